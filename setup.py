@@ -1,0 +1,56 @@
+"""The C extension and the startup files; all else is in pyproject.toml."""
+
+from glob import glob
+from typing import ClassVar
+
+from setuptools import Command, Extension, setup
+from setuptools.command.build import build
+
+
+class build_startup_files(Command):
+    """Put the startup files at the wheel's root; pip unpacks that into site-packages.
+
+    A command of its own, because data_files never reaches an editable install, and an error inside
+    a custom build_py is swallowed there.
+    """
+
+    user_options: ClassVar = []
+    files = ("covsup.pth", "covsup.start")
+    build_lib = None
+    editable_mode = False
+
+    def initialize_options(self):
+        """Nothing to set: both options have their start value in the class."""
+
+    def finalize_options(self):
+        self.set_undefined_options("build_py", ("build_lib", "build_lib"))
+
+    def run(self):
+        install = self.get_finalized_command("install")
+        root = install.install_lib if self.editable_mode else self.build_lib
+        self.mkpath(root)
+        for name in self.files:
+            self.copy_file(name, f"{root}/{name}")
+
+    def get_source_files(self):
+        """Name what the sdist must carry."""
+        return list(self.files)
+
+
+build.sub_commands = [*build.sub_commands, ("build_startup_files", None)]
+
+tracer = Extension(
+    "covsup.tracer_c._tracer",
+    sources=sorted(glob("src/covsup/tracer_c/*.c")),
+    depends=sorted(glob("src/covsup/tracer_c/*.h")),
+    extra_compile_args=[
+        "-std=c11",
+        "-O2",
+        "-Wall",
+        "-Wextra",
+        "-Wno-unused-parameter",  # the C API gives every function its self and args
+        "-fvisibility=hidden",
+    ],
+)
+
+setup(cmdclass={"build_startup_files": build_startup_files}, ext_modules=[tracer])
