@@ -1,0 +1,466 @@
+"""The session directory: settings, journals, notes and observations of one session.
+
+A session is `<directory of the data file>/.covsup/<session id>/`. The supervisor makes it before
+anything runs; every process of the session reads its settings from there and puts its journal
+there; the fold reads it. This module knows the names and the text formats in the directory and
+nothing of what a journal holds. Every function may be called by several processes at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import stat
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
+
+from covsup.datafile.errors import CovsupError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+SESSIONS: Final = ".covsup"
+"""Name of the directory that holds all sessions of a data file."""
+
+SETTINGS: Final = "settings"
+OBSERVED: Final = "observed.jsonl"
+FOLDED: Final = "folded"
+"""A partial fold: what `combine` took out of the journals that it has deleted already."""
+
+FORMAT: Final = "1"
+
+_SESSION_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
+_JOURNAL_NAME = re.compile(
+    r"(?P<pid>\d+)-(?P<image>[0-9a-f]{32})\.(?P<segment>\d+)\.journal", re.ASCII
+)
+_OWNER_DIRECTORY = re.compile(r"uid-(?P<uid>\d+)", re.ASCII)
+
+
+class SessionUnreadable(CovsupError):
+    """A session directory, or its settings, cannot be read; nothing in it was touched."""
+
+
+class SessionUnwritable(CovsupError):
+    """A session directory cannot be made or written where the data file is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What holds for a whole session. The measured side reads the first group only.
+
+    Patterns are prepared (absolute, or starting with a wildcard), directories are canonical:
+    nothing here depends on the directory in which it is read.
+    """
+
+    session: str
+    core: str = "auto"
+    branch: bool = False
+    concurrency: tuple[str, ...] = ("auto",)
+    context: str = ""
+    source_dirs: tuple[str, ...] = ()
+    source_pkgs: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    omit: tuple[str, ...] = ()
+    cover_pylib: bool = False
+    # For the supervisor's side alone.
+    data_file: str = ""
+    rcfile: str = ""  # "" = coverage.py's own search; "false" = no file
+    append: bool = False
+    cwd: str = ""
+    command: tuple[str, ...] = ()
+    started_ns: int = 0  # wall clock, nanoseconds since 1970
+    supervisor_pid: int = 0  # 0 = the session has no supervisor (it was only opened)
+    host: str = ""
+    more: tuple[tuple[str, str], ...] = ()
+    """Keys that this version does not know, in the order of the file."""
+
+    def to_text(self) -> str:
+        """The settings file's text."""
+        pairs = [
+            ("format", FORMAT),
+            ("session", self.session),
+            ("core", self.core),
+            ("branch", _bit(self.branch)),
+            ("concurrency", ",".join(self.concurrency)),
+            ("context", self.context),
+            *(("source_dir", each) for each in self.source_dirs),
+            *(("source_pkg", each) for each in self.source_pkgs),
+            *(("include", each) for each in self.include),
+            *(("omit", each) for each in self.omit),
+            ("cover_pylib", _bit(self.cover_pylib)),
+            ("data_file", self.data_file),
+            ("rcfile", self.rcfile),
+            ("append", _bit(self.append)),
+            ("cwd", self.cwd),
+            *(("command", each) for each in self.command),
+            ("started_ns", str(self.started_ns)),
+            ("supervisor_pid", str(self.supervisor_pid)),
+            ("host", self.host),
+            *self.more,
+        ]
+        return encode_pairs(pairs)
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read a settings file's text; ValueError says what is wrong with it."""
+        many: dict[str, list[str]] = {}
+        for key, value in decode_pairs(text):
+            many.setdefault(key, []).append(value)
+        found = many.pop("format", ["missing"])[0]
+        if found != FORMAT:
+            raise ValueError(f"settings of format {found!r}, where this covsup reads {FORMAT!r}")
+
+        def one(key: str, default: str = "") -> str:
+            return many.pop(key, [default])[-1]
+
+        def every(key: str) -> tuple[str, ...]:
+            return tuple(many.pop(key, ()))
+
+        session = one("session")
+        if not session:
+            raise ValueError("settings without a session id")
+        return cls(
+            session=session,
+            core=one("core", "auto"),
+            branch=one("branch") == "1",
+            concurrency=tuple(name for name in one("concurrency", "auto").split(",") if name),
+            context=one("context"),
+            source_dirs=every("source_dir"),
+            source_pkgs=every("source_pkg"),
+            include=every("include"),
+            omit=every("omit"),
+            cover_pylib=one("cover_pylib") == "1",
+            data_file=one("data_file"),
+            rcfile=one("rcfile"),
+            append=one("append") == "1",
+            cwd=one("cwd"),
+            command=every("command"),
+            started_ns=int(one("started_ns", "0")),
+            supervisor_pid=int(one("supervisor_pid", "0")),
+            host=one("host"),
+            more=tuple((key, value) for key, values in many.items() for value in values),
+        )
+
+
+NoteKind = Literal["start-failed", "lost", "refused", "note"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class SessionNote:
+    """What a measured process could not do, left in the session directory by itself."""
+
+    pid: int
+    time_ns: int  # wall clock
+    kind: str  # one of NoteKind, or what a newer version says
+    why: str
+    argv: tuple[str, ...] = ()
+
+    def to_text(self) -> str:
+        """The note file's text."""
+        return encode_pairs(
+            [
+                ("pid", str(self.pid)),
+                ("time_ns", str(self.time_ns)),
+                ("kind", self.kind),
+                ("why", self.why),
+                *(("argv", each) for each in self.argv),
+            ]
+        )
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read a note file's text. A note is there to be shown: what is missing stays empty."""
+        pairs = list(decode_pairs(text))
+        last = dict(pairs)
+        return cls(
+            pid=_number(last.get("pid", "")),
+            time_ns=_number(last.get("time_ns", "")),
+            kind=last.get("kind", "note"),
+            why=last.get("why", ""),
+            argv=tuple(value for key, value in pairs if key == "argv"),
+        )
+
+
+HowKnown = Literal["", "wait", "pidfd", "gone"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Observation:
+    """What the supervisor saw of one process of the tree, measured or not.
+
+    A process may be observed any number of times (when it appears, when its command line changes
+    by an exec, when it ends); what the fold says of it is the union of its observations. `pid` and
+    `create_time` name the process.
+    """
+
+    pid: int
+    create_time: float  # seconds since 1970, as psutil gives it
+    at_ns: int = 0  # when it was seen, wall clock
+    ppid: int = 0
+    argv: tuple[str, ...] = ()
+    executable: str = ""
+    python: bool | None = None  # None: it could not be told
+    ended: HowKnown = ""  # "" = not seen to end; "gone" = it ended and nobody could say how
+    status: int | None = None  # raw wait status, as os.waitpid gives it; None = unknown
+    reason: str = ""  # why a Python process is not measured, where the supervisor knows
+
+    def to_json(self) -> str:
+        """One line for observed.jsonl, without the newline."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_mapping(cls, record: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote; unknown keys are left alone, ValueError on a wrong type."""
+        try:
+            python, status, ended = record.get("python"), record.get("status"), record.get("ended")
+            return cls(
+                pid=int(record["pid"]),
+                create_time=float(record["create_time"]),
+                at_ns=int(record.get("at_ns", 0)),
+                ppid=int(record.get("ppid", 0)),
+                argv=tuple(str(each) for each in record.get("argv", ())),
+                executable=str(record.get("executable", "")),
+                python=None if python is None else bool(python),
+                ended=ended if ended in get_args(HowKnown) else "gone",
+                status=None if status is None else int(status),
+                reason=str(record.get("reason", "")),
+            )
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise ValueError(f"no observation: {error!r}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class JournalFile:
+    """A journal by its file name; nothing has been read yet."""
+
+    path: Path
+    pid: int
+    image_id: str
+    segment: int
+
+    @classmethod
+    def at(cls, path: Path) -> Self | None:
+        """The journal that `path` names, or None where the name is not a journal's."""
+        parts = _JOURNAL_NAME.fullmatch(path.name)
+        if parts is None:
+            return None
+        return cls(
+            path=path,
+            pid=int(parts["pid"]),
+            image_id=parts["image"],
+            segment=int(parts["segment"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An existing session directory with its settings."""
+
+    path: Path
+    settings: Settings
+
+    @property
+    def id(self) -> str:
+        """The session's id, which is also the name of its directory."""
+        return self.settings.session
+
+    @property
+    def folded(self) -> Path:
+        """Where the partial fold of this session is, if there is one."""
+        return self.path / FOLDED
+
+    def journals(self) -> list[JournalFile]:
+        """Every journal that is there now, by image and segment.
+
+        Only regular files count, and in the subdirectory of another user only files of that user.
+        """
+        found = list(_journals_in(self.path, owner=None))
+        with os.scandir(self.path) as entries:
+            for entry in entries:
+                owner = _OWNER_DIRECTORY.fullmatch(entry.name)
+                if owner is not None and entry.is_dir(follow_symlinks=False):
+                    found.extend(_journals_in(Path(entry.path), owner=int(owner["uid"])))
+        return sorted(found, key=lambda each: (each.image_id, each.segment, each.path))
+
+    def notes(self) -> list[SessionNote]:
+        """Every note that a measured process left."""
+        return sorted(
+            SessionNote.from_text(_read_text(path))
+            for path in self.path.glob("*.note")
+            if _is_plain_file(path)
+        )
+
+    def leave_note(self, note: SessionNote) -> None:
+        """Add a note; it is there whole or not at all."""
+        name = f"note-{note.pid}-{secrets.token_hex(6)}.note"
+        _write_whole(self.path / name, note.to_text())
+
+    def observations(self) -> list[Observation]:
+        """Every observation, in the order in which they were made.
+
+        A line that a killed supervisor left unfinished is passed over: the fold then knows less
+        of how that process ended, and says so ("unknown").
+        """
+        path = self.path / OBSERVED
+        if not path.exists():
+            return []
+        found = []
+        for line in _read_text(path).splitlines():
+            try:
+                record = json.loads(line)
+                found.append(Observation.from_mapping(record))
+            except ValueError:
+                continue
+        return found
+
+    def observe(self, observations: Iterable[Observation]) -> None:
+        """Append observations, one write for all of them."""
+        text = "".join(each.to_json() + "\n" for each in observations)
+        if not text:
+            return
+        with (self.path / OBSERVED).open("ab", buffering=0) as file:
+            file.write(text.encode("ascii"))
+
+
+def sessions_directory(data_file: Path) -> Path:
+    """The directory that holds the sessions of `data_file` (which need not exist)."""
+    return Path(os.path.abspath(data_file)).parent / SESSIONS  # noqa: PTH100 - links stay
+
+
+def new_session_id(now_ns: int | None = None) -> str:
+    """A fresh id; ids sort by time (to the second)."""
+    seconds = (time.time_ns() if now_ns is None else now_ns) / 1e9
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+
+
+def create_session(data_file: Path, make_settings: Callable[[str], Settings]) -> Session:
+    """Make a new session directory beside `data_file` and write its settings.
+
+    `make_settings` gets the new session's id and gives its settings. Raises SessionUnwritable; a
+    directory that could not be completed is removed again.
+    """
+    parent = sessions_directory(data_file)
+    session_id = new_session_id()
+    path = parent / session_id
+    settings = make_settings(session_id)
+    try:
+        parent.mkdir(exist_ok=True)
+        ignore = parent / ".gitignore"
+        if not ignore.exists():
+            _write_whole(ignore, "*\n")
+        path.mkdir(mode=0o700)
+        # A umask of 0777 would leave a directory that its own owner cannot enter.
+        path.chmod(0o700)
+        try:
+            _write_whole(path / SETTINGS, settings.to_text())
+        except OSError:
+            path.rmdir()
+            raise
+    except OSError as error:
+        raise SessionUnwritable(
+            f"cannot make a session directory in {parent}: {error.strerror or error}"
+        ) from error
+    return Session(path, settings)
+
+
+def find_sessions(data_file: Path) -> list[Path]:
+    """The session directories beside `data_file`, oldest first; they are not opened."""
+    parent = sessions_directory(data_file)
+    try:
+        with os.scandir(parent) as entries:
+            return sorted(
+                Path(entry.path)
+                for entry in entries
+                if _SESSION_ID.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
+            )
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise SessionUnreadable(f"cannot read {parent}: {error.strerror or error}") from error
+
+
+def open_session(path: Path) -> Session:
+    """Open an existing session directory. Raises SessionUnreadable with the reason."""
+    try:
+        return Session(path, read_settings(path / SETTINGS))
+    except FileNotFoundError as error:
+        raise SessionUnreadable(f"{path} is no session directory: it has no settings") from error
+    except OSError as error:
+        raise SessionUnreadable(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise SessionUnreadable(f"{path / SETTINGS}: {error}") from error
+
+
+def read_settings(path: Path) -> Settings:
+    """Read a settings file. OSError where it cannot be read, ValueError where it makes no sense."""
+    return Settings.from_text(_read_text(path))
+
+
+def write_settings(path: Path, settings: Settings) -> None:
+    """Replace a settings file; a reader sees the old one or the new one, never half of it."""
+    _write_whole(path, settings.to_text())
+
+
+def encode_pairs(pairs: Iterable[tuple[str, str]]) -> str:
+    """One `key=value` a line; what would end a line is percent-encoded in the value."""
+    return "".join(f"{key}={_encode(value)}\n" for key, value in pairs)
+
+
+def decode_pairs(text: str) -> Iterator[tuple[str, str]]:
+    """What `encode_pairs` was given. Lines without `=` are passed over."""
+    for line in text.split("\n"):
+        key, equals, value = line.partition("=")
+        if equals:
+            yield key, _decode(value)
+
+
+def _encode(value: str) -> str:
+    return value.replace("%", "%25").replace("\n", "%0A").replace("\r", "%0D")
+
+
+def _decode(value: str) -> str:
+    return value.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
+
+
+def _bit(value: bool) -> str:
+    return "1" if value else "0"
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def _read_text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", "surrogateescape")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all."""
+    descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text.encode("utf-8", "surrogateescape"))
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _is_plain_file(path: Path) -> bool:
+    return stat.S_ISREG(path.lstat().st_mode)
+
+
+def _journals_in(directory: Path, owner: int | None) -> Iterator[JournalFile]:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            journal = JournalFile.at(Path(entry.path))
+            if journal is None or not entry.is_file(follow_symlinks=False):
+                continue
+            if owner is None or entry.stat(follow_symlinks=False).st_uid == owner:
+                yield journal
