@@ -1,0 +1,113 @@
+# make demo    measure a real server's process tree and show the result
+# make test    run the tests
+# make help    everything else
+#
+# Needs Python 3.11+ with venv, and a C compiler. PYTHON=... selects the interpreter; each version
+# has a virtual environment of its own (.venv-3.12), made and renewed on demand.
+
+SHELL := /bin/bash
+
+# The first interpreter that starts and is new enough: a name on PATH may be a launcher that has
+# nothing to launch.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.14 python3.11 python3.15; do \
+    $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VERSION := $(shell $(or $(PYTHON),false) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+ifeq ($(VERSION),)
+$(error no Python 3.11 or newer found; name one with PYTHON=/path/to/python3)
+endif
+
+VENV := .venv-$(VERSION)
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+# The tools that check are the same whichever interpreter is tested.
+LINT := .venv-lint-$(VERSION)
+JOBS ?= auto
+TESTS ?=
+DEMO := build/demo
+
+C_FILES := $(wildcard src/covsup/tracer_c/*.c src/covsup/tracer_c/*.h)
+PACKAGE := pyproject.toml setup.py covsup.pth covsup.start
+
+# A make that is itself started inside a session builds and checks outside it.
+unexport COVSUP_SESSION COVSUP_PARENT
+
+.PHONY: help demo test dependencies build lint format types bench dist clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo     measure a gevent server with worker processes; show report and tree"
+	@echo "make test     run the tests (PYTHON=python3.13, JOBS=2, TESTS='-k fork' tests/...)"
+	@echo "make build    bring the virtual environment and the C extension up to date"
+	@echo "make lint     ruff, mypy --strict, clang-format: check only"
+	@echo "make format   let ruff and clang-format rewrite what they can"
+	@echo "make bench    plain, covsup and coverage.py in turn; ratios of medians"
+	@echo "make dist     wheel and sdist into dist/"
+	@echo "make clean    remove what these made"
+
+# Prints what pyproject.toml requires at run time and for the extra $(1).
+requirements = $(PYTHON) -c 'import tomllib; \
+    project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+    print(*project["dependencies"], *project["optional-dependencies"]["$(1)"], sep="\n")'
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+
+# What others wrote is installed apart from covsup itself: an interpreter that is too new for some
+# library fails here, and what fails later is covsup's own.
+$(VENV)/.dependencies: pyproject.toml
+	@$(PY) -c pass 2>/dev/null || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
+	$(call requirements,test) >$(VENV)/requirements.txt
+	$(PY) $(PIP_INSTALL) 'setuptools>=80' wheel -r $(VENV)/requirements.txt
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.dependencies $(PACKAGE)
+	$(PY) $(PIP_INSTALL) --no-build-isolation --no-deps -e .
+	@touch $@
+
+# The extension: after each change of a C file. An extension beside the sources carries its
+# version in its name, so those of several interpreters live together.
+$(VENV)/.built: $(VENV)/.installed $(C_FILES)
+	$(PY) setup.py --quiet build_ext --inplace
+	@touch $@
+
+dependencies: $(VENV)/.dependencies
+
+build: $(VENV)/.built
+
+demo: build
+	$(PY) examples/gevent_server/demo.py --directory $(DEMO)
+	$(PY) -m covsup report --data-file=$(DEMO)/.coverage --show-missing
+	$(PY) -m covsup tree --data-file=$(DEMO)/.coverage
+
+test: build
+	$(PY) -m pytest -n $(JOBS) --dist=loadgroup $(TESTS)
+
+$(LINT)/.installed: pyproject.toml
+	@$(LINT)/bin/python -c pass 2>/dev/null || { rm -rf $(LINT) && $(PYTHON) -m venv $(LINT); }
+	$(call requirements,lint) >$(LINT)/requirements.txt
+	$(LINT)/bin/python $(PIP_INSTALL) -r $(LINT)/requirements.txt
+	@touch $@
+
+lint: $(LINT)/.installed
+	$(LINT)/bin/ruff check .
+	$(LINT)/bin/ruff format --check .
+	$(LINT)/bin/mypy
+	$(LINT)/bin/clang-format --dry-run -Werror $(C_FILES)
+
+types: $(LINT)/.installed
+	$(LINT)/bin/mypy
+
+format: $(LINT)/.installed
+	$(LINT)/bin/ruff check --fix .
+	$(LINT)/bin/ruff format .
+	$(LINT)/bin/clang-format -i $(C_FILES)
+
+bench: build
+	$(PY) benchmarks/run.py $(BENCH)
+
+dist: $(LINT)/.installed
+	rm -rf dist
+	$(LINT)/bin/python -m build --outdir dist .
+
+clean:
+	rm -rf build dist .venv-* .coverage .covsup .pytest_cache .mypy_cache .ruff_cache
+	rm -rf src/covsup.egg-info src/covsup/tracer_c/*.so
+	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
