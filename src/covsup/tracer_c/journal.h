@@ -39,12 +39,19 @@ const char *journal_error(void);
  * the journal of every forked child; a child without one has its parent's. */
 int journal_property(const char *key, const void *value, size_t size);
 
-/* Facts. 0: stored. -1: lost and counted. */
+/* Facts. 0: stored. -1: lost and counted (each time: a caller that tries the same fact again counts
+ * it again). Neither these nor journal_blob() make a journal; so the order is
+ *     if (journal_ensure() != 0) { journal_lose_fact(); return; }
+ *     if (journal_epoch() != epoch of my definitions) { forget that they were written }
+ *     write missing definitions by journal_blob(), then the fact. */
 int journal_line(uint32_t file, uint32_t line, uint32_t context);
 int journal_arc(uint32_t file, int32_t from, int32_t to, uint32_t context);
 
 /* A blob of the given blob_type, already laid out as record.h says (FILE, CONTEXT). */
 int journal_blob(unsigned type, const void *data, size_t size);
+
+/* The caller could not even try: journal_ensure() failed, so definitions may be missing. */
+void journal_lose_fact(void);
 
 /* An event of the given event_kind; the time is added. Tried even while facts are backing off. */
 int journal_event(unsigned kind, const void *data, size_t size);

@@ -36,18 +36,18 @@ typedef enum {
 /* Where a fact was lost first (header field lost_stage). */
 typedef enum {
     JOURNAL_STAGE_NONE = 0,
-    JOURNAL_STAGE_STATE = 1,   /* the wiped-on-fork page */
-    JOURNAL_STAGE_NAME = 2,    /* the journal's path is too long */
-    JOURNAL_STAGE_LIMIT = 3,   /* RLIMIT_FSIZE leaves no room for a journal */
-    JOURNAL_STAGE_OPEN = 4,    /* creating the file */
-    JOURNAL_STAGE_MODE = 5,    /* fchmod, or moving the descriptor away from 0, 1 and 2 */
-    JOURNAL_STAGE_SIZE = 6,    /* reserving the file's size */
-    JOURNAL_STAGE_MAP = 7,     /* mapping it */
-    JOURNAL_STAGE_FILL = 8,    /* allocating its first blocks */
-    JOURNAL_STAGE_GROW = 9,    /* allocating more blocks; EFAULT here means: disk or quota full */
+    JOURNAL_STAGE_STATE = 1,    /* the wiped-on-fork page */
+    JOURNAL_STAGE_NAME = 2,     /* the journal's path is too long */
+    JOURNAL_STAGE_LIMIT = 3,    /* RLIMIT_FSIZE leaves no room for a journal */
+    JOURNAL_STAGE_OPEN = 4,     /* creating the file */
+    JOURNAL_STAGE_MODE = 5,     /* fchmod, or moving the descriptor away from 0, 1 and 2 */
+    JOURNAL_STAGE_SIZE = 6,     /* reserving the file's size */
+    JOURNAL_STAGE_MAP = 7,      /* mapping it */
+    JOURNAL_STAGE_FILL = 8,     /* allocating its first blocks */
+    JOURNAL_STAGE_GROW = 9,     /* allocating more blocks; EFAULT here means: disk or quota full */
     JOURNAL_STAGE_SEGMENT = 10, /* no further segment can be kept track of */
-    JOURNAL_STAGE_RANGE = 11,  /* a number or a payload does not fit into its record */
-    JOURNAL_STAGE_BUSY = 12,   /* a signal handler interrupted the opening of the journal */
+    JOURNAL_STAGE_RANGE = 11,   /* a number or a payload does not fit into its record */
+    JOURNAL_STAGE_BUSY = 12,    /* a signal handler interrupted the opening of the journal */
 } journal_stage;
 
 typedef struct {
