@@ -1,0 +1,114 @@
+/* compat.h - the one place that knows the differences between CPython versions.
+ *
+ * Threads: as the functions it wraps; the GIL (or an attached thread state) is held.
+ * Must never know: what the callers want with it. */
+#ifndef COVSUP_COMPAT_H
+#define COVSUP_COMPAT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <frameobject.h>
+#include <opcode.h>
+
+/* sys.monitoring (PEP 669) is there. */
+#if PY_VERSION_HEX >= 0x030C0000
+#define COMPAT_MONITORING 1
+#else
+#define COMPAT_MONITORING 0
+#endif
+
+/* A branch has an event for each outcome, which can be disabled on its own. */
+#if PY_VERSION_HEX >= 0x030E0000
+#define COMPAT_BRANCH_SIDES 1
+#else
+#define COMPAT_BRANCH_SIDES 0
+#endif
+
+/* On a return that yields, f_lasti is at the RESUME that follows (3.13) or at the yield (others;
+ * cpython #113728). */
+#if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
+#define COMPAT_LASTI_AT_RESUME 1
+#else
+#define COMPAT_LASTI_AT_RESUME 0
+#endif
+
+/* The return event can be the only one that names the line it is on. */
+#if PY_VERSION_HEX >= 0x030E0000
+#define COMPAT_RETURN_NAMES_LINE 1
+#else
+#define COMPAT_RETURN_NAMES_LINE 0
+#endif
+
+/* Trace functions see fast locals only between these two (a snapshot before 3.13). */
+#if PY_VERSION_HEX < 0x030D0000
+#define COMPAT_LOCALS_SNAPSHOT 1
+#else
+#define COMPAT_LOCALS_SNAPSHOT 0
+#endif
+
+static inline Py_ssize_t
+compat_request_code_extra(freefunc release)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyUnstable_Eval_RequestCodeExtraIndex(release);
+#else
+    return _PyEval_RequestCodeExtraIndex(release);
+#endif
+}
+
+static inline int
+compat_get_code_extra(PyObject *code, Py_ssize_t index, void **extra)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyUnstable_Code_GetExtra(code, index, extra);
+#else
+    return _PyCode_GetExtra(code, index, extra);
+#endif
+}
+
+static inline int
+compat_set_code_extra(PyObject *code, Py_ssize_t index, void *extra)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyUnstable_Code_SetExtra(code, index, extra);
+#else
+    return _PyCode_SetExtra(code, index, extra);
+#endif
+}
+
+/* The exception that is set, taken off, in one object (NULL: none); compat_restore puts it back. */
+static inline PyObject *
+compat_take_exception(void)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (type == NULL) {
+        return NULL;
+    }
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL) {
+        PyException_SetTraceback(value, traceback);
+        Py_DECREF(traceback);
+    }
+    Py_DECREF(type);
+    return value;
+#endif
+}
+
+static inline void
+compat_restore_exception(PyObject *exception)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    PyErr_SetRaisedException(exception);
+#else
+    if (exception != NULL) {
+        PyErr_Restore(Py_NewRef(Py_TYPE(exception)), exception,
+                      PyException_GetTraceback(exception));
+    }
+#endif
+}
+
+#endif

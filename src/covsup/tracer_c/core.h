@@ -1,0 +1,105 @@
+/* core.h - what the two cores share: the state of an interpreter and of a code object.
+ *
+ * Threads: a core belongs to one interpreter; its functions run with that interpreter's GIL, or
+ * attached to it in a free-threaded build, where `lock` guards the list of code states.
+ * Must never know: adapters, the layout of the journal. */
+#ifndef COVSUP_CORE_H
+#define COVSUP_CORE_H
+
+#include "compat.h" /* Python.h comes first: it chooses what the system headers offer */
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "facts.h"
+#include "filter.h"
+#include "flow.h"
+
+/* How many functions of sys.monitoring take a tool id. */
+enum { MONITORING_HIDDEN = 9 };
+
+typedef struct core core;
+typedef struct code_state code_state;
+
+/* What is known of one measured code object; hangs off it as its "extra" and dies with it. */
+struct code_state {
+    code_state *previous, *next; /* in core->states */
+    core *owner;
+    PyCodeObject *code; /* borrowed: the code object owns this state */
+    source_file *file;
+    flow *flow; /* monitoring core with branches; else NULL */
+    /* The settrace core's: per line, counted from first_line. */
+    int first_line, n_lines;
+    uint8_t *seen;       /* line mode: 1 once the line is told */
+    int *came_from;      /* branch mode: the line last told as control's origin; 0: none */
+    PyObject *resumable; /* owned: co_code of a generator or coroutine; NULL for others */
+};
+
+struct core {
+    filter_rules rules;
+    bool branch;
+    PyObject *module; /* borrowed: `self` of the callbacks */
+    PyObject *files;  /* owned dict: co_filename -> PyLong of the source_file's address, or 0 */
+    Py_ssize_t extra_index;
+    pthread_mutex_t lock;
+    code_state *states;
+    /* sys.path as it was when `search_path` was last made from it. */
+    PyObject *search_path_key; /* owned tuple, or NULL */
+    string_list search_path;
+    /* The monitoring core's. */
+    int tool; /* tool id, or -1 */
+    PyObject *monitoring, *disable; /* owned, like all that follow */
+    PyObject *set_local_events, *set_events, *register_callback, *use_tool_id, *free_tool_id;
+    struct {
+        int line, branch, py_return, instruction;
+    } events;
+    PyObject *hidden[MONITORING_HIDDEN]; /* the functions that ours stand in for */
+    /* The settrace core's. */
+    PyTypeObject *thread_trace_type; /* owned */
+    PyObject *settrace, *gettrace;   /* owned: the originals */
+    PyObject *settrace_all_threads;  /* owned, or NULL */
+};
+
+/* The core of the running interpreter, or NULL where none was started. Never sets an exception. */
+core *
+core_of_interpreter(void);
+
+/* The file that `code`, run with `globals`, is measured as; NULL where it is not measured, or
+ * with an exception set. */
+source_file *
+core_file_of(core *self, PyCodeObject *code, PyObject *globals);
+
+/* The state of `code`, or NULL. */
+code_state *
+core_state_of(core *self, PyCodeObject *code);
+
+/* A new state for `code`, attached to it; NULL with an exception set. */
+code_state *
+core_add_state(core *self, PyCodeObject *code, source_file *file);
+
+int
+core_prepare(core *self); /* the first use of a core in this interpreter; -1: exception */
+
+/* Start measuring by sys.monitoring; -1 with an exception set. */
+int
+monitoring_start(core *self);
+
+/* Move to another tool id, because the target asks for ours; where there is none, measurement
+ * ends and the journal says so. -1 with an exception set. */
+int
+monitoring_step_aside(core *self);
+
+/* From now on the target sees sys.monitoring as if we used none of its ids. -1: exception. */
+int
+monitoring_hide_tool(core *self);
+
+/* Start measuring by trace functions, in the calling thread; -1 with an exception set. */
+int
+settrace_start(core *self);
+
+/* To be called first in every new thread: -1 with an exception set. Nothing to do under
+ * sys.monitoring, which sees all threads. */
+int
+core_thread_begins(void);
+
+#endif

@@ -1,0 +1,411 @@
+/* core_monitoring.c - execution events from sys.monitoring (3.12 and later).
+ *
+ * Code objects announce themselves by PY_START; only the measured ones get events of their own.
+ * A LINE event is disabled once its line is told. A branch is disabled once every outcome that
+ * only its event can tell is told. No stack is kept: an event names its code and offset, so
+ * threads, greenlets and generators cannot mix anything up.
+ *
+ * Threads: callbacks run in any thread of the interpreter, several at once in a free-threaded
+ * build. What they change in a code's flow only ever goes from "to tell" to "told".
+ * Must never know: adapters, the layout of the journal. */
+#include "core.h"
+
+#if COMPAT_MONITORING
+
+#include <stdlib.h>
+
+#include "journal.h"
+#include "record.h"
+
+/* Ids that no kind of tool is advised to use come first: nobody asks for them by name. */
+static const int preferred_tools[] = {4, 3, 1, 5, 2, 0};
+
+enum { TOOLS = 6 };
+
+static core *
+core_of_self(PyObject *module)
+{
+    return *(core **)PyModule_GetState(module);
+}
+
+static PyObject *
+disable(core *self)
+{
+    return Py_NewRef(self->disable);
+}
+
+static PyObject *
+told(core *self, bool stored)
+{
+    /* What could not be stored is offered again by the next event. */
+    return stored ? disable(self) : Py_NewRef(Py_None);
+}
+
+static int
+event_number(core *self, const char *name)
+{
+    PyObject *events = PyObject_GetAttrString(self->monitoring, "events");
+    PyObject *value = events != NULL ? PyObject_GetAttrString(events, name) : NULL;
+    int number = value != NULL ? (int)PyLong_AsLong(value) : -1;
+    Py_XDECREF(value);
+    Py_XDECREF(events);
+    return number;
+}
+
+static int
+watch_code(core *self, code_state *state)
+{
+    const flow *flow = state->flow;
+    int events = self->events.line;
+    if (flow != NULL) {
+        if (flow->n_branches > 0) {
+            events |= self->events.branch;
+        }
+        if (flow->n_returns > 0) {
+            events |= self->events.py_return;
+        }
+        if (flow->n_steps > 0) {
+            events |= COMPAT_BRANCH_SIDES ? self->events.branch : self->events.instruction;
+        }
+    }
+    PyObject *result = PyObject_CallFunction(self->set_local_events, "iOi", self->tool,
+                                             (PyObject *)state->code, events);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
+static PyObject *
+on_start(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    core *self = core_of_self(module);
+    PyCodeObject *code = (PyCodeObject *)args[0];
+    code_state *state = core_state_of(self, code);
+    if (state == NULL) {
+        source_file *file = core_file_of(self, code, PyEval_GetGlobals());
+        if (file == NULL) {
+            return PyErr_Occurred() ? NULL : disable(self);
+        }
+        state = core_add_state(self, code, file);
+        if (state == NULL) {
+            return NULL;
+        }
+        if (self->branch && state->flow == NULL) {
+            state->flow = flow_new(code);
+            if (state->flow == NULL) {
+                return NULL;
+            }
+        }
+    }
+    if (watch_code(self, state) < 0) {
+        return NULL;
+    }
+    /* A first statement on the line of the definition itself has begun already, and from 3.13
+     * on no LINE event says so (cpython #155992). */
+    int line = flow_resume_line(code);
+    return told(self, line == 0 || facts_line(state->file, line));
+}
+
+static PyObject *
+on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    core *self = core_of_self(module);
+    code_state *state = core_state_of(self, (PyCodeObject *)args[0]);
+    if (state == NULL) {
+        return disable(self);
+    }
+    int line = (int)PyLong_AsLong(args[1]);
+    bool stored = facts_line(state->file, line);
+    const flow *flow = state->flow;
+    if (flow != NULL && (flow->target_lines >> (line % 64)) & 1) {
+        PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
+        const flow_target *target =
+            frame != NULL ? flow_target_at(flow, PyFrame_GetLasti(frame)) : NULL;
+        if (target != NULL) {
+            stored = facts_arc(state->file, target->from, line) && stored;
+        }
+    }
+    return told(self, stored);
+}
+
+static PyObject *
+tell_step(core *self, code_state *state, const flow_step *step)
+{
+    return told(self, step == NULL || facts_arc(state->file, step->line, step->to));
+}
+
+static PyObject *
+on_return(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    core *self = core_of_self(module);
+    code_state *state = core_state_of(self, (PyCodeObject *)args[0]);
+    if (state == NULL || state->flow == NULL) {
+        return disable(self);
+    }
+    int offset = (int)PyLong_AsLong(args[1]);
+    return tell_step(self, state, flow_return_at(state->flow, offset));
+}
+
+#if COMPAT_BRANCH_SIDES
+
+/* `to` of the branch's outcome; steps are the outcomes of an `async for`, whose events name the
+ * instruction after its END_SEND when it goes on, and its destination follows END_ASYNC_FOR when
+ * it ends. */
+static PyObject *
+on_outcome(PyObject *module, PyObject *const *args, bool jumps)
+{
+    core *self = core_of_self(module);
+    code_state *state = core_state_of(self, (PyCodeObject *)args[0]);
+    if (state == NULL || state->flow == NULL) {
+        return disable(self);
+    }
+    int offset = (int)PyLong_AsLong(args[1]);
+    const flow_branch *branch = flow_branch_at(state->flow, offset);
+    if (branch != NULL) {
+        int to = jumps ? branch->jumps_to : branch->falls_to;
+        return told(self, to == 0 || facts_arc(state->file, branch->line, to));
+    }
+    int destination = (int)PyLong_AsLong(args[2]);
+    int at = jumps ? destination - 2 : offset - 2;
+    return tell_step(self, state, flow_step_at(state->flow, at));
+}
+
+static PyObject *
+on_branch_left(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    return on_outcome(module, args, false);
+}
+
+static PyObject *
+on_branch_right(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    return on_outcome(module, args, true);
+}
+
+#else
+
+static PyObject *
+on_branch(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    core *self = core_of_self(module);
+    code_state *state = core_state_of(self, (PyCodeObject *)args[0]);
+    if (state == NULL || state->flow == NULL) {
+        return disable(self);
+    }
+    flow_branch *branch = flow_branch_at(state->flow, (int)PyLong_AsLong(args[1]));
+    if (branch == NULL) {
+        return disable(self);
+    }
+    bool falls = (int)PyLong_AsLong(args[2]) == branch->next;
+    int *to = falls ? &branch->falls_to : &branch->jumps_to;
+    if (*to != 0 && facts_arc(state->file, branch->line, *to)) {
+        *to = 0;
+    }
+    return told(self, branch->falls_to == 0 && branch->jumps_to == 0);
+}
+
+static PyObject *
+on_instruction(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    core *self = core_of_self(module);
+    code_state *state = core_state_of(self, (PyCodeObject *)args[0]);
+    if (state == NULL || state->flow == NULL) {
+        return disable(self);
+    }
+    return tell_step(self, state, flow_step_at(state->flow, (int)PyLong_AsLong(args[1])));
+}
+
+#endif
+
+static struct {
+    const char *event;
+    PyMethodDef callback;
+} callbacks[] = {
+    {"PY_START", {"on_start", (PyCFunction)(void (*)(void))on_start, METH_FASTCALL, NULL}},
+    {"LINE", {"on_line", (PyCFunction)(void (*)(void))on_line, METH_FASTCALL, NULL}},
+    {"PY_RETURN", {"on_return", (PyCFunction)(void (*)(void))on_return, METH_FASTCALL, NULL}},
+#if COMPAT_BRANCH_SIDES
+    {"BRANCH_LEFT",
+     {"on_branch_left", (PyCFunction)(void (*)(void))on_branch_left, METH_FASTCALL, NULL}},
+    {"BRANCH_RIGHT",
+     {"on_branch_right", (PyCFunction)(void (*)(void))on_branch_right, METH_FASTCALL, NULL}},
+#else
+    {"BRANCH", {"on_branch", (PyCFunction)(void (*)(void))on_branch, METH_FASTCALL, NULL}},
+    {"INSTRUCTION",
+     {"on_instruction", (PyCFunction)(void (*)(void))on_instruction, METH_FASTCALL, NULL}},
+#endif
+};
+
+enum { CALLBACKS = sizeof(callbacks) / sizeof(callbacks[0]) };
+
+/* Our own reference to a function of sys.monitoring, so that wrappers over the public names do
+ * not see our calls. */
+static PyObject *
+own_function(core *self, const char *name)
+{
+    return PyObject_GetAttrString(self->monitoring, name);
+}
+
+/* Take the first tool id that is free, other than `not_this`. */
+static int
+take_tool(core *self, int not_this)
+{
+    for (int i = 0; i < TOOLS; i++) {
+        if (preferred_tools[i] == not_this) {
+            continue;
+        }
+        PyObject *result =
+            PyObject_CallFunction(self->use_tool_id, "is", preferred_tools[i], "covsup");
+        if (result != NULL) {
+            Py_DECREF(result);
+            return preferred_tools[i];
+        }
+        if (!PyErr_ExceptionMatches(PyExc_ValueError)) {
+            return -1;
+        }
+        PyErr_Clear(); /* somebody else's */
+    }
+    PyErr_SetString(PyExc_RuntimeError,
+                    "every tool id of sys.monitoring is in use by other tools");
+    return -1;
+}
+
+/* Register our callbacks and the event that announces code objects for `tool`. */
+static int
+listen(core *self, int tool)
+{
+    for (int i = 0; i < CALLBACKS; i++) {
+        int event = event_number(self, callbacks[i].event);
+        if (event < 0) {
+            return -1;
+        }
+        PyObject *function = PyCFunction_New(&callbacks[i].callback, self->module);
+        if (function == NULL) {
+            return -1;
+        }
+        PyObject *old =
+            PyObject_CallFunction(self->register_callback, "iiO", tool, event, function);
+        Py_DECREF(function);
+        if (old == NULL) {
+            return -1;
+        }
+        Py_DECREF(old);
+    }
+    PyObject *result =
+        PyObject_CallFunction(self->set_events, "ii", tool, event_number(self, "PY_START"));
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
+int
+monitoring_start(core *self)
+{
+    self->monitoring = Py_XNewRef(PySys_GetObject("monitoring"));
+    if (self->monitoring == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "this interpreter has no sys.monitoring");
+        return -1;
+    }
+    if ((self->disable = own_function(self, "DISABLE")) == NULL ||
+        (self->set_local_events = own_function(self, "set_local_events")) == NULL ||
+        (self->set_events = own_function(self, "set_events")) == NULL ||
+        (self->register_callback = own_function(self, "register_callback")) == NULL ||
+        (self->use_tool_id = own_function(self, "use_tool_id")) == NULL ||
+        (self->free_tool_id = own_function(self, "free_tool_id")) == NULL) {
+        return -1;
+    }
+    self->events.line = event_number(self, "LINE");
+    self->events.py_return = event_number(self, "PY_RETURN");
+    self->events.instruction = event_number(self, "INSTRUCTION");
+#if COMPAT_BRANCH_SIDES
+    self->events.branch = event_number(self, "BRANCH_LEFT") | event_number(self, "BRANCH_RIGHT");
+#else
+    self->events.branch = event_number(self, "BRANCH");
+#endif
+    if (PyErr_Occurred()) {
+        return -1;
+    }
+    self->tool = take_tool(self, -1);
+    if (self->tool < 0 || listen(self, self->tool) < 0) {
+        return -1;
+    }
+    return monitoring_hide_tool(self);
+}
+
+/* A list of the code objects that are watched; a list, since none of them may die while it is
+ * used, and none of ours may be called with the lock held. */
+static PyObject *
+watched_codes(core *self)
+{
+    PyObject *codes = PyList_New(0);
+    pthread_mutex_lock(&self->lock);
+    for (code_state *state = self->states; state != NULL && codes != NULL; state = state->next) {
+        if (PyList_Append(codes, (PyObject *)state->code) < 0) {
+            Py_CLEAR(codes);
+        }
+    }
+    pthread_mutex_unlock(&self->lock);
+    return codes;
+}
+
+/* Give `tool` back as if it had never been used: before 3.14 free_tool_id leaves callbacks and
+ * local events behind. */
+static int
+release_tool(core *self, int tool, PyObject *codes)
+{
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(codes); i++) {
+        PyObject *result = PyObject_CallFunction(self->set_local_events, "iOi", tool,
+                                                 PyList_GET_ITEM(codes, i), 0);
+        if (result == NULL) {
+            return -1;
+        }
+        Py_DECREF(result);
+    }
+    for (int i = 0; i < CALLBACKS; i++) {
+        PyObject *old = PyObject_CallFunction(self->register_callback, "iiO", tool,
+                                              event_number(self, callbacks[i].event), Py_None);
+        if (old == NULL) {
+            return -1;
+        }
+        Py_DECREF(old);
+    }
+    PyObject *result = PyObject_CallFunction(self->set_events, "ii", tool, 0);
+    Py_XDECREF(result);
+    result = result != NULL ? PyObject_CallFunction(self->free_tool_id, "i", tool) : NULL;
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
+int
+monitoring_step_aside(core *self)
+{
+    int old = self->tool;
+    int rc = -1;
+    PyObject *codes = watched_codes(self);
+    if (codes == NULL) {
+        return -1;
+    }
+    int tool = take_tool(self, old);
+    if (tool >= 0 && listen(self, tool) == 0) {
+        self->tool = tool;
+        rc = 0;
+        for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(codes); i++) {
+            code_state *state = core_state_of(self, (PyCodeObject *)PyList_GET_ITEM(codes, i));
+            rc = state != NULL ? watch_code(self, state) : 0;
+        }
+    }
+    else if (PyErr_ExceptionMatches(PyExc_RuntimeError)) {
+        /* The target takes all of them, as it may: it gets this one too, and we say so. */
+        PyErr_Clear();
+        static const char note[] = "measurement stopped: the program took every tool id of "
+                                   "sys.monitoring; run it with --core=settrace";
+        journal_event(EVENT_NOTE, note, sizeof(note) - 1);
+        self->tool = -1;
+        rc = 0;
+    }
+    if (rc == 0) {
+        rc = release_tool(self, old, codes);
+    }
+    Py_DECREF(codes);
+    return rc;
+}
+
+#endif

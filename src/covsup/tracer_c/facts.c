@@ -1,0 +1,276 @@
+/* facts.c - what this process has already told: files, and the lines and arcs seen in each.
+ *
+ * Threads: tables are read and marked without a lock; they grow under one lock, which no hot path
+ * takes. A mark that a racing growth loses costs one repeated record and nothing else.
+ * Fork: the lock is taken around fork(), so a child never inherits it held by a thread that it
+ * does not have. A raw clone while the lock is held is the one case left (its holder never waits
+ * or calls out, so the window is some instructions wide).
+ * Must never know: Python objects, where events come from, the layout of the journal. */
+#define _XOPEN_SOURCE 700 /* POSIX.1-2008 beside C11 */
+
+#include "facts.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "journal.h"
+#include "record.h"
+
+/* A bitmap over line numbers. Replaced as a whole when it must grow; the old one is kept, since
+ * another thread may be reading it (sizes double, so all the old ones together stay smaller than
+ * the one in use). */
+typedef struct {
+    uint32_t words;
+    _Atomic uint64_t bits[];
+} line_map;
+
+/* An insert-only open-addressing set of arcs; 0 marks a free slot. */
+typedef struct {
+    uint32_t mask; /* slots - 1; slots is a power of two */
+    _Atomic uint32_t used;
+    _Atomic uint64_t slots[];
+} arc_set;
+
+struct source_file {
+    source_file *next; /* in its bucket */
+    uint32_t id;
+    _Atomic uint32_t defined_epoch; /* the journal epoch that has this file's definition */
+    _Atomic(line_map *) lines;
+    _Atomic(arc_set *) arcs;
+    size_t path_length;
+    size_t definition_length;
+    char definition[]; /* id (4 bytes), path, NUL, module: the payload of its FILE record */
+};
+
+enum { BUCKETS = 4096, FIRST_LINE_WORDS = 8, FIRST_ARC_SLOTS = 64 };
+
+static pthread_mutex_t tables_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t fork_guard = PTHREAD_ONCE_INIT;
+static _Atomic(source_file *) buckets[BUCKETS];
+static uint32_t next_file_id; /* under tables_lock */
+
+static void
+lock_tables(void)
+{
+    pthread_mutex_lock(&tables_lock);
+}
+
+static void
+unlock_tables(void)
+{
+    pthread_mutex_unlock(&tables_lock);
+}
+
+static void
+guard_fork(void)
+{
+    pthread_atfork(lock_tables, unlock_tables, unlock_tables);
+}
+
+static uint32_t
+hash_path(const char *path)
+{
+    uint32_t h = 2166136261u; /* FNV-1a */
+    for (const unsigned char *p = (const unsigned char *)path; *p; p++) {
+        h = (h ^ *p) * 16777619u;
+    }
+    return h;
+}
+
+static source_file *
+find_file(uint32_t bucket, const char *path)
+{
+    source_file *file = atomic_load_explicit(&buckets[bucket], memory_order_acquire);
+    while (file != NULL && strcmp(file->definition + sizeof(uint32_t), path) != 0) {
+        file = file->next;
+    }
+    return file;
+}
+
+source_file *
+facts_file(const char *path, const char *module)
+{
+    uint32_t bucket = hash_path(path) % BUCKETS;
+    source_file *file = find_file(bucket, path);
+    if (file != NULL) {
+        return file;
+    }
+    pthread_once(&fork_guard, guard_fork);
+    lock_tables();
+    file = find_file(bucket, path);
+    if (file == NULL) {
+        size_t path_length = strlen(path);
+        size_t module_length = strlen(module);
+        size_t definition_length = sizeof(uint32_t) + path_length + 1 + module_length;
+        file = calloc(1, sizeof(*file) + definition_length + 1);
+        if (file != NULL) {
+            file->id = next_file_id++;
+            file->path_length = path_length;
+            file->definition_length = definition_length;
+            memcpy(file->definition, &file->id, sizeof(uint32_t));
+            memcpy(file->definition + sizeof(uint32_t), path, path_length + 1);
+            memcpy(file->definition + sizeof(uint32_t) + path_length + 1, module, module_length + 1);
+            file->next = atomic_load_explicit(&buckets[bucket], memory_order_relaxed);
+            atomic_store_explicit(&buckets[bucket], file, memory_order_release);
+        }
+    }
+    unlock_tables();
+    return file;
+}
+
+/* True when the current journal can take a fact of `file`: it exists (a forked child gets its own
+ * here) and defines the file. Two threads may both define it, which is harmless. */
+static bool
+journal_knows(source_file *file)
+{
+    if (journal_ensure() < 0) {
+        journal_lose_fact();
+        return false;
+    }
+    uint32_t epoch = journal_epoch();
+    if (atomic_load_explicit(&file->defined_epoch, memory_order_acquire) == epoch) {
+        return true;
+    }
+    if (journal_blob(BLOB_FILE, file->definition, file->definition_length) < 0) {
+        return false;
+    }
+    atomic_store_explicit(&file->defined_epoch, epoch, memory_order_release);
+    return true;
+}
+
+static line_map *
+grow_lines(source_file *file, uint32_t word)
+{
+    lock_tables();
+    line_map *old = atomic_load_explicit(&file->lines, memory_order_acquire);
+    line_map *map = old;
+    if (old == NULL || old->words <= word) {
+        uint32_t words = old == NULL ? FIRST_LINE_WORDS : old->words * 2;
+        while (words <= word) {
+            words *= 2;
+        }
+        map = calloc(1, sizeof(*map) + words * sizeof(map->bits[0]));
+        if (map != NULL) {
+            map->words = words;
+            for (uint32_t i = 0; old != NULL && i < old->words; i++) {
+                uint64_t bits = atomic_load_explicit(&old->bits[i], memory_order_relaxed);
+                atomic_store_explicit(&map->bits[i], bits, memory_order_relaxed);
+            }
+            atomic_store_explicit(&file->lines, map, memory_order_release);
+        }
+    }
+    unlock_tables();
+    return map;
+}
+
+bool
+facts_line(source_file *file, int line)
+{
+    if (line <= 0) {
+        return true;
+    }
+    uint32_t word = (uint32_t)line / 64;
+    uint64_t bit = UINT64_C(1) << ((uint32_t)line % 64);
+    line_map *map = atomic_load_explicit(&file->lines, memory_order_acquire);
+    if (map == NULL || map->words <= word) {
+        map = grow_lines(file, word);
+    }
+    if (map != NULL &&
+        (atomic_load_explicit(&map->bits[word], memory_order_relaxed) & bit) != 0) {
+        return true;
+    }
+    if (!journal_knows(file) || journal_line(file->id, (uint32_t)line, 0) < 0) {
+        return false;
+    }
+    /* Only now, after the record: a process killed or forked between the two repeats a record;
+     * the other order would lose it. Without a map (out of memory) the fact is told again. */
+    if (map != NULL) {
+        atomic_fetch_or_explicit(&map->bits[word], bit, memory_order_release);
+    }
+    return true;
+}
+
+static uint32_t
+arc_slot(uint64_t key, uint32_t mask)
+{
+    return (uint32_t)((key * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & mask;
+}
+
+static bool
+has_arc(arc_set *set, uint64_t key)
+{
+    if (set == NULL) {
+        return false;
+    }
+    for (uint32_t i = arc_slot(key, set->mask);; i = (i + 1) & set->mask) {
+        uint64_t found = atomic_load_explicit(&set->slots[i], memory_order_relaxed);
+        if (found == key) {
+            return true;
+        }
+        if (found == 0) {
+            return false;
+        }
+    }
+}
+
+/* The set always keeps free slots (growth at one half, see add_arc), so both loops end. */
+static void
+put_arc(arc_set *set, uint64_t key)
+{
+    for (uint32_t i = arc_slot(key, set->mask);; i = (i + 1) & set->mask) {
+        uint64_t found = 0;
+        if (atomic_compare_exchange_strong_explicit(&set->slots[i], &found, key,
+                                                    memory_order_release, memory_order_relaxed)) {
+            atomic_fetch_add_explicit(&set->used, 1, memory_order_relaxed);
+            return;
+        }
+        if (found == key) {
+            return;
+        }
+    }
+}
+
+/* Adds under the lock: a new arc is rare, and so no thread ever inserts into a set that another
+ * one is copying. */
+static void
+add_arc(source_file *file, uint64_t key)
+{
+    lock_tables();
+    arc_set *set = atomic_load_explicit(&file->arcs, memory_order_acquire);
+    if (set == NULL || atomic_load_explicit(&set->used, memory_order_relaxed) * 2 > set->mask) {
+        uint32_t slots = set == NULL ? FIRST_ARC_SLOTS : (set->mask + 1) * 2;
+        arc_set *bigger = calloc(1, sizeof(*bigger) + slots * sizeof(bigger->slots[0]));
+        if (bigger != NULL) {
+            bigger->mask = slots - 1;
+            for (uint32_t i = 0; set != NULL && i <= set->mask; i++) {
+                uint64_t old = atomic_load_explicit(&set->slots[i], memory_order_relaxed);
+                if (old != 0) {
+                    put_arc(bigger, old);
+                }
+            }
+            atomic_store_explicit(&file->arcs, bigger, memory_order_release);
+            set = bigger;
+        }
+    }
+    /* Without memory for a bigger set the arc is simply not remembered, and told again. */
+    if (set != NULL && atomic_load_explicit(&set->used, memory_order_relaxed) < set->mask) {
+        put_arc(set, key);
+    }
+    unlock_tables();
+}
+
+bool
+facts_arc(source_file *file, int from, int to)
+{
+    uint64_t key = ((uint64_t)(uint32_t)from << 32) | (uint32_t)to;
+    if (key == 0 || has_arc(atomic_load_explicit(&file->arcs, memory_order_acquire), key)) {
+        return true;
+    }
+    if (!journal_knows(file) || journal_arc(file->id, from, to, 0) < 0) {
+        return false;
+    }
+    add_arc(file, key); /* after the record, as in facts_line */
+    return true;
+}

@@ -1,0 +1,30 @@
+/* facts.h - what this process has already told: files, and the lines and arcs seen in each.
+ *
+ * Threads: every function may run on any thread, with or without the GIL.
+ * Fork: the tables are inherited by the child, because what its parent has told need not be told
+ * again; a file is only defined anew in the child's own journal, at its first fact there.
+ * Must never know: Python objects, where events come from, the layout of the journal. */
+#ifndef COVSUP_FACTS_H
+#define COVSUP_FACTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct source_file source_file;
+
+/* The process-wide entry of `path`; `module` is the name under which it was first seen ("" where
+ * unknown). Never freed. NULL: out of memory. */
+source_file *
+facts_file(const char *path, const char *module);
+
+/* Tell that `line` of `file` ran. True when it is stored in the journal (now or before); false
+ * when it could not be, in which case the same fact should be offered again. */
+bool
+facts_line(source_file *file, int line);
+
+/* Tell that control went from line `from` to line `to` (negative: into or out of the code object
+ * whose first line that is). Same result as facts_line. */
+bool
+facts_arc(source_file *file, int from, int to);
+
+#endif

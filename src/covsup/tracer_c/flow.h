@@ -1,0 +1,70 @@
+/* flow.h - what the events of one code object tell about branches.
+ *
+ * Built once per measured code object from its bytecode and line table, when branches are
+ * measured under sys.monitoring.
+ * Must never know: events, files, the journal. */
+#ifndef COVSUP_FLOW_H
+#define COVSUP_FLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "compat.h"
+
+/* When the line that starts at `offset` begins for the first time, control came from line `from`:
+ * there is no other way to it. */
+typedef struct {
+    int offset; /* bytes, as in f_lasti */
+    int from;
+} flow_target;
+
+/* What a conditional jump tells: the line reached (negative: the exit) when it falls through and
+ * when it jumps; 0 where the outcome needs no event (it stays within the line, or something else
+ * tells it). */
+typedef struct {
+    int offset; /* of the jump, in bytes, as in branch events */
+    int next;   /* the offset that is its destination when it falls through */
+    int line;
+    int falls_to;
+    int jumps_to;
+} flow_branch;
+
+/* Running the instruction at `offset` tells the arc (line, to). */
+typedef struct {
+    int offset;
+    int line;
+    int to;
+} flow_step;
+
+typedef struct {
+    flow_target *targets; /* each array in ascending order of offset */
+    flow_branch *branches;
+    flow_step *returns; /* by PY_RETURN events */
+    flow_step *steps;   /* by INSTRUCTION events */
+    int n_targets, n_branches, n_returns, n_steps;
+    uint64_t target_lines; /* bit (line % 64) is set for each line of a target */
+} flow;
+
+/* The flow of `code`, or NULL with an exception set. Free with flow_free. */
+flow *
+flow_new(PyCodeObject *code);
+
+void
+flow_free(flow *self);
+
+/* The entry at `offset`, or NULL. */
+const flow_target *
+flow_target_at(const flow *self, int offset);
+flow_branch *
+flow_branch_at(const flow *self, int offset);
+const flow_step *
+flow_return_at(const flow *self, int offset);
+const flow_step *
+flow_step_at(const flow *self, int offset);
+
+/* The line that has begun already when `code` starts, because its first statement stands on the
+ * line of its own definition (no LINE event is sent for that on 3.13 to 3.15); 0: none. */
+int
+flow_resume_line(PyCodeObject *code);
+
+#endif

@@ -1,0 +1,97 @@
+/* tool_guard.c - the target sees sys.monitoring as if covsup used none of its tool ids.
+ *
+ * Each function that takes a tool id is replaced by one that looks the same and first moves our
+ * tool out of the way where the target means our id.
+ *
+ * Threads: as the functions that are replaced.
+ * Must never know: what our tool does. */
+#include "core.h"
+
+#if COMPAT_MONITORING
+
+#include <string.h>
+
+static const char *const guarded[MONITORING_HIDDEN] = {
+    "use_tool_id", "free_tool_id",     "register_callback", "get_events",    "set_events",
+    "get_tool",    "get_local_events", "set_local_events",  "clear_tool_id",
+};
+
+enum { GET_TOOL = 5 };
+
+static PyObject *
+call_guarded(int which, PyObject *const *args, Py_ssize_t count)
+{
+    core *self = core_of_interpreter();
+    if (self == NULL || self->hidden[which] == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "sys.monitoring is not available any more");
+        return NULL;
+    }
+    if (count >= 1 && self->tool >= 0 && PyLong_Check(args[0])) {
+        long tool = PyLong_AsLong(args[0]);
+        if (tool == -1 && PyErr_Occurred()) {
+            PyErr_Clear(); /* the original says what is wrong with it */
+        }
+        else if (tool == self->tool) {
+            if (which == GET_TOOL) {
+                Py_RETURN_NONE;
+            }
+            if (monitoring_step_aside(self) < 0) {
+                return NULL;
+            }
+        }
+    }
+    return PyObject_Vectorcall(self->hidden[which], args, (size_t)count, NULL);
+}
+
+#define GUARD(n)                                                                                  \
+    static PyObject *guard_##n(PyObject *module, PyObject *const *args, Py_ssize_t count)         \
+    {                                                                                             \
+        return call_guarded(n, args, count);                                                      \
+    }
+GUARD(0)
+GUARD(1)
+GUARD(2)
+GUARD(3)
+GUARD(4)
+GUARD(5)
+GUARD(6)
+GUARD(7)
+GUARD(8)
+
+#define METHOD(n) {NULL, (PyCFunction)(void (*)(void))guard_##n, METH_FASTCALL, NULL}
+/* Names and docstrings are taken from the originals. */
+static PyMethodDef methods[MONITORING_HIDDEN] = {
+    METHOD(0), METHOD(1), METHOD(2), METHOD(3), METHOD(4),
+    METHOD(5), METHOD(6), METHOD(7), METHOD(8),
+};
+
+int
+monitoring_hide_tool(core *self)
+{
+    for (int i = 0; i < MONITORING_HIDDEN; i++) {
+        PyObject *original = PyObject_GetAttrString(self->monitoring, guarded[i]);
+        if (original == NULL) {
+            if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+                return -1;
+            }
+            PyErr_Clear(); /* not in this version */
+            continue;
+        }
+        self->hidden[i] = original;
+        if (!PyCFunction_Check(original)) {
+            continue; /* somebody was here before us: theirs calls the real one */
+        }
+        PyCFunctionObject *function = (PyCFunctionObject *)original;
+        methods[i].ml_name = function->m_ml->ml_name;
+        methods[i].ml_doc = function->m_ml->ml_doc;
+        PyObject *guard = PyCFunction_NewEx(&methods[i], function->m_self, function->m_module);
+        if (guard == NULL || PyObject_SetAttrString(self->monitoring, guarded[i], guard) < 0) {
+            Py_XDECREF(guard);
+            return -1;
+        }
+        Py_DECREF(guard);
+    }
+    return 0;
+}
+
+#endif
