@@ -71,7 +71,7 @@ typedef struct {
     uint64_t capacity; /* bytes reserved for this file */
     uint64_t uid;
     uint8_t reserved_identity[JOURNAL_CHECKED_TO - 128];
-    uint64_t identity_check; /* FNV-1a-64 of bytes [CHECKED_FROM, CHECKED_TO) */
+    uint64_t identity_check; /* CRC-32 of bytes [CHECKED_FROM, CHECKED_TO) */
     /* What changes while the process runs; each field is one atomic store. */
     uint64_t tail;        /* offset of the next free word */
     uint64_t allocated;   /* bytes that have blocks on disk */
@@ -193,25 +193,24 @@ record_blob(unsigned type, size_t length, uint32_t check)
            (check & RECORD_MASK(RECORD_BLOB_CHECK_BITS));
 }
 
-#define FNV32_START UINT32_C(2166136261)
-#define FNV64_START UINT64_C(14695981039346656037)
-
+/* CRC-32 as in zlib and in Python's binascii.crc32(): four bits at a time, since texts are short.
+ * Start with 0; the result of one part is the start of the next. */
 static inline uint32_t
-fnv32(uint32_t hash, const void *data, size_t size)
+record_crc32(uint32_t crc, const void *data, size_t size)
 {
-    for (const uint8_t *at = data, *end = at + size; at != end; at++) {
-        hash = (hash ^ *at) * UINT32_C(16777619);
+    static const uint32_t table[16] = {
+        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
+        0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+        0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
+    };
+    const uint8_t *bytes = data;
+    crc = ~crc;
+    for (size_t i = 0; i < size; i++) {
+        crc ^= bytes[i];
+        crc = crc >> 4 ^ table[crc & 15];
+        crc = crc >> 4 ^ table[crc & 15];
     }
-    return hash;
-}
-
-static inline uint64_t
-fnv64(uint64_t hash, const void *data, size_t size)
-{
-    for (const uint8_t *at = data, *end = at + size; at != end; at++) {
-        hash = (hash ^ *at) * UINT64_C(1099511628211);
-    }
-    return hash;
+    return ~crc;
 }
 
 #endif

@@ -1,0 +1,446 @@
+/* journal_segment.c - the files of a journal: making one, allocating its blocks, the next one.
+ *
+ * Disk: blocks are allocated before a word in them is handed out; a full disk is an error here and
+ * never a SIGBUS. No descriptor outlives a call.
+ * Threads: only the opener makes a segment; blocks may be allocated by any number of threads.
+ * Signals: no malloc, no stdio.
+ * Must never know: Python, what is stored in a segment.
+ */
+#include "journal_state.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#define RESERVATION (UINT64_C(64) << 20)
+#define RESERVATION_MIN_UNDER_LIMIT (UINT64_C(256) << 10)
+#define ADDRESS_SPACE_SHARE 64 /* under RLIMIT_AS a journal reserves at most 1/64 of the limit */
+#define FIRST_BLOCKS UINT64_C(8192)
+#define GROWTH_MIN UINT64_C(8192)
+#define GROWTH_MAX (UINT64_C(256) << 10)
+#define NAME_ROOM 80 /* "/<pid>-<32 hex>.<segment>.journal" */
+
+static _Atomic uint32_t cannot_populate; /* this kernel does not allocate behind a mapping */
+
+#ifdef MADV_POPULATE_WRITE
+/* 0, or errno; EINVAL: this kernel does not know the call. */
+static int
+populate(char *base, uint64_t from, uint64_t to)
+{
+    int rc;
+    do {
+        rc = SYSTEM("madvise(populate)", -1,
+                    madvise(base + from, (size_t)(to - from), MADV_POPULATE_WRITE));
+    } while (rc != 0 && (errno == EINTR || errno == EAGAIN));
+    return rc == 0 ? 0 : errno;
+}
+#else
+static int
+populate(char *base, uint64_t from, uint64_t to)
+{
+    (void)base, (void)from, (void)to;
+    return EINVAL;
+}
+#endif
+
+/* Blocks through a descriptor. Nobody may have been given words in [from, to) yet: where there is
+ * no call that only allocates, zeros are written. Returns 0 or errno. */
+static int
+allocate_by_descriptor(int fd, uint64_t from, uint64_t to)
+{
+    static const char zeros[4096];
+    int rc;
+#if defined(__linux__)
+    do {
+        rc = SYSTEM("fallocate", -1, fallocate(fd, 0, (off_t)from, (off_t)(to - from)));
+    } while (rc != 0 && errno == EINTR);
+    if (rc == 0 || (errno != EOPNOTSUPP && errno != ENOSYS)) {
+        return rc == 0 ? 0 : errno;
+    }
+#elif defined(F_PREALLOCATE)
+    fstore_t wanted = {
+        .fst_flags = F_ALLOCATEALL, .fst_posmode = F_PEOFPOSMODE, .fst_length = (off_t)(to - from)};
+    do {
+        rc = SYSTEM("fcntl(preallocate)", -1, fcntl(fd, F_PREALLOCATE, &wanted));
+    } while (rc != 0 && errno == EINTR);
+    if (rc != 0 && errno == ENOSPC) {
+        return errno;
+    }
+#endif
+    for (uint64_t at = from; at < to;) {
+        ssize_t written = SYSTEM(
+            "pwrite", -1, pwrite(fd, zeros, (size_t)min_u64(sizeof(zeros), to - at), (off_t)at));
+        if (written < 0 && errno != EINTR) {
+            return errno;
+        }
+        at += written > 0 ? (uint64_t)written : 0;
+    }
+    return 0;
+}
+
+static int
+allocate_first(int fd, char *base, uint64_t size)
+{
+    if (!atomic_load_explicit(&cannot_populate, memory_order_relaxed)) {
+        int error = populate(base, 0, size);
+        if (error != EINVAL) {
+            return error;
+        }
+        atomic_store_explicit(&cannot_populate, 1, memory_order_relaxed);
+    }
+    return allocate_by_descriptor(fd, 0, size);
+}
+
+static failure
+name_segment(char path[PATH_ROOM + NAME_ROOM], uint32_t index)
+{
+    const identity *self = journal_identity_now();
+    if (strlen(journal_directory) >= PATH_MAX - NAME_ROOM) {
+        return failed(ENAMETOOLONG, JOURNAL_STAGE_NAME);
+    }
+    char *at = journal_put_text(path, journal_directory);
+    *at++ = '/';
+    at = journal_put_number(at, self->pid);
+    *at++ = '-';
+    at = journal_put_hex(at, self->image_id, sizeof(self->image_id));
+    *at++ = '.';
+    at = journal_put_number(at, index);
+    at = journal_put_text(at, ".journal");
+    *at = '\0';
+    return fine;
+}
+
+/* How much to reserve. Asked before the file is touched: growing a file past RLIMIT_FSIZE would
+ * send SIGXFSZ, which kills. */
+static failure
+choose_capacity(uint64_t *capacity)
+{
+    struct rlimit limit;
+    uint64_t least = max_u64(FIRST_BLOCKS, journal_page_size);
+    *capacity = RESERVATION;
+    if (SYSTEM("getrlimit(as)", -1, getrlimit(RLIMIT_AS, &limit)) == 0 &&
+        limit.rlim_cur != RLIM_INFINITY) {
+        uint64_t share = (uint64_t)limit.rlim_cur / ADDRESS_SPACE_SHARE;
+        *capacity = min_u64(*capacity, max_u64(share, RESERVATION_MIN_UNDER_LIMIT));
+    }
+    if (SYSTEM("getrlimit(fsize)", -1, getrlimit(RLIMIT_FSIZE, &limit)) != 0) {
+        return failed(errno, JOURNAL_STAGE_LIMIT);
+    }
+    if (limit.rlim_cur != RLIM_INFINITY) {
+        *capacity = min_u64(*capacity, (uint64_t)limit.rlim_cur);
+    }
+    *capacity = *capacity / journal_page_size * journal_page_size;
+    return *capacity < least ? failed(EFBIG, JOURNAL_STAGE_LIMIT) : fine;
+}
+
+static int
+open_retrying(const char *path, int flags)
+{
+    int fd;
+    do {
+        fd = SYSTEM("open", -1, open(path, flags | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600));
+    } while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+/* Creates the file; *fd is above 2, so that a target which closed its standard streams, and whose
+ * other threads may still write to them, cannot write into the journal for longer than a moment. */
+static failure
+create_file(const char *path, int *fd)
+{
+    *fd = open_retrying(path, O_CREAT | O_EXCL);
+    if (*fd < 0 && errno == EEXIST && SYSTEM("unlink", -1, unlink(path)) == 0) {
+        /* The name holds our pid and our random id: what an earlier try could not clean up. */
+        *fd = open_retrying(path, O_CREAT | O_EXCL);
+    }
+    if (*fd < 0) {
+        return failed(errno, JOURNAL_STAGE_OPEN);
+    }
+    if (*fd <= STDERR_FILENO) {
+        int above = SYSTEM("fcntl(dupfd)", -1, fcntl(*fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+        if (above < 0) {
+            return failed(errno, JOURNAL_STAGE_MODE);
+        }
+        (void)SYSTEM("close", -1, close(*fd));
+        *fd = above;
+    }
+    /* The umask may have left no bit; without its bits the owner could not open it again. */
+    int rc;
+    do {
+        rc = SYSTEM("fchmod", -1, fchmod(*fd, 0600));
+    } while (rc != 0 && errno == EINTR);
+    return rc == 0 ? fine : failed(errno, JOURNAL_STAGE_MODE);
+}
+
+/* In a child: the journals of the process that forked are still mapped. Give them back, but keep
+ * one of the wanted length for our own journal to be mapped over: so a child needs no address
+ * space beside what it inherited. Returns its address or NULL. */
+static char *
+reuse_inherited(uint64_t length)
+{
+    char *kept = NULL;
+    uint32_t count = atomic_load_explicit(&journal_mapping_count, memory_order_acquire);
+    for (uint32_t i = 0; i < count; i++) {
+        mapping old = journal_mappings[i];
+        journal_mappings[i] = (mapping){NULL, 0};
+        if (old.base == NULL || old.length == 0) {
+            continue; /* the fork caught it half made */
+        }
+        if (kept == NULL && old.length == length) {
+            kept = old.base;
+        } else {
+            (void)SYSTEM("munmap", -1, munmap(old.base, (size_t)old.length));
+        }
+    }
+    atomic_store_explicit(&journal_mapping_count, 0, memory_order_release);
+    return kept;
+}
+
+static failure
+map_file(int fd, uint32_t index, uint64_t *capacity, char **base)
+{
+    for (;;) {
+        int rc;
+        do {
+            rc = SYSTEM("ftruncate", -1, ftruncate(fd, (off_t)*capacity));
+        } while (rc != 0 && errno == EINTR);
+        if (rc != 0) {
+            return failed(errno, JOURNAL_STAGE_SIZE);
+        }
+        char *over = index == 0 ? reuse_inherited(*capacity) : NULL;
+        void *mapped = SYSTEM("mmap", MAP_FAILED,
+                              mmap(over, (size_t)*capacity, PROT_READ | PROT_WRITE,
+                                   MAP_SHARED | (over != NULL ? MAP_FIXED : 0), fd, 0));
+        if (mapped != MAP_FAILED) {
+            *base = mapped;
+            return fine;
+        }
+        int error = errno;
+        if (over != NULL) {
+            (void)SYSTEM("munmap", -1, munmap(over, (size_t)*capacity));
+        }
+        if ((error != ENOMEM && error != EAGAIN) ||
+            *capacity / 2 < max_u64(FIRST_BLOCKS, journal_page_size)) {
+            return failed(error, JOURNAL_STAGE_MAP);
+        }
+        *capacity = *capacity / 2 / journal_page_size *
+                    journal_page_size; /* an address space that is full */
+    }
+}
+
+static void
+write_header(char *base, uint32_t index, uint64_t capacity, uint64_t allocated)
+{
+    journal_header *header = (journal_header *)base;
+    const identity *self = journal_identity_now();
+    header->version = JOURNAL_VERSION;
+    header->header_size = JOURNAL_HEADER_SIZE;
+    header->byte_order = JOURNAL_BYTE_ORDER;
+    memcpy(header->image_id, self->image_id, sizeof(header->image_id));
+    memcpy(header->parent_image_id, self->parent_image_id, sizeof(header->parent_image_id));
+    header->pid = self->pid;
+    header->ppid = self->ppid;
+    header->start_realtime_ns = self->start_realtime_ns;
+    header->start_boottime_ns = self->start_boottime_ns;
+    header->generation = self->generation;
+    header->start_kind = self->start_kind;
+    header->python_hexversion = journal_wanted.python_hexversion;
+    header->core = journal_wanted.core;
+    header->flags = journal_wanted.flags;
+    header->segment = index;
+    header->capacity = capacity;
+    header->uid = (uint64_t)geteuid();
+    header->identity_check =
+        record_crc32(0, base + JOURNAL_CHECKED_FROM, JOURNAL_CHECKED_TO - JOURNAL_CHECKED_FROM);
+    header->tail = JOURNAL_HEADER_SIZE;
+    header->allocated = allocated;
+    uint64_t magic;
+    memcpy(&magic, JOURNAL_MAGIC, sizeof(magic));
+    STORING("magic");
+    atomic_store_explicit((_Atomic(uint64_t) *)(void *)base, magic, memory_order_release);
+}
+
+/* Makes segment `index` and publishes it. Only the opener calls it. */
+failure
+journal_make_segment(journal_state *state, uint32_t index)
+{
+    char path[PATH_ROOM + NAME_ROOM];
+    uint64_t capacity;
+    char *base = NULL;
+    int fd = -1;
+
+    if (index >= SEGMENTS_MAX) {
+        return failed(EFBIG, JOURNAL_STAGE_SEGMENT);
+    }
+    failure why = name_segment(path, index);
+    if (why.error == 0) {
+        why = choose_capacity(&capacity);
+    }
+    if (why.error == 0) {
+        why = create_file(path, &fd);
+    }
+    int created = fd >= 0;
+    if (why.error == 0) {
+        why = map_file(fd, index, &capacity, &base);
+    }
+    uint64_t allocated = round_up(FIRST_BLOCKS);
+    if (why.error == 0) {
+        why.error = allocate_first(fd, base, allocated);
+        why.stage = why.error == 0 ? JOURNAL_STAGE_NONE : JOURNAL_STAGE_FILL;
+    }
+    if (fd >= 0) {
+        (void)SYSTEM("close", -1, close(fd)); /* Linux and macOS release it, EINTR or not */
+    }
+    if (why.error != 0) {
+        if (base != NULL) {
+            (void)SYSTEM("munmap", -1, munmap(base, (size_t)capacity));
+        }
+        if (created) {
+            (void)SYSTEM("unlink", -1, unlink(path));
+        }
+        return why;
+    }
+    journal_mappings[index] = (mapping){base, capacity};
+    atomic_store_explicit(&journal_mapping_count, index + 1, memory_order_release);
+    write_header(base, index, capacity, allocated);
+    state->segments[index].base = base;
+    state->segments[index].capacity = capacity;
+    atomic_store_explicit(&state->segments[index].allocated, allocated, memory_order_relaxed);
+    STORING("segment");
+    atomic_store_explicit(&state->count, index + 1, memory_order_release);
+    return fine;
+}
+
+/* Opens the segment's file again; -1 and errno. A file of that name which is not ours is refused.
+ */
+static int
+reopen(const segment *of)
+{
+    char path[PATH_ROOM + NAME_ROOM];
+    journal_header found;
+    failure why = name_segment(path, header_of(of)->segment);
+    if (why.error != 0) {
+        errno = why.error;
+        return -1;
+    }
+    int fd = open_retrying(path, O_NONBLOCK);
+    if (fd < 0) {
+        return -1;
+    }
+    if (SYSTEM("pread", -1, pread(fd, &found, sizeof(found), 0)) != (ssize_t)sizeof(found) ||
+        memcmp(&found, header_of(of), JOURNAL_CHECKED_TO) != 0) {
+        (void)SYSTEM("close", -1, close(fd));
+        errno = ESTALE;
+        return -1;
+    }
+    return fd;
+}
+
+static void
+raise_to(_Atomic(uint64_t) *number, uint64_t value)
+{
+    uint64_t now = atomic_load_explicit(number, memory_order_relaxed);
+    while (now < value && !atomic_compare_exchange_weak_explicit(
+                              number, &now, value, memory_order_release, memory_order_relaxed)) {
+    }
+}
+
+static void
+publish_growth(segment *of, uint64_t allocated)
+{
+    STORING("allocated");
+    raise_to(shared_u64(&header_of(of)->allocated), allocated);
+    raise_to(&of->allocated, allocated);
+}
+
+/* The kernel cannot allocate behind a mapping: one thread does it through the file's path. */
+static failure
+grow_by_path(journal_state *state, segment *of, uint64_t least, uint64_t wanted)
+{
+    if (journal_take_opener(state) != 0) {
+        return failed(EAGAIN, JOURNAL_STAGE_BUSY);
+    }
+    failure why = fine;
+    uint64_t from = atomic_load_explicit(&of->allocated, memory_order_acquire);
+    if (from < least) {
+        int fd = reopen(of);
+        int error = fd < 0 ? errno : allocate_by_descriptor(fd, from, wanted);
+        if (error != 0) {
+            why = failed(error, JOURNAL_STAGE_GROW);
+        } else {
+            publish_growth(of, wanted);
+        }
+        if (fd >= 0) {
+            (void)SYSTEM("close", -1, close(fd));
+        }
+    }
+    journal_give_opener(state);
+    return why;
+}
+
+/* Blocks up to at least `least`. Any number of threads may do this at once: the same range is
+ * allocated twice, and nothing is written. */
+failure
+journal_grow(journal_state *state, segment *of, uint64_t least, int urgent)
+{
+    if (!urgent && !journal_may_try(&state->growing)) {
+        return unpack(atomic_load_explicit(&state->growing.why, memory_order_relaxed));
+    }
+    int saved = errno;
+    uint64_t from = atomic_load_explicit(&of->allocated, memory_order_acquire);
+    uint64_t chunk = max_u64(GROWTH_MIN, min_u64(GROWTH_MAX, from / 2));
+    uint64_t wanted = min_u64(of->capacity, round_up(max_u64(least, from + chunk)));
+    failure why = fine;
+    int error = EINVAL;
+    if (!atomic_load_explicit(&cannot_populate, memory_order_relaxed)) {
+        error = populate(of->base, from, wanted);
+        if (error != 0 && error != EINVAL && wanted > round_up(least)) {
+            wanted = round_up(least); /* the last free blocks of a disk */
+            error = populate(of->base, from, wanted);
+        }
+        if (error == 0) {
+            publish_growth(of, wanted);
+        } else if (error != EINVAL) {
+            why = failed(error, JOURNAL_STAGE_GROW);
+        } else {
+            atomic_store_explicit(&cannot_populate, 1, memory_order_relaxed);
+        }
+    }
+    if (error == EINVAL) {
+        why = grow_by_path(state, of, least, wanted);
+    }
+    if (!urgent || why.error == 0) {
+        journal_tried(&state->growing,
+                      why); /* a long text that found no room is no reason to pause */
+    }
+    errno = saved;
+    return why;
+}
+
+/* The segment `full` has no room: make the next one, unless another thread did. */
+failure
+journal_next_segment(journal_state *state, const segment *full, int urgent)
+{
+    if (!urgent && !journal_may_try(&state->growing)) {
+        return unpack(atomic_load_explicit(&state->growing.why, memory_order_relaxed));
+    }
+    int saved = errno;
+    if (journal_take_opener(state) != 0) {
+        return failed(EAGAIN, JOURNAL_STAGE_BUSY);
+    }
+    failure why = fine;
+    if (last_segment(state) == full) {
+        uint64_t used = atomic_load_explicit(&full->allocated, memory_order_relaxed);
+        why =
+            journal_make_segment(state, atomic_load_explicit(&state->count, memory_order_relaxed));
+        journal_tried(&state->growing, why);
+        if (why.error == 0) {
+            /* Its pages stay in the file; they need not count as resident any more. */
+            (void)SYSTEM("madvise(dontneed)", -1, madvise(full->base, (size_t)used, MADV_DONTNEED));
+        }
+    }
+    journal_give_opener(state);
+    errno = saved;
+    return why;
+}
