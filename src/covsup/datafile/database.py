@@ -1,0 +1,416 @@
+"""The data file: coverage.py's SQLite database, with our provenance in tables beside its own.
+
+What was executed is written through coverage.py's public API, so that its reports and its
+`combine` take the file as one of theirs. The tables named `covsup_*` hold what coverage.py has no
+place for; it ignores them. A data file appears whole or not at all: it is written beside its
+place, brought to the disk and then renamed. Nobody else may write it meanwhile: the caller holds
+the lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sqlite3
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from coverage import CoverageData
+from coverage.exceptions import CoverageException
+
+from covsup.datafile import records
+from covsup.datafile.errors import CovsupError
+from covsup.datafile.fold import Kind, Result, numbers_in
+from covsup.datafile.provenance import provenance_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from covsup.datafile.fold import Arc, Bits, Owner
+    from covsup.datafile.provenance import Provenance
+
+TABLES_VERSION: Final = 1
+"""Of the covsup_* tables; raised when their meaning changes."""
+
+_TEMPORARY: Final = ".covsup-"
+"""How names of unfinished data files begin; not as coverage.py's parallel data files do."""
+
+_TABLES: Final = """
+CREATE TABLE covsup_schema (version integer);
+CREATE TABLE covsup_session (
+    id text primary key,
+    started_ns integer,     -- wall clock
+    command text,           -- for reading, as are all columns up to the last
+    cwd text,
+    host text,
+    branch integer,
+    settings text           -- the session's settings file
+);
+CREATE TABLE covsup_process (
+    image_id text primary key,
+    session text,
+    pid integer,
+    ppid integer,
+    parent text,            -- image_id
+    parent_known_from text,
+    started text,           -- start, spawn, fork or exec N
+    started_ns integer,
+    command text,
+    python text,
+    core text,
+    ending text,
+    ending_known_from text,
+    lines integer,          -- that it executed
+    unique_lines integer,   -- that no other process executed
+    record text             -- JSON: all that is known; the other columns follow from it
+);
+CREATE TABLE covsup_first (
+    -- The lines that each process was the first to execute.
+    path text,
+    image_id text,
+    started_ns text,
+    numbits blob,
+    unique (path, image_id, started_ns)
+);
+CREATE TABLE covsup_shared (
+    -- The lines that more than one process executed.
+    path text primary key,
+    numbits blob
+);
+CREATE TABLE covsup_module (path text, module text, unique (path, module));
+CREATE TABLE covsup_record (
+    -- What else was written down: waits, starts, observations, notes, problems.
+    kind text,
+    record text,            -- JSON
+    unique (kind, record)
+);
+CREATE TABLE covsup_unmeasured (session text, pid integer, command text, reason text);
+CREATE TABLE covsup_lost (
+    image_id text primary key,
+    facts integer,
+    events integer,
+    errno integer,          -- of the first loss
+    stage integer           -- where the first loss was: see the journal's format
+);
+"""
+
+
+class DataFileUnusable(CovsupError):
+    """A file is no data file of coverage.py's, or a damaged one. It was left as it is."""
+
+
+class DataFileUnwritable(CovsupError):
+    """A data file could not be written. What was there before is still there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFile:
+    """An existing data file whose contents go into another one."""
+
+    path: Path
+    map_path: Callable[[str], str] | None = None  # None: its paths stay
+
+
+def write_database(
+    result: Result,
+    path: Path,
+    *,
+    kind: Kind | None = None,
+    others: Sequence[DataFile] = (),
+    touched: Iterable[str] = (),
+) -> None:
+    """Make `path` a data file that holds `result` and what `others` hold, durably.
+
+    `kind` is what the file holds where nothing was executed (`touched` files need to know);
+    `touched` are files to be listed though nothing of them was executed. `others` give lines and
+    branches only: their provenance is in `result` if it shall be kept. Raises DataFileUnwritable,
+    or DataFileUnusable for one of `others`; `path` is then what it was.
+    """
+    target = Path(os.path.realpath(path))
+    remove_leftovers(target.parent)
+    temporary = target.parent / f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    try:
+        _write_facts(result, temporary, kind, others, touched)
+        _write_provenance(result, temporary)
+        _sync(temporary)
+        temporary.replace(target)
+        _sync(target.parent)
+    except sqlite3.Error as error:
+        raise DataFileUnwritable(f"cannot write {path}: {error}") from error
+    except OSError as error:
+        raise DataFileUnwritable(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Delete the unfinished data files of writers that were killed."""
+    for leftover in directory.glob(f"{_TEMPORARY}*.tmp*"):
+        leftover.unlink(missing_ok=True)
+
+
+def is_data_file(path: Path) -> bool:
+    """Whether there is a data file at `path`; nothing and an empty file are none.
+
+    Raises DataFileUnusable where something else is there.
+    """
+    try:
+        if path.stat().st_size == 0:
+            return False
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise DataFileUnusable(f"cannot read {path}: {error.strerror or error}") from error
+    with _reading(path) as db:
+        db.execute("SELECT version FROM coverage_schema").fetchall()
+    return True
+
+
+def kind_of(path: Path) -> Kind | None:
+    """What an existing data file holds; None where it holds nothing. Raises DataFileUnusable."""
+    with _reading(path) as db:
+        row = db.execute("SELECT value FROM meta WHERE key = 'has_arcs'").fetchone()
+        measured = db.execute("SELECT EXISTS (SELECT 1 FROM file)").fetchone()
+    if row is None or not measured[0]:
+        return None
+    return Kind.ARCS if row[0] == "1" else Kind.LINES
+
+
+def sessions_in(path: Path) -> set[str]:
+    """The ids of the sessions of which a data file has something. Raises DataFileUnusable."""
+    with _reading(path) as db:
+        if not _has_our_tables(db):
+            return set()
+        return {row[0] for row in db.execute("SELECT id FROM covsup_session")}
+
+
+def read_who(path: Path) -> Result:
+    """Everything in a data file but the lines and branches themselves, ready to be folded.
+
+    An empty result for one of coverage.py's own. Raises DataFileUnusable.
+    """
+    with _reading(path) as db:
+        if not _has_our_tables(db):
+            return Result()
+        (version,) = db.execute("SELECT version FROM covsup_schema").fetchone()
+        if version != TABLES_VERSION:
+            raise DataFileUnusable(
+                f"{path} was written by a covsup whose tables are of version {version}, where this"
+                f" one reads {TABLES_VERSION}"
+            )
+        first: dict[str, dict[Owner, Bits]] = defaultdict(dict)
+        for file, image_id, started_ns, numbits in db.execute(
+            "SELECT path, image_id, started_ns, numbits FROM covsup_first"
+        ):
+            first[file][int(started_ns), image_id] = int.from_bytes(numbits, "little")
+        modules: dict[str, frozenset[str]] = {}
+        for file, module in db.execute("SELECT path, module FROM covsup_module"):
+            modules[file] = modules.get(file, frozenset()) | {module}
+        try:
+            return records.result_from(
+                settings=[row[0] for row in db.execute("SELECT settings FROM covsup_session")],
+                images=[row[0] for row in db.execute("SELECT record FROM covsup_process")],
+                others=db.execute("SELECT kind, record FROM covsup_record").fetchall(),
+                first=first,
+                shared={
+                    file: int.from_bytes(numbits, "little")
+                    for file, numbits in db.execute("SELECT path, numbits FROM covsup_shared")
+                },
+                modules=modules,
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataFileUnusable(
+                f"{path}: its covsup_* tables make no sense: {error!r}"
+            ) from error
+
+
+def read_provenance(path: Path) -> Provenance:
+    """Who executed what, by a data file. Raises DataFileUnusable, also where there is no file."""
+    if not is_data_file(path):
+        raise DataFileUnusable(f"there is no data file at {path}")
+    return provenance_of(read_who(path))
+
+
+def _write_facts(
+    result: Result,
+    temporary: Path,
+    kind: Kind | None,
+    others: Sequence[DataFile],
+    touched: Iterable[str],
+) -> None:
+    data = CoverageData(str(temporary))
+    try:
+        # Makes the file, with coverage.py's tables, also where nothing follows.
+        data.measured_contexts()
+        for other in others:
+            _add_data_file(data, other)
+        lines: dict[str, dict[str, list[int]]] = defaultdict(dict)
+        for (path, context), bits in result.lines.items():
+            lines[context][path] = numbers_in(bits)
+        for context, by_path in lines.items():
+            data.set_context(context)
+            data.add_lines(by_path)
+        arcs: dict[str, dict[str, list[Arc]]] = defaultdict(dict)
+        for (path, context), pairs in result.arcs.items():
+            arcs[context][path] = sorted(pairs)
+        for context, arcs_by_path in arcs.items():
+            data.set_context(context)
+            data.add_arcs(arcs_by_path)
+        match kind:
+            case Kind.LINES:
+                data.add_lines({})
+            case Kind.ARCS:
+                data.add_arcs({})
+            case None:
+                pass
+        if kind is not None:
+            data.touch_files(sorted(touched))
+        data.write()
+    except CoverageException as error:
+        raise DataFileUnwritable(f"cannot write {temporary.parent}: {error}") from error
+    finally:
+        data.close(force=True)
+
+
+def _add_data_file(data: CoverageData, other: DataFile) -> None:
+    reading = CoverageData(str(other.path))
+    try:
+        reading.read()
+        data.update(reading, map_path=other.map_path)
+    except CoverageException as error:
+        raise DataFileUnusable(f"{other.path}: {error}") from error
+    finally:
+        reading.close(force=True)
+
+
+def _write_provenance(result: Result, temporary: Path) -> None:
+    provenance = provenance_of(result)
+    with contextlib.closing(sqlite3.connect(temporary)) as db:
+        # Killed in the middle, the file is thrown away: it needs no journal of its own.
+        db.execute("PRAGMA journal_mode = off")
+        db.execute("PRAGMA synchronous = off")
+        db.executescript(_TABLES)
+        db.execute("INSERT INTO covsup_schema VALUES (?)", (TABLES_VERSION,))
+        db.executemany(
+            "INSERT INTO covsup_session VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                (
+                    each.session,
+                    _integer(each.started_ns),
+                    _text(" ".join(each.command)),
+                    _text(each.cwd),
+                    _text(each.host),
+                    each.branch,
+                    records.encode_settings(each),
+                )
+                for each in provenance.sessions
+            ),
+        )
+        db.executemany(
+            f"INSERT INTO covsup_process VALUES ({', '.join('?' * 16)})",
+            (
+                (
+                    each.image_id,
+                    each.session,
+                    _integer(each.pid),
+                    _integer(each.ppid),
+                    each.parent,
+                    each.parent_known_from.value,
+                    each.how_started,
+                    _integer(each.started_ns),
+                    _text(" ".join(each.argv)),
+                    each.python,
+                    each.core,
+                    _text(str(each.ending)),
+                    each.ending.known_from.value,
+                    each.lines,
+                    each.unique_lines,
+                    records.encode_image(result.images[each.image_id]),
+                )
+                for each in provenance.processes
+            ),
+        )
+        db.executemany(
+            "INSERT INTO covsup_first VALUES (?, ?, ?, ?)",
+            (
+                (path, image_id, str(started_ns), _numbits(bits))
+                for path, owners in result.first.items()
+                for (started_ns, image_id), bits in owners.items()
+            ),
+        )
+        db.executemany(
+            "INSERT INTO covsup_shared VALUES (?, ?)",
+            ((path, _numbits(bits)) for path, bits in result.shared.items()),
+        )
+        db.executemany(
+            "INSERT INTO covsup_module VALUES (?, ?)",
+            ((path, _text(name)) for path, names in result.modules.items() for name in names),
+        )
+        db.executemany("INSERT INTO covsup_record VALUES (?, ?)", records.encode_others(result))
+        db.executemany(
+            "INSERT INTO covsup_unmeasured VALUES (?, ?, ?, ?)",
+            (
+                (each.session, _integer(each.pid), _text(" ".join(each.argv)), _text(each.reason))
+                for each in provenance.unmeasured
+            ),
+        )
+        db.executemany(
+            "INSERT INTO covsup_lost VALUES (?, ?, ?, ?, ?)",
+            (
+                (
+                    each.image_id,
+                    _integer(each.lost.facts),
+                    _integer(each.lost.events),
+                    each.lost.errno,
+                    each.lost.stage,
+                )
+                for each in provenance.losses
+            ),
+        )
+        db.commit()
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that cannot write, not even to mend the file."""
+    uri = Path(os.path.abspath(path)).as_uri() + "?mode=ro"  # noqa: PTH100 - links stay
+    try:
+        with contextlib.closing(sqlite3.connect(uri, uri=True)) as db:
+            yield db
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            raise DataFileUnusable(f"{path} is no coverage data file: {error}") from error
+        raise DataFileUnusable(f"cannot read {path}: {error}") from error
+    except sqlite3.Error as error:
+        raise DataFileUnusable(f"{path} is no coverage data file: {error}") from error
+
+
+def _has_our_tables(db: sqlite3.Connection) -> bool:
+    found = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'covsup_schema'").fetchone()
+    return found is not None
+
+
+def _sync(path: Path) -> None:
+    """Bring a file, or the names in a directory, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _numbits(bits: Bits) -> bytes:
+    return bits.to_bytes((bits.bit_length() + 7) // 8, "little")
+
+
+def _text(text: str) -> str:
+    """Text that SQLite takes: what is no UTF-8 is shown with backslashes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _integer(number: int) -> int:
+    """A number that SQLite takes."""
+    return max(min(number, 2**63 - 1), -(2**63))

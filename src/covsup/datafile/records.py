@@ -1,0 +1,149 @@
+"""A result's provenance as JSON texts and back, for the tables of the data file.
+
+Only the spelling is here: which table holds what is `covsup.datafile.database`'s. Every text is
+ASCII, so that file names and arguments which are no UTF-8 come back as they were; keys are sorted,
+so that equal values are equal texts.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from covsup.datafile.fold import Identity, Image, Lost, Problem, Reap, Result, Spawn
+from covsup.datafile.journal import AboutToExec, Core, Ended, EndedHow, ExecFailed, StartKind
+from covsup.datafile.session import Observation, SessionNote, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from covsup.datafile.fold import Bits, Owner
+
+
+def encode_settings(settings: Settings) -> str:
+    """The settings of a session as JSON."""
+    return _json(settings.to_text())
+
+
+def encode_image(image: Image) -> str:
+    """Everything known of an image as JSON."""
+    identity, about, failed, ended = (
+        image.identity,
+        image.about_to_exec,
+        image.exec_failed,
+        image.ended,
+    )
+    return _json(
+        {
+            "identity": {
+                **asdict(identity),
+                "started": identity.started.value,
+                "core": identity.core.value,
+            },
+            "properties": sorted(image.properties),
+            "ended": ended and [ended.at_ns, ended.how.value, ended.status],
+            "about_to_exec": about and [about.at_ns, about.path, list(about.argv)],
+            "exec_failed": failed and [failed.at_ns, failed.errno],
+            "libraries": sorted(image.libraries),
+            "tracers": sorted(image.tracers),
+            "notes": sorted(image.notes),
+            "lines": image.lines,
+            "threads": image.threads,
+            "lost": asdict(image.lost),
+            "running_ns": image.running_ns,
+            "gone_ns": image.gone_ns,
+        }
+    )
+
+
+def encode_others(result: Result) -> Iterator[tuple[str, str]]:
+    """Everything in a result that belongs to no single image: its kind and its JSON."""
+    for reap in sorted(result.reaps):
+        yield "reap", _json(asdict(reap))
+    for spawn in sorted(result.spawns):
+        yield "spawn", _json(asdict(spawn))
+    for problem in sorted(result.problems):
+        yield "problem", _json(asdict(problem))
+    for session, note in sorted(result.notes):
+        yield "note", _json({"session": session, "note": asdict(note)})
+    for session, observation in result.observations:
+        yield "observation", _json({"session": session, "observation": asdict(observation)})
+
+
+def result_from(
+    *,
+    settings: Iterable[str],
+    images: Iterable[str],
+    others: Iterable[tuple[str, str]],
+    first: Mapping[str, Mapping[Owner, Bits]],
+    shared: Mapping[str, Bits],
+    modules: Mapping[str, frozenset[str]],
+) -> Result:
+    """The result of which the texts were made; its lines and arcs are not among them.
+
+    Raises ValueError, KeyError or TypeError where the texts are not ours. Unknown kinds of
+    records are those of a newer covsup, and left alone.
+    """
+    sessions = [Settings.from_text(json.loads(text)) for text in settings]
+    decoded = [_image(json.loads(text)) for text in images]
+    reaps, spawns, problems = set(), set(), set()
+    notes, observations = set(), set()
+    for kind, text in others:
+        record = json.loads(text)
+        match kind:
+            case "reap":
+                reaps.add(Reap(**record))
+            case "spawn":
+                spawns.add(Spawn(**{**record, "argv": tuple(record["argv"])}))
+            case "problem":
+                problems.add(Problem(**record))
+            case "note":
+                note = record["note"]
+                argv = tuple(note["argv"])
+                notes.add((record["session"], SessionNote(**{**note, "argv": argv})))
+            case "observation":
+                seen = Observation.from_mapping(record["observation"])
+                observations.add((record["session"], seen))
+    return Result(
+        first=first,
+        shared=shared,
+        modules=modules,
+        images={image.identity.image_id: image for image in decoded},
+        sessions={each.session: each for each in sessions},
+        reaps=frozenset(reaps),
+        spawns=frozenset(spawns),
+        problems=frozenset(problems),
+        notes=frozenset(notes),
+        observations=frozenset(observations),
+    )
+
+
+def _image(record: dict[str, Any]) -> Image:
+    identity, ended = record["identity"], record["ended"]
+    about, failed = record["about_to_exec"], record["exec_failed"]
+    return Image(
+        identity=Identity(
+            **{
+                **identity,
+                "started": StartKind(identity["started"]),
+                "core": Core(identity["core"]),
+            }
+        ),
+        properties=frozenset((key, value) for key, value in record["properties"]),
+        ended=ended and Ended(at_ns=ended[0], how=EndedHow(ended[1]), status=ended[2]),
+        about_to_exec=about and AboutToExec(at_ns=about[0], path=about[1], argv=tuple(about[2])),
+        exec_failed=failed and ExecFailed(at_ns=failed[0], errno=failed[1]),
+        libraries=frozenset((name, version) for name, version in record["libraries"]),
+        tracers=frozenset(record["tracers"]),
+        notes=frozenset((at_ns, text) for at_ns, text in record["notes"]),
+        lines=record["lines"],
+        threads=record["threads"],
+        lost=Lost(**record["lost"]),
+        running_ns=record["running_ns"],
+        gone_ns=record["gone_ns"],
+    )
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)

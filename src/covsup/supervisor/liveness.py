@@ -1,0 +1,153 @@
+"""One look at the process table: which images of a session still run.
+
+A journal whose owner runs may still grow, so it must be neither deleted nor thought complete. The
+look is taken before the journals are read: what had ended by then is complete when it is read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from covsup.datafile.journal import Header
+    from covsup.datafile.session import JournalFile, Settings
+
+_PROC: Final = Path("/proc")
+_HAS_PROC: Final = Path("/proc/self/maps").exists()
+_IMAGE: Final = re.compile(rb"/\d+-([0-9a-f]{32})\.\d+\.journal")
+
+_SLACK: Final = 2.0
+"""A creation time is the boot time, in whole seconds, plus ticks: so far off at most (seconds)."""
+
+_TICK_NS: Final = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
+
+class Verdict(Enum):
+    """Whether an image runs."""
+
+    RUNNING = "running"
+    ENDED = "ended"
+    ELSEWHERE = "elsewhere"  # on another host, which cannot be asked
+
+
+@dataclass(frozen=True, slots=True)
+class _Unclear:
+    """A process whose mappings we may not read: it is known by its start alone."""
+
+    boottime_ns: int | None
+    create_time: float | None
+
+
+class Look:
+    """What the process table said when it was asked."""
+
+    def __init__(self, sessions: Iterable[Path], journals: Iterable[JournalFile]) -> None:
+        """Look now.
+
+        `sessions` are session directories as they stand in COVSUP_SESSION; `journals` are those
+        whose owners are in question.
+        """
+        self.members: dict[Path, list[int]] = defaultdict(list)
+        """By session directory: the processes that were started with it in their environment."""
+        self._running: set[str] = set()
+        self._unclear: dict[int, _Unclear] = {}
+        self._host = os.uname().nodename
+        pids = {journal.pid for journal in journals}
+        if _HAS_PROC:
+            markers = [(b"COVSUP_SESSION=" + os.fsencode(path), path) for path in sessions]
+            pids.update(self._find_members(markers))
+        for pid in pids:
+            self._look_at(pid)
+
+    def verdict(self, header: Header, host: str | None) -> Verdict:
+        """Whether the image of a journal's header runs; `host` is where the journal says it did."""
+        if header.image_id in self._running:
+            return Verdict.RUNNING
+        if host and host != self._host:
+            return Verdict.ELSEWHERE
+        unclear = self._unclear.get(header.pid)
+        if unclear is None:
+            return Verdict.ENDED
+        # The pid is alive: the same process, unless that one started after the journal did.
+        later = (
+            unclear.boottime_ns is not None
+            and unclear.boottime_ns > header.start_boottime_ns + _TICK_NS
+        ) or (
+            unclear.create_time is not None
+            and unclear.create_time > header.start_realtime_ns / 1e9 + _SLACK
+        )
+        return Verdict.ENDED if later else Verdict.RUNNING
+
+    def _find_members(self, markers: list[tuple[bytes, Path]]) -> Iterable[int]:
+        for entry in os.listdir(_PROC):  # noqa: PTH208 - names are all that is asked for
+            if not entry.isdigit():
+                continue
+            try:
+                environment = (_PROC / entry / "environ").read_bytes()
+            except OSError:
+                # Ended meanwhile, or another user's, which may not be one of ours either.
+                continue
+            variables = environment.split(b"\0") if b"COVSUP_SESSION=" in environment else []
+            for marker, path in markers:
+                if marker in variables:
+                    self.members[path].append(int(entry))
+                    yield int(entry)
+
+    def _look_at(self, pid: int) -> None:
+        if not _HAS_PROC:
+            try:
+                process = psutil.Process(pid)
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    self._unclear[pid] = _Unclear(None, process.create_time())
+            except psutil.NoSuchProcess:
+                pass
+            return
+        try:
+            maps = (_PROC / str(pid) / "maps").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        except OSError:
+            started = _start_of(pid)
+            if started is not None:
+                self._unclear[pid] = started
+            return
+        # A zombie has no mappings left, and a program that the process became has none of ours.
+        self._running.update(match.decode("ascii") for match in _IMAGE.findall(maps))
+
+
+def supervisor_runs(settings: Settings) -> bool:
+    """Whether another process supervises this session at this moment."""
+    pid = settings.supervisor_pid
+    if pid in {0, os.getpid()} or settings.host not in {"", os.uname().nodename}:
+        return False
+    try:
+        process = psutil.Process(pid)
+        return (
+            process.status() != psutil.STATUS_ZOMBIE
+            and process.create_time() <= settings.started_ns / 1e9 + _SLACK
+        )
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _start_of(pid: int) -> _Unclear | None:
+    """When a process started, by what everybody may read of it; None where it has ended."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_bytes()
+    except OSError:
+        return None
+    # The second field is the program's name in parentheses, which may hold anything.
+    state, *fields = stat[stat.rindex(b")") + 2 :].split()
+    if state in {b"Z", b"X", b"x"}:
+        return None
+    return _Unclear(int(fields[18]) * _TICK_NS, None)

@@ -1,0 +1,75 @@
+"""Files of the measured source that no process executed: they belong into the report with 0 %.
+
+The same files as coverage.py would list. It asks the imported modules where a package of
+`source_pkgs` is; we ask the journals, which name the module of each file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from coverage.files import GlobMatcher, canonical_filename, find_python_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from covsup.datafile.session import Settings
+
+
+def unexecuted_files(
+    settings: Settings, modules: Mapping[str, frozenset[str]], *, namespace_packages: bool
+) -> set[str]:
+    """Every importable file below the session's sources, executed or not, without `omit`.
+
+    `modules` are the names of the modules of each executed file; `namespace_packages` is
+    coverage.py's include_namespace_packages.
+    """
+    omit = GlobMatcher(list(settings.omit), "omit") if settings.omit else None
+    found = set()
+    for place in _places(settings, modules):
+        files: Iterable[str]
+        if Path(place).is_dir():
+            files = find_python_files(place, namespace_packages)
+        else:
+            files = [place]
+        for file in files:
+            canonical = canonical_filename(file)
+            if omit is None or not omit.match(canonical):
+                found.add(canonical)
+    return found
+
+
+def never_imported(settings: Settings, modules: Mapping[str, frozenset[str]]) -> list[str]:
+    """The packages of `source_pkgs` of which nothing was executed."""
+    names = {name for of_file in modules.values() for name in of_file}
+    return [
+        package
+        for package in settings.source_pkgs
+        if not any(name == package or name.startswith(package + ".") for name in names)
+    ]
+
+
+def _places(settings: Settings, modules: Mapping[str, frozenset[str]]) -> Iterator[str]:
+    yield from settings.source_dirs
+    for package in settings.source_pkgs:
+        yield from {
+            place
+            for path, names in modules.items()
+            for name in names
+            if (place := _place_of(package, name, Path(path))) is not None
+        }
+
+
+def _place_of(package: str, name: str, path: Path) -> str | None:
+    """Where `package` is, as told by one of its modules; None where that one cannot tell."""
+    if name == package:
+        return str(path.parent if path.name == "__init__.py" else path)
+    if not name.startswith(package + "."):
+        return None
+    # An empty __init__.py may have nothing to execute: its submodules tell of it.
+    depth = name.count(".") - package.count(".")
+    top = path.parent if path.name == "__init__.py" else path
+    for _ in range(depth):
+        top = top.parent
+    return str(top) if (top / "__init__.py").is_file() else None

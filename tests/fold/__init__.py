@@ -1,0 +1,1 @@
+"""Tests of the fold, of what is stored of it, and of combining."""
