@@ -4,7 +4,143 @@
  * Must never know: what a fact is. */
 #include "hooks.h"
 
+#include "hooks_environ.h"
+#include "hooks_process.h"
+#include "importhook.h"
+
+/* Each arm_*() returns the list of what could not be wrapped, as "module.name: why". */
+static PyObject *
+arm_all(hook *const *hooks)
+{
+    PyObject *refused = PyList_New(0); /* owned */
+    for (; refused != NULL && *hooks != NULL; hooks++) {
+        if (hook_arm(*hooks, refused) < 0) {
+            Py_CLEAR(refused);
+        }
+    }
+    return refused;
+}
+
+static PyObject *
+carry_session(PyObject *module, PyObject *directory)
+{
+    PyObject *encoded = NULL; /* owned */
+    if (!PyUnicode_FSConverter(directory, &encoded)) {
+        return NULL;
+    }
+    int rc = hooks_environ_start(PyBytes_AS_STRING(encoded));
+    Py_DECREF(encoded);
+    if (rc < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+arm_fork(PyObject *module, PyObject *Py_UNUSED(none))
+{
+    static const char done[] = "covsup.fork";
+    PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get()); /* borrowed */
+    if (dict == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "this interpreter keeps no state for extensions");
+        return NULL;
+    }
+    if (PyDict_GetItemString(dict, done) == NULL) {
+        if (PyDict_SetItemString(dict, done, Py_True) < 0 || register_fork() < 0) {
+            return NULL;
+        }
+    }
+    return PyList_New(0);
+}
+
+static PyObject *
+arm_exec(PyObject *module, PyObject *Py_UNUSED(none))
+{
+    return arm_all(exec_hooks);
+}
+
+static PyObject *
+arm_spawn(PyObject *module, PyObject *Py_UNUSED(none))
+{
+    return arm_all(spawn_hooks);
+}
+
+static PyObject *
+arm_wait(PyObject *module, PyObject *Py_UNUSED(none))
+{
+    return arm_all(wait_hooks);
+}
+
+static PyObject *
+arm_exit(PyObject *module, PyObject *Py_UNUSED(none))
+{
+    return register_exit() < 0 ? NULL : arm_all(exit_hooks);
+}
+
+static PyObject *
+arm_threads(PyObject *module, PyObject *need_core)
+{
+    int need = PyObject_IsTrue(need_core);
+    if (need < 0) {
+        return NULL;
+    }
+    threads_need_core(need);
+    return arm_all(thread_hooks);
+}
+
+/* A module whose functions are wrapped was imported anew (a test's fresh copy), or for the first
+ * time (_posixsubprocess): the new function objects are wrapped too. */
+static void
+arm_again(PyObject *name)
+{
+    hook *const *const every[] = {exec_hooks, spawn_hooks, wait_hooks, exit_hooks, thread_hooks};
+    PyObject *refused = NULL; /* owned */
+    for (size_t i = 0; i < sizeof(every) / sizeof(every[0]); i++) {
+        for (hook *const *at = every[i]; *at != NULL; at++) {
+            if ((*at)->wanted && PyUnicode_CompareWithASCIIString(name, (*at)->module) == 0) {
+                if (refused == NULL && (refused = PyList_New(0)) == NULL) {
+                    PyErr_Clear();
+                    return;
+                }
+                if (hook_arm(*at, refused) < 0) {
+                    PyErr_Clear();
+                }
+            }
+        }
+    }
+    Py_XDECREF(refused);
+}
+
+static PyObject *
+arm_imports(PyObject *module, PyObject *args)
+{
+    PyObject *callback, *names;
+    if (!PyArg_ParseTuple(args, "OO:arm_imports", &callback, &names) ||
+        importhook_arm(callback, names, arm_again) < 0) {
+        return NULL;
+    }
+    return PyList_New(0);
+}
+
 static PyMethodDef hooks_methods[] = {
+    {"carry_session", carry_session, METH_O,
+     "carry_session($module, directory, /)\n--\n\n"
+     "Hand this session and this image as its parent to every process started from here."},
+    {"arm_fork", arm_fork, METH_NOARGS,
+     "arm_fork($module, /)\n--\n\nGive every forked child a journal of its own at once."},
+    {"arm_exec", arm_exec, METH_NOARGS,
+     "arm_exec($module, /)\n--\n\nTell of exec calls and carry the session through them."},
+    {"arm_spawn", arm_spawn, METH_NOARGS,
+     "arm_spawn($module, /)\n--\n\nTell of started programs and carry the session to them."},
+    {"arm_wait", arm_wait, METH_NOARGS,
+     "arm_wait($module, /)\n--\n\nTell how the children that this process reaps ended."},
+    {"arm_exit", arm_exit, METH_NOARGS, "arm_exit($module, /)\n--\n\nTell how this process ends."},
+    {"arm_threads", arm_threads, METH_O,
+     "arm_threads($module, need_core, /)\n--\n\n"
+     "Count new threads; with need_core, switch the core on in each before its first line."},
+    {"arm_imports", arm_imports, METH_VARARGS,
+     "arm_imports($module, callback, names, /)\n--\n\n"
+     "Call callback(name) once after the first import of each of these modules."},
     {NULL, NULL, 0, NULL},
 };
 

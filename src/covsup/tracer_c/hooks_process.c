@@ -1,0 +1,224 @@
+/* hooks_process.c - exec, spawn and fork: the session goes along, and the journal tells of it.
+ *
+ * Threads: with an attached thread state.
+ * Must never know: what is measured, which core does it. */
+#include "hooks_process.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "compat.h"
+#include "hooks_environ.h"
+#include "hooks_events.h"
+#include "hooks_wrap.h"
+#include "journal.h"
+
+/* --- exec -------------------------------------------------------------------------------- */
+
+/* os.execvp() tries each directory of PATH: where there is no such file, nothing happens that
+ * would be worth an event. */
+static bool
+cannot_exist(const event_payload *path)
+{
+    char text[EVENT_PAYLOAD_MAX + 1];
+    memcpy(text, path->bytes, path->size);
+    text[path->size] = '\0';
+    return path->size > 0 && access(text, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
+static bool
+tell_exec(const hook_call *call)
+{
+    PyObject *path = hook_argument(call, 0, "path"), *argv = hook_argument(call, 1, "argv");
+    if (path == NULL || argv == NULL) {
+        return false;
+    }
+    event_payload payload = {0};
+    payload_add_path(&payload, path);
+    if (cannot_exist(&payload)) {
+        return false;
+    }
+    payload_add(&payload, "", 1);
+    payload_add_argv(&payload, argv);
+    (void)journal_event(EVENT_EXEC_ABOUT, payload.bytes, payload.size);
+    return true;
+}
+
+/* The errno of the OSError that is set; 0 for another exception. */
+static int
+errno_of_exception(void)
+{
+    long number = 0;
+    int overflow;
+    if (!PyErr_ExceptionMatches(PyExc_OSError)) {
+        return 0;
+    }
+    PyObject *exception = compat_take_exception();                  /* owned, until it is put back */
+    PyObject *attribute = PyObject_GetAttrString(exception, "errno"); /* owned */
+    if (attribute != NULL && PyLong_Check(attribute)) {
+        number = PyLong_AsLongAndOverflow(attribute, &overflow);
+    }
+    Py_XDECREF(attribute);
+    compat_restore_exception(exception);
+    return (int)number;
+}
+
+static void
+tell_exec_failed(bool told)
+{
+    if (told) {
+        int32_t number = errno_of_exception();
+        (void)journal_event(EVENT_EXEC_FAILED, &number, sizeof(number));
+    }
+}
+
+static PyObject *
+os_execv_handler(const hook_call *call)
+{
+    environ_change change;
+    bool told = tell_exec(call);
+    hooks_environ_carry(&change);
+    PyObject *result = hook_original(call); /* returns only to say that it failed */
+    hooks_environ_restore(&change);
+    tell_exec_failed(told);
+    return result;
+}
+
+/* Calls the original with the argument replaced by `carried` (stolen), or unchanged for NULL. */
+static PyObject *
+call_carrying(const hook_call *call, Py_ssize_t position, const char *keyword, PyObject *carried)
+{
+    if (carried == NULL) {
+        return hook_original(call);
+    }
+    PyObject *result = hook_original_with(call, position, keyword, carried);
+    Py_DECREF(carried);
+    return result;
+}
+
+static PyObject *
+os_execve_handler(const hook_call *call)
+{
+    bool told = tell_exec(call);
+    PyObject *environ = hook_argument(call, 2, "env");
+    PyObject *carried = environ == NULL ? NULL : hooks_environ_mapping(environ);
+    PyObject *result = call_carrying(call, 2, "env", carried);
+    tell_exec_failed(told);
+    return result;
+}
+
+HOOK(os_execv, "posix", "execv");
+HOOK(os_execve, "posix", "execve");
+
+/* --- spawn ------------------------------------------------------------------------------- */
+
+/* `result` is a child's pid, or NULL. */
+static void
+tell_spawned(PyObject *result, PyObject *argv)
+{
+    int overflow = 0;
+    if (result == NULL || !PyLong_Check(result)) {
+        return;
+    }
+    uint32_t pid = (uint32_t)PyLong_AsLongAndOverflow(result, &overflow);
+    event_payload payload = {0};
+    payload_add(&payload, &pid, sizeof(pid));
+    if (argv != NULL) {
+        payload_add_argv(&payload, argv);
+    }
+    (void)journal_event(EVENT_SPAWNED, payload.bytes, payload.size);
+}
+
+/* fork_exec(args, executables, close_fds, pass_fds, cwd, env, ...): how many follow depends on the
+ * version. */
+static PyObject *
+os_fork_exec_handler(const hook_call *call)
+{
+    enum { ARGS = 0, ENVIRON = 5 };
+    PyObject *environ = hook_argument(call, ENVIRON, NULL);
+    PyObject *carried = NULL; /* stolen by call_carrying() */
+    if (environ == Py_None) {
+        hooks_environ_carry(NULL);
+    }
+    else if (environ != NULL) {
+        carried = hooks_environ_list(environ);
+    }
+    PyObject *result = call_carrying(call, ENVIRON, NULL, carried);
+    tell_spawned(result, hook_argument(call, ARGS, NULL));
+    return result;
+}
+
+/* posix_spawn(path, argv, env, /, *, ...); env may be None from 3.13 on. */
+static PyObject *
+os_posix_spawn_handler(const hook_call *call)
+{
+    enum { ARGV = 1, ENVIRON = 2 };
+    PyObject *environ = hook_argument(call, ENVIRON, NULL);
+    PyObject *carried = NULL; /* stolen by call_carrying() */
+    if (environ == Py_None) {
+        hooks_environ_carry(NULL);
+    }
+    else if (environ != NULL) {
+        carried = hooks_environ_mapping(environ);
+    }
+    PyObject *result = call_carrying(call, ENVIRON, NULL, carried);
+    tell_spawned(result, hook_argument(call, ARGV, NULL));
+    return result;
+}
+#define os_posix_spawnp_handler os_posix_spawn_handler
+
+/* system() does not tell the shell's pid: there is nothing to say but the session. */
+static PyObject *
+os_system_handler(const hook_call *call)
+{
+    hooks_environ_carry(NULL);
+    return hook_original(call);
+}
+
+HOOK(os_fork_exec, "_posixsubprocess", "fork_exec");
+HOOK(os_posix_spawn, "posix", "posix_spawn");
+HOOK(os_posix_spawnp, "posix", "posix_spawnp");
+HOOK(os_system, "posix", "system");
+
+hook *const exec_hooks[] = {&os_execv, &os_execve, NULL};
+hook *const spawn_hooks[] = {&os_fork_exec, &os_posix_spawn, &os_posix_spawnp, &os_system, NULL};
+
+/* --- fork -------------------------------------------------------------------------------- */
+
+/* In the child, before any Python of the target's. */
+static PyObject *
+after_fork_in_child(PyObject *self, PyObject *none)
+{
+    journal_forked();
+    hooks_environ_forked();
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef after_fork_definition = {"after_fork_in_child", after_fork_in_child,
+                                            METH_NOARGS, NULL};
+
+int
+register_fork(void)
+{
+    int rc = -1;
+    PyObject *callback = NULL, *posix = NULL, *function = NULL; /* owned */
+    PyObject *keywords = NULL, *nothing = NULL, *result = NULL; /* owned */
+    if ((posix = PyImport_ImportModule("posix")) == NULL ||
+        (function = PyObject_GetAttrString(posix, "register_at_fork")) == NULL ||
+        (callback = PyCFunction_New(&after_fork_definition, NULL)) == NULL ||
+        (keywords = Py_BuildValue("{sO}", "after_in_child", callback)) == NULL ||
+        (nothing = PyTuple_New(0)) == NULL ||
+        (result = PyObject_Call(function, nothing, keywords)) == NULL) {
+        goto done;
+    }
+    rc = 0;
+done:
+    Py_XDECREF(callback);
+    Py_XDECREF(posix);
+    Py_XDECREF(function);
+    Py_XDECREF(keywords);
+    Py_XDECREF(nothing);
+    Py_XDECREF(result);
+    return rc;
+}

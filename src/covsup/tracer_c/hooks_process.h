@@ -1,0 +1,35 @@
+/* hooks_process.h - the wrapped functions that start, replace, await and end processes, and start
+ * threads.
+ *
+ * Threads: with an attached thread state.
+ * Must never know: what is measured. */
+#ifndef COVSUP_HOOKS_PROCESS_H
+#define COVSUP_HOOKS_PROCESS_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdbool.h>
+
+#include "hooks_wrap.h"
+
+/* Each ends with NULL. */
+extern hook *const exec_hooks[];
+extern hook *const spawn_hooks[];
+extern hook *const wait_hooks[];
+extern hook *const exit_hooks[];
+extern hook *const thread_hooks[];
+
+/* Call journal_forked() in every child that the running interpreter forks. -1: exception set. */
+int
+register_fork(void);
+
+/* Tell of the process's normal end, once per process. -1: exception set. */
+int
+register_exit(void);
+
+/* Whether a new thread shall call core_thread_begins(); without it, threads are only counted. */
+void
+threads_need_core(bool need);
+
+#endif

@@ -1,0 +1,276 @@
+/* importhook.c - tell once of the import of certain modules.
+ *
+ * _frozen_importlib._find_and_load is the one function that every import of a module which is not
+ * there yet goes through: import statements call it from C, importlib.import_module() from Python.
+ * It stays the function that it is; only its vectorcall becomes ours, which calls the one it had
+ * before. On 3.11, where calls from Python code to a Python function do not ask for its
+ * vectorcall, a callable of ours takes its place, which hands on every attribute. Neither adds a
+ * frame, or an event of a profile function; sys.meta_path stays as it is.
+ *
+ * Threads: imports run on any thread; that a name is told once is decided by taking it out of a
+ * set.
+ * Must never know: what is done when such a module is there. */
+#include "importhook.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "compat.h"
+#include "hooks_compat.h"
+#include "journal.h"
+
+#define STATE_KEY "covsup.imports" /* in the interpreter's dict: (callback, set of names) */
+
+static _Atomic(importhook_always) tell_always;
+
+/* Whether the module is still being imported, one level up (an import cycle). No exception. */
+static bool
+is_initializing(PyObject *module)
+{
+    PyObject *spec = PyObject_GetAttrString(module, "__spec__");                            /* owned */
+    PyObject *flag = spec == NULL ? NULL : PyObject_GetAttrString(spec, "_initializing"); /* owned */
+    bool yes = flag != NULL && PyObject_IsTrue(flag) == 1;
+    PyErr_Clear();
+    Py_XDECREF(flag);
+    Py_XDECREF(spec);
+    return yes;
+}
+
+/* What went wrong in the callback is told in the journal, not to the target. */
+static void
+tell_failure(PyObject *name)
+{
+    PyObject *exception = compat_take_exception(); /* owned */
+    PyObject *text = PyUnicode_FromFormat("at the import of %U: %R", name, exception); /* owned */
+    Py_ssize_t size = 0;
+    const char *bytes = text == NULL ? NULL : PyUnicode_AsUTF8AndSize(text, &size);
+    if (bytes != NULL) {
+        (void)journal_event(EVENT_NOTE, bytes, (size_t)size);
+    }
+    PyErr_Clear();
+    Py_XDECREF(text);
+    Py_XDECREF(exception);
+}
+
+/* Unseen by trace, profile and monitoring functions. A signal handler of the target must not run
+ * in there (unseen too, and what it raises would be taken for ours): those that are due run
+ * before, and this thread takes no signal meanwhile. -1: a handler raised. */
+static int
+call_back(PyObject *callback, PyObject *name)
+{
+    sigset_t all, before;
+    if (PyErr_CheckSignals() < 0) {
+        return -1;
+    }
+    PyThreadState *thread = PyThreadState_Get();
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    PyThreadState_EnterTracing(thread);
+    PyObject *result = PyObject_CallOneArg(callback, name); /* owned */
+    if (result == NULL) {
+        tell_failure(name);
+    }
+    Py_XDECREF(result);
+    PyThreadState_LeaveTracing(thread);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return 0;
+}
+
+/* The interpreter's (callback, names), owned; NULL where there is none. No exception. */
+static PyObject *
+get_state(void)
+{
+    PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get()); /* borrowed */
+    return dict == NULL ? NULL : Py_XNewRef(PyDict_GetItemString(dict, STATE_KEY));
+}
+
+/* `module` (stolen, maybe NULL with an exception) is what the import of `name` gave, and is given
+ * back. */
+static PyObject *
+imported(PyObject *name, PyObject *module)
+{
+    if (module == NULL || !PyUnicode_CheckExact(name)) {
+        return module;
+    }
+    importhook_always always = atomic_load_explicit(&tell_always, memory_order_relaxed);
+    if (always != NULL) {
+        always(name);
+    }
+    PyObject *state = get_state(); /* owned */
+    if (state == NULL) {
+        return module;
+    }
+    PyObject *names = PyTuple_GET_ITEM(state, 1);
+    int mine = PySet_Contains(names, name);
+    if (mine == 1 && !is_initializing(module)) {
+        mine = PySet_Discard(names, name);
+        if (mine == 1 && call_back(PyTuple_GET_ITEM(state, 0), name) < 0) {
+            Py_CLEAR(module);
+        }
+    }
+    if (mine < 0) {
+        PyErr_Clear(); /* no memory for the look-up; the next import asks again */
+    }
+    Py_DECREF(state);
+    return module;
+}
+
+#if COMPAT_SET_VECTORCALL
+
+static _Atomic(vectorcallfunc) original;
+
+static PyObject *
+find_and_load(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    PyObject *module = atomic_load(&original)(function, args, nargsf, kwnames);
+    return PyVectorcall_NARGS(nargsf) == 0 ? module : imported(args[0], module);
+}
+
+/* -1: exception set. */
+static int
+replace(PyObject *importlib, PyObject *function)
+{
+    if (!PyFunction_Check(function)) {
+        PyErr_SetString(PyExc_RuntimeError, "_find_and_load is no Python function");
+        return -1;
+    }
+    vectorcallfunc now = ((PyFunctionObject *)function)->vectorcall, none = NULL;
+    if (now == find_and_load) {
+        return 0;
+    }
+    if (!atomic_compare_exchange_strong(&original, &none, now) && none != now) {
+        PyErr_SetString(PyExc_RuntimeError, "_find_and_load is called in another way here");
+        return -1;
+    }
+    PyFunction_SetVectorcall((PyFunctionObject *)function, find_and_load);
+    return 0;
+}
+
+#else
+
+#include <structmember.h>
+
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    PyObject *original; /* owned */
+} find_and_load_object;
+
+static PyObject *
+find_and_load(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    PyObject *original = Py_NewRef(((find_and_load_object *)self)->original); /* owned */
+    PyObject *module = PyObject_Vectorcall(original, args, nargsf, kwnames);
+    Py_DECREF(original);
+    return PyVectorcall_NARGS(nargsf) == 0 ? module : imported(args[0], module);
+}
+
+static int
+find_and_load_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((find_and_load_object *)self)->original);
+    return 0;
+}
+
+static void
+find_and_load_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    Py_XDECREF(((find_and_load_object *)self)->original);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *
+find_and_load_getattr(PyObject *self, PyObject *name)
+{
+    return PyObject_GetAttr(((find_and_load_object *)self)->original, name);
+}
+
+static PyObject *
+find_and_load_repr(PyObject *self)
+{
+    return PyObject_Repr(((find_and_load_object *)self)->original);
+}
+
+static PyMemberDef find_and_load_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(find_and_load_object, vectorcall), READONLY,
+     NULL},
+    {0},
+};
+
+static PyType_Slot find_and_load_slots[] = {
+    {Py_tp_call, (void *)PyVectorcall_Call},
+    {Py_tp_traverse, (void *)find_and_load_traverse},
+    {Py_tp_dealloc, (void *)find_and_load_dealloc},
+    {Py_tp_getattro, (void *)find_and_load_getattr},
+    {Py_tp_repr, (void *)find_and_load_repr},
+    {Py_tp_members, find_and_load_members},
+    {0, NULL},
+};
+
+static PyType_Spec find_and_load_spec = {
+    .name = "covsup.function",
+    .basicsize = sizeof(find_and_load_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
+             Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = find_and_load_slots,
+};
+
+/* -1: exception set. */
+static int
+replace(PyObject *importlib, PyObject *function)
+{
+    int rc = -1;
+    PyObject *type = NULL;                        /* owned */
+    find_and_load_object *made = NULL;            /* owned */
+    if (PyType_HasFeature(Py_TYPE(function), Py_TPFLAGS_HAVE_VECTORCALL) &&
+        PyVectorcall_Function(function) == find_and_load) {
+        return 0;
+    }
+    if ((type = PyType_FromSpec(&find_and_load_spec)) == NULL ||
+        (made = PyObject_GC_New(find_and_load_object, (PyTypeObject *)type)) == NULL) {
+        goto done;
+    }
+    made->vectorcall = find_and_load;
+    made->original = Py_NewRef(function);
+    PyObject_GC_Track(made);
+    rc = PyObject_SetAttrString(importlib, "_find_and_load", (PyObject *)made);
+done:
+    Py_XDECREF(made);
+    Py_XDECREF(type);
+    return rc;
+}
+
+#endif
+
+int
+importhook_arm(PyObject *callback, PyObject *names, importhook_always always)
+{
+    int rc = -1;
+    PyObject *function = NULL, *set = NULL, *state = NULL; /* owned */
+    PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get()); /* borrowed */
+    PyObject *importlib = PyImport_ImportModule("_frozen_importlib");      /* owned */
+    if (importlib == NULL || dict == NULL) {
+        goto done;
+    }
+    if ((set = PySet_New(names)) == NULL || (state = PyTuple_Pack(2, callback, set)) == NULL ||
+        PyDict_SetItemString(dict, STATE_KEY, state) < 0 ||
+        (function = PyObject_GetAttrString(importlib, "_find_and_load")) == NULL) {
+        goto done;
+    }
+    atomic_store(&tell_always, always);
+    rc = replace(importlib, function);
+done:
+    if (rc < 0 && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_RuntimeError, "this interpreter keeps no state for extensions");
+    }
+    Py_XDECREF(function);
+    Py_XDECREF(set);
+    Py_XDECREF(state);
+    Py_XDECREF(importlib);
+    return rc;
+}
