@@ -34,7 +34,7 @@ from covsup.datafile.database import (
     sessions_in,
     write_database,
 )
-from covsup.datafile.errors import CovsupError
+from covsup.datafile.errors import CovsupError, JournalError, JournalNotBegun
 from covsup.datafile.fold import (
     Folding,
     Kind,
@@ -496,26 +496,16 @@ class _Work:
         journals: list[Journal] = []
         good: list[Path] = []
         for file in files:
-            if not _is_begun(file.path):
-                # Its process was killed before it could begin (there is nothing in it), or is
-                # about to begin.
+            try:
+                journals.append(read_journal(file.path))
+            except JournalNotBegun:
+                # Its process was killed before it could begin, or it is about to.
                 if _is_alive(file.pid):
                     part.stays = True
                 else:
                     good.append(file.path)
-                continue
-            try:
-                journal = read_journal(file.path)
-            except (CovsupError, OSError) as error:
-                self._unreadable.append(_left_there(error, file.path))
-                part.stays = True
-                continue
-            journals.append(journal)
-            if journal.problems:
-                self._unreadable.append(
-                    f"{file.path}: {'; '.join(journal.problems)}; what is sound was used, the"
-                    " journal is left where it is"
-                )
+            except JournalError as error:
+                self._unreadable.append(f"{error}; it is left where it is")
                 part.stays = True
             else:
                 good.append(file.path)
@@ -527,6 +517,14 @@ class _Work:
         result = result_of(journals, session=session_id, static_context=context)
         ((image_id, image),) = result.images.items()
         self._images += 1
+        if result.problems:
+            whats = "; ".join(sorted(problem.what for problem in result.problems))
+            unused = any(problem.unused for problem in result.problems)
+            left = "; what is sound was used, the journal is left where it is" if unused else ""
+            self._unreadable.append(f"{files[0].path}: {whats}{left}")
+            if unused:
+                part.stays = True
+                good = []
         header = journals[0].header
         host = dict(image.properties).get("host")
         verdict = look.verdict(header, host)
@@ -639,13 +637,6 @@ def _said_goodbye(result: Result) -> bool:
     """Whether a journal itself tells that its image has ended."""
     (process,) = provenance_of(result).processes
     return process.ending.end in {End.EXITED, End.KILLED, End.EXECED}
-
-
-def _left_there(error: Exception, path: Path) -> str:
-    text = str(error)
-    if str(path) not in text:
-        text = f"{path}: {text}"
-    return f"{text}; it is left where it is"
 
 
 def _processes(running: Sequence[StillRunning]) -> str:

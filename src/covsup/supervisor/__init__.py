@@ -1,0 +1,1 @@
+"""The outside of a session: command line, settings, launch, signals, tree, combine, report."""

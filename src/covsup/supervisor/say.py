@@ -1,0 +1,32 @@
+"""The one door through which covsup speaks: whole lines on stderr that begin with `covsup: `."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def printable(text: str) -> str:
+    """`text` in one line and without anything that would steer a terminal.
+
+    File names and command lines come from anywhere: control characters, lone surrogates and marks
+    that change the direction of writing are shown as escapes.
+    """
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
+        for each in text
+    )
+
+
+def complain(message: str) -> None:
+    """Write `covsup: message` as one line.
+
+    A stderr that is closed or full is nothing that a user could be told of: there is no other
+    place to say it, and the target's exit status must not depend on it.
+    """
+    line = f"covsup: {printable(message)}\n".encode(errors="backslashreplace")
+    try:
+        sys.stderr.flush()
+        os.write(2, line)
+    except (OSError, AttributeError, ValueError):
+        return
