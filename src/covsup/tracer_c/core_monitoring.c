@@ -65,7 +65,7 @@ watch_code(core *self, code_state *state)
             events |= self->events.py_return;
         }
         if (flow->n_steps > 0) {
-            events |= COMPAT_BRANCH_SIDES ? self->events.branch : self->events.instruction;
+            events |= self->events.instruction;
         }
     }
     PyObject *result = PyObject_CallFunction(self->set_local_events, "iOi", self->tool,
@@ -89,11 +89,8 @@ on_start(PyObject *module, PyObject *const *args, Py_ssize_t count)
         if (state == NULL) {
             return NULL;
         }
-        if (self->branch && state->flow == NULL) {
-            state->flow = flow_new(code);
-            if (state->flow == NULL) {
-                return NULL;
-            }
+        if (state->flow == NULL && (state->flow = flow_new(code, self->branch)) == NULL) {
+            return NULL;
         }
     }
     if (watch_code(self, state) < 0) {
@@ -145,11 +142,19 @@ on_return(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return tell_step(self, state, flow_return_at(state->flow, offset));
 }
 
+static PyObject *
+on_instruction(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    core *self = core_of_self(module);
+    code_state *state = core_state_of(self, (PyCodeObject *)args[0]);
+    if (state == NULL || state->flow == NULL) {
+        return disable(self);
+    }
+    return tell_step(self, state, flow_step_at(state->flow, (int)PyLong_AsLong(args[1])));
+}
+
 #if COMPAT_BRANCH_SIDES
 
-/* `to` of the branch's outcome; steps are the outcomes of an `async for`, whose events name the
- * instruction after its END_SEND when it goes on, and its destination follows END_ASYNC_FOR when
- * it ends. */
 static PyObject *
 on_outcome(PyObject *module, PyObject *const *args, bool jumps)
 {
@@ -158,15 +163,12 @@ on_outcome(PyObject *module, PyObject *const *args, bool jumps)
     if (state == NULL || state->flow == NULL) {
         return disable(self);
     }
-    int offset = (int)PyLong_AsLong(args[1]);
-    const flow_branch *branch = flow_branch_at(state->flow, offset);
-    if (branch != NULL) {
-        int to = jumps ? branch->jumps_to : branch->falls_to;
-        return told(self, to == 0 || facts_arc(state->file, branch->line, to));
+    const flow_branch *branch = flow_branch_at(state->flow, (int)PyLong_AsLong(args[1]));
+    int to = branch == NULL ? 0 : jumps ? branch->jumps_to : branch->falls_to;
+    if (to > 0 && !self->branch) {
+        return told(self, facts_line(state->file, to));
     }
-    int destination = (int)PyLong_AsLong(args[2]);
-    int at = jumps ? destination - 2 : offset - 2;
-    return tell_step(self, state, flow_step_at(state->flow, at));
+    return told(self, to == 0 || facts_arc(state->file, branch->line, to));
 }
 
 static PyObject *
@@ -203,17 +205,6 @@ on_branch(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return told(self, branch->falls_to == 0 && branch->jumps_to == 0);
 }
 
-static PyObject *
-on_instruction(PyObject *module, PyObject *const *args, Py_ssize_t count)
-{
-    core *self = core_of_self(module);
-    code_state *state = core_state_of(self, (PyCodeObject *)args[0]);
-    if (state == NULL || state->flow == NULL) {
-        return disable(self);
-    }
-    return tell_step(self, state, flow_step_at(state->flow, (int)PyLong_AsLong(args[1])));
-}
-
 #endif
 
 static struct {
@@ -230,9 +221,9 @@ static struct {
      {"on_branch_right", (PyCFunction)(void (*)(void))on_branch_right, METH_FASTCALL, NULL}},
 #else
     {"BRANCH", {"on_branch", (PyCFunction)(void (*)(void))on_branch, METH_FASTCALL, NULL}},
+#endif
     {"INSTRUCTION",
      {"on_instruction", (PyCFunction)(void (*)(void))on_instruction, METH_FASTCALL, NULL}},
-#endif
 };
 
 enum { CALLBACKS = sizeof(callbacks) / sizeof(callbacks[0]) };

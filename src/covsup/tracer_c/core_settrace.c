@@ -291,6 +291,64 @@ yields(const code_state *state, PyFrameObject *frame)
     return at >= 0 && at < size && (uint8_t)PyBytes_AS_STRING(state->resumable)[at] == RESUME;
 }
 
+/* Is the exception in `arg`, at the instruction `at`, what its line says (raise, a finally that
+ * goes on) or how a loop or an await ends? */
+static bool
+exception_is_flow(PyObject *bytes, int at, PyObject *arg)
+{
+    const uint8_t *ops = (const uint8_t *)PyBytes_AS_STRING(bytes);
+    if (at < 0 || at >= PyBytes_GET_SIZE(bytes)) {
+        return false;
+    }
+    if (ops[at] == RAISE_VARARGS || ops[at] == RERAISE) {
+        return true;
+    }
+    if (arg == NULL || !PyTuple_Check(arg) || PyTuple_GET_SIZE(arg) == 0) {
+        return false;
+    }
+    PyObject *type = PyTuple_GET_ITEM(arg, 0);
+    if (!PyErr_GivenExceptionMatches(type, PyExc_StopIteration) &&
+        !PyErr_GivenExceptionMatches(type, PyExc_StopAsyncIteration)) {
+        return false;
+    }
+    /* While it waits for another frame, a frame's position is the SEND or a little after it. */
+#ifdef END_SEND
+    if (ops[at] == END_SEND) {
+        return true;
+    }
+#endif
+    for (int back = at; back >= 0 && back >= at - 6; back -= 2) {
+        if (ops[back] == FOR_ITER || ops[back] == SEND || ops[back] == GET_ANEXT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* An exception that interrupts a line decides no branch of it: where control goes next is no
+ * outcome of that line. Not so where the exception is what the line says (raise, a finally that
+ * goes on) or how a loop ends. */
+static int
+on_exception(thread_trace *self, PyFrameObject *frame, PyObject *arg)
+{
+    frame_entry *entry = find_entry(self, frame);
+    if (entry == NULL || entry->state == NULL || !self->owner->branch) {
+        return 0;
+    }
+    PyCodeObject *code = PyFrame_GetCode(frame); /* owned */
+    PyObject *bytes = PyCode_GetCode(code);      /* owned; cached by the code object */
+    Py_DECREF(code);
+    if (bytes == NULL) {
+        return -1;
+    }
+    bool keeps_line = exception_is_flow(bytes, PyFrame_GetLasti(frame), arg);
+    Py_DECREF(bytes);
+    if (!keeps_line) {
+        entry->last_line = 0;
+    }
+    return 0;
+}
+
 static void
 on_return(thread_trace *self, PyFrameObject *frame)
 {
@@ -414,6 +472,11 @@ on_event(PyObject *trace, PyFrameObject *frame, int what, PyObject *arg)
         break;
     case PyTrace_RETURN:
         on_return(self, frame);
+        break;
+    case PyTrace_EXCEPTION:
+        if (on_exception(self, frame, arg) < 0) {
+            return -1;
+        }
         break;
     default:
         break;

@@ -34,11 +34,15 @@ typedef struct {
     int line;    /* 0: none */
     int target;  /* index of the instruction jumped to, or -1 */
     int handler; /* index of the instruction that handles what it raises, or -1 */
+    int awaited; /* of END_ASYNC_FOR (3.14): index of the END_SEND that its events name; or -1 */
     int oparg;
+    int told; /* its LINE event tells that control came from this line; 0: it does not */
     uint8_t op;
     uint8_t kind;
     bool is_handler;
-    int told; /* its LINE event tells that control came from this line; 0: it does not */
+    bool starts_line;    /* the interpreter sends LINE events here */
+    bool ends_unsurely;  /* a return or raise that a branch may not reach: its event must tell */
+    bool step;           /* its INSTRUCTION event tells something already */
 } instruction;
 
 typedef struct {
@@ -51,7 +55,6 @@ typedef struct {
     int first_line, last_line;
     uint8_t *visited;
     int *stack;
-    uint8_t *unsure_returns; /* returns that a branch may not reach, so that their event must tell */
     flow *out;
 } analysis;
 
@@ -288,9 +291,9 @@ decode(analysis *a, const uint8_t *bytes, int units)
         i->op = bytes[2 * u];
         i->oparg = oparg | bytes[2 * u + 1];
         i->kind = (uint8_t)kind_of(i->op);
-        i->target = i->handler = -1;
-        i->is_handler = false;
+        i->target = i->handler = i->awaited = -1;
         i->told = 0;
+        i->is_handler = i->starts_line = i->ends_unsurely = i->step = false;
         u++;
         while (u < units && bytes[2 * u] == CACHE) {
             index_of[u++] = n;
@@ -319,6 +322,9 @@ decode(analysis *a, const uint8_t *bytes, int units)
             if (unit >= 0 && unit < units) {
                 i->target = index_of[unit];
             }
+        }
+        else if (COMPAT_BRANCH_SIDES && i->op == END_ASYNC_FOR && i->next >= i->oparg) {
+            i->awaited = index_of[i->next - i->oparg];
         }
     }
 
@@ -360,6 +366,52 @@ link_jumps(analysis *a)
     }
 }
 
+/* Instructions that never start a line for the interpreter, nor change the line that it compares
+ * the next one with (Python/instrumentation.c, initialize_lines). */
+static bool
+is_lineless(uint8_t op)
+{
+    switch (op) {
+    case END_ASYNC_FOR:
+    case END_FOR:
+    case END_SEND:
+    case RESUME:
+#ifdef POP_ITER
+    case POP_ITER:
+#endif
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Find the instructions to which the interpreter attaches LINE events. */
+static void
+find_line_starts(analysis *a)
+{
+    int current = -1;
+    for (int k = 0; k < a->count; k++) {
+        instruction *i = &a->list[k];
+        if (i->start >= a->code->_co_firsttraceable && !is_lineless(i->op)) {
+            i->starts_line = i->line > 0 && i->line != current;
+            current = i->line;
+        }
+    }
+    for (int k = 0; k < a->count; k++) {
+        const instruction *i = &a->list[k];
+        int target = i->target;
+        if (target >= 0 && (i->op == FOR_ITER || i->op == SEND)) {
+            target++; /* past the END_FOR or END_SEND */
+        }
+        if (target >= 0 && target < a->count && !is_lineless(a->list[target].op)) {
+            a->list[target].starts_line = true;
+        }
+        if (i->is_handler && i->op != END_ASYNC_FOR) {
+            a->list[k].starts_line = true;
+        }
+    }
+}
+
 static void
 mark_line(analysis *a, int line)
 {
@@ -393,6 +445,35 @@ function_made_at(const analysis *a, int k)
     return NULL;
 }
 
+/* The target of a loop may stand on lines of its own, which then lead into the body. */
+static void
+mark_loop_target(analysis *a, int k)
+{
+    enum { MOST = 8 }; /* some instructions of the body among them do no harm */
+    for (int end = k + MOST; k < end && k < a->count && a->list[k].kind != BRANCH; k++) {
+        switch (a->list[k].op) {
+        case STORE_FAST:
+        case STORE_NAME:
+        case STORE_GLOBAL:
+        case STORE_DEREF:
+        case STORE_ATTR:
+        case STORE_SUBSCR:
+        case UNPACK_SEQUENCE:
+        case UNPACK_EX:
+#ifdef STORE_FAST_STORE_FAST
+        case STORE_FAST_STORE_FAST:
+#endif
+#ifdef STORE_FAST_LOAD_FAST
+        case STORE_FAST_LOAD_FAST:
+#endif
+            mark_line(a, a->list[k].line);
+            break;
+        default:
+            break;
+        }
+    }
+}
+
 /* Mark the lines that a report may give more than one exit. */
 static void
 mark_branch_lines(analysis *a)
@@ -401,6 +482,12 @@ mark_branch_lines(analysis *a)
         const instruction *i = &a->list[k];
         if (i->kind == BRANCH || i->op == GET_ANEXT || i->op == END_ASYNC_FOR) {
             mark_line(a, i->line);
+            if (i->op == FOR_ITER) {
+                mark_loop_target(a, k + 1);
+            }
+        }
+        else if (i->op == END_SEND) {
+            mark_loop_target(a, k + 1);
         }
         else if (i->op == MAKE_FUNCTION) {
             PyCodeObject *made = function_made_at(a, k);
@@ -472,15 +559,73 @@ first_entered_from(analysis *a, int k, int line)
     return true;
 }
 
+/* Running instruction `k` for the first time tells the arc (line, to). */
+static void
+add_step(analysis *a, int k, int line, int to)
+{
+    instruction *i = &a->list[k];
+    if (!i->step) {
+        i->step = true;
+        a->out->steps[a->out->n_steps++] = (flow_step){i->start * 2, line, to};
+    }
+}
+
+/* The line that begins at instruction `k` tells that control came from line `from`. */
 static void
 add_target(analysis *a, int k, int from)
 {
     instruction *i = &a->list[k];
-    if (i->told == 0) {
-        i->told = from;
-        a->out->targets[a->out->n_targets++] = (flow_target){i->start * 2, from};
-        a->out->target_lines |= UINT64_C(1) << (i->line % 64);
+    if (i->told != 0 || !i->starts_line) {
+        return;
     }
+    i->told = from;
+    a->out->targets[a->out->n_targets++] = (flow_target){i->start * 2, from};
+    a->out->target_lines |= UINT64_C(1) << (i->line % 64);
+}
+
+/* Where an exception goes that the handler at `k` gets: the line on which the handler begins, the
+ * exit where nothing but clean-up handles it, or 0 where that is not certain. */
+static int
+handler_line(const analysis *a, int k)
+{
+    for (int steps = 0; steps < MAX_CHAIN; steps++) {
+        if (k < 0 || k >= a->count) {
+            return -a->code->co_firstlineno;
+        }
+        const instruction *i = &a->list[k];
+        if (i->line > 0) {
+            return i->line;
+        }
+        if (i->op == RERAISE) {
+            k = i->handler;
+        }
+        else if (i->kind == SAFE) {
+            k++;
+        }
+        else {
+            return 0;
+        }
+    }
+    return 0;
+}
+
+/* Is the raise at `k` that of an assert statement, which is no branch for a report? */
+static bool
+asserts(const analysis *a, int k)
+{
+    for (int back = k - 1; back >= 0 && a->list[back].kind != BRANCH; back--) {
+        const instruction *i = &a->list[back];
+#ifdef LOAD_ASSERTION_ERROR
+        if (i->op == LOAD_ASSERTION_ERROR) {
+            return true;
+        }
+#else
+        if (i->op == LOAD_COMMON_CONSTANT && i->oparg == 0) {
+            return true;
+        }
+#endif
+    }
+    return false;
 }
 
 /* Where control goes on a new line after reaching instruction `k` from `line`: what facts_arc
@@ -490,7 +635,7 @@ follow(analysis *a, int k, int line)
 {
     bool certain = true;
     for (int steps = 0; k >= 0 && k < a->count && steps <= a->count; steps++) {
-        const instruction *i = &a->list[k];
+        instruction *i = &a->list[k];
         if (i->line > 0 && i->line != line) {
             if (i->told == line) {
                 return 0;
@@ -505,13 +650,18 @@ follow(analysis *a, int k, int line)
         }
         switch ((kind)i->kind) {
         case BRANCH:
+            return 0;
         case RAISES:
+            if (i->op == RERAISE) { /* the exception that waited for this line goes on */
+                return certain ? handler_line(a, i->handler) : 0;
+            }
+            i->ends_unsurely = !asserts(a, k);
             return 0;
         case RETURNS:
             if (certain) {
                 return -a->code->co_firstlineno;
             }
-            a->unsure_returns[k] = 1;
+            i->ends_unsurely = true;
             return 0;
         case JUMPS:
             k = i->target;
@@ -538,21 +688,52 @@ find_targets(analysis *a)
 {
     for (int k = 1; k < a->count; k++) {
         const instruction *i = &a->list[k];
-        const instruction *before = &a->list[k - 1];
-        if (i->line <= 0 || (before->line == i->line && a->entered_head[k] < 0)) {
-            continue;
+        if (i->starts_line && i->line > 0) {
+            int from = line_before(a, k, 0);
+            if (from > 0 && from != i->line && is_marked(a, from)) {
+                add_target(a, k, from);
+            }
         }
-        int from = line_before(a, k, 0);
-        if (from > 0 && from != i->line && is_marked(a, from)) {
-            add_target(a, k, from);
+    }
+}
+
+static bool
+ends_async_for_await(const analysis *a, int k)
+{
+    /* Its SEND follows a GET_ANEXT. */
+    for (int s = a->entered_head[k]; s >= 0; s = a->entered_next[s]) {
+        for (int g = s - 1; a->list[s].op == SEND && g >= 0 && g >= s - 3; g--) {
+            if (a->list[g].op == GET_ANEXT) {
+                return true;
+            }
         }
+    }
+    return false;
+}
+
+static void
+add_outcomes(analysis *a, int offset, int next, int line, int falls_to, int jumps_to)
+{
+    if (falls_to != 0 || jumps_to != 0) {
+        a->out->branches[a->out->n_branches++] =
+            (flow_branch){offset, next, line, falls_to, jumps_to};
+    }
+}
+
+static void
+add_branch(analysis *a, const instruction *i, int line, int falls_to, int jumps_to)
+{
+    add_outcomes(a, i->at * 2, i->next * 2, line, falls_to, jumps_to);
+    if (COMPAT_BRANCH_SIDES && i->op == FOR_ITER && i->target >= 0 && i->target + 1 < a->count) {
+        /* Where a tool has INSTRUCTION events too, the end of a loop names the instruction before
+         * its destination as its source (3.14 and 3.15). */
+        add_outcomes(a, a->list[i->target + 1].at * 2, 0, line, 0, jumps_to);
     }
 }
 
 static void
 find_branches(analysis *a)
 {
-    flow *out = a->out;
     for (int k = 0; k < a->count; k++) {
         const instruction *i = &a->list[k];
         int line = i->line > 0 ? i->line : line_before(a, k, 0);
@@ -560,45 +741,69 @@ find_branches(analysis *a)
             continue;
         }
         if (i->kind == BRANCH) {
-            flow_branch branch = {i->at * 2, i->next * 2, line, 0, 0};
-            branch.falls_to = follow(a, k + 1, line);
-            branch.jumps_to = i->target >= 0 ? follow(a, i->target, line) : 0;
-            if (branch.falls_to != 0 || branch.jumps_to != 0) {
-                out->branches[out->n_branches++] = branch;
-            }
+            int falls_to = follow(a, k + 1, line);
+            int jumps_to = i->target >= 0 ? follow(a, i->target, line) : 0;
+            add_branch(a, i, line, falls_to, jumps_to);
         }
-        else if (i->op == END_ASYNC_FOR) {
+        else if (i->op == END_ASYNC_FOR || (i->op == END_SEND && ends_async_for_await(a, k))) {
+            /* An `async for` ends or goes on. From 3.14 on that is a branch, whose events name the
+             * END_SEND when it ends and the instruction after that when it goes on. */
             int to = follow(a, k + 1, line);
-            if (to != 0) {
-                out->steps[out->n_steps++] = (flow_step){i->at * 2, line, to};
-            }
-        }
-        else if (i->op == END_SEND && k >= 1 && a->entered_head[k] >= 0) {
-            /* The end of the await in an `async for`: its SEND follows a GET_ANEXT. */
-            for (int s = a->entered_head[k]; s >= 0; s = a->entered_next[s]) {
-                bool loops = false;
-                for (int g = s - 1; g >= 0 && g >= s - 3; g--) {
-                    loops |= a->list[g].op == GET_ANEXT;
-                }
-                int to = loops && a->list[s].op == SEND ? follow(a, k + 1, line) : 0;
+            if (!COMPAT_BRANCH_SIDES) {
                 if (to != 0) {
-                    out->steps[out->n_steps++] = (flow_step){i->at * 2, line, to};
-                    break;
+                    add_step(a, k, line, to);
                 }
+            }
+            else if (i->op == END_SEND) {
+                add_outcomes(a, (i->at + 1) * 2, 0, line, to, 0);
+            }
+            else if (i->awaited >= 0) {
+                add_outcomes(a, a->list[i->awaited].at * 2, 0, line, 0, to);
             }
         }
     }
 }
 
+/* Without branches: the lines after a loop for which no LINE event is sent (from 3.14 on, where
+ * the instructions that end the loop stand between two pieces of code of the same line). The
+ * branch event of the loop's end tells them. */
 static void
-find_returns(analysis *a)
+find_silent_lines(analysis *a)
+{
+    for (int k = 0; k < a->count && COMPAT_BRANCH_SIDES; k++) {
+        const instruction *i = &a->list[k];
+        if (i->op == FOR_ITER && i->target >= 0 && i->line > 0) {
+            int t = i->target;
+            while (t < a->count && is_lineless(a->list[t].op)) {
+                t++;
+            }
+            if (t < a->count && !a->list[t].starts_line && a->list[t].line > 0 &&
+                a->list[t].line != i->line) {
+                add_branch(a, i, i->line, 0, a->list[t].line);
+            }
+        }
+    }
+}
+
+/* Returns and raises on the line of the branch that leads to them. */
+static void
+find_ends(analysis *a)
 {
     bool one_liner = is_one_liner(a->code);
     for (int k = 0; k < a->count; k++) {
         const instruction *i = &a->list[k];
-        if (i->kind == RETURNS && (one_liner || a->unsure_returns[k]) && i->line > 0) {
+        if (i->line <= 0) {
+            continue;
+        }
+        if (i->kind == RETURNS && (one_liner || i->ends_unsurely)) {
             a->out->returns[a->out->n_returns++] =
                 (flow_step){i->at * 2, i->line, -a->code->co_firstlineno};
+        }
+        else if (i->kind == RAISES && i->ends_unsurely) {
+            int to = handler_line(a, i->handler);
+            if (to != 0 && to != i->line) {
+                add_step(a, k, i->line, to);
+            }
         }
     }
 }
@@ -634,7 +839,7 @@ shrink(void *array, int count, size_t size)
 }
 
 flow *
-flow_new(PyCodeObject *code)
+flow_new(PyCodeObject *code, bool branches)
 {
     PyObject *bytes = PyCode_GetCode(code); /* owned; without specialisation or instrumentation */
     if (bytes == NULL) {
@@ -659,14 +864,13 @@ flow_new(PyCodeObject *code)
     a.entered_next = malloc(most * sizeof(int));
     a.stack = malloc(most * sizeof(int));
     a.visited = calloc(most, 1);
-    a.unsure_returns = calloc(most, 1);
     a.lines = calloc((size_t)(a.last_line - a.first_line) / 8 + 1, 1);
     a.out->targets = malloc(most * sizeof(flow_target));
-    a.out->branches = malloc(most * sizeof(flow_branch));
+    a.out->branches = malloc(2 * most * sizeof(flow_branch));
     a.out->returns = malloc(most * sizeof(flow_step));
     a.out->steps = malloc(most * sizeof(flow_step));
     if (a.entered_head == NULL || a.entered_next == NULL || a.stack == NULL ||
-        a.visited == NULL || a.unsure_returns == NULL || a.lines == NULL ||
+        a.visited == NULL || a.lines == NULL ||
         a.out->targets == NULL || a.out->branches == NULL || a.out->returns == NULL ||
         a.out->steps == NULL) {
         PyErr_NoMemory();
@@ -674,11 +878,22 @@ flow_new(PyCodeObject *code)
     }
 
     link_jumps(&a);
-    mark_branch_lines(&a);
-    find_targets(&a);
-    find_branches(&a);
-    find_returns(&a);
+    find_line_starts(&a);
+    if (branches) {
+        mark_branch_lines(&a);
+    }
+    if (branches) {
+        find_targets(&a);
+        find_branches(&a);
+        find_ends(&a);
+    }
+    else {
+        find_silent_lines(&a);
+    }
+    /* Found in order, but for what branches added. */
     qsort(a.out->targets, (size_t)a.out->n_targets, sizeof(flow_target), by_offset);
+    qsort(a.out->branches, (size_t)a.out->n_branches, sizeof(flow_branch), by_offset);
+    qsort(a.out->steps, (size_t)a.out->n_steps, sizeof(flow_step), by_offset);
     a.out->targets = shrink(a.out->targets, a.out->n_targets, sizeof(flow_target));
     a.out->branches = shrink(a.out->branches, a.out->n_branches, sizeof(flow_branch));
     a.out->returns = shrink(a.out->returns, a.out->n_returns, sizeof(flow_step));
@@ -694,7 +909,6 @@ done:
     free(a.stack);
     free(a.visited);
     free(a.lines);
-    free(a.unsure_returns);
     Py_DECREF(bytes);
     return result;
 }

@@ -1,7 +1,6 @@
 /* flow.h - what the events of one code object tell about branches.
  *
- * Built once per measured code object from its bytecode and line table, when branches are
- * measured under sys.monitoring.
+ * Built once per measured code object from its bytecode and line table, under sys.monitoring.
  * Must never know: events, files, the journal. */
 #ifndef COVSUP_FLOW_H
 #define COVSUP_FLOW_H
@@ -45,9 +44,11 @@ typedef struct {
     uint64_t target_lines; /* bit (line % 64) is set for each line of a target */
 } flow;
 
-/* The flow of `code`, or NULL with an exception set. Free with flow_free. */
+/* The flow of `code`, or NULL with an exception set. Without `branches` it has nothing but
+ * the branches that lead to lines for which the interpreter sends no LINE event. Free with
+ * flow_free. */
 flow *
-flow_new(PyCodeObject *code);
+flow_new(PyCodeObject *code, bool branches);
 
 void
 flow_free(flow *self);
