@@ -10,6 +10,7 @@ import os
 import secrets
 import struct
 import time
+from binascii import crc32
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,20 +25,6 @@ SPAWNED, FORKED, EXECED = 1, 2, 3
 EXEC_ABOUT, EXEC_FAILED, PROCESS_SPAWNED, REAPED, ENDED, LIBRARY, TRACER, NOTE = range(1, 9)
 # A pid that no process has: above the largest pid_max.
 DEAD_PID = 5_000_000
-
-
-def fnv32(data: bytes) -> int:
-    value = 2166136261
-    for byte in data:
-        value = (value ^ byte) * 16777619 & 0xFFFFFFFF
-    return value
-
-
-def fnv64(data: bytes) -> int:
-    value = 14695981039346656037
-    for byte in data:
-        value = (value ^ byte) * 1099511628211 & 0xFFFFFFFFFFFFFFFF
-    return value
 
 
 @dataclass
@@ -109,7 +96,7 @@ class HandMade:
         return self.blob(4, key.encode() + b"\0" + value)
 
     def blob(self, kind: int, payload: bytes) -> HandMade:
-        check = fnv32(payload) & 0xFFFFFF
+        check = crc32(payload) & 0xFFFFFF
         self.words.append(0x40 << 56 | kind << 48 | len(payload) << 24 | check)
         for at in range(0, len(payload), 7):
             self.words.append(0x31 << 56 | int.from_bytes(payload[at : at + 7], "little"))
@@ -128,7 +115,7 @@ class HandMade:
         ).ljust(240, b"\0")
         mutable = struct.pack("=QQ", 512 + len(body), 8192)
         mutable += struct.pack("=QQIIQ", *self.lost, self.threads)
-        header = MAGIC + identity + struct.pack("=Q", fnv64(identity)) + mutable
+        header = MAGIC + identity + struct.pack("=Q", crc32(identity)) + mutable
         return (header.ljust(512, b"\0") + body).ljust(8192, b"\0")
 
     def write(self, directory: Path) -> Path:

@@ -174,6 +174,7 @@ class Problem:
     session: str
     journal: str
     what: str
+    unused: bool  # the journal holds something that was not used: it must not be deleted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -371,8 +372,13 @@ def result_of(
             for each in events.spawned
         ),
         problems=frozenset(
-            Problem(session=session, journal=f"{header.pid}-{header.image_id}", what=what)
-            for what in facts.problems
+            Problem(
+                session=session,
+                journal=f"{header.pid}-{header.image_id}",
+                what=what,
+                unused=unused,
+            )
+            for what, unused in facts.problems
         ),
     )
 
@@ -433,7 +439,7 @@ class _Facts:
         self.arcs: dict[Key, set[Arc]] = {}
         self.executed: dict[str, Bits] = {}
         self.modules: dict[str, frozenset[str]] = {}
-        self.problems = [what for journal in segments for what in journal.problems]
+        self.problems = [(what, True) for journal in segments for what in journal.problems]
         # Ids belong to the image: a later segment relies on what an earlier one defined.
         self._contexts = {0: _utf8(static_context)}
         self._paths: dict[int, str] = {}
@@ -454,18 +460,17 @@ class _Facts:
         if self.lines or self.arcs:
             self.kind = Kind.ARCS if branch else Kind.LINES
         if self._undefined:
-            self.problems.append(
-                f"{self._undefined} facts are of files that the journal does not name"
-            )
+            what = f"{self._undefined} facts are of files that the journal does not name"
+            self.problems.append((what, True))
         if self._too_large:
-            self.problems.append(f"{self._too_large} facts have impossible line numbers")
+            self.problems.append((f"{self._too_large} facts have impossible line numbers", False))
 
     def _define(self, file_id: int, path: str, module: str) -> None:
         try:
             path.encode("utf-8")
         except UnicodeEncodeError:
             # coverage.py's file holds text only, and coverage.py itself leaves such files out.
-            self.problems.append(f"the file name {path!r} is no UTF-8: the file is left out")
+            self.problems.append((f"the file name {path!r} is no UTF-8: it is left out", False))
             return
         self._paths[file_id] = path
         if module:
@@ -479,7 +484,8 @@ class _Facts:
         label = self._contexts.get(context_id)
         if label is None:
             # The fact is worth more than its label.
-            self.problems.append(f"context {context_id} is not named: its facts go without one")
+            what = f"context {context_id} is not named: its facts go without one"
+            self.problems.append((what, False))
             label = self._contexts[context_id] = self._contexts[0]
         return (path, label)
 

@@ -34,7 +34,7 @@ from covsup.datafile.database import (
     sessions_in,
     write_database,
 )
-from covsup.datafile.errors import CovsupError, JournalError, JournalNotBegun
+from covsup.datafile.errors import CovsupError, JournalDamaged, JournalError, JournalNotBegun
 from covsup.datafile.fold import (
     Folding,
     Kind,
@@ -495,9 +495,10 @@ class _Work:
         """Read the segments of one image."""
         journals: list[Journal] = []
         good: list[Path] = []
+        whole = True
         for file in files:
             try:
-                journals.append(read_journal(file.path))
+                journals.append(_read_as_named(file))
             except JournalNotBegun:
                 # Its process was killed before it could begin, or it is about to.
                 if _is_alive(file.pid):
@@ -506,9 +507,13 @@ class _Work:
                     good.append(file.path)
             except JournalError as error:
                 self._unreadable.append(f"{error}; it is left where it is")
-                part.stays = True
+                whole = False
             else:
                 good.append(file.path)
+        if not whole:
+            # The segments of an image need each other's definitions: they go together or stay.
+            part.stays = True
+            good = []
         if not journals:
             part.finished += good
             return
@@ -621,6 +626,14 @@ def _is_begun(path: Path) -> bool:
     except OSError:
         # The reader shall say what is wrong with it.
         return True
+
+
+def _read_as_named(file: JournalFile) -> Journal:
+    journal = read_journal(file.path)
+    header = journal.header
+    if (header.image_id, header.pid, header.segment) != (file.image_id, file.pid, file.segment):
+        raise JournalDamaged(f"{file.path}: its name and its header are of different processes")
+    return journal
 
 
 def _is_alive(pid: int) -> bool:

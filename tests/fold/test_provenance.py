@@ -1,0 +1,265 @@
+"""Who started whom, how each ended, what only it covered, and what was not measured."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from covsup.datafile.fold import Result, fold, result_of, result_of_session, seen
+from covsup.datafile.journal import read_journal
+from covsup.datafile.provenance import (
+    End,
+    KnownFrom,
+    Provenance,
+    looks_like_python,
+    provenance_of,
+    why_unmeasured,
+)
+from covsup.datafile.session import Observation, SessionNote, Settings
+from tests.fold.handmade import EXECED, FORKED, LIBRARY, NOTE, TRACER, HandMade
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+T0 = 1_700_000_000_000_000_000
+SECOND = 1_000_000_000
+
+
+def results(tmp_path: Path, *journals: HandMade) -> list[Result]:
+    return [result_of([read_journal(journal.write(tmp_path))], session="s") for journal in journals]
+
+
+def told(tmp_path: Path, *journals: HandMade, observed: list[Observation] | None = None,
+         notes: list[SessionNote] | None = None) -> Provenance:  # fmt: skip
+    session = result_of_session(Settings(session="s"), notes or (), observed or ())
+    return provenance_of(fold([session, *results(tmp_path, *journals)]))
+
+
+def saw(pid: int, at: float = 0.0, **more: object) -> Observation:
+    return Observation(pid=pid, create_time=T0 / 1e9 + at, **more)  # type: ignore[arg-type]
+
+
+def test_lines_and_context_labels_are_kept_by_path(tmp_path: Path) -> None:
+    made = HandMade().ran("/a.py", 1, 2).ran("/a.py", 2, 3, context="test|run").ran("/b.py", 9)
+    (result,) = results(tmp_path, made)
+    assert result.lines == {("/a.py", ""): 0b110, ("/a.py", "test|run"): 0b1100, ("/b.py", ""): 512}
+    (process,) = provenance_of(result).processes
+    assert process.lines == process.unique_lines == 4
+
+
+def test_lines_of_a_branch_measurement_become_arcs_to_themselves(tmp_path: Path) -> None:
+    made = HandMade(branch=True).ran("/a.py", 7).went("/a.py", (-1, 3), (3, 5), (5, -1))
+    (result,) = results(tmp_path, made)
+    assert result.arcs == {("/a.py", ""): {(7, 7), (-1, 3), (3, 5), (5, -1)}}
+    assert not result.lines
+    assert provenance_of(result).processes[0].lines == 3
+
+
+def test_the_segments_of_an_image_share_what_was_defined(tmp_path: Path) -> None:
+    begin = HandMade().ran("/a.py", 1, context="c")
+    rest = begin.next_segment().ran("/a.py", 2_000_000, context="c")
+    journals = [read_journal(each.write(tmp_path)) for each in (rest, begin)]
+    result = result_of(journals, session="s")
+    assert result.lines == {("/a.py", "c"): 1 << 1 | 1 << 2_000_000}
+    assert not result.problems
+
+
+def test_impossible_and_nameless_facts_are_told_and_the_rest_is_used(tmp_path: Path) -> None:
+    made = HandMade().ran("/a.py", 1, 1 << 40)
+    made.files["/lost.py"] = 7
+    made.ran("/lost.py", 5)
+    (result,) = results(tmp_path, made)
+    assert result.lines == {("/a.py", ""): 2}
+    assert sorted(each.what for each in result.problems) == [
+        "1 facts are of files that the journal does not name",
+        "1 facts have impossible line numbers",
+    ]
+
+
+def test_facts_of_an_unnamed_context_lose_the_label_only(tmp_path: Path) -> None:
+    made = HandMade()
+    made.contexts["never written"] = 3
+    (result,) = results(tmp_path, made.ran("/a.py", 1, context="never written"))
+    assert result.lines == {("/a.py", ""): 2}
+    assert len(result.problems) == 1
+
+
+def test_lines_that_nobody_else_covered_are_counted_for_each_process(tmp_path: Path) -> None:
+    one = HandMade(pid=11).ran("/a.py", 1, 2, 3)
+    two = HandMade(pid=12, started_ns=T0 + 1).ran("/a.py", 3, 4)
+    said = told(tmp_path, two, one)
+    assert [(each.pid, each.lines, each.unique_lines) for each in said.processes] == [
+        (11, 3, 2),
+        (12, 2, 1),
+    ]
+    assert [(each.path, each.first, each.alone) for each in said.files] == [
+        ("/a.py", 3, 2),
+        ("/a.py", 1, 1),
+    ]
+
+
+def test_a_fork_and_an_exec_name_the_image_they_come_from(tmp_path: Path) -> None:
+    root = HandMade(pid=11).ran("/a.py", 1)
+    child = HandMade(pid=12, ppid=11, parent_id=root.image_id, start_kind=FORKED)
+    child.started_ns += SECOND
+    again = HandMade(pid=12, ppid=11, parent_id=child.image_id, start_kind=EXECED, generation=1)
+    again.started_ns += 2 * SECOND
+    first, forked, execed = told(tmp_path, root, child, again).processes
+    assert (first.parent, first.how_started) == (None, "start")
+    assert (forked.parent, forked.how_started) == (root.image_id, "fork")
+    assert (execed.parent, execed.how_started) == (child.image_id, "exec 1")
+    assert forked.ending.end is End.EXECED
+    assert forked.ending.known_from is KnownFrom.SUCCESSOR
+
+
+def test_a_spawned_process_is_the_child_of_the_image_that_had_its_ppid_then(
+    tmp_path: Path,
+) -> None:
+    shell = HandMade(pid=11)
+    reexeced = HandMade(pid=11, parent_id=shell.image_id, start_kind=EXECED, generation=1)
+    reexeced.started_ns += SECOND
+    child = HandMade(pid=13, ppid=11, parent_id=shell.image_id, started_ns=T0 + 2 * SECOND)
+    child_record = told(tmp_path, shell, reexeced, child).processes[-1]
+    assert child_record.parent == reexeced.image_id
+    assert child_record.parent_known_from is KnownFrom.PROCESS_ID
+
+
+def test_a_process_started_through_another_program_is_its_environments_child(
+    tmp_path: Path,
+) -> None:
+    root = HandMade(pid=11)
+    child = HandMade(pid=13, ppid=12, parent_id=root.image_id, started_ns=T0 + SECOND)
+    record = told(tmp_path, root, child).processes[-1]
+    assert (record.parent, record.parent_known_from) == (root.image_id, KnownFrom.ENVIRONMENT)
+
+
+def test_an_image_that_had_been_waited_for_is_nobodys_parent(tmp_path: Path) -> None:
+    root = HandMade(pid=11).reaped(12, 0, at_ns=T0 + SECOND)
+    dead = HandMade(pid=12, ppid=11)
+    later = HandMade(pid=13, ppid=12, started_ns=T0 + 2 * SECOND)
+    assert told(tmp_path, root, dead, later).processes[-1].parent is None
+
+
+def test_an_end_is_told_by_the_parent_before_the_process_itself(tmp_path: Path) -> None:
+    root = HandMade(pid=11).reaped(12, signal.SIGKILL, at_ns=T0 + SECOND).ended(3)
+    killed = HandMade(pid=12, ppid=11).ended(0)
+    said = {each.pid: each.ending for each in told(tmp_path, root, killed).processes}
+    assert str(said[11]) == "exit 3"
+    assert said[11].known_from is KnownFrom.ITSELF
+    assert str(said[12]) == "killed by SIGKILL"
+    assert said[12].known_from is KnownFrom.PARENT
+    assert said[12].violent
+
+
+def test_an_end_by_os_exit_is_called_so(tmp_path: Path) -> None:
+    (process,) = told(tmp_path, HandMade().ended(3, how=2)).processes
+    assert str(process.ending) == "exit 3 by os._exit"
+
+
+def test_the_supervisor_tells_the_end_of_what_it_saw(tmp_path: Path) -> None:
+    seen_twice = [saw(11, at_ns=1, python=True), saw(11, at_ns=2, ended="pidfd", status=3 << 8)]
+    said = told(tmp_path, HandMade(pid=11), observed=seen_twice)
+    assert str(said.processes[0].ending) == "exit 3"
+    assert said.processes[0].ending.known_from is KnownFrom.SUPERVISOR
+    assert [each.images for each in said.observed] == [(said.processes[0].image_id,)]
+
+
+def test_a_pid_that_came_again_does_not_mix_up_two_ends(tmp_path: Path) -> None:
+    root = HandMade(pid=11)
+    root.reaped(12, 256, at_ns=T0 + SECOND).reaped(12, 512, at_ns=T0 + 5 * SECOND)
+    one = HandMade(pid=12, ppid=11, started_ns=T0 + 100)
+    two = HandMade(pid=12, ppid=11, started_ns=T0 + 3 * SECOND)
+    ends = [str(each.ending) for each in told(tmp_path, root, one, two).processes[1:]]
+    assert ends == ["exit 1", "exit 2"]
+
+
+def test_an_exec_of_another_program_ends_the_image(tmp_path: Path) -> None:
+    made = HandMade(pid=11).about_to_exec("/bin/sleep", "sleep", "1")
+    root = HandMade(pid=10).reaped(11, 0, at_ns=T0 + 10 * SECOND)
+    ending = told(tmp_path, made, root).processes[-1].ending
+    (ending,) = (e.ending for e in told(tmp_path, made, root).processes if e.pid == 11)
+    assert (ending.end, ending.detail) == (End.EXECED, "/bin/sleep")
+
+
+def test_an_exec_that_failed_ends_nothing(tmp_path: Path) -> None:
+    made = HandMade(pid=11).about_to_exec("/no", "no", at_ns=T0 + 1).exec_failed(2, at_ns=T0 + 2)
+    assert str(told(tmp_path, made.ended(0, at_ns=T0 + 3)).processes[0].ending) == "exit 0"
+
+
+def test_without_any_witness_the_end_is_unknown_and_a_running_image_runs(tmp_path: Path) -> None:
+    (result,) = results(tmp_path, made := HandMade())
+    assert str(provenance_of(result).processes[0].ending) == "unknown"
+    running = seen(result, running=[made.image_id], gone=(), at_ns=T0)
+    assert str(provenance_of(running).processes[0].ending) == "still running"
+    gone = fold([running, seen(result, running=(), gone=[made.image_id], at_ns=T0 + 1)])
+    assert str(provenance_of(gone).processes[0].ending) == "unknown"
+
+
+def test_libraries_tracers_notes_losses_and_command_lines_are_told(tmp_path: Path) -> None:
+    made = HandMade(lost=(2, 1, 28, 9), threads=4)
+    made.event(LIBRARY, b"gevent\x0026.9").event(TRACER, b"sys.settrace").event(NOTE, b"odd")
+    made.knows("argv", b"a.py\0-x\0\xff").knows("cwd", b"/w").knows("host", b"h")
+    (process,) = told(tmp_path, made).losses
+    assert process.libraries == (("gevent", "26.9"),)
+    assert process.tracers == ("sys.settrace",)
+    assert process.notes == ("odd",)
+    assert process.argv == ("a.py", "-x", "\udcff")
+    assert (process.cwd, process.host, process.threads) == ("/w", "h", 4)
+    assert (process.lost.facts, process.lost.errno, process.lost.stage) == (2, 28, 9)
+    assert process.python == "3.13.0"
+
+
+def test_a_python_without_a_journal_is_named_once_with_the_best_reason(tmp_path: Path) -> None:
+    root = HandMade(pid=11).spawned(12, "python3", "-S", "x.py", at_ns=T0 + SECOND)
+    root.spawned(13, "/usr/bin/python3.13", "y.py", at_ns=T0 + SECOND)
+    root.spawned(14, "ls", at_ns=T0 + SECOND).spawned(15, "python", "--version")
+    said = told(
+        tmp_path,
+        root,
+        observed=[
+            saw(13, at=1, python=True, argv=("python3.13", "y.py"), reason="its env was scrubbed"),
+            saw(16, at=1, python=False, argv=("ls",)),
+        ],
+        notes=[SessionNote(pid=17, time_ns=T0, kind="start-failed", why="no room", argv=("z",))],
+    )
+    assert {each.pid: each.reason for each in said.unmeasured} == {
+        12: "started with -S, which skips the startup files",
+        13: "its env was scrubbed",
+        17: "no room",
+    }
+
+
+def test_a_measured_python_is_not_called_unmeasured(tmp_path: Path) -> None:
+    root = HandMade(pid=11).spawned(12, "python3", "x.py", at_ns=T0 + SECOND)
+    child = HandMade(pid=12, ppid=11, started_ns=T0 + SECOND - 1000)
+    looks = [saw(11, python=True), saw(12, at=1, python=True)]
+    assert told(tmp_path, root, child, observed=looks).unmeasured == ()
+
+
+def test_a_measured_process_that_became_an_unmeasured_python_is_named(tmp_path: Path) -> None:
+    made = HandMade(pid=11).about_to_exec("/usr/bin/python3", "python3", "-S", "x.py")
+    (missing,) = told(tmp_path, made).unmeasured
+    assert (missing.pid, missing.parent) == (11, made.image_id)
+    assert "-S" in missing.reason
+
+
+def test_programs_are_known_as_pythons_by_their_names() -> None:
+    for name in ("python", "/x/python3", "python3.13", "python3.13t", "pypy3", "python.exe"):
+        assert looks_like_python(name), name
+    for name in ("ipython-config", "bash", "python-config.sh", "/python/ls", "pythonista.app"):
+        assert not looks_like_python(name), name
+
+
+def test_flags_of_the_script_are_not_flags_of_the_interpreter() -> None:
+    assert "-S" in why_unmeasured(["python", "-IS", "-c", "pass"])
+    assert "-S" in why_unmeasured(["python", "-W", "error", "-S", "x.py"])
+    for argv in (["python", "x.py", "-S"], ["python", "-m", "S", "-S"], ["python", "-WS", "x"]):
+        assert "-S," not in why_unmeasured(argv), argv
+
+
+def test_the_part_of_one_session_can_be_taken_out(tmp_path: Path) -> None:
+    one = result_of([read_journal(HandMade(pid=1).write(tmp_path))], session="one")
+    two = result_of([read_journal(HandMade(pid=2).ran("/a", 1).write(tmp_path))], session="two")
+    said = provenance_of(fold([one, two])).of_session("two")
+    assert [each.pid for each in said.processes] == [2]
+    assert [each.path for each in said.files] == ["/a"]
