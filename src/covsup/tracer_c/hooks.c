@@ -78,13 +78,8 @@ arm_exit(PyObject *module, PyObject *Py_UNUSED(none))
 }
 
 static PyObject *
-arm_threads(PyObject *module, PyObject *need_core)
+arm_threads(PyObject *module, PyObject *Py_UNUSED(none))
 {
-    int need = PyObject_IsTrue(need_core);
-    if (need < 0) {
-        return NULL;
-    }
-    threads_need_core(need);
     return arm_all(thread_hooks);
 }
 
@@ -135,9 +130,9 @@ static PyMethodDef hooks_methods[] = {
     {"arm_wait", arm_wait, METH_NOARGS,
      "arm_wait($module, /)\n--\n\nTell how the children that this process reaps ended."},
     {"arm_exit", arm_exit, METH_NOARGS, "arm_exit($module, /)\n--\n\nTell how this process ends."},
-    {"arm_threads", arm_threads, METH_O,
-     "arm_threads($module, need_core, /)\n--\n\n"
-     "Count new threads; with need_core, switch the core on in each before its first line."},
+    {"arm_threads", arm_threads, METH_NOARGS,
+     "arm_threads($module, /)\n--\n\n"
+     "Count new threads, and measure each from its first line."},
     {"arm_imports", arm_imports, METH_VARARGS,
      "arm_imports($module, callback, names, /)\n--\n\n"
      "Call callback(name) once after the first import of each of these modules."},

@@ -82,8 +82,7 @@ hooks_environ_carry(environ_change *change)
     if (putenv(parent_entry) == 0 && change != NULL) {
         change->changed_parent = true;
         change->parent_before = before;
-    }
-    else {
+    } else {
         free(before);
     }
 }
@@ -97,8 +96,7 @@ hooks_environ_restore(environ_change *change)
     if (change->changed_parent) {
         if (change->parent_before == NULL) {
             (void)unsetenv(PARENT);
-        }
-        else {
+        } else {
             (void)setenv(PARENT, change->parent_before, 1);
         }
     }
@@ -133,9 +131,9 @@ is_session(PyObject *value)
 static PyObject *
 carried(PyObject *keys, PyObject *values)
 {
-    PyObject *result = NULL;        /* owned */
-    PyObject *text = NULL;          /* owned */
-    PyObject *made = PyDict_New();  /* owned */
+    PyObject *result = NULL;       /* owned */
+    PyObject *text = NULL;         /* owned */
+    PyObject *made = PyDict_New(); /* owned */
     bool has_session = false;
     if (made == NULL) {
         goto done;
@@ -217,8 +215,8 @@ hooks_environ_list(PyObject *environ)
         return NULL;
     }
     refresh_parent();
-    PyObject *entry = NULL;                     /* owned */
-    PyObject *made = PyList_New(0);             /* owned */
+    PyObject *entry = NULL;         /* owned */
+    PyObject *made = PyList_New(0); /* owned */
     bool done = false, has_session = false;
     if (made == NULL) {
         goto done;

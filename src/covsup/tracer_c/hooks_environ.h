@@ -23,29 +23,23 @@ typedef struct {
 
 /* This process belongs to `session`, from now on: COVSUP_PARENT becomes this image. Once per
  * process is enough, more do no harm. -1: exception set. */
-int
-hooks_environ_start(const char *session);
+int hooks_environ_start(const char *session);
 
 /* In the child after a fork: it is the parent of what it starts. Neither locks nor allocates. */
-void
-hooks_environ_forked(void);
+void hooks_environ_forked(void);
 
 /* Make the process's own environment carry the session, for a call that takes no other one. The
  * change is described in *change where that is not NULL, else it stays. */
-void
-hooks_environ_carry(environ_change *change);
+void hooks_environ_carry(environ_change *change);
 
-void
-hooks_environ_restore(environ_change *change);
+void hooks_environ_restore(environ_change *change);
 
 /* A dict with what the mapping `environ` holds and the session; NULL without an exception where
  * the mapping is to be used as it is (off, another session, or no mapping of strings: the wrapped
  * function then says what is wrong). */
-PyObject *
-hooks_environ_mapping(PyObject *environ);
+PyObject *hooks_environ_mapping(PyObject *environ);
 
 /* Likewise for a list or tuple of bytes "NAME=value". */
-PyObject *
-hooks_environ_list(PyObject *environ);
+PyObject *hooks_environ_list(PyObject *environ);
 
 #endif

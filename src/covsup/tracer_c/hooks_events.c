@@ -24,8 +24,7 @@ add_object(event_payload *payload, PyObject *item)
     PyObject *path = NULL, *encoded = NULL; /* owned */
     if (PyUnicode_Check(item) || PyBytes_Check(item)) {
         path = Py_NewRef(item);
-    }
-    else {
+    } else {
         /* __fspath__ may be Python code, which the wrapped call is going to run too: a tracer of
          * the target sees that call only. */
         PyThreadState *thread = PyThreadState_Get();

@@ -18,15 +18,12 @@ typedef struct {
     char bytes[EVENT_PAYLOAD_MAX];
 } event_payload;
 
-void
-payload_add(event_payload *payload, const void *bytes, size_t size);
+void payload_add(event_payload *payload, const void *bytes, size_t size);
 
 /* str, bytes, an open file's number, or an object with __fspath__; else nothing. No exception. */
-void
-payload_add_path(event_payload *payload, PyObject *path);
+void payload_add_path(event_payload *payload, PyObject *path);
 
 /* A list or tuple of such items, separated by NUL; else nothing. No exception. */
-void
-payload_add_argv(event_payload *payload, PyObject *argv);
+void payload_add_argv(event_payload *payload, PyObject *argv);
 
 #endif

@@ -54,7 +54,7 @@ errno_of_exception(void)
     if (!PyErr_ExceptionMatches(PyExc_OSError)) {
         return 0;
     }
-    PyObject *exception = compat_take_exception();                  /* owned, until it is put back */
+    PyObject *exception = compat_take_exception(); /* owned, until it is put back */
     PyObject *attribute = PyObject_GetAttrString(exception, "errno"); /* owned */
     if (attribute != NULL && PyLong_Check(attribute)) {
         number = PyLong_AsLongAndOverflow(attribute, &overflow);
@@ -140,8 +140,7 @@ os_fork_exec_handler(const hook_call *call)
     PyObject *carried = NULL; /* stolen by call_carrying() */
     if (environ == Py_None) {
         hooks_environ_carry(NULL);
-    }
-    else if (environ != NULL) {
+    } else if (environ != NULL) {
         carried = hooks_environ_list(environ);
     }
     PyObject *result = call_carrying(call, ENVIRON, NULL, carried);
@@ -158,8 +157,7 @@ os_posix_spawn_handler(const hook_call *call)
     PyObject *carried = NULL; /* stolen by call_carrying() */
     if (environ == Py_None) {
         hooks_environ_carry(NULL);
-    }
-    else if (environ != NULL) {
+    } else if (environ != NULL) {
         carried = hooks_environ_mapping(environ);
     }
     PyObject *result = call_carrying(call, ENVIRON, NULL, carried);
@@ -195,8 +193,8 @@ after_fork_in_child(PyObject *self, PyObject *none)
     Py_RETURN_NONE;
 }
 
-static PyMethodDef after_fork_definition = {"after_fork_in_child", after_fork_in_child,
-                                            METH_NOARGS, NULL};
+static PyMethodDef after_fork_definition = {"after_fork_in_child", after_fork_in_child, METH_NOARGS,
+                                            NULL};
 
 int
 register_fork(void)

@@ -9,8 +9,6 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include <stdbool.h>
-
 #include "hooks_wrap.h"
 
 /* Each ends with NULL. */
@@ -21,15 +19,9 @@ extern hook *const exit_hooks[];
 extern hook *const thread_hooks[];
 
 /* Call journal_forked() in every child that the running interpreter forks. -1: exception set. */
-int
-register_fork(void);
+int register_fork(void);
 
 /* Tell of the process's normal end, once per process. -1: exception set. */
-int
-register_exit(void);
-
-/* Whether a new thread shall call core_thread_begins(); without it, threads are only counted. */
-void
-threads_need_core(bool need);
+int register_exit(void);
 
 #endif

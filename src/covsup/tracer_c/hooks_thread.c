@@ -8,18 +8,16 @@
  * Must never know: which core there is. */
 #include "hooks_process.h"
 
-#include <stdatomic.h>
-
 #include "core.h"
 #include "hooks_compat.h"
 #include "journal.h"
 
-static atomic_bool need_core;
-
-void
-threads_need_core(bool need)
+/* Whether the interpreter is measured by the core that must be told of each thread. */
+static bool
+core_waits_for_threads(void)
 {
-    atomic_store(&need_core, need);
+    core *self = core_of_interpreter();
+    return self != NULL && self->thread_trace_type != NULL;
 }
 
 /* `function` is the target's. What it raises is reported here, in the words of _thread: one level
@@ -36,8 +34,7 @@ begin(PyObject *function, PyObject *args, PyObject *keywords)
     if (result == NULL) {
         if (PyErr_ExceptionMatches(PyExc_SystemExit)) {
             PyErr_Clear();
-        }
-        else {
+        } else {
             compat_report_thread_exception(function);
         }
         Py_RETURN_NONE;
@@ -53,14 +50,14 @@ start_thread(const hook_call *call)
 {
     PyObject *function = hook_argument(call, 0, "function");
     PyObject *ours = NULL; /* owned */
-    if (function != NULL && PyCallable_Check(function) && atomic_load(&need_core)) {
+    if (function != NULL && PyCallable_Check(function) && core_waits_for_threads()) {
         ours = PyCFunction_New(&begin_definition, function);
         if (ours == NULL) {
             return NULL;
         }
     }
-    PyObject *result = ours == NULL ? hook_original(call)
-                                    : hook_original_with(call, 0, "function", ours);
+    PyObject *result =
+        ours == NULL ? hook_original(call) : hook_original_with(call, 0, "function", ours);
     if (result != NULL) {
         journal_thread_started();
     }

@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <string.h>
 
-#define CONVENTION                                                                                \
+#define CONVENTION                                                                                 \
     (METH_VARARGS | METH_KEYWORDS | METH_NOARGS | METH_O | METH_FASTCALL | METH_METHOD)
 
 /* As the casts of CPython's own call.c. */
@@ -84,8 +84,7 @@ original_with_tuple(const hook_call *call, Py_ssize_t position, const char *keyw
             PyTuple_SET_ITEM(tuple, i, Py_NewRef(i == position ? value : call->args[i]));
         }
         changed.tuple = tuple;
-    }
-    else {
+    } else {
         keywords = PyDict_Copy(call->keywords);
         if (keywords == NULL || PyDict_SetItemString(keywords, keyword, value) < 0) {
             goto done;
@@ -100,8 +99,7 @@ done:
 }
 
 PyObject *
-hook_original_with(const hook_call *call, Py_ssize_t position, const char *keyword,
-                   PyObject *value)
+hook_original_with(const hook_call *call, Py_ssize_t position, const char *keyword, PyObject *value)
 {
     if (call->tuple != NULL) {
         return original_with_tuple(call, position, keyword, value);

@@ -49,66 +49,62 @@ struct hook {
 };
 
 /* The original's result; exceptions are the original's. */
-PyObject *
-hook_original(const hook_call *call);
+PyObject *hook_original(const hook_call *call);
 
 /* The same with one argument (positional, or this keyword) replaced. It must have been given. */
-PyObject *
-hook_original_with(const hook_call *call, Py_ssize_t position, const char *keyword,
-                   PyObject *value);
+PyObject *hook_original_with(const hook_call *call, Py_ssize_t position, const char *keyword,
+                             PyObject *value);
 
 /* An argument, borrowed, or NULL where it was not given. keyword NULL: positional only. */
-PyObject *
-hook_argument(const hook_call *call, Py_ssize_t position, const char *keyword);
+PyObject *hook_argument(const hook_call *call, Py_ssize_t position, const char *keyword);
 
 /* Wrap in the running interpreter, where the module is imported and has the function. Twice is
  * once. Appends "module.name: why" to the list `refused` where it cannot; -1: exception set. */
-int
-hook_arm(hook *which, PyObject *refused);
+int hook_arm(hook *which, PyObject *refused);
 
 /* Define the hook `id` for module.name, calling id##_handler. */
-#define HOOK(id, module_name, function_name)                                                      \
-    static hook id;                                                                               \
-    static PyObject *id##_no_arguments(PyObject *self, PyObject *Py_UNUSED(none))                 \
-    {                                                                                             \
-        return id##_handler(&(hook_call){.hook = &id, .self = self});                             \
-    }                                                                                             \
-    static PyObject *id##_one_argument(PyObject *self, PyObject *argument)                        \
-    {                                                                                             \
-        return id##_handler(                                                                      \
-            &(hook_call){.hook = &id, .self = self, .args = &argument, .nargs = 1});              \
-    }                                                                                             \
-    static PyObject *id##_tuple_keywords(PyObject *self, PyObject *args, PyObject *keywords)      \
-    {                                                                                             \
-        return id##_handler(&(hook_call){.hook = &id,                                             \
-                                         .self = self,                                            \
-                                         .args = ((PyTupleObject *)args)->ob_item,                \
-                                         .nargs = PyTuple_GET_SIZE(args),                         \
-                                         .tuple = args,                                           \
-                                         .keywords = keywords});                                  \
-    }                                                                                             \
-    static PyObject *id##_tuple(PyObject *self, PyObject *args)                                   \
-    {                                                                                             \
-        return id##_tuple_keywords(self, args, NULL);                                             \
-    }                                                                                             \
-    static PyObject *id##_vector_keywords(PyObject *self, PyObject *const *args,                  \
-                                          Py_ssize_t nargs, PyObject *kwnames)                    \
-    {                                                                                             \
-        return id##_handler(&(hook_call){                                                         \
-            .hook = &id, .self = self, .args = args, .nargs = nargs, .kwnames = kwnames});        \
-    }                                                                                             \
-    static PyObject *id##_vector(PyObject *self, PyObject *const *args, Py_ssize_t nargs)         \
-    {                                                                                             \
-        return id##_vector_keywords(self, args, nargs, NULL);                                     \
-    }                                                                                             \
-    static const hook_entries id##_entries = {                                                    \
-        .no_arguments = id##_no_arguments,                                                        \
-        .one_argument = id##_one_argument,                                                        \
-        .tuple = id##_tuple,                                                                      \
-        .tuple_keywords = id##_tuple_keywords,                                                    \
-        .vector = (PyCFunction)(void (*)(void))id##_vector,                                       \
-        .vector_keywords = (PyCFunction)(void (*)(void))id##_vector_keywords,                     \
-    };                                                                                            \
+#define HOOK(id, module_name, function_name)                                                       \
+    static hook id;                                                                                \
+    static PyObject *id##_no_arguments(PyObject *self, PyObject *Py_UNUSED(none))                  \
+    {                                                                                              \
+        return id##_handler(&(hook_call){.hook = &id, .self = self});                              \
+    }                                                                                              \
+    static PyObject *id##_one_argument(PyObject *self, PyObject *argument)                         \
+    {                                                                                              \
+        return id##_handler(                                                                       \
+            &(hook_call){.hook = &id, .self = self, .args = &argument, .nargs = 1});               \
+    }                                                                                              \
+    static PyObject *id##_tuple_keywords(PyObject *self, PyObject *args, PyObject *keywords)       \
+    {                                                                                              \
+        return id##_handler(&(hook_call){.hook = &id,                                              \
+                                         .self = self,                                             \
+                                         .args = ((PyTupleObject *)args)->ob_item,                 \
+                                         .nargs = PyTuple_GET_SIZE(args),                          \
+                                         .tuple = args,                                            \
+                                         .keywords = keywords});                                   \
+    }                                                                                              \
+    static PyObject *id##_tuple(PyObject *self, PyObject *args)                                    \
+    {                                                                                              \
+        return id##_tuple_keywords(self, args, NULL);                                              \
+    }                                                                                              \
+    static PyObject *id##_vector_keywords(PyObject *self, PyObject *const *args, Py_ssize_t nargs, \
+                                          PyObject *kwnames)                                       \
+    {                                                                                              \
+        return id##_handler(&(hook_call){                                                          \
+            .hook = &id, .self = self, .args = args, .nargs = nargs, .kwnames = kwnames});         \
+    }                                                                                              \
+    static PyObject *id##_vector(PyObject *self, PyObject *const *args, Py_ssize_t nargs)          \
+    {                                                                                              \
+        return id##_vector_keywords(self, args, nargs, NULL);                                      \
+    }                                                                                              \
+    static const hook_entries id##_entries = {                                                     \
+        .no_arguments = id##_no_arguments,                                                         \
+        .one_argument = id##_one_argument,                                                         \
+        .tuple = id##_tuple,                                                                       \
+        .tuple_keywords = id##_tuple_keywords,                                                     \
+        .vector = (PyCFunction)(void (*)(void))id##_vector,                                        \
+        .vector_keywords = (PyCFunction)(void (*)(void))id##_vector_keywords,                      \
+    };                                                                                             \
     static hook id = {.module = module_name, .name = function_name, .entries = &id##_entries}
 
 #endif

@@ -28,8 +28,9 @@ static _Atomic(importhook_always) tell_always;
 static bool
 is_initializing(PyObject *module)
 {
-    PyObject *spec = PyObject_GetAttrString(module, "__spec__");                            /* owned */
-    PyObject *flag = spec == NULL ? NULL : PyObject_GetAttrString(spec, "_initializing"); /* owned */
+    PyObject *spec = PyObject_GetAttrString(module, "__spec__"); /* owned */
+    PyObject *flag =
+        spec == NULL ? NULL : PyObject_GetAttrString(spec, "_initializing"); /* owned */
     bool yes = flag != NULL && PyObject_IsTrue(flag) == 1;
     PyErr_Clear();
     Py_XDECREF(flag);
@@ -41,7 +42,7 @@ is_initializing(PyObject *module)
 static void
 tell_failure(PyObject *name)
 {
-    PyObject *exception = compat_take_exception(); /* owned */
+    PyObject *exception = compat_take_exception();                                     /* owned */
     PyObject *text = PyUnicode_FromFormat("at the import of %U: %R", name, exception); /* owned */
     Py_ssize_t size = 0;
     const char *bytes = text == NULL ? NULL : PyUnicode_AsUTF8AndSize(text, &size);
@@ -152,8 +153,7 @@ replace(PyObject *importlib, PyObject *function)
 #include <structmember.h>
 
 typedef struct {
-    PyObject_HEAD
-    vectorcallfunc vectorcall;
+    PyObject_HEAD vectorcallfunc vectorcall;
     PyObject *original; /* owned */
 } find_and_load_object;
 
@@ -225,8 +225,8 @@ static int
 replace(PyObject *importlib, PyObject *function)
 {
     int rc = -1;
-    PyObject *type = NULL;                        /* owned */
-    find_and_load_object *made = NULL;            /* owned */
+    PyObject *type = NULL;             /* owned */
+    find_and_load_object *made = NULL; /* owned */
     if (PyType_HasFeature(Py_TYPE(function), Py_TPFLAGS_HAVE_VECTORCALL) &&
         PyVectorcall_Function(function) == find_and_load) {
         return 0;
@@ -251,7 +251,7 @@ int
 importhook_arm(PyObject *callback, PyObject *names, importhook_always always)
 {
     int rc = -1;
-    PyObject *function = NULL, *set = NULL, *state = NULL; /* owned */
+    PyObject *function = NULL, *set = NULL, *state = NULL;                 /* owned */
     PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get()); /* borrowed */
     PyObject *importlib = PyImport_ImportModule("_frozen_importlib");      /* owned */
     if (importlib == NULL || dict == NULL) {

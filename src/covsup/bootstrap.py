@@ -1,0 +1,226 @@
+"""Switches measurement on in a process of the session: called at interpreter start.
+
+Runs in every process of the session, before the target's first line, through covsup.pth or
+covsup.start; in a sub-interpreter too; maybe twice in one. It imports nothing that Python has not
+imported by then but covsup's own few modules, leaves no descriptor open, and never raises: what
+fails becomes a note in the session directory, which the supervisor reports.
+"""
+
+import os
+import sys
+
+TYPE_CHECKING = False  # typing's own would import typing
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MONITORING, SETTRACE = 1, 2  # the cores, as the journal's header names them
+
+_started = False
+
+
+def start() -> None:
+    """Measure this interpreter, if the environment says that it belongs to a session."""
+    global _started  # noqa: PLW0603 - a .pth file may be read twice by one interpreter
+    session = os.environ.get("COVSUP_SESSION")
+    if not session or _started:
+        return
+    _started = True  # first, so that a failed start is not tried again
+    try:
+        measure(session)
+    except Exception as error:  # noqa: BLE001 - the host program must live
+        leave_note(session, f"{type(error).__name__}: {error}")
+
+
+def measure(session: str) -> None:
+    """Open the journal, arm the adapters, start the core; in this order."""
+    if os.name != "posix":
+        raise NotImplementedError(f"covsup measures on POSIX systems, not on {sys.platform}")
+    settings = read_settings(session)
+
+    def one(key: str, default: str) -> str:
+        return settings.get(key, (default,))[-1]
+
+    # Not earlier: without the C module the settings are of no use, and a note needs neither.
+    from covsup.concurrency import registry  # noqa: PLC0415
+    from covsup.tracer_c import _tracer  # noqa: PLC0415
+
+    core = SETTRACE if one("core", "auto") == "settrace" else best_core()
+    branch = one("branch", "0") == "1"
+    parent = os.environ.get("COVSUP_PARENT", "")
+    first = not _tracer.parent_value()  # else this is a sub-interpreter
+    # A garbled value is as good as none: the parent is unknown then.
+    _tracer.start_journal(os.fsencode(session), core, branch, parent if parent.isascii() else None)
+    if first:
+        for key, value in properties():
+            _tracer.property(key, value)
+    stdlib, third = library_directories()
+    _tracer.configure(
+        source_dirs=settings.get("source_dir", []),
+        source_pkgs=settings.get("source_pkg", []),
+        include=settings.get("include", []),
+        omit=settings.get("omit", []),
+        stdlib_dirs=[] if one("cover_pylib", "0") == "1" else stdlib,
+        third_dirs=third,
+        own_dirs=with_real_paths([__file__.rpartition("/")[0]]),
+        branch=branch,
+    )
+    _tracer.carry_session(session)
+    concurrency = one("concurrency", "auto").split(",")
+    for refusal in registry.arm(concurrency):
+        _tracer.event(NOTE, f"not patched: {refusal}".encode())
+    if core == SETTRACE:
+        _tracer.start_settrace()
+    else:
+        _tracer.start_monitoring()
+
+
+NOTE = 8  # the event's kind, docs/journal-format.md
+
+
+def best_core() -> int:
+    """The core that `auto` means, and the one that there is where the other is asked for."""
+    return MONITORING if hasattr(sys, "monitoring") else SETTRACE
+
+
+def read_settings(session: str) -> "dict[str, list[str]]":
+    """The settings file: every value of each key. Raises OSError, ValueError."""
+    descriptor = os.open(f"{session}/settings", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        chunks = []
+        while chunk := os.read(descriptor, 1 << 16):
+            chunks.append(chunk)
+    finally:
+        os.close(descriptor)
+    settings: dict[str, list[str]] = {}
+    for line in b"".join(chunks).decode("utf-8", "surrogateescape").split("\n"):
+        key, _, value = line.partition("=")
+        if "%" in value:
+            value = value.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
+        settings.setdefault(key, []).append(value)
+    if settings.get("format") != ["1"]:
+        raise ValueError(f"the settings are of format {settings.get('format')}, not 1")
+    return settings
+
+
+def properties() -> "Iterable[tuple[str, bytes]]":
+    """What the journal says about this image."""
+    yield "argv", os.fsencode("\0".join(sys.orig_argv))
+    yield "executable", os.fsencode(sys.executable or "")
+    yield "host", os.fsencode(os.uname().nodename)
+    try:
+        yield "cwd", os.getcwdb()  # noqa: PTH109 - pathlib is not imported here
+    except OSError:  # it was removed, or may not be read
+        yield "cwd", b""
+    yield "python", sys.version.split(maxsplit=1)[0].encode()
+
+
+def library_directories() -> "tuple[list[str], list[str]]":
+    """Where the standard library and where third-party packages are: coverage.py's answer.
+
+    That is sysconfig's paths of every scheme (stdlib and platstdlib; purelib, platlib and scripts),
+    put together by hand: sysconfig is not imported at this time, and its import costs 2 ms.
+    """
+    prefix, base_prefix, exec_prefix = sys.prefix, sys.base_prefix, sys.exec_prefix
+    free_threaded = "t" if "t" in getattr(sys, "abiflags", "") else ""
+    python = f"python{sys.version_info[0]}.{sys.version_info[1]}{free_threaded}"
+    lib = sys.platlibdir
+    stdlib = [
+        f"{base_prefix}/{lib}/{python}",
+        f"{exec_prefix}/{lib}/{python}",
+        f"{base_prefix}/lib/python",
+        f"{prefix}/lib/python",
+        f"{base_prefix}/Lib",
+        f"{prefix}/Lib",
+    ]
+    third = [
+        f"{prefix}/lib/{python}/site-packages",
+        f"{exec_prefix}/{lib}/{python}/site-packages",
+        f"{prefix}/lib/python",
+        f"{prefix}/Lib/site-packages",
+        f"{prefix}/bin",
+        f"{prefix}/Scripts",
+    ]
+    if any(entry.endswith("/dist-packages") for entry in sys.path):  # Debian's schemes
+        third += [
+            f"{prefix}/lib/python3/dist-packages",
+            f"{prefix}/local/lib/{python}/dist-packages",
+            f"{prefix}/local/bin",
+        ]
+    os_file = getattr(os, "__file__", None)
+    if os_file:
+        stdlib.append(os_file.rpartition("/")[0])
+    site = sys.modules.get("site")
+    user_base = getattr(site, "USER_BASE", None)
+    if user_base:
+        stdlib += [f"{user_base}/{lib}/{python}", f"{user_base}/lib/python", f"{user_base}/Python"]
+        third += [
+            f"{user_base}/lib/{python}/site-packages",
+            f"{user_base}/lib/python/site-packages",
+            f"{user_base}/Python/site-packages",
+            f"{user_base}/bin",
+            f"{user_base}/Scripts",
+        ]
+    user_site = getattr(site, "USER_SITE", None)
+    if user_site:
+        third.append(user_site)
+    if site is not None and hasattr(site, "getsitepackages"):
+        third += site.getsitepackages()
+    return with_real_paths(stdlib), with_real_paths(third)
+
+
+def with_real_paths(paths: "list[str]") -> "list[str]":
+    """Each path once, and where a link leads to; files are known by their real paths."""
+    found = dict.fromkeys(paths)
+    links: dict[str, str] = {}
+    for path in paths:
+        real = real_path(path, links)
+        if real != path:
+            found[real] = None
+    return list(found)
+
+
+def real_path(path: str, known: "dict[str, str]") -> str:
+    """As os.path.realpath, which asks for every component of every path: `known` remembers."""
+    real = known.get(path)
+    if real is None:
+        parent, _, name = path.rpartition("/")
+        if not name:
+            real = path
+        else:
+            real = f"{real_path(parent, known) if parent else ''}/{name}"
+            try:
+                os.readlink(real)  # noqa: PTH115
+            except OSError:  # no link, or nothing there
+                pass
+            else:
+                real = os.path.realpath(real)
+        known[path] = real
+    return real
+
+
+def leave_note(session: str, why: str) -> None:
+    """Say in the session directory what this process could not do. Says nothing if it cannot."""
+    import time  # noqa: PLC0415 - a builtin module that Python has imported long ago
+
+    now = time.time_ns()
+    pairs = [
+        ("pid", str(os.getpid())),
+        ("time_ns", str(now)),
+        ("kind", "start-failed"),
+        ("why", why),
+        *(("argv", item) for item in sys.orig_argv),
+    ]
+    text = "".join(
+        f"{key}={value.replace('%', '%25').replace(chr(10), '%0A').replace(chr(13), '%0D')}\n"
+        for key, value in pairs
+    )
+    path = f"{session}/note-{os.getpid()}-{now:x}.note"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(descriptor, text.encode("utf-8", "surrogateescape"))
+        finally:
+            os.close(descriptor)
+    except OSError:
+        # The directory is gone (the session has ended) or full: there is nowhere to say it.
+        return

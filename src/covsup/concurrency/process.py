@@ -1,0 +1,128 @@
+"""The adapters that every measured process needs: fork, exec, spawn, exit, wait and thread.
+
+They stand in one file because each file that is imported at the start of every process costs it
+0.1 ms. What they patch is done in C (tracer_c/hooks_*.c): a builtin function stays the object that
+it is and runs our code first, so nothing here adds a Python frame.
+"""
+
+from covsup.tracer_c import _tracer
+
+
+class Patch:
+    """One function that behaves otherwise than without covsup, and why."""
+
+    __slots__ = ("function", "module", "why")
+
+    def __init__(self, module: str, function: str, *, why: str) -> None:
+        """Not a dataclass: the import of dataclasses costs more than all of ours."""
+        self.module = module
+        self.function = function
+        self.why = why
+
+
+class ForkAdapter:
+    """Every forked child has a journal of its own from its start."""
+
+    name = "fork"
+    wakes_on = ()
+    patches = ()  # os.register_at_fork() is called: nothing is changed by it
+
+    def arm(self) -> list[str]:
+        """Register, once per interpreter, what runs first in a child."""
+        return _tracer.arm_fork()
+
+
+class ExecAdapter:
+    """The program that replaces this one goes on in the same session, as its next generation."""
+
+    name = "exec"
+    wakes_on = ()
+    patches = (
+        Patch(
+            "posix",
+            "execv",
+            why="tells of the exec; carries the session through a scrubbed os.environ",
+        ),
+        Patch(
+            "posix",
+            "execve",
+            why="tells of the exec; carries the session into the given environment",
+        ),
+    )
+
+    def arm(self) -> list[str]:
+        """Patch, where the system has the function."""
+        return _tracer.arm_exec()
+
+
+class SpawnAdapter:
+    """The programs that this one starts belong to the session, whatever environment they get."""
+
+    name = "spawn"
+    wakes_on = ()
+    patches = (
+        Patch(
+            "_posixsubprocess",
+            "fork_exec",
+            why="subprocess, multiprocessing: environment, child's pid",
+        ),
+        Patch("posix", "posix_spawn", why="environment, child's pid"),
+        Patch("posix", "posix_spawnp", why="environment, child's pid"),
+        Patch("posix", "system", why="carries the session through a scrubbed os.environ"),
+    )
+
+    def arm(self) -> list[str]:
+        """Patch, where the system has the function; _posixsubprocess when it is imported."""
+        return _tracer.arm_spawn()
+
+
+class WaitAdapter:
+    """How a child ended is known from the parent that reaped it."""
+
+    name = "wait"
+    wakes_on = ()
+    patches = tuple(
+        Patch("posix", function, why="tells the pid and status that it returns")
+        for function in ("wait", "waitpid", "wait3", "wait4", "waitid")
+    )
+
+    def arm(self) -> list[str]:
+        """Patch, where the system has the function."""
+        return _tracer.arm_wait()
+
+
+class ExitAdapter:
+    """How this process ended is known from itself, where it ends by exit() or _exit()."""
+
+    name = "exit"
+    wakes_on = ()
+    patches = (Patch("posix", "_exit", why="tells of the end, and of its status"),)
+
+    def arm(self) -> list[str]:
+        """Patch, and ask the C library to call us at exit()."""
+        return _tracer.arm_exit()
+
+
+class ThreadAdapter:
+    """Every thread is measured from its first line."""
+
+    name = "thread"
+    wakes_on = ()
+    patches = tuple(
+        Patch("_thread", function, why="counts threads; switches the settrace core on in a new one")
+        for function in ("start_new_thread", "start_new", "start_joinable_thread")
+    )
+
+    def arm(self) -> list[str]:
+        """Patch; sys.monitoring sees new threads without our help."""
+        return _tracer.arm_threads()
+
+
+ADAPTERS = (
+    ForkAdapter(),
+    ExecAdapter(),
+    SpawnAdapter(),
+    WaitAdapter(),
+    ExitAdapter(),
+    ThreadAdapter(),
+)

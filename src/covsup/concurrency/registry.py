@@ -1,0 +1,110 @@
+"""Which adapters there are, what wakes each, and the waking.
+
+This module is imported at the start of every measured process, so it imports nothing that Python
+has not imported by then (no dataclasses, no typing, no __future__), and an adapter for a library
+is a module of its own that is loaded when its library is.
+"""
+
+import _frozen_importlib
+import _frozen_importlib_external
+import sys
+
+from covsup.concurrency import process
+from covsup.tracer_c import _tracer
+
+TYPE_CHECKING = False  # typing's own would import typing
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import ModuleType
+    from typing import Protocol
+
+    class LibraryAdapter(Protocol):
+        """Keeps measurement right under one library."""
+
+        name: str
+        wakes_on: tuple[str, ...]
+        patches: tuple[process.Patch, ...]
+
+        def arm(self, module: ModuleType, tell: Callable[[ModuleType], None]) -> None:
+            """Called once `module`, of wakes_on, is there; a second call changes nothing.
+
+            An adapter's file imports nothing, since the target may have an __import__ of its own:
+            what it needs of ours it is given.
+            """
+
+
+LIBRARIES = {
+    "multiprocessing": ("multiprocessing", "billiard", "loky"),
+    "gevent": ("gevent",),
+    "eventlet": ("eventlet",),
+    "greenlet": ("greenlet",),
+    "asyncio": ("asyncio",),
+}
+"""Per library adapter the modules whose import wakes it. The adapter is concurrency/<name>.py."""
+
+NAMES = (*(adapter.name for adapter in process.ADAPTERS), *LIBRARIES)
+"""What `--concurrency` may name, besides `auto`."""
+
+LIBRARY_EVENT = 6  # docs/journal-format.md
+
+_adapters: "dict[str, LibraryAdapter]" = {}
+_told: set[str] = set()
+
+
+def arm(concurrency: "Iterable[str]") -> "list[str]":
+    """Arm what belongs to every process, and let the named libraries' adapters wait for them.
+
+    `auto` stands for every library. Returns what could not be patched, as "module.name: why". May
+    be called again in the same interpreter.
+    """
+    wanted = set(concurrency)
+    refused = []
+    for adapter in process.ADAPTERS:
+        refused += adapter.arm()
+    triggers = {
+        trigger
+        for name, wakes_on in LIBRARIES.items()
+        if "auto" in wanted or name in wanted
+        for trigger in wakes_on
+    }
+    refused += _tracer.arm_imports(wake, triggers)
+    for trigger in triggers & sys.modules.keys():
+        wake(trigger)  # a startup file before ours has imported it
+    return refused
+
+
+def wake(trigger: str) -> None:
+    """The module `trigger` has been imported: arm the adapter that waits for it."""
+    for name, wakes_on in LIBRARIES.items():
+        if trigger in wakes_on:
+            adapter_for(name).arm(sys.modules[trigger], tell)
+
+
+def tell(module: "ModuleType") -> None:
+    """Tell the journal, once, that a library is in use: its name and its version.
+
+    The version of a module of the standard library is Python's.
+    """
+    name = module.__name__
+    if name in _told:
+        return
+    _told.add(name)
+    version = vars(module).get("__version__")
+    if not isinstance(version, str):
+        version = sys.version.split(maxsplit=1)[0] if name in sys.stdlib_module_names else ""
+    _tracer.event(LIBRARY_EVENT, f"{name}\0{version}".encode("utf-8", "replace"))
+
+
+def adapter_for(name: str) -> "LibraryAdapter":
+    """The library adapter of that name, loaded at the first call.
+
+    It is loaded from beside this file and not by an import statement: the target's finders, its
+    sys.path and its import hooks have no part in it.
+    """
+    if name not in _adapters:
+        full_name = f"covsup.concurrency.{name}"
+        path = f"{__file__.rpartition('/')[0]}/{name}.py"
+        spec = _frozen_importlib_external.spec_from_file_location(full_name, path)
+        load = vars(_frozen_importlib)["_load"]  # not in its public face
+        _adapters[name] = load(spec).ADAPTER
+    return _adapters[name]
