@@ -97,6 +97,11 @@ monitoring_hide_tool(core *self);
 int
 settrace_start(core *self);
 
+/* Trace also the threads that C code creates, where the core needs that. 0; 1: somebody else
+ * evaluates the frames of this interpreter, so such threads are not seen. */
+int
+foreign_threads_watch(void);
+
 /* To be called first in every new thread: -1 with an exception set. Nothing to do under
  * sys.monitoring, which sees all threads. */
 int

@@ -203,6 +203,16 @@ start_settrace(PyObject *module, PyObject *unused)
     return start_core(module, settrace_start);
 }
 
+PyDoc_STRVAR(watch_foreign_threads_doc,
+             "watch_foreign_threads()\n--\n\n"
+             "See also the threads that C code creates; False where that is not possible.");
+
+static PyObject *
+watch_foreign_threads(PyObject *module, PyObject *unused)
+{
+    return PyBool_FromLong(foreign_threads_watch() == 0);
+}
+
 PyDoc_STRVAR(glob_matches_doc, "glob_matches(pattern, path)\n--\n\n"
                                "Does coverage.py's file pattern match the whole path?");
 
@@ -225,6 +235,7 @@ static PyMethodDef methods[] = {
      configure_doc},
     {"start_monitoring", start_monitoring, METH_NOARGS, start_monitoring_doc},
     {"start_settrace", start_settrace, METH_NOARGS, start_settrace_doc},
+    {"watch_foreign_threads", watch_foreign_threads, METH_NOARGS, watch_foreign_threads_doc},
     {"glob_matches", glob_matches, METH_VARARGS, glob_matches_doc},
     {NULL, NULL, 0, NULL},
 };
