@@ -8,26 +8,29 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 from coverage import CoverageData
+from coverage.files import set_relative_directory
 
 from covsup.datafile.database import DataFileUnusable, DataFileUnwritable, read_provenance
 from covsup.datafile.fold import MixedMeasurement
 from covsup.datafile.session import Observation, open_session
-from covsup.supervisor.combine import InputUnusable, NothingToCombine, Outcome, Rules, combine
-from tests.fold.handmade import DEAD_PID, EXECED, HandMade, handmade_session
+from covsup.supervisor.combine import Outcome, combine
+from covsup.supervisor.inputs import InputUnusable, NothingToCombine
+from covsup.supervisor.rules import Rules
+from tests.fold.handmade import DEAD_PID, HandMade, handmade_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
-# Maps the file that it is given, as a measured process does, says so, and goes on till it is told.
+# Maps the file that it is told, as a measured process does, says so, and goes on till it is told.
 MAPPER = """
 import mmap, sys
-with open(sys.argv[1], "r+b") as file:
+with open(sys.stdin.readline().strip(), "r+b") as file:
     mapped = mmap.mmap(file.fileno(), 0)
 print("mapped", flush=True)
 sys.stdin.read()
@@ -47,8 +50,7 @@ def owner() -> Iterator[Callable[[HandMade, Path], subprocess.Popen[str]]]:
     def begin(made: HandMade, directory: Path) -> subprocess.Popen[str]:
         # The journal is named for the process, which must exist first.
         child = subprocess.Popen(
-            [sys.executable, "-c", "import sys; path = sys.stdin.readline().strip();"
-             f"sys.argv = ['', path]; exec({MAPPER!r})"],
+            [sys.executable, "-c", MAPPER],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         made.pid = child.pid
@@ -136,7 +138,7 @@ def test_a_journal_whose_process_runs_is_folded_and_kept_and_that_is_said(
     assert [each.image_id for each in outcome.running] == [running.image_id]
     (sentence,) = outcome.sentences()
     assert f"process {child.pid} (server.py --port) is still running" in sentence
-    assert str({each.pid: each for each in outcome.provenance.processes}[child.pid].ending) == (
+    assert {each.pid: each for each in outcome.provenance.processes}[child.pid].ending.words == (
         "still running"
     )
 
@@ -146,7 +148,7 @@ def test_a_journal_whose_process_runs_is_folded_and_kept_and_that_is_said(
     assert lines(data_file) == {"/a.py": [1, 2, 3]}
     assert outcome.sentences() == []
     assert not session.path.exists()
-    assert {str(each.ending) for each in read_provenance(data_file).processes} == {"unknown"}
+    assert {each.ending.words for each in read_provenance(data_file).processes} == {"unknown"}
 
 
 def test_what_an_unfinished_session_had_is_there_whatever_became_of_the_data_file(
@@ -438,8 +440,6 @@ def test_paths_are_remapped_as_coverage_py_does(data_file: Path, tmp_path: Path)
 def test_relative_files_are_stored_relative(
     data_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from coverage.files import set_relative_directory
-
     monkeypatch.chdir(tmp_path)
     set_relative_directory()
     (tmp_path / "pkg").mkdir()
@@ -449,7 +449,7 @@ def test_relative_files_are_stored_relative(
         source_dirs=(str(tmp_path / "pkg"),),
     )  # fmt: skip
     combine(rules=rules(data_file, relative_files=True))
-    assert lines(data_file) == {os.path.join("pkg", "a.py"): [1]}
+    assert lines(data_file) == {str(Path("pkg") / "a.py"): [1]}
     monkeypatch.undo()
     set_relative_directory()
 
@@ -546,7 +546,8 @@ def test_two_combinations_at_once_are_as_good_as_one(data_file: Path) -> None:
 DYING = """
 import os, sys
 from pathlib import Path
-from covsup.supervisor.combine import Rules, combine
+from covsup.supervisor.combine import combine
+from covsup.supervisor.rules import Rules
 import sqlite3, shutil, coverage.sqldata
 
 left = int(sys.argv[1])

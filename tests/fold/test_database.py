@@ -12,6 +12,7 @@ import pytest
 from coverage import CoverageData
 from hypothesis import given, settings
 
+from covsup.datafile.contents import result_of, result_of_session
 from covsup.datafile.database import (
     DataFile,
     DataFileUnusable,
@@ -23,9 +24,10 @@ from covsup.datafile.database import (
     sessions_in,
     write_database,
 )
-from covsup.datafile.fold import Kind, Result, fold, result_of, result_of_session
+from covsup.datafile.derivation import provenance_of
+from covsup.datafile.fold import fold
 from covsup.datafile.journal import read_journal
-from covsup.datafile.provenance import provenance_of
+from covsup.datafile.result import Kind, Result
 from covsup.datafile.session import Observation, SessionNote, Settings
 from tests.fold.handmade import HandMade
 from tests.fold.test_fold_laws import either

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import random
 import tempfile
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from covsup.datafile.fold import (
-    Folding,
-    Kind,
-    MixedMeasurement,
-    Result,
-    bits_of,
-    fold,
-    numbers_in,
-    result_of,
-    result_of_session,
-    seen,
-)
+from covsup.datafile.contents import result_of, result_of_session
+from covsup.datafile.derivation import provenance_of
+from covsup.datafile.fold import Folding, MixedMeasurement, fold, remapped, seen
 from covsup.datafile.journal import read_journal
-from covsup.datafile.provenance import provenance_of
+from covsup.datafile.result import Kind, Result, bits_of, numbers_in
 from covsup.datafile.session import Observation, SessionNote, Settings
 from tests.fold.handmade import EXECED, FORKED, SPAWNED, HandMade
+
+if TYPE_CHECKING:
+    import random
 
 PATHS = ("/src/a.py", "/src/b.py", "/src/c d.py")
 IMAGES = tuple(f"{number:032x}" for number in range(1, 5))
@@ -129,7 +123,7 @@ def test_renaming_paths_and_folding_may_change_places(parts: list[Result]) -> No
     def to_one(path: str) -> str:
         return "/there/" + path.rpartition("/")[2].replace("b", "a")
 
-    assert fold(part.remapped(to_one) for part in parts) == fold(parts).remapped(to_one)
+    assert fold(remapped(part, to_one) for part in parts) == remapped(fold(parts), to_one)
 
 
 @given(either)

@@ -5,21 +5,19 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from covsup.datafile.fold import Result, fold, result_of, result_of_session, seen
+from covsup.datafile.contents import result_of, result_of_session
+from covsup.datafile.derivation import provenance_of
+from covsup.datafile.fold import fold, seen
+from covsup.datafile.interpreters import looks_like_python, why_unmeasured
 from covsup.datafile.journal import read_journal
-from covsup.datafile.provenance import (
-    End,
-    KnownFrom,
-    Provenance,
-    looks_like_python,
-    provenance_of,
-    why_unmeasured,
-)
+from covsup.datafile.provenance import End, KnownFrom, Provenance
 from covsup.datafile.session import Observation, SessionNote, Settings
 from tests.fold.handmade import EXECED, FORKED, LIBRARY, NOTE, TRACER, HandMade
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from covsup.datafile.result import Result
 
 T0 = 1_700_000_000_000_000_000
 SECOND = 1_000_000_000
@@ -144,22 +142,22 @@ def test_an_end_is_told_by_the_parent_before_the_process_itself(tmp_path: Path) 
     root = HandMade(pid=11).reaped(12, signal.SIGKILL, at_ns=T0 + SECOND).ended(3)
     killed = HandMade(pid=12, ppid=11).ended(0)
     said = {each.pid: each.ending for each in told(tmp_path, root, killed).processes}
-    assert str(said[11]) == "exit 3"
+    assert said[11].words == "exit 3"
     assert said[11].known_from is KnownFrom.ITSELF
-    assert str(said[12]) == "killed by SIGKILL"
+    assert said[12].words == "killed by SIGKILL"
     assert said[12].known_from is KnownFrom.PARENT
     assert said[12].violent
 
 
 def test_an_end_by_os_exit_is_called_so(tmp_path: Path) -> None:
     (process,) = told(tmp_path, HandMade().ended(3, how=2)).processes
-    assert str(process.ending) == "exit 3 by os._exit"
+    assert process.ending.words == "exit 3 by os._exit"
 
 
 def test_the_supervisor_tells_the_end_of_what_it_saw(tmp_path: Path) -> None:
     seen_twice = [saw(11, at_ns=1, python=True), saw(11, at_ns=2, ended="pidfd", status=3 << 8)]
     said = told(tmp_path, HandMade(pid=11), observed=seen_twice)
-    assert str(said.processes[0].ending) == "exit 3"
+    assert said.processes[0].ending.words == "exit 3"
     assert said.processes[0].ending.known_from is KnownFrom.SUPERVISOR
     assert [each.images for each in said.observed] == [(said.processes[0].image_id,)]
 
@@ -169,7 +167,7 @@ def test_a_pid_that_came_again_does_not_mix_up_two_ends(tmp_path: Path) -> None:
     root.reaped(12, 256, at_ns=T0 + SECOND).reaped(12, 512, at_ns=T0 + 5 * SECOND)
     one = HandMade(pid=12, ppid=11, started_ns=T0 + 100)
     two = HandMade(pid=12, ppid=11, started_ns=T0 + 3 * SECOND)
-    ends = [str(each.ending) for each in told(tmp_path, root, one, two).processes[1:]]
+    ends = [each.ending.words for each in told(tmp_path, root, one, two).processes[1:]]
     assert ends == ["exit 1", "exit 2"]
 
 
@@ -183,16 +181,16 @@ def test_an_exec_of_another_program_ends_the_image(tmp_path: Path) -> None:
 
 def test_an_exec_that_failed_ends_nothing(tmp_path: Path) -> None:
     made = HandMade(pid=11).about_to_exec("/no", "no", at_ns=T0 + 1).exec_failed(2, at_ns=T0 + 2)
-    assert str(told(tmp_path, made.ended(0, at_ns=T0 + 3)).processes[0].ending) == "exit 0"
+    assert told(tmp_path, made.ended(0, at_ns=T0 + 3)).processes[0].ending.words == "exit 0"
 
 
 def test_without_any_witness_the_end_is_unknown_and_a_running_image_runs(tmp_path: Path) -> None:
     (result,) = results(tmp_path, made := HandMade())
-    assert str(provenance_of(result).processes[0].ending) == "unknown"
+    assert provenance_of(result).processes[0].ending.words == "unknown"
     running = seen(result, running=[made.image_id], gone=(), at_ns=T0)
-    assert str(provenance_of(running).processes[0].ending) == "still running"
+    assert provenance_of(running).processes[0].ending.words == "still running"
     gone = fold([running, seen(result, running=(), gone=[made.image_id], at_ns=T0 + 1)])
-    assert str(provenance_of(gone).processes[0].ending) == "unknown"
+    assert provenance_of(gone).processes[0].ending.words == "unknown"
 
 
 def test_libraries_tracers_notes_losses_and_command_lines_are_told(tmp_path: Path) -> None:

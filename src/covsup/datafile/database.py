@@ -22,15 +22,15 @@ from coverage import CoverageData
 from coverage.exceptions import CoverageException
 
 from covsup.datafile import records
+from covsup.datafile.derivation import provenance_of
 from covsup.datafile.errors import CovsupError
-from covsup.datafile.fold import Kind, Result, numbers_in
-from covsup.datafile.provenance import provenance_of
+from covsup.datafile.result import Kind, Result, numbers_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from covsup.datafile.fold import Arc, Bits, Owner
     from covsup.datafile.provenance import Provenance
+    from covsup.datafile.result import Arc, Bits, Owner
 
 TABLES_VERSION: Final = 1
 """Of the covsup_* tables; raised when their meaning changes."""
@@ -324,7 +324,7 @@ def _write_provenance(result: Result, temporary: Path) -> None:
                     _text(" ".join(each.argv)),
                     each.python,
                     each.core,
-                    _text(str(each.ending)),
+                    _text(each.ending.words),
                     each.ending.known_from.value,
                     each.lines,
                     each.unique_lines,

@@ -11,14 +11,14 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from covsup.datafile.fold import Identity, Image, Lost, Problem, Reap, Result, Spawn
 from covsup.datafile.journal import AboutToExec, Core, Ended, EndedHow, ExecFailed, StartKind
+from covsup.datafile.result import Identity, Image, Lost, Problem, Reap, Result, Spawn
 from covsup.datafile.session import Observation, SessionNote, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from covsup.datafile.fold import Bits, Owner
+    from covsup.datafile.result import Bits, Owner
 
 
 def encode_settings(settings: Settings) -> str:
@@ -105,6 +105,8 @@ def result_from(
             case "observation":
                 seen = Observation.from_mapping(record["observation"])
                 observations.add((record["session"], seen))
+            case _:
+                continue
     return Result(
         first=first,
         shared=shared,

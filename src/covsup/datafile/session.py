@@ -18,7 +18,7 @@ import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast, get_args
 
 from covsup.datafile.errors import CovsupError
 
@@ -218,7 +218,7 @@ class Observation:
     def from_mapping(cls, record: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote; unknown keys are left alone, ValueError on a wrong type."""
         try:
-            python, status, ended = record.get("python"), record.get("status"), record.get("ended")
+            python, status = record.get("python"), record.get("status")
             return cls(
                 pid=int(record["pid"]),
                 create_time=float(record["create_time"]),
@@ -227,7 +227,7 @@ class Observation:
                 argv=tuple(str(each) for each in record.get("argv", ())),
                 executable=str(record.get("executable", "")),
                 python=None if python is None else bool(python),
-                ended=ended if ended in get_args(HowKnown) else "gone",
+                ended=_how_known(record.get("ended", "")),
                 status=None if status is None else int(status),
                 reason=str(record.get("reason", "")),
             )
@@ -426,6 +426,11 @@ def _encode(value: str) -> str:
 
 def _decode(value: str) -> str:
     return value.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
+
+
+def _how_known(said: object) -> HowKnown:
+    """One of the words that we know; any other one says at least that it ended."""
+    return cast("HowKnown", said) if said in get_args(HowKnown) else "gone"
 
 
 def _bit(value: bool) -> str:

@@ -13,18 +13,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import functools
 import os
 import shutil
 import time
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
-from coverage import Coverage
-from coverage.exceptions import CoverageException
-from coverage.files import PathAliases
-
+from covsup.datafile.contents import result_of, result_of_session
 from covsup.datafile.database import (
     DataFile,
     DataFileUnusable,
@@ -34,88 +29,33 @@ from covsup.datafile.database import (
     sessions_in,
     write_database,
 )
-from covsup.datafile.errors import CovsupError, JournalDamaged, JournalError, JournalNotBegun
-from covsup.datafile.fold import (
-    Folding,
-    Kind,
-    MixedMeasurement,
-    Result,
-    result_of,
-    result_of_session,
-    seen,
-)
+from covsup.datafile.derivation import provenance_of
+from covsup.datafile.errors import JournalDamaged, JournalError, JournalNotBegun
+from covsup.datafile.fold import Folding, MixedMeasurement, remapped, seen
 from covsup.datafile.journal import read_journal
-from covsup.datafile.provenance import End, Provenance, provenance_of
+from covsup.datafile.provenance import End, Provenance
+from covsup.datafile.result import Kind, Result
 from covsup.datafile.session import (
     SESSIONS,
-    SETTINGS,
     JournalFile,
     Session,
-    find_sessions,
     open_session,
-    sessions_directory,
 )
+from covsup.supervisor.inputs import Inputs, InputUnusable, NothingToCombine
 from covsup.supervisor.liveness import Look, Verdict, supervisor_runs
 from covsup.supervisor.unexecuted import never_imported, unexecuted_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from covsup.datafile.journal import Journal
+    from covsup.supervisor.rules import Rules
 
 _GONE: Final = ".gone-"
 """How the name of a session directory begins while it is being deleted."""
 
 _EMPTY_MAGIC: Final = bytes(8)
-
-
-class NothingToCombine(CovsupError):
-    """There is neither a session nor a journal nor a data file where they were looked for."""
-
-
-class InputUnusable(CovsupError):
-    """A path given is nothing that can be combined. Nothing was done."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What coverage.py's settings say about combining."""
-
-    data_file: Path
-    paths: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    relative_files: bool = False
-    namespace_packages: bool = False
-
-    @classmethod
-    def read(cls, rcfile: str | bool | None = None, data_file: Path | None = None) -> Self:
-        """Take them from coverage.py's settings file: `rcfile`, its own search (None), or none
-        at all (False). `data_file` wins over what it says. Raises InputUnusable."""
-        try:
-            settings = Coverage(
-                data_file=None if data_file is None else os.fspath(data_file),
-                config_file=True if rcfile is None else rcfile,
-            )
-        except CoverageException as error:
-            raise InputUnusable(str(error)) from error
-        paths = settings.get_option("paths")
-        named = settings.get_option("run:data_file")
-        return cls(
-            data_file=Path(os.path.abspath(data_file or str(named))),  # noqa: PTH100 - links stay
-            paths=paths if isinstance(paths, dict) else {},
-            relative_files=bool(settings.get_option("run:relative_files")),
-            namespace_packages=bool(settings.get_option("report:include_namespace_packages")),
-        )
-
-    def map_path(self) -> Callable[[str], str]:
-        """The function that gives the path under which a file is reported. Raises InputUnusable."""
-        aliases = PathAliases(relative=self.relative_files)
-        try:
-            for result, *patterns in self.paths.values():
-                for pattern in patterns:
-                    aliases.add(pattern, result)
-        except CoverageException as error:
-            raise InputUnusable(f"[paths]: {error}") from error
-        return functools.cache(aliases.map)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +123,7 @@ def combine(
     """
     is_data_file(rules.data_file)
     map_path = rules.map_path()
-    inputs = _Inputs(paths, rules.data_file)
+    inputs = Inputs(paths, rules.data_file)
     before = _version_of(rules.data_file)
     with contextlib.ExitStack() as stack:
         waited = stack.enter_context(_locked(rules.data_file.parent))
@@ -200,85 +140,6 @@ def combine(
             work.clean_up()
             outcome = replace(outcome, kept=tuple(work.kept))
         return outcome
-
-
-class _Inputs:
-    """What is to be combined, sorted by what it is."""
-
-    def __init__(self, paths: Sequence[Path], data_file: Path) -> None:
-        self.sessions: dict[Path, frozenset[str] | None] = {}
-        """By directory: the images of which journals were named; None: all of them."""
-        self.loose: dict[Path, set[str]] = {}
-        """Journals outside of a session, by directory: their images."""
-        self.data_files: list[Path] = []
-        self.names_target = False
-        self._data_file = data_file
-        if paths:
-            for path in paths:
-                self._add(Path(os.path.abspath(path)))  # noqa: PTH100 - links stay
-        else:
-            self._add_sessions(find_sessions(data_file))
-            if not self.sessions:
-                raise NothingToCombine(f"no session in {sessions_directory(data_file)}")
-        if not (self.sessions or self.loose or self.data_files or self.names_target):
-            raise NothingToCombine(f"nothing to combine in {', '.join(map(str, paths))}")
-
-    def session_directories(self) -> list[Path]:
-        """The session directories, and the directories of loose journals."""
-        return [*self.sessions, *self.loose]
-
-    def forget_vanished(self) -> None:
-        """Leave out what another combination has taken while we waited for it."""
-        for directory in [path for path in self.sessions if not (path / SETTINGS).exists()]:
-            if not directory.exists():
-                del self.sessions[directory]
-        self.data_files = [path for path in self.data_files if path.exists()]
-        if not (self.sessions or self.loose or self.data_files or self.names_target):
-            raise NothingToCombine("another covsup has combined it all at this moment")
-
-    def _add(self, path: Path) -> None:
-        if path.is_dir():
-            self._add_directory(path)
-        elif not path.exists():
-            raise InputUnusable(f"there is no {path}")
-        elif (journal := JournalFile.at(path)) is not None:
-            self._add_journal(journal)
-        elif path.resolve() == self._data_file.resolve():
-            self.names_target = True
-        elif path not in self.data_files:
-            self.data_files.append(path)
-
-    def _add_directory(self, path: Path) -> None:
-        if (path / SETTINGS).exists():
-            self._add_sessions([path])
-            return
-        parent = path if path.name == SESSIONS else path / SESSIONS
-        self._add_sessions(find_sessions(parent.parent / self._data_file.name))
-        for file in sorted(path.iterdir()):
-            journal = JournalFile.at(file)
-            if journal is not None:
-                self._add_journal(journal)
-            elif (
-                file.name.startswith(self._data_file.name + ".")
-                and not file.name.endswith("-journal")
-                and file.is_file()
-            ):
-                self.data_files.append(file)
-
-    def _add_sessions(self, directories: Iterable[Path]) -> None:
-        for directory in directories:
-            self.sessions[directory] = None
-
-    def _add_journal(self, journal: JournalFile) -> None:
-        directory = journal.path.parent
-        # The journals of another user's processes are one level below the session.
-        session = next(
-            (each for each in (directory, directory.parent) if (each / SETTINGS).exists()), None
-        )
-        if session is None:
-            self.loose.setdefault(directory, set()).add(journal.image_id)
-        elif (only := self.sessions.get(session, frozenset())) is not None:
-            self.sessions[session] = only | {journal.image_id}
 
 
 @dataclass(slots=True)
@@ -314,7 +175,7 @@ class _Work:
 
     def __init__(
         self,
-        inputs: _Inputs,
+        inputs: Inputs,
         rules: Rules,
         map_path: Callable[[str], str],
         progress: Callable[[int, int], None] | None,
@@ -389,7 +250,7 @@ class _Work:
             if part.session is not None and part.folded:
                 kinds.add(part.name, kind_of(part.session.folded))
                 others.append(DataFile(path=part.session.folded, map_path=self._map_path))
-                who.add(read_who(part.session.folded).remapped(self._map_path))
+                who.add(remapped(read_who(part.session.folded), self._map_path))
         for path in self._inputs.data_files:
             self._take_data_file(path, kinds, others, who)
         if not (self._parts or self._data_files or self._inputs.names_target):
@@ -465,7 +326,7 @@ class _Work:
         write_database(folding.result(), session.folded, others=others)
 
     def _add(self, facts: Folding, who: Folding, result: Result) -> None:
-        mapped = result.remapped(self._map_path)
+        mapped = remapped(result, self._map_path)
         who.add(replace(mapped, kind=None, lines={}, arcs={}))
         facts.add(Result(kind=mapped.kind, lines=mapped.lines, arcs=mapped.arcs))
 
@@ -479,7 +340,8 @@ class _Work:
     ) -> None:
         try:
             if not is_data_file(path):
-                raise DataFileUnusable(f"{path} is empty")
+                self._unreadable.append(f"{path} is empty; it is left where it is")
+                return
             kind = kind_of(path)
             its_who = read_who(path)
         except DataFileUnusable as error:
@@ -488,7 +350,7 @@ class _Work:
         kinds.add(str(path), kind)
         if kind is not None:
             others.append(DataFile(path=path, map_path=self._map_path))
-        who.add(its_who.remapped(self._map_path))
+        who.add(remapped(its_who, self._map_path))
         self._data_files.append(path)
 
     def _read_image(self, part: _Part, files: Sequence[JournalFile], look: Look) -> None:

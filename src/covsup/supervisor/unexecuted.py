@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from coverage.files import GlobMatcher, canonical_filename, find_python_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from covsup.datafile.session import Settings
 
@@ -28,11 +28,8 @@ def unexecuted_files(
     omit = GlobMatcher(list(settings.omit), "omit") if settings.omit else None
     found = set()
     for place in _places(settings, modules):
-        files: Iterable[str]
-        if Path(place).is_dir():
-            files = find_python_files(place, namespace_packages)
-        else:
-            files = [place]
+        is_directory = Path(place).is_dir()
+        files = find_python_files(place, namespace_packages) if is_directory else [place]
         for file in files:
             canonical = canonical_filename(file)
             if omit is None or not omit.match(canonical):

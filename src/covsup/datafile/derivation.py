@@ -1,0 +1,450 @@
+"""What a result says about processes: who started whom, how each ended, what was not measured.
+
+Derived anew from every result, so that a fold which learns more (a parent's wait, the next
+generation of an exec) gives better answers. Pure, as the fold is. Wall clocks of one host are
+compared with each other, with a slack where one is as coarse as the kernel's boot time.
+"""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_left
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from covsup.datafile.interpreters import looks_like_python, runs_code, why_unmeasured
+from covsup.datafile.journal import EndedHow, StartKind
+from covsup.datafile.provenance import (
+    End,
+    Ending,
+    FileShare,
+    KnownFrom,
+    ObservedRecord,
+    ProcessRecord,
+    Provenance,
+    Unmeasured,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from covsup.datafile.result import Image, Reap, Result
+    from covsup.datafile.session import Observation
+
+_SAME_LIFE: Final = 0.05
+"""Two looks at one process give creation times this close together, in seconds."""
+
+_CLOCK_SLACK: Final = 1.5
+"""A creation time is boot time (whole seconds) plus ticks: this far off the wall clock at most."""
+
+_START_SLACK_NS: Final = 5_000_000_000
+"""A child may have started by so much before its parent came to note that it did."""
+
+
+def provenance_of(result: Result) -> Provenance:
+    """What `result` says about processes."""
+    view = _View(result)
+    return Provenance(
+        sessions=tuple(sorted(result.sessions.values(), key=lambda each: each.session)),
+        processes=tuple(view.processes()),
+        observed=tuple(view.observed()),
+        unmeasured=tuple(view.unmeasured()),
+        notes=tuple(sorted(result.notes)),
+        problems=tuple(sorted(result.problems)),
+        files=tuple(_shares(result)),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Life:
+    """A pid from its creation to its end, by the supervisor's observations."""
+
+    session: str
+    pid: int
+    created: float
+    looks: tuple[Observation, ...]  # in order of time
+
+    def last_word(self) -> Observation:
+        """All observations in one: what came later holds, an end is not forgotten."""
+        said = self.looks[0]
+        for look in self.looks[1:]:
+            said = replace(
+                look,
+                ppid=said.ppid or look.ppid,  # an orphan was somebody's child before
+                argv=look.argv or said.argv,
+                executable=look.executable or said.executable,
+                python=said.python if look.python is None else look.python,
+                ended=look.ended or said.ended,
+                status=said.status if look.status is None else look.status,
+                reason=look.reason or said.reason,
+            )
+        return said
+
+    def ending(self) -> Ending | None:
+        """How it ended, or None where the supervisor does not know."""
+        said = self.last_word()
+        if said.status is not None:
+            return _ending_of_status(said.status, KnownFrom.SUPERVISOR)
+        return None
+
+
+class _View:
+    """A result, indexed by what the questions ask for."""
+
+    def __init__(self, result: Result) -> None:
+        self.result = result
+        self.unique = result.unique_lines()
+        self.by_pid: dict[tuple[str, int], list[Image]] = defaultdict(list)
+        self.successor: dict[str, Image] = {}
+        for image in sorted(result.images.values(), key=lambda each: each.identity.owner):
+            identity = image.identity
+            self.by_pid[identity.session, identity.pid].append(image)
+            if identity.started is StartKind.EXECED and identity.parent_id is not None:
+                self.successor[identity.parent_id] = image
+        self.reaps: dict[tuple[str, int], list[Reap]] = defaultdict(list)
+        for reap in sorted(result.reaps, key=lambda each: each.at_ns):
+            self.reaps[self._session_of(reap.by), reap.pid].append(reap)
+        self.lives = list(_lives(result.observations))
+        self.images_of_life: dict[int, list[Image]] = defaultdict(list)
+        self.life_of_image: dict[str, _Life] = {}
+        self._match_lives()
+
+    def processes(self) -> Iterator[ProcessRecord]:
+        """Every measured image, by start."""
+        for image in sorted(self.result.images.values(), key=lambda each: each.identity.owner):
+            identity = image.identity
+            said = dict(sorted(image.properties, reverse=True))
+            parent, known_from = self.parent(image)
+            version = identity.python
+            yield ProcessRecord(
+                image_id=identity.image_id,
+                session=identity.session,
+                pid=identity.pid,
+                ppid=identity.ppid,
+                parent=parent,
+                parent_known_from=known_from,
+                started=identity.started,
+                generation=identity.generation,
+                started_ns=identity.started_ns,
+                argv=self._argv(image, said),
+                executable=said.get("executable", ""),
+                cwd=said.get("cwd", ""),
+                host=said.get("host", ""),
+                python=f"{version >> 24}.{version >> 16 & 255}.{version >> 8 & 255}",
+                core=identity.core.name.lower(),
+                branch=identity.branch,
+                ending=self.ending(image),
+                lines=image.lines,
+                unique_lines=self.unique.get(identity.image_id, 0),
+                threads=image.threads,
+                libraries=tuple(sorted(image.libraries)),
+                tracers=tuple(sorted(image.tracers)),
+                notes=tuple(text for _, text in sorted(image.notes)),
+                lost=image.lost,
+            )
+
+    def parent(self, image: Image) -> tuple[str | None, KnownFrom]:
+        """Who started an image, and how that is known."""
+        identity = image.identity
+        if identity.started is not StartKind.SPAWNED:
+            known = KnownFrom.ITSELF if identity.parent_id else KnownFrom.NOBODY
+            return identity.parent_id, known
+        candidates = [
+            each
+            for each in self.by_pid.get((identity.session, identity.ppid), ())
+            if each.identity.owner < identity.owner
+        ]
+        if candidates and self._alive_at(candidates[-1], identity.started_ns):
+            return candidates[-1].identity.image_id, KnownFrom.PROCESS_ID
+        if identity.parent_id is not None:
+            return identity.parent_id, KnownFrom.ENVIRONMENT
+        return None, KnownFrom.NOBODY
+
+    def ending(self, image: Image) -> Ending:
+        """How an image ended: the kernel's word before the process's own."""
+        next_image = self.successor.get(image.identity.image_id)
+        if next_image is not None:
+            said = dict(next_image.properties)
+            program = (
+                image.about_to_exec.path if image.about_to_exec else said.get("executable", "")
+            )
+            return Ending(end=End.EXECED, known_from=KnownFrom.SUCCESSOR, detail=program)
+        if image.about_to_exec is not None and self._left_by_exec(image):
+            return Ending(
+                end=End.EXECED, known_from=KnownFrom.ITSELF, detail=image.about_to_exec.path
+            )
+        return self._last_end(image)
+
+    def _last_end(self, image: Image) -> Ending:
+        """How an image ended with which its process ended, too."""
+        told = self._waited_for(image) or self._seen_to_end(image)
+        if told is None and image.ended is not None:
+            told = Ending(
+                end=End.EXITED, known_from=KnownFrom.ITSELF, status=image.ended.status
+            )  # fmt: skip
+        if told is not None:
+            if image.ended is not None and told.end is End.EXITED:
+                return replace(told, detail=_how(image.ended.how))
+            return told
+        if image.running_ns > image.gone_ns:
+            return Ending(end=End.RUNNING, known_from=KnownFrom.SUPERVISOR)
+        return Ending(end=End.UNKNOWN)
+
+    def observed(self) -> Iterator[ObservedRecord]:
+        """Every process that the supervisor saw, by creation."""
+        for life in self.lives:
+            said = life.last_word()
+            images = self.images_of_life[id(life)]
+            if images:
+                ending = self.ending(images[-1])
+            else:
+                ending = life.ending() or self._reaped_after(life) or Ending(
+                    end=End.UNKNOWN if said.ended else End.RUNNING
+                )  # fmt: skip
+            yield ObservedRecord(
+                session=life.session,
+                pid=life.pid,
+                ppid=said.ppid,
+                create_time=life.created,
+                argv=said.argv,
+                executable=said.executable,
+                python=True if images else said.python,
+                ending=ending,
+                images=tuple(each.identity.image_id for each in images),
+                reason=said.reason,
+            )
+
+    def unmeasured(self) -> list[Unmeasured]:
+        """Every Python process without a journal, once, by the best witness."""
+        found: dict[tuple[str, int, int], Unmeasured] = {}
+        times: dict[tuple[str, int], list[int]] = defaultdict(list)
+        for each in (*self._said_so(), *self._seen(), *self._left_for(), *self._started()):
+            known = times[each.session, each.pid]
+            # The same pid within this time is the same process, told of by another witness.
+            if any(abs(each.at_ns - at_ns) < 4 * _START_SLACK_NS for at_ns in known):
+                continue
+            known.append(each.at_ns)
+            found[each.session, each.pid, each.at_ns] = each
+        return sorted(found.values(), key=lambda each: (each.session, each.at_ns, each.pid))
+
+    def _said_so(self) -> Iterator[Unmeasured]:
+        """Processes that left a note that they could not start to measure."""
+        for session, note in sorted(self.result.notes):
+            if note.kind == "start-failed":
+                yield Unmeasured(
+                    session=session, pid=note.pid, argv=note.argv, reason=note.why,
+                    at_ns=note.time_ns,
+                )  # fmt: skip
+
+    def _seen(self) -> Iterator[Unmeasured]:
+        """Python processes that the supervisor saw and that have no journal."""
+        for life in self.lives:
+            said = life.last_word()
+            images = self.images_of_life[id(life)]
+            if said.python is not True:
+                continue
+            if images:
+                # Measured, unless the supervisor names a reason and every image had gone by then.
+                told = [look for look in life.looks if look.reason]
+                last = images[-1]
+                if not told or not (
+                    self._left_by_exec(last)
+                    and last.about_to_exec is not None
+                    and last.about_to_exec.at_ns <= told[-1].at_ns
+                ):
+                    continue
+            if not runs_code(said.argv):
+                continue
+            yield Unmeasured(
+                session=life.session,
+                pid=life.pid,
+                argv=said.argv,
+                reason=said.reason or why_unmeasured(said.argv),
+                at_ns=int(life.created * 1e9),
+                ppid=said.ppid,
+                parent=self._image_at(life.session, said.ppid, int(life.created * 1e9)),
+            )
+
+    def _left_for(self) -> Iterator[Unmeasured]:
+        """Images that became a Python of which no journal is there."""
+        for image in self.result.images.values():
+            about = image.about_to_exec
+            if about is None or not self._left_by_exec(image):
+                continue
+            if image.identity.image_id in self.successor or not looks_like_python(about.path):
+                continue
+            if runs_code(about.argv):
+                yield Unmeasured(
+                    session=image.identity.session,
+                    pid=image.identity.pid,
+                    argv=tuple(about.argv),
+                    reason=why_unmeasured(about.argv),
+                    at_ns=about.at_ns,
+                    ppid=image.identity.ppid,
+                    parent=image.identity.image_id,
+                )
+
+    def _started(self) -> Iterator[Unmeasured]:
+        """Pythons that a measured process started and of which no journal is there."""
+        executables = {
+            value
+            for image in self.result.images.values()
+            for key, value in image.properties
+            if key == "executable"
+        }
+        for spawn in sorted(self.result.spawns):
+            argv = spawn.argv
+            if not argv or not (looks_like_python(argv[0]) or argv[0] in executables):
+                continue
+            session = self._session_of(spawn.by)
+            started = [
+                image.identity.started_ns for image in self.by_pid.get((session, spawn.pid), ())
+            ]
+            if runs_code(argv) and not any(
+                at_ns >= spawn.at_ns - _START_SLACK_NS for at_ns in started
+            ):
+                yield Unmeasured(
+                    session=session,
+                    pid=spawn.pid,
+                    argv=argv,
+                    reason=why_unmeasured(argv),
+                    at_ns=spawn.at_ns,
+                    ppid=self.result.images[spawn.by].identity.pid if self._knows(spawn.by) else 0,
+                    parent=spawn.by,
+                )
+
+    def _knows(self, image_id: str) -> bool:
+        return image_id in self.result.images
+
+    def _session_of(self, image_id: str) -> str:
+        image = self.result.images.get(image_id)
+        return "" if image is None else image.identity.session
+
+    def _argv(self, image: Image, said: dict[str, str]) -> tuple[str, ...]:
+        """The command line: the image's own word, else (a fork's) that of whom it was forked of."""
+        if "argv" in said:
+            return tuple(said["argv"].split("\0"))
+        life = self.life_of_image.get(image.identity.image_id)
+        return life.last_word().argv if life is not None else ()
+
+    def _left_by_exec(self, image: Image) -> bool:
+        """Whether an image's last word is that it execs another program."""
+        about, failed, ended = image.about_to_exec, image.exec_failed, image.ended
+        if about is None or (failed is not None and failed.at_ns >= about.at_ns):
+            return False
+        if ended is not None and ended.at_ns >= about.at_ns:
+            return False
+        return not image.running_ns > max(about.at_ns, image.gone_ns)
+
+    def _waited_for(self, image: Image) -> Ending | None:
+        """What its parent's wait said."""
+        identity = image.identity
+        reaps = self.reaps.get((identity.session, identity.pid), [])
+        index = bisect_left(reaps, identity.started_ns, key=lambda reap: reap.at_ns)
+        if index == len(reaps):
+            return None
+        reap = reaps[index]
+        for other in self.by_pid[identity.session, identity.pid]:
+            # The pid came again before this wait, so the wait is for that later process.
+            if identity.owner < other.identity.owner and other.identity.started_ns <= reap.at_ns:
+                return None
+        return _ending_of_status(reap.status, KnownFrom.PARENT)
+
+    def _seen_to_end(self, image: Image) -> Ending | None:
+        """What the supervisor saw of the end of the process of its last image."""
+        life = self.life_of_image.get(image.identity.image_id)
+        if life is None or self.images_of_life[id(life)][-1] is not image:
+            return None
+        return life.ending()
+
+    def _reaped_after(self, life: _Life) -> Ending | None:
+        """What a measured parent's wait said of a process that has no journal."""
+        begin = int((life.created - _CLOCK_SLACK) * 1e9)
+        for reap in self.reaps.get((life.session, life.pid), ()):
+            if reap.at_ns >= begin:
+                return _ending_of_status(reap.status, KnownFrom.PARENT)
+        return None
+
+    def _alive_at(self, image: Image, at_ns: int) -> bool:
+        """Whether nothing says that the process of `image` had ended by then."""
+        identity = image.identity
+        ends = [
+            reap.at_ns
+            for reap in self.reaps.get((identity.session, identity.pid), ())
+            if reap.at_ns >= identity.started_ns
+        ]
+        return not ends or min(ends) >= at_ns
+
+    def _image_at(self, session: str, pid: int, at_ns: int) -> str | None:
+        for image in reversed(self.by_pid.get((session, pid), ())):
+            if image.identity.started_ns <= at_ns + int(_CLOCK_SLACK * 1e9):
+                return image.identity.image_id if self._alive_at(image, at_ns) else None
+        return None
+
+    def _match_lives(self) -> None:
+        """Find the life that each image belongs to."""
+        by_pid: dict[tuple[str, int], list[_Life]] = defaultdict(list)
+        for life in self.lives:
+            by_pid[life.session, life.pid].append(life)
+        for key, images in self.by_pid.items():
+            for image in images:
+                started = image.identity.started_ns / 1e9
+                for life in reversed(by_pid.get(key, ())):
+                    if life.created <= started + _CLOCK_SLACK:
+                        self.life_of_image[image.identity.image_id] = life
+                        self.images_of_life[id(life)].append(image)
+                        break
+
+
+def _lives(observations: Iterable[tuple[str, Observation]]) -> Iterator[_Life]:
+    """Observations grouped by process, in order of creation."""
+    by_pid: dict[tuple[str, int], list[Observation]] = defaultdict(list)
+    for session, look in observations:
+        by_pid[session, look.pid].append(look)
+    lives = []
+    for (session, pid), looks in by_pid.items():
+        groups: list[list[Observation]] = []
+        for look in sorted(looks, key=lambda each: each.create_time):
+            if groups and look.create_time - groups[-1][-1].create_time <= _SAME_LIFE:
+                groups[-1].append(look)
+            else:
+                groups.append([look])
+        lives += [
+            _Life(
+                session=session,
+                pid=pid,
+                created=group[0].create_time,
+                looks=tuple(sorted(group, key=lambda each: (each.at_ns, repr(each)))),
+            )
+            for group in groups
+        ]
+    yield from sorted(lives, key=lambda life: (life.session, life.created, life.pid))
+
+
+def _shares(result: Result) -> Iterator[FileShare]:
+    for path, owners in sorted(result.first.items()):
+        shared = result.shared.get(path, 0)
+        for (_, image_id), bits in sorted(owners.items()):
+            yield FileShare(
+                path=path,
+                image_id=image_id,
+                first=bits.bit_count(),
+                alone=(bits & ~shared).bit_count(),
+            )
+
+
+def _ending_of_status(status: int, known_from: KnownFrom) -> Ending:
+    """An ending from a raw wait status."""
+    if os.WIFSIGNALED(status):
+        return Ending(
+            end=End.KILLED,
+            known_from=known_from,
+            signal=os.WTERMSIG(status),
+            core_dumped=os.WCOREDUMP(status),
+        )
+    return Ending(end=End.EXITED, known_from=known_from, status=os.WEXITSTATUS(status))
+
+
+def _how(how: EndedHow) -> str:
+    return "os._exit" if how is EndedHow.UNDERSCORE_EXIT else ""

@@ -1,0 +1,240 @@
+"""What any number of process images did: the values that a fold unites.
+
+Every field of a `Result` is a set, a maximum or a minimum, so that uniting two of them is
+commutative, associative and idempotent. What needs an opinion (who is whose parent, how a process
+ended) is no field here: it is derived (`covsup.datafile.derivation`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+
+from covsup.datafile.journal import AboutToExec, Ended, ExecFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from covsup.datafile.journal import Core, StartKind
+    from covsup.datafile.session import Observation, SessionNote, Settings
+
+Bits: TypeAlias = int
+"""A set of line numbers: bit n is line n. Its little-endian bytes are coverage.py's numbits."""
+
+Arc: TypeAlias = tuple[int, int]
+Key: TypeAlias = tuple[str, str]
+"""A measured path and a context label."""
+
+Owner: TypeAlias = tuple[int, str]
+"""An image that executed something: its start (wall clock, ns) and its id. Ordered by time."""
+
+SomeEvent = TypeVar("SomeEvent", AboutToExec, Ended, ExecFailed)
+Something = TypeVar("Something")
+
+LARGEST_LINE: Final = (1 << 24) - 1
+"""Lines above are not kept: a damaged number must not cost more memory than 2 MiB a file."""
+
+
+class Kind(Enum):
+    """What a result holds."""
+
+    LINES = "lines"
+    ARCS = "branches"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What never changes in the life of an image."""
+
+    image_id: str
+    session: str  # "" = the journal was found outside of a session
+    pid: int
+    ppid: int
+    parent_id: str | None  # forked or exec'ed: that image; spawned: whose environment it got
+    started: StartKind
+    generation: int
+    started_ns: int  # wall clock
+    boottime_ns: int  # since boot
+    python: int  # hexversion
+    core: Core
+    branch: bool
+    uid: int
+
+    @property
+    def owner(self) -> Owner:
+        """The image as the owner of facts."""
+        return (self.started_ns, self.image_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """What an image could not store, with the first reason."""
+
+    facts: int = 0
+    events: int = 0
+    errno: int = 0
+    stage: int = 0
+
+    def __bool__(self) -> bool:
+        """Whether anything was lost."""
+        return bool(self.facts or self.events)
+
+    def union(self, other: Lost) -> Lost:
+        """The larger loss: the counters of one image only grow."""
+        reason = _agreed_reason((self.errno, self.stage), (other.errno, other.stage))
+        return Lost(
+            facts=max(self.facts, other.facts),
+            events=max(self.events, other.events),
+            errno=reason[0],
+            stage=reason[1],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """What is known of one process image from its own journal, and from who looked at it."""
+
+    identity: Identity
+    properties: frozenset[tuple[str, str]] = frozenset()
+    ended: Ended | None = None
+    about_to_exec: AboutToExec | None = None  # the last one
+    exec_failed: ExecFailed | None = None  # the last one
+    libraries: frozenset[tuple[str, str]] = frozenset()
+    tracers: frozenset[str] = frozenset()
+    notes: frozenset[tuple[int, str]] = frozenset()
+    lines: int = 0  # lines that it executed itself
+    threads: int = 0
+    lost: Lost = field(default_factory=Lost)
+    running_ns: int = 0  # when it was last seen running, wall clock
+    gone_ns: int = 0  # when it was seen to run no more, wall clock
+
+    def union(self, other: Image) -> Image:
+        """Everything that two looks at the same image say."""
+        return Image(
+            identity=agreed(self.identity, other.identity),
+            properties=self.properties | other.properties,
+            ended=last(self.ended, other.ended),
+            about_to_exec=last(self.about_to_exec, other.about_to_exec),
+            exec_failed=last(self.exec_failed, other.exec_failed),
+            libraries=self.libraries | other.libraries,
+            tracers=self.tracers | other.tracers,
+            notes=self.notes | other.notes,
+            lines=max(self.lines, other.lines),
+            threads=max(self.threads, other.threads),
+            lost=self.lost.union(other.lost),
+            running_ns=max(self.running_ns, other.running_ns),
+            gone_ns=max(self.gone_ns, other.gone_ns),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Reap:
+    """An image waited for a child and got this raw status."""
+
+    by: str
+    at_ns: int
+    pid: int
+    status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Spawn:
+    """An image started another program."""
+
+    by: str
+    at_ns: int
+    pid: int
+    argv: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Problem:
+    """Something in a journal that could not be used."""
+
+    session: str
+    journal: str
+    what: str
+    unused: bool  # the journal holds something that was not used: it must not be deleted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What any number of images did. Not to be changed once made: folds share its parts."""
+
+    kind: Kind | None = None  # None: nothing was executed
+    lines: Mapping[Key, Bits] = field(default_factory=dict)
+    arcs: Mapping[Key, frozenset[Arc] | set[Arc]] = field(default_factory=dict)
+    modules: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    first: Mapping[str, Mapping[Owner, Bits]] = field(default_factory=dict)
+    """By path: the lines that each image was the first to execute; no line is in two of them."""
+    shared: Mapping[str, Bits] = field(default_factory=dict)
+    """By path: the lines that more than one image executed."""
+    images: Mapping[str, Image] = field(default_factory=dict)
+    reaps: frozenset[Reap] = frozenset()
+    spawns: frozenset[Spawn] = frozenset()
+    sessions: Mapping[str, Settings] = field(default_factory=dict)
+    observations: frozenset[tuple[str, Observation]] = frozenset()
+    notes: frozenset[tuple[str, SessionNote]] = frozenset()
+    problems: frozenset[Problem] = frozenset()
+
+    def paths(self) -> set[str]:
+        """Every path of which anything is known."""
+        return {
+            *(path for path, _ in self.lines),
+            *(path for path, _ in self.arcs),
+            *self.modules,
+            *self.first,
+        }
+
+    def unique_lines(self) -> dict[str, int]:
+        """By image: how many lines it executed that no other image did."""
+        counts: dict[str, int] = {}
+        for path, owners in self.first.items():
+            shared = self.shared.get(path, 0)
+            for (_, image_id), bits in owners.items():
+                alone = (bits & ~shared).bit_count()
+                if alone:
+                    counts[image_id] = counts.get(image_id, 0) + alone
+        return counts
+
+
+def bits_of(numbers: Iterable[int]) -> Bits:
+    """The set of line numbers as bits. None may be negative or above LARGEST_LINE."""
+    listed = list(numbers)
+    if not listed:
+        return 0
+    packed = bytearray(max(listed) // 8 + 1)
+    for number in listed:
+        packed[number >> 3] |= 1 << (number & 7)
+    return int.from_bytes(packed, "little")
+
+
+def numbers_in(bits: Bits) -> list[int]:
+    """The line numbers in `bits`, ascending."""
+    packed = bits.to_bytes((bits.bit_length() + 7) // 8, "little")
+    return [
+        8 * index + bit for index, byte in enumerate(packed) if byte for bit in _BITS_OF_BYTE[byte]
+    ]
+
+
+_BITS_OF_BYTE: Final = tuple(
+    tuple(bit for bit in range(8) if byte >> bit & 1) for byte in range(256)
+)
+
+
+def last(one: SomeEvent | None, other: SomeEvent | None) -> SomeEvent | None:
+    """The later of two events of a kind."""
+    if one is None or other is None:
+        return other if one is None else one
+    return max(one, other, key=lambda event: (event.at_ns, repr(event)))
+
+
+def agreed(one: Something, other: Something) -> Something:
+    """Either, as they should be equal; where a damaged journal says otherwise, always the same."""
+    return one if one == other else min(one, other, key=repr)
+
+
+def _agreed_reason(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    """The first reason of a loss does not change; (0, 0) is none yet."""
+    return max(one, other) if (0, 0) in (one, other) else min(one, other)

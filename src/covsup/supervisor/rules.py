@@ -1,0 +1,59 @@
+"""What coverage.py's settings say about combining: where to, and under which paths."""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from coverage import Coverage
+from coverage.exceptions import CoverageException
+from coverage.files import PathAliases
+
+from covsup.supervisor.inputs import InputUnusable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What coverage.py's settings say about combining."""
+
+    data_file: Path
+    paths: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    relative_files: bool = False
+    namespace_packages: bool = False
+
+    @classmethod
+    def read(cls, rcfile: str | bool | None = None, data_file: Path | None = None) -> Self:
+        """Take them from coverage.py's settings file: `rcfile`, its own search (None), or none
+        at all (False). `data_file` wins over what it says. Raises InputUnusable."""
+        try:
+            settings = Coverage(
+                data_file=None if data_file is None else os.fspath(data_file),
+                config_file=True if rcfile is None else rcfile,
+            )
+        except CoverageException as error:
+            raise InputUnusable(str(error)) from error
+        paths = settings.get_option("paths")
+        named = settings.get_option("run:data_file")
+        return cls(
+            data_file=Path(os.path.abspath(data_file or str(named))),  # noqa: PTH100 - links stay
+            paths=paths if isinstance(paths, dict) else {},
+            relative_files=bool(settings.get_option("run:relative_files")),
+            namespace_packages=bool(settings.get_option("report:include_namespace_packages")),
+        )
+
+    def map_path(self) -> Callable[[str], str]:
+        """The function that gives the path under which a file is reported. Raises InputUnusable."""
+        aliases = PathAliases(relative=self.relative_files)
+        try:
+            for result, *patterns in self.paths.values():
+                for pattern in patterns:
+                    aliases.add(pattern, result)
+        except CoverageException as error:
+            raise InputUnusable(f"[paths]: {error}") from error
+        return functools.cache(aliases.map)
