@@ -1,0 +1,74 @@
+"""Measure the server with covsup: start it, drive it, end it by SIGTERM.
+
+Leaves the result in ``DIRECTORY/.coverage`` and ends with the status of ``covsup run``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import client
+
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--directory", type=Path, required=True)
+    directory: Path = parser.parse_args().directory
+    directory.mkdir(parents=True, exist_ok=True)
+    ready = directory / "ready"
+    ready.unlink(missing_ok=True)
+    os.mkfifo(ready)
+
+    command = [
+        *(sys.executable, "-m", "covsup", "run"),
+        *("--branch", "--concurrency=gevent,multiprocessing"),
+        *(f"--source={HERE}", f"--data-file={directory / '.coverage'}"),
+        *(str(HERE / "server.py"), f"--ready={ready}"),
+    ]
+    print("$", *command, flush=True)
+    with subprocess.Popen(command) as supervisor:
+        port, workers = listening(ready, supervisor)
+        asked = client.drive(port, workers)
+        print(f"workers {workers} have all answered, in {asked} rounds", flush=True)
+        supervisor.send_signal(signal.SIGTERM)
+        status = supervisor.wait()
+    ready.unlink()
+    print(f"covsup run ended with status {status}\n", flush=True)
+    return status if status >= 0 else 128 - status
+
+
+def listening(ready: Path, supervisor: subprocess.Popen[bytes]) -> tuple[int, list[int]]:
+    """Wait until the server says where it listens; gives its port and its workers' pids.
+
+    Raises RuntimeError if it ends before.
+    """
+
+    def give_up() -> None:
+        supervisor.wait()
+        try:
+            os.close(os.open(ready, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError as error:
+            if error.errno not in (errno.ENXIO, errno.ENOENT):  # nobody waits any more
+                raise
+
+    # Opening the pipe blocks until the server opens it too, or until give_up() does.
+    threading.Thread(target=give_up, daemon=True).start()
+    told = ready.read_text(encoding="utf-8")
+    if not told:
+        raise RuntimeError(f"the server ended before it listened, status {supervisor.wait()}")
+    where = json.loads(told)
+    return where["port"], where["workers"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
