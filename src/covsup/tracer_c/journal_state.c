@@ -251,6 +251,9 @@ journal_lose(loss what, failure why)
     if (state == NULL) {
         return -1;
     }
+    if (atomic_load_explicit(&journal_cannot_wipe, memory_order_relaxed)) {
+        journal_reset_if_other_process(state); /* or the count would be wiped by ensure() */
+    }
     note_reason(&state->lost_why, pack(why));
     atomic_fetch_add(what == A_FACT ? &state->lost_facts : &state->lost_events, 1);
     /* Added first, asked then: either the opener takes our count along, or we do it here. */
