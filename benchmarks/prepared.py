@@ -1,0 +1,75 @@
+"""The workloads that are made rather than written, and the ones that are."""
+
+from __future__ import annotations
+
+import ast
+import compileall
+import shutil
+import token
+import tokenize
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WIDE_FUNCTIONS = 1_800
+WIDE_LINES = 60_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """A module with a function ``work``; ``says`` is the line in the table."""
+
+    name: str
+    says: str
+    concurrency: str = "thread"
+    """What coverage.py has to be told; covsup finds out."""
+    patch: str = ""
+    """coverage.py's patches without which it would not do the same work."""
+
+
+WORKLOADS = (
+    Workload(name="lines", says="straight lines, hot"),
+    Workload(name="calls", says="calls"),
+    Workload(name="branches", says="branches, both ways"),
+    Workload(name="one_way", says="branches, one way only"),
+    Workload(name="generators", says="generators"),
+    Workload(name="objects", says="objects (Richards-like)"),
+    Workload(name="library", says="library (tokenize + ast)"),
+    Workload(name="wide", says="60,000 lines once"),
+    Workload(name="greenlets", says="greenlet switches", concurrency="greenlet"),
+    Workload(name="threads", says="threads"),
+    Workload(name="forks", says="forks", patch="fork, _exit"),
+)
+
+
+def prepare(directory: Path) -> None:
+    """Write the module ``wide`` and the package ``copied``, compiled, into the directory."""
+    (directory / "wide.py").write_text(wide_source(), encoding="utf-8")
+    copied = directory / "copied"
+    copied.mkdir()
+    (copied / "__init__.py").write_text("", encoding="utf-8")
+    for module in (ast, token, tokenize):
+        shutil.copy(module.__file__, copied)
+    if not compileall.compile_dir(directory, quiet=2):
+        raise RuntimeError(f"{directory}: the workloads do not compile")
+
+
+def wide_source() -> str:
+    """Give a program of many functions that runs each line once, but for branches not taken."""
+    body = WIDE_LINES // WIDE_FUNCTIONS - 3  # less def, return and the blank line
+    parts = []
+    for function in range(WIDE_FUNCTIONS):
+        parts.append(f"def function_{function}(value):")
+        for line in range(body):
+            if line % 8 == 6:
+                parts.append(f"    if value == {line}:")
+            elif line % 8 == 7:
+                parts.append(f"        value = {line}")
+            else:
+                parts.append(f"    name_{line} = value + {line}")
+        parts += ["    return name_0", ""]
+    parts.append("def work():")
+    parts += [f"    function_{function}(-1)" for function in range(WIDE_FUNCTIONS)]
+    return "\n".join(parts) + "\n"
