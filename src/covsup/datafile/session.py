@@ -12,6 +12,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import stat
 import tempfile
 import time
@@ -34,6 +35,13 @@ FOLDED: Final = "folded"
 """A partial fold: what `combine` took out of the journals that it has deleted already."""
 
 FORMAT: Final = "1"
+
+_GONE: Final = ".gone-"
+"""How the name of a session directory begins while it is being deleted."""
+
+_IGNORE: Final = ".gitignore"
+_IGNORE_ALL: Final = "*\n"
+_ATTEMPTS: Final = 5
 
 _SESSION_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
 _JOURNAL_NAME = re.compile(
@@ -319,6 +327,12 @@ class Session:
                 continue
         return found
 
+    def delete(self) -> None:
+        """Delete the directory, in one step as far as any other process can see."""
+        gone = self.path.with_name(_GONE + self.path.name)
+        self.path.rename(gone)
+        shutil.rmtree(gone)
+
     def observe(self, observations: Iterable[Observation]) -> None:
         """Append observations, one write for all of them."""
         text = "".join(each.to_json() + "\n" for each in observations)
@@ -350,13 +364,7 @@ def create_session(data_file: Path, make_settings: Callable[[str], Settings]) ->
     path = parent / session_id
     settings = make_settings(session_id)
     try:
-        parent.mkdir(exist_ok=True)
-        ignore = parent / ".gitignore"
-        if not ignore.exists():
-            _write_whole(ignore, "*\n")
-        path.mkdir(mode=0o700)
-        # A umask of 0777 would leave a directory that its own owner cannot enter.
-        path.chmod(0o700)
+        _make_private(path)
         try:
             _write_whole(path / SETTINGS, settings.to_text())
         except OSError:
@@ -367,6 +375,40 @@ def create_session(data_file: Path, make_settings: Callable[[str], Settings]) ->
             f"cannot make a session directory in {parent}: {error.strerror or error}"
         ) from error
     return Session(path, settings)
+
+
+def _make_private(path: Path) -> None:
+    """Make a session directory, and the directory of sessions where there is none yet."""
+    parent = path.parent
+    for attempt in range(_ATTEMPTS):
+        try:
+            parent.mkdir(exist_ok=True)
+            if not (parent / _IGNORE).exists():
+                _write_whole(parent / _IGNORE, _IGNORE_ALL)
+            path.mkdir(mode=0o700)
+            break
+        except FileNotFoundError:
+            # Another covsup removed the directory of sessions, which was empty, under our hands.
+            if attempt == _ATTEMPTS - 1 or not parent.parent.exists():
+                raise
+    # A umask of 0777 would leave a directory that its own owner cannot enter.
+    path.chmod(0o700)
+
+
+def tidy_sessions_directory(parent: Path) -> None:
+    """Finish what killed processes left in a directory of sessions; remove it if it is empty."""
+    if parent.name != SESSIONS:
+        return
+    for gone in parent.glob(f"{_GONE}*"):
+        shutil.rmtree(gone)
+    if any(each.name != _IGNORE for each in parent.iterdir()):
+        return
+    (parent / _IGNORE).unlink(missing_ok=True)
+    try:
+        parent.rmdir()
+    except OSError:
+        # A session was made there in this moment, and may have found the file still there.
+        _write_whole(parent / _IGNORE, _IGNORE_ALL)
 
 
 def find_sessions(data_file: Path) -> list[Path]:

@@ -12,9 +12,7 @@ directory alone always gives everything of the session, whatever happens to the 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import shutil
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
@@ -23,6 +21,7 @@ from covsup.datafile.contents import result_of, result_of_session
 from covsup.datafile.database import (
     DataFile,
     DataFileUnusable,
+    DataFileUnwritable,
     is_data_file,
     kind_of,
     read_who,
@@ -33,73 +32,29 @@ from covsup.datafile.derivation import provenance_of
 from covsup.datafile.errors import JournalDamaged, JournalError, JournalNotBegun
 from covsup.datafile.fold import Folding, MixedMeasurement, remapped, seen
 from covsup.datafile.journal import read_journal
-from covsup.datafile.provenance import End, Provenance
+from covsup.datafile.provenance import End
 from covsup.datafile.result import Kind, Result
 from covsup.datafile.session import (
-    SESSIONS,
     JournalFile,
     Session,
+    SessionUnreadable,
     open_session,
+    tidy_sessions_directory,
 )
-from covsup.supervisor.inputs import Inputs, InputUnusable, NothingToCombine
+from covsup.supervisor.inputs import Inputs, NothingToCombine
 from covsup.supervisor.liveness import Look, Verdict, supervisor_runs
+from covsup.supervisor.locks import locked, version_of
+from covsup.supervisor.outcome import Outcome, StillRunning
 from covsup.supervisor.unexecuted import never_imported, unexecuted_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from covsup.datafile.journal import Journal
     from covsup.supervisor.rules import Rules
 
-_GONE: Final = ".gone-"
-"""How the name of a session directory begins while it is being deleted."""
-
 _EMPTY_MAGIC: Final = bytes(8)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StillRunning:
-    """An image that was folded as far as it had come, and whose journal is kept."""
-
-    session: str
-    image_id: str
-    pid: int
-    argv: tuple[str, ...]
-    host: str  # "" = this one
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What a combination did."""
-
-    data_file: Path
-    sessions: tuple[str, ...]  # ids
-    images: int  # process images folded
-    data_files: int  # data files combined
-    running: tuple[StillRunning, ...]
-    unreadable: tuple[str, ...]  # one sentence per journal or data file that was left where it is
-    warnings: tuple[str, ...]  # what coverage.py would warn of
-    kept: tuple[Path, ...]  # session directories that stay
-    provenance: Provenance  # of the sessions combined
-
-    def sentences(self) -> list[str]:
-        """What there is to say, a line each; nothing where all went as it should."""
-        said = list(self.unreadable)
-        here = [each for each in self.running if not each.host]
-        elsewhere = [each for each in self.running if each.host]
-        if here:
-            said.append(
-                f"{_processes(here)} still running: measured so far, the journal is kept;"
-                " `covsup combine` picks up the rest"
-            )
-        if elsewhere:
-            hosts = ", ".join(sorted({each.host for each in elsewhere}))
-            said.append(
-                f"{_processes(elsewhere)} on {hosts}, which cannot be asked whether it still"
-                " runs: measured so far, the journal is kept"
-            )
-        return [*said, *self.warnings]
 
 
 def combine(
@@ -109,6 +64,7 @@ def combine(
     keep: bool = False,
     append: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    waiting: Callable[[Path], None] | None = None,
 ) -> Outcome:
     """Combine `paths`, or every session beside the data file, into the data file.
 
@@ -116,7 +72,8 @@ def combine(
     data files. What was combined is deleted, unless `keep`. An existing data file is replaced;
     it is united with the rest if `append`, if it is named in `paths`, and if it holds a part of
     a session that is combined now (a snapshot, or what had ended by an earlier time).
-    `progress` is called with the number of journals read and of all.
+    `progress` is called with the number of journals read and of all; `waiting` with a directory
+    that another combination holds, before we wait for it.
 
     Raises NothingToCombine, InputUnusable, DataFileUnusable, DataFileUnwritable,
     SessionUnreadable, MixedMeasurement; then nothing was deleted and the data file is as it was.
@@ -124,22 +81,35 @@ def combine(
     is_data_file(rules.data_file)
     map_path = rules.map_path()
     inputs = Inputs(paths, rules.data_file)
-    before = _version_of(rules.data_file)
+    before = version_of(rules.data_file)
     with contextlib.ExitStack() as stack:
-        waited = stack.enter_context(_locked(rules.data_file.parent))
+        waited = stack.enter_context(locked(rules.data_file.parent, waiting))
         for directory in sorted(inputs.session_directories()):
-            stack.enter_context(_locked(directory))
+            stack.enter_context(locked(directory, waiting))
         # Whom we waited for combined at the same time: together they are one combination.
         append = append or inputs.names_target or (
-            waited and before != _version_of(rules.data_file)
+            waited and before != version_of(rules.data_file)
         )  # fmt: skip
         work = _Work(inputs, rules, map_path, progress)
         work.read()
         outcome = work.write(append=append)
         if not keep:
             work.clean_up()
-            outcome = replace(outcome, kept=tuple(work.kept))
+            outcome = replace(
+                outcome, kept=tuple(work.kept), leftovers=tuple(work.leftovers)
+            )  # fmt: skip
         return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadImage:
+    """One image as its journals tell it."""
+
+    result: Result
+    image_id: str
+    pid: int
+    said: dict[str, str]  # its properties
+    journals: tuple[Path, ...]  # that may go once the image has ended
 
 
 @dataclass(slots=True)
@@ -152,10 +122,18 @@ class _Part:
     only: frozenset[str] | None
     ended: Folding = field(default_factory=Folding)  # what need not be read again
     live: Folding = field(default_factory=Folding)
+    elsewhere: list[_ReadImage] = field(default_factory=list)  # still to be judged
     folded: bool = False  # a partial fold is there
     finished: list[Path] = field(default_factory=list)  # journals that may go
     started: set[Path] = field(default_factory=set)  # journals of which the magic was there
+    broken: bool = False  # the partial fold is there and cannot be read
     stays: bool = False  # something of it has to be looked at again
+
+    def end(self, read: _ReadImage) -> None:
+        """Take in an image that has ended."""
+        now = time.time_ns()
+        self.ended.add(seen(read.result, running=(), gone=(read.image_id,), at_ns=now))
+        self.finished += read.journals
 
     def journals(self) -> list[JournalFile]:
         """The journals in question that are there now."""
@@ -181,6 +159,7 @@ class _Work:
         progress: Callable[[int, int], None] | None,
     ) -> None:
         self.kept: list[Path] = []
+        self.leftovers: list[str] = []
         self._inputs = inputs
         self._rules = rules
         self._map_path = map_path
@@ -195,10 +174,19 @@ class _Work:
         """Look who runs and read everything; nothing is changed."""
         self._inputs.forget_vanished()
         for directory, only in sorted(self._inputs.sessions.items()):
-            session = open_session(directory)
+            try:
+                session = open_session(directory)
+            except SessionUnreadable as error:
+                self._leave(error)
+                continue
             part = _Part(f"session {session.id}", directory, session, only)
-            part.folded = is_data_file(session.folded)
             self._parts.append(part)
+            try:
+                part.folded = is_data_file(session.folded)
+            except DataFileUnusable as error:
+                # Without it nothing can be added to it: what is there now has to stay.
+                self._leave(error)
+                part.broken = True
         self._parts += [
             _Part(str(directory), directory, None, frozenset(images))
             for directory, images in sorted(self._inputs.loose.items())
@@ -229,36 +217,28 @@ class _Work:
                 done += len(image)
                 if self._progress is not None:
                     self._progress(done, total)
+            self._judge_elsewhere(part)
 
     def write(self, *, append: bool) -> Outcome:
         """Write the data file."""
         target = self._rules.data_file
-        existing = is_data_file(target)
-        who = Folding()
-        facts = Folding()
-        others: list[DataFile] = []
-        kinds = _Kinds()
+        gathered = _Gathered()
         sessions = [part.session for part in self._parts if part.session is not None]
-        if existing and (append or self._continues(sessions)):
-            kinds.add(str(target), kind_of(target))
-            others.append(DataFile(path=target))
-            who.add(read_who(target))
+        if is_data_file(target) and (append or self._continues(sessions)):
+            gathered.take_file(target, str(target), None)
         for part in self._parts:
-            part_facts = Folding().add(part.ended.result()).add(part.live.result()).result()
-            kinds.add(part.name, part_facts.kind)
-            self._add(facts, who, part_facts)
+            gathered.take(part.ended.result(), part.name, self._map_path)
+            gathered.take(part.live.result(), part.name, self._map_path)
             if part.session is not None and part.folded:
-                kinds.add(part.name, kind_of(part.session.folded))
-                others.append(DataFile(path=part.session.folded, map_path=self._map_path))
-                who.add(remapped(read_who(part.session.folded), self._map_path))
+                gathered.take_file(part.session.folded, part.name, self._map_path)
         for path in self._inputs.data_files:
-            self._take_data_file(path, kinds, others, who)
+            self._take_input(path, gathered)
         if not (self._parts or self._data_files or self._inputs.names_target):
             raise NothingToCombine("; ".join(self._unreadable))
-        kind = kinds.kind or next(
+        kind = gathered.kind or next(
             (Kind.ARCS if each.settings.branch else Kind.LINES for each in sessions), None
         )
-        result = Folding().add(who.result()).add(facts.result()).result()
+        result = gathered.folding.result()
         touched: set[str] = set()
         warnings: list[str] = []
         for session in sessions:
@@ -271,17 +251,16 @@ class _Work:
                 f"module {package} was never imported"
                 for package in never_imported(session.settings, result.modules)
             ]
-        if kinds.kind is None:
+        if gathered.kind is None:
             warnings.append("no data was collected")
         write_database(
             result,
             target,
             kind=kind,
-            others=others,
+            others=gathered.files,
             touched={self._map_path(path) for path in touched},
         )
         ids = {session.id for session in sessions}
-        provenance = provenance_of(result)
         return Outcome(
             data_file=target,
             sessions=tuple(sorted(ids)),
@@ -291,28 +270,44 @@ class _Work:
             unreadable=tuple(self._unreadable),
             warnings=tuple(warnings),
             kept=tuple(part.directory for part in self._parts if part.session is not None),
-            provenance=provenance,
+            provenance=provenance_of(result),
         )
 
     def clean_up(self) -> None:
-        """Delete what is in the data file now."""
+        """Delete what is in the data file now; what cannot be deleted is told."""
         for part in self._parts:
-            if part.session is None:
-                _delete(part.finished)
-            elif self._is_over(part):
-                _delete_session(part.directory)
-            else:
-                self.kept.append(part.directory)
-                if part.finished:
-                    self._keep_partial_fold(part, part.session)
-                    _delete(part.finished)
-        _delete(self._data_files)
+            try:
+                self._clean_up(part)
+            except (OSError, DataFileUnwritable) as error:
+                self._could_not_delete(part.directory, error)
+        for path in self._data_files:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                self._could_not_delete(path, error)
         for parent in {part.directory.parent for part in self._parts if part.session is not None}:
-            _tidy(parent)
+            try:
+                tidy_sessions_directory(parent)
+            except OSError as error:
+                self._could_not_delete(parent, error)
+
+    def _clean_up(self, part: _Part) -> None:
+        if part.session is None:
+            _delete(part.finished)
+        elif self._is_over(part):
+            part.session.delete()
+        else:
+            self.kept.append(part.directory)
+            if part.finished and not part.broken:
+                self._keep_partial_fold(part, part.session)
+                _delete(part.finished)
+
+    def _could_not_delete(self, path: Path, error: Exception) -> None:
+        self.leftovers.append(f"{path} is combined but cannot be deleted: {error}")
 
     def _is_over(self, part: _Part) -> bool:
         """Whether nothing of a session is left to be done."""
-        if part.stays or part.only is not None:
+        if part.stays or part.broken or part.only is not None:
             return False
         done = set(part.finished)
         return all(journal.path in done for journal in part.journals())
@@ -325,57 +320,30 @@ class _Work:
             folding.add(read_who(session.folded))
         write_database(folding.result(), session.folded, others=others)
 
-    def _add(self, facts: Folding, who: Folding, result: Result) -> None:
-        mapped = remapped(result, self._map_path)
-        who.add(replace(mapped, kind=None, lines={}, arcs={}))
-        facts.add(Result(kind=mapped.kind, lines=mapped.lines, arcs=mapped.arcs))
-
     def _continues(self, sessions: Iterable[Session]) -> bool:
-        """Whether a session has been combined before, in part."""
+        """Whether a session belongs to what is there: by --append, or as a part of it is."""
         known = sessions_in(self._rules.data_file)
-        return any(session.id in known or is_data_file(session.folded) for session in sessions)
+        return any(
+            each.settings.append or each.id in known or each.folded.exists() for each in sessions
+        )
 
-    def _take_data_file(
-        self, path: Path, kinds: _Kinds, others: list[DataFile], who: Folding
-    ) -> None:
+    def _take_input(self, path: Path, gathered: _Gathered) -> None:
+        """Have a data file that was named; what cannot be read is told and left."""
         try:
-            if not is_data_file(path):
-                self._unreadable.append(f"{path} is empty; it is left where it is")
-                return
-            kind = kind_of(path)
-            its_who = read_who(path)
+            if is_data_file(path):
+                gathered.take_file(path, str(path), self._map_path)
+                self._data_files.append(path)
+            else:
+                self._leave(f"{path} is empty")
         except DataFileUnusable as error:
-            self._unreadable.append(f"{error}; it is left where it is")
-            return
-        kinds.add(str(path), kind)
-        if kind is not None:
-            others.append(DataFile(path=path, map_path=self._map_path))
-        who.add(remapped(its_who, self._map_path))
-        self._data_files.append(path)
+            self._leave(error)
+
+    def _leave(self, why: Exception | str) -> None:
+        self._unreadable.append(f"{why}; it is left where it is")
 
     def _read_image(self, part: _Part, files: Sequence[JournalFile], look: Look) -> None:
         """Read the segments of one image."""
-        journals: list[Journal] = []
-        good: list[Path] = []
-        whole = True
-        for file in files:
-            try:
-                journals.append(_read_as_named(file))
-            except JournalNotBegun:
-                # Its process was killed before it could begin, or it is about to.
-                if _is_alive(file.pid):
-                    part.stays = True
-                else:
-                    good.append(file.path)
-            except JournalError as error:
-                self._unreadable.append(f"{error}; it is left where it is")
-                whole = False
-            else:
-                good.append(file.path)
-        if not whole:
-            # The segments of an image need each other's definitions: they go together or stay.
-            part.stays = True
-            good = []
+        journals, good = self._read_segments(part, files)
         if not journals:
             part.finished += good
             return
@@ -393,84 +361,112 @@ class _Work:
                 part.stays = True
                 good = []
         header = journals[0].header
-        host = dict(image.properties).get("host")
-        verdict = look.verdict(header, host)
-        if verdict is Verdict.ELSEWHERE and _said_goodbye(result):
-            verdict = Verdict.ENDED
-        begun = all(file.path in part.started for file in files[:1])
-        now = time.time_ns()
-        if verdict is Verdict.ENDED and begun:
-            part.ended.add(seen(result, running=(), gone=(image_id,), at_ns=now))
-            part.finished += good
+        read = _ReadImage(result, image_id, header.pid, dict(image.properties), tuple(good))
+        match look.verdict(header, read.said.get("host")):
+            case Verdict.ENDED if files[0].path in part.started:
+                part.end(read)
+            case Verdict.ELSEWHERE:
+                part.elsewhere.append(read)
+            case _:
+                self._go_on(part, read, host="")
+
+    def _read_segments(
+        self, part: _Part, files: Sequence[JournalFile]
+    ) -> tuple[list[Journal], list[Path]]:
+        """The segments that can be read, and those which may go once they are stored."""
+        journals: list[Journal] = []
+        good: list[Path] = []
+        whole = True
+        for file in files:
+            try:
+                journals.append(_read_as_named(file))
+                good.append(file.path)
+            except JournalNotBegun:
+                # Its process was killed before it could begin, or it is about to.
+                if _is_alive(file.pid):
+                    part.stays = True
+                else:
+                    good.append(file.path)
+            except JournalError as error:
+                self._leave(error)
+                whole = False
+        if not whole:
+            # The segments of an image need each other's definitions: they go together or stay.
+            part.stays = True
+            good = []
+        return journals, good
+
+    def _judge_elsewhere(self, part: _Part) -> None:
+        """Of the images of other hosts, the journals alone tell which have ended."""
+        if not part.elsewhere:
             return
+        told = Folding().add(part.ended.result()).add(part.live.result())
+        for read in part.elsewhere:
+            told.add(read.result)
+        processes = provenance_of(told.result()).processes
+        over = {
+            each.image_id
+            for each in processes
+            if each.ending.end in {End.EXITED, End.KILLED, End.EXECED}
+        }
+        for read in part.elsewhere:
+            if read.image_id in over:
+                part.end(read)
+            else:
+                self._go_on(part, read, host=read.said["host"])
+
+    def _go_on(self, part: _Part, read: _ReadImage, *, host: str) -> None:
+        """The image runs, as far as can be known."""
         part.stays = True
-        part.live.add(seen(result, running=(image_id,), gone=(), at_ns=now))
-        argv = dict(image.properties).get("argv", "")
+        now = time.time_ns()
+        part.live.add(seen(read.result, running=(read.image_id,), gone=(), at_ns=now))
+        argv = read.said.get("argv", "")
         self._running.append(
             StillRunning(
-                session=session_id,
-                image_id=image_id,
-                pid=header.pid,
+                session="" if part.session is None else part.session.id,
+                image_id=read.image_id,
+                pid=read.pid,
                 argv=tuple(argv.split("\0")) if argv else (),
-                host=host or "" if verdict is Verdict.ELSEWHERE else "",
+                host=host,
             )
         )
 
 
-class _Kinds:
-    """Who brought lines and who branches; they do not go together."""
+class _Gathered:
+    """Everything that goes into the data file. Lines and branches do not go together."""
 
     def __init__(self) -> None:
-        self._by: dict[Kind, str] = {}
-
-    def add(self, name: str, kind: Kind | None) -> None:
-        if kind is not None:
-            self._by.setdefault(kind, name)
-        if len(self._by) == 2:
-            raise MixedMeasurement(
-                f"{self._by[Kind.ARCS]} measured branches and {self._by[Kind.LINES]} only lines:"
-                " one data file cannot hold both; combine them one at a time, each with a"
-                " --data-file of its own (nothing was changed)"
-            )
+        self.folding = Folding()
+        self.files: list[DataFile] = []
+        self._by_kind: dict[Kind, str] = {}
 
     @property
     def kind(self) -> Kind | None:
-        return next(iter(self._by), None)
+        """What is measured; None where nothing was."""
+        return next(iter(self._by_kind), None)
 
+    def take(self, result: Result, name: str, map_path: Callable[[str], str]) -> None:
+        """Have a result; `name` is whose it is."""
+        self._agree(name, result.kind)
+        self.folding.add(remapped(result, map_path))
 
-@contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[bool]:
-    """Hold a directory against other combinations; gives whether we had to wait for one.
+    def take_file(self, path: Path, name: str, map_path: Callable[[str], str] | None) -> None:
+        """Have what is in a data file. Raises DataFileUnusable, and then nothing was taken."""
+        kind, who = kind_of(path), read_who(path)
+        self._agree(name, kind)
+        if kind is not None:
+            self.files.append(DataFile(path=path, map_path=map_path))
+        self.folding.add(who if map_path is None else remapped(who, map_path))
 
-    The lock goes with the process, however that ends, and leaves no file behind.
-    """
-    try:
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    except FileNotFoundError:
-        # Another combination has taken it; or the data file's directory is yet to be complained of.
-        yield False
-        return
-    except OSError as error:
-        raise InputUnusable(f"cannot open {directory}: {error.strerror or error}") from error
-    try:
-        waited = False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waited = True
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield waited
-    finally:
-        os.close(descriptor)
-
-
-def _version_of(path: Path) -> tuple[int, int] | None:
-    """What changes when a file is replaced."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_ino, status.st_mtime_ns
+    def _agree(self, name: str, kind: Kind | None) -> None:
+        if kind is not None:
+            self._by_kind.setdefault(kind, name)
+        if len(self._by_kind) == 2:
+            raise MixedMeasurement(
+                f"{self._by_kind[Kind.ARCS]} measured branches and {self._by_kind[Kind.LINES]}"
+                " only lines: one data file cannot hold both; combine them one at a time, each"
+                " with a --data-file of its own (nothing was changed)"
+            )
 
 
 def _by_image(journals: Iterable[JournalFile]) -> list[list[JournalFile]]:
@@ -508,41 +504,6 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def _said_goodbye(result: Result) -> bool:
-    """Whether a journal itself tells that its image has ended."""
-    (process,) = provenance_of(result).processes
-    return process.ending.end in {End.EXITED, End.KILLED, End.EXECED}
-
-
-def _processes(running: Sequence[StillRunning]) -> str:
-    shown = [f"{each.pid} ({' '.join(each.argv)})" if each.argv else str(each.pid)
-             for each in running[:3]]  # fmt: skip
-    more = f" and {len(running) - 3} more" if len(running) > 3 else ""
-    verb = "is" if len(running) == 1 else "are"
-    noun = "process" if len(running) == 1 else "processes"
-    return f"{noun} {', '.join(shown)}{more} {verb}"
-
-
 def _delete(paths: Iterable[Path]) -> None:
     for path in paths:
         path.unlink(missing_ok=True)
-
-
-def _delete_session(directory: Path) -> None:
-    """Delete a session in one step, as far as any other covsup can see."""
-    gone = directory.with_name(_GONE + directory.name)
-    directory.rename(gone)
-    shutil.rmtree(gone)
-
-
-def _tidy(parent: Path) -> None:
-    """Finish what killed combinations left, and remove the directory of sessions if it is empty."""
-    for gone in parent.glob(f"{_GONE}*"):
-        shutil.rmtree(gone)
-    if parent.name != SESSIONS or {each.name for each in parent.iterdir()} > {".gitignore"}:
-        return
-    (parent / ".gitignore").unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        # A session may have been made in this moment: its directory then stays, and it wrote
-        # .gitignore itself or finds the directory without it.
-        parent.rmdir()

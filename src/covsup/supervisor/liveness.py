@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from covsup.datafile.journal import Header
     from covsup.datafile.session import JournalFile, Settings
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _PROC: Final = Path("/proc")
 _HAS_PROC: Final = Path("/proc/self/maps").exists()
 _IMAGE: Final = re.compile(rb"/\d+-([0-9a-f]{32})\.\d+\.journal")
+
+_SESSION: Final = re.compile(rb"\0COVSUP_SESSION=([^\0]*)")
 
 _SLACK: Final = 2.0
 """A creation time is the boot time, in whole seconds, plus ticks: so far off at most (seconds)."""
@@ -54,8 +56,7 @@ class Look:
     def __init__(self, sessions: Iterable[Path], journals: Iterable[JournalFile]) -> None:
         """Look now.
 
-        `sessions` are session directories as they stand in COVSUP_SESSION; `journals` are those
-        whose owners are in question.
+        `journals` are those whose owners are in question.
         """
         self.members: dict[Path, list[int]] = defaultdict(list)
         """By session directory: the processes that were started with it in their environment."""
@@ -64,8 +65,7 @@ class Look:
         self._host = os.uname().nodename
         pids = {journal.pid for journal in journals}
         if _HAS_PROC:
-            markers = [(b"COVSUP_SESSION=" + os.fsencode(path), path) for path in sessions]
-            pids.update(self._find_members(markers))
+            pids.update(self._find_members({os.fsencode(path.name): path for path in sessions}))
         for pid in pids:
             self._look_at(pid)
 
@@ -88,7 +88,7 @@ class Look:
         )
         return Verdict.ENDED if later else Verdict.RUNNING
 
-    def _find_members(self, markers: list[tuple[bytes, Path]]) -> Iterable[int]:
+    def _find_members(self, sessions: dict[bytes, Path]) -> Iterator[int]:
         for entry in os.listdir(_PROC):  # noqa: PTH208 - names are all that is asked for
             if not entry.isdigit():
                 continue
@@ -97,11 +97,12 @@ class Look:
             except OSError:
                 # Ended meanwhile, or another user's, which may not be one of ours either.
                 continue
-            variables = environment.split(b"\0") if b"COVSUP_SESSION=" in environment else []
-            for marker, path in markers:
-                if marker in variables:
-                    self.members[path].append(int(entry))
-                    yield int(entry)
+            for found in _SESSION.findall(b"\0" + environment):
+                # The name is enough, it is random: the way to it may have been another then.
+                for name in found.split(b"/"):
+                    if name in sessions:
+                        self.members[sessions[name]].append(int(entry))
+                        yield int(entry)
 
     def _look_at(self, pid: int) -> None:
         if not _HAS_PROC:

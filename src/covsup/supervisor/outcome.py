@@ -1,0 +1,66 @@
+"""What a combination did, and how it is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from covsup.datafile.provenance import Provenance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StillRunning:
+    """An image that was folded as far as it had come, and whose journal is kept."""
+
+    session: str
+    image_id: str
+    pid: int
+    argv: tuple[str, ...]
+    host: str  # "" = this one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a combination did."""
+
+    data_file: Path
+    sessions: tuple[str, ...]  # ids
+    images: int  # process images folded
+    data_files: int  # data files combined
+    running: tuple[StillRunning, ...]
+    unreadable: tuple[str, ...]  # one sentence per journal or data file that was left where it is
+    warnings: tuple[str, ...]  # what coverage.py would warn of
+    kept: tuple[Path, ...]  # session directories that stay
+    provenance: Provenance  # of everything that is in the data file now
+    leftovers: tuple[str, ...] = ()  # one sentence per thing that could not be deleted
+
+    def sentences(self) -> list[str]:
+        """What there is to say, a line each; nothing where all went as it should."""
+        said = list(self.unreadable)
+        here = [each for each in self.running if not each.host]
+        elsewhere = [each for each in self.running if each.host]
+        if here:
+            said.append(
+                f"{_processes(here)} still running: measured so far, the journal is kept;"
+                " `covsup combine` picks up the rest"
+            )
+        if elsewhere:
+            hosts = ", ".join(sorted({each.host for each in elsewhere}))
+            said.append(
+                f"{_processes(elsewhere)} on {hosts}, which cannot be asked whether it still"
+                " runs: measured so far, the journal is kept"
+            )
+        return [*said, *self.leftovers, *self.warnings]
+
+
+def _processes(running: Sequence[StillRunning]) -> str:
+    shown = [f"{each.pid} ({' '.join(each.argv)})" if each.argv else str(each.pid)
+             for each in running[:3]]  # fmt: skip
+    more = f" and {len(running) - 3} more" if len(running) > 3 else ""
+    verb = "is" if len(running) == 1 else "are"
+    noun = "process" if len(running) == 1 else "processes"
+    return f"{noun} {', '.join(shown)}{more} {verb}"
