@@ -367,7 +367,7 @@ obey(char *word[WORDS_MAX])
         say("context %d\n", define_context(number(word[1]), word[2]));
     } else if (strcmp(name, "line") == 0) {
         int rc = journal_line(number(word[1]), number(word[2]), number(word[3]));
-        say("line %d\n", rc);
+        say("line %d %u\n", rc, number(word[2]));
     } else if (strcmp(name, "lines") == 0) {
         uint32_t stored = 0;
         for (uint32_t line = number(word[2]); line <= number(word[3]); line++) {

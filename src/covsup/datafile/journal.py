@@ -224,7 +224,8 @@ def read_journal(path: Path) -> Journal:
 def _header_of(path: Path, head: bytes) -> tuple[Header, str]:
     """The header, and the byte order of the machine that wrote it, as `struct` names it."""
     order = ">" if head[16:24] == _BYTE_ORDER.to_bytes(8, "big") else "<"
-    if head[:8] in (bytes(8), b"") and head[8:12] in (bytes(4), b"", struct.pack(f"{order}I", 1)):
+    begun = head.ljust(12, b"\0")
+    if begun[:8] == bytes(8) and struct.unpack(f"{order}I", begun[8:12])[0] in (0, VERSION):
         # The magic comes last.
         raise JournalNotBegun(f"{path}: its process began it and wrote nothing")
     if head[:8] != MAGIC:

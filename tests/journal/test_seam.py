@@ -1,0 +1,186 @@
+"""Faults are walked: at every call of the writer in turn, the call fails or the process dies.
+
+Every system call and every publishing store of the writer goes through one seam, which this build
+counts. A scenario is run once for its count, then once for each n.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from covsup.datafile.errors import JournalNotBegun
+from covsup.datafile.journal import read_journal
+from tests.journal.harness import TRACER_C, Harness, executed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.journal.harness import Done
+
+SCENARIOS = {
+    "start": """
+        start DIR -
+        property argv x
+        file 1 /a.py a
+        line 1 1 0
+        arc 1 1 2 0
+        arc 1 200000000 2 0
+        event 8 61
+    """,
+    # The first blocks end after 960 words; lines are told one by one around that.
+    "growth": "start DIR -\nfile 1 /a.py a\nlines 1 1 950\n"
+    + "\n".join(f"line 1 {n} 0" for n in range(951, 961)),
+    "segments": "limit fsize 8192\nstart DIR -\nfile 1 /a.py a\nlines 1 1 950\n"
+    + "\n".join(f"line 1 {n} 0" for n in range(951, 961)),
+    "forks": """
+        start DIR -
+        property argv x
+        line 1 1 0
+        fork
+        ensure
+        line 1 2 0
+        fork
+        forked
+        line 1 3 0
+        end
+        line 1 4 0
+        end
+        line 1 5 0
+    """,
+}
+OLD_KERNEL = "madvise(populate)"
+"""Failing with EINVAL once, it is never asked again."""
+
+
+def stored_lines(done: Done) -> set[int]:
+    """The lines that a process was told are stored."""
+    answers = (answer.split() for answer in done.answers("line"))
+    return {int(line) for rc, line in answers if rc == "0"}
+
+
+def check(done: Done) -> None:
+    """What was told is there; what is there is sound, and was executed."""
+    journals = done.journals()  # without problems
+    read = executed(journals, 1)
+    assert read >= stored_lines(done)
+    if done.answers("lines"):
+        assert len(read & set(range(1, 951))) >= int(done.answers("lines")[0])
+    for journal in journals:
+        assert set(journal.lines) <= {(1, 0)}
+        assert journal.arcs.get((1, 0), set()) <= {(1, 2), (200000000, 2)}
+        assert set(journal.properties) <= {"argv"}
+
+
+def calls_of(program: Harness, scenario: str, environment: dict[str, str]) -> int:
+    done = program.run(f"{scenario}\nseams", environment=environment)
+    assert done.status == 0
+    check(done)
+    return int(done.answers("seams")[0])
+
+
+def begun(path: Path) -> bool:
+    """Whether the journal was made; killed while it makes one, a process has told nothing to it."""
+    try:
+        read_journal(path)
+    except JournalNotBegun:
+        return False
+    return True
+
+
+def clear(directory: Path) -> None:
+    for path in directory.iterdir():
+        path.unlink()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_death_at_any_call_keeps_every_fact_told_before(
+    seam_program: Path, session: Path, name: str
+) -> None:
+    harness = Harness(seam_program, session)
+    scenario = SCENARIOS[name]
+    count = calls_of(harness, scenario, {})
+    assert count > 10
+    # The lines of a full first page are all alike: look at some of them, and at all others.
+    dull = range(60, count - 60) if name in {"growth", "segments"} else range(0)
+    for n in range(1, count + 1):
+        if n in dull and n % 97:
+            continue
+        clear(session)
+        done = harness.run(scenario, environment={"SEAM_MODE": "die", "SEAM_AT": str(n)})
+        if name != "forks":
+            assert done.status == -signal.SIGKILL
+        for path in session.iterdir():
+            if not begun(path):
+                path.unlink()
+        check(done)
+
+
+@pytest.mark.parametrize("error", ["ENOSPC", "ENOMEM", "EMFILE", "EINTR", "EINVAL", "EIO"])
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_failure_of_any_call_harms_nobody_and_is_counted(
+    seam_program: Path, session: Path, name: str, error: str
+) -> None:
+    harness = Harness(seam_program, session)
+    scenario = SCENARIOS[name] + "\nline 1 7 0\ndescriptors\nmappings\n"
+    plain = harness.run(scenario)
+    calls = walk(harness, scenario, error)
+    assert calls
+    for done in calls:
+        assert done.status == 0
+        assert done.answers("child") == ["0"] * len(done.answers("child"))
+        assert done.answers("descriptors") == plain.answers("descriptors")
+
+
+def system_calls() -> set[str]:
+    """The names under which the writer's system calls go through the seam."""
+    sources = [path.read_text() for path in TRACER_C.glob("journal_*.c")]
+    calls = {name for text in sources for name in re.findall(r'SYSTEM\(\s*"(.+?)"', text)}
+    assert len(calls) > 15
+    return calls
+
+
+def walk(harness: Harness, scenario: str, error: str) -> list[Done]:
+    """The scenario with the n-th system call failing, for each n; each checked while it is there."""
+    results = []
+    for call in sorted(system_calls()):
+        environment = {"SEAM_CALL": call}
+        clear(harness.directory)
+        count = int(harness.run(f"{scenario}\nseams", environment=environment).answers("seams")[0])
+        for n in range(1, count + 1):
+            clear(harness.directory)
+            failing = {"SEAM_MODE": "fail", "SEAM_AT": str(n), "SEAM_ERRNO": str(number(error))}
+            done = harness.run(scenario, environment={**environment, **failing})
+            check(done)
+            losses_are_counted(done)
+            results.append(done)
+    return results
+
+
+def number(error: str) -> int:
+    value: int = getattr(errno, error)
+    return value
+
+
+def losses_are_counted(done: Done) -> None:
+    """What was refused while there was a journal is in a header."""
+    refused = sum(answer.startswith("-1") for answer in done.answers("line"))
+    started = done.answers("start")[0].startswith("0 ")
+    journals = done.journals()
+    if refused and started and not done.answers("child"):
+        assert sum(journal.header.lost_facts for journal in journals) >= refused
+        assert any(journal.header.lost_stage for journal in journals)
+
+
+@pytest.mark.parametrize("name", ["growth", "segments"])
+def test_where_the_kernel_cannot_allocate_behind_a_mapping_the_path_serves(
+    seam_program: Path, session: Path, name: str
+) -> None:
+    harness = Harness(seam_program, session)
+    old = {"SEAM_MODE": "fail", "SEAM_AT": "1", "SEAM_ERRNO": str(errno.EINVAL)}
+    done = harness.run(SCENARIOS[name], environment={**old, "SEAM_CALL": OLD_KERNEL})
+    assert executed(done.journals(), 1) == set(range(1, 961))
