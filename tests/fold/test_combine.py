@@ -263,6 +263,122 @@ def test_a_process_of_another_host_is_kept_unless_its_journal_tells_its_end(
     assert "on far" in outcome.sentences()[0]
 
 
+def test_the_end_of_a_process_of_another_host_may_be_told_by_its_parents_journal(
+    data_file: Path,
+) -> None:
+    child = HandMade(pid=DEAD_PID + 1).ran("/a.py", 1).knows("host", b"far")
+    parent = HandMade(pid=DEAD_PID + 2).knows("host", b"far").reaped(child.pid, 9).ended(0)
+    session = handmade_session(data_file, [child, parent])
+    assert combine(rules=rules(data_file)).running == ()
+    assert not session.path.exists()
+
+
+def test_an_unreadable_session_is_told_and_does_not_hold_up_the_others(data_file: Path) -> None:
+    bad = handmade_session(data_file, [HandMade().ran("/b.py", 1)])
+    settings = (bad.path / "settings").read_text()
+    (bad.path / "settings").write_text("rubbish")
+    handmade_session(data_file, [HandMade().ran("/a.py", 1)])
+    outcome = combine(rules=rules(data_file))
+    assert lines(data_file) == {"/a.py": [1]}
+    (sentence,) = outcome.sentences()
+    assert bad.id in sentence
+    with pytest.raises(NothingToCombine, match="settings"):
+        combine(rules=rules(data_file))
+    (bad.path / "settings").write_text(settings)
+    combine(rules=rules(data_file), append=True)
+    assert lines(data_file) == {"/a.py": [1], "/b.py": [1]}
+
+
+def test_a_session_directory_that_is_being_made_is_left_alone(data_file: Path) -> None:
+    young = data_file.parent / ".covsup" / "20990101-000000-00000000"
+    old = data_file.parent / ".covsup" / "20200101-000000-00000000"
+    handmade_session(data_file, [HandMade().ran("/a.py", 1)])
+    young.mkdir()
+    old.mkdir()
+    os.utime(old, (1, 1))
+    assert combine(rules=rules(data_file)).sentences() == []
+    assert young.exists()
+    assert not old.exists()
+
+
+def test_a_partial_fold_that_cannot_be_read_is_told_and_nothing_beside_it_goes(
+    data_file: Path,
+) -> None:
+    session = handmade_session(data_file, [HandMade().ran("/a.py", 1)])
+    session.folded.write_text("rubbish")
+    for _ in range(2):
+        outcome = combine(rules=rules(data_file))
+        assert lines(data_file) == {"/a.py": [1]}
+        assert "folded is no coverage data file" in outcome.sentences()[0]
+        assert session.folded.read_text() == "rubbish"
+        assert len(session.journals()) == 1
+
+
+def test_a_session_of_a_run_with_append_is_united_with_what_is_there(data_file: Path) -> None:
+    coverage_py_data(data_file, c=[3])
+    handmade_session(data_file, [HandMade().ran("/a.py", 1)], append=True)
+    combine(rules=rules(data_file))
+    assert lines(data_file) == {"/a.py": [1], "/c.py": [3]}
+
+
+def test_empty_data_of_the_other_kind_is_no_obstacle(data_file: Path) -> None:
+    handmade_session(data_file, [HandMade(branch=True)], branch=True)
+    combine(rules=rules(data_file))
+    handmade_session(data_file, [HandMade().ran("/a.py", 1)])
+    combine(rules=rules(data_file), append=True)
+    assert lines(data_file) == {"/a.py": [1]}
+
+
+def test_what_cannot_be_deleted_is_told_and_is_combined_all_the_same(data_file: Path) -> None:
+    elsewhere = data_file.parent / "elsewhere"
+    elsewhere.mkdir()
+    there = handmade_session(elsewhere / ".coverage", [HandMade().ran("/a.py", 1)])
+    said = combine_without_privileges(data_file, [there.path], closed=there.path.parent)
+    assert "is combined but cannot be deleted" in said
+    assert lines(data_file) == {"/a.py": [1]}
+    assert there.path.exists()
+
+
+def combine_without_privileges(data_file: Path, paths: list[Path], closed: Path) -> str:
+    """Combine as a user who may write everything but the directory `closed`; gives what it said."""
+    read_end, write_end = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            if os.getuid() == 0:
+                for path in (data_file.parent, *data_file.parent.rglob("*")):
+                    os.chown(path, 4242, 4242)
+                for parent in data_file.parents[:3]:
+                    os.chmod(parent, 0o755)  # noqa: PTH101 - root's temporary directories
+                closed.chmod(0o555)
+                os.setgid(4242)
+                os.setuid(4242)
+            else:
+                closed.chmod(0o555)
+            outcome = combine(paths, rules=rules(data_file))
+            os.write(write_end, "\n".join(outcome.sentences()).encode())
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(write_end)
+    with os.fdopen(read_end) as stream:
+        said = stream.read()
+    assert os.waitpid(pid, 0)[1] == 0
+    closed.chmod(0o755)
+    return said
+
+
+def test_a_directory_that_cannot_be_written_loses_nothing(data_file: Path) -> None:
+    session = handmade_session(data_file, [HandMade().ran("/a.py", 1)])
+    (data_file.parent / "closed").mkdir()
+    target = data_file.parent / "closed" / ".coverage"
+    with pytest.raises(AssertionError):
+        combine_without_privileges(target, [session.path], closed=target.parent)
+    assert len(session.journals()) == 1
+    assert not target.exists()
+
+
 BROKEN: dict[str, Callable[[bytes], bytes]] = {
     "is no journal": lambda whole: b"#!/bin/sh\n" + whole[10:],
     "header is damaged": lambda whole: whole[:60] + b"\x01" + whole[61:],

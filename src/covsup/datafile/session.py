@@ -8,6 +8,7 @@ nothing of what a journal holds. Every function may be called by several process
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -41,7 +42,7 @@ _GONE: Final = ".gone-"
 
 _IGNORE: Final = ".gitignore"
 _IGNORE_ALL: Final = "*\n"
-_ATTEMPTS: Final = 5
+_ATTEMPTS: Final = 10
 
 _SESSION_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
 _JOURNAL_NAME = re.compile(
@@ -331,7 +332,7 @@ class Session:
         """Delete the directory, in one step as far as any other process can see."""
         gone = self.path.with_name(_GONE + self.path.name)
         self.path.rename(gone)
-        shutil.rmtree(gone)
+        _remove_tree(gone)
 
     def observe(self, observations: Iterable[Observation]) -> None:
         """Append observations, one write for all of them."""
@@ -387,9 +388,10 @@ def _make_private(path: Path) -> None:
                 _write_whole(parent / _IGNORE, _IGNORE_ALL)
             path.mkdir(mode=0o700)
             break
-        except FileNotFoundError:
+        except (FileNotFoundError, FileExistsError):
             # Another covsup removed the directory of sessions, which was empty, under our hands.
-            if attempt == _ATTEMPTS - 1 or not parent.parent.exists():
+            hopeless = parent.exists() and not parent.is_dir()
+            if attempt == _ATTEMPTS - 1 or hopeless or not parent.parent.exists():
                 raise
     # A umask of 0777 would leave a directory that its own owner cannot enter.
     path.chmod(0o700)
@@ -399,16 +401,38 @@ def tidy_sessions_directory(parent: Path) -> None:
     """Finish what killed processes left in a directory of sessions; remove it if it is empty."""
     if parent.name != SESSIONS:
         return
-    for gone in parent.glob(f"{_GONE}*"):
-        shutil.rmtree(gone)
-    if any(each.name != _IGNORE for each in parent.iterdir()):
-        return
-    (parent / _IGNORE).unlink(missing_ok=True)
     try:
+        for gone in parent.glob(f"{_GONE}*"):
+            _remove_tree(gone)
+        if any(each.name != _IGNORE for each in parent.iterdir()):
+            return
+        (parent / _IGNORE).unlink(missing_ok=True)
         parent.rmdir()
-    except OSError:
+    except FileNotFoundError:
+        return  # somebody else did it
+    except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise
         # A session was made there in this moment, and may have found the file still there.
-        _write_whole(parent / _IGNORE, _IGNORE_ALL)
+        _ignore_everything(parent)
+
+
+def _ignore_everything(parent: Path) -> None:
+    """Have git ignore a directory of sessions, as long as it is there."""
+    while parent.exists() and not (parent / _IGNORE).exists():
+        try:
+            _write_whole(parent / _IGNORE, _IGNORE_ALL)
+        except FileNotFoundError:
+            continue  # it went in this moment, and may be back
+
+
+def _remove_tree(path: Path) -> None:
+    """Delete a directory that somebody else may be deleting, too."""
+    while path.exists():
+        try:
+            shutil.rmtree(path)
+        except FileNotFoundError:
+            continue
 
 
 def find_sessions(data_file: Path) -> list[Path]:

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from covsup.supervisor.rules import Rules
 
 _EMPTY_MAGIC: Final = bytes(8)
+_UNBORN_SECONDS: Final = 60.0
 
 
 def combine(
@@ -177,7 +178,8 @@ class _Work:
             try:
                 session = open_session(directory)
             except SessionUnreadable as error:
-                self._leave(error)
+                if not _never_began(directory):
+                    self._leave(error)
                 continue
             part = _Part(f"session {session.id}", directory, session, only)
             self._parts.append(part)
@@ -467,6 +469,18 @@ class _Gathered:
                 " only lines: one data file cannot hold both; combine them one at a time, each"
                 " with a --data-file of its own (nothing was changed)"
             )
+
+
+def _never_began(directory: Path) -> bool:
+    """Whether a session directory is empty: one that is being made, or whose maker was killed."""
+    try:
+        if time.time() - directory.stat().st_mtime > _UNBORN_SECONDS:
+            directory.rmdir()
+        return not any(directory.iterdir())
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
 
 
 def _by_image(journals: Iterable[JournalFile]) -> list[list[JournalFile]]:

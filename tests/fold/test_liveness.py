@@ -1,0 +1,109 @@
+"""Whether the owner of a journal runs, as far as the process table tells."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from covsup.datafile.journal import Header, read_journal
+from covsup.datafile.session import JournalFile, Settings
+from covsup.supervisor import liveness
+from covsup.supervisor.liveness import Look, Verdict, supervisor_runs
+from tests.fold.handmade import DEAD_PID, HandMade
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
+
+
+def judge(made: HandMade, directory: Path, host: str | None = None) -> Verdict:
+    path = made.write(directory)
+    journal = JournalFile.at(path)
+    assert journal is not None
+    return Look([], [journal]).verdict(read_journal(path).header, host)
+
+
+def test_a_pid_that_is_gone_has_ended(tmp_path: Path) -> None:
+    assert judge(HandMade(pid=DEAD_PID), tmp_path) is Verdict.ENDED
+
+
+def test_a_live_pid_without_the_journal_in_its_mappings_is_another_image(tmp_path: Path) -> None:
+    assert judge(HandMade(pid=os.getpid()), tmp_path) is Verdict.ENDED
+
+
+def test_a_zombie_has_ended(tmp_path: Path) -> None:
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    try:
+        assert judge(HandMade(pid=child.pid), tmp_path) is Verdict.ENDED
+    finally:
+        child.wait()
+
+
+def test_another_host_cannot_be_asked(tmp_path: Path) -> None:
+    assert judge(HandMade(), tmp_path, host="far") is Verdict.ELSEWHERE
+    assert judge(HandMade(), tmp_path, host=os.uname().nodename) is Verdict.ENDED
+
+
+@pytest.fixture
+def unreadable_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this process look like one of another user, whose mappings may not be read."""
+    monkeypatch.setattr(
+        Look,
+        "_look_at",
+        lambda self, pid: self._unclear.update({pid: liveness._start_of(pid)}),
+    )
+
+
+@pytest.mark.usefixtures("unreadable_maps")
+def test_where_mappings_may_not_be_read_the_start_of_the_process_decides(tmp_path: Path) -> None:
+    started = liveness._start_of(os.getpid())
+    assert started is not None
+    assert started.boottime_ns is not None
+    for later_ns, verdict in ((10**9, Verdict.RUNNING), (-(10**9), Verdict.ENDED)):
+        made = HandMade(pid=os.getpid(), boottime_ns=started.boottime_ns + later_ns)
+        assert judge(made, tmp_path) is verdict
+
+
+def test_a_zombie_has_no_start() -> None:
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    try:
+        assert liveness._start_of(child.pid) is None
+    finally:
+        child.wait()
+    assert liveness._start_of(DEAD_PID) is None
+
+
+def test_a_member_is_known_by_the_sessions_name_whatever_the_way_to_it(tmp_path: Path) -> None:
+    (tmp_path / "real" / "20200101-000000-abcdef01").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    session = tmp_path / "real" / "20200101-000000-abcdef01"
+    there = tmp_path / "link" / session.name / "uid-7"
+    child = subprocess.Popen(["sleep", "60"], env={"PATH": os.environ["PATH"],
+                                                   "COVSUP_SESSION": str(there)})  # fmt: skip
+    try:
+        assert Look([session], []).members[session] == [child.pid]
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_session_without_a_supervisor_or_with_ourselves_is_supervised_by_nobody_else() -> None:
+    for pid in (0, os.getpid(), DEAD_PID):
+        assert not supervisor_runs(Settings(session="x", supervisor_pid=pid))
+    elsewhere = Settings(session="x", supervisor_pid=os.getppid(), host="far", started_ns=2**62)
+    assert not supervisor_runs(elsewhere)
+
+
+def test_a_header_is_judged_by_the_image_and_not_by_the_pid(tmp_path: Path) -> None:
+    made = HandMade(pid=DEAD_PID)
+    header: Header = read_journal(made.write(tmp_path)).header
+    look = Look([], [])
+    look._running.add(made.image_id)
+    assert look.verdict(header, "far") is Verdict.RUNNING
