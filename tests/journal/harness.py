@@ -22,6 +22,11 @@ HARNESS_C = Path(__file__).with_name("harness.c")
 LIMIT_S = 50.0
 """No process of a test may take longer; pytest's own limit comes after."""
 
+NO_WIPE = "madvise(wipeonfork)=22"
+NO_POPULATE = "madvise(populate)=22"
+NO_FALLOCATE = "fallocate=95"
+"""Calls that an old kernel or another file system does not have (SEAM_ALWAYS): EINVAL, EOPNOTSUPP."""
+
 
 def compiler() -> list[str]:
     """The C compiler that builds covsup here."""
@@ -84,7 +89,7 @@ class Harness:
         lines = (line.strip() for line in text.strip().splitlines())
         return "\n".join(line.replace("DIR", str(self.directory)) for line in lines)
 
-    def run(self, script: str, *, environment: Mapping[str, str] | None = None) -> Done:
+    def run(self, script: str, environment: Mapping[str, str] | None = None) -> Done:
         """Obey a script to its end, or to that of the process."""
         done = subprocess.run(
             [self.program, self.script(script)],
@@ -99,13 +104,16 @@ class Harness:
         return Done(done.returncode, said, done.stderr, self.directory)
 
     @contextmanager
-    def running(self, script: str) -> Iterator[subprocess.Popen[str]]:
+    def running(
+        self, script: str, environment: Mapping[str, str] | None = None
+    ) -> Iterator[subprocess.Popen[str]]:
         """A process to talk to; killed in the end."""
         with subprocess.Popen(
             [self.program, self.script(script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env={**os.environ, **(environment or {})},
         ) as process:
             try:
                 yield process

@@ -15,9 +15,18 @@ import pytest
 
 from covsup.datafile.errors import JournalNotBegun
 from covsup.datafile.journal import read_journal
-from tests.journal.harness import TRACER_C, Harness, executed
+from tests.journal.harness import (
+    NO_FALLOCATE,
+    NO_POPULATE,
+    TRACER_C,
+    Harness,
+    executed,
+    go_on,
+    wait_for,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from tests.journal.harness import Done
@@ -53,8 +62,6 @@ SCENARIOS = {
         line 1 5 0
     """,
 }
-OLD_KERNEL = "madvise(populate)"
-"""Failing with EINVAL once, it is never asked again."""
 
 
 def stored_lines(done: Done) -> set[int]:
@@ -77,7 +84,7 @@ def check(done: Done) -> None:
 
 
 def calls_of(program: Harness, scenario: str, environment: dict[str, str]) -> int:
-    done = program.run(f"{scenario}\nseams", environment=environment)
+    done = program.run(f"{scenario}\nseams", environment)
     assert done.status == 0
     check(done)
     return int(done.answers("seams")[0])
@@ -111,7 +118,7 @@ def test_a_death_at_any_call_keeps_every_fact_told_before(
         if n in dull and n % 97:
             continue
         clear(session)
-        done = harness.run(scenario, environment={"SEAM_MODE": "die", "SEAM_AT": str(n)})
+        done = harness.run(scenario, {"SEAM_MODE": "die", "SEAM_AT": str(n)})
         if name != "forks":
             assert done.status == -signal.SIGKILL
         for path in session.iterdir():
@@ -144,17 +151,19 @@ def system_calls() -> set[str]:
     return calls
 
 
-def walk(harness: Harness, scenario: str, error: str) -> list[Done]:
+def walk(
+    harness: Harness, scenario: str, error: str, always: Mapping[str, str] | None = None
+) -> list[Done]:
     """The scenario with the n-th system call failing, for each n; each checked while it is there."""
     results = []
     for call in sorted(system_calls()):
-        environment = {"SEAM_CALL": call}
+        environment = {"SEAM_CALL": call, **(always or {})}
         clear(harness.directory)
-        count = int(harness.run(f"{scenario}\nseams", environment=environment).answers("seams")[0])
+        count = int(harness.run(f"{scenario}\nseams", environment).answers("seams")[0])
         for n in range(1, count + 1):
             clear(harness.directory)
             failing = {"SEAM_MODE": "fail", "SEAM_AT": str(n), "SEAM_ERRNO": str(number(error))}
-            done = harness.run(scenario, environment={**environment, **failing})
+            done = harness.run(scenario, {**environment, **failing})
             check(done)
             losses_are_counted(done)
             results.append(done)
@@ -177,10 +186,41 @@ def losses_are_counted(done: Done) -> None:
 
 
 @pytest.mark.parametrize("name", ["growth", "segments"])
+@pytest.mark.parametrize("missing", [[NO_POPULATE], [NO_POPULATE, NO_FALLOCATE]])
 def test_where_the_kernel_cannot_allocate_behind_a_mapping_the_path_serves(
-    seam_program: Path, session: Path, name: str
+    seam_program: Path, session: Path, name: str, missing: list[str]
+) -> None:
+    done = Harness(seam_program, session).run(
+        SCENARIOS[name] + "\ndescriptors", {"SEAM_ALWAYS": ",".join(missing)}
+    )
+    assert executed(done.journals(), 1) == set(range(1, 961))
+    plain = Harness(seam_program, session).run("descriptors")
+    assert done.answers("descriptors") == plain.answers("descriptors")
+
+
+@pytest.mark.parametrize("missing", [[NO_POPULATE], [NO_POPULATE, NO_FALLOCATE]])
+def test_a_journal_that_was_replaced_is_not_written_to(
+    seam_program: Path, session: Path, missing: list[str]
 ) -> None:
     harness = Harness(seam_program, session)
-    old = {"SEAM_MODE": "fail", "SEAM_AT": "1", "SEAM_ERRNO": str(errno.EINVAL)}
-    done = harness.run(SCENARIOS[name], environment={**old, "SEAM_CALL": OLD_KERNEL})
-    assert executed(done.journals(), 1) == set(range(1, 961))
+    environment = {"SEAM_ALWAYS": ",".join(missing)}
+    with harness.running("start DIR -\nwait\nlines 1 1 2000\nwait", environment) as process:
+        wait_for(process, "waiting")
+        (path,) = session.iterdir()
+        path.unlink()
+        path.write_bytes(b"somebody's")
+        go_on(process)
+        assert wait_for(process, "lines") == f"lines {(8192 - 512) // 8}"
+        wait_for(process, "waiting")
+        assert path.read_bytes() == b"somebody's"
+
+
+@pytest.mark.parametrize("error", ["ENOSPC", "EIO", "EINTR"])
+def test_a_failure_of_any_call_of_an_old_kernel_harms_nobody(
+    seam_program: Path, session: Path, error: str
+) -> None:
+    harness = Harness(seam_program, session)
+    always = {"SEAM_ALWAYS": NO_POPULATE}
+    for scenario in (SCENARIOS["growth"], SCENARIOS["segments"]):
+        for done in walk(harness, f"{scenario}\nline 1 7 0", error, always):
+            assert done.status == 0

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from covsup.datafile.journal import Journal, Note
-from tests.journal.harness import Harness, build, executed
+from tests.journal.harness import NO_FALLOCATE, NO_POPULATE, NO_WIPE, Harness, build, executed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.journal.harness import Done
+
+
+TSAN = {"TSAN_OPTIONS": "halt_on_error=1 exitcode=66"}
 
 
 def check_threads(done: Done, threads: int, lines: int, forks: int) -> None:
@@ -61,16 +64,14 @@ def test_forks_while_threads_write_get_clean_journals(harness: Harness, limit: s
     check_threads(done, 4, 10000, 50)
 
 
-def test_threads_of_an_old_kernel_lose_nothing(seam_program: Path, session: Path) -> None:
+@pytest.mark.parametrize("missing", [[NO_POPULATE], [NO_POPULATE, NO_FALLOCATE]])
+def test_threads_of_an_old_kernel_lose_nothing(
+    seam_program: Path, session: Path, missing: list[str]
+) -> None:
     # Without a way to allocate behind a mapping one thread grows the file, by its path.
-    old_kernel = {
-        "SEAM_MODE": "fail",
-        "SEAM_CALL": "madvise(populate)",
-        "SEAM_AT": "1",
-        "SEAM_ERRNO": "22",
-    }
-    harness = Harness(seam_program, session)
-    done = harness.run("start DIR -\nthreads 4 5000 20", environment=old_kernel)
+    done = Harness(seam_program, session).run(
+        "start DIR -\nthreads 4 5000 20", {"SEAM_ALWAYS": ",".join([*missing, NO_WIPE])}
+    )
     check_threads(done, 4, 5000, 20)
 
 
@@ -82,7 +83,7 @@ def test_thread_sanitizer_finds_no_race_in_the_writer(
     harness = Harness(thread_sanitized_program, session)
     done = harness.run(
         f"limit fsize {limit}\nstart DIR -\nthreads 8 5000 0",
-        environment={"TSAN_OPTIONS": "halt_on_error=1 exitcode=66"},
+        TSAN,
     )
     check_threads(done, 8, 5000, 0)
 
@@ -93,7 +94,7 @@ def test_thread_sanitizer_finds_no_race_in_a_child(
     harness = Harness(thread_sanitized_program, session)
     done = harness.run(
         "limit fsize 32768\nstart DIR -\nline 99 1 0\nfork\nthreads 8 3000 0\nend",
-        environment={"TSAN_OPTIONS": "halt_on_error=1 exitcode=66"},
+        TSAN,
     )
     assert done.stderr == ""
     assert (done.status, done.answers("child")) == (0, ["0"])
@@ -111,13 +112,7 @@ def test_thread_sanitizer_finds_no_race_where_one_thread_grows_the_file(
     )
     done = Harness(program, session).run(
         "start DIR -\nthreads 4 3000 0",
-        environment={
-            "SEAM_MODE": "fail",
-            "SEAM_CALL": "madvise(populate)",
-            "SEAM_AT": "1",
-            "SEAM_ERRNO": "22",
-            "TSAN_OPTIONS": "halt_on_error=1 exitcode=66",
-        },
+        {"SEAM_ALWAYS": NO_POPULATE, **TSAN},
     )
     check_threads(done, 4, 3000, 0)
 
