@@ -151,13 +151,12 @@ filter_glob(const char *pattern, const char *path)
 {
     if (strpbrk(pattern, "/\\") == NULL) {
         /* A bare file name matches in any directory. */
-        for (const char *p = path; p != NULL; p = strpbrk(p, "/\\")) {
-            if (p != path) {
-                p++;
-            }
-            if (match_here(pattern, p, false)) {
+        for (const char *name = path; name != NULL;) {
+            if (match_here(pattern, name, false)) {
                 return true;
             }
+            const char *slash = strpbrk(name, "/\\");
+            name = slash != NULL ? slash + 1 : NULL;
         }
         return false;
     }
