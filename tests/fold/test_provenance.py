@@ -11,6 +11,7 @@ from covsup.datafile.fold import fold, seen
 from covsup.datafile.interpreters import looks_like_python, why_unmeasured
 from covsup.datafile.journal import read_journal
 from covsup.datafile.provenance import End, KnownFrom, Provenance
+from covsup.datafile.result import Kind
 from covsup.datafile.session import Observation, SessionNote, Settings
 from tests.fold.handmade import EXECED, FORKED, LIBRARY, NOTE, TRACER, HandMade
 
@@ -45,12 +46,21 @@ def test_lines_and_context_labels_are_kept_by_path(tmp_path: Path) -> None:
     assert process.lines == process.unique_lines == 4
 
 
-def test_lines_of_a_branch_measurement_become_arcs_to_themselves(tmp_path: Path) -> None:
+def test_a_branch_measurement_has_lines_and_arcs_and_counts_the_ends_of_arcs(
+    tmp_path: Path,
+) -> None:
     made = HandMade(branch=True).ran("/a.py", 7).went("/a.py", (-1, 3), (3, 5), (5, -1))
     (result,) = results(tmp_path, made)
-    assert result.arcs == {("/a.py", ""): {(7, 7), (-1, 3), (3, 5), (5, -1)}}
-    assert not result.lines
+    assert result.kind is Kind.ARCS
+    assert result.lines == {("/a.py", ""): 1 << 7}
+    assert result.arcs == {("/a.py", ""): {(-1, 3), (3, 5), (5, -1)}}
     assert provenance_of(result).processes[0].lines == 3
+
+
+def test_arcs_of_a_line_measurement_are_lines(tmp_path: Path) -> None:
+    (result,) = results(tmp_path, HandMade().went("/a.py", (-1, 3), (3, 5)))
+    assert result.kind is Kind.LINES
+    assert result.lines == {("/a.py", ""): 1 << 3 | 1 << 5}
 
 
 def test_the_segments_of_an_image_share_what_was_defined(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, assert_never
 
 from covsup.datafile.journal import (
@@ -140,7 +141,7 @@ class _Facts:
         branch = segments[0].header.branch
         for journal in segments:
             for (file_id, context_id), lines in journal.lines.items():
-                self._add_lines(file_id, context_id, lines, as_arcs=branch)
+                self._add_lines(file_id, context_id, lines)
             for (file_id, context_id), arcs in journal.arcs.items():
                 self._add_arcs(file_id, context_id, arcs, as_lines=not branch)
         self.kind: Kind | None = None
@@ -176,32 +177,32 @@ class _Facts:
             label = self._contexts[context_id] = self._contexts[0]
         return (path, label)
 
-    def _add_lines(
-        self, file_id: int, context_id: int, lines: Iterable[int], *, as_arcs: bool
-    ) -> None:
-        listed = list(lines)
-        good = [line for line in listed if 0 < line <= LARGEST_LINE]
-        self._too_large += sum(line > LARGEST_LINE for line in listed)
-        key = self._key(file_id, context_id, len(listed))
+    def _add_lines(self, file_id: int, context_id: int, lines: Iterable[int]) -> None:
+        good = set(lines)
+        key = self._key(file_id, context_id, len(good))
         if key is None or not good:
             return
+        if min(good) <= 0 or max(good) > LARGEST_LINE:
+            self._too_large += sum(line > LARGEST_LINE for line in good)
+            good = {line for line in good if 0 < line <= LARGEST_LINE}
         bits = bits_of(good)
         self.executed[key[0]] = self.executed.get(key[0], 0) | bits
-        if as_arcs:
-            self.arcs.setdefault(key, set()).update((line, line) for line in good)
-        else:
-            self.lines[key] = self.lines.get(key, 0) | bits
+        self.lines[key] = self.lines.get(key, 0) | bits
 
     def _add_arcs(
         self, file_id: int, context_id: int, arcs: Iterable[Arc], *, as_lines: bool
     ) -> None:
-        listed = list(arcs)
-        good = [arc for arc in listed if max(map(abs, arc)) <= LARGEST_LINE]
-        self._too_large += len(listed) - len(good)
-        key = self._key(file_id, context_id, len(listed))
+        good = set(arcs)
+        key = self._key(file_id, context_id, len(good))
         if key is None or not good:
             return
-        bits = bits_of({line for arc in good for line in arc if line > 0})
+        ends = set(chain.from_iterable(good))
+        if max(ends) > LARGEST_LINE or min(ends) < -LARGEST_LINE:
+            count = len(good)
+            good = {arc for arc in good if max(map(abs, arc)) <= LARGEST_LINE}
+            self._too_large += count - len(good)
+            ends = set(chain.from_iterable(good))
+        bits = bits_of([line for line in ends if line > 0])
         if bits:
             self.executed[key[0]] = self.executed.get(key[0], 0) | bits
         if as_lines:

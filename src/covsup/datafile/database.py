@@ -247,18 +247,10 @@ def _write_facts(
         data.measured_contexts()
         for other in others:
             _add_data_file(data, other)
-        lines: dict[str, dict[str, list[int]]] = defaultdict(dict)
-        for (path, context), bits in result.lines.items():
-            lines[context][path] = numbers_in(bits)
-        for context, by_path in lines.items():
-            data.set_context(context)
-            data.add_lines(by_path)
-        arcs: dict[str, dict[str, list[Arc]]] = defaultdict(dict)
-        for (path, context), pairs in result.arcs.items():
-            arcs[context][path] = sorted(pairs)
-        for context, arcs_by_path in arcs.items():
-            data.set_context(context)
-            data.add_arcs(arcs_by_path)
+        if result.kind is Kind.ARCS:
+            _add_arcs(data, result)
+        else:
+            _add_lines(data, result)
         match kind:
             case Kind.LINES:
                 data.add_lines({})
@@ -273,6 +265,28 @@ def _write_facts(
         raise DataFileUnwritable(f"cannot write {temporary.parent}: {error}") from error
     finally:
         data.close(force=True)
+
+
+def _add_lines(data: CoverageData, result: Result) -> None:
+    contexts: dict[str, dict[str, list[int]]] = defaultdict(dict)
+    for (path, context), bits in result.lines.items():
+        contexts[context][path] = numbers_in(bits)
+    for context, by_path in contexts.items():
+        data.set_context(context)
+        data.add_lines(by_path)
+
+
+def _add_arcs(data: CoverageData, result: Result) -> None:
+    contexts: dict[str, dict[str, set[Arc]]] = defaultdict(dict)
+    for (path, context), arcs in result.arcs.items():
+        contexts[context][path] = set(arcs)
+    for (path, context), bits in result.lines.items():
+        arcs_of_path = contexts[context].setdefault(path, set())
+        # As coverage.py's own core for sys.monitoring writes a line.
+        arcs_of_path.update((line, line) for line in numbers_in(bits))
+    for context, by_path in contexts.items():
+        data.set_context(context)
+        data.add_arcs(by_path)
 
 
 def _add_data_file(data: CoverageData, other: DataFile) -> None:

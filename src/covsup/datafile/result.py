@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 from covsup.datafile.journal import AboutToExec, Ended, ExecFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
     from covsup.datafile.journal import Core, StartKind
     from covsup.datafile.session import Observation, SessionNote, Settings
@@ -164,6 +164,7 @@ class Result:
 
     kind: Kind | None = None  # None: nothing was executed
     lines: Mapping[Key, Bits] = field(default_factory=dict)
+    """Of a branch measurement, too: there, a line is what coverage.py calls the arc (line, line)."""
     arcs: Mapping[Key, frozenset[Arc] | set[Arc]] = field(default_factory=dict)
     modules: Mapping[str, frozenset[str]] = field(default_factory=dict)
     first: Mapping[str, Mapping[Owner, Bits]] = field(default_factory=dict)
@@ -199,15 +200,15 @@ class Result:
         return counts
 
 
-def bits_of(numbers: Iterable[int]) -> Bits:
+def bits_of(numbers: Collection[int]) -> Bits:
     """The set of line numbers as bits. None may be negative or above LARGEST_LINE."""
-    listed = list(numbers)
-    if not listed:
+    if not numbers:
         return 0
-    packed = bytearray(max(listed) // 8 + 1)
-    for number in listed:
-        packed[number >> 3] |= 1 << (number & 7)
-    return int.from_bytes(packed, "little")
+    digits = bytearray(b"0") * (max(numbers) + 1)
+    for number in numbers:
+        digits[number] = _ONE
+    digits.reverse()
+    return int(digits, 2)
 
 
 def numbers_in(bits: Bits) -> list[int]:
@@ -218,6 +219,7 @@ def numbers_in(bits: Bits) -> list[int]:
     ]
 
 
+_ONE: Final = ord("1")
 _BITS_OF_BYTE: Final = tuple(
     tuple(bit for bit in range(8) if byte >> bit & 1) for byte in range(256)
 )
