@@ -634,6 +634,7 @@ static int
 follow(analysis *a, int k, int line)
 {
     bool certain = true;
+    int sure = k; /* from here on nothing can raise */
     for (int steps = 0; k >= 0 && k < a->count && steps <= a->count; steps++) {
         instruction *i = &a->list[k];
         if (i->line > 0 && i->line != line) {
@@ -643,8 +644,11 @@ follow(analysis *a, int k, int line)
             if (certain) {
                 return i->line;
             }
-            if (i->told == 0 && first_entered_from(a, k, line)) {
+            if (i->told == 0 && i->starts_line && first_entered_from(a, k, line)) {
                 add_target(a, k, line);
+            }
+            else if (sure != k) {
+                add_step(a, sure, line, i->line);
             }
             return 0;
         }
@@ -668,13 +672,16 @@ follow(analysis *a, int k, int line)
             break;
         case SENDS:
             certain = false;
-            k = i->target;
+            sure = k = i->target;
             break;
         case MAY_RAISE:
             certain = false;
-            k++;
+            sure = ++k;
             break;
         case SAFE:
+            if (sure == k && is_lineless(i->op)) {
+                sure++; /* it has no INSTRUCTION events either */
+            }
             k++;
             break;
         }
