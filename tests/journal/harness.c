@@ -2,8 +2,8 @@
  *
  * Each command prints "<name> <result>" when it is done, unbuffered: what was printed had happened.
  * In a -DJOURNAL_SEAM build the environment says at which call of the seam the process shall fail
- * or die: SEAM_MODE=fail|die, SEAM_AT=n, SEAM_ERRNO=e (fail), SEAM_CALL=name (only count these).
- * SEAM_ALWAYS=name=e,name=e makes calls of these names fail each time, uncounted.
+ * or die: SEAM_MODE=fail|die|interrupt, SEAM_AT=n, SEAM_ERRNO=e (fail), SEAM_CALL=name (only count
+ * these). SEAM_ALWAYS=name=e,name=e makes calls of these names fail each time, uncounted.
  */
 #define _GNU_SOURCE 1
 #include <dirent.h>
@@ -82,6 +82,12 @@ journal_seam(const char *call)
     }
     if (strcmp(mode, "die") == 0) {
         kill(getpid(), SIGKILL);
+    }
+    if (strcmp(mode, "interrupt") == 0) {
+        /* As a signal handler would that runs just here. */
+        int rc = journal_ensure();
+        say("interrupt %d\n", rc == 0 ? journal_line(9, 1, 0) : rc);
+        return 0;
     }
     for (size_t i = 0; i < sizeof(stores) / sizeof(stores[0]); i++) {
         if (strcmp(stores[i], call) == 0) {
@@ -369,6 +375,12 @@ obey(char *word[WORDS_MAX])
     } else if (strcmp(name, "long-property") == 0) {
         memset(bytes, 'x', number(word[2]));
         say("long-property %d\n", journal_property(word[1], bytes, number(word[2])));
+    } else if (strcmp(name, "long-blob") == 0) {
+        memset(bytes, 'x', number(word[2]));
+        say("long-blob %d\n", journal_blob(number(word[1]), bytes, number(word[2])));
+    } else if (strcmp(name, "long-event") == 0) {
+        memset(bytes, 'x', number(word[2]));
+        say("long-event %d\n", journal_event(number(word[1]), bytes, number(word[2])));
     } else if (strcmp(name, "file") == 0) {
         say("file %d\n",
             define_file(number(word[1]), word[2], strcmp(word[3], "-") == 0 ? "" : word[3]));

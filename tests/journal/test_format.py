@@ -207,14 +207,40 @@ def test_what_no_record_can_hold_is_counted_as_lost(harness: Harness) -> None:
         start DIR -
         line {1 << 24} 1 0
         arc {1 << 24} 1 2 0
-        long-property key 1000000
         line 1 2 0
     """)
     assert done.answers("line") == ["-1 1", "0 2"]
     header = done.journal().header
     assert (header.lost_facts, header.lost_events) == (2, 0)
     assert (header.lost_errno, header.lost_stage) == (34, 11)  # ERANGE, documented stage
-    assert len(done.journal().properties["key"]) == 1000000
+
+
+def test_a_text_that_no_record_can_hold_is_counted_as_lost(harness: Harness) -> None:
+    done = harness.run(
+        "limit fsize 8192\nstart DIR -\nlong-blob 4 9000\nlong-event 8 9000\nline 1 2 0"
+    )
+    assert done.answers("long-blob") == ["-1"]
+    assert done.answers("long-event") == ["-1"]
+    journal = done.journal()
+    assert journal.lines == {(1, 0): {2}}
+    assert (journal.header.lost_facts, journal.header.lost_events) == (0, 2)
+    assert (journal.header.lost_errno, journal.header.lost_stage) == (7, 11)  # E2BIG
+
+
+@pytest.mark.parametrize("size", [100_000, (1 << 20) - 12])
+def test_a_long_text_is_read_as_it_was_written(harness: Harness, size: int) -> None:
+    done = harness.run(f"start DIR -\nline 1 1 0\nlong-event 8 {size}\nline 1 2 0")
+    (event,) = done.journal().events
+    assert isinstance(event, Note)
+    assert event.text == "x" * size
+    assert done.journal().lines == {(1, 0): {1, 2}}
+
+
+def test_a_long_property_is_cut(harness: Harness) -> None:
+    done = harness.run("start DIR -\n" + "\n".join(f"long-property k{n} 100000" for n in range(3)))
+    assert done.journal().properties == {f"k{n}": b"x" * 4096 for n in range(3)}
+    (path,) = done.directory.iterdir()
+    assert path.stat().st_blocks * 512 <= 16384
 
 
 def packed(*parts: bytes | tuple[str, int]) -> str:

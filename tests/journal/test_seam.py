@@ -185,6 +185,26 @@ def losses_are_counted(done: Done) -> None:
         assert any(journal.header.lost_stage for journal in journals)
 
 
+@pytest.mark.parametrize("name", ["start", "forks", "segments"])
+def test_a_signal_handler_may_write_at_any_call(
+    seam_program: Path, session: Path, name: str
+) -> None:
+    harness = Harness(seam_program, session)
+    scenario = SCENARIOS[name]
+    count = calls_of(harness, scenario, {})
+    dull = range(60, count - 60) if name == "segments" else range(0)
+    for n in range(1, count + 1):
+        if n in dull and n % 97:
+            continue
+        clear(session)
+        done = harness.run(scenario, {"SEAM_MODE": "interrupt", "SEAM_AT": str(n)})
+        assert done.status == 0
+        journals = done.journals()
+        assert executed(journals, 1) >= stored_lines(done)
+        (answer,) = done.answers("interrupt")
+        assert executed(journals, 9) == ({1} if answer == "0" else set())
+
+
 @pytest.mark.parametrize("name", ["growth", "segments"])
 @pytest.mark.parametrize("missing", [[NO_POPULATE], [NO_POPULATE, NO_FALLOCATE]])
 def test_where_the_kernel_cannot_allocate_behind_a_mapping_the_path_serves(

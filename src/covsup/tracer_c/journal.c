@@ -12,6 +12,7 @@
 #include <sched.h>
 
 #define PREAMBLE_SIZE 4096
+#define VALUE_MAX 4096 /* of a property: it is there to be read, and a journal is small */
 
 static _Atomic uint32_t starting;
 static _Atomic uint32_t epoch;
@@ -334,7 +335,7 @@ remember_property(const part parts[3])
 int
 journal_property(const char *key, const void *value, size_t size)
 {
-    part parts[] = {{key, strlen(key)}, {"", 1}, {value, size}};
+    part parts[] = {{key, strlen(key)}, {"", 1}, {value, size < VALUE_MAX ? size : VALUE_MAX}};
     if (ensure(1) != 0) {
         return journal_lose_unopened(AN_EVENT);
     }

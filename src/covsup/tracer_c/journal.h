@@ -35,8 +35,9 @@ int journal_start(const journal_settings *settings, const char *covsup_parent);
 /* What the last failure of journal_start() was about, in words ("creating the journal"). */
 const char *journal_error(void);
 
-/* A property of the image ("argv", "cwd", ...). Kept, as far as 4 KiB go, and written again into
- * the journal of every forked child; a child without one has its parent's. */
+/* A property of the image ("argv", "cwd", ...). A value is cut at 4 KiB. Kept, as far as 4 KiB go,
+ * and written again into the journal of every forked child; a child without one has its parent's.
+ */
 int journal_property(const char *key, const void *value, size_t size);
 
 /* Facts. 0: stored. -1: lost and counted (each time: a caller that tries the same fact again counts
