@@ -5,6 +5,7 @@ The supervisor has no part in these tests: they show what a measured process doe
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from covsup.datafile.errors import JournalNotBegun
 from covsup.datafile.journal import Core, Journal, StartKind, read_journal
 
 if TYPE_CHECKING:
@@ -160,7 +162,10 @@ class Session:
         return self.outcome(done.returncode, done.stdout, done.stderr)
 
     def outcome(self, status: int = 0, stdout: str = "", stderr: str = "") -> Outcome:
-        journals = [read_journal(path) for path in self.path.glob("*.0.journal")]
+        journals = []
+        for path in self.path.glob("*.0.journal"):
+            with contextlib.suppress(JournalNotBegun):  # killed or running just before its start
+                journals.append(read_journal(path))
         journals.sort(key=lambda each: each.header.start_realtime_ns)
         notes = [path.read_text(encoding="utf-8") for path in self.path.glob("*.note")]
         return Outcome(

@@ -27,14 +27,19 @@ def used(session: Session, source: str) -> list[str]:
         "from asyncio import Queue",
         "import importlib; importlib.import_module('asyncio')",
         "__import__('asyncio.locks')",
-        "import asyncio, sys; import asyncio\n"
-        "for name in [name for name in sys.modules if name.startswith('asyncio')]:\n"
-        "    del sys.modules[name]\n"
-        "import asyncio",
+        (
+            "import asyncio, sys; import asyncio\n"
+            "for name in [name for name in sys.modules if name.startswith('asyncio')]:\n"
+            "    del sys.modules[name]\n"
+            "import asyncio"
+        ),
         "exec('import asyncio')",
-        "import threading as t; x = [t.Thread(target=__import__, args=('asyncio',)) for _ in 'abc']\n"
-        "for each in x: each.start()\n"
-        "for each in x: each.join()",
+        (
+            "import threading\n"
+            "many = [threading.Thread(target=__import__, args=('asyncio',)) for _ in 'abc']\n"
+            "for each in many: each.start()\n"
+            "for each in many: each.join()"
+        ),
     ],
 )
 def test_a_library_is_told_of_once(session: Session, statement: str) -> None:
