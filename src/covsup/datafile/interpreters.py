@@ -20,7 +20,8 @@ def why_unmeasured(argv: Sequence[str]) -> str:
     if "S" in _interpreter_flags(argv):
         return "started with -S, which skips the startup files"
     return (
-        "it left no journal: its environment lost COVSUP_SESSION, or its interpreter has no covsup"
+        "it left no journal: it ended before its startup files, its environment lost"
+        " COVSUP_SESSION, or its interpreter has no covsup"
     )
 
 

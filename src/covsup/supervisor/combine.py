@@ -97,7 +97,10 @@ def combine(
         if not keep:
             work.clean_up()
             outcome = replace(
-                outcome, kept=tuple(work.kept), leftovers=tuple(work.leftovers)
+                outcome,
+                kept=tuple(work.kept),
+                programs=tuple(work.programs),
+                leftovers=tuple(work.leftovers),
             )  # fmt: skip
         return outcome
 
@@ -128,6 +131,8 @@ class _Part:
     finished: list[Path] = field(default_factory=list)  # journals that may go
     started: set[Path] = field(default_factory=set)  # journals of which the magic was there
     broken: bool = False  # the partial fold is there and cannot be read
+    members: list[int] = field(default_factory=list)  # processes that were started in it
+    supervised: bool = False  # another covsup will combine it, too
     stays: bool = False  # something of it has to be looked at again
 
     def end(self, read: _ReadImage) -> None:
@@ -161,6 +166,7 @@ class _Work:
     ) -> None:
         self.kept: list[Path] = []
         self.leftovers: list[str] = []
+        self.programs: list[int] = []
         self._inputs = inputs
         self._rules = rules
         self._map_path = map_path
@@ -204,10 +210,12 @@ class _Work:
         lists = [part.journals() for part in self._parts]
         total, done = sum(map(len, lists)), 0
         for part, journals in zip(self._parts, lists, strict=True):
-            if look.members.get(part.directory):
+            part.members = look.members.get(part.directory, [])
+            if part.members:
                 part.stays = True
             if part.session is not None:
-                if supervisor_runs(part.session.settings):
+                part.supervised = supervisor_runs(part.session.settings)
+                if part.supervised:
                     part.stays = True
                 part.ended.add(
                     result_of_session(
@@ -300,6 +308,8 @@ class _Work:
             part.session.delete()
         else:
             self.kept.append(part.directory)
+            if not part.supervised and not part.live.result().images:
+                self.programs += part.members
             if part.finished and not part.broken:
                 self._keep_partial_fold(part, part.session)
                 _delete(part.finished)

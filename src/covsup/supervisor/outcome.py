@@ -36,6 +36,8 @@ class Outcome:
     warnings: tuple[str, ...]  # what coverage.py would warn of
     kept: tuple[Path, ...]  # session directories that stay
     provenance: Provenance  # of everything that is in the data file now
+    programs: tuple[int, ...] = ()
+    """Processes that belong to a session of which no measured process runs, but these do."""
     leftovers: tuple[str, ...] = ()  # one sentence per thing that could not be deleted
 
     def sentences(self) -> list[str]:
@@ -53,6 +55,12 @@ class Outcome:
             said.append(
                 f"{_processes(elsewhere)} on {hosts}, which cannot be asked whether it still"
                 " runs: measured so far, the journal is kept"
+            )
+        if self.programs:
+            pids = ", ".join(map(str, self.programs))
+            said.append(
+                f"programs of the session still run (pid {pids}): what Python they start is"
+                " measured, too; `covsup combine` picks it up"
             )
         return [*said, *self.leftovers, *self.warnings]
 
