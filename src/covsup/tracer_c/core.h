@@ -54,6 +54,7 @@ struct core {
         int line, branch, py_return, instruction;
     } events;
     PyObject *hidden[MONITORING_HIDDEN]; /* the functions that ours stand in for */
+    PyObject *all_events;
     /* The settrace core's. */
     PyTypeObject *thread_trace_type; /* owned */
     PyObject *settrace, *gettrace;   /* owned: the originals */

@@ -78,6 +78,9 @@ static PyObject *
 on_start(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     core *self = core_of_self(module);
+    if (!PyCode_Check(args[0])) {
+        return disable(self); /* what a C extension passes off as code has no bytecode */
+    }
     PyCodeObject *code = (PyCodeObject *)args[0];
     code_state *state = core_state_of(self, code);
     if (state == NULL) {

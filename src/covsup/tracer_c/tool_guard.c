@@ -43,6 +43,34 @@ call_guarded(int which, PyObject *const *args, Py_ssize_t count)
     return PyObject_Vectorcall(self->hidden[which], args, (size_t)count, NULL);
 }
 
+/* sys.monitoring._all_events(): per event the tools that have it; without ours. */
+static PyObject *
+guard_all_events(PyObject *module, PyObject *unused)
+{
+    core *self = core_of_interpreter();
+    PyObject *all = self != NULL ? PyObject_CallNoArgs(self->all_events) : PyDict_New();
+    if (all == NULL || self == NULL || self->tool < 0 || !PyDict_Check(all)) {
+        return all;
+    }
+    PyObject *theirs = PyDict_New();
+    PyObject *event, *tools;
+    for (Py_ssize_t at = 0; theirs != NULL && PyDict_Next(all, &at, &event, &tools);) {
+        long others = PyLong_AsLong(tools) & ~(1L << self->tool);
+        if (others == 0) {
+            continue;
+        }
+        PyObject *value = PyLong_FromLong(others);
+        if (value == NULL || PyDict_SetItem(theirs, event, value) < 0) {
+            Py_CLEAR(theirs);
+        }
+        Py_XDECREF(value);
+    }
+    Py_DECREF(all);
+    return theirs;
+}
+
+static PyMethodDef all_events_method = {NULL, guard_all_events, METH_NOARGS, NULL};
+
 #define GUARD(n)                                                                                  \
     static PyObject *guard_##n(PyObject *module, PyObject *const *args, Py_ssize_t count)         \
     {                                                                                             \
@@ -65,33 +93,43 @@ static PyMethodDef methods[MONITORING_HIDDEN] = {
     METHOD(5), METHOD(6), METHOD(7), METHOD(8),
 };
 
+/* Put ours in the place of sys.monitoring.`name`. The original, owned; NULL without an exception
+ * where this version has none, and with one where it fails. */
+static PyObject *
+replace(core *self, const char *name, PyMethodDef *method)
+{
+    PyObject *original = PyObject_GetAttrString(self->monitoring, name);
+    if (original == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
+            PyErr_Clear();
+        }
+        return NULL;
+    }
+    if (!PyCFunction_Check(original)) {
+        return original; /* somebody was here before us: theirs calls the real one */
+    }
+    PyCFunctionObject *function = (PyCFunctionObject *)original;
+    method->ml_name = function->m_ml->ml_name;
+    method->ml_doc = function->m_ml->ml_doc;
+    PyObject *guard = PyCFunction_NewEx(method, function->m_self, function->m_module);
+    if (guard == NULL || PyObject_SetAttrString(self->monitoring, name, guard) < 0) {
+        Py_CLEAR(original);
+    }
+    Py_XDECREF(guard);
+    return original;
+}
+
 int
 monitoring_hide_tool(core *self)
 {
     for (int i = 0; i < MONITORING_HIDDEN; i++) {
-        PyObject *original = PyObject_GetAttrString(self->monitoring, guarded[i]);
-        if (original == NULL) {
-            if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
-                return -1;
-            }
-            PyErr_Clear(); /* not in this version */
-            continue;
-        }
-        self->hidden[i] = original;
-        if (!PyCFunction_Check(original)) {
-            continue; /* somebody was here before us: theirs calls the real one */
-        }
-        PyCFunctionObject *function = (PyCFunctionObject *)original;
-        methods[i].ml_name = function->m_ml->ml_name;
-        methods[i].ml_doc = function->m_ml->ml_doc;
-        PyObject *guard = PyCFunction_NewEx(&methods[i], function->m_self, function->m_module);
-        if (guard == NULL || PyObject_SetAttrString(self->monitoring, guarded[i], guard) < 0) {
-            Py_XDECREF(guard);
+        self->hidden[i] = replace(self, guarded[i], &methods[i]);
+        if (PyErr_Occurred()) {
             return -1;
         }
-        Py_DECREF(guard);
     }
-    return 0;
+    self->all_events = replace(self, "_all_events", &all_events_method);
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 #endif
