@@ -1,0 +1,1 @@
+"""The tests of covsup; `tests.world` is what they share."""

@@ -1,0 +1,60 @@
+"""What all tests share: private worlds, the cores of this Python, and command line options."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))  # `from tests.world import ...`, whatever the working directory
+
+from tests.world import World, become_subreaper, forbid_core_files  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CORES = ("monitoring", "settrace") if sys.version_info >= (3, 12) else ("settrace",)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes minutes; runs only with --slow")
+    become_subreaper()
+    forbid_core_files()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("covsup's own tests")
+    group.addoption("--slow", action="store_true", help="also run the tests that take minutes")
+    group.addoption(
+        "--line-mode",
+        action="store_true",
+        help="run the corpus without --branch as well (twice the time)",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--slow"):
+        return
+    skip = pytest.mark.skip(reason="slow: run it with --slow")
+    for item in items:
+        if item.get_closest_marker("slow") is not None:
+            item.add_marker(skip)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Give an empty directory to run programs in; what they leave running is killed."""
+    here = World(tmp_path)
+    yield here
+    here.kill_what_is_left()
+
+
+@pytest.fixture(params=CORES)
+def core(request: pytest.FixtureRequest) -> str:
+    """Give each core that this Python has, in turn."""
+    name: str = request.param
+    return name
