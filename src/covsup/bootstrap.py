@@ -61,7 +61,7 @@ def measure(session: str) -> None:
         omit=settings.get("omit", []),
         stdlib_dirs=[] if one("cover_pylib", "0") == "1" else stdlib,
         third_dirs=third,
-        own_dirs=with_real_paths([__file__.rpartition("/")[0]]),
+        own_dirs=[os.path.realpath(__file__.rpartition("/")[0])],
         branch=branch,
     )
     _tracer.carry_session(session)
@@ -165,37 +165,43 @@ def library_directories() -> "tuple[list[str], list[str]]":
         third.append(user_site)
     if site is not None and hasattr(site, "getsitepackages"):
         third += site.getsitepackages()
-    return with_real_paths(stdlib), with_real_paths(third)
+    bases = {prefix, base_prefix, exec_prefix, user_base or prefix}
+    real_bases = {base: real_path(base) for base in bases}
+    return with_real_paths(stdlib, real_bases), with_real_paths(third, real_bases)
 
 
-def with_real_paths(paths: "list[str]") -> "list[str]":
-    """Each path once, and where a link leads to; files are known by their real paths."""
+def with_real_paths(paths: "list[str]", bases: "dict[str, str]") -> "list[str]":
+    """Each path once, and once more by the real path of its base; files are known by theirs.
+
+    The components below a base are not asked about: each costs a system call, and where one is a
+    link (lib64 in a virtual environment), it leads to another of these directories.
+    """
     found = dict.fromkeys(paths)
-    links: dict[str, str] = {}
-    for path in paths:
-        real = real_path(path, links)
-        if real != path:
-            found[real] = None
+    for base, real in bases.items():
+        if real != base:
+            found.update(
+                {real + path[len(base) :]: None for path in paths if path.startswith(base)}
+            )
     return list(found)
 
 
-def real_path(path: str, known: "dict[str, str]") -> str:
-    """As os.path.realpath, which asks for every component of every path: `known` remembers."""
-    real = known.get(path)
-    if real is None:
-        parent, _, name = path.rpartition("/")
-        if not name:
-            real = path
-        else:
-            real = f"{real_path(parent, known) if parent else ''}/{name}"
-            try:
-                os.readlink(real)  # noqa: PTH115
-            except OSError:  # no link, or nothing there
-                pass
-            else:
-                real = os.path.realpath(real)
-        known[path] = real
-    return real
+def real_path(path: str) -> str:
+    """As os.path.realpath, which takes three times as long where there is no link."""
+    at = path.find("/", 1)
+    while at != -1:
+        if is_link(path[:at]):
+            return os.path.realpath(path)
+        at = path.find("/", at + 1)
+    return os.path.realpath(path) if is_link(path) else path
+
+
+def is_link(path: str) -> bool:
+    """Whether a link is there; False too where nothing is, or it cannot be known."""
+    try:
+        os.readlink(path)  # noqa: PTH115 - pathlib is not imported here
+    except OSError:
+        return False
+    return True
 
 
 def leave_note(session: str, why: str) -> None:

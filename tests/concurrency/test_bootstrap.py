@@ -188,18 +188,35 @@ def test_library_directories_are_those_of_sysconfig() -> None:
     assert not {path for path in stdlib | third if not path.startswith("/")}
 
 
-def test_links_are_followed_to_the_library_directories(tmp_path: Path) -> None:
+def test_a_base_that_is_a_link_counts_by_both_names(tmp_path: Path) -> None:
     real = tmp_path.resolve() / "real"
     real.mkdir()
-    link = tmp_path.resolve() / "link"
-    link.symlink_to(real)
-    further = real / "further"
-    further.symlink_to("../real")
-    paths = [f"{link}/lib", f"{link}/further/none/x", f"{real}/lib", "/"]
-    assert bootstrap.with_real_paths(paths) == [
-        *paths,
-        f"{real}/none/x",
+    link = real / "link"
+    link.symlink_to("../real")
+    base = f"{link}/link/python"
+    assert bootstrap.real_path(base) == f"{real}/python"
+    assert bootstrap.real_path(str(link)) == str(real)
+    assert bootstrap.real_path(f"{real}/none") == f"{real}/none"
+    assert bootstrap.with_real_paths([f"{base}/lib", "/usr/lib"], {base: f"{real}/python"}) == [
+        f"{base}/lib",
+        "/usr/lib",
+        f"{real}/python/lib",
     ]
+
+
+def test_an_environment_behind_a_link_is_third_party_too(session: Session) -> None:
+    environment = session.directory / "behind"
+    environment.symlink_to(sys.prefix)
+    session.write("child.py", "import coverage.exceptions\nraise SystemExit(2)\n")
+    outcome = session.run(
+        """
+        import subprocess
+        raise SystemExit(subprocess.run(["behind/bin/python", "child.py"]).returncode)
+        """
+    )
+    assert outcome.status == 2, outcome.stderr
+    assert outcome.lines("child.py") == {1, 2}
+    assert outcome.lines("exceptions.py") == set()
 
 
 SUB_INTERPRETER = """

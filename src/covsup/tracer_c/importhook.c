@@ -78,6 +78,17 @@ call_back(PyObject *callback, PyObject *name)
     return 0;
 }
 
+/* The name is to be told of at its next import; an exception stays set. */
+static void
+give_back(PyObject *names, PyObject *name)
+{
+    PyObject *exception = compat_take_exception(); /* owned, until it is put back */
+    if (PySet_Add(names, name) < 0) {
+        PyErr_Clear();
+    }
+    compat_restore_exception(exception);
+}
+
 /* The interpreter's (callback, names), owned; NULL where there is none. No exception. */
 static PyObject *
 get_state(void)
@@ -107,6 +118,7 @@ imported(PyObject *name, PyObject *module)
     if (mine == 1 && !is_initializing(module)) {
         mine = PySet_Discard(names, name);
         if (mine == 1 && call_back(PyTuple_GET_ITEM(state, 0), name) < 0) {
+            give_back(names, name);
             Py_CLEAR(module);
         }
     }
