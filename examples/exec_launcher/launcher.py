@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from typing import NoReturn
 
 GENERATIONS = 20
@@ -54,9 +55,9 @@ def helper(pipe: int, lives: int) -> NoReturn:
     os.set_inheritable(pipe, True)
     if lives:
         os.execve(sys.executable, command("helper", pipe, lives - 1), {})
-    os.write(pipe, b"ready")
-    signal.pause()
-    raise AssertionError("not killed")  # never: killed while it pauses
+    # One statement: it may be killed as soon as it has said so.
+    time.sleep(60 * os.write(pipe, b"ready"))
+    raise AssertionError("not killed")  # never: killed while it sleeps
 
 
 def start_and_kill_helper() -> None:

@@ -34,8 +34,8 @@ def total(numbers: Iterable[int]) -> int:
 
 def doomed() -> Iterator[bytes]:
     last_words = f"{os.getpid()}\n"
-    yield last_words.encode()
-    gevent.sleep(60)
+    # One statement: it may be killed as soon as they are sent.
+    gevent.sleep(60 if (yield last_words.encode()) is None else 0)
     yield b"alive"  # never: killed while it sleeps
 
 

@@ -46,8 +46,8 @@ def die(last_words: str) -> None:
 
 def dwell(arrived: str) -> None:
     """Still be at work when the pool is terminated."""
-    Path(arrived).write_bytes(b"here")
-    time.sleep(60)
+    # One statement: it may be terminated as soon as it has said so.
+    time.sleep(60 * Path(arrived).write_bytes(b"here"))
     Path(arrived).unlink()  # never: terminated while it sleeps
 
 
