@@ -95,15 +95,17 @@ class _View:
     def __init__(self, result: Result) -> None:
         self.result = result
         self.unique = result.unique_lines()
+        # Every order here is made, for a set has none and the same union must say the same.
+        self.images = sorted(result.images.values(), key=lambda each: each.identity.owner)
         self.by_pid: dict[tuple[str, int], list[Image]] = defaultdict(list)
         self.successor: dict[str, Image] = {}
-        for image in sorted(result.images.values(), key=lambda each: each.identity.owner):
+        for image in self.images:
             identity = image.identity
             self.by_pid[identity.session, identity.pid].append(image)
             if identity.started is StartKind.EXECED and identity.parent_id is not None:
                 self.successor[identity.parent_id] = image
         self.reaps: dict[tuple[str, int], list[Reap]] = defaultdict(list)
-        for reap in sorted(result.reaps, key=lambda each: each.at_ns):
+        for reap in sorted(result.reaps, key=lambda each: (each.at_ns, each)):
             self.reaps[self._session_of(reap.by), reap.pid].append(reap)
         self.lives = list(_lives(result.observations))
         self.images_of_life: dict[int, list[Image]] = defaultdict(list)
@@ -112,9 +114,9 @@ class _View:
 
     def processes(self) -> Iterator[ProcessRecord]:
         """Every measured image, by start."""
-        for image in sorted(self.result.images.values(), key=lambda each: each.identity.owner):
+        for image in self.images:
             identity = image.identity
-            said = dict(sorted(image.properties, reverse=True))
+            said = image.said()
             parent, known_from = self.parent(image)
             version = identity.python
             yield ProcessRecord(
@@ -165,7 +167,7 @@ class _View:
         """How an image ended: the kernel's word before the process's own."""
         next_image = self.successor.get(image.identity.image_id)
         if next_image is not None:
-            said = dict(next_image.properties)
+            said = next_image.said()
             program = (
                 image.about_to_exec.path if image.about_to_exec else said.get("executable", "")
             )
@@ -268,7 +270,7 @@ class _View:
 
     def _left_for(self) -> Iterator[Unmeasured]:
         """Images that became a Python of which no journal is there."""
-        for image in self.result.images.values():
+        for image in self.images:
             about = image.about_to_exec
             if about is None or not self._left_by_exec(image):
                 continue
@@ -288,10 +290,7 @@ class _View:
     def _started(self) -> Iterator[Unmeasured]:
         """Pythons that a measured process started and of which no journal is there."""
         executables = {
-            value
-            for image in self.result.images.values()
-            for key, value in image.properties
-            if key == "executable"
+            value for image in self.images for key, value in image.properties if key == "executable"
         }
         for spawn in sorted(self.result.spawns):
             argv = spawn.argv

@@ -109,6 +109,10 @@ class Image:
     running_ns: int = 0  # when it was last seen running, wall clock
     gone_ns: int = 0  # when it was seen to run no more, wall clock
 
+    def said(self) -> dict[str, str]:
+        """Its properties by key; one of them where looks at it do not agree, always the same."""
+        return dict(sorted(self.properties, reverse=True))
+
     def union(self, other: Image) -> Image:
         """Everything that two looks at the same image say."""
         return Image(

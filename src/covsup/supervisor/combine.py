@@ -373,7 +373,7 @@ class _Work:
                 part.stays = True
                 good = []
         header = journals[0].header
-        read = _ReadImage(result, image_id, header.pid, dict(image.properties), tuple(good))
+        read = _ReadImage(result, image_id, header.pid, image.said(), tuple(good))
         match look.verdict(header, read.said.get("host")):
             case Verdict.ENDED if files[0].path in part.started:
                 part.end(read)
