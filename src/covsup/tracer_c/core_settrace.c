@@ -26,6 +26,7 @@ typedef struct {
     PyObject_HEAD
     core *owner;
     PyObject *user; /* owned: the target's own tracer in this thread, or NULL */
+    bool installing;
     /* Open addressing by frame. A frame that dies without a return event (a greenlet that is
      * collected) leaves its entry, which the next frame at that address takes over. */
     frame_entry *frames;
@@ -392,9 +393,6 @@ call_user(PyObject *callback, PyFrameObject *frame, int what, PyObject *arg)
 #if COMPAT_LOCALS_SNAPSHOT
     PyFrame_LocalsToFast(frame, 1);
 #endif
-    if (result == NULL) {
-        PyTraceBack_Here(frame);
-    }
     return result;
 }
 
@@ -535,6 +533,7 @@ trace_thread(core *self)
     }
     trace->owner = self;
     trace->user = NULL;
+    trace->installing = false;
     trace->frames = NULL;
     trace->mask = trace->used = 0;
     trace->recent = NULL;
@@ -568,9 +567,17 @@ stand_in_settrace(PyObject *module, PyObject *tracer)
     if (PySys_Audit("sys.settrace", NULL) < 0) {
         return NULL;
     }
+    if (trace->installing) {
+        /* CPython's own answer to a tracer that installs another one as it is dropped. */
+        PyErr_SetString(PyExc_RuntimeError, "Cannot install a trace function while another trace "
+                                            "function is being installed");
+        return NULL;
+    }
     PyObject *old = trace->user;
     trace->user = tracer != Py_None ? Py_NewRef(tracer) : NULL;
+    trace->installing = true;
     Py_XDECREF(old);
+    trace->installing = false;
     Py_RETURN_NONE;
 }
 

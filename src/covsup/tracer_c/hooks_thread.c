@@ -65,11 +65,12 @@ start_thread(const hook_call *call)
     return result;
 }
 #define start_new_thread_handler start_thread
-#define start_new_handler start_thread
 #define start_joinable_thread_handler start_thread
 
 HOOK(start_new_thread, "_thread", "start_new_thread");
-HOOK(start_new, "_thread", "start_new");
+/* Another object with the same C function: the two stay equal. */
+static hook start_new = {
+    .module = "_thread", .name = "start_new", .entries = &start_new_thread_entries};
 HOOK(start_joinable_thread, "_thread", "start_joinable_thread");
 
 hook *const thread_hooks[] = {&start_new_thread, &start_new, &start_joinable_thread, NULL};

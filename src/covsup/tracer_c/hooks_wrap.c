@@ -176,6 +176,42 @@ done:
     return refusal;
 }
 
+/* The sets of functions that the os module keeps. A function's hash is that of its C function. */
+static const char *const function_sets[] = {"supports_fd", "supports_dir_fd",
+                                            "supports_effective_ids", "supports_follow_symlinks"};
+enum { FUNCTION_SETS = sizeof(function_sets) / sizeof(function_sets[0]) };
+
+/* The set of that name, borrowed, or NULL. */
+static PyObject *
+function_set(int which)
+{
+    PyObject *os = PyDict_GetItemString(PyImport_GetModuleDict(), "os"); /* borrowed */
+    if (os == NULL || !PyModule_Check(os)) {
+        return NULL;
+    }
+    PyObject *set = PyDict_GetItemString(PyModule_GetDict(os), function_sets[which]);
+    return set != NULL && PySet_Check(set) ? set : NULL;
+}
+
+/* wrap(), and the function is in the same sets afterwards. -1: exception set. */
+static int
+wrap_in_sets(hook *which, PyObject *function, const char **refusal)
+{
+    bool held[FUNCTION_SETS] = {false};
+    int rc = 0;
+    for (int i = 0; i < FUNCTION_SETS; i++) {
+        PyObject *set = function_set(i);
+        held[i] = set != NULL && PySet_Discard(set, function) == 1;
+    }
+    *refusal = wrap(which, (PyCFunctionObject *)function);
+    for (int i = 0; i < FUNCTION_SETS; i++) {
+        if (held[i] && PySet_Add(function_set(i), function) < 0) {
+            rc = -1;
+        }
+    }
+    return rc;
+}
+
 int
 hook_arm(hook *which, PyObject *refused)
 {
@@ -191,9 +227,10 @@ hook_arm(hook *which, PyObject *refused)
     if (function == NULL) {
         return 0; /* this system or version has none */
     }
-    const char *refusal = PyCFunction_CheckExact(function)
-                              ? wrap(which, (PyCFunctionObject *)function)
-                              : "somebody else has replaced it";
+    const char *refusal = "somebody else has replaced it";
+    if (PyCFunction_CheckExact(function) && wrap_in_sets(which, function, &refusal) < 0) {
+        goto done;
+    }
     if (refusal != NULL) {
         text = PyUnicode_FromFormat("%s.%s: %s", which->module, which->name, refusal);
         if (text == NULL || PyList_Append(refused, text) < 0) {
