@@ -1,0 +1,333 @@
+"""The command line. What a command needs is imported when it is asked for: --help is quick."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import warnings
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from covsup import __version__
+from covsup.datafile.errors import CovsupError
+from covsup.supervisor.errors import NOT_STORED, USAGE
+from covsup.supervisor.say import complain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+REPORTS: Final = {
+    "report": "print a table of what was covered",
+    "html": "write a page for each source file",
+    "xml": "write a Cobertura XML file",
+    "json": "write a JSON file",
+    "lcov": "write an LCOV tracefile",
+    "annotate": "write copies of the sources with a mark on each line",
+}
+_RUN_STATUS: Final = """\
+exit status:
+  that of TARGET; if a signal ended TARGET, the same signal ends covsup (as PID 1: 128 + signal).
+  2  nothing was run: the command line, the settings, the target or its interpreter are wrong
+  2  TARGET succeeded, but the total is below --fail-under
+  3  TARGET succeeded, but --strict found something unmeasured, unreadable or lost
+  1  TARGET succeeded, but the data file could not be written; `covsup combine` can do it later
+
+TARGET is run in a process of its own as it would be without covsup: by this Python, with the
+options that this Python was started with, or, for a command, as it is. Every Python below it
+is measured, whoever started it.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and end with status 2."""
+        complain(f"{message} (see `{self.prog} --help`)")
+        sys.exit(USAGE)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command of covsup and give its exit status; `run` does not return."""
+    # Warnings that the user asked for (-W error) are asked of the target, not of our libraries.
+    warnings.simplefilter("ignore")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _main(words)
+    except CovsupError as error:
+        complain(str(error))
+        return USAGE if words[:1] == ["run"] else NOT_STORED
+    except BrokenPipeError:
+        # Whoever read our output has gone; nothing more can be said to them, at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return NOT_STORED
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+        return 128 + signal.SIGINT
+
+
+def _main(words: list[str]) -> int:
+    if words and words[0] in REPORTS:
+        from covsup.supervisor.report import report  # noqa: PLC0415
+
+        return report(words)
+    parser, run_parser = make_parsers()
+    if words[:1] == ["run"]:
+        from covsup.supervisor.run import run  # noqa: PLC0415
+
+        own, target = split_target(run_parser, words[1:])
+        run(run_parser.parse_args(own), target)
+    options = parser.parse_args(words)
+    match options.command:
+        case "combine":
+            from covsup.supervisor.commands import combine  # noqa: PLC0415
+
+            return combine(options)
+        case "erase":
+            from covsup.supervisor.commands import erase  # noqa: PLC0415
+
+            return erase(options)
+        case "tree":
+            from covsup.supervisor.tree import tree  # noqa: PLC0415
+
+            return tree(options)
+        case "debug":
+            from covsup.supervisor.debug import debug  # noqa: PLC0415
+
+            return debug(options)
+        case _:
+            parser.print_help()
+            return 0
+
+
+def split_target(parser: argparse.ArgumentParser, words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Where covsup's own options end and the target begins.
+
+    The target's words may look like our options, so they are never shown to argparse.
+    """
+    takes_value = {
+        name
+        for action in parser._actions  # noqa: SLF001 - there is no other way to ask
+        if action.nargs is None
+        for name in action.option_strings
+    }
+    index = 0
+    while index < len(words):
+        word = words[index]
+        if word == "--":
+            return list(words[:index]), list(words[index + 1 :])
+        if not word.startswith("-") or word == "-" or word.startswith("-m"):
+            break
+        index += 2 if word in takes_value else 1
+    return list(words[:index]), list(words[index:])
+
+
+def make_parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    """The parser of everything, and that of `run`'s own options."""
+    parser = Parser(
+        prog="covsup",
+        description="Coverage of a whole process tree: threads, greenlets, forks, execs and"
+        " violent ends included.",
+        epilog="`covsup COMMAND --help` tells more about a command.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"covsup {__version__}")
+    commands = parser.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", parser_class=Parser
+    )
+    run_parser = commands.add_parser(
+        "run",
+        help="run a program and measure it and every Python that it starts",
+        usage="covsup run [options] [--] TARGET\n\n"
+        "  covsup run script.py [args]     a script, a directory or an archive with a __main__\n"
+        "  covsup run -m module [args]     a module, as python -m\n"
+        "  covsup run command [args]       any command: gunicorn app:app, bash start.sh, make test",
+        description="Run TARGET, measure every Python process that comes of it, and combine what"
+        " they executed into one data file.",
+        epilog=_RUN_STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_run_options(run_parser)
+    _add_combine(commands)
+    for name, text in REPORTS.items():
+        commands.add_parser(name, help=f"{text} (coverage.py's options)", add_help=False)
+    _add_tree(commands)
+    _add_erase(commands)
+    _add_debug(commands)
+    return parser, run_parser
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_argument_group("what is measured")
+    what.add_argument(
+        "--branch", action="store_true", help="measure branches as well as lines"
+    )  # fmt: skip
+    what.add_argument(
+        "--source",
+        action="append",
+        metavar="DIR|PKG,...",
+        help="measure only these directories and packages; files of them that never run count too",
+    )
+    what.add_argument(
+        "--include", action="append", metavar="PATTERN,...", help="measure only files that match"
+    )
+    what.add_argument(
+        "--omit", action="append", metavar="PATTERN,...", help="leave out files that match"
+    )
+    what.add_argument(
+        "-L", "--pylib", action="store_true", help="measure the standard library as well"
+    )
+    what.add_argument(
+        "--context", metavar="LABEL", help="record everything under this label (static context)"
+    )
+    how = parser.add_argument_group("how")
+    how.add_argument(
+        "--concurrency",
+        action="append",
+        metavar="LIST",
+        help="arm only these adapters: thread, multiprocessing, gevent, eventlet, greenlet, asyncio,"
+        " fork, exec, spawn, exit. Default: auto, which arms each when its library is imported."
+        " A library named here has to be installed",
+    )
+    how.add_argument(
+        "--core",
+        metavar="CORE",
+        help="where events come from: monitoring (Python 3.12 and later), settrace, or auto (the"
+        " default: monitoring where there is it)",
+    )
+    how.add_argument(
+        "--leave-orphans",
+        action="store_true",
+        help="do not become the parent of processes that lose theirs: an orphan then sees PID 1 as"
+        " its parent, but how it ends may stay unknown (Linux)",
+    )
+    how.add_argument(
+        "--grace",
+        type=_seconds,
+        metavar="SECONDS",
+        help="after the target's end wait so long for processes that it left (default 5); Ctrl-C"
+        " cuts it short. What still runs then is measured on: `covsup combine` collects it later",
+    )
+    result = parser.add_argument_group("the result")
+    _add_files(result)
+    result.add_argument(
+        "-a", "--append", action="store_true", help="add to the data file; do not replace it"
+    )
+    result.add_argument(
+        "-p",
+        "--parallel-mode",
+        action="store_true",
+        help="leave everything in the session directory for `covsup combine`",
+    )
+    result.add_argument(
+        "--fail-under",
+        type=_percent,
+        metavar="MIN",
+        help="end with status 2 if the target succeeded and the total is below MIN percent",
+    )
+    result.add_argument(
+        "--strict",
+        action="store_true",
+        help="end with status 3 if the target succeeded, but a Python process was not measured, or"
+        " something is unreadable or lost",
+    )
+
+
+def _add_combine(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = commands.add_parser(
+        "combine",
+        help="combine what earlier, interrupted or still running sessions left",
+        description="Combine sessions into the data file, and delete what was combined. Journals of"
+        " processes that still run are read as far as they go, and stay.",
+        epilog="exit status: 0; 1 if there is nothing to combine or something could not be read or"
+        " written (then nothing was deleted that is not in the data file)",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="session directories, directories of such, journals, data files of covsup and"
+        " coverage.py, in any mix. Default: every session beside the data file",
+    )
+    _add_files(parser)
+    parser.add_argument(
+        "-a", "--append", action="store_true", help="add to the data file; do not replace it"
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="delete nothing: a snapshot, also of what still runs"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="say only what went wrong")
+
+
+def _add_tree(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = commands.add_parser(
+        "tree",
+        help="show the processes of the last session: who started whom, how each ended",
+        description="Show every process of the last session: how it was started (fork, spawn, exec"
+        " generation), its command line, how it ended, how many lines it executed, and how many of"
+        " them nobody else did. Python processes that were not measured stand out, with the reason.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "path",
+        nargs="?",
+        metavar="SESSION|FILE",
+        help="a session directory that was not combined yet, or a data file. Default: the newest"
+        " session, combined or not",
+    )
+    _add_files(parser)
+    parser.add_argument(
+        "--all", action="store_true", help="every session in the data file, not the last one only"
+    )
+
+
+def _add_erase(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = commands.add_parser(
+        "erase",
+        help="delete the data file and the sessions beside it",
+        description="Delete the data file, coverage.py's parallel ones and the sessions beside it."
+        " A session of which a process still runs is left alone.",
+        allow_abbrev=False,
+    )
+    _add_files(parser)
+
+
+def _add_debug(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = commands.add_parser("debug", help="show what covsup sees", allow_abbrev=False)
+    topics = parser.add_subparsers(dest="topic", metavar="TOPIC", required=True, parser_class=Parser)
+    _add_files(topics.add_parser("sys", help="versions, paths, what this system offers"))
+    _add_files(topics.add_parser("config", help="the settings that `covsup run` would have here"))
+    journal = topics.add_parser("journal", help="what is in a journal")
+    journal.add_argument("file", metavar="FILE")
+    journal.add_argument("--facts", action="store_true", help="list lines and branches too")
+
+
+def _add_files(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--data-file",
+        metavar="FILE",
+        help="the data file (default .coverage, or as coverage.py's settings or COVERAGE_FILE say)",
+    )
+    parser.add_argument(
+        "--rcfile",
+        metavar="FILE",
+        help="coverage.py's settings file (default: its own search; empty: none)",
+    )
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < 1e9:
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
+    return seconds
+
+
+def _percent(text: str) -> float:
+    percent = float(text)
+    if not 0 <= percent <= 100:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 100")
+    return percent

@@ -1,0 +1,229 @@
+"""Whether the Python that will run the target can be measured, and has what it needs.
+
+Our own interpreter is asked in this process, without importing anything of the target's; another
+one is started once and asked.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import os
+import site
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from covsup.supervisor.errors import UsageError
+from covsup.supervisor.target import Kind, skips_startup_files
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from covsup.supervisor.target import Target
+
+LIBRARIES: Final = ("gevent", "eventlet", "greenlet")
+"""Names of concurrency that stand for a library which need not be there."""
+
+OLDEST: Final = (3, 11)
+FIRST_WITH_MONITORING: Final = (3, 12)
+_STARTUP_FILE: Final = "covsup.pth"
+_PROBE_SECONDS: Final = 30.0
+
+# Runs in any Python 3, and in 2.7 as far as to say so.
+_PROBE: Final = """
+import os, sys
+try:
+    from importlib.util import find_spec
+    import site
+except ImportError:
+    find_spec = None
+def has(name):
+    try:
+        return find_spec(name) is not None
+    except (ImportError, AttributeError, ValueError):
+        return False
+places = []
+if find_spec is not None:
+    try:
+        places = list(site.getsitepackages())
+        if site.ENABLE_USER_SITE:
+            places.append(site.getusersitepackages())
+    except AttributeError:
+        places = [p for p in sys.path if p.endswith("-packages")]
+started = any(os.path.isfile(os.path.join(p, "covsup.pth")) for p in places)
+words = ["covsup-probe", sys.version_info[0], sys.version_info[1], int(started)]
+words += [int(has(name)) for name in sys.argv[1:]]
+sys.stdout.write(" ".join(map(str, words)) + "\\n")
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an interpreter says of itself."""
+
+    version: tuple[int, int]
+    starts_covsup: bool  # covsup's startup file is where it looks for such
+    libraries: frozenset[str]  # of those asked for, the ones it has
+
+
+def check(target: Target, *, libraries: Collection[str], core: str) -> None:
+    """Raise UsageError if the target cannot run, or cannot be measured as asked for.
+
+    `libraries` were named in --concurrency, `core` in --core.
+    """
+    if target.interpreter is None:
+        return
+    asked = tuple(sorted(libraries))
+    own = _is_our_own(target.interpreter)
+    answer = _ask_ourselves(asked) if own else ask(target.interpreter, asked)
+    if answer is None:
+        # It does not run as an interpreter does: perhaps a launcher. The run itself will tell.
+        return
+    what_is_wrong = why_not(target.interpreter, answer)
+    if what_is_wrong:
+        raise UsageError(what_is_wrong)
+    for name in asked:
+        if name not in answer.libraries:
+            raise UsageError(
+                f"--concurrency={name}, but {target.interpreter} has no {name}; install it with:"
+                f" {target.interpreter} -m pip install {name}"
+            )
+    if core == "monitoring" and answer.version < FIRST_WITH_MONITORING:
+        raise UsageError(
+            f"--core=monitoring needs Python 3.12; {target.interpreter} is"
+            f" {answer.version[0]}.{answer.version[1]}: leave it to --core=auto"
+        )
+    if own:
+        if target.kind is not Kind.COMMAND and skips_startup_files(sys.orig_argv):
+            raise UsageError("a Python started with -S skips the startup files: not measurable")
+        if target.kind is Kind.MODULE and not _has_module(target.module):
+            raise UsageError(f"{target.interpreter} finds no module {target.module} to run")
+
+
+def why_not(interpreter: str, answer: Answer) -> str:
+    """Why Pythons of this interpreter cannot be measured, and what to do; "" if they can."""
+    if answer.version < OLDEST:
+        return (
+            f"{interpreter} is Python {answer.version[0]}.{answer.version[1]}, but covsup"
+            f" measures {OLDEST[0]}.{OLDEST[1]} and later"
+        )
+    if not answer.starts_covsup:
+        return (
+            f"{interpreter} has no covsup; install it with: {interpreter} -m pip install covsup"
+        )
+    return ""
+
+
+def ask(interpreter: str, libraries: Collection[str]) -> Answer | None:
+    """Start an interpreter and have it say what it has; None if it does not answer."""
+    import subprocess  # noqa: PLC0415 - only where there is another interpreter
+
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("COVSUP_")
+    }
+    asked = sorted(libraries)
+    try:
+        said = subprocess.run(  # noqa: S603
+            [interpreter, "-c", _PROBE, *asked],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_PROBE_SECONDS,
+            check=False,
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    for line in said.decode("ascii", "replace").splitlines():
+        words = line.split()
+        if words[:1] == ["covsup-probe"] and len(words) == 4 + len(asked):
+            major, minor, started, *have = map(int, words[1:])
+            return Answer(
+                version=(major, minor),
+                starts_covsup=bool(started),
+                libraries=frozenset(name for name, has in zip(asked, have, strict=True) if has),
+            )
+    return None
+
+
+def startup_files() -> list[Path]:
+    """Where covsup's startup files are, in the places where this interpreter looks for such."""
+    places = site.getsitepackages()
+    if site.ENABLE_USER_SITE:
+        places.append(site.getusersitepackages())
+    return [
+        file
+        for place in dict.fromkeys(places)
+        for name in (_STARTUP_FILE, "covsup.start")
+        if (file := Path(place) / name).is_file()
+    ]
+
+
+def _is_our_own(interpreter: str) -> bool:
+    """Whether a path starts our own interpreter in our own environment.
+
+    The links of a virtual environment lead to the same file as others: the directory counts too.
+    """
+    try:
+        same_file = Path(interpreter).samefile(sys.executable)
+    except OSError:
+        return False
+    return same_file and Path(interpreter).parent.resolve() == Path(sys.executable).parent.resolve()
+
+
+def _ask_ourselves(libraries: Collection[str]) -> Answer:
+    return Answer(
+        version=sys.version_info[:2],
+        starts_covsup=bool(startup_files()),
+        libraries=frozenset(name for name in libraries if _has_module(name, to_run=False)),
+    )
+
+
+def _has_module(name: str, *, to_run: bool = True) -> bool:
+    """Whether `python -m name` (or `import name`) would find it; nothing is imported.
+
+    A package may change where its submodules are when it is imported: then the answer is yes.
+    """
+    path = _target_path()
+    search: list[str] | None = None
+    parts = name.split(".")
+    for index in range(len(parts)):
+        full_name = ".".join(parts[: index + 1])
+        spec = _find_spec(full_name, path if search is None else search, top=search is None)
+        if spec is None:
+            return False
+        if spec.submodule_search_locations is None:
+            return index == len(parts) - 1
+        if _moves_its_modules(spec):
+            return True
+        search = list(spec.submodule_search_locations)
+    # It is a package: what runs is its __main__.
+    return not to_run or _find_spec(f"{name}.__main__", search or [], top=False) is not None
+
+
+def _target_path() -> list[str]:
+    """What will be sys.path in the target: as ours, but for the first entry."""
+    if sys.flags.safe_path:
+        return sys.path
+    return [os.getcwd(), *sys.path[1:]]  # noqa: PTH109 - a plain string
+
+
+def _find_spec(name: str, path: list[str], *, top: bool) -> importlib.machinery.ModuleSpec | None:
+    for finder in sys.meta_path:
+        if finder is importlib.machinery.PathFinder:
+            spec = importlib.machinery.PathFinder.find_spec(name, path)
+        else:
+            spec = finder.find_spec(name, None if top else path)
+        if spec is not None:
+            return spec
+    return None
+
+
+def _moves_its_modules(spec: importlib.machinery.ModuleSpec) -> bool:
+    if spec.origin is None or not spec.has_location:
+        return False
+    try:
+        return b"__path__" in Path(spec.origin).read_bytes()
+    except OSError:
+        return True

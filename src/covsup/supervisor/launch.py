@@ -1,0 +1,123 @@
+"""Start the target: an ordinary child, in our process group, with what we inherited ourselves.
+
+Python changes some of what a process inherits (it ignores SIGPIPE and SIGXFSZ, and in the C locale
+it sets LC_CTYPE); the target gets what covsup was given, as if the shell had started it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import struct
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from covsup.supervisor.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from covsup.supervisor.target import Target
+
+_PYTHON_IGNORES: Final = tuple(
+    getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name)
+)
+_ERRNO: Final = struct.Struct("=i")
+
+
+def environment_for_target(session: Path) -> dict[str, str]:
+    """The environment that covsup was given, and the session's name."""
+    environment = dict(os.environ)
+    environment.pop("COVSUP_PARENT", None)
+    if "LC_CTYPE" in environment and _set_by_python("LC_CTYPE"):
+        del environment["LC_CTYPE"]
+    environment["COVSUP_SESSION"] = os.fspath(session)
+    return environment
+
+
+def start(target: Target, environment: Mapping[str, str], mask: set[int]) -> int:
+    """Start the target with signal mask `mask`, and give its pid once it runs.
+
+    The caller holds every signal blocked, so that none is lost in between. Raises UsageError with
+    the system's reason if the program cannot be executed.
+    """
+    reset = _inherited_as_default()
+    reading, writing = os.pipe()  # closed by the exec
+    pid = os.fork()
+    if pid == 0:
+        _become(target, environment, mask, reset, writing)
+    os.close(writing)
+    failed = os.read(reading, _ERRNO.size)
+    os.close(reading)
+    if failed:
+        os.waitpid(pid, 0)
+        (number,) = _ERRNO.unpack(failed)
+        raise UsageError(f"cannot run {target.path}: {os.strerror(number)}")
+    return pid
+
+
+def _become(
+    target: Target,
+    environment: Mapping[str, str],
+    mask: set[int],
+    reset: list[signal.Signals],
+    writing: int,
+) -> NoReturn:
+    """In the child: exec, or tell the parent why not."""
+    number = 0
+    try:
+        if callable(signal.getsignal(signal.SIGINT)):
+            # Python's handler would otherwise run in the moment before the exec.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for each in reset:
+            signal.signal(each, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        try:
+            os.execve(target.path, target.argv, environment)  # noqa: S606
+        except OSError as error:
+            if error.errno != errno.ENOEXEC:
+                raise
+            # A script without a first line that names an interpreter: as every shell does.
+            os.execve("/bin/sh", ("sh", target.path, *target.argv[1:]), environment)  # noqa: S606
+    except OSError as error:
+        number = error.errno or errno.EINVAL
+    except BaseException:  # noqa: BLE001 - nothing may return into the supervisor's code
+        number = errno.EINVAL
+    os.write(writing, _ERRNO.pack(number))
+    os._exit(127)
+
+
+def _inherited_as_default() -> list[signal.Signals]:
+    """Of the signals that Python ignores, those which covsup itself was not given as ignored.
+
+    What it was given is nowhere to be seen any more, but in the parent: a shell that ignores
+    SIGPIPE shows it. A Python does too, but resets it in its children.
+    """
+    of_parent = _ignored_by(os.getppid())
+    if all(each in of_parent for each in _PYTHON_IGNORES):
+        of_parent = set()
+    return [each for each in _PYTHON_IGNORES if each not in of_parent]
+
+
+def _ignored_by(pid: int) -> set[int]:
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:  # noqa: PTH123 - no path is meant
+            for line in file:
+                if line.startswith(b"SigIgn:"):
+                    bits = int(line.split()[1], 16)
+                    return {number for number in range(1, 65) if bits >> (number - 1) & 1}
+    except OSError:
+        # No /proc, or the parent is gone: then nothing speaks against the default.
+        return set()
+    return set()
+
+
+def _set_by_python(variable: str) -> bool:
+    """Whether a variable was not there when this process was started (PEP 538)."""
+    try:
+        with open("/proc/self/environ", "rb") as file:  # noqa: PTH123
+            began = file.read().split(b"\0")
+    except OSError:
+        return False
+    return not any(entry.startswith(os.fsencode(variable) + b"=") for entry in began)

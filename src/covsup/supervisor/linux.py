@@ -1,0 +1,75 @@
+"""What Linux offers a supervisor beyond POSIX: subreaper, pidfds that tell an exit status, /proc.
+
+Every function says by its result, not by an exception, that the kernel is too old or another.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import struct
+import sys
+from typing import Final
+
+HAS_PROC: Final = sys.platform == "linux" and os.access("/proc/self/stat", os.R_OK)
+
+_PR_SET_DUMPABLE: Final = 4
+_PR_SET_CHILD_SUBREAPER: Final = 36
+
+# struct pidfd_info of <linux/pidfd.h>, its first version: mask, cgroupid, eleven ids, exit_code.
+_PIDFD_INFO: Final = struct.Struct("=QQ11Ii")
+_PIDFD_INFO_EXIT: Final = 1 << 3
+_PIDFD_GET_INFO: Final = 3 << 30 | _PIDFD_INFO.size << 16 | 0xFF << 8 | 11
+
+
+def adopt_orphans() -> bool:
+    """Become the parent of every process of the tree that loses its own."""
+    return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def forbid_core_file() -> None:
+    """Leave no core file, also where the kernel pipes cores to a program whatever the limit is."""
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def open_pidfd(pid: int) -> int | None:
+    """A descriptor of the process, or None where there is none or none can be had now."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        # It has ended, the kernel is older than 5.3, or no descriptor is left: polling has to do.
+        return None
+
+
+def has_ended(pidfd: int) -> bool:
+    """Whether the process of a pidfd has ended (it may still be a zombie)."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def exit_status_of(pidfd: int) -> int | None:
+    """The raw wait status of a process that was reaped by whomever (Linux 6.15)."""
+    if sys.platform != "linux":
+        return None
+    import fcntl  # noqa: PLC0415 - not on every path
+
+    info = bytearray(_PIDFD_INFO.size)
+    _PIDFD_INFO.pack_into(info, 0, _PIDFD_INFO_EXIT, 0, *[0] * 11, 0)
+    try:
+        fcntl.ioctl(pidfd, _PIDFD_GET_INFO, info)
+    except OSError:
+        # Not reaped yet, or a kernel that does not know the question.
+        return None
+    mask, *_, status = _PIDFD_INFO.unpack(info)
+    return status if mask & _PIDFD_INFO_EXIT else None
+
+
+def _prctl(option: int, value: int) -> bool:
+    if sys.platform != "linux":
+        return False
+    prctl = ctypes.CDLL(None).prctl
+    return bool(prctl(option, ctypes.c_ulong(value), 0, 0, 0) == 0)

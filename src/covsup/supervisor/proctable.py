@@ -1,0 +1,200 @@
+"""The process table: who is whose child, and what a process is.
+
+On Linux /proc is read directly: a look costs a listing and one small file per *new* process, so it
+can be taken twenty times a second on a machine with thousands of processes. Elsewhere psutil does.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from covsup.supervisor.linux import HAS_PROC
+
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+_MOST_OF_A_FILE: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """One process as the table shows it."""
+
+    pid: int
+    ppid: int
+    state: str  # a letter as in ps; "" = unknown
+    create_time: float  # seconds since 1970
+    memory: tuple[str, ...]  # changes when the process execs, and is the same after a fork
+    exit_code: int | None  # raw wait status of a zombie, where we may see it
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a process runs."""
+
+    argv: tuple[str, ...]
+    executable: str
+    session: str | None  # COVSUP_SESSION as it was started with; None = not there, or unknown
+    environment_known: bool
+
+
+class Table(Protocol):
+    """A process table."""
+
+    def pids(self) -> set[int]:
+        """Every process there is."""
+
+    def stat(self, pid: int) -> Stat | None:
+        """One process, or None if it is gone."""
+
+    def program(self, pid: int) -> Program | None:
+        """What it runs, or None if it is gone."""
+
+    def maps_python(self, pid: int) -> bool:
+        """Whether a Python library is mapped into it."""
+
+
+class LinuxTable:
+    """/proc."""
+
+    def pids(self) -> set[int]:
+        """Every process there is."""
+        return {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208 - speed
+
+    def stat(self, pid: int) -> Stat | None:
+        """One process, or None if it is gone."""
+        text = _contents(f"/proc/{pid}/stat")
+        if not text:
+            return None
+        # The name in parentheses may itself hold parentheses and spaces.
+        name, _, rest = text.rpartition(b")")
+        fields = rest.decode("ascii").split()
+        state = fields[0]
+        # startcode, startstack, start_data, start_brk, arg_start, env_start: zero where we may not
+        # look into the process.
+        memory = tuple(fields[index] for index in (23, 25, 42, 44, 45, 47))
+        return Stat(
+            pid=pid,
+            ppid=int(fields[1]),
+            state=state,
+            create_time=_boot_time() + int(fields[19]) / _TICKS,
+            memory=memory if fields[25] != "0" else (name.decode("ascii", "replace"),),
+            exit_code=int(fields[49]) if state == "Z" else None,
+        )
+
+    def program(self, pid: int) -> Program | None:
+        """What it runs, or None if it is gone."""
+        command = _contents(f"/proc/{pid}/cmdline")
+        if command is None:
+            return None
+        try:
+            executable = os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - no path is meant
+        except OSError:
+            # Another user's process, a zombie or a kernel thread.
+            executable = ""
+        environment = _contents(f"/proc/{pid}/environ")
+        session = None
+        for entry in (environment or b"").split(b"\0"):
+            if entry.startswith(b"COVSUP_SESSION="):
+                session = os.fsdecode(entry.partition(b"=")[2])
+        return Program(
+            argv=tuple(os.fsdecode(word) for word in command.removesuffix(b"\0").split(b"\0"))
+            if command
+            else (),
+            executable=executable,
+            session=session,
+            environment_known=bool(environment),
+        )
+
+    def maps_python(self, pid: int) -> bool:
+        """Whether a Python library is mapped into it."""
+        return b"/libpython3" in (_contents(f"/proc/{pid}/maps") or b"")
+
+
+class PortableTable:
+    """psutil's."""
+
+    def pids(self) -> set[int]:
+        """Every process there is."""
+        import psutil  # noqa: PLC0415 - not needed on Linux
+
+        return set(psutil.pids())
+
+    def stat(self, pid: int) -> Stat | None:
+        """One process, or None if it is gone."""
+        import psutil  # noqa: PLC0415
+
+        try:
+            process = psutil.Process(pid)
+            with process.oneshot():
+                zombie = process.status() == psutil.STATUS_ZOMBIE
+                return Stat(
+                    pid=pid,
+                    ppid=process.ppid(),
+                    state="Z" if zombie else "",
+                    create_time=process.create_time(),
+                    memory=(str(pid), process.name()),
+                    exit_code=None,
+                )
+        except psutil.Error:
+            return None
+
+    def program(self, pid: int) -> Program | None:
+        """What it runs, or None if it is gone."""
+        import psutil  # noqa: PLC0415
+
+        try:
+            process = psutil.Process(pid)
+            argv, executable = tuple(process.cmdline()), process.exe()
+        except psutil.AccessDenied:
+            return Program(argv=(), executable="", session=None, environment_known=False)
+        except psutil.Error:
+            return None
+        try:
+            environment = process.environ()
+        except psutil.Error:
+            environment = {}
+        return Program(
+            argv=argv,
+            executable=executable,
+            session=environment.get("COVSUP_SESSION"),
+            environment_known=bool(environment),
+        )
+
+    def maps_python(self, pid: int) -> bool:
+        """Whether a Python library is mapped into it: not to be told cheaply here."""
+        del pid
+        return False
+
+
+def this_table() -> Table:
+    """The table of this machine."""
+    return LinuxTable() if HAS_PROC else PortableTable()
+
+
+@functools.cache
+def _boot_time() -> float:
+    for line in (_contents("/proc/stat") or b"").splitlines():
+        if line.startswith(b"btime "):
+            return float(line.split()[1])
+    return 0.0
+
+
+def _contents(path: str) -> bytes | None:
+    """A file of /proc, or None where its process is gone or it is not for us."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        parts = []
+        while part := os.read(descriptor, _MOST_OF_A_FILE):
+            parts.append(part)
+        return b"".join(parts)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+
+

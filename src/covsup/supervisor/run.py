@@ -1,0 +1,210 @@
+"""`covsup run`: start the target, stand beside it until it and what it started have ended, combine.
+
+Until the target has ended this process does nothing but pass signals on, wait for children and
+watch; what was executed is in the journals whatever happens here.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import time
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from covsup.datafile.session import Settings, create_session
+from covsup.supervisor import interpreter, launch, linux, signals
+from covsup.supervisor.conclusion import conclude
+from covsup.supervisor.errors import UsageError
+from covsup.supervisor.say import complain
+from covsup.supervisor.sentry import Sentry
+from covsup.supervisor.settings import run_settings
+from covsup.supervisor.target import find_target
+from covsup.supervisor.watch import Watcher
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from covsup.datafile.session import Session
+    from covsup.supervisor.settings import RunSettings
+    from covsup.supervisor.signals import Received
+    from covsup.supervisor.target import Target
+
+_SQLITE: Final = b"SQLite format 3\0"
+
+
+def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
+    """Do it, and end as the target did. Raises UsageError before the target was started."""
+    if not words:
+        raise UsageError("nothing to run: name a script, -m MODULE or a command")
+    settings = run_settings(options)
+    target = find_target(words)
+    libraries = [name for name in settings.concurrency if name in interpreter.LIBRARIES]
+    interpreter.check(target, libraries=libraries, core=settings.core)
+    _check_data_file(settings)
+    for warning in settings.warnings:
+        complain(warning)
+    session = _open_session(settings, target)
+    status = _supervise(session, settings, target)
+    if not settings.parallel_mode:
+        status = conclude(session, settings, status)
+    signals.die_like_the_target(status)
+
+
+def _check_data_file(settings: RunSettings) -> None:
+    """Refuse early what could only fail at the end, when all has run."""
+    path = settings.data_file
+    if not path.parent.is_dir():
+        raise UsageError(f"cannot put a data file into {path.parent}: there is no such directory")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UsageError(f"cannot put a data file into {path.parent}: permission denied")
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise UsageError(f"the data file {path} is not a file")
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(_SQLITE))
+    except OSError as error:
+        raise UsageError(f"cannot read the data file {path}: {error.strerror}") from error
+    if head and head != _SQLITE:
+        raise UsageError(f"{path} is no coverage data file and is left alone; name another one")
+
+
+def _open_session(settings: RunSettings, target: Target) -> Session:
+    def make(session_id: str) -> Settings:
+        return Settings(
+            session=session_id,
+            core=settings.core,
+            branch=settings.branch,
+            concurrency=settings.concurrency,
+            context=settings.context,
+            source_dirs=settings.source_dirs,
+            source_pkgs=settings.source_pkgs,
+            include=settings.include,
+            omit=settings.omit,
+            cover_pylib=settings.cover_pylib,
+            data_file=os.fspath(settings.data_file),
+            rcfile=settings.rcfile,
+            append=settings.append,
+            cwd=os.getcwd(),  # noqa: PTH109 - a plain string
+            command=target.words,
+            started_ns=time.time_ns(),
+            supervisor_pid=os.getpid(),
+            host=os.uname().nodename,
+        )
+
+    return create_session(settings.data_file, make)
+
+
+def _supervise(session: Session, settings: RunSettings, target: Target) -> int:
+    """From before the start to the end of the grace; signals are the target's all that time."""
+    mask = signals.block()
+    try:
+        # In this order: the sentry is small while little is imported.
+        sentry = Sentry() if linux.HAS_PROC else None
+        try:
+            if not settings.leave_orphans:
+                linux.adopt_orphans()
+            try:
+                pid = launch.start(target, launch.environment_for_target(session.path), mask)
+            except UsageError:
+                session.delete()
+                raise
+            signals.let_children_be_waited_for()
+            _have_descriptors()
+            return _Supervision(session, settings, pid, sentry).run()
+        finally:
+            if sentry is not None:
+                sentry.close()
+    finally:
+        signals.unblock(mask)
+
+
+def _have_descriptors() -> None:
+    """Have as many as we may: one is held per process of the tree. The target has started."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _why_not(program: str) -> str:
+    answer = interpreter.ask(program, ())
+    return "" if answer is None else interpreter.why_not(program, answer)
+
+
+class _Supervision:
+    """The time between the start of the target and the end of the grace."""
+
+    def __init__(
+        self, session: Session, settings: RunSettings, target: int, sentry: Sentry | None
+    ) -> None:
+        self._settings = settings
+        self._target = target
+        self._sentry = sentry
+        self._status: int | None = None
+        helpers = {sentry.pid} if sentry is not None else set()
+        self._watcher = Watcher(session, not_ours=helpers)
+
+    def run(self) -> int:
+        """Wait for the target, then for what it left; the target's raw wait status."""
+        self._watcher.look()
+        while self._status is None:
+            self._step()
+        self._grace()
+        self._watcher.finish(_why_not)
+        return self._status
+
+    def _step(self) -> Received | None:
+        """Until the next signal or the next look; the signal, if it was for nobody else."""
+        received = signals.receive(self._watcher.interval)
+        self._reap()
+        if received is None:
+            self._watcher.look()
+            return None
+        if signals.is_from_a_child(received):
+            return None
+        if self._status is not None:
+            return received
+        if signals.is_for_the_target(received, self._sentry, self._watcher.is_child):
+            signals.pass_on(received.number, self._target)
+        return None
+
+    def _grace(self) -> None:
+        """Wait for stragglers; whoever wants us to end cuts it short."""
+        until = time.monotonic() + self._settings.grace
+        self._watcher.look()
+        while self._watcher.alive() and time.monotonic() < until:
+            received = self._step()
+            if received is not None and signals.asks_to_end(received):
+                return
+
+    def _reap(self) -> None:
+        """Wait for every child that has ended, and follow the target when it stops."""
+        while True:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if ended is None:
+                break
+            self._watcher.about_to_be_reaped(ended.si_pid)
+            pid, status = os.waitpid(ended.si_pid, 0)
+            self._watcher.reaped(pid, status)
+            if pid == self._target:
+                self._status = status
+        if self._status is None:
+            self._follow_stops()
+
+    def _follow_stops(self) -> None:
+        pid, status = os.waitpid(self._target, os.WNOHANG | os.WUNTRACED)
+        if pid == 0:
+            return
+        if not os.WIFSTOPPED(status):
+            # It ended between the two looks.
+            self._watcher.reaped(pid, status)
+            self._status = status
+            return
+        signals.stop_like_the_target(os.WSTOPSIG(status), self._target, self._sentry)
+        if self._watcher.is_stopped(self._target):
+            signals.pass_on(signal.SIGCONT, self._target)

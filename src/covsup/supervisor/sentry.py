@@ -1,0 +1,144 @@
+"""The sentry: a second process of the supervisor's process group, which sleeps.
+
+It answers what the supervisor cannot know by itself. A signal that the supervisor got went to the
+whole group (Ctrl-C, `kill -- -PGID`) if it is pending in the sentry as well; then the target has it
+too and must not get it again. And while the supervisor is stopped together with the target, the
+sentry sees the target go on and wakes the supervisor.
+
+It is forked from the supervisor, with every signal blocked, and ends when the supervisor does.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from typing import Final, NoReturn
+
+from covsup.supervisor.linux import HAS_PROC
+
+_FORGET: Final = b"f"
+_WATCH: Final = b"w"
+_DONE: Final = b"."
+_STOPPED: Final = frozenset("Tt")
+_LOOK_SECONDS: Final = 0.05
+# The kernel signals the members of a group one after the other, without a pause.
+_GROUP_SECONDS: Final = 0.005
+_ANSWER_SECONDS: Final = 0.5  # it may be stopped, and then need not hold us up
+
+
+class Sentry:
+    """The supervisor's side."""
+
+    def __init__(self) -> None:
+        """Fork the sentry. The caller has blocked every signal."""
+        commands_reading, self._commands = os.pipe()
+        self._answers, answers_writing = os.pipe()
+        supervisor = os.getpid()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _serve(supervisor, commands_reading, answers_writing)
+        os.close(commands_reading)
+        os.close(answers_writing)
+
+    def close(self) -> None:
+        """End the sentry and wait for it."""
+        os.close(self._commands)
+        os.close(self._answers)
+        try:
+            os.waitpid(self.pid, 0)
+        except ChildProcessError:
+            # Somebody killed it, and it was reaped among the orphans.
+            return
+
+    def went_to_the_group(self, number: int) -> bool | None:
+        """Whether a signal that we just got was sent to the whole group; None: not to be known."""
+        if not HAS_PROC:
+            return None
+        until = time.monotonic() + _GROUP_SECONDS
+        while True:
+            pending = self._pending()
+            if pending is None:
+                return None
+            if pending >> (number - 1) & 1:
+                self._forget()
+                return True
+            if time.monotonic() > until:
+                return False
+            time.sleep(_GROUP_SECONDS / 10)
+
+    def watch(self, target: int) -> None:
+        """Wake us, who are about to stop, when the target goes on or ends."""
+        self._command(_WATCH + str(target).encode() + b"\n")
+
+    def unwatch(self) -> None:
+        """We are awake; this also forgets the signals seen."""
+        self._forget()
+
+    def _forget(self) -> None:
+        if self._command(_FORGET):
+            poll = select.poll()
+            poll.register(self._answers, select.POLLIN)
+            if poll.poll(_ANSWER_SECONDS * 1000):
+                os.read(self._answers, 1)
+
+    def _command(self, command: bytes) -> bool:
+        try:
+            os.write(self._commands, command)
+        except OSError:
+            # Killed; whether a signal went to the group is then told from its origin.
+            return False
+        return True
+
+    def _pending(self) -> int | None:
+        try:
+            with open(f"/proc/{self.pid}/status", "rb") as file:  # noqa: PTH123 - no path is meant
+                for line in file:
+                    if line.startswith(b"ShdPnd:"):
+                        return int(line.split()[1], 16)
+        except OSError:
+            return None
+        return None
+
+
+def _serve(supervisor: int, commands: int, answers: int) -> NoReturn:
+    """The sentry's side."""
+    try:
+        os.closerange(0, min(commands, answers))
+        os.closerange(min(commands, answers) + 1, max(commands, answers))
+        os.closerange(max(commands, answers) + 1, 65_536)
+        _answer(supervisor, commands, answers)
+    finally:
+        os._exit(0)
+
+
+def _answer(supervisor: int, commands: int, answers: int) -> None:
+    watched = 0
+    poll = select.poll()
+    poll.register(commands, select.POLLIN)
+    while True:
+        if watched and not poll.poll(_LOOK_SECONDS * 1000):
+            if _state(watched) not in _STOPPED:
+                os.kill(supervisor, signal.SIGCONT)
+                watched = 0
+            continue
+        command = os.read(commands, 32)
+        if not command:
+            return
+        if command.startswith(_WATCH):
+            watched = int(command[1:].split(b"\n")[0])
+        if _FORGET in command:
+            watched = 0
+            while signal.sigtimedwait(signal.valid_signals(), 0) is not None:
+                pass
+            os.write(answers, _DONE)
+
+
+def _state(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
+            text = file.read()
+    except OSError:
+        return ""
+    return chr(text[text.rindex(b")") + 2])

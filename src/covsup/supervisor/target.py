@@ -1,0 +1,226 @@
+"""What the TARGET of a command line means: a script, a module, or any command.
+
+The words are taken as `python` and the shell would take them; what is missing is refused here,
+before anything runs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from covsup.supervisor.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PYTHON_NAME: Final = re.compile(r"(python|pypy)(\d+(\.\d+)*)?[a-z]*", re.ASCII)
+_PYTHON_FILES: Final = (".py", ".pyw", ".pyc")
+# pip writes this below `#!/bin/sh` where the path is too long for a shebang.
+_TRAMPOLINE: Final = re.compile(rb"'''exec' (?:\"([^\"]+)\"|(\S+)) ")
+_SHEBANG_LENGTH: Final = 4096
+_ZIP_END: Final = b"PK\x05\x06"
+_ZIP_END_REACH: Final = 65_557  # the end record with the longest comment
+
+
+class Kind(Enum):
+    """How a target is run."""
+
+    SCRIPT = "script"  # a file, a directory or an archive, by our interpreter
+    MODULE = "module"  # with -m, by our interpreter
+    COMMAND = "command"  # as it is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What is to be run."""
+
+    kind: Kind
+    path: str  # of the program to execute
+    argv: tuple[str, ...]
+    words: tuple[str, ...]  # as given by the user, for messages and the session's settings
+    interpreter: str | None  # the Python that will run it; None = none, or not to be known
+    module: str = ""  # of MODULE
+
+
+def find_target(words: Sequence[str]) -> Target:
+    """Resolve the words of a command line. Raises UsageError where they name nothing."""
+    if words[0].startswith("-m"):
+        return _module(words)
+    if words[0] == "-" or _is_script(words[0]):
+        return Target(
+            kind=Kind.SCRIPT,
+            path=_own_interpreter(),
+            argv=(_own_interpreter(), *interpreter_flags(sys.orig_argv), *words),
+            words=tuple(words),
+            interpreter=_own_interpreter(),
+        )
+    return _command(words)
+
+
+def interpreter_flags(argv: Sequence[str]) -> tuple[str, ...]:
+    """The options of the interpreter itself in a command line, as they were written.
+
+    `python -P -Werror -Im covsup run` gives -P, -Werror and -I.
+    """
+    flags: list[str] = []
+    words = iter(argv[1:])
+    for word in words:
+        if word == "--check-hash-based-pycs":
+            flags += [word, next(words, "default")]
+        elif word.startswith("--"):
+            flags.append(word)
+        elif not word.startswith("-") or word == "-":
+            break
+        else:
+            for index, letter in enumerate(word[1:], 1):
+                if letter in "cm":
+                    return (*flags, *([word[:index]] if index > 1 else []))
+                if letter in "WX":
+                    flags.append(word)
+                    if index == len(word) - 1:
+                        flags.append(next(words, ""))
+                    break
+            else:
+                flags.append(word)
+    return tuple(flags)
+
+
+def skips_startup_files(argv: Sequence[str]) -> bool:
+    """Whether an interpreter with this command line was given -S."""
+    return any(
+        "S" in flag and flag[1:2] not in {"-", "X", "W"} and flag.startswith("-")
+        for flag in interpreter_flags(argv)
+    )
+
+
+def is_python_name(path: str) -> bool:
+    """Whether a program is called like an interpreter."""
+    return _PYTHON_NAME.fullmatch(os.path.basename(path)) is not None  # noqa: PTH119 - a name
+
+
+def _own_interpreter() -> str:
+    if not sys.executable:
+        raise UsageError("the interpreter does not know its own path; name it: covsup run PYTHON")
+    return sys.executable
+
+
+def _module(words: Sequence[str]) -> Target:
+    module, rest = (words[0][2:], words[1:]) if words[0] != "-m" else ("", words[1:])
+    if not module:
+        if not rest:
+            raise UsageError("-m needs the name of a module")
+        module, rest = rest[0], rest[1:]
+    flags = interpreter_flags(sys.orig_argv)
+    return Target(
+        kind=Kind.MODULE,
+        path=_own_interpreter(),
+        argv=(_own_interpreter(), *flags, "-m", module, *rest),
+        words=tuple(words),
+        interpreter=_own_interpreter(),
+        module=module,
+    )
+
+
+def _is_script(word: str) -> bool:
+    """Whether our interpreter is to run it; raises UsageError where it cannot be run at all."""
+    if os.path.isdir(word):  # noqa: PTH112 - a word of the command line, kept as it is
+        names = ("__main__.py", "__main__.pyc")
+        if any(os.path.isfile(os.path.join(word, name)) for name in names):  # noqa: PTH113, PTH118
+            return True
+        if os.sep in word or shutil.which(word) is None:
+            raise UsageError(f"{word} is a directory without a __main__.py")
+        return False
+    if os.path.isfile(word):  # noqa: PTH113
+        if word.endswith(_PYTHON_FILES) or _is_archive(word):
+            _must_be_readable(word)
+            return True
+        if os.sep in word and os.access(word, os.X_OK):
+            return False
+        if os.sep not in word and shutil.which(word) is not None:
+            return False
+        shebang = _interpreter_named_in(word)
+        if shebang is None and _head(word).startswith((b"#!", b"\x7fELF")):
+            raise UsageError(f"{word} is neither Python nor executable")
+        _must_be_readable(word)
+        return True
+    if word.endswith(_PYTHON_FILES) and (os.sep in word or shutil.which(word) is None):
+        raise UsageError(f"there is no script {word}")
+    return False
+
+
+def _command(words: Sequence[str]) -> Target:
+    word = words[0]
+    path = shutil.which(word)
+    if path is None:
+        if os.path.exists(word) and os.sep in word:  # noqa: PTH110
+            raise UsageError(f"{word} is not executable")
+        raise UsageError(f"there is neither a script nor a command {word}")
+    interpreter = path if is_python_name(path) else _interpreter_named_in(path)
+    return Target(
+        kind=Kind.COMMAND,
+        path=path,
+        argv=tuple(words),
+        words=tuple(words),
+        interpreter=interpreter,
+    )
+
+
+def _interpreter_named_in(path: str) -> str | None:
+    """The Python in a file's first line, or None where there is none."""
+    head = _head(path)
+    if not head.startswith(b"#!"):
+        return None
+    first, _, rest = head.partition(b"\n")
+    words = os.fsdecode(first[2:]).split()
+    if not words:
+        return None
+    if os.path.basename(words[0]) == "env":  # noqa: PTH119
+        named = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
+        found = shutil.which(named[0]) if named and is_python_name(named[0]) else None
+        return found
+    if is_python_name(words[0]):
+        return words[0]
+    trampoline = _TRAMPOLINE.match(rest)
+    if trampoline is not None:
+        named_by_pip = os.fsdecode(trampoline[1] or trampoline[2])
+        return named_by_pip if is_python_name(named_by_pip) else None
+    return None
+
+
+def _must_be_readable(path: str) -> None:
+    if not os.access(path, os.R_OK):
+        raise UsageError(f"cannot read {path}: permission denied")
+
+
+def _head(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - speed
+            return file.read(_SHEBANG_LENGTH)
+    except OSError:
+        # An executable need not be readable; then its interpreter is not to be known.
+        return b""
+
+
+def _is_archive(path: str) -> bool:
+    """Whether a file is a zip archive with a __main__, which Python runs."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _ZIP_END_REACH))
+            if _ZIP_END not in file.read():
+                return False
+    except OSError:
+        return False
+    import zipfile  # noqa: PLC0415 - only where it looks like one
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name in {"__main__.py", "__main__.pyc"} for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False

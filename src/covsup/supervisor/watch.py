@@ -1,0 +1,391 @@
+"""Watch the tree: which processes there are, what each runs, and how each ends.
+
+A look at the process table finds them, twenty times a second; a journal that appears names one too.
+Of each a pidfd is held, because only its own parent is told how a process ended, and a pidfd
+remembers. What was seen goes into the session directory at once, so that it is there whatever
+becomes of the supervisor.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from covsup.datafile.session import JournalFile, Observation
+from covsup.supervisor import linux
+from covsup.supervisor.proctable import this_table
+from covsup.supervisor.target import is_python_name, skips_startup_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from covsup.datafile.session import HowKnown, Session
+    from covsup.supervisor.proctable import Program, Stat, Table
+
+_BRISK_SECONDS: Final = 0.05
+_CALM_SECONDS: Final = 0.1
+_BRISK_FOR_SECONDS: Final = 2.0
+_GROWN_UP_SECONDS: Final = 0.3
+"""After this a process runs what it runs, and has loaded what it loads."""
+
+_BORN_DEAD_SECONDS: Final = 1.0
+"""A Python that a signal ends sooner may not have come as far as its startup files."""
+
+
+@dataclass(slots=True)
+class Watched:
+    """One process of the tree, from its first look to its end."""
+
+    pid: int
+    ppid: int
+    create_time: float
+    memory: tuple[str, ...]
+    program: Program | None
+    forked_from: Watched | None  # runs a copy of this one
+    pidfd: int | None
+    since: float  # time.monotonic() of the first look at this program
+    said: list[Observation] = field(default_factory=list)  # the last one is what is known
+    zombie: bool = False  # it has ended, and nobody has waited for it
+    looked_for_library: bool = False
+    embeds_python: bool = False
+
+    @property
+    def is_python(self) -> bool:
+        """Whether it runs an interpreter, by the program's name or by what it has loaded."""
+        program = self.program
+        if program is None:
+            return False
+        names = (program.executable, *program.argv[:1])
+        return self.embeds_python or any(is_python_name(name) for name in names)
+
+
+class Watcher:
+    """The tree below this process."""
+
+    def __init__(
+        self, session: Session, *, not_ours: set[int], table: Table | None = None
+    ) -> None:
+        """Watch what `session` starts; `not_ours` are children of this process that are not it."""
+        self._session = session
+        self._table = this_table() if table is None else table
+        self._supervisor = os.getpid()
+        self._not_ours = not_ours
+        self._watched: dict[int, Watched] = {}
+        self._programs: dict[tuple[str, ...], Watched] = {}  # by memory: who was seen with it first
+        self._strangers: set[int] = {self._supervisor, *not_ours}
+        self._journals: dict[int, set[str]] = {}  # images by pid
+        self._directory_changed_ns = -1
+        self._news: list[Observation] = []
+        self._changed = time.monotonic()
+        self._undecided: list[Watched] = []  # ended Pythons of which no journal was seen
+
+    @property
+    def interval(self) -> float:
+        """Seconds until the next look is due: fewer while things happen."""
+        quiet = time.monotonic() - self._changed
+        return _BRISK_SECONDS if quiet < _BRISK_FOR_SECONDS else _CALM_SECONDS
+
+    def alive(self) -> list[Watched]:
+        """The processes that have not ended, as of the last look."""
+        return [each for each in self._watched.values() if not each.zombie]
+
+    def is_child(self, pid: int) -> bool:
+        """Whether a process is a child of this one, by birth or by adoption."""
+        stat = self._table.stat(pid)
+        return stat is not None and stat.ppid == self._supervisor
+
+    def is_stopped(self, pid: int) -> bool:
+        """Whether a process is stopped by a signal."""
+        stat = self._table.stat(pid)
+        return stat is not None and stat.state in {"T", "t"}
+
+    def look(self) -> None:
+        """Take one look."""
+        self._read_directory()
+        pids = self._table.pids()
+        self._strangers &= pids
+        self._find_new(pids - self._strangers - self._watched.keys())
+        for each in list(self._watched.values()):
+            self._look_at(each, gone=each.pid not in pids)
+        self._settle()
+        self._tell()
+
+    def about_to_be_reaped(self, pid: int) -> None:
+        """A child of ours is a zombie: the last chance to learn when it began."""
+        if pid not in self._watched and pid not in self._strangers:
+            stat = self._table.stat(pid)
+            if stat is not None:
+                self._begin(stat)
+
+    def reaped(self, pid: int, status: int) -> None:
+        """A child of ours, or an orphan that became one, was waited for."""
+        watched = self._watched.get(pid)
+        if watched is not None:
+            self._end(watched, "wait", status)
+
+    def finish(self, why_not: Callable[[str], str]) -> None:
+        """Say the last of what is known; call it once, when nobody is waited for any longer.
+
+        `why_not` tells why Pythons of an interpreter cannot be measured, or "".
+        """
+        self.look()
+        for each in list(self._watched.values()):
+            stat = self._table.stat(each.pid) if each.zombie else None
+            if stat is not None and stat.exit_code is not None:
+                self._end(each, "pidfd", stat.exit_code)
+        for each in (*self._undecided, *self._watched.values()):
+            if self._is_undecided(each):
+                self._decide(each, why_not)
+        self._tell()
+        for each in self._watched.values():
+            self._close(each)
+
+    def _read_directory(self) -> None:
+        """Which processes have a journal."""
+        try:
+            changed_ns = self._session.path.stat().st_mtime_ns
+            if changed_ns == self._directory_changed_ns:
+                return
+            names = os.listdir(self._session.path)  # noqa: PTH208 - names are all that is needed
+        except OSError:
+            # The target deletes what it likes. The journals are mapped, what is in them is not lost
+            # before the last process ends; combining will say what it cannot find.
+            return
+        self._directory_changed_ns = changed_ns
+        for name in names:
+            journal = JournalFile.at(self._session.path / name)
+            if journal is not None:
+                images = self._journals.setdefault(journal.pid, set())
+                if journal.image_id not in images:
+                    images.add(journal.image_id)
+                    self._strangers.discard(journal.pid)
+
+    def _find_new(self, pids: set[int]) -> None:
+        """Take up which of `pids` belong to the tree; the others are never looked at again."""
+        stats = {}
+        for pid in pids:
+            stat = self._table.stat(pid)
+            if stat is not None:
+                stats[pid] = stat
+        unknown = dict(stats)
+        found = True
+        while found:
+            found = False
+            for pid, stat in list(unknown.items()):
+                if (
+                    stat.ppid == self._supervisor
+                    or stat.ppid in self._watched
+                    or self._has_journal_of_ours(stat)
+                ):
+                    self._begin(stat)
+                    del unknown[pid]
+                    found = True
+        self._strangers |= unknown.keys()
+
+    def _has_journal_of_ours(self, stat: Stat) -> bool:
+        """Whether one of the session's journals is this process's, who is no descendant of ours."""
+        if stat.pid not in self._journals:
+            return False
+        program = self._table.program(stat.pid)
+        return program is not None and program.session == os.fspath(self._session.path)
+
+    def _begin(self, stat: Stat) -> None:
+        pidfd = linux.open_pidfd(stat.pid)
+        again = self._table.stat(stat.pid)
+        if pidfd is not None and (again is None or again.create_time != stat.create_time):
+            # The pid was given to another process in between: that one is found by the next look.
+            os.close(pidfd)
+            pidfd = None
+        original = self._programs.get(stat.memory)
+        watched = Watched(
+            pid=stat.pid,
+            ppid=stat.ppid,
+            create_time=stat.create_time,
+            memory=stat.memory,
+            program=None if stat.state == "Z" else self._table.program(stat.pid),
+            forked_from=original,
+            pidfd=pidfd,
+            since=time.monotonic(),
+        )
+        self._watched[stat.pid] = watched
+        self._programs.setdefault(stat.memory, watched)
+        self._changed = time.monotonic()
+        if stat.state != "Z":
+            self._note(watched)
+
+    def _look_at(self, watched: Watched, *, gone: bool) -> None:
+        """See whether it has ended, or become another program."""
+        if gone or (watched.pidfd is not None and linux.has_ended(watched.pidfd)):
+            self._see_end(watched)
+            return
+        stat = self._table.stat(watched.pid)
+        if stat is None or stat.create_time != watched.create_time:
+            self._see_end(watched)
+            return
+        if stat.state == "Z":
+            watched.zombie = True
+            return
+        if stat.memory != watched.memory:
+            watched.memory = stat.memory
+            watched.forked_from = self._programs.setdefault(stat.memory, watched)
+            if watched.forked_from is watched:
+                watched.forked_from = None
+            watched.program = self._table.program(watched.pid)
+            watched.since = self._changed = time.monotonic()
+            watched.looked_for_library = watched.embeds_python = False
+            self._note(watched)
+        elif not watched.looked_for_library and self._age(watched) > _GROWN_UP_SECONDS:
+            watched.looked_for_library = True
+            if not watched.is_python and watched.forked_from is None:
+                watched.embeds_python = self._table.maps_python(watched.pid)
+            self._note(watched)
+
+    def _see_end(self, watched: Watched) -> None:
+        """It ended, but was not waited for by us."""
+        if watched.pidfd is None:
+            self._end(watched, "gone", None)
+            return
+        status = linux.exit_status_of(watched.pidfd)
+        stat = self._table.stat(watched.pid)
+        if status is None and stat is not None and stat.create_time == watched.create_time:
+            # The kernel tells when its parent has waited for it, or we shall wait for it.
+            watched.zombie = True
+            return
+        if status is None:
+            self._end(watched, "gone", None)
+        else:
+            self._end(watched, "pidfd", status)
+
+    def _settle(self) -> None:
+        """Pythons that ended undecided: their journal may have been seen since."""
+        self._undecided = [each for each in self._undecided if self._is_undecided(each)]
+
+    def _end(self, watched: Watched, known: HowKnown, status: int | None) -> None:
+        del self._watched[watched.pid]
+        self._changed = time.monotonic()
+        self._note(watched, ended=known, status=status)
+        if self._is_undecided(watched):
+            self._undecided.append(watched)
+        self._close(watched)
+
+    def _close(self, watched: Watched) -> None:
+        if watched.pidfd is not None:
+            os.close(watched.pidfd)
+            watched.pidfd = None
+
+    def _note(
+        self, watched: Watched, *, ended: HowKnown = "", status: int | None = None, reason: str = ""
+    ) -> None:
+        """Observe what is known of it now, if that is new."""
+        program = watched.program
+        reason = reason or self._certain_reason(watched)
+        observation = Observation(
+            pid=watched.pid,
+            create_time=watched.create_time,
+            at_ns=time.time_ns(),
+            ppid=watched.ppid,
+            argv=program.argv if program is not None else (),
+            executable=program.executable if program is not None else "",
+            python=self._verdict(watched, reason),
+            ended=ended,
+            status=status,
+            reason=reason,
+        )
+        watched.said.append(observation)
+        del watched.said[:-1]
+        self._news.append(observation)
+
+    def _verdict(self, watched: Watched, reason: str) -> bool | None:
+        """Whether it counts as a Python: only where that is sure, for it is then held to be one
+        that ought to be measured."""
+        if watched.pid in self._journals or reason:
+            return True
+        if watched.program is None or watched.is_python or not watched.program.argv:
+            return None
+        return False
+
+    def _certain_reason(self, watched: Watched) -> str:
+        """Why a process is not measured, where one look tells; "" = it may well be."""
+        program = watched.program
+        if program is None or not watched.is_python:
+            return ""
+        if watched.forked_from is not None:
+            # It is measured as its parent is: a journal of its own comes with the first new fact.
+            parent = watched.forked_from
+            return "" if parent.pid in self._journals else self._certain_reason(parent)
+        if is_python_name(program.argv[0] if program.argv else "") and skips_startup_files(
+            program.argv
+        ):
+            return "started with -S, which skips the startup files"
+        if not program.environment_known:
+            return ""
+        if program.session is None:
+            return "its environment has no COVSUP_SESSION: what started it did not pass it on"
+        if program.session == "":
+            return "switched off by an empty COVSUP_SESSION"
+        if program.session != os.fspath(self._session.path):
+            return f"it belongs to another session, {program.session}"
+        return ""
+
+    def _is_undecided(self, watched: Watched) -> bool:
+        """Whether it is a Python of which nothing tells whether it was measured."""
+        return (
+            watched.is_python
+            and watched.forked_from is None
+            and watched.pid not in self._journals
+            and not self._certain_reason(watched)
+        )
+
+    def _decide(self, watched: Watched, why_not: Callable[[str], str]) -> None:
+        """The Python should be measured, as far as one sees, and has no journal."""
+        program, last = watched.program, watched.said[-1]
+        if program is None:
+            return
+        if watched.embeds_python and not any(
+            is_python_name(name) for name in (program.executable, *program.argv[:1])
+        ):
+            reason = "a program that embeds Python, which has no covsup or never started it"
+        else:
+            reason = why_not(_interpreter_of(program))
+        if not reason:
+            seconds = (last.at_ns / 1e9 - watched.create_time) if last.ended else 0.0
+            if seconds < _BORN_DEAD_SECONDS:
+                return
+            reason = "it left no journal, though its environment and its interpreter would let it"
+        self._note(watched, ended=last.ended, status=last.status, reason=reason)
+
+    def _age(self, watched: Watched) -> float:
+        return time.monotonic() - watched.since
+
+    def _tell(self) -> None:
+        """Write down what was observed."""
+        news, self._news = self._news, []
+        try:
+            self._session.observe(news)
+        except OSError:
+            # A deleted directory or a full disk must not end the supervision; what is missing then
+            # is how processes ended, which is shown as unknown. Tried again with the next news.
+            self._news = news
+
+
+def _interpreter_of(program: Program) -> str:
+    """The path to start the interpreter of a process by, in its own environment of packages."""
+    first = program.argv[0] if program.argv else ""
+    if os.path.isabs(first) and _is_file(first):  # noqa: PTH117 - any text
+        return first
+    import shutil  # noqa: PLC0415 - only where a Python was not measured
+
+    found = shutil.which(first) if first and os.sep not in first else None
+    if found is not None and os.path.realpath(found) == program.executable:
+        return found
+    return program.executable
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return os.path.isfile(path)  # noqa: PTH113
+    except ValueError:
+        return False
