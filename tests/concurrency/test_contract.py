@@ -21,7 +21,7 @@ PATCHES = [patch for adapter in process.ADAPTERS for patch in adapter.patches]
 LIBRARY_ADAPTERS = [registry.adapter_for(name) for name in registry.LIBRARIES]
 
 PORTRAITS = f"""
-import importlib, inspect, json, pickle, sys
+import importlib, inspect, json, os, pickle, sys
 portraits = {{}}
 for module, name in {[(patch.module, patch.function) for patch in PATCHES]!r}:
     function = getattr(importlib.import_module(module), name, None)
@@ -44,6 +44,9 @@ for module, name in {[(patch.module, patch.function) for patch in PATCHES]!r}:
         "signature": signature,
         "pickle": pickle.dumps(function).hex(),
         "in os": getattr(importlib.import_module("os"), name, None) is function,
+        "supports": [name for name, held in vars(os).items() if isinstance(held, set) and function in held],
+        "equals": [other for other in dir(importlib.import_module(module))
+                   if function == getattr(sys.modules[module], other)],
     }}
 print(json.dumps(portraits))
 """
