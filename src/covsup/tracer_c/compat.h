@@ -39,6 +39,13 @@
 #define COMPAT_RETURN_NAMES_LINE 0
 #endif
 
+/* Installing a tracer while the one before it is dropped is an error. */
+#if PY_VERSION_HEX < 0x030C0000
+#define COMPAT_TRACER_NOT_REENTRANT 1
+#else
+#define COMPAT_TRACER_NOT_REENTRANT 0
+#endif
+
 /* Trace functions see fast locals only between these two (a snapshot before 3.13). */
 #if PY_VERSION_HEX < 0x030D0000
 #define COMPAT_LOCALS_SNAPSHOT 1

@@ -567,7 +567,7 @@ stand_in_settrace(PyObject *module, PyObject *tracer)
     if (PySys_Audit("sys.settrace", NULL) < 0) {
         return NULL;
     }
-    if (trace->installing) {
+    if (COMPAT_TRACER_NOT_REENTRANT && trace->installing) {
         /* CPython's own answer to a tracer that installs another one as it is dropped. */
         PyErr_SetString(PyExc_RuntimeError, "Cannot install a trace function while another trace "
                                             "function is being installed");
