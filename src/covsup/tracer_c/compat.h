@@ -39,8 +39,8 @@
 #define COMPAT_RETURN_NAMES_LINE 0
 #endif
 
-/* Installing a tracer while the one before it is dropped is an error. */
-#if PY_VERSION_HEX < 0x030C0000
+/* Installing a tracer while the one before it is dropped is an error (not in 3.12 and 3.13). */
+#if PY_VERSION_HEX < 0x030C0000 || PY_VERSION_HEX >= 0x030E0000
 #define COMPAT_TRACER_NOT_REENTRANT 1
 #else
 #define COMPAT_TRACER_NOT_REENTRANT 0
