@@ -42,7 +42,7 @@ is measured, whoever started it.
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are one line."""
 
-    def error(self, message: str) -> NoReturn:
+    def error(self, message: str) -> NoReturn:  # type: ignore[explicit-override] # 3.12 has it
         """Say what is wrong and end with status 2."""
         complain(f"{message} (see `{self.prog} --help`)")
         sys.exit(USAGE)
@@ -102,7 +102,9 @@ def _main(words: list[str]) -> int:
             return 0
 
 
-def split_target(parser: argparse.ArgumentParser, words: Sequence[str]) -> tuple[list[str], list[str]]:
+def split_target(
+    parser: argparse.ArgumentParser, words: Sequence[str]
+) -> tuple[list[str], list[str]]:
     """Where covsup's own options end and the target begins.
 
     The target's words may look like our options, so they are never shown to argparse.
@@ -298,7 +300,9 @@ def _add_erase(commands: argparse._SubParsersAction[Parser]) -> None:
 
 def _add_debug(commands: argparse._SubParsersAction[Parser]) -> None:
     parser = commands.add_parser("debug", help="show what covsup sees", allow_abbrev=False)
-    topics = parser.add_subparsers(dest="topic", metavar="TOPIC", required=True, parser_class=Parser)
+    topics = parser.add_subparsers(
+        dest="topic", metavar="TOPIC", required=True, parser_class=Parser
+    )
     _add_files(topics.add_parser("sys", help="versions, paths, what this system offers"))
     _add_files(topics.add_parser("config", help="the settings that `covsup run` would have here"))
     journal = topics.add_parser("journal", help="what is in a journal")

@@ -54,16 +54,20 @@ def unmeasured_sentences(provenance: Provenance) -> list[str]:
     found = provenance.unmeasured
     if not found:
         return []
-    reasons = dict.fromkeys(each.reason for each in found)
-    shown = ", ".join(_process(each.pid, each.argv) for each in found[:_SHOWN])
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    were = "Python process was" if len(found) == 1 else "Python processes were"
-    why = next(iter(reasons))
-    others = f" (and {len(reasons) - 1} other reasons)" if len(reasons) > 1 else ""
-    return [
-        f"{len(found)} {were} not measured: {shown}{more}: {why}{others};"
-        " `covsup tree` shows the whole tree"
+    by_reason: dict[str, list[str]] = {}
+    for each in found:
+        by_reason.setdefault(each.reason, []).append(_process(each.pid, each.argv))
+    told = [
+        f"{', '.join(processes[:_SHOWN])}{_and_more(len(processes) - _SHOWN)}: {reason}"
+        for reason, processes in list(by_reason.items())[:_SHOWN]
     ]
+    were = "Python process was" if len(found) == 1 else "Python processes were"
+    others = _and_more(len(by_reason) - _SHOWN, " reasons")
+    return [f"{len(found)} {were} not measured: {'; '.join(told)}{others} (see `covsup tree`)"]
+
+
+def _and_more(count: int, noun: str = "") -> str:
+    return f" and {count} more{noun}" if count > 0 else ""
 
 
 def lost_sentences(provenance: Provenance) -> list[str]:

@@ -109,9 +109,7 @@ def why_not(interpreter: str, answer: Answer) -> str:
             f" measures {OLDEST[0]}.{OLDEST[1]} and later"
         )
     if not answer.starts_covsup:
-        return (
-            f"{interpreter} has no covsup; install it with: {interpreter} -m pip install covsup"
-        )
+        return f"{interpreter} has no covsup; install it with: {interpreter} -m pip install covsup"
     return ""
 
 
@@ -124,7 +122,7 @@ def ask(interpreter: str, libraries: Collection[str]) -> Answer | None:
     }
     asked = sorted(libraries)
     try:
-        said = subprocess.run(  # noqa: S603
+        said = subprocess.run(
             [interpreter, "-c", _PROBE, *asked],
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -74,12 +74,12 @@ def _become(
             signal.signal(each, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         try:
-            os.execve(target.path, target.argv, environment)  # noqa: S606
+            os.execve(target.path, target.argv, environment)
         except OSError as error:
             if error.errno != errno.ENOEXEC:
                 raise
             # A script without a first line that names an interpreter: as every shell does.
-            os.execve("/bin/sh", ("sh", target.path, *target.argv[1:]), environment)  # noqa: S606
+            os.execve("/bin/sh", ("sh", target.path, *target.argv[1:]), environment)
     except OSError as error:
         number = error.errno or errno.EINVAL
     except BaseException:  # noqa: BLE001 - nothing may return into the supervisor's code

@@ -104,7 +104,7 @@ class LinuxTable:
             else (),
             executable=executable,
             session=session,
-            environment_known=bool(environment),
+            environment_known=environment is not None and bool(command),
         )
 
     def maps_python(self, pid: int) -> bool:
@@ -196,5 +196,3 @@ def _contents(path: str) -> bytes | None:
         return None
     finally:
         os.close(descriptor)
-
-

@@ -16,7 +16,7 @@ from covsup.supervisor.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 CORES: Final = ("auto", "monitoring", "settrace")
 CONCURRENCY: Final = (
@@ -180,7 +180,7 @@ def _is_words(value: object) -> bool:
     )
 
 
-_OWN_KEYS: Final = {
+_OWN_KEYS: Final[Mapping[str, Callable[[object], bool]]] = {
     "core": lambda value: isinstance(value, str),
     "concurrency": _is_words,
     "grace": _is_number,

@@ -129,29 +129,36 @@ def _module(words: Sequence[str]) -> Target:
 
 def _is_script(word: str) -> bool:
     """Whether our interpreter is to run it; raises UsageError where it cannot be run at all."""
+    on_path = os.sep not in word and shutil.which(word) is not None
     if os.path.isdir(word):  # noqa: PTH112 - a word of the command line, kept as it is
-        names = ("__main__.py", "__main__.pyc")
-        if any(os.path.isfile(os.path.join(word, name)) for name in names):  # noqa: PTH113, PTH118
-            return True
-        if os.sep in word or shutil.which(word) is None:
-            raise UsageError(f"{word} is a directory without a __main__.py")
-        return False
+        return _is_program_directory(word, on_path=on_path)
     if os.path.isfile(word):  # noqa: PTH113
-        if word.endswith(_PYTHON_FILES) or _is_archive(word):
-            _must_be_readable(word)
-            return True
-        if os.sep in word and os.access(word, os.X_OK):
-            return False
-        if os.sep not in word and shutil.which(word) is not None:
-            return False
-        shebang = _interpreter_named_in(word)
-        if shebang is None and _head(word).startswith((b"#!", b"\x7fELF")):
-            raise UsageError(f"{word} is neither Python nor executable")
-        _must_be_readable(word)
-        return True
-    if word.endswith(_PYTHON_FILES) and (os.sep in word or shutil.which(word) is None):
+        is_script = _is_script_file(word, on_path=on_path)
+        if is_script and not os.access(word, os.R_OK):
+            raise UsageError(f"cannot read {word}: permission denied")
+        return is_script
+    if word.endswith(_PYTHON_FILES) and not on_path:
         raise UsageError(f"there is no script {word}")
     return False
+
+
+def _is_program_directory(word: str, *, on_path: bool) -> bool:
+    names = ("__main__.py", "__main__.pyc")
+    if any(os.path.isfile(os.path.join(word, name)) for name in names):  # noqa: PTH113, PTH118
+        return True
+    if not on_path:
+        raise UsageError(f"{word} is a directory without a __main__.py")
+    return False
+
+
+def _is_script_file(word: str, *, on_path: bool) -> bool:
+    if word.endswith(_PYTHON_FILES) or _is_archive(word):
+        return True
+    if on_path or (os.sep in word and os.access(word, os.X_OK)):
+        return False
+    if _interpreter_named_in(word) is None and _head(word).startswith((b"#!", b"\x7fELF")):
+        raise UsageError(f"{word} is neither Python nor executable")
+    return True
 
 
 def _command(words: Sequence[str]) -> Target:
@@ -182,8 +189,7 @@ def _interpreter_named_in(path: str) -> str | None:
         return None
     if os.path.basename(words[0]) == "env":  # noqa: PTH119
         named = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
-        found = shutil.which(named[0]) if named and is_python_name(named[0]) else None
-        return found
+        return shutil.which(named[0]) if named and is_python_name(named[0]) else None
     if is_python_name(words[0]):
         return words[0]
     trampoline = _TRAMPOLINE.match(rest)
@@ -191,11 +197,6 @@ def _interpreter_named_in(path: str) -> str | None:
         named_by_pip = os.fsdecode(trampoline[1] or trampoline[2])
         return named_by_pip if is_python_name(named_by_pip) else None
     return None
-
-
-def _must_be_readable(path: str) -> None:
-    if not os.access(path, os.R_OK):
-        raise UsageError(f"cannot read {path}: permission denied")
 
 
 def _head(path: str) -> bytes:

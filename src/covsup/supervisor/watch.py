@@ -20,7 +20,6 @@ from covsup.supervisor.target import is_python_name, skips_startup_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from covsup.datafile.session import HowKnown, Session
     from covsup.supervisor.proctable import Program, Stat, Table
@@ -65,9 +64,7 @@ class Watched:
 class Watcher:
     """The tree below this process."""
 
-    def __init__(
-        self, session: Session, *, not_ours: set[int], table: Table | None = None
-    ) -> None:
+    def __init__(self, session: Session, *, not_ours: set[int], table: Table | None = None) -> None:
         """Watch what `session` starts; `not_ours` are children of this process that are not it."""
         self._session = session
         self._table = this_table() if table is None else table
@@ -319,16 +316,19 @@ class Watcher:
         if is_python_name(program.argv[0] if program.argv else "") and skips_startup_files(
             program.argv
         ):
-            return "started with -S, which skips the startup files"
-        if not program.environment_known:
-            return ""
-        if program.session is None:
-            return "its environment has no COVSUP_SESSION: what started it did not pass it on"
-        if program.session == "":
-            return "switched off by an empty COVSUP_SESSION"
-        if program.session != os.fspath(self._session.path):
-            return f"it belongs to another session, {program.session}"
-        return ""
+            return "started with -S, which skips the startup files: start it without"
+        return self._reason_in_environment(program) if program.environment_known else ""
+
+    def _reason_in_environment(self, program: Program) -> str:
+        match program.session:
+            case None:
+                return "its environment has no COVSUP_SESSION: have what starts it pass that on"
+            case "":
+                return "switched off by an empty COVSUP_SESSION"
+            case session if session != os.fspath(self._session.path):
+                return f"it belongs to another session, {session}"
+            case _:
+                return ""
 
     def _is_undecided(self, watched: Watched) -> bool:
         """Whether it is a Python of which nothing tells whether it was measured."""

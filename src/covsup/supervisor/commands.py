@@ -1,0 +1,158 @@
+"""combine and erase: what is done to sessions after their time."""
+
+from __future__ import annotations
+
+import glob
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from covsup.datafile.session import (
+    Session,
+    SessionUnreadable,
+    Settings,
+    find_sessions,
+    open_session,
+    tidy_sessions_directory,
+)
+from covsup.supervisor import combine as combining
+from covsup.supervisor.conclusion import lost_sentences, unmeasured_sentences
+from covsup.supervisor.errors import NOT_STORED
+from covsup.supervisor.liveness import Look, supervisor_runs
+from covsup.supervisor.rules import Rules
+from covsup.supervisor.say import complain
+from covsup.supervisor.settings import rcfile_for_coverage
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from covsup.supervisor.outcome import Outcome
+
+_WORTH_A_BAR: int = 200
+"""So many journals take long enough for somebody to wonder."""
+
+
+def combine(options: argparse.Namespace) -> int:
+    """`covsup combine`."""
+    rules = _rules(options)
+    with _Progress() as progress:
+        outcome = combining.combine(
+            [Path(path) for path in options.paths],
+            rules=rules,
+            keep=options.keep,
+            append=options.append,
+            progress=progress.step,
+            waiting=lambda directory: complain(
+                f"waiting for another covsup that combines in {directory}"
+            ),
+        )
+    mine = set(outcome.sessions)
+    for sentence in outcome.sentences():
+        complain(sentence)
+    for session in sorted(mine):
+        provenance = outcome.provenance.of_session(session)
+        for sentence in (*unmeasured_sentences(provenance), *lost_sentences(provenance)):
+            complain(sentence)
+    if not options.quiet:
+        sys.stdout.write(f"{_summary(outcome)}\n")
+    return NOT_STORED if outcome.unreadable else 0
+
+
+def erase(options: argparse.Namespace) -> int:
+    """`covsup erase`."""
+    data_file = _rules(options).data_file
+    status = 0
+    for path in _data_files(data_file):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            complain(f"cannot delete {path}: {error.strerror}")
+            status = NOT_STORED
+    sessions = find_sessions(data_file)
+    for path in sessions:
+        status = _erase_session(path, data_file) or status
+    if sessions:
+        tidy_sessions_directory(sessions[0].parent)
+    return status
+
+
+def _rules(options: argparse.Namespace) -> Rules:
+    rcfile = rcfile_for_coverage(options.rcfile)
+    return Rules.read(
+        None if rcfile is True else rcfile,
+        None if options.data_file is None else Path(options.data_file),
+    )
+
+
+def _summary(outcome: Outcome) -> str:
+    counts = [
+        f"{count} {noun if count == 1 else nouns}"
+        for count, noun, nouns in (
+            (len(outcome.sessions), "session", "sessions"),
+            (outcome.images, "process image", "process images"),
+            (outcome.data_files, "data file", "data files"),
+        )
+        if count
+    ]
+    return f"Combined {', '.join(counts) or 'nothing new'} into {outcome.data_file}"
+
+
+def _data_files(data_file: Path) -> list[Path]:
+    """The data file and coverage.py's parallel ones."""
+    parallel = data_file.parent.glob(f"{glob.escape(data_file.name)}.*")
+    return [data_file, *(path for path in parallel if path.is_file())]
+
+
+def _erase_session(path: Path, data_file: Path) -> int:
+    """Delete a session directory, unless it is in use or of another data file."""
+    try:
+        session = open_session(path)
+    except SessionUnreadable:
+        # Nothing could ever be made of it.
+        session = Session(path, Settings(session=path.name))
+    if session.settings.data_file not in {"", str(data_file)}:
+        return 0
+    try:
+        if supervisor_runs(session.settings) or Look([path], session.journals()).members.get(path):
+            complain(f"session {session.id} still runs and is left alone")
+            return NOT_STORED
+        session.delete()
+    except OSError as error:
+        complain(f"cannot delete {path}: {error.strerror}")
+        return NOT_STORED
+    return 0
+
+
+class _Progress:
+    """A bar on the terminal, for a combination that takes a while."""
+
+    def __init__(self) -> None:
+        self._bar: Callable[[int], None] | None = None
+        self._stop: Callable[[], None] | None = None
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._stop is not None:
+            self._stop()
+
+    def step(self, done: int, total: int) -> None:
+        """So many journals of all have been read."""
+        if total < _WORTH_A_BAR or not sys.stderr.isatty():
+            return
+        if self._bar is None:
+            self._begin(total)
+        if self._bar is not None:
+            self._bar(done)
+
+    def _begin(self, total: int) -> None:
+        from rich.console import Console  # noqa: PLC0415 - slow to import
+        from rich.progress import Progress  # noqa: PLC0415
+
+        progress = Progress(console=Console(stderr=True), transient=True)
+        task = progress.add_task("reading journals", total=total)
+        progress.start()
+        self._bar = lambda done: progress.update(task, completed=done)
+        self._stop = progress.stop

@@ -1,0 +1,60 @@
+"""report, html, xml, json, lcov, annotate: coverage.py's own command line, on our data file."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final
+
+from covsup.supervisor.errors import NOT_STORED
+from covsup.supervisor.say import complain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_NAMES: Final = {"--data-file": "data_file", "--rcfile": "rcfile"}
+
+
+def report(words: Sequence[str]) -> int:
+    """Have coverage.py make a report; `words` are its command line, the report's kind first."""
+    from coverage.cmdline import main as coverage  # noqa: PLC0415 - slow to import
+
+    try:
+        status = coverage(list(words))
+    except OSError as error:
+        # coverage.py lets some through, such as an unwritable output directory.
+        if isinstance(error, BrokenPipeError):
+            raise
+        complain(f"{words[0]}: {error}")
+        status = NOT_STORED
+    sys.stdout.flush()
+    if status and not any(word in {"-h", "--help"} for word in words):
+        _mention_sessions(words)
+    return status or 0
+
+
+def _mention_sessions(words: Sequence[str]) -> None:
+    """Where there is no data, say so if that is because nobody has combined it."""
+    from covsup.datafile.errors import CovsupError  # noqa: PLC0415
+    from covsup.datafile.session import find_sessions  # noqa: PLC0415
+    from covsup.supervisor.settings import data_file_of  # noqa: PLC0415
+
+    said = _said(words)
+    try:
+        data_file = data_file_of(said.get("rcfile"), said.get("data_file"))
+        waiting = [] if data_file.exists() else find_sessions(data_file)
+    except CovsupError:
+        # coverage.py has complained of the same thing.
+        return
+    if waiting:
+        sessions = "a session is" if len(waiting) == 1 else f"{len(waiting)} sessions are"
+        complain(f"{sessions} not combined yet: run `covsup combine`")
+
+
+def _said(words: Sequence[str]) -> dict[str, str]:
+    said: dict[str, str] = {}
+    for index, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if option in _NAMES:
+            following = words[index + 1] if index + 1 < len(words) else ""
+            said[_NAMES[option]] = value if equals else following
+    return said

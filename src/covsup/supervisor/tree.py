@@ -1,0 +1,245 @@
+"""`covsup tree`: a session's processes on the terminal, or in a pipe."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.text import Text
+
+from covsup.datafile.database import is_data_file, read_provenance
+from covsup.datafile.errors import CovsupError
+from covsup.datafile.provenance import End
+from covsup.datafile.session import SETTINGS, find_sessions, open_session
+from covsup.supervisor.combine import combine
+from covsup.supervisor.forest import forest
+from covsup.supervisor.rules import Rules
+from covsup.supervisor.say import complain, printable
+from covsup.supervisor.settings import data_file_of
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from covsup.datafile.provenance import Provenance
+    from covsup.datafile.session import Settings
+    from covsup.supervisor.forest import Node
+
+_NARROWEST: Final = 40
+_LEAST_COMMAND: Final = 16
+"""A command line is not shortened below this; what follows it goes onto a line of its own."""
+
+_MOST_PROGRAMS: Final = 5
+"""So many programs below one process that are not Python are shown without --all."""
+
+
+class NothingToShow(CovsupError):
+    """There is no session."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """What the lines of the tree are drawn with."""
+
+    fork: str
+    last: str
+    down: str
+    cut: str
+    deep: str
+
+
+_UNICODE: Final = _Marks(fork="├─ ", last="└─ ", down="│  ", cut="…", deep="⋯ ")
+_ASCII: Final = _Marks(fork="|- ", last="`- ", down="|  ", cut="..", deep=".. ")
+
+
+def tree(options: argparse.Namespace) -> int:
+    """Show it."""
+    provenance = _provenance(options)
+    console = Console(highlight=False, soft_wrap=True)
+    marks = _ASCII if console.options.ascii_only else _UNICODE
+    width = max(console.width, _NARROWEST)
+    sessions = provenance.sessions if options.all else provenance.sessions[-1:]
+    for settings in sessions:
+        of_session = provenance.of_session(settings.session)
+        for line in _Drawing(width, marks, everything=options.all).lines(settings, of_session):
+            console.print(line)
+    sys.stdout.flush()
+    return 0
+
+
+def _provenance(options: argparse.Namespace) -> Provenance:
+    """That of the newest session, whether it was combined or not. Raises CovsupError."""
+    if options.path is not None:
+        path = Path(options.path)
+        if not path.exists():
+            raise NothingToShow(f"there is no {path}")
+        found = _of_directory(path) if (path / SETTINGS).exists() else None
+        return found or read_provenance(path)
+    data_file = data_file_of(options.rcfile, options.data_file)
+    combined = read_provenance(data_file) if is_data_file(data_file) else None
+    newest = max((each.session for each in combined.sessions), default="") if combined else ""
+    # A session that was combined while it ran is still there, and its directory knows more.
+    waiting = [path for path in find_sessions(data_file) if path.name >= newest]
+    for path in reversed(waiting):
+        found = _of_directory(path)
+        if found is not None:
+            return found
+    if combined is None or not combined.sessions:
+        raise NothingToShow(f"no session beside {data_file} and none in it: `covsup run` makes one")
+    return combined
+
+
+def _of_directory(path: Path) -> Provenance | None:
+    """Of a session directory, as far as it goes; nothing is changed there."""
+    settings = open_session(path).settings
+    with tempfile.TemporaryDirectory(prefix="covsup-tree-") as scratch:
+        # Its own patterns and paths do not matter here, only who executed how much.
+        rules = Rules(data_file=Path(scratch) / "coverage")
+        outcome = combine([path], rules=rules, keep=True)
+    for sentence in outcome.unreadable:
+        complain(sentence)
+    provenance = outcome.provenance.of_session(settings.session)
+    return provenance if provenance.sessions else None
+
+
+class _Drawing:
+    """One session, as lines that fit into a width."""
+
+    def __init__(self, width: int, marks: _Marks, *, everything: bool) -> None:
+        self._width = width
+        self._marks = marks
+        self._everything = everything
+
+    def lines(self, settings: Settings, provenance: Provenance) -> Iterator[Text]:
+        """Everything there is to show."""
+        roots = forest(provenance)
+        command = self._cut(_command(settings.command), self._width - 8)
+        yield Text.assemble((f"session {settings.session}", "bold"))
+        yield Text.assemble(("covsup run ", "dim"), command)
+        for line in self._below(roots, ""):
+            # Spaces at the end are no part of what is shown.
+            line.rstrip()
+            yield line
+        yield self._summary(provenance)
+
+    def _below(self, nodes: Sequence[Node], guide: str) -> Iterator[Text]:
+        shown, hidden = self._choose(nodes)
+        for index, node in enumerate(shown):
+            is_last = index == len(shown) - 1 and not hidden
+            first = guide + (self._marks.last if is_last else self._marks.fork)
+            rest = guide + ("   " if is_last else self._marks.down)
+            yield from self._node(node, first, rest)
+            yield from self._below(node.below, rest)
+        if hidden:
+            text = f"and {hidden} more programs that are not Python (--all shows them)"
+            yield self._with_guide(guide + self._marks.last, Text(text, "dim"))
+
+    def _choose(self, nodes: Sequence[Node]) -> tuple[list[Node], int]:
+        """What is shown of the processes below one, and how many are not."""
+        leaves = [node for node in nodes if node.is_program and not node.below]
+        if self._everything or len(leaves) <= _MOST_PROGRAMS:
+            return list(nodes), 0
+        hidden = {id(node) for node in leaves[_MOST_PROGRAMS - 1 :]}
+        return [node for node in nodes if id(node) not in hidden], len(hidden)
+
+    def _node(self, node: Node, first: str, rest: str) -> Iterator[Text]:
+        head = f"{node.how} {node.pid} ".lstrip()
+        tail = self._tail(node)
+        style = "bold red" if node.reason else "dim" if node.image is None else ""
+        room = self._width - len(self._guide(first)) - len(head) - len(tail) - 2
+        command = _command(node.argv) or "?"
+        if room >= min(len(command), _LEAST_COMMAND):
+            line = Text.assemble((head, style or "cyan"), (self._cut(command, room), style))
+            line.append("  ")
+            line.append(tail)
+            yield self._with_guide(first, line)
+        else:
+            room = self._width - len(self._guide(first)) - len(head)
+            yield self._with_guide(
+                first, Text.assemble((head, style or "cyan"), (self._cut(command, room), style))
+            )
+            yield self._with_guide(rest + self._stem(node), tail)
+        if node.reason:
+            room = self._width - len(self._guide(rest + self._stem(node)))
+            for part in _wrapped(f"NOT MEASURED: {printable(node.reason)}", room):
+                yield self._with_guide(rest + self._stem(node), Text(part, "bold red"))
+        if node.image is not None and node.image.lost:
+            lost = node.image.lost
+            text = f"LOST {lost.facts} facts and {lost.events} events"
+            yield self._with_guide(rest + self._stem(node), Text(text, "bold red"))
+
+    def _stem(self, node: Node) -> str:
+        return self._marks.down if node.below else "   "
+
+    def _tail(self, node: Node) -> Text:
+        tail = Text()
+        if node.ending is not None:
+            words = printable(node.ending.words)
+            if node.ending.end is End.UNKNOWN:
+                words = "end unknown"
+            if node.ending.end is End.EXECED:
+                words = "exec"
+            tail.append(words, _STYLES[node.ending.end])
+        if node.image is not None:
+            own = node.image.unique_lines
+            tail.append(f", {_lines(node.image.lines)}", "")
+            tail.append(f", {own} only here" if own else "", "green")
+        return tail
+
+    def _guide(self, guide: str) -> str:
+        """A guide that leaves room for what it leads to, however deep that is."""
+        most = self._width // 3 // 3 * 3
+        if len(guide) <= most:
+            return guide
+        depth = f"{self._marks.deep}{len(guide) // 3} deep "
+        return depth + guide[-3:]
+
+    def _with_guide(self, guide: str, text: Text) -> Text:
+        return Text.assemble((self._guide(guide), "dim"), text)
+
+    def _cut(self, text: str, room: int) -> str:
+        if len(text) <= room:
+            return text
+        return text[: max(0, room - len(self._marks.cut))] + self._marks.cut
+
+    def _summary(self, provenance: Provenance) -> Text:
+        images = len(provenance.processes)
+        processes = len({(each.host, each.pid) for each in provenance.processes})
+        parts = [f"{processes} measured process{'' if processes == 1 else 'es'}"]
+        if images != processes:
+            parts.append(f"{images} process images")
+        running = sum(each.ending.end is End.RUNNING for each in provenance.processes)
+        if running:
+            parts.append(f"{running} still running")
+        line = Text(", ".join(parts))
+        if provenance.unmeasured:
+            line.append(f", {len(provenance.unmeasured)} NOT MEASURED", "bold red")
+        return line
+
+
+_STYLES: Final = {
+    End.EXITED: "",
+    End.KILLED: "yellow",
+    End.EXECED: "dim",
+    End.RUNNING: "green",
+    End.UNKNOWN: "dim",
+}
+
+
+def _command(argv: Sequence[str]) -> str:
+    return printable(" ".join(shlex.quote(word) if word == "" else word for word in argv))
+
+
+def _lines(count: int) -> str:
+    return f"{count} line{'' if count == 1 else 's'}"
+
+
+def _wrapped(text: str, room: int) -> list[str]:
+    import textwrap  # noqa: PLC0415 - only where something is not measured
+
+    return textwrap.wrap(text, max(room, 20)) or [text]
