@@ -118,6 +118,19 @@ class ThreadAdapter:
         return _tracer.arm_threads()
 
 
+THREAD_MAKERS = (
+    "_ctypes",
+    "_cffi_backend",
+    "_testcapi",
+    "grpc._cython.cygrpc",
+    "PyQt5.QtCore",
+    "PyQt6.QtCore",
+    "PySide2.QtCore",
+    "PySide6.QtCore",
+)
+"""Modules that can run Python in threads which C code creates: the settrace core then looks for
+them (foreign_threads.c), which makes calls slower, so it does not without one of these."""
+
 ADAPTERS = (
     ForkAdapter(),
     ExecAdapter(),

@@ -45,7 +45,7 @@ LIBRARIES = {
 NAMES = (*(adapter.name for adapter in process.ADAPTERS), *LIBRARIES)
 """What `--concurrency` may name, besides `auto`."""
 
-LIBRARY_EVENT = 6  # docs/journal-format.md
+LIBRARY_EVENT, NOTE_EVENT = 6, 8  # docs/journal-format.md
 
 _adapters: "dict[str, LibraryAdapter]" = {}
 _told: set[str] = set()
@@ -67,6 +67,7 @@ def arm(concurrency: "Iterable[str]") -> "list[str]":
         if "auto" in wanted or name in wanted
         for trigger in wakes_on
     }
+    triggers.update(process.THREAD_MAKERS)
     refused += _tracer.arm_imports(wake, triggers)
     for trigger in triggers & sys.modules.keys():
         wake(trigger)  # a startup file before ours has imported it
@@ -75,6 +76,12 @@ def arm(concurrency: "Iterable[str]") -> "list[str]":
 
 def wake(trigger: str) -> None:
     """The module `trigger` has been imported: arm the adapter that waits for it."""
+    if trigger in process.THREAD_MAKERS and not _tracer.watch_foreign_threads():
+        _tracer.event(
+            NOTE_EVENT,
+            b"threads that C code creates are not measured: another tool "
+            b"evaluates the frames of this interpreter",
+        )
     for name, wakes_on in LIBRARIES.items():
         if trigger in wakes_on:
             adapter_for(name).arm(sys.modules[trigger], tell)
