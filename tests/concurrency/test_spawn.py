@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -183,3 +184,58 @@ def test_the_end_is_told_where_the_process_ends_itself(session: Session, end: st
         [] if told is None else [told]
     )
     assert outcome.first.lines("target.py") == {1, 2, 3}
+
+
+def test_a_target_can_switch_its_children_off(session: Session) -> None:
+    outcome = session.run(
+        """
+        import os, subprocess, sys
+        program = [sys.executable, "-c", "print('off', flush=True)"]
+        os.environ["COVSUP_SESSION"] = ""
+        subprocess.run(program)
+        subprocess.run(program, env=os.environ)
+        os.system(" ".join([sys.executable, "-c", "1"]))
+        os.waitpid(os.posix_spawn(sys.executable, program, os.environ), 0)
+        os.execv(sys.executable, program)
+        """
+    )
+    assert outcome.stdout == "off\n" * 4, outcome.stderr
+    assert len(outcome.images) == 1
+
+
+def test_a_none_environment_is_the_process_own(session: Session) -> None:
+    outcome = session.run(
+        """
+        import os, sys
+        program = [sys.executable, "-c", "pass"]
+        os.environ.clear()
+        try:
+            os.waitpid(os.posix_spawn(sys.executable, program, None), 0)
+        except TypeError as error:
+            print(error)
+        """
+    )
+    if sys.version_info >= (3, 13):
+        assert outcome.stdout == ""
+        assert len(outcome.images) == 2
+    else:
+        assert outcome.stdout == "posix_spawn: environment must be a mapping object\n"
+
+
+def test_the_targets_own_environment_objects_stay_as_they_are(session: Session) -> None:
+    outcome = session.run(
+        """
+        import _posixsubprocess, os, subprocess, sys
+        given = {"A": "B"}
+        before = dict(os.environ)
+        subprocess.run([sys.executable, "-c", "pass"], env=given)
+        os.waitpid(os.posix_spawn(sys.executable, [sys.executable, "-c", "pass"], given), 0)
+        assert given == {"A": "B"}
+        os.environ.clear()
+        subprocess.run([sys.executable, "-c", "pass"])
+        assert os.environ == {}
+        print(len(before))
+        """
+    )
+    assert outcome.status == 0, outcome.stderr
+    assert len(outcome.images) == 4

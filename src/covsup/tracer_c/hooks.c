@@ -88,6 +88,10 @@ arm_threads(PyObject *module, PyObject *Py_UNUSED(none))
 static void
 arm_again(PyObject *name)
 {
+    Py_UCS4 first = PyUnicode_GET_LENGTH(name) == 0 ? 0 : PyUnicode_READ_CHAR(name, 0);
+    if (first != 'p' && first != '_') {
+        return; /* neither posix, _posixsubprocess nor _thread */
+    }
     hook *const *const every[] = {exec_hooks, spawn_hooks, wait_hooks, exit_hooks, thread_hooks};
     PyObject *refused = NULL; /* owned */
     for (size_t i = 0; i < sizeof(every) / sizeof(every[0]); i++) {
