@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast as _original  # noqa: F401 - ast adds to the C module once; here, whoever measures
 import io
 from pathlib import Path
 
