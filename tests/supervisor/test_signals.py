@@ -1,0 +1,233 @@
+"""Signals sent to covsup reach the target, each as often as it was sent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.supervisor.live import Live, covsup, wait_until
+
+if TYPE_CHECKING:
+    from tests.world import World
+
+# Prints each signal it gets, and ends on the first SIGUSR2 after half a second of silence.
+LISTENER = """\
+import os, signal, sys
+numbers = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}
+signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+print("ready", os.getpid(), flush=True)
+while True:
+    got = signal.sigwait(numbers)
+    if got == signal.SIGUSR2:
+        break
+    print("got", int(got), flush=True)
+late = signal.sigtimedwait(numbers, 0.5)
+print("late", late and late.si_signo, flush=True)
+"""
+
+FORWARDED = [
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGABRT,
+    signal.SIGALRM,
+    signal.SIGWINCH,
+    signal.SIGCONT,
+    signal.SIGURG,
+    signal.SIGTSTP,
+    signal.SIGPIPE,
+    signal.SIGSEGV,
+    signal.SIGRTMIN + 3,
+]
+
+
+@pytest.mark.parametrize("number", FORWARDED, ids=str)
+def test_a_signal_sent_to_covsup_reaches_the_target_once(world: World, number: int) -> None:
+    world.write("target.py", LISTENER)
+    with Live(world, *covsup(world, "target.py")) as live:
+        live.wait_for("ready")
+        live.kill(number)
+        live.wait_for(f"got {int(number)}\n")
+        live.kill(signal.SIGUSR2)
+        live.wait_for("late None")
+        assert live.ended() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=str)
+def test_a_signal_to_the_process_group_reaches_the_target_once(world: World, number: int) -> None:
+    world.write("target.py", LISTENER)
+    with Live(world, *covsup(world, "target.py")) as live:
+        live.wait_for("ready")
+        for _ in range(3):
+            os.killpg(live.pid, number)
+            live.wait_for(f"got {int(number)}\n")
+            # The supervisor may be slower than the target: it must not pass on what comes next.
+            time.sleep(0.05)
+        live.kill(signal.SIGUSR2)
+        live.wait_for("late None")
+        assert live.ended() == 0
+
+
+def test_alternating_signals_to_covsup_and_to_the_group_all_arrive_once(world: World) -> None:
+    world.write("target.py", LISTENER)
+    with Live(world, *covsup(world, "target.py")) as live:
+        live.wait_for("ready")
+        for turn in range(10):
+            if turn % 2:
+                os.killpg(live.pid, signal.SIGUSR1)
+            else:
+                live.kill(signal.SIGUSR1)
+            live.wait_for(f"got {int(signal.SIGUSR1)}\n")
+            time.sleep(0.05)
+        live.kill(signal.SIGUSR2)
+        live.wait_for("late None")
+        assert live.ended() == 0
+
+
+def test_what_the_target_sends_to_its_own_group_it_gets_once(world: World) -> None:
+    world.write(
+        "target.py",
+        "import os, signal\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})\n"
+        "os.killpg(0, signal.SIGTERM)\n"
+        "assert signal.sigwait({signal.SIGTERM})\n"
+        "print('late', signal.sigtimedwait({signal.SIGTERM}, 0.5))\n",
+    )
+    run = world.covsup_run("target.py")
+    assert (run.ended, run.stdout) == (0, "late None\n")
+
+
+def test_what_the_target_sends_to_its_parent_does_not_come_back(world: World) -> None:
+    world.write(
+        "target.py",
+        "import os, signal\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})\n"
+        "os.kill(os.getppid(), signal.SIGUSR1)\n"
+        "print('late', signal.sigtimedwait({signal.SIGUSR1}, 0.5))\n",
+    )
+    run = world.covsup_run("target.py")
+    assert (run.ended, run.stdout) == (0, "late None\n")
+
+
+def test_a_second_sigterm_arrives_as_well(world: World) -> None:
+    world.write(
+        "target.py",
+        "import signal, sys\n"
+        "count = 0\n"
+        "def handler(*_):\n"
+        "    global count\n"
+        "    count += 1\n"
+        "    print('term', count, flush=True)\n"
+        "    if count == 2:\n"
+        "        sys.exit(5)\n"
+        "signal.signal(signal.SIGTERM, handler)\n"
+        "print('ready', flush=True)\n"
+        "while True:\n"
+        "    signal.pause()\n",
+    )
+    with Live(world, *covsup(world, "target.py")) as live:
+        live.wait_for("ready")
+        live.kill(signal.SIGTERM)
+        live.wait_for("term 1")
+        live.kill(signal.SIGTERM)
+        live.wait_for("term 2")
+        assert live.ended() == 5
+
+
+def test_sigterm_in_the_very_first_moment_is_not_lost(world: World) -> None:
+    """Sent at any time after the start, it ends target and covsup alike."""
+    world.write("target.py", "import signal\nprint('ready', flush=True)\nsignal.pause()\n")
+    for delay in (0.0, 0.02, 0.05, 0.08, 0.1, 0.15):
+        with Live(world, *covsup(world, "target.py")) as live:
+            time.sleep(delay)
+            live.kill(signal.SIGTERM)
+            assert live.ended() == -signal.SIGTERM
+
+
+DISPOSITIONS = "grep -E '^Sig(Ign|Blk|Cgt)' /proc/self/status"
+
+
+@pytest.mark.parametrize(
+    "ignored", [(), ("SIGHUP",), ("SIGINT", "SIGQUIT"), ("SIGCHLD",), ("SIGTERM", "SIGUSR1")], ids=str
+)
+def test_the_target_inherits_what_covsup_inherits(world: World, ignored: tuple[str, ...]) -> None:
+    def prepare() -> None:
+        for name in ("SIGPIPE", "SIGXFSZ"):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
+        for name in ignored:
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+
+    ask = ("grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status")
+    with Live(world, *ask, before_exec=prepare) as plain:
+        expected = plain.rest()
+    assert "SigBlk:\t0000000000000800" in expected
+    with Live(world, *covsup(world, *ask), before_exec=prepare) as live:
+        assert live.rest() == expected
+        assert live.ended() == 0
+
+
+def test_an_ignored_sigpipe_of_the_shell_stays_ignored(world: World) -> None:
+    words = " ".join(covsup(world, "sh", "-c", f'"{DISPOSITIONS}"'))
+    plain = world.run("sh", "-c", f"trap '' PIPE; sh -c \"{DISPOSITIONS}\"; true")
+    run = world.run("sh", "-c", f"trap '' PIPE; {words}; true")
+    assert run.stdout == plain.stdout
+    assert "1000\n" in plain.stdout
+
+
+def test_nohup_keeps_the_target_alive_when_the_group_hangs_up(world: World) -> None:
+    world.write(
+        "target.py",
+        "import os, sys\nprint('ready', flush=True)\nsys.stdin.readline()\nprint('alive', flush=True)\n",
+    )
+
+    def ignore() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    with Live(world, *covsup(world, "target.py"), before_exec=ignore) as live:
+        live.wait_for("ready")
+        os.killpg(live.pid, signal.SIGHUP)
+        live.kill(signal.SIGHUP)
+        live.send("go\n")
+        live.wait_for("alive")
+        assert live.ended() == 0
+
+
+def test_an_ignored_sigchld_loses_no_exit_status(world: World) -> None:
+    def ignore() -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+    with Live(world, *covsup(world, "sh", "-c", "exit 6"), before_exec=ignore) as live:
+        assert live.ended() == 6
+
+
+def test_a_killed_supervisor_leaves_target_and_session(world: World) -> None:
+    world.write(
+        "target.py",
+        "import os, sys\nprint('pid', os.getpid(), flush=True)\nsys.stdin.readline()\ndone = 1\n"
+        "print('done', flush=True)\n",
+    )
+    with Live(world, *covsup(world, "target.py")) as live:
+        pid = int(live.wait_for(r"pid (\d+)")[1])
+        live.kill(signal.SIGKILL)
+        assert live.ended() == -signal.SIGKILL
+        live.send("go\n")
+        live.wait_for("done")
+        wait_until(lambda: not os.path.exists(f"/proc/{pid}/maps") or not _maps(pid), "it ended")  # noqa: PTH110
+    combined = world.run(world.python, "-m", "covsup", "combine")
+    assert combined.ended == 0, combined
+    assert combined.lines("target.py") == {1, 2, 3, 4, 5}
+
+
+def _maps(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/maps", "rb") as file:
+            return bool(file.read())
+    except OSError:
+        return False

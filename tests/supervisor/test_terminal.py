@@ -1,0 +1,211 @@
+"""The terminal is the target's: its keys, its size, its job control."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import struct
+import termios
+from typing import TYPE_CHECKING
+
+from tests.supervisor.live import Live, covsup, state, wait_until
+
+if TYPE_CHECKING:
+    from tests.world import World
+
+COUNTER = """\
+import os, signal, sys, time
+counts = 0
+def count(*_):
+    global counts
+    counts += 1
+    print("interrupt", counts, flush=True)
+signal.signal(signal.SIGINT, count)
+print("ready", flush=True)
+for line in sys.stdin:
+    print("line", line.strip(), counts, flush=True)
+    if line.strip() == "end":
+        break
+"""
+
+
+def test_ctrl_c_reaches_the_target_once(world: World) -> None:
+    world.write("target.py", COUNTER)
+    with Live(world, *covsup(world, "target.py"), terminal=True) as live:
+        live.wait_for("ready")
+        live.send("\x03")
+        live.wait_for("interrupt 1")
+        live.send("a\n")
+        live.wait_for("line a 1")
+        live.send("\x03")
+        live.wait_for("interrupt 2")
+        live.send("end\n")
+        live.wait_for("line end 2")
+        assert live.ended() == 0
+
+
+def test_ctrl_c_that_kills_the_target_kills_covsup_alike(world: World) -> None:
+    world.write("target.py", "import time\nprint('ready', flush=True)\ntime.sleep(60)\n")
+    with Live(world, *covsup(world, "target.py"), terminal=True) as live:
+        live.wait_for("ready")
+        live.send("\x03")
+        live.wait_for("KeyboardInterrupt")
+        assert live.ended() == -signal.SIGINT
+    assert (world.directory / ".coverage").exists()
+
+
+def test_ctrl_backslash_quits_both(world: World) -> None:
+    world.write("target.py", "import time\nprint('ready', flush=True)\ntime.sleep(60)\n")
+    with Live(world, *covsup(world, "target.py"), terminal=True) as live:
+        live.wait_for("ready")
+        live.send("\x1c")
+        assert live.ended() == -signal.SIGQUIT
+
+
+def test_the_target_sees_the_terminal_and_its_changes_of_size(world: World) -> None:
+    world.write(
+        "target.py",
+        "import os, signal, sys\n"
+        "print('tty', [os.isatty(fd) for fd in range(3)], os.tcgetpgrp(0) == os.getpgrp())\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})\n"
+        "print('ready', flush=True)\n"
+        "signal.sigwait({signal.SIGWINCH})\n"
+        "print('size', *os.get_terminal_size(0), flush=True)\n"
+        "print('again', signal.sigtimedwait({signal.SIGWINCH}, 0.5), flush=True)\n",
+    )
+    with Live(world, *covsup(world, "target.py"), terminal=True) as live:
+        live.wait_for(r"tty \[True, True, True\] True")
+        live.wait_for("ready")
+        fcntl.ioctl(live._master, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 77, 0, 0))
+        live.wait_for("size 77 33")
+        live.wait_for("again None")
+        assert live.ended() == 0
+
+
+def test_ctrl_z_stops_the_job_and_fg_goes_on(world: World) -> None:
+    world.write("target.py", COUNTER)
+    words = " ".join(covsup(world, "target.py"))
+    with Live(world, "bash", "--norc", "--noprofile", "-i", terminal=True) as live:
+        live.send("PS1='shell''> '\n")
+        live.wait_for("shell> ")
+        for turn in range(2):
+            live.send(f"{words}\n")
+            live.wait_for("ready")
+            live.send("\x1a")
+            live.wait_for("Stopped")
+            live.wait_for("shell> ")
+            live.send("echo back in the $((40 + 2))\n")
+            live.wait_for("back in the 42")
+            live.wait_for("shell> ")
+            live.send("fg\n")
+            live.send("a\n")
+            live.wait_for("line a 0")
+            live.send("\x1a")
+            live.wait_for("Stopped")
+            live.wait_for("shell> ")
+            live.send("fg\n")
+            live.send("\x03")
+            live.wait_for("interrupt 1")
+            live.send("end\n")
+            live.wait_for("line end 1")
+            live.wait_for("shell> ")
+            live.send(f"echo turn-{turn} ended $?\n")
+            live.wait_for(f"turn-{turn} ended 0")
+            live.wait_for("shell> ")
+        live.send("exit\n")
+        assert live.ended() == 0
+
+
+def test_a_background_job_that_reads_is_stopped_until_fg(world: World) -> None:
+    world.write("target.py", "import sys\nprint('got', sys.stdin.readline().strip(), flush=True)\n")
+    words = " ".join(covsup(world, "target.py"))
+    with Live(world, "bash", "--norc", "--noprofile", "-i", terminal=True) as live:
+        live.send("PS1='shell''> '; set -b\n")
+        live.wait_for("shell> ")
+        live.send(f"{words} &\n")
+        live.wait_for("Stopped")
+        live.send("fg\n")
+        live.send("words\n")
+        live.wait_for("got words")
+        live.send("exit\n")
+        assert live.ended() == 0
+
+
+def test_a_target_that_stops_itself_stops_covsup_until_it_is_continued(world: World) -> None:
+    world.write(
+        "target.py",
+        "import os, signal\n"
+        "print('pid', os.getpid(), flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGSTOP)\n"
+        "print('on', flush=True)\n",
+    )
+    with Live(world, *covsup(world, "target.py")) as live:
+        live.wait_for(r"pid (\d+)")
+        wait_until(lambda: state(live.pid) == "T", "covsup stops")
+        live.kill(signal.SIGCONT)
+        live.wait_for("on")
+        assert live.ended() == 0
+
+
+def test_a_target_that_somebody_else_continues_wakes_covsup(world: World) -> None:
+    world.write(
+        "target.py",
+        "import os, signal\n"
+        "print('pid', os.getpid(), flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGSTOP)\n"
+        "print('on', flush=True)\n",
+    )
+    with Live(world, *covsup(world, "target.py")) as live:
+        pid = int(live.wait_for(r"pid (\d+)")[1])
+        wait_until(lambda: state(live.pid) == "T", "covsup stops")
+        os.kill(pid, signal.SIGCONT)
+        live.wait_for("on")
+        assert live.ended() == 0
+
+
+def test_a_target_killed_while_stopped_ends_covsup(world: World) -> None:
+    world.write(
+        "target.py",
+        "import os, signal\n"
+        "print('pid', os.getpid(), flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGSTOP)\n",
+    )
+    with Live(world, *covsup(world, "target.py")) as live:
+        pid = int(live.wait_for(r"pid (\d+)")[1])
+        wait_until(lambda: state(live.pid) == "T", "covsup stops")
+        os.kill(pid, signal.SIGKILL)
+        assert live.ended() == -signal.SIGKILL
+
+
+def test_sigtstp_sent_to_covsup_stops_the_target_too(world: World) -> None:
+    world.write("target.py", COUNTER)
+    with Live(world, "bash", "--norc", "--noprofile", "-i", terminal=True) as live:
+        live.send("PS1='shell''> '; set -b\n")
+        live.wait_for("shell> ")
+        live.send(f"{' '.join(covsup(world, 'target.py'))} </dev/zero | head -c 5 &\n")
+        live.wait_for("shell> ")
+        live.send("kill -TSTP %1; wait; jobs\n")
+        live.wait_for("Stopped")
+        live.send("kill -KILL %1; exit\n")
+        live.wait_for("shell> ")
+
+
+def test_hanging_up_reaches_a_target_whose_supervisor_leads_the_session(world: World) -> None:
+    """The kernel tells the session's leader, and the group only when that has ended."""
+    world.write(
+        "target.py",
+        "import os, signal, sys\n"
+        "def hang_up(*_):\n"
+        "    open('hung-up', 'w').close()\n"
+        "    os._exit(4)\n"
+        "signal.signal(signal.SIGHUP, hang_up)\n"
+        "print('ready', flush=True)\n"
+        "signal.pause()\n",
+    )
+    with Live(world, *covsup(world, "target.py"), terminal=True) as live:
+        live.wait_for("ready")
+        os.close(live._master)
+        live._master = -1
+        assert live.ended() == 4
+    assert (world.directory / "hung-up").exists()
