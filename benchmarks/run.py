@@ -143,7 +143,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     options = arguments()
-    console = Console(width=None if sys.stdout.isatty() else 110)
+    console = Console(width=None if sys.stdout.isatty() else 130)
     wanted = set(options.workloads)
     chosen = [workload for workload in WORKLOADS if not wanted or workload.name in wanted]
     console.print(f"Python {platform.python_version()}, {platform.platform()}")

@@ -32,7 +32,7 @@ def main() -> int:
     command = [
         *(sys.executable, "-m", "covsup", "run"),
         *("--branch", "--concurrency=gevent,multiprocessing"),
-        *(f"--source={HERE}", f"--data-file={directory / '.coverage'}"),
+        *(f"--include={HERE / 'server.py'}", f"--data-file={directory / '.coverage'}"),
         *(str(HERE / "server.py"), f"--ready={ready}"),
     ]
     print("$", *command, flush=True)
