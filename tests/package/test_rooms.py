@@ -28,8 +28,9 @@ SUPERVISORS_OWN = {"coverage", "psutil", "rich", "argparse", "sqlite3"}
 
 
 def room_of(module: str) -> str:
+    """Give the room of a module, or of a name in covsup itself, which is no module."""
     parts = module.split(".")
-    return parts[1] if len(parts) > 1 else "__init__"
+    return parts[1] if len(parts) > 1 and parts[1] in ALLOWED else "__init__"
 
 
 def modules() -> list[Path]:
@@ -54,7 +55,7 @@ def test_a_room_imports_only_what_the_design_lets_it(path: Path) -> None:
     room = room_of(module)
     own = [name for name in imports(path) if name.split(".")[0] == "covsup"]
     allowed = ALLOWED[room] | {room, "__init__"}
-    wrong = [name for name in own if room_of(name) not in allowed and name.count(".") > 1]
+    wrong = [name for name in own if room_of(name) not in allowed]
     assert not wrong, f"{module} may import {sorted(allowed)}"
 
 
