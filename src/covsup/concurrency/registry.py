@@ -82,6 +82,9 @@ def wake(trigger: str) -> None:
             b"threads that C code creates are not measured: another tool "
             b"evaluates the frames of this interpreter",
         )
+    if trigger == "greenlet":
+        for refusal in _tracer.arm_greenlet():
+            _tracer.event(NOTE_EVENT, f"not patched: {refusal}".encode())
     for name, wakes_on in LIBRARIES.items():
         if trigger in wakes_on:
             adapter_for(name).arm(sys.modules[trigger], tell)

@@ -56,9 +56,10 @@ struct core {
     PyObject *hidden[MONITORING_HIDDEN]; /* the functions that ours stand in for */
     PyObject *all_events;
     /* The settrace core's. */
+    Py_tracefunc settrace_event; /* NULL under the monitoring core */
+    /* The target's own tracers. */
+    Py_tracefunc tracefunc;          /* what is installed where the target traces */
     PyTypeObject *thread_trace_type; /* owned */
-    PyObject *settrace, *gettrace;   /* owned: the originals */
-    PyObject *settrace_all_threads;  /* owned, or NULL */
 };
 
 /* The core of the running interpreter, or NULL where none was started. Never sets an exception. */

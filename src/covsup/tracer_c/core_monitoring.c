@@ -16,6 +16,7 @@
 
 #include "journal.h"
 #include "record.h"
+#include "user_tracer.h"
 
 /* Ids that no kind of tool is advised to use come first: nobody asks for them by name. */
 static const int preferred_tools[] = {4, 3, 1, 5, 2, 0};
@@ -321,7 +322,7 @@ monitoring_start(core *self)
     if (self->tool < 0 || listen(self, self->tool) < 0) {
         return -1;
     }
-    return monitoring_hide_tool(self);
+    return monitoring_hide_tool(self) < 0 ? -1 : user_tracer_arm(self, NULL);
 }
 
 /* A list of the code objects that are watched; a list, since none of them may die while it is

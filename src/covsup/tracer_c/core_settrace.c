@@ -5,131 +5,16 @@
  * generators that are resumed elsewhere cannot pair lines of two frames. The arcs are those of
  * coverage.py's C tracer.
  *
- * The target's own tracer (sys.settrace, threading.settrace) is called from ours as CPython would
- * call it, and sys.gettrace() answers with it.
+ * The target's own tracer is called from ours (user_tracer.c).
  *
  * Threads: each thread has a trace object of its own, which only that thread uses.
  * Must never know: adapters, the layout of the journal. */
 #include "core.h"
 
+#include "user_tracer.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-typedef struct {
-    PyFrameObject *frame; /* identity only; NULL: free slot */
-    code_state *state;    /* NULL: not measured */
-    int last_line;        /* 0: unknown */
-    bool hides_lines;     /* the target wants no line events of this frame */
-} frame_entry;
-
-typedef struct {
-    PyObject_HEAD
-    core *owner;
-    PyObject *user; /* owned: the target's own tracer in this thread, or NULL */
-    bool installing;
-    /* Open addressing by frame. A frame that dies without a return event (a greenlet that is
-     * collected) leaves its entry, which the next frame at that address takes over. */
-    frame_entry *frames;
-    size_t mask, used;
-    frame_entry *recent;
-} thread_trace;
-
-enum { FIRST_FRAMES = 64 };
-
-static int
-on_event(PyObject *trace, PyFrameObject *frame, int what, PyObject *arg);
-
-static size_t
-frame_slot(const PyFrameObject *frame, size_t mask)
-{
-    uint64_t address = (uint64_t)(uintptr_t)frame >> 4;
-    return (size_t)((address * UINT64_C(0x9E3779B97F4A7C15)) >> 20) & mask;
-}
-
-static frame_entry *
-find_entry(thread_trace *self, PyFrameObject *frame)
-{
-    if (self->recent != NULL && self->recent->frame == frame) {
-        return self->recent;
-    }
-    if (self->frames == NULL) {
-        return NULL;
-    }
-    for (size_t i = frame_slot(frame, self->mask);; i = (i + 1) & self->mask) {
-        if (self->frames[i].frame == frame) {
-            self->recent = &self->frames[i];
-            return self->recent;
-        }
-        if (self->frames[i].frame == NULL) {
-            return NULL;
-        }
-    }
-}
-
-static int
-grow_frames(thread_trace *self)
-{
-    size_t slots = self->frames == NULL ? FIRST_FRAMES : (self->mask + 1) * 2;
-    frame_entry *bigger = calloc(slots, sizeof(*bigger));
-    if (bigger == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    for (size_t i = 0; self->frames != NULL && i <= self->mask; i++) {
-        if (self->frames[i].frame != NULL) {
-            size_t j = frame_slot(self->frames[i].frame, slots - 1);
-            while (bigger[j].frame != NULL) {
-                j = (j + 1) & (slots - 1);
-            }
-            bigger[j] = self->frames[i];
-        }
-    }
-    free(self->frames);
-    self->frames = bigger;
-    self->mask = slots - 1;
-    self->recent = NULL;
-    return 0;
-}
-
-/* The entry of `frame`, made where there is none; NULL with an exception set. */
-static frame_entry *
-enter_frame(thread_trace *self, PyFrameObject *frame)
-{
-    frame_entry *entry = find_entry(self, frame);
-    if (entry == NULL) {
-        if ((self->used + 1) * 2 > self->mask && grow_frames(self) < 0) {
-            return NULL;
-        }
-        size_t i = frame_slot(frame, self->mask);
-        while (self->frames[i].frame != NULL) {
-            i = (i + 1) & self->mask;
-        }
-        entry = &self->frames[i];
-        entry->frame = frame;
-        self->used++;
-    }
-    entry->hides_lines = false;
-    self->recent = entry;
-    return entry;
-}
-
-static void
-leave_frame(thread_trace *self, frame_entry *entry)
-{
-    /* Close the gap: whatever was pushed on past this slot moves back. */
-    size_t hole = (size_t)(entry - self->frames);
-    for (size_t i = (hole + 1) & self->mask; self->frames[i].frame != NULL;
-         i = (i + 1) & self->mask) {
-        size_t home = frame_slot(self->frames[i].frame, self->mask);
-        if (((i - home) & self->mask) >= ((i - hole) & self->mask)) {
-            self->frames[hole] = self->frames[i];
-            hole = i;
-        }
-    }
-    self->frames[hole].frame = NULL;
-    self->used--;
-    self->recent = NULL;
-}
 
 /* What a code object needs besides its file: tables over its lines. */
 static int
@@ -231,7 +116,7 @@ on_call(thread_trace *self, PyFrameObject *frame)
     code_state *state = state_for(self->owner, frame, code);
     frame_entry *entry = NULL;
     if (state != NULL || !PyErr_Occurred()) {
-        entry = enter_frame(self, frame);
+        entry = frame_table_enter(&self->frames, frame);
     }
     if (entry != NULL) {
         entry->state = state;
@@ -251,7 +136,7 @@ on_call(thread_trace *self, PyFrameObject *frame)
 static int
 on_line(thread_trace *self, PyFrameObject *frame)
 {
-    frame_entry *entry = find_entry(self, frame);
+    frame_entry *entry = frame_table_find(&self->frames, frame);
     if (entry == NULL) {
         /* The frame was running before its thread was traced: where its line came from is not
          * known, and nothing is claimed about it. */
@@ -261,7 +146,7 @@ on_line(thread_trace *self, PyFrameObject *frame)
         if (state == NULL && PyErr_Occurred()) {
             return -1;
         }
-        entry = enter_frame(self, frame);
+        entry = frame_table_enter(&self->frames, frame);
         if (entry == NULL) {
             return -1;
         }
@@ -332,7 +217,7 @@ exception_is_flow(PyObject *bytes, int at, PyObject *arg)
 static int
 on_exception(thread_trace *self, PyFrameObject *frame, PyObject *arg)
 {
-    frame_entry *entry = find_entry(self, frame);
+    frame_entry *entry = frame_table_find(&self->frames, frame);
     if (entry == NULL || entry->state == NULL || !self->owner->branch) {
         return 0;
     }
@@ -353,7 +238,7 @@ on_exception(thread_trace *self, PyFrameObject *frame, PyObject *arg)
 static void
 on_return(thread_trace *self, PyFrameObject *frame)
 {
-    frame_entry *entry = find_entry(self, frame);
+    frame_entry *entry = frame_table_find(&self->frames, frame);
     if (entry == NULL) {
         return;
     }
@@ -367,70 +252,7 @@ on_return(thread_trace *self, PyFrameObject *frame)
         }
         facts_arc(state->file, entry->last_line, -state->first_line);
     }
-    leave_frame(self, entry);
-}
-
-/* Calling the target's own tracer, as sysmodule.c's trace_trampoline does. */
-
-static const char *const event_names[] = {"call",   "exception",   "line",     "return",
-                                          "c_call", "c_exception", "c_return", "opcode"};
-
-static PyObject *
-call_user(PyObject *callback, PyFrameObject *frame, int what, PyObject *arg)
-{
-#if COMPAT_LOCALS_SNAPSHOT
-    if (PyFrame_FastToLocalsWithError(frame) < 0) {
-        return NULL;
-    }
-#endif
-    PyObject *result = NULL;
-    PyObject *name = PyUnicode_InternFromString(event_names[what]);
-    if (name != NULL) {
-        result = PyObject_CallFunctionObjArgs(callback, (PyObject *)frame, name,
-                                              arg != NULL ? arg : Py_None, NULL);
-        Py_DECREF(name);
-    }
-#if COMPAT_LOCALS_SNAPSHOT
-    PyFrame_LocalsToFast(frame, 1);
-#endif
-    return result;
-}
-
-static int
-forward_to_user(thread_trace *self, PyFrameObject *frame, int what, PyObject *arg)
-{
-    PyObject *callback = NULL; /* owned */
-    if (what == PyTrace_CALL) {
-        callback = Py_NewRef(self->user);
-    }
-    else {
-        callback = PyObject_GetAttrString((PyObject *)frame, "f_trace");
-        if (callback == NULL) {
-            return -1;
-        }
-        if (callback == Py_None) {
-            Py_DECREF(callback);
-            return 0;
-        }
-    }
-    PyObject *result = call_user(callback, frame, what, arg);
-    Py_DECREF(callback);
-    if (result == NULL) {
-        /* A tracer that fails is taken off; ours stays. */
-        PyObject *exception = compat_take_exception();
-        Py_CLEAR(self->user);
-        if (PyObject_SetAttrString((PyObject *)frame, "f_trace", Py_None) < 0) {
-            PyErr_Clear(); /* the tracer's own exception is the one to report */
-        }
-        compat_restore_exception(exception);
-        return -1;
-    }
-    int rc = 0;
-    if (result != Py_None) {
-        rc = PyObject_SetAttrString((PyObject *)frame, "f_trace", result);
-    }
-    Py_DECREF(result);
-    return rc;
+    frame_table_leave(&self->frames, entry);
 }
 
 /* A target that switches the line events of a frame off switches them off for every trace
@@ -442,7 +264,7 @@ keep_lines(thread_trace *self, PyFrameObject *frame)
     int wanted = lines != NULL ? PyObject_IsTrue(lines) : -1;
     Py_XDECREF(lines);
     if (wanted == 0) {
-        frame_entry *entry = find_entry(self, frame);
+        frame_entry *entry = frame_table_find(&self->frames, frame);
         if (entry != NULL && entry->state != NULL) {
             entry->hides_lines = true;
             return PyObject_SetAttrString((PyObject *)frame, "f_trace_lines", Py_True);
@@ -456,35 +278,29 @@ on_event(PyObject *trace, PyFrameObject *frame, int what, PyObject *arg)
 {
     thread_trace *self = (thread_trace *)trace;
     bool lines_hidden = false;
+    int rc = 0;
     switch (what) {
     case PyTrace_CALL:
-        if (on_call(self, frame) < 0) {
-            return -1;
-        }
+        rc = on_call(self, frame);
         break;
     case PyTrace_LINE:
-        if (on_line(self, frame) < 0) {
-            return -1;
-        }
-        lines_hidden = self->recent != NULL && self->recent->hides_lines;
+        rc = on_line(self, frame);
+        lines_hidden = self->frames.recent != NULL && self->frames.recent->hides_lines;
         break;
     case PyTrace_RETURN:
         on_return(self, frame);
         break;
     case PyTrace_EXCEPTION:
-        if (on_exception(self, frame, arg) < 0) {
-            return -1;
-        }
+        rc = on_exception(self, frame, arg);
         break;
     default:
         break;
     }
-    if (self->user == NULL || lines_hidden) {
-        return 0;
+    if (rc < 0 || self->user == NULL || lines_hidden) {
+        return rc;
     }
-    /* An exit of the target's tracer ends its tracing; this object must outlive the call. */
-    Py_INCREF(trace);
-    int rc = forward_to_user(self, frame, what, arg);
+    Py_INCREF(trace); /* the target's tracer may end the tracing of this thread */
+    rc = user_tracer_forward(self, frame, what, arg);
     if (rc == 0 && what != PyTrace_RETURN) {
         rc = keep_lines(self, frame);
     }
@@ -492,188 +308,22 @@ on_event(PyObject *trace, PyFrameObject *frame, int what, PyObject *arg)
     return rc;
 }
 
-static void
-thread_trace_dealloc(PyObject *trace)
-{
-    thread_trace *self = (thread_trace *)trace;
-    PyTypeObject *type = Py_TYPE(trace);
-    free(self->frames);
-    Py_XDECREF(self->user);
-    type->tp_free(trace);
-    Py_DECREF(type);
-}
-
-static PyType_Slot thread_trace_slots[] = {
-    {Py_tp_dealloc, thread_trace_dealloc},
-    {0, NULL},
-};
-
-static PyType_Spec thread_trace_spec = {
-    .name = "covsup.tracer_c._tracer.ThreadTrace",
-    .basicsize = sizeof(thread_trace),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .slots = thread_trace_slots,
-};
-
-/* This thread's trace object where our trace function is the one in force; borrowed, or NULL. */
-static thread_trace *
-current_trace(void)
-{
-    PyThreadState *thread = PyThreadState_Get();
-    return thread->c_tracefunc == on_event ? (thread_trace *)thread->c_traceobj : NULL;
-}
-
-/* Start tracing the calling thread. */
-static int
-trace_thread(core *self)
-{
-    thread_trace *trace = PyObject_New(thread_trace, self->thread_trace_type);
-    if (trace == NULL) {
-        return -1;
-    }
-    trace->owner = self;
-    trace->user = NULL;
-    trace->installing = false;
-    trace->frames = NULL;
-    trace->mask = trace->used = 0;
-    trace->recent = NULL;
-    PyEval_SetTrace(on_event, (PyObject *)trace);
-    Py_DECREF(trace);
-    return PyErr_Occurred() ? -1 : 0;
-}
-
 int
 core_thread_begins(void)
 {
     core *self = core_of_interpreter();
-    if (self == NULL || self->thread_trace_type == NULL || current_trace() != NULL) {
+    if (self == NULL || self->settrace_event == NULL || user_tracer_is_tracing(self)) {
         return 0;
     }
-    return trace_thread(self);
-}
-
-static PyObject *
-stand_in_settrace(PyObject *module, PyObject *tracer)
-{
-    core *self = core_of_interpreter();
-    thread_trace *trace = current_trace();
-    if (trace == NULL) {
-        /* A thread that we do not trace, or one that a C tracer has taken over: ours first. */
-        if (self == NULL || trace_thread(self) < 0 || (trace = current_trace()) == NULL) {
-            return PyErr_Occurred() ? NULL
-                                    : PyObject_CallOneArg(self->settrace, tracer);
-        }
-    }
-    if (PySys_Audit("sys.settrace", NULL) < 0) {
-        return NULL;
-    }
-    if (COMPAT_TRACER_NOT_REENTRANT && trace->installing) {
-        /* CPython's own answer to a tracer that installs another one as it is dropped. */
-        PyErr_SetString(PyExc_RuntimeError, "Cannot install a trace function while another trace "
-                                            "function is being installed");
-        return NULL;
-    }
-    PyObject *old = trace->user;
-    trace->user = tracer != Py_None ? Py_NewRef(tracer) : NULL;
-    trace->installing = true;
-    Py_XDECREF(old);
-    trace->installing = false;
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-stand_in_gettrace(PyObject *module, PyObject *unused)
-{
-    thread_trace *trace = current_trace();
-    if (trace != NULL) {
-        return Py_NewRef(trace->user != NULL ? trace->user : Py_None);
-    }
-    core *self = core_of_interpreter();
-    if (self == NULL) {
-        Py_RETURN_NONE;
-    }
-    return PyObject_CallNoArgs(self->gettrace);
-}
-
-/* threading.settrace_all_threads (3.12): every thread that we trace gets the tracer. */
-static PyObject *
-stand_in_settrace_all_threads(PyObject *module, PyObject *tracer)
-{
-    if (PySys_Audit("sys.settrace", NULL) < 0) {
-        return NULL;
-    }
-    PyObject *traces = PyList_New(0);
-    if (traces == NULL) {
-        return NULL;
-    }
-    int rc = 0;
-    /* No thread can end while this one holds the GIL; nothing is called during the walk. */
-    for (PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
-         thread != NULL && rc == 0; thread = PyThreadState_Next(thread)) {
-        if (thread->c_tracefunc == on_event) {
-            rc = PyList_Append(traces, thread->c_traceobj);
-        }
-    }
-    for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(traces); i++) {
-        thread_trace *trace = (thread_trace *)PyList_GET_ITEM(traces, i);
-        PyObject *old = trace->user;
-        trace->user = tracer != Py_None ? Py_NewRef(tracer) : NULL;
-        Py_XDECREF(old);
-    }
-    Py_DECREF(traces);
-    return rc == 0 ? Py_NewRef(Py_None) : NULL;
-}
-
-static PyMethodDef stand_ins[] = {
-    {"settrace", stand_in_settrace, METH_O, NULL},
-    {"gettrace", stand_in_gettrace, METH_NOARGS, NULL},
-    {"_settraceallthreads", stand_in_settrace_all_threads, METH_O, NULL},
-};
-
-/* Put ours in the place of sys.`method`; the original, owned, or NULL (with an exception set
- * unless `optional` and it is not there). */
-static PyObject *
-stand_in(PyMethodDef *method, bool optional)
-{
-    PyObject *original = Py_XNewRef(PySys_GetObject(method->ml_name));
-    if (original == NULL) {
-        if (!optional) {
-            PyErr_Format(PyExc_RuntimeError, "sys.%s is missing", method->ml_name);
-        }
-        return NULL;
-    }
-    PyObject *self = NULL, *module_name = NULL;
-    if (PyCFunction_Check(original)) {
-        PyCFunctionObject *function = (PyCFunctionObject *)original;
-        method->ml_doc = function->m_ml->ml_doc;
-        self = function->m_self;
-        module_name = function->m_module;
-    }
-    PyObject *ours = PyCFunction_NewEx(method, self, module_name);
-    if (ours == NULL || PySys_SetObject(method->ml_name, ours) < 0) {
-        Py_XDECREF(ours);
-        Py_DECREF(original);
-        return NULL;
-    }
-    Py_DECREF(ours);
-    return original;
+    return user_tracer_trace_thread(self);
 }
 
 int
 settrace_start(core *self)
 {
-    self->settrace = stand_in(&stand_ins[0], false);
-    self->gettrace = self->settrace != NULL ? stand_in(&stand_ins[1], false) : NULL;
-    if (self->gettrace == NULL) {
+    self->settrace_event = on_event;
+    if (user_tracer_arm(self, on_event) < 0) {
         return -1;
     }
-    self->settrace_all_threads = stand_in(&stand_ins[2], true);
-    if (PyErr_Occurred()) {
-        return -1;
-    }
-    self->thread_trace_type = (PyTypeObject *)PyType_FromSpec(&thread_trace_spec);
-    if (self->thread_trace_type == NULL) {
-        return -1;
-    }
-    return trace_thread(self);
+    return user_tracer_trace_thread(self);
 }

@@ -38,7 +38,7 @@ int
 foreign_threads_watch(void)
 {
     core *self = core_of_interpreter();
-    if (self == NULL || self->thread_trace_type == NULL) {
+    if (self == NULL || self->settrace_event == NULL) {
         return 0; /* sys.monitoring sees every thread by itself */
     }
     PyInterpreterState *interpreter = PyInterpreterState_Get();

@@ -9,6 +9,7 @@
 
 #include "hooks.h"
 #include "journal.h"
+#include "user_tracer.h"
 
 typedef struct {
     core *core; /* never freed: code objects that outlive the module point to it */
@@ -211,6 +212,16 @@ watch_foreign_threads(PyObject *module, PyObject *unused)
     return PyBool_FromLong(foreign_threads_watch() == 0);
 }
 
+PyDoc_STRVAR(arm_greenlet_doc,
+             "arm_greenlet()\n--\n\n"
+             "Measure the trace function that the target gives to greenlet; what was refused.");
+
+static PyObject *
+arm_greenlet(PyObject *module, PyObject *unused)
+{
+    return user_tracer_arm_greenlet();
+}
+
 PyDoc_STRVAR(glob_matches_doc, "glob_matches(pattern, path)\n--\n\n"
                                "Does coverage.py's file pattern match the whole path?");
 
@@ -234,6 +245,7 @@ static PyMethodDef methods[] = {
     {"start_monitoring", start_monitoring, METH_NOARGS, start_monitoring_doc},
     {"start_settrace", start_settrace, METH_NOARGS, start_settrace_doc},
     {"watch_foreign_threads", watch_foreign_threads, METH_NOARGS, watch_foreign_threads_doc},
+    {"arm_greenlet", arm_greenlet, METH_NOARGS, arm_greenlet_doc},
     {"glob_matches", glob_matches, METH_VARARGS, glob_matches_doc},
     {NULL, NULL, 0, NULL},
 };

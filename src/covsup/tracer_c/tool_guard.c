@@ -9,14 +9,14 @@
 
 #if COMPAT_MONITORING
 
-#include <string.h>
+#include "callbacks.h"
 
 static const char *const guarded[MONITORING_HIDDEN] = {
     "use_tool_id", "free_tool_id",     "register_callback", "get_events",    "set_events",
     "get_tool",    "get_local_events", "set_local_events",  "clear_tool_id",
 };
 
-enum { GET_TOOL = 5 };
+enum { REGISTER_CALLBACK = 2, GET_TOOL = 5 };
 
 static PyObject *
 call_guarded(int which, PyObject *const *args, Py_ssize_t count)
@@ -40,7 +40,22 @@ call_guarded(int which, PyObject *const *args, Py_ssize_t count)
             }
         }
     }
-    return PyObject_Vectorcall(self->hidden[which], args, (size_t)count, NULL);
+    if (which != REGISTER_CALLBACK || count != 3) {
+        return PyObject_Vectorcall(self->hidden[which], args, (size_t)count, NULL);
+    }
+    /* The target's callbacks are its own code too: see callbacks.h. */
+    PyObject *wrapped =
+        args[2] == Py_None ? Py_NewRef(Py_None) : callback_wrap(args[2]);
+    if (wrapped == NULL) {
+        return NULL;
+    }
+    PyObject *with_wrapped[] = {args[0], args[1], wrapped};
+    PyObject *old = PyObject_Vectorcall(self->hidden[which], with_wrapped, 3, NULL);
+    Py_DECREF(wrapped);
+    if (old != NULL) {
+        Py_SETREF(old, callback_unwrap(old));
+    }
+    return old;
 }
 
 /* sys.monitoring._all_events(): per event the tools that have it; without ours. */

@@ -1,0 +1,75 @@
+/* callbacks.c - call what the target has registered to watch itself, so that it is measured too.
+ *
+ * Threads: see callbacks.h. A greenlet that switches away inside a watcher takes the thread's
+ * count with it; the watchers then see nothing of the others until it is back.
+ * Must never know: what is recorded of the lines. */
+#include "callbacks.h"
+
+static _Thread_local int running;
+
+bool
+callback_is_running(void)
+{
+    return running > 0;
+}
+
+int
+callback_suspend(void)
+{
+    int saved = running;
+    running = 0;
+    return saved;
+}
+
+void
+callback_resume(int saved)
+{
+    running = saved;
+}
+
+PyObject *
+callback_call(PyObject *callable, PyObject *const *args, size_t nargs)
+{
+    PyThreadState *thread = PyThreadState_Get();
+    int levels = thread->tracing;
+    for (int i = 0; i < levels; i++) {
+        PyThreadState_LeaveTracing(thread);
+    }
+    running++;
+    PyObject *result = PyObject_Vectorcall(callable, args, nargs, NULL);
+    running--;
+    for (int i = 0; i < levels; i++) {
+        PyThreadState_EnterTracing(thread);
+    }
+    return result;
+}
+
+/* A stand-in is a builtin function whose `self` is the callable: no type of our own is needed. */
+
+static PyObject *
+stand_in(PyObject *callable, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (callback_is_running()) {
+        Py_RETURN_NONE;
+    }
+    return callback_call(callable, args, (size_t)nargs);
+}
+
+static PyMethodDef stand_in_method = {"callback", (PyCFunction)(void (*)(void))stand_in,
+                                      METH_FASTCALL, NULL};
+
+PyObject *
+callback_wrap(PyObject *callable)
+{
+    return PyCFunction_New(&stand_in_method, callable);
+}
+
+PyObject *
+callback_unwrap(PyObject *object)
+{
+    if (PyCFunction_CheckExact(object) &&
+        ((PyCFunctionObject *)object)->m_ml == &stand_in_method) {
+        return Py_NewRef(PyCFunction_GET_SELF(object));
+    }
+    return Py_NewRef(object);
+}

@@ -1,0 +1,42 @@
+/* frame_table.h - what the settrace core remembers of each frame that runs in one thread.
+ *
+ * Threads: a table belongs to one thread. Must never know: events, files, facts. */
+#ifndef COVSUP_FRAME_TABLE_H
+#define COVSUP_FRAME_TABLE_H
+
+#include "compat.h"
+
+#include <stdbool.h>
+
+struct code_state;
+
+typedef struct {
+    PyFrameObject *frame;     /* identity only; NULL: free slot */
+    struct code_state *state; /* NULL: not measured */
+    int last_line;            /* 0: unknown */
+    bool hides_lines;         /* the target wants no line events of this frame */
+} frame_entry;
+
+/* Open addressing by frame. A frame that dies without a return event (a greenlet that is
+ * collected) leaves its entry, which the next frame at that address takes over. */
+typedef struct {
+    frame_entry *slots; /* NULL: empty */
+    size_t mask, used;
+    frame_entry *recent;
+} frame_table;
+
+/* The entry of `frame`, or NULL. */
+frame_entry *
+frame_table_find(frame_table *self, PyFrameObject *frame);
+
+/* The entry of `frame`, made where there is none; NULL with an exception set. */
+frame_entry *
+frame_table_enter(frame_table *self, PyFrameObject *frame);
+
+void
+frame_table_leave(frame_table *self, frame_entry *entry);
+
+void
+frame_table_clear(frame_table *self);
+
+#endif

@@ -1,0 +1,419 @@
+/* user_tracer.c - the target's own trace and profile functions.
+ *
+ * The functions of sys are wrapped where they are (hooks_wrap.h), so the target finds the objects
+ * that it knows. What it installs is called by a C function of ours, from which it is called the
+ * way sysmodule.c does it, but with tracing on (callbacks.h).
+ *
+ * Threads: see user_tracer.h.
+ * Must never know: what is measured, and how. */
+#include "user_tracer.h"
+
+#include "callbacks.h"
+#include "hooks_wrap.h"
+
+static const char *const event_names[] = {"call",   "exception",   "line",     "return",
+                                          "c_call", "c_exception", "c_return", "opcode"};
+
+static PyObject *
+call_user(PyObject *callback, PyFrameObject *frame, int what, PyObject *arg)
+{
+#if COMPAT_LOCALS_SNAPSHOT
+    if (PyFrame_FastToLocalsWithError(frame) < 0) {
+        return NULL;
+    }
+#endif
+    PyObject *result = NULL;
+    PyObject *name = PyUnicode_InternFromString(event_names[what]);
+    if (name != NULL) {
+        PyObject *args[] = {(PyObject *)frame, name, arg != NULL ? arg : Py_None};
+        result = callback_call(callback, args, 3);
+        Py_DECREF(name);
+    }
+#if COMPAT_LOCALS_SNAPSHOT
+    PyFrame_LocalsToFast(frame, 1);
+#endif
+    return result;
+}
+
+static void
+drop_user(thread_trace *self)
+{
+    PyObject *old = self->user;
+    self->user = NULL;
+    Py_XDECREF(old);
+}
+
+int
+user_tracer_forward(thread_trace *self, PyFrameObject *frame, int what, PyObject *arg)
+{
+    if (callback_is_running()) {
+        return 0;
+    }
+    PyObject *callback = NULL; /* owned */
+    if (what == PyTrace_CALL) {
+        callback = Py_NewRef(self->user);
+    }
+    else {
+        callback = PyObject_GetAttrString((PyObject *)frame, "f_trace");
+        if (callback == NULL) {
+            return -1;
+        }
+        if (callback == Py_None) {
+            Py_DECREF(callback);
+            return 0;
+        }
+    }
+    PyObject *result = call_user(callback, frame, what, arg);
+    Py_DECREF(callback);
+    if (result == NULL) {
+        /* A tracer that fails is taken off; ours stays where it measures. */
+        PyObject *exception = compat_take_exception();
+        if (self->owner->settrace_event != NULL) {
+            drop_user(self);
+        }
+        else {
+            PyEval_SetTrace(NULL, NULL);
+        }
+        if (PyObject_SetAttrString((PyObject *)frame, "f_trace", Py_None) < 0) {
+            PyErr_Clear(); /* the tracer's own exception is the one to report */
+        }
+        compat_restore_exception(exception);
+        return -1;
+    }
+    int rc = 0;
+    if (result != Py_None) {
+        rc = PyObject_SetAttrString((PyObject *)frame, "f_trace", result);
+    }
+    Py_DECREF(result);
+    return rc;
+}
+
+/* The trace function under the monitoring core, which needs none for itself. */
+static int
+on_trace(PyObject *trace, PyFrameObject *frame, int what, PyObject *arg)
+{
+    thread_trace *self = (thread_trace *)trace;
+    if (self->user == NULL) {
+        return 0;
+    }
+    Py_INCREF(trace); /* the target's tracer may end the tracing of this thread */
+    int rc = user_tracer_forward(self, frame, what, arg);
+    Py_DECREF(trace);
+    return rc;
+}
+
+static int
+on_profile(PyObject *trace, PyFrameObject *frame, int what, PyObject *arg)
+{
+    thread_trace *self = (thread_trace *)trace;
+    if (callback_is_running() || self->user == NULL) {
+        return 0;
+    }
+    Py_INCREF(trace);
+    PyObject *result = call_user(self->user, frame, what, arg);
+    if (result == NULL) {
+        PyObject *exception = compat_take_exception();
+        PyEval_SetProfile(NULL, NULL);
+        compat_restore_exception(exception);
+    }
+    Py_DECREF(trace);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
+static void
+thread_trace_dealloc(PyObject *trace)
+{
+    thread_trace *self = (thread_trace *)trace;
+    PyTypeObject *type = Py_TYPE(trace);
+    frame_table_clear(&self->frames);
+    drop_user(self);
+    type->tp_free(trace);
+    Py_DECREF(type);
+}
+
+static PyType_Slot thread_trace_slots[] = {
+    {Py_tp_dealloc, thread_trace_dealloc},
+    {0, NULL},
+};
+
+static PyType_Spec thread_trace_spec = {
+    .name = "covsup.tracer_c._tracer.ThreadTrace",
+    .basicsize = sizeof(thread_trace),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = thread_trace_slots,
+};
+
+/* What goes with a trace or profile function; `user` may be NULL. */
+static thread_trace *
+new_trace(core *self, PyObject *user)
+{
+    thread_trace *trace = PyObject_New(thread_trace, self->thread_trace_type);
+    if (trace != NULL) {
+        trace->owner = self;
+        trace->user = Py_XNewRef(user);
+        trace->installing = false;
+        trace->frames = (frame_table){0};
+    }
+    return trace;
+}
+
+bool
+user_tracer_is_tracing(const core *self)
+{
+    return PyThreadState_Get()->c_tracefunc == self->tracefunc;
+}
+
+int
+user_tracer_trace_thread(core *self)
+{
+    thread_trace *trace = new_trace(self, NULL);
+    if (trace == NULL) {
+        return -1;
+    }
+    PyEval_SetTrace(self->tracefunc, (PyObject *)trace);
+    Py_DECREF(trace);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* Under the settrace core: our trace function stays, and only the target's changes. */
+static PyObject *
+exchange_user(thread_trace *trace, PyObject *tracer)
+{
+    if (PySys_Audit("sys.settrace", NULL) < 0) {
+        return NULL;
+    }
+    if (COMPAT_TRACER_NOT_REENTRANT && trace->installing) {
+        /* CPython's own answer to a tracer that installs another one as it is dropped. */
+        PyErr_SetString(PyExc_RuntimeError, "Cannot install a trace function while another trace "
+                                            "function is being installed");
+        return NULL;
+    }
+    PyObject *old = trace->user;
+    trace->user = tracer != Py_None ? Py_NewRef(tracer) : NULL;
+    trace->installing = true;
+    Py_XDECREF(old);
+    trace->installing = false;
+    Py_RETURN_NONE;
+}
+
+/* `set` is PyEval_SetTrace or one of its kin: let it install `function` for the target's `user`,
+ * or nothing for None. */
+static PyObject *
+install(core *self, void (*set)(Py_tracefunc, PyObject *), Py_tracefunc function, PyObject *user)
+{
+    if (user == Py_None) {
+        set(NULL, NULL);
+    }
+    else {
+        thread_trace *trace = new_trace(self, user);
+        if (trace == NULL) {
+            return NULL;
+        }
+        set(function, (PyObject *)trace);
+        Py_DECREF(trace);
+    }
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+settrace_handler(const hook_call *call)
+{
+    core *self = core_of_interpreter();
+    PyObject *tracer = hook_argument(call, 0, NULL);
+    if (self == NULL || self->tracefunc == NULL || tracer == NULL || call->nargs != 1) {
+        return hook_original(call);
+    }
+    if (self->settrace_event == NULL) {
+        return install(self, PyEval_SetTrace, self->tracefunc, tracer);
+    }
+    if (!user_tracer_is_tracing(self) && user_tracer_trace_thread(self) < 0) {
+        return NULL;
+    }
+    return exchange_user((thread_trace *)PyThreadState_Get()->c_traceobj, tracer);
+}
+
+static PyObject *
+user_of(PyObject *trace)
+{
+    PyObject *user = ((thread_trace *)trace)->user;
+    return Py_NewRef(user != NULL ? user : Py_None);
+}
+
+static PyObject *
+gettrace_handler(const hook_call *call)
+{
+    core *self = core_of_interpreter();
+    if (self == NULL || self->tracefunc == NULL || !user_tracer_is_tracing(self)) {
+        return hook_original(call);
+    }
+    return user_of(PyThreadState_Get()->c_traceobj);
+}
+
+static PyObject *
+setprofile_handler(const hook_call *call)
+{
+    core *self = core_of_interpreter();
+    PyObject *profiler = hook_argument(call, 0, NULL);
+    if (self == NULL || self->tracefunc == NULL || profiler == NULL || call->nargs != 1) {
+        return hook_original(call);
+    }
+    return install(self, PyEval_SetProfile, on_profile, profiler);
+}
+
+static PyObject *
+getprofile_handler(const hook_call *call)
+{
+    PyThreadState *thread = PyThreadState_Get();
+    return thread->c_profilefunc == on_profile ? user_of(thread->c_profileobj)
+                                               : hook_original(call);
+}
+
+static PyObject *
+call_tracing_handler(const hook_call *call)
+{
+    int running = callback_suspend();
+    PyObject *result = hook_original(call);
+    callback_resume(running);
+    return result;
+}
+
+#if COMPAT_MONITORING
+
+static PyObject *
+settrace_all_handler(const hook_call *call)
+{
+    core *self = core_of_interpreter();
+    PyObject *tracer = hook_argument(call, 0, NULL);
+    if (self == NULL || self->tracefunc == NULL || tracer == NULL || call->nargs != 1) {
+        return hook_original(call);
+    }
+    if (self->settrace_event == NULL) {
+        return install(self, PyEval_SetTraceAllThreads, self->tracefunc, tracer);
+    }
+    if (PySys_Audit("sys.settrace", NULL) < 0) {
+        return NULL;
+    }
+    PyObject *traces = PyList_New(0);
+    if (traces == NULL) {
+        return NULL;
+    }
+    int rc = 0;
+    /* No thread can end while this one holds the GIL; nothing is called during the walk. */
+    for (PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+         thread != NULL && rc == 0; thread = PyThreadState_Next(thread)) {
+        if (thread->c_tracefunc == self->tracefunc) {
+            rc = PyList_Append(traces, thread->c_traceobj);
+        }
+    }
+    for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(traces); i++) {
+        thread_trace *trace = (thread_trace *)PyList_GET_ITEM(traces, i);
+        PyObject *old = trace->user;
+        trace->user = tracer != Py_None ? Py_NewRef(tracer) : NULL;
+        Py_XDECREF(old);
+    }
+    Py_DECREF(traces);
+    return rc == 0 ? Py_NewRef(Py_None) : NULL;
+}
+
+static PyObject *
+setprofile_all_handler(const hook_call *call)
+{
+    core *self = core_of_interpreter();
+    PyObject *profiler = hook_argument(call, 0, NULL);
+    if (self == NULL || self->tracefunc == NULL || profiler == NULL || call->nargs != 1) {
+        return hook_original(call);
+    }
+    return install(self, PyEval_SetProfileAllThreads, on_profile, profiler);
+}
+
+HOOK(settrace_all, "sys", "_settraceallthreads");
+HOOK(setprofile_all, "sys", "_setprofileallthreads");
+
+#endif
+
+HOOK(settrace, "sys", "settrace");
+HOOK(gettrace, "sys", "gettrace");
+HOOK(setprofile, "sys", "setprofile");
+HOOK(getprofile, "sys", "getprofile");
+HOOK(call_tracing, "sys", "call_tracing");
+
+/* greenlet has a trace function of its own, called with tracing off too. */
+
+static PyObject *
+greenlet_settrace_handler(const hook_call *call)
+{
+    PyObject *callback = hook_argument(call, 0, NULL);
+    PyObject *old = NULL;
+    if (callback == NULL || call->nargs != 1 || callback == Py_None) {
+        old = hook_original(call);
+    }
+    else {
+        PyObject *wrapped = callback_wrap(callback);
+        old = wrapped != NULL ? hook_original_with(call, 0, NULL, wrapped) : NULL;
+        Py_XDECREF(wrapped);
+    }
+    if (old != NULL) {
+        Py_SETREF(old, callback_unwrap(old));
+    }
+    return old;
+}
+
+static PyObject *
+greenlet_gettrace_handler(const hook_call *call)
+{
+    PyObject *callback = hook_original(call);
+    if (callback != NULL) {
+        Py_SETREF(callback, callback_unwrap(callback));
+    }
+    return callback;
+}
+
+HOOK(greenlet_settrace, "greenlet._greenlet", "settrace");
+HOOK(greenlet_gettrace, "greenlet._greenlet", "gettrace");
+
+static int
+arm(hook *const *hooks, PyObject *refused)
+{
+    int rc = 0;
+    for (; *hooks != NULL && rc == 0; hooks++) {
+        rc = hook_arm(*hooks, refused);
+    }
+    return rc;
+}
+
+PyObject *
+user_tracer_arm_greenlet(void)
+{
+    hook *const hooks[] = {&greenlet_settrace, &greenlet_gettrace, NULL};
+    PyObject *refused = PyList_New(0);
+    if (refused != NULL && arm(hooks, refused) < 0) {
+        Py_CLEAR(refused);
+    }
+    return refused;
+}
+
+int
+user_tracer_arm(core *self, Py_tracefunc on_event)
+{
+    hook *const hooks[] = {
+        &settrace,       &gettrace, &setprofile, &getprofile, &call_tracing,
+#if COMPAT_MONITORING
+        &settrace_all, &setprofile_all,
+#endif
+        NULL,
+    };
+    self->tracefunc = on_event != NULL ? on_event : on_trace;
+    self->thread_trace_type = (PyTypeObject *)PyType_FromSpec(&thread_trace_spec);
+    PyObject *refused = self->thread_trace_type != NULL ? PyList_New(0) : NULL;
+    int rc = refused != NULL ? arm(hooks, refused) : -1;
+    if (rc == 0 && PyList_GET_SIZE(refused) > 0) {
+        PyErr_Format(PyExc_RuntimeError, "cannot wrap %S", PyList_GET_ITEM(refused, 0));
+        rc = -1;
+    }
+    Py_XDECREF(refused);
+    return rc;
+}

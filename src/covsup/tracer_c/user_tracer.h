@@ -1,0 +1,44 @@
+/* user_tracer.h - the target's own trace and profile functions.
+ *
+ * sys.settrace and sys.setprofile give them to us; they are called as CPython calls them, but
+ * measured while they run, and the target sees them where it would see them plainly.
+ *
+ * Threads: a thread_trace belongs to one thread, unless the target gave one tracer to all.
+ * Must never know: what is measured, and how. */
+#ifndef COVSUP_USER_TRACER_H
+#define COVSUP_USER_TRACER_H
+
+#include "core.h"
+#include "frame_table.h"
+
+typedef struct {
+    PyObject_HEAD
+    core *owner;
+    PyObject *user;     /* owned: the target's function, or NULL */
+    bool installing;    /* an older function is being dropped */
+    frame_table frames; /* the settrace core's */
+} thread_trace;
+
+/* Take over sys.settrace and its kin; `on_event` is the trace function to install, NULL for one
+ * that does nothing but call the target's. -1 with an exception set. */
+int
+user_tracer_arm(core *self, Py_tracefunc on_event);
+
+/* Take over greenlet.settrace and gettrace, once greenlet is imported. A list of what could not be
+ * wrapped, as "module.name: why"; NULL with an exception set. */
+PyObject *
+user_tracer_arm_greenlet(void);
+
+/* Trace the calling thread with the core's trace function; -1 with an exception set. */
+int
+user_tracer_trace_thread(core *self);
+
+/* Does our trace function run in this thread? */
+bool
+user_tracer_is_tracing(const core *self);
+
+/* Call the target's tracer about an event, as sysmodule.c's trace_trampoline does. */
+int
+user_tracer_forward(thread_trace *self, PyFrameObject *frame, int what, PyObject *arg);
+
+#endif
