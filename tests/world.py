@@ -14,12 +14,15 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import coverage
+import coverage.exceptions
 import psutil
 
 if TYPE_CHECKING:
@@ -130,7 +133,10 @@ def json_report(data_file: Path, directory: Path) -> dict[str, FileReport]:
         cov.load()
         if not cov.get_data().measured_files():
             return {}
-        cov.json_report(outfile=str(out), ignore_errors=True)
+        with warnings.catch_warnings():
+            # A file without a source that can be parsed is no file of the tests' own.
+            warnings.simplefilter("ignore", coverage.exceptions.CoverageWarning)
+            cov.json_report(outfile=str(out), ignore_errors=True)
     entries = json.loads(out.read_text(encoding="utf-8"))["files"]
     return {
         str((directory / name).resolve()): FileReport.from_json(entry)
@@ -140,21 +146,15 @@ def json_report(data_file: Path, directory: Path) -> dict[str, FileReport]:
 
 def unmeasured(path: Path, *, branch: bool) -> FileReport:
     """Report a file of which nothing ran."""
-    empty = coverage.CoverageData(no_disk=True)
-    empty.touch_file(str(path))
-    if branch:
-        empty.add_arcs({str(path): []})
-    cov = coverage.Coverage(data_file=None, config_file=False, branch=branch)
-    cov.get_data().update(empty)
-    _, statements, excluded, missing, _ = cov.analysis2(str(path))
-    assert set(missing) == set(statements)
-    return FileReport(
-        executed_lines=frozenset(),
-        missing_lines=frozenset(missing),
-        excluded_lines=frozenset(excluded),
-        executed_branches=frozenset(),
-        missing_branches=frozenset(),
-    )
+    with tempfile.TemporaryDirectory() as nowhere:
+        data = coverage.CoverageData(basename=str(Path(nowhere) / "empty"))
+        if branch:
+            data.add_arcs({str(path): ()})
+        else:
+            data.add_lines({str(path): ()})
+        data.touch_file(str(path))
+        data.write()
+        return json_report(Path(nowhere) / "empty", path.parent)[str(path)]
 
 
 def become_subreaper() -> None:

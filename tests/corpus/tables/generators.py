@@ -687,6 +687,7 @@ next(source)
 sys.exit(4)
 """,
         ends=4,
+        witness=False,
         prints="closed at the end\n",
     ),
 ]

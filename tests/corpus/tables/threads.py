@@ -439,7 +439,7 @@ def leave():
 
 thread = threading.Thread(target=leave)
 thread.start()
-thread.join()
+thread.join()  #?
 never = 1  #-
 """,
         ends=7,
