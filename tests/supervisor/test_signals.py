@@ -169,7 +169,8 @@ def test_the_target_inherits_what_covsup_inherits(world: World, ignored: tuple[s
         expected = plain.rest()
     assert "SigBlk:\t0000000000000800" in expected
     with Live(world, *covsup(world, *ask), before_exec=prepare) as live:
-        assert live.rest() == expected
+        # What else it says is that nothing was to be measured.
+        assert live.rest().startswith(expected)
         assert live.ended() == 0
 
 

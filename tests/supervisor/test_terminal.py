@@ -20,11 +20,11 @@ counts = 0
 def count(*_):
     global counts
     counts += 1
-    print("interrupt", counts, flush=True)
+    os.write(1, b"interrupt %d\\n" % counts)
 signal.signal(signal.SIGINT, count)
-print("ready", flush=True)
+os.write(1, b"ready\\n")
 for line in sys.stdin:
-    print("line", line.strip(), counts, flush=True)
+    os.write(1, b"line %s %d\\n" % (line.strip().encode(), counts))
     if line.strip() == "end":
         break
 """
@@ -105,6 +105,8 @@ def test_ctrl_z_stops_the_job_and_fg_goes_on(world: World) -> None:
             live.wait_for("Stopped")
             live.wait_for("shell> ")
             live.send("fg\n")
+            live.send("b\n")
+            live.wait_for("line b 0")
             live.send("\x03")
             live.wait_for("interrupt 1")
             live.send("end\n")
@@ -128,6 +130,7 @@ def test_a_background_job_that_reads_is_stopped_until_fg(world: World) -> None:
         live.send("fg\n")
         live.send("words\n")
         live.wait_for("got words")
+        live.wait_for("shell> ")
         live.send("exit\n")
         assert live.ended() == 0
 
@@ -179,16 +182,24 @@ def test_a_target_killed_while_stopped_ends_covsup(world: World) -> None:
 
 
 def test_sigtstp_sent_to_covsup_stops_the_target_too(world: World) -> None:
-    world.write("target.py", COUNTER)
+    world.write(
+        "target.py", "import os, signal\nprint('pid', os.getpid(), flush=True)\nsignal.pause()\n"
+    )
+    words = " ".join(covsup(world, "target.py"))
     with Live(world, "bash", "--norc", "--noprofile", "-i", terminal=True) as live:
         live.send("PS1='shell''> '; set -b\n")
         live.wait_for("shell> ")
-        live.send(f"{' '.join(covsup(world, 'target.py'))} </dev/zero | head -c 5 &\n")
-        live.wait_for("shell> ")
-        live.send("kill -TSTP %1; wait; jobs\n")
+        live.send(f"{words} &\n")
+        pid = int(live.wait_for(r"pid (\d+)")[1])
+        live.send("kill -TSTP $!\n")
         live.wait_for("Stopped")
-        live.send("kill -KILL %1; exit\n")
-        live.wait_for("shell> ")
+        assert state(pid) == "T"
+        live.send("kill -CONT $!\n")
+        wait_until(lambda: state(pid) == "S", "the target goes on")
+        live.send("kill -TERM $!\n")
+        live.wait_for("Terminated")
+        live.send("exit\n")
+        assert live.ended() == 0
 
 
 def test_hanging_up_reaches_a_target_whose_supervisor_leads_the_session(world: World) -> None:

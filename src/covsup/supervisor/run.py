@@ -198,13 +198,18 @@ class _Supervision:
 
     def _follow_stops(self) -> None:
         pid, status = os.waitpid(self._target, os.WNOHANG | os.WUNTRACED)
-        if pid == 0:
-            return
-        if not os.WIFSTOPPED(status):
-            # It ended between the two looks.
+        while pid and os.WIFSTOPPED(status):
+            was_continued = signals.stop_like_the_target(
+                os.WSTOPSIG(status), self._target, self._sentry
+            )
+            # What became of it meanwhile is an event of its own: it may even be stopped again.
+            pid, status = os.waitpid(self._target, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
+            if pid == 0 and was_continued:
+                # Somebody continued us alone.
+                signals.pass_on(signal.SIGCONT, self._target)
+            if pid and os.WIFCONTINUED(status):
+                pid, status = os.waitpid(self._target, os.WNOHANG | os.WUNTRACED)
+        if pid:
+            # It ended after the other children were waited for.
             self._watcher.reaped(pid, status)
             self._status = status
-            return
-        signals.stop_like_the_target(os.WSTOPSIG(status), self._target, self._sentry)
-        if self._watcher.is_stopped(self._target):
-            signals.pass_on(signal.SIGCONT, self._target)

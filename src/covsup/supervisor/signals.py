@@ -106,25 +106,26 @@ def pass_on(number: int, target: int) -> None:
         complain(f"cannot pass {_name(number)} on to process {target}: it runs as another user")
 
 
-def stop_like_the_target(number: int, target: int, sentry: Sentry | None) -> None:
+def stop_like_the_target(number: int, target: int, sentry: Sentry | None) -> bool:
     """Stop with the signal that stopped the target, until somebody continues us or the target.
 
-    The shell sees the supervisor stop as it would see the target. Returns when both go on, or at
-    once where nobody could continue us (an orphaned process group, PID 1).
+    The shell sees the supervisor stop as it would see the target. Gives whether we were continued;
+    if not, we did not stop, because nobody could continue us (an orphaned process group, PID 1).
     """
     if sentry is not None:
         sentry.watch(target)
     if number in _STOPS and signal.getsignal(number) is signal.SIG_DFL:
-        # Blocked and pending it waits; unblocked it stops us here.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+        # First sent, so that it is one with the terminal's if that is still pending; unblocked it
+        # stops us here, once.
         os.kill(os.getpid(), number)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
         signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     else:
         os.kill(os.getpid(), signal.SIGSTOP)
-    # This may have been for both of us, or for us alone.
-    _take(signal.SIGCONT)
+    was_continued = _take(signal.SIGCONT)
     if sentry is not None:
         sentry.unwatch()
+    return was_continued
 
 
 def die_like_the_target(status: int) -> NoReturn:
@@ -145,10 +146,12 @@ def die_like_the_target(status: int) -> NoReturn:
     sys.exit(128 + number)
 
 
-def _take(number: int) -> None:
-    """Take a signal out of the queue, if it is there."""
-    if number in signal.sigpending():
-        signal.sigwait({number})
+def _take(number: int) -> bool:
+    """Take a signal out of the queue; whether it was there."""
+    if number not in signal.sigpending():
+        return False
+    signal.sigwait({number})
+    return True
 
 
 def _receive_without_info(seconds: float) -> Received | None:

@@ -94,11 +94,6 @@ class Watcher:
         stat = self._table.stat(pid)
         return stat is not None and stat.ppid == self._supervisor
 
-    def is_stopped(self, pid: int) -> bool:
-        """Whether a process is stopped by a signal."""
-        stat = self._table.stat(pid)
-        return stat is not None and stat.state in {"T", "t"}
-
     def look(self) -> None:
         """Take one look."""
         self._read_directory()
