@@ -75,7 +75,8 @@ class Live:
         self.process.wait(PATIENCE)
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
-                stream.close()
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
         if self._master >= 0:
             os.close(self._master)
 
@@ -143,6 +144,19 @@ def take_terminal() -> None:
 def covsup(world: World, *words: str, options: Sequence[str] = ()) -> tuple[str, ...]:
     """The command line of `covsup run` for a target."""
     return (world.python, "-m", "covsup", "run", *options, "--", *words)
+
+
+def beside(world: World, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of covsup while another program of the world goes on."""
+    return subprocess.run(
+        (world.python, "-m", "covsup", *words),
+        cwd=world.directory,
+        env=world.environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
