@@ -17,7 +17,7 @@ static bool
 core_waits_for_threads(void)
 {
     core *self = core_of_interpreter();
-    return self != NULL && self->thread_trace_type != NULL;
+    return self != NULL && self->settrace_event != NULL;
 }
 
 /* `function` is the target's. What it raises is reported here, in the words of _thread: one level
