@@ -39,8 +39,8 @@
 #define COMPAT_RETURN_NAMES_LINE 0
 #endif
 
-/* Installing a tracer while the one before it is dropped is an error (not in 3.12 and 3.13). */
-#if PY_VERSION_HEX < 0x030C0000 || PY_VERSION_HEX >= 0x030E0000
+/* Installing a tracer while the one before it is dropped is an error. */
+#if PY_VERSION_HEX < 0x030C0000
 #define COMPAT_TRACER_NOT_REENTRANT 1
 #else
 #define COMPAT_TRACER_NOT_REENTRANT 0
@@ -82,6 +82,14 @@ compat_set_code_extra(PyObject *code, Py_ssize_t index, void *extra)
     return _PyCode_SetExtra(code, index, extra);
 #endif
 }
+
+/* The tracer of a frame: borrowed, or NULL. */
+PyObject *
+compat_frame_tracer(PyFrameObject *frame);
+
+/* Set it; steals `tracer`, which may be NULL. */
+void
+compat_set_frame_tracer(PyFrameObject *frame, PyObject *tracer);
 
 /* The exception that is set, taken off, in one object (NULL: none); compat_restore puts it back. */
 static inline PyObject *

@@ -49,7 +49,8 @@ struct core {
     /* The monitoring core's. */
     int tool; /* tool id, or -1 */
     PyObject *monitoring, *disable; /* owned, like all that follow */
-    PyObject *set_local_events, *set_events, *register_callback, *use_tool_id, *free_tool_id;
+    bool others; /* the target uses tools of its own */
+    PyObject *get_local_events, *set_local_events, *set_events, *register_callback, *use_tool_id, *free_tool_id;
     struct {
         int line, branch, py_return, instruction;
     } events;
@@ -86,8 +87,8 @@ core_prepare(core *self); /* the first use of a core in this interpreter; -1: ex
 int
 monitoring_start(core *self);
 
-/* Move to another tool id, because the target asks for ours; where there is none, measurement
- * ends and the journal says so. -1 with an exception set. */
+/* Move to another tool id, because the target asks for ours; where there is none, the
+ * settrace core goes on, and the journal says so. -1 with an exception set. */
 int
 monitoring_step_aside(core *self);
 
@@ -98,6 +99,11 @@ monitoring_hide_tool(core *self);
 /* Start measuring by trace functions, in the calling thread; -1 with an exception set. */
 int
 settrace_start(core *self);
+
+/* Go on by trace functions, in this thread and in all that begin from now on, where the monitoring
+ * core cannot; -1 with an exception set. */
+int
+settrace_take_over(core *self);
 
 /* Trace also the threads that C code creates, where the core needs that. 0; 1: somebody else
  * evaluates the frames of this interpreter, so such threads are not seen. */

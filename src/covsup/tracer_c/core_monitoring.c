@@ -54,6 +54,44 @@ event_number(core *self, const char *name)
 }
 
 static int
+set_local_events(core *self, int tool, PyCodeObject *code, int events)
+{
+    PyObject *result =
+        PyObject_CallFunction(self->set_local_events, "iOi", tool, (PyObject *)code, events);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
+/* A second tool on a code object makes CPython forget which tool had INSTRUCTION events on it
+ * (3.12 to 3.15): switched off and on again they are back. */
+static int
+restore_instruction_events(core *self, PyCodeObject *code)
+{
+    for (int tool = 0; tool < TOOLS; tool++) {
+        if (tool == self->tool) {
+            continue;
+        }
+        PyObject *value =
+            PyObject_CallFunction(self->get_local_events, "iO", tool, (PyObject *)code);
+        if (value == NULL) {
+            if (!PyErr_ExceptionMatches(PyExc_ValueError)) {
+                return -1;
+            }
+            PyErr_Clear(); /* an id that is not in use */
+            continue;
+        }
+        int events = (int)PyLong_AsLong(value);
+        Py_DECREF(value);
+        if ((events & self->events.instruction) != 0 &&
+            (set_local_events(self, tool, code, events & ~self->events.instruction) < 0 ||
+             set_local_events(self, tool, code, events) < 0)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int
 watch_code(core *self, code_state *state)
 {
     const flow *flow = state->flow;
@@ -69,10 +107,10 @@ watch_code(core *self, code_state *state)
             events |= self->events.instruction;
         }
     }
-    PyObject *result = PyObject_CallFunction(self->set_local_events, "iOi", self->tool,
-                                             (PyObject *)state->code, events);
-    Py_XDECREF(result);
-    return result != NULL ? 0 : -1;
+    if (set_local_events(self, self->tool, state->code, events) < 0) {
+        return -1;
+    }
+    return self->others ? restore_instruction_events(self, state->code) : 0;
 }
 
 static PyObject *
@@ -115,6 +153,13 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
         return disable(self);
     }
     int line = (int)PyLong_AsLong(args[1]);
+    if (user_tracer_is_tracing(self)) {
+        /* The target's tracer was called first, and may have made the frame go on elsewhere. */
+        PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
+        if (frame != NULL && PyFrame_GetLineNumber(frame) != line) {
+            Py_RETURN_NONE;
+        }
+    }
     bool stored = facts_line(state->file, line);
     const flow *flow = state->flow;
     if (flow != NULL && (flow->target_lines >> (line % 64)) & 1) {
@@ -301,6 +346,7 @@ monitoring_start(core *self)
     }
     if ((self->disable = own_function(self, "DISABLE")) == NULL ||
         (self->set_local_events = own_function(self, "set_local_events")) == NULL ||
+        (self->get_local_events = own_function(self, "get_local_events")) == NULL ||
         (self->set_events = own_function(self, "set_events")) == NULL ||
         (self->register_callback = own_function(self, "register_callback")) == NULL ||
         (self->use_tool_id = own_function(self, "use_tool_id")) == NULL ||
@@ -388,13 +434,13 @@ monitoring_step_aside(core *self)
         }
     }
     else if (PyErr_ExceptionMatches(PyExc_RuntimeError)) {
-        /* The target takes all of them, as it may: it gets this one too, and we say so. */
+        /* The target takes all of them, as it may: it gets this one too. */
         PyErr_Clear();
-        static const char note[] = "measurement stopped: the program took every tool id of "
-                                   "sys.monitoring; run it with --core=settrace";
+        static const char note[] = "the program took every tool id of sys.monitoring: threads that "
+                                   "had been started before are not measured from then on";
         journal_event(EVENT_NOTE, note, sizeof(note) - 1);
         self->tool = -1;
-        rc = 0;
+        rc = settrace_take_over(self);
     }
     if (rc == 0) {
         rc = release_tool(self, old, codes);

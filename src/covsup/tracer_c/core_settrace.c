@@ -95,6 +95,10 @@ static code_state *
 state_for(core *owner, PyFrameObject *frame, PyCodeObject *code)
 {
     code_state *state = core_state_of(owner, code);
+    if (state != NULL && state->first_line == 0) {
+        /* The monitoring core's, until it gave up. */
+        return prepare_state(owner, state, code) < 0 ? NULL : state;
+    }
     if (state == NULL) {
         PyObject *globals = PyFrame_GetGlobals(frame); /* owned */
         source_file *file = core_file_of(owner, code, globals);
@@ -273,36 +277,57 @@ keep_lines(thread_trace *self, PyFrameObject *frame)
     return wanted < 0 ? -1 : 0;
 }
 
+/* Let the target's tracer see the event first: it may make the frame go on elsewhere, and then the
+ * line that was about to run does not. */
+static int
+forward(thread_trace *self, PyFrameObject *frame, int what, PyObject *arg)
+{
+    frame_entry *entry = frame_table_find(&self->frames, frame);
+    if (what == PyTrace_LINE && entry != NULL && entry->hides_lines) {
+        return 0;
+    }
+    int rc = user_tracer_forward(self, frame, what, arg);
+    if (rc >= 0 && what != PyTrace_RETURN && keep_lines(self, frame) < 0) {
+        return -1;
+    }
+    if (rc == USER_TRACER_JUMPED) {
+        entry = frame_table_find(&self->frames, frame); /* the tracer's own frames may have moved it */
+        if (entry != NULL) {
+            entry->last_line = 0; /* no branch leads to where it jumped */
+        }
+        return 0;
+    }
+    return rc;
+}
+
 static int
 on_event(PyObject *trace, PyFrameObject *frame, int what, PyObject *arg)
 {
     thread_trace *self = (thread_trace *)trace;
-    bool lines_hidden = false;
     int rc = 0;
-    switch (what) {
-    case PyTrace_CALL:
+    Py_INCREF(trace); /* the target's tracer may end the tracing of this thread */
+    if (what == PyTrace_CALL) {
         rc = on_call(self, frame);
-        break;
+    }
+    if (rc == 0 && self->user != NULL) {
+        rc = forward(self, frame, what, arg);
+    }
+    switch (what) {
     case PyTrace_LINE:
-        rc = on_line(self, frame);
-        lines_hidden = self->frames.recent != NULL && self->frames.recent->hides_lines;
+        if (rc == 0) {
+            rc = on_line(self, frame);
+        }
         break;
     case PyTrace_RETURN:
         on_return(self, frame);
         break;
     case PyTrace_EXCEPTION:
-        rc = on_exception(self, frame, arg);
+        if (rc == 0) {
+            rc = on_exception(self, frame, arg);
+        }
         break;
     default:
         break;
-    }
-    if (rc < 0 || self->user == NULL || lines_hidden) {
-        return rc;
-    }
-    Py_INCREF(trace); /* the target's tracer may end the tracing of this thread */
-    rc = user_tracer_forward(self, frame, what, arg);
-    if (rc == 0 && what != PyTrace_RETURN) {
-        rc = keep_lines(self, frame);
     }
     Py_DECREF(trace);
     return rc;
@@ -316,6 +341,22 @@ core_thread_begins(void)
         return 0;
     }
     return user_tracer_trace_thread(self);
+}
+
+int
+settrace_take_over(core *self)
+{
+    PyObject *user = NULL;
+    if (user_tracer_is_tracing(self)) {
+        user = Py_XNewRef(((thread_trace *)PyThreadState_Get()->c_traceobj)->user);
+    }
+    self->settrace_event = self->tracefunc = on_event;
+    int rc = user_tracer_trace_thread(self);
+    if (rc == 0 && user_tracer_is_tracing(self)) {
+        ((thread_trace *)PyThreadState_Get()->c_traceobj)->user = Py_XNewRef(user);
+    }
+    Py_XDECREF(user);
+    return rc;
 }
 
 int

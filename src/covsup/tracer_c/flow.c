@@ -731,10 +731,13 @@ static void
 add_branch(analysis *a, const instruction *i, int line, int falls_to, int jumps_to)
 {
     add_outcomes(a, i->at * 2, i->next * 2, line, falls_to, jumps_to);
-    if (COMPAT_BRANCH_SIDES && i->op == FOR_ITER && i->target >= 0 && i->target + 1 < a->count) {
-        /* Where a tool has INSTRUCTION events too, the end of a loop names the instruction before
-         * its destination as its source (3.14 and 3.15). */
-        add_outcomes(a, a->list[i->target + 1].at * 2, 0, line, 0, jumps_to);
+    /* Where a tool has INSTRUCTION events too, an outcome names the instruction before its
+     * destination as its source: the NOT_TAKEN, and where a loop ends the POP_ITER (3.14, 3.15). */
+    if (COMPAT_BRANCH_SIDES) {
+        add_outcomes(a, i->next * 2, 0, line, falls_to, 0);
+        if (i->op == FOR_ITER && i->target >= 0 && i->target + 1 < a->count) {
+            add_outcomes(a, a->list[i->target + 1].at * 2, 0, line, 0, jumps_to);
+        }
     }
 }
 
@@ -873,7 +876,7 @@ flow_new(PyCodeObject *code, bool branches)
     a.visited = calloc(most, 1);
     a.lines = calloc((size_t)(a.last_line - a.first_line) / 8 + 1, 1);
     a.out->targets = malloc(most * sizeof(flow_target));
-    a.out->branches = malloc(2 * most * sizeof(flow_branch));
+    a.out->branches = malloc(3 * most * sizeof(flow_branch));
     a.out->returns = malloc(most * sizeof(flow_step));
     a.out->steps = malloc(most * sizeof(flow_step));
     if (a.entered_head == NULL || a.entered_next == NULL || a.stack == NULL ||

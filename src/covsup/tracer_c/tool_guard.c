@@ -40,6 +40,7 @@ call_guarded(int which, PyObject *const *args, Py_ssize_t count)
             }
         }
     }
+    self->others = true;
     if (which != REGISTER_CALLBACK || count != 3) {
         return PyObject_Vectorcall(self->hidden[which], args, (size_t)count, NULL);
     }

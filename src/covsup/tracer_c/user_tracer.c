@@ -49,20 +49,11 @@ user_tracer_forward(thread_trace *self, PyFrameObject *frame, int what, PyObject
     if (callback_is_running()) {
         return 0;
     }
-    PyObject *callback = NULL; /* owned */
-    if (what == PyTrace_CALL) {
-        callback = Py_NewRef(self->user);
+    PyObject *callback = Py_XNewRef(what == PyTrace_CALL ? self->user : compat_frame_tracer(frame));
+    if (callback == NULL) {
+        return 0;
     }
-    else {
-        callback = PyObject_GetAttrString((PyObject *)frame, "f_trace");
-        if (callback == NULL) {
-            return -1;
-        }
-        if (callback == Py_None) {
-            Py_DECREF(callback);
-            return 0;
-        }
-    }
+    int at = PyFrame_GetLasti(frame);
     PyObject *result = call_user(callback, frame, what, arg);
     Py_DECREF(callback);
     if (result == NULL) {
@@ -74,18 +65,17 @@ user_tracer_forward(thread_trace *self, PyFrameObject *frame, int what, PyObject
         else {
             PyEval_SetTrace(NULL, NULL);
         }
-        if (PyObject_SetAttrString((PyObject *)frame, "f_trace", Py_None) < 0) {
-            PyErr_Clear(); /* the tracer's own exception is the one to report */
-        }
+        compat_set_frame_tracer(frame, NULL);
         compat_restore_exception(exception);
         return -1;
     }
-    int rc = 0;
     if (result != Py_None) {
-        rc = PyObject_SetAttrString((PyObject *)frame, "f_trace", result);
+        compat_set_frame_tracer(frame, result);
     }
-    Py_DECREF(result);
-    return rc;
+    else {
+        Py_DECREF(result);
+    }
+    return PyFrame_GetLasti(frame) != at ? USER_TRACER_JUMPED : 0;
 }
 
 /* The trace function under the monitoring core, which needs none for itself. */
@@ -98,6 +88,16 @@ on_trace(PyObject *trace, PyFrameObject *frame, int what, PyObject *arg)
     }
     Py_INCREF(trace); /* the target's tracer may end the tracing of this thread */
     int rc = user_tracer_forward(self, frame, what, arg);
+    if (rc == USER_TRACER_JUMPED) {
+        /* No LINE event is sent for the line that it jumped to. */
+        PyCodeObject *code = PyFrame_GetCode(frame); /* owned */
+        const code_state *state = core_state_of(self->owner, code);
+        if (state != NULL) {
+            facts_line(state->file, PyFrame_GetLineNumber(frame));
+        }
+        Py_DECREF(code);
+        rc = 0;
+    }
     Py_DECREF(trace);
     return rc;
 }
@@ -219,6 +219,30 @@ install(core *self, void (*set)(Py_tracefunc, PyObject *), Py_tracefunc function
     Py_RETURN_NONE;
 }
 
+/* A second tool with LINE events (CPython's own for sys.settrace, beside ours) makes CPython forget
+ * opcode events that frames have asked for before (3.13 to 3.15): ask for them again. */
+static int
+restore_opcode_events(void)
+{
+    int rc = 0;
+    PyFrameObject *frame = (PyFrameObject *)Py_XNewRef((PyObject *)PyEval_GetFrame());
+    while (COMPAT_MONITORING && frame != NULL && rc == 0) {
+        PyObject *wanted = PyObject_GetAttrString((PyObject *)frame, "f_trace_opcodes");
+        rc = wanted != NULL ? PyObject_IsTrue(wanted) : -1;
+        Py_XDECREF(wanted);
+        if (rc > 0) {
+            rc = PyObject_SetAttrString((PyObject *)frame, "f_trace_opcodes", Py_False) < 0
+                     ? -1
+                     : PyObject_SetAttrString((PyObject *)frame, "f_trace_opcodes", Py_True);
+        }
+        PyFrameObject *back = PyFrame_GetBack(frame); /* owned */
+        Py_DECREF(frame);
+        frame = back;
+    }
+    Py_XDECREF(frame);
+    return rc;
+}
+
 static PyObject *
 settrace_handler(const hook_call *call)
 {
@@ -228,7 +252,11 @@ settrace_handler(const hook_call *call)
         return hook_original(call);
     }
     if (self->settrace_event == NULL) {
-        return install(self, PyEval_SetTrace, self->tracefunc, tracer);
+        PyObject *result = install(self, PyEval_SetTrace, self->tracefunc, tracer);
+        if (result != NULL && tracer != Py_None && restore_opcode_events() < 0) {
+            Py_CLEAR(result);
+        }
+        return result;
     }
     if (!user_tracer_is_tracing(self) && user_tracer_trace_thread(self) < 0) {
         return NULL;

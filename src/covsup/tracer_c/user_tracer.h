@@ -37,7 +37,10 @@ user_tracer_trace_thread(core *self);
 bool
 user_tracer_is_tracing(const core *self);
 
-/* Call the target's tracer about an event, as sysmodule.c's trace_trampoline does. */
+enum { USER_TRACER_JUMPED = 1 };
+
+/* Call the target's tracer about an event, as sysmodule.c's trace_trampoline does. -1 with an
+ * exception set; USER_TRACER_JUMPED where it made the frame go on elsewhere (frame.f_lineno). */
 int
 user_tracer_forward(thread_trace *self, PyFrameObject *frame, int what, PyObject *arg);
 

@@ -1,0 +1,26 @@
+/* compat_frame.c - the one field of a frame that CPython has no function for.
+ *
+ * frame.f_trace can be set as an attribute, but that switches opcode events on as well, which a
+ * tracer's return value does not (3.12 and later).
+ *
+ * Threads: with an attached thread state, on a frame of the calling thread.
+ * Must never know: what the field is used for. */
+#define Py_BUILD_CORE_MODULE 1
+
+#include "compat.h"
+
+#include <internal/pycore_frame.h>
+
+PyObject *
+compat_frame_tracer(PyFrameObject *frame)
+{
+    return frame->f_trace;
+}
+
+void
+compat_set_frame_tracer(PyFrameObject *frame, PyObject *tracer)
+{
+    PyObject *old = frame->f_trace;
+    frame->f_trace = tracer;
+    Py_XDECREF(old);
+}
