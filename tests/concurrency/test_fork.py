@@ -131,16 +131,15 @@ def test_a_daemon_that_closes_every_descriptor_is_measured(core_session: Session
         if daemonize():
             for number in range(3):
                 number += 1
-            os.close(900)
-            os._exit(5)
+            os._exit(5)  # which closes what the first process waits for
         os.close(tell)
         os.read(done, 1)
         """
     )
-    assert outcome.lines() == set(range(1, 21))
+    assert outcome.lines() == set(range(1, 20))
     daemon = [each for each in outcome.images for end in each.events(Ended) if end.status == 5]
     assert len(daemon) == 1
-    assert daemon[0].lines("target.py") >= {9, 10, 11, 12, 13, 15, 16, 17, 18}
+    assert daemon[0].lines("target.py") >= {9, 10, 11, 12, 13, 15, 16, 17}
 
 
 def test_the_parents_journal_is_not_written_by_its_child(session: Session) -> None:

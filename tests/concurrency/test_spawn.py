@@ -116,13 +116,16 @@ def test_stopped_children_are_not_taken_for_ended_ones(session: Session) -> None
     outcome = session.run(
         """
         import os, signal
+        here, there = os.pipe()
         pid = os.fork()
         if pid == 0:
             os.kill(os.getpid(), signal.SIGSTOP)
+            os.read(here, 1)
             os._exit(0)
         assert os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1])
         os.kill(pid, signal.SIGCONT)
         assert os.WIFCONTINUED(os.waitpid(pid, os.WCONTINUED)[1])
+        os.write(there, b"x")
         assert os.waitpid(pid, 0) == (pid, 0)
         """
     )

@@ -89,21 +89,24 @@ def test_what_a_thread_raises_is_reported_as_plainly(core_session: Session) -> N
 
 def test_a_users_tracer_and_profiler_see_the_same_calls(core_session: Session) -> None:
     source = """
-        import _posixsubprocess, _thread, importlib, os, sys, threading
+        import _posixsubprocess, _thread, importlib, os, sys
         def log(frame, event, argument):
             name = frame.f_code.co_name
             told = argument.__qualname__ if event.startswith("c_") else ""
-            seen.append((event, name, told, frame.f_lineno))
+            seen.setdefault(_thread.get_native_id(), []).append((event, name, told, frame.f_lineno))
             return log
         def body():
+            install(log)
+            traced()
+            install(None)
             lock.release()
-        seen = []
-        for install in threading.setprofile, threading.settrace:
-            other = sys.setprofile if install is threading.setprofile else sys.settrace
-            lock = threading.Lock()
+        def traced():
+            len("")
+        seen = {}
+        for install in sys.setprofile, sys.settrace:
+            lock = _thread.allocate_lock()
             lock.acquire()
             install(log)
-            other(log)
             import colorsys
             importlib.import_module("colorsys")
             importlib.import_module("asyncio")
@@ -120,13 +123,10 @@ def test_a_users_tracer_and_profiler_see_the_same_calls(core_session: Session) -
             os.waitpid(pid, 0)
             _thread.start_new_thread(body, ())
             lock.acquire()
-            thread = threading.Thread(target=len, args=("",))
-            thread.start()
-            thread.join()
-            other(None)
             install(None)
-        for each in seen:
-            print(each)
+        for thread in seen.values():
+            for each in thread:
+                print(each)
         """
     core_session.run(source, measured=False)  # leaves the byte code of what it imports
     plain = core_session.run(source, measured=False)
