@@ -21,9 +21,7 @@ def test_the_end_of_a_grandchild_that_a_shell_waited_for_is_known(world: World) 
     """The shell tells nobody; a pidfd does."""
     world.write("worker.py", "import os, time\ntime.sleep(0.3)\nos.kill(os.getpid(), 9)\n")
     world.write("other.py", "import sys, time\ntime.sleep(0.3)\nimport os\nos._exit(12)\n")
-    run = world.covsup_run(
-        "sh", "-c", f"{world.python} worker.py; {world.python} other.py; exit 0"
-    )
+    run = world.covsup_run("sh", "-c", f"{world.python} worker.py; {world.python} other.py; exit 0")
     assert run.ended == 0
     killed, left = read_provenance(run.data_file).processes
     if linux_tells_ends():
@@ -85,8 +83,6 @@ def test_few_descriptors_limit_what_is_known_but_nothing_else(world: World) -> N
         "    child.communicate(b'go\\n')\n"
         "    assert child.returncode == 0\n",
     )
-    run = world.run(
-        "sh", "-c", f"ulimit -n 80; exec {world.python} -m covsup run target.py"
-    )
+    run = world.run("sh", "-c", f"ulimit -n 80; exec {world.python} -m covsup run target.py")
     assert (run.ended, run.stderr) == (0, "")
     assert len(read_provenance(run.data_file).processes) == 31

@@ -61,9 +61,7 @@ def test_the_targets_core_file_is_not_overwritten(world: World) -> None:
     if pattern.startswith(("|", "/")):
         pytest.skip(f"cores do not come here: {pattern}")
     world.write("target.py", "import os\nos.abort()\n")
-    run = world.run(
-        "sh", "-c", f"ulimit -c unlimited; exec {world.python} -m covsup run target.py"
-    )
+    run = world.run("sh", "-c", f"ulimit -c unlimited; exec {world.python} -m covsup run target.py")
     assert run.ended is signal.SIGABRT
     (core,) = world.directory.glob("core*")
     # Ours would hold the supervisor's command line.
@@ -80,7 +78,9 @@ def test_as_pid_1_a_death_by_signal_becomes_128_and_the_signal(world: World) -> 
     unshare = shutil.which("unshare")
     if unshare is None or world.run(unshare, "-pf", "--mount-proc", "true").ended != 0:
         pytest.skip("no new pid namespace to be had")
-    world.write("target.py", "import os\nprint(os.getppid(), flush=True)\nos.kill(os.getpid(), 15)\n")
+    world.write(
+        "target.py", "import os\nprint(os.getppid(), flush=True)\nos.kill(os.getpid(), 15)\n"
+    )
     run = world.run(
         unshare, "-pf", "--mount-proc", world.python, "-m", "covsup", "run", "target.py"
     )

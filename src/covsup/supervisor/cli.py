@@ -75,10 +75,11 @@ def _main(words: list[str]) -> int:
         return report(words)
     parser, run_parser = make_parsers()
     if words[:1] == ["run"]:
+        own, target = split_target(run_parser, words[1:])
+        run_options = run_parser.parse_args(own)
         from covsup.supervisor.run import run  # noqa: PLC0415
 
-        own, target = split_target(run_parser, words[1:])
-        run(run_parser.parse_args(own), target)
+        run(run_options, target)
     options = parser.parse_args(words)
     match options.command:
         case "combine":

@@ -74,6 +74,8 @@ def check(target: Target, *, libraries: Collection[str], core: str) -> None:
     """
     if target.interpreter is None:
         return
+    if target.kind is not Kind.COMMAND and skips_startup_files(sys.orig_argv):
+        raise UsageError("a Python started with -S skips the startup files: it cannot be measured")
     asked = tuple(sorted(libraries))
     own = _is_our_own(target.interpreter)
     answer = _ask_ourselves(asked) if own else ask(target.interpreter, asked)
@@ -95,8 +97,6 @@ def check(target: Target, *, libraries: Collection[str], core: str) -> None:
             f" {answer.version[0]}.{answer.version[1]}: leave it to --core=auto"
         )
     if own:
-        if target.kind is not Kind.COMMAND and skips_startup_files(sys.orig_argv):
-            raise UsageError("a Python started with -S skips the startup files: not measurable")
         if target.kind is Kind.MODULE and not _has_module(target.module):
             raise UsageError(f"{target.interpreter} finds no module {target.module} to run")
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from covsup.datafile.session import Settings
     from covsup.supervisor.forest import Node
 
+_RUN: Final = "covsup run "
 _NARROWEST: Final = 40
 _LEAST_COMMAND: Final = 16
 """A command line is not shortened below this; what follows it goes onto a line of its own."""
@@ -118,9 +119,9 @@ class _Drawing:
     def lines(self, settings: Settings, provenance: Provenance) -> Iterator[Text]:
         """Everything there is to show."""
         roots = forest(provenance)
-        command = self._cut(_command(settings.command), self._width - 8)
+        command = self._cut(_command(settings.command), self._width - len(_RUN))
         yield Text.assemble((f"session {settings.session}", "bold"))
-        yield Text.assemble(("covsup run ", "dim"), command)
+        yield Text.assemble((_RUN, "dim"), command)
         for line in self._below(roots, ""):
             # Spaces at the end are no part of what is shown.
             line.rstrip()

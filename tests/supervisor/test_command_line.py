@@ -1,0 +1,221 @@
+"""The command line itself: help, mistakes, and what it costs to be asked."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from covsup.supervisor.cli import make_parsers, split_target
+from tests.supervisor.live import beside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.world import World
+
+
+def parsers() -> Iterator[argparse.ArgumentParser]:
+    parser, _ = make_parsers()
+    waiting = [parser]
+    while waiting:
+        each = waiting.pop()
+        yield each
+        for action in each._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                waiting += action.choices.values()
+
+
+def test_every_option_has_a_help_text_and_no_abbreviation_is_taken() -> None:
+    for parser in parsers():
+        assert not parser.allow_abbrev or not parser._actions[1:] or "debug" in parser.prog, parser
+        for action in parser._actions:
+            if action.option_strings:
+                assert action.help, action
+
+
+@pytest.mark.parametrize("command", ["", "run", "combine", "tree", "erase", "debug", "report"])
+def test_help_is_printed_for_every_command(world: World, command: str) -> None:
+    shown = beside(world, *command.split(), "--help")
+    assert shown.returncode == 0
+    assert "sage" in shown.stdout
+    assert shown.stderr == ""
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["--version"]], ids=str)
+def test_help_imports_nothing_heavy(world: World, words: list[str]) -> None:
+    code = (
+        "import sys\n"
+        "from covsup.supervisor.cli import main\n"
+        "try:\n"
+        f"    main({words!r})\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        "heavy = {'coverage', 'psutil', 'rich', 'sqlite3', 'subprocess', 'json', 'asyncio'}\n"
+        "print('heavy', sorted(heavy & sys.modules.keys()))\n"
+    )
+    run = world.run(world.python, "-c", code)
+    assert run.stdout.endswith("heavy []\n"), run
+
+
+def test_a_run_has_nothing_heavy_imported_while_the_target_runs(world: World) -> None:
+    """coverage.py, rich and psutil are for before and after, if at all."""
+    code = (
+        "import os, sys\n"
+        "from covsup.supervisor import launch\n"
+        "from covsup.supervisor.cli import main\n"
+        "start = launch.start\n"
+        "def started(*args):\n"
+        "    heavy = {'coverage', 'psutil', 'rich', 'sqlite3', 'subprocess', 'asyncio'}\n"
+        "    print('heavy', sorted(heavy & sys.modules.keys()), flush=True)\n"
+        "    return start(*args)\n"
+        "launch.start = started\n"
+        "main(['run', '-p', 'true'])\n"
+    )
+    run = world.run(world.python, "-c", code)
+    assert (run.ended, run.stdout) == (0, "heavy []\n"), run
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "--brnach", "x.py"], "unrecognized arguments: --brnach (see `covsup run --help`)"),
+        (["run", "--bran", "x.py"], "unrecognized arguments: --bran (see `covsup run --help`)"),
+        (["run", "--grace=long", "x.py"], "argument --grace: "),
+        (["run", "--fail-under=101", "x.py"], "argument --fail-under: "),
+        (["run", "--source"], "argument --source: expected one argument"),
+        (["run", "--concurrency=gevnt", "x.py"], "unknown concurrency 'gevnt'; did you mean"),
+        (["run", "--core=trace", "x.py"], "there is no core 'trace'"),
+        (["runn"], "invalid choice: 'runn'"),
+        (["debug"], "the following arguments are required: TOPIC"),
+        (["debug", "journal"], "the following arguments are required: FILE"),
+        (["combine", "no/such/path"], "there is no "),
+        (["debug", "journal", "no/such"], "no/such"),
+    ],
+    ids=" ".join,
+)
+def test_a_mistake_is_one_line(world: World, words: list[str], message: str) -> None:
+    done = beside(world, *words)
+    assert done.returncode in {1, 2}
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("covsup: ")
+    assert message in line
+
+
+@pytest.mark.parametrize(
+    ("words", "own", "target"),
+    [
+        (["a.py", "--branch"], [], ["a.py", "--branch"]),
+        (["--branch", "a.py"], ["--branch"], ["a.py"]),
+        (["--source", "x", "a.py"], ["--source", "x"], ["a.py"]),
+        (["--source=x", "-p", "--", "-m", "m"], ["--source=x", "-p"], ["-m", "m"]),
+        (["-ap", "-m", "m", "--", "-x"], ["-ap"], ["-m", "m", "--", "-x"]),
+        (["-mm"], [], ["-mm"]),
+        (["-", "x"], [], ["-", "x"]),
+        (["--", "--"], [], ["--"]),
+        (["--branch"], ["--branch"], []),
+    ],
+    ids=str,
+)
+def test_the_target_begins_where_our_options_end(
+    words: list[str], own: list[str], target: list[str]
+) -> None:
+    assert split_target(make_parsers()[1], words) == (own, target)
+
+
+def test_debug_sys_and_config_show_what_matters(world: World) -> None:
+    shown = beside(world, "debug", "sys")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    for what in ("covsup:", "python:", "startup files:", "tracer:", "coverage:", "data file:"):
+        assert what in shown.stdout
+    world.write(".coveragerc", "[run]\nbranch = true\n")
+    shown = beside(world, "debug", "config", "--data-file=x")
+    assert "branch: True" in shown.stdout
+    assert f"data_file: {world.directory / 'x'}" in shown.stdout
+
+
+def test_debug_journal_shows_facts_and_complains_of_damage(world: World) -> None:
+    world.write("target.py", "one = 1\ntwo = 2\n")
+    world.covsup_run("target.py", options=["-p"], branch=False)
+    (journal,) = world.directory.glob(".covsup/*/*.journal")
+    shown = beside(world, "debug", "journal", "--facts", str(journal))
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert f"{world.directory / 'target.py'}: 2 lines, 0 branches" in shown.stdout
+    assert "lines: 1 2" in shown.stdout
+    journal.write_bytes(b"nonsense")
+    damaged = beside(world, "debug", "journal", str(journal))
+    assert (damaged.returncode, damaged.stdout) == (1, "")
+    assert damaged.stderr.count("\n") == 1
+
+
+def test_a_closed_stderr_changes_nothing(world: World) -> None:
+    world.write("target.py", "raise SystemExit(4)\n")
+    run = world.run("sh", "-c", f"exec {world.python} -m covsup run -- target.py 2>&-")
+    assert run.ended == 4
+
+
+@pytest.mark.parametrize("stream", ["<&-", ">&-", "<&- >&- 2>&-"])
+def test_closed_streams_stay_closed_for_the_target(world: World, stream: str) -> None:
+    world.write(
+        "target.py",
+        "import os\n"
+        "def is_open(fd):\n"
+        "    try:\n"
+        "        os.fstat(fd)\n"
+        "    except OSError:\n"
+        "        return False\n"
+        "    return True\n"
+        "def left_open():\n"
+        "    return [fd for fd in range(64) if is_open(fd)]\n"
+        "with open('fds-' + os.environ['HOW'], 'w') as file:\n"
+        "    file.write(str([fd for fd in left_open() if fd != file.fileno()]))\n",
+    )
+    for how, words in (("plain", "target.py"), ("covsup", "-m covsup run -- target.py")):
+        run = world.run("sh", "-c", f"HOW={how} exec {world.python} {words} {stream}")
+        assert run.ended == 0, run
+    plain = (world.directory / "fds-plain").read_text()
+    assert (world.directory / "fds-covsup").read_text() == plain
+
+
+def test_inherited_descriptors_reach_the_target(world: World) -> None:
+    world.write("target.py", "import os\nos.write(7, b'through')\n")
+    world.run("sh", "-c", f"exec {world.python} -m covsup run -- target.py 7>seven")
+    assert (world.directory / "seven").read_text() == "through"
+
+
+def test_the_environment_is_the_shells_but_for_ours(world: World) -> None:
+    code = "import json, os\nprint(json.dumps(dict(os.environ)))\n"
+    world.write("target.py", code)
+    base = {"PATH": os.environ["PATH"], "HOME": str(world.directory), "odd": "a=b\nc"}
+
+    def environment(*words: str) -> dict[str, str]:
+        done = subprocess.run(
+            [world.python, *words],
+            cwd=world.directory, env=base, stdout=subprocess.PIPE, timeout=40, check=True,
+        )  # fmt: skip
+        found: dict[str, str] = json.loads(done.stdout)
+        return found
+
+    plain = environment("target.py")
+    ours = environment("-m", "covsup", "run", "target.py")
+    assert {name for name in ours if name not in plain} <= {"COVSUP_SESSION", "COVSUP_PARENT"}
+    assert {name: ours[name] for name in plain} == plain
+
+
+def test_a_session_inside_a_session_measures_its_own(world: World) -> None:
+    world.write("inner.py", "inner = 1\n")
+    world.write(
+        "outer.py",
+        "import subprocess, sys\n"
+        "subprocess.run([sys.executable, '-m', 'covsup', 'run', '--data-file=in', 'inner.py'],"
+        " check=True)\n",
+    )
+    run = world.covsup_run("outer.py")
+    assert run.ended == 0
+    assert run.lines("outer.py") == {1, 2}
+    inner = beside(world, "report", "--data-file=in")
+    assert "inner.py" in inner.stdout

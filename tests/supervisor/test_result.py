@@ -1,0 +1,224 @@
+"""What a run leaves: the data file, lines on stderr, and an exit status of its own if asked for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.supervisor.live import beside
+from tests.supervisor.test_target import refused
+
+if TYPE_CHECKING:
+    from tests.world import World
+
+HALF = "import sys\nif len(sys.argv) > 1:\n    one = 1\nelse:\n    two = 2\n"
+
+
+def test_a_quiet_run_says_nothing(world: World) -> None:
+    world.write("target.py", HALF)
+    run = world.covsup_run("target.py")
+    assert (run.ended, run.stdout, run.stderr) == (0, "", "")
+    assert sorted(os.listdir(world.directory)) == [
+        ".coverage", ".stderr", ".stdin", ".stdout", "target.py",
+    ]  # fmt: skip
+
+
+def test_a_run_replaces_the_result_and_append_adds_to_it(world: World) -> None:
+    world.write("target.py", HALF)
+    assert world.covsup_run("target.py").lines("target.py") == {1, 2, 5}
+    assert world.covsup_run("target.py", "x").lines("target.py") == {1, 2, 3}
+    run = world.covsup_run("target.py", options=["--append"])
+    assert run.lines("target.py") == {1, 2, 3, 5}
+
+
+def test_parallel_mode_leaves_everything_for_combine(world: World) -> None:
+    world.write("target.py", HALF)
+    for words in (("target.py",), ("target.py", "x")):
+        run = world.covsup_run(*words, options=["-p"])
+        assert (run.ended, run.stderr, run.data_file.exists()) == (0, "", False)
+    report = beside(world, "report")
+    assert "2 sessions are not combined yet: run `covsup combine`" in report.stderr
+    run = world.run(world.python, "-m", "covsup", "combine")
+    assert run.ended == 0
+    assert run.stdout == f"Combined 2 sessions, 2 process images into {run.data_file}\n"
+    assert run.lines("target.py") == {1, 2, 3, 5}
+    assert not (world.directory / ".covsup").exists()
+    again = beside(world, "combine")
+    assert again.returncode == 1
+    assert again.stderr.startswith("covsup: no session in ")
+
+
+def test_combine_takes_coverages_files_and_coverage_takes_ours(world: World) -> None:
+    world.write("target.py", HALF)
+    world.run(world.python, "-m", "coverage", "run", "--branch", "-p", "target.py", "x")
+    (theirs,) = world.directory.glob(".coverage.*")
+    world.covsup_run("target.py", options=["-p"])
+    (ours,) = (world.directory / ".covsup").glob("2*")
+    run = world.run(world.python, "-m", "covsup", "combine", str(theirs), str(ours))
+    assert (run.ended, run.stderr) == (0, "")
+    assert run.lines("target.py") == {1, 2, 3, 5}
+    shutil.copy(world.data_file, world.directory / ".coverage.copy")
+    run = world.run(world.python, "-m", "coverage", "combine")
+    assert run.ended == 0
+    assert run.lines("target.py") == {1, 2, 3, 5}
+
+
+def test_fail_under_turns_a_success_into_2(world: World) -> None:
+    world.write("target.py", HALF)
+    run = world.covsup_run("target.py", options=["--fail-under=90"], branch=False)
+    assert run.ended == 2
+    assert run.stderr == "covsup: the total of 75% is below --fail-under=90\n"
+    assert run.lines("target.py") == {1, 2, 5}
+    assert world.covsup_run("target.py", options=["--fail-under=75"], branch=False).ended == 0
+    world.write("target.py", f"{HALF}sys.exit(7)\n")
+    assert world.covsup_run("target.py", options=["--fail-under=100"]).ended == 7
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("{python} -S -c 'import time; time.sleep(0.3)'", "started with -S"),
+        ("env -i {python} -c 'import time; time.sleep(0.3)'", "has no COVSUP_SESSION"),
+        ("COVSUP_SESSION= {python} -c 'import time; time.sleep(0.3)'", "an empty COVSUP_SESSION"),
+        ("COVSUP_SESSION=/x {python} -c 'import time; time.sleep(0.3)'", "another session, /x"),
+    ],
+)
+def test_an_unmeasured_python_is_named_with_the_reason_and_strict_fails(
+    world: World, command: str, reason: str
+) -> None:
+    words = ("sh", "-c", f"{command.format(python=world.python)}; exit 0")
+    run = world.covsup_run(*words)
+    assert run.ended == 0
+    line = run.stderr.splitlines()[-1]
+    assert line.startswith("covsup: 1 Python process was not measured: ")
+    assert reason in line
+    assert world.covsup_run(*words, options=["--strict"]).ended == 3
+    tree = beside(world, "tree")
+    assert "NOT MEASURED: " in tree.stdout
+    assert reason in " ".join(tree.stdout.replace("│", " ").split())
+
+
+def test_an_interpreter_without_covsup_below_a_shell_is_named_with_its_cure(
+    world: World, bare_python: os.PathLike[str]
+) -> None:
+    run = world.covsup_run("sh", "-c", f"{bare_python} -c 'import time; time.sleep(0.3)'; true")
+    assert run.ended == 0
+    assert f"{bare_python} has no covsup; install it with: {bare_python} -m pip" in run.stderr
+
+
+def test_strict_is_content_where_all_is_measured(world: World) -> None:
+    world.write(
+        "target.py",
+        "import multiprocessing as mp, os, subprocess, sys\n"
+        "def work(n):\n"
+        "    return n * 2\n"
+        "if __name__ == '__main__':\n"
+        "    for way in ('fork', 'spawn', 'forkserver'):\n"
+        "        with mp.get_context(way).Pool(2) as pool:\n"
+        "            pool.map(work, range(4))\n"
+        "    subprocess.run([sys.executable, '-I', '-c', 'pass'], env={})\n"
+        "    subprocess.run(['sh', '-c', f'{sys.executable} -c pass; true'])\n"
+        "    subprocess.run(['/no/such/program'], shell=True, stderr=subprocess.DEVNULL)\n"
+        "    os.system('true')\n",
+    )
+    run = world.covsup_run("target.py", options=["--strict"])
+    assert (run.ended, run.stderr) == (0, "")
+
+
+def test_a_data_file_that_is_no_database_is_left_alone(world: World) -> None:
+    world.write("target.py", HALF)
+    world.write(".coverage", "my notes\n")
+    run = world.covsup_run("target.py")
+    assert refused(run) == (
+        f"{run.data_file} is no coverage data file and is left alone; name another one"
+    )
+    assert run.data_file.read_text() == "my notes\n"
+
+
+@pytest.mark.parametrize("where", ["no/such/directory/.coverage", "."])
+def test_a_data_file_that_cannot_be_written_is_refused(world: World, where: str) -> None:
+    world.write("target.py", HALF)
+    run = world.covsup_run("target.py", options=[f"--data-file={where}"])
+    assert "data file" in refused(run)
+
+
+def test_lines_do_not_meet_branches_and_nothing_is_lost(world: World) -> None:
+    world.write("target.py", HALF)
+    world.covsup_run("target.py", branch=True)
+    run = world.covsup_run("target.py", "x", branch=False, options=["--append"])
+    assert run.ended == 1
+    (line,) = run.stderr.splitlines()
+    assert "one data file cannot hold both" in line
+    assert run.lines("target.py") == {1, 2, 5}
+    other = world.directory / "other"
+    run = world.run(world.python, "-m", "covsup", "combine", f"--data-file={other}", ".covsup")
+    assert run.ended == 0, run
+    with sqlite3.connect(other) as database:
+        assert database.execute("select count(*) from line_bits").fetchone() == (1,)
+
+
+def test_a_session_directory_deleted_by_the_target_ends_in_one_line(world: World) -> None:
+    world.write("target.py", "import shutil\nshutil.rmtree('.covsup')\n")
+    run = world.covsup_run("target.py")
+    assert run.ended == 1
+    assert len(run.stderr.splitlines()) == 1
+    assert "Traceback" not in run.stderr
+
+
+def test_the_static_context_reaches_every_process(world: World) -> None:
+    world.write(
+        "target.py",
+        "import os\nif os.fork() == 0:\n    child = 1\n    os._exit(0)\nos.wait()\n",
+    )
+    run = world.covsup_run("target.py", options=["--context=nightly"])
+    assert run.data.measured_contexts() == {"nightly"}
+
+
+REPORTS = [
+    ("report", ["--show-missing", "--fail-under=10"], ""),
+    ("html", ["--directory=pages", "--title=T"], "pages/index.html"),
+    ("xml", ["-o", "out.xml"], "out.xml"),
+    ("json", ["-o", "out.json", "--pretty-print"], "out.json"),
+    ("lcov", ["-o", "out.lcov"], "out.lcov"),
+    ("annotate", ["-d", "notes"], "notes"),
+]
+
+
+@pytest.mark.parametrize(("kind", "options", "made"), REPORTS, ids=[row[0] for row in REPORTS])
+def test_reports_are_coverages_with_its_own_options(
+    world: World, kind: str, options: list[str], made: str
+) -> None:
+    world.write("target.py", HALF)
+    data_file = world.directory / "data"
+    world.covsup_run("target.py", data_file=data_file)
+    theirs = world.run(world.python, "-m", "coverage", kind, f"--data-file={data_file}", *options)
+    ours = world.run(world.python, "-m", "covsup", kind, f"--data-file={data_file}", *options)
+    assert (ours.ended, ours.stdout, ours.stderr) == (0, theirs.stdout, theirs.stderr)
+    assert (world.directory / made).exists()
+
+
+def test_a_report_that_fails_has_coverages_status(world: World) -> None:
+    world.write("target.py", HALF)
+    world.covsup_run("target.py")
+    assert beside(world, "report", "--fail-under=99").returncode == 2
+    assert beside(world, "report", "--no-such-option").returncode == 1
+    assert beside(world, "html", "--directory=/proc/none").returncode == 1
+
+
+def test_erase_deletes_data_and_sessions_of_this_data_file_only(world: World) -> None:
+    world.write("target.py", HALF)
+    world.covsup_run("target.py")
+    world.covsup_run("target.py", options=["-p"])
+    world.covsup_run("target.py", options=["-p", "--data-file=other"])
+    world.write(".coverage.host.1", "")
+    done = beside(world, "erase")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not world.data_file.exists()
+    assert not (world.directory / ".coverage.host.1").exists()
+    assert len(list((world.directory / ".covsup").glob("2*"))) == 1
+    beside(world, "erase", "--data-file=other")
+    assert not (world.directory / ".covsup").exists()
