@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pty
 import re
@@ -10,7 +11,9 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -56,7 +59,7 @@ class Live:
             env=world.environment(environment),
             start_new_session=True,
             restore_signals=before_exec is None,
-            preexec_fn=prepare,
+            preexec_fn=prepare,  # noqa: PLW1509 - no test has threads
             **ends,
         )
         if terminal:
@@ -135,9 +138,6 @@ class Live:
 
 def take_terminal() -> None:
     """In a child: make its standard input its controlling terminal."""
-    import fcntl
-    import termios
-
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
@@ -170,8 +170,8 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 def state(pid: int) -> str:
     """A process's state as in ps; "" if it is gone."""
     try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[0]
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        return stat.rpartition(")")[2].split()[0]
     except OSError:
         return ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,6 @@ def test_the_end_of_a_grandchild_that_a_shell_waited_for_is_known(world: World) 
 
 
 def linux_tells_ends() -> bool:
-    import os
-
     pid = os.fork()
     if pid == 0:
         os._exit(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -85,7 +84,7 @@ def test_what_outlives_the_grace_is_named_kept_and_combined_later(world: World) 
         report = beside(world, "report", "-m")
         assert "5-7" in report.stdout, report
         snapshot = beside(world, "combine", "--keep")
-        assert (snapshot.returncode, len(os.listdir(world.directory / ".covsup"))) == (0, 2)
+        assert (snapshot.returncode, len(list((world.directory / ".covsup").iterdir()))) == (0, 2)
         live.send("go\n")
         live.wait_for("done")
         wait_until(lambda: state(pid) in {"", "Z"}, "it ended")

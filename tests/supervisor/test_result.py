@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import shutil
 import sqlite3
 from typing import TYPE_CHECKING
@@ -13,6 +13,8 @@ from tests.supervisor.live import beside
 from tests.supervisor.test_target import refused
 
 if TYPE_CHECKING:
+    import os
+
     from tests.world import World
 
 HALF = "import sys\nif len(sys.argv) > 1:\n    one = 1\nelse:\n    two = 2\n"
@@ -22,7 +24,7 @@ def test_a_quiet_run_says_nothing(world: World) -> None:
     world.write("target.py", HALF)
     run = world.covsup_run("target.py")
     assert (run.ended, run.stdout, run.stderr) == (0, "", "")
-    assert sorted(os.listdir(world.directory)) == [
+    assert sorted(path.name for path in world.directory.iterdir()) == [
         ".coverage", ".stderr", ".stdin", ".stdout", "target.py",
     ]  # fmt: skip
 
@@ -157,7 +159,7 @@ def test_lines_do_not_meet_branches_and_nothing_is_lost(world: World) -> None:
     other = world.directory / "other"
     run = world.run(world.python, "-m", "covsup", "combine", f"--data-file={other}", ".covsup")
     assert run.ended == 0, run
-    with sqlite3.connect(other) as database:
+    with contextlib.closing(sqlite3.connect(other)) as database:
         assert database.execute("select count(*) from line_bits").fetchone() == (1,)
 
 

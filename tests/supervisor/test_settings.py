@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,8 @@ from covsup.supervisor.settings import RunSettings, run_settings
 from tests.supervisor.test_target import refused
 
 if TYPE_CHECKING:
+    import argparse
+
     from tests.world import Run, World
 
 
@@ -58,6 +59,17 @@ cover_pylib = true
 """
 
 
+COVERAGE_TOML = """\
+[tool.coverage.run]
+branch = true
+source = ['{source}']
+omit = ['gen/*', '*/skip.py']
+context = 'nightly'
+data_file = 'data/cov'
+cover_pylib = true
+"""
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -66,9 +78,7 @@ cover_pylib = true
         ("tox.ini", COVERAGERC.replace("[run]", "[coverage:run]")),
         (
             "pyproject.toml",
-            "[tool.coverage.run]\nbranch = true\nsource = ['{source}']\n"
-            "omit = ['gen/*', '*/skip.py']\ncontext = 'nightly'\ndata_file = 'data/cov'\n"
-            "cover_pylib = true\n",
+            COVERAGE_TOML,
         ),
     ],
 )

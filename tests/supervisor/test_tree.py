@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -278,4 +277,4 @@ def test_the_tree_is_no_program_that_changes_anything(world: World) -> None:
         for path in (world.directory / ".covsup").rglob("*")
     }
     assert before == after
-    assert ".coverage" not in os.listdir(world.directory)
+    assert not world.data_file.exists()

@@ -96,9 +96,8 @@ def check(target: Target, *, libraries: Collection[str], core: str) -> None:
             f"--core=monitoring needs Python 3.12; {target.interpreter} is"
             f" {answer.version[0]}.{answer.version[1]}: leave it to --core=auto"
         )
-    if own:
-        if target.kind is Kind.MODULE and not _has_module(target.module):
-            raise UsageError(f"{target.interpreter} finds no module {target.module} to run")
+    if own and target.kind is Kind.MODULE and not _has_module(target.module):
+        raise UsageError(f"{target.interpreter} finds no module {target.module} to run")
 
 
 def why_not(interpreter: str, answer: Answer) -> str:

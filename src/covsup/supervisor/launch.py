@@ -42,11 +42,17 @@ def start(target: Target, environment: Mapping[str, str], mask: set[int]) -> int
     The caller holds every signal blocked, so that none is lost in between. Raises UsageError with
     the system's reason if the program cannot be executed.
     """
-    reset = _inherited_as_default()
+    dispositions: dict[int, signal.Handlers] = dict.fromkeys(
+        _inherited_as_default(), signal.SIG_DFL
+    )
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        # Inherited. With it the kernel would throw the statuses of our children away.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        dispositions[signal.SIGCHLD] = signal.SIG_IGN
     reading, writing = os.pipe()  # closed by the exec
     pid = os.fork()
     if pid == 0:
-        _become(target, environment, mask, reset, writing)
+        _become(target, environment, mask, dispositions, writing)
     os.close(writing)
     failed = os.read(reading, _ERRNO.size)
     os.close(reading)
@@ -61,7 +67,7 @@ def _become(
     target: Target,
     environment: Mapping[str, str],
     mask: set[int],
-    reset: list[signal.Signals],
+    dispositions: Mapping[int, signal.Handlers],
     writing: int,
 ) -> NoReturn:
     """In the child: exec, or tell the parent why not."""
@@ -70,8 +76,8 @@ def _become(
         if callable(signal.getsignal(signal.SIGINT)):
             # Python's handler would otherwise run in the moment before the exec.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-        for each in reset:
-            signal.signal(each, signal.SIG_DFL)
+        for number_of_signal, disposition in dispositions.items():
+            signal.signal(number_of_signal, disposition)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         try:
             os.execve(target.path, target.argv, environment)

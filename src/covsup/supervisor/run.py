@@ -112,7 +112,6 @@ def _supervise(session: Session, settings: RunSettings, target: Target) -> int:
             except UsageError:
                 session.delete()
                 raise
-            signals.let_children_be_waited_for()
             _have_descriptors()
             return _Supervision(session, settings, pid, sentry).run()
         finally:

@@ -51,12 +51,6 @@ def unblock(mask: set[int]) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def let_children_be_waited_for() -> None:
-    """Undo an inherited ignored SIGCHLD, with which the kernel would throw statuses away."""
-    if signal.getsignal(signal.SIGCHLD) is not signal.SIG_DFL:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-
-
 def receive(seconds: float) -> Received | None:
     """The next signal, or None if none comes in time."""
     if sys.platform == "darwin":

@@ -15,7 +15,7 @@ from rich.text import Text
 from covsup.datafile.database import is_data_file, read_provenance
 from covsup.datafile.errors import CovsupError
 from covsup.datafile.provenance import End
-from covsup.datafile.session import SETTINGS, find_sessions, open_session
+from covsup.datafile.session import SETTINGS, SessionUnreadable, find_sessions, open_session
 from covsup.supervisor.combine import combine
 from covsup.supervisor.forest import forest
 from covsup.supervisor.rules import Rules
@@ -64,8 +64,9 @@ def tree(options: argparse.Namespace) -> int:
     console = Console(highlight=False, soft_wrap=True)
     marks = _ASCII if console.options.ascii_only else _UNICODE
     width = max(console.width, _NARROWEST)
-    sessions = provenance.sessions if options.all else provenance.sessions[-1:]
-    for settings in sessions:
+    # An id tells the second only.
+    sessions = sorted(provenance.sessions, key=lambda each: (each.started_ns, each.session))
+    for settings in sessions if options.all else sessions[-1:]:
         of_session = provenance.of_session(settings.session)
         for line in _Drawing(width, marks, everything=options.all).lines(settings, of_session):
             console.print(line)
@@ -83,16 +84,24 @@ def _provenance(options: argparse.Namespace) -> Provenance:
         return found or read_provenance(path)
     data_file = data_file_of(options.rcfile, options.data_file)
     combined = read_provenance(data_file) if is_data_file(data_file) else None
-    newest = max((each.session for each in combined.sessions), default="") if combined else ""
+    newest = max((each.started_ns for each in combined.sessions), default=0) if combined else 0
     # A session that was combined while it ran is still there, and its directory knows more.
-    waiting = [path for path in find_sessions(data_file) if path.name >= newest]
-    for path in reversed(waiting):
-        found = _of_directory(path)
+    for started_ns, path in sorted(_waiting(data_file), reverse=True):
+        found = _of_directory(path) if started_ns >= newest else None
         if found is not None:
             return found
     if combined is None or not combined.sessions:
         raise NothingToShow(f"no session beside {data_file} and none in it: `covsup run` makes one")
     return combined
+
+
+def _waiting(data_file: Path) -> Iterator[tuple[int, Path]]:
+    """The session directories beside a data file, by when they were begun."""
+    for path in find_sessions(data_file):
+        try:
+            yield open_session(path).settings.started_ns, path
+        except SessionUnreadable as error:
+            complain(str(error))
 
 
 def _of_directory(path: Path) -> Provenance | None:
