@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import statistics
@@ -13,19 +14,38 @@ from typing import TYPE_CHECKING
 from tools import write_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 NOTHING = [sys.executable, "-c", "pass"]
 
 
-def environments(directory: Path) -> dict[str, dict[str, str]]:
-    """Give the environment of each kind of child."""
-    plain = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("COVSUP_", "COVERAGE_", "PYTHON"))
-    }
-    found = {"plain": plain, "covsup": plain | session(directory, plain)}
+# Runs in a session and keeps it open until its input ends.
+HOLDER = "import json, os, sys; print(json.dumps(dict(os.environ)), flush=True); sys.stdin.read()"
+
+
+@contextlib.contextmanager
+def session(directory: Path, environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """Open a session; gives what it adds to the environment of the processes in it."""
+    options = [f"--data-file={directory / '.coverage'}", f"--rcfile={os.devnull}", "--branch"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "covsup", "run", *options, "--", sys.executable, "-c", HOLDER],
+        env=environment,
+        cwd=directory,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # that no line of a file was measured
+    ) as holder:
+        assert holder.stdout is not None
+        told = holder.stdout.readline()
+        if not told:
+            raise RuntimeError(f"no session was opened: status {holder.wait()}")
+        yield {name: value for name, value in json.loads(told).items() if name == "COVSUP_SESSION"}
+
+
+def environments(directory: Path, plain: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Give the environment of each kind of child that needs no session."""
+    found = {"plain": plain}
     cores = ("ctrace", "sysmon") if sys.version_info >= (3, 12) else ("ctrace",)
     for core in cores:
         data = directory / f"start-{core}"
@@ -33,26 +53,6 @@ def environments(directory: Path) -> dict[str, dict[str, str]]:
         settings = write_settings(data, core=core, workload=None)
         found[f"coverage {core}"] = plain | {"COVERAGE_PROCESS_START": str(settings)}
     return found
-
-
-def session(directory: Path, environment: dict[str, str]) -> dict[str, str]:
-    """Open a session without a supervisor and give what it adds to the environment."""
-    command = [sys.executable, "-m", "covsup", "env", f"--data-file={directory / '.coverage'}"]
-    exports = subprocess.run(
-        command, env=environment, cwd=directory, check=True, capture_output=True, text=True
-    ).stdout
-    show = f"{exports}\nexec '{sys.executable}' -c 'import json, os; print(json.dumps(dict(os.environ)))'"
-    shown = subprocess.run(
-        ["sh", "-c", show], env=environment, check=True, capture_output=True, text=True
-    ).stdout
-    added = {
-        name: value
-        for name, value in json.loads(shown.splitlines()[-1]).items()
-        if name.startswith("COVSUP_")
-    }
-    if "COVSUP_SESSION" not in added:
-        raise RuntimeError(f"covsup env exports no session:\n{exports}")
-    return added
 
 
 def start(environment: dict[str, str]) -> tuple[float, float]:
@@ -68,13 +68,23 @@ def start(environment: dict[str, str]) -> tuple[float, float]:
 
 def measure(directory: Path, rounds: int) -> dict[str, tuple[float, float]]:
     """Give each kind's median wall and CPU seconds; the kinds take turns."""
-    kinds = environments(directory)
-    times: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
-    for turn in range(-2, rounds):  # the first two fill caches
-        for kind, environment in kinds.items():
-            taken = start(environment)
-            if turn >= 0:
-                times[kind].append(taken)
+    plain = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("COVSUP_", "COVERAGE_", "PYTHON"))
+    }
+    kinds = environments(directory, plain)
+    with session(directory, plain) as added:
+        kinds["covsup"] = plain | added
+        times: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
+        for turn in range(-2, rounds):  # the first two fill caches
+            for kind, environment in kinds.items():
+                taken = start(environment)
+                if turn >= 0:
+                    times[kind].append(taken)
+        journals = len(list(directory.glob(".covsup/*/*.journal")))
+        if journals < rounds:
+            raise RuntimeError(f"{rounds} children were to be measured, {journals} were")
     return {
         kind: (
             statistics.median(wall for wall, _ in taken),
