@@ -46,11 +46,17 @@
 #define COMPAT_TRACER_NOT_REENTRANT 0
 #endif
 
-/* Trace functions see fast locals only between these two (a snapshot before 3.13). */
-#if PY_VERSION_HEX < 0x030D0000
-#define COMPAT_LOCALS_SNAPSHOT 1
+/* A tracer's f_locals is a snapshot, written back when it returns: one is always made (3.11), or
+ * when f_locals is asked for (3.12); from 3.13 on there is none. */
+#define COMPAT_LOCALS_NEVER 0
+#define COMPAT_LOCALS_ASKED 1
+#define COMPAT_LOCALS_ALWAYS 2
+#if PY_VERSION_HEX < 0x030C0000
+#define COMPAT_LOCALS_SNAPSHOT COMPAT_LOCALS_ALWAYS
+#elif PY_VERSION_HEX < 0x030D0000
+#define COMPAT_LOCALS_SNAPSHOT COMPAT_LOCALS_ASKED
 #else
-#define COMPAT_LOCALS_SNAPSHOT 0
+#define COMPAT_LOCALS_SNAPSHOT COMPAT_LOCALS_NEVER
 #endif
 
 static inline Py_ssize_t

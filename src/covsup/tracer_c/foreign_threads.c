@@ -15,13 +15,18 @@
 enum { MOST_DEPTH = 200 }; /* 3.12 allows C code some 700 nested calls before RecursionError */
 
 static _Thread_local int depth;
+static _Thread_local bool starting; /* starting runs audit hooks, whose frames come here as well */
 
 static PyObject *
 evaluate(PyThreadState *thread, struct _PyInterpreterFrame *frame, int throwing)
 {
     /* A C tracer that somebody else put there is left alone. */
-    if (thread->c_tracefunc == NULL && !throwing && core_thread_begins() < 0) {
-        PyErr_WriteUnraisable(NULL); /* the frame itself can run all the same */
+    if (thread->c_tracefunc == NULL && !throwing && !starting) {
+        starting = true;
+        if (core_thread_begins() < 0) {
+            PyErr_WriteUnraisable(NULL); /* the frame itself can run all the same */
+        }
+        starting = false;
     }
     if (++depth == MOST_DEPTH) {
         _PyInterpreterState_SetEvalFrameFunc(PyThreadState_GetInterpreter(thread),

@@ -17,7 +17,7 @@ static const char *const event_names[] = {"call",   "exception",   "line",     "
 static PyObject *
 call_user(PyObject *callback, PyFrameObject *frame, int what, PyObject *arg)
 {
-#if COMPAT_LOCALS_SNAPSHOT
+#if COMPAT_LOCALS_SNAPSHOT == COMPAT_LOCALS_ALWAYS
     if (PyFrame_FastToLocalsWithError(frame) < 0) {
         return NULL;
     }
@@ -29,7 +29,7 @@ call_user(PyObject *callback, PyFrameObject *frame, int what, PyObject *arg)
         result = callback_call(callback, args, 3);
         Py_DECREF(name);
     }
-#if COMPAT_LOCALS_SNAPSHOT
+#if COMPAT_LOCALS_SNAPSHOT != COMPAT_LOCALS_NEVER
     PyFrame_LocalsToFast(frame, 1);
 #endif
     return result;
