@@ -31,7 +31,7 @@ PACKAGE := pyproject.toml setup.py covsup.pth covsup.start
 # A make that is itself started inside a session builds and checks outside it.
 unexport COVSUP_SESSION COVSUP_PARENT
 
-.PHONY: help demo test dependencies build lint format types bench dist clean
+.PHONY: help demo test dependencies build lint lint-rules lint-layout lint-types lint-c format bench dist clean
 .DEFAULT_GOAL := help
 
 help:
@@ -86,14 +86,20 @@ $(LINT)/.installed: pyproject.toml
 	$(LINT)/bin/python $(PIP_INSTALL) -r $(LINT)/requirements.txt
 	@touch $@
 
-lint: $(LINT)/.installed
-	$(LINT)/bin/ruff check .
-	$(LINT)/bin/ruff format --check .
-	$(LINT)/bin/mypy
-	$(LINT)/bin/clang-format --dry-run -Werror $(C_FILES)
+# Apart, so that `make --keep-going lint` says all that is wrong.
+lint: lint-rules lint-layout lint-types lint-c
 
-types: $(LINT)/.installed
+lint-rules: $(LINT)/.installed
+	$(LINT)/bin/ruff check .
+
+lint-layout: $(LINT)/.installed
+	$(LINT)/bin/ruff format --check .
+
+lint-types: $(LINT)/.installed
 	$(LINT)/bin/mypy
+
+lint-c: $(LINT)/.installed
+	$(LINT)/bin/clang-format --dry-run -Werror $(C_FILES)
 
 format: $(LINT)/.installed
 	$(LINT)/bin/ruff check --fix .
