@@ -67,8 +67,7 @@ callback_wrap(PyObject *callable)
 PyObject *
 callback_unwrap(PyObject *object)
 {
-    if (PyCFunction_CheckExact(object) &&
-        ((PyCFunctionObject *)object)->m_ml == &stand_in_method) {
+    if (PyCFunction_CheckExact(object) && ((PyCFunctionObject *)object)->m_ml == &stand_in_method) {
         return Py_NewRef(PyCFunction_GET_SELF(object));
     }
     return Py_NewRef(object);

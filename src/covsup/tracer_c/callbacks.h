@@ -15,26 +15,20 @@
 #include <stdbool.h>
 
 /* Call `callable` as one of the target's watchers. New reference, or NULL with an exception. */
-PyObject *
-callback_call(PyObject *callable, PyObject *const *args, size_t nargs);
+PyObject *callback_call(PyObject *callable, PyObject *const *args, size_t nargs);
 
 /* Is one of the target's watchers running in this thread? Then none of the others is called. */
-bool
-callback_is_running(void);
+bool callback_is_running(void);
 
 /* The target traces what its watcher calls (sys.call_tracing): as if none were running, until
  * callback_resume() gets what callback_suspend() returned. */
-int
-callback_suspend(void);
-void
-callback_resume(int running);
+int callback_suspend(void);
+void callback_resume(int running);
 
 /* A stand-in that calls `callable` by callback_call(), or returns None while a watcher runs. */
-PyObject *
-callback_wrap(PyObject *callable);
+PyObject *callback_wrap(PyObject *callable);
 
 /* What a stand-in stands for; any other object itself. New reference; steals nothing. */
-PyObject *
-callback_unwrap(PyObject *object);
+PyObject *callback_unwrap(PyObject *object);
 
 #endif

@@ -90,12 +90,10 @@ compat_set_code_extra(PyObject *code, Py_ssize_t index, void *extra)
 }
 
 /* The tracer of a frame: borrowed, or NULL. */
-PyObject *
-compat_frame_tracer(PyFrameObject *frame);
+PyObject *compat_frame_tracer(PyFrameObject *frame);
 
 /* Set it; steals `tracer`, which may be NULL. */
-void
-compat_set_frame_tracer(PyFrameObject *frame, PyObject *tracer);
+void compat_set_frame_tracer(PyFrameObject *frame, PyObject *tracer);
 
 /* The exception that is set, taken off, in one object (NULL: none); compat_restore puts it back. */
 static inline PyObject *

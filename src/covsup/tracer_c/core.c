@@ -31,11 +31,9 @@ canonical_path(const char *path, char *out)
             return false;
         }
         slash = path - 1;
-    }
-    else if (slash == path) {
+    } else if (slash == path) {
         out[0] = '\0';
-    }
-    else {
+    } else {
         char directory[PATH_MAX];
         memcpy(directory, path, (size_t)(slash - path));
         directory[slash - path] = '\0';
@@ -122,8 +120,7 @@ module_name(PyObject *globals, const char *path, char *out, size_t size)
         if (dot != NULL) {
             *dot = '\0';
         }
-    }
-    else {
+    } else {
         snprintf(out, size, "%s", name);
     }
     Py_XDECREF(spec_name);
@@ -188,7 +185,8 @@ locate(core *self, const char *name, char *out)
             return true;
         }
         for (int i = 0; i < self->search_path.count; i++) {
-            int length = snprintf(joined, sizeof(joined), "%s/%s", self->search_path.items[i], name);
+            int length =
+                snprintf(joined, sizeof(joined), "%s/%s", self->search_path.items[i], name);
             if (length > 0 && (size_t)length < sizeof(joined) && realpath(joined, out) != NULL) {
                 return true;
             }
@@ -293,8 +291,7 @@ release_state(void *extra)
     pthread_mutex_lock(&owner->lock);
     if (state->previous != NULL) {
         state->previous->next = state->next;
-    }
-    else if (owner->states == state) {
+    } else if (owner->states == state) {
         owner->states = state->next;
     }
     if (state->next != NULL) {

@@ -47,10 +47,11 @@ struct core {
     PyObject *search_path_key; /* owned tuple, or NULL */
     string_list search_path;
     /* The monitoring core's. */
-    int tool; /* tool id, or -1 */
+    int tool;                       /* tool id, or -1 */
     PyObject *monitoring, *disable; /* owned, like all that follow */
-    bool others; /* the target uses tools of its own */
-    PyObject *get_local_events, *set_local_events, *set_events, *register_callback, *use_tool_id, *free_tool_id;
+    bool others;                    /* the target uses tools of its own */
+    PyObject *get_local_events, *set_local_events, *set_events, *register_callback, *use_tool_id,
+        *free_tool_id;
     struct {
         int line, branch, py_return, instruction;
     } events;
@@ -64,55 +65,43 @@ struct core {
 };
 
 /* The core of the running interpreter, or NULL where none was started. Never sets an exception. */
-core *
-core_of_interpreter(void);
+core *core_of_interpreter(void);
 
 /* The file that `code`, run with `globals`, is measured as; NULL where it is not measured, or
  * with an exception set. */
-source_file *
-core_file_of(core *self, PyCodeObject *code, PyObject *globals);
+source_file *core_file_of(core *self, PyCodeObject *code, PyObject *globals);
 
 /* The state of `code`, or NULL. */
-code_state *
-core_state_of(core *self, PyCodeObject *code);
+code_state *core_state_of(core *self, PyCodeObject *code);
 
 /* A new state for `code`, attached to it; NULL with an exception set. */
-code_state *
-core_add_state(core *self, PyCodeObject *code, source_file *file);
+code_state *core_add_state(core *self, PyCodeObject *code, source_file *file);
 
-int
-core_prepare(core *self); /* the first use of a core in this interpreter; -1: exception */
+int core_prepare(core *self); /* the first use of a core in this interpreter; -1: exception */
 
 /* Start measuring by sys.monitoring; -1 with an exception set. */
-int
-monitoring_start(core *self);
+int monitoring_start(core *self);
 
 /* Move to another tool id, because the target asks for ours; where there is none, the
  * settrace core goes on, and the journal says so. -1 with an exception set. */
-int
-monitoring_step_aside(core *self);
+int monitoring_step_aside(core *self);
 
 /* From now on the target sees sys.monitoring as if we used none of its ids. -1: exception. */
-int
-monitoring_hide_tool(core *self);
+int monitoring_hide_tool(core *self);
 
 /* Start measuring by trace functions, in the calling thread; -1 with an exception set. */
-int
-settrace_start(core *self);
+int settrace_start(core *self);
 
 /* Go on by trace functions, in this thread and in all that begin from now on, where the monitoring
  * core cannot; -1 with an exception set. */
-int
-settrace_take_over(core *self);
+int settrace_take_over(core *self);
 
 /* Trace also the threads that C code creates, where the core needs that. 0; 1: somebody else
  * evaluates the frames of this interpreter, so such threads are not seen. */
-int
-foreign_threads_watch(void);
+int foreign_threads_watch(void);
 
 /* To be called first in every new thread: -1 with an exception set. Nothing to do under
  * sys.monitoring, which sees all threads. */
-int
-core_thread_begins(void);
+int core_thread_begins(void);
 
 #endif

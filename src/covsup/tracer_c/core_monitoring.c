@@ -304,8 +304,7 @@ take_tool(core *self, int not_this)
         }
         PyErr_Clear(); /* somebody else's */
     }
-    PyErr_SetString(PyExc_RuntimeError,
-                    "every tool id of sys.monitoring is in use by other tools");
+    PyErr_SetString(PyExc_RuntimeError, "every tool id of sys.monitoring is in use by other tools");
     return -1;
 }
 
@@ -432,8 +431,7 @@ monitoring_step_aside(core *self)
             code_state *state = core_state_of(self, (PyCodeObject *)PyList_GET_ITEM(codes, i));
             rc = state != NULL ? watch_code(self, state) : 0;
         }
-    }
-    else if (PyErr_ExceptionMatches(PyExc_RuntimeError)) {
+    } else if (PyErr_ExceptionMatches(PyExc_RuntimeError)) {
         /* The target takes all of them, as it may: it gets this one too. */
         PyErr_Clear();
         static const char note[] = "the program took every tool id of sys.monitoring: threads that "

@@ -56,8 +56,7 @@ cover_line(core *owner, code_state *state, int line)
     memset(table + (size_t)state->n_lines * size, 0, (size_t)(lines - state->n_lines) * size);
     if (owner->branch) {
         state->came_from = (int *)table;
-    }
-    else {
+    } else {
         state->seen = (uint8_t *)table;
     }
     state->n_lines = lines;
@@ -75,13 +74,12 @@ tell_line(core *owner, frame_entry *entry, int line)
         if (index >= 0 && index < state->n_lines && state->came_from[index] == from && from != 0) {
             return;
         }
-        bool stored = from != 0 ? facts_arc(state->file, from, line)
-                                : facts_line(state->file, line);
+        bool stored =
+            from != 0 ? facts_arc(state->file, from, line) : facts_line(state->file, line);
         if (stored && from != 0 && cover_line(owner, state, line)) {
             state->came_from[index] = from;
         }
-    }
-    else {
+    } else {
         if (index >= 0 && index < state->n_lines && state->seen[index]) {
             return;
         }
@@ -291,7 +289,8 @@ forward(thread_trace *self, PyFrameObject *frame, int what, PyObject *arg)
         return -1;
     }
     if (rc == USER_TRACER_JUMPED) {
-        entry = frame_table_find(&self->frames, frame); /* the tracer's own frames may have moved it */
+        entry =
+            frame_table_find(&self->frames, frame); /* the tracer's own frames may have moved it */
         if (entry != NULL) {
             entry->last_line = 0; /* no branch leads to where it jumped */
         }

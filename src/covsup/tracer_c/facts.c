@@ -111,7 +111,8 @@ facts_file(const char *path, const char *module)
             file->definition_length = definition_length;
             memcpy(file->definition, &file->id, sizeof(uint32_t));
             memcpy(file->definition + sizeof(uint32_t), path, path_length + 1);
-            memcpy(file->definition + sizeof(uint32_t) + path_length + 1, module, module_length + 1);
+            memcpy(file->definition + sizeof(uint32_t) + path_length + 1, module,
+                   module_length + 1);
             file->next = atomic_load_explicit(&buckets[bucket], memory_order_relaxed);
             atomic_store_explicit(&buckets[bucket], file, memory_order_release);
         }
@@ -177,8 +178,7 @@ facts_line(source_file *file, int line)
     if (map == NULL || map->words <= word) {
         map = grow_lines(file, word);
     }
-    if (map != NULL &&
-        (atomic_load_explicit(&map->bits[word], memory_order_relaxed) & bit) != 0) {
+    if (map != NULL && (atomic_load_explicit(&map->bits[word], memory_order_relaxed) & bit) != 0) {
         return true;
     }
     if (!journal_knows(file) || journal_line(file->id, (uint32_t)line, 0) < 0) {

@@ -14,17 +14,14 @@ typedef struct source_file source_file;
 
 /* The process-wide entry of `path`; `module` is the name under which it was first seen ("" where
  * unknown). Never freed. NULL: out of memory. */
-source_file *
-facts_file(const char *path, const char *module);
+source_file *facts_file(const char *path, const char *module);
 
 /* Tell that `line` of `file` ran. True when it is stored in the journal (now or before); false
  * when it could not be, in which case the same fact should be offered again. */
-bool
-facts_line(source_file *file, int line);
+bool facts_line(source_file *file, int line);
 
 /* Tell that control went from line `from` to line `to` (negative: into or out of the code object
  * whose first line that is). Same result as facts_line. */
-bool
-facts_arc(source_file *file, int from, int to);
+bool facts_arc(source_file *file, int from, int to);
 
 #endif

@@ -64,11 +64,10 @@ match_set(const char *set, char c, bool *matched)
             return NULL;
         }
         if (p[1] == '-' && p[2] != ']' && p[2] != '\0') {
-            found |= (unsigned char)p[0] <= (unsigned char)c &&
-                     (unsigned char)c <= (unsigned char)p[2];
+            found |=
+                (unsigned char)p[0] <= (unsigned char)c && (unsigned char)c <= (unsigned char)p[2];
             p += 3;
-        }
-        else {
+        } else {
             found |= *p == c;
             p++;
         }
@@ -120,13 +119,11 @@ match_here(const char *pattern, const char *path, bool start)
             if (pattern[1] == '*' && pattern[1 + strspn(pattern + 1, "*")] == '\0') {
                 return true; /* a trailing slash-star takes everything below */
             }
-        }
-        else if (*pattern == '?') {
+        } else if (*pattern == '?') {
             if (is_slash(*path)) {
                 return false;
             }
-        }
-        else if (*pattern == '[') {
+        } else if (*pattern == '[') {
             bool matched = false;
             const char *after = match_set(pattern + 1, *path, &matched);
             if (after == NULL ? *path != '[' : !matched) {
@@ -137,8 +134,7 @@ match_here(const char *pattern, const char *path, bool start)
                 path++;
                 continue;
             }
-        }
-        else if (*pattern != *path) {
+        } else if (*pattern != *path) {
             return false;
         }
         pattern++;
@@ -242,15 +238,13 @@ filter_measures(const filter_rules *rules, const char *path, const char *module,
             !source_is_installed(rules, path, by_package, search_path)) {
             return false;
         }
-    }
-    else if (rules->include.count > 0) {
+    } else if (rules->include.count > 0) {
         if (!matches_any(&rules->include, path)) {
             return false;
         }
-    }
-    else if (filter_in_trees(&rules->own_dirs, path) ||
-             is_third_party(rules, path, search_path) ||
-             filter_in_trees(&rules->stdlib_dirs, path)) {
+    } else if (filter_in_trees(&rules->own_dirs, path) ||
+               is_third_party(rules, path, search_path) ||
+               filter_in_trees(&rules->stdlib_dirs, path)) {
         return false;
     }
     return !matches_any(&rules->omit, path);

@@ -26,16 +26,13 @@ typedef struct {
 
 /* Is the canonical `path`, imported as `module` (may be ""), measured? `search_path` is the
  * interpreter's sys.path: what of it lies in a virtual environment is third-party code. */
-bool
-filter_measures(const filter_rules *rules, const char *path, const char *module,
-                const string_list *search_path);
+bool filter_measures(const filter_rules *rules, const char *path, const char *module,
+                     const string_list *search_path);
 
 /* Does the whole of `path` match coverage.py's file pattern `pattern`? */
-bool
-filter_glob(const char *pattern, const char *path);
+bool filter_glob(const char *pattern, const char *path);
 
 /* Is `path` one of `trees` or below one of them? */
-bool
-filter_in_trees(const string_list *trees, const char *path);
+bool filter_in_trees(const string_list *trees, const char *path);
 
 #endif

@@ -40,9 +40,9 @@ typedef struct {
     uint8_t op;
     uint8_t kind;
     bool is_handler;
-    bool starts_line;    /* the interpreter sends LINE events here */
-    bool ends_unsurely;  /* a return or raise that a branch may not reach: its event must tell */
-    bool step;           /* its INSTRUCTION event tells something already */
+    bool starts_line;   /* the interpreter sends LINE events here */
+    bool ends_unsurely; /* a return or raise that a branch may not reach: its event must tell */
+    bool step;          /* its INSTRUCTION event tells something already */
 } instruction;
 
 typedef struct {
@@ -188,13 +188,11 @@ next_location(location_reader *reader, int *units, int *line)
     *units = (int)(first & 7) + 1;
     if (code == 15) {
         *line = 0;
-    }
-    else {
+    } else {
         if (code == 13 || code == 14) {
             unsigned delta = read_varint(&reader->p, reader->end);
             reader->line += (delta & 1) ? -(int)(delta >> 1) : (int)(delta >> 1);
-        }
-        else if (code >= 10) {
+        } else if (code >= 10) {
             reader->line += (int)code - 10;
         }
         *line = reader->line;
@@ -322,8 +320,7 @@ decode(analysis *a, const uint8_t *bytes, int units)
             if (unit >= 0 && unit < units) {
                 i->target = index_of[unit];
             }
-        }
-        else if (COMPAT_BRANCH_SIDES && i->op == END_ASYNC_FOR && i->next >= i->oparg) {
+        } else if (COMPAT_BRANCH_SIDES && i->op == END_ASYNC_FOR && i->next >= i->oparg) {
             i->awaited = index_of[i->next - i->oparg];
         }
     }
@@ -485,11 +482,9 @@ mark_branch_lines(analysis *a)
             if (i->op == FOR_ITER) {
                 mark_loop_target(a, k + 1);
             }
-        }
-        else if (i->op == END_SEND) {
+        } else if (i->op == END_SEND) {
             mark_loop_target(a, k + 1);
-        }
-        else if (i->op == MAKE_FUNCTION) {
+        } else if (i->op == MAKE_FUNCTION) {
             PyCodeObject *made = function_made_at(a, k);
             if (made != NULL && is_one_liner(made)) {
                 int resume, first, smallest, largest;
@@ -549,8 +544,7 @@ first_entered_from(analysis *a, int k, int line)
                 if (from != line || s == 2) {
                     return false;
                 }
-            }
-            else if (next >= 0 && !a->visited[next]) {
+            } else if (next >= 0 && !a->visited[next]) {
                 a->visited[next] = 1;
                 a->stack[depth++] = next;
             }
@@ -598,11 +592,9 @@ handler_line(const analysis *a, int k)
         }
         if (i->op == RERAISE) {
             k = i->handler;
-        }
-        else if (i->kind == SAFE) {
+        } else if (i->kind == SAFE) {
             k++;
-        }
-        else {
+        } else {
             return 0;
         }
     }
@@ -646,8 +638,7 @@ follow(analysis *a, int k, int line)
             }
             if (i->told == 0 && i->starts_line && first_entered_from(a, k, line)) {
                 add_target(a, k, line);
-            }
-            else if (sure != k) {
+            } else if (sure != k) {
                 add_step(a, sure, line, i->line);
             }
             return 0;
@@ -754,8 +745,7 @@ find_branches(analysis *a)
             int falls_to = follow(a, k + 1, line);
             int jumps_to = i->target >= 0 ? follow(a, i->target, line) : 0;
             add_branch(a, i, line, falls_to, jumps_to);
-        }
-        else if (i->op == END_ASYNC_FOR || (i->op == END_SEND && ends_async_for_await(a, k))) {
+        } else if (i->op == END_ASYNC_FOR || (i->op == END_SEND && ends_async_for_await(a, k))) {
             /* An `async for` ends or goes on. From 3.14 on that is a branch, whose events name the
              * END_SEND when it ends and the instruction after that when it goes on. */
             int to = follow(a, k + 1, line);
@@ -763,11 +753,9 @@ find_branches(analysis *a)
                 if (to != 0) {
                     add_step(a, k, line, to);
                 }
-            }
-            else if (i->op == END_SEND) {
+            } else if (i->op == END_SEND) {
                 add_outcomes(a, (i->at + 1) * 2, 0, line, to, 0);
-            }
-            else if (i->awaited >= 0) {
+            } else if (i->awaited >= 0) {
                 add_outcomes(a, a->list[i->awaited].at * 2, 0, line, 0, to);
             }
         }
@@ -805,11 +793,10 @@ find_ends(analysis *a)
         if (i->line <= 0) {
             continue;
         }
-        if (i->kind == RETURNS && (one_liner || i->ends_unsurely)) {
+        if (i->kind == RETURNS && (one_liner || i->ends_unsurely || is_marked(a, i->line))) {
             a->out->returns[a->out->n_returns++] =
                 (flow_step){i->at * 2, i->line, -a->code->co_firstlineno};
-        }
-        else if (i->kind == RAISES && i->ends_unsurely) {
+        } else if (i->kind == RAISES && i->ends_unsurely) {
             int to = handler_line(a, i->handler);
             if (to != 0 && to != i->line) {
                 add_step(a, k, i->line, to);
@@ -879,10 +866,9 @@ flow_new(PyCodeObject *code, bool branches)
     a.out->branches = malloc(3 * most * sizeof(flow_branch));
     a.out->returns = malloc(most * sizeof(flow_step));
     a.out->steps = malloc(most * sizeof(flow_step));
-    if (a.entered_head == NULL || a.entered_next == NULL || a.stack == NULL ||
-        a.visited == NULL || a.lines == NULL ||
-        a.out->targets == NULL || a.out->branches == NULL || a.out->returns == NULL ||
-        a.out->steps == NULL) {
+    if (a.entered_head == NULL || a.entered_next == NULL || a.stack == NULL || a.visited == NULL ||
+        a.lines == NULL || a.out->targets == NULL || a.out->branches == NULL ||
+        a.out->returns == NULL || a.out->steps == NULL) {
         PyErr_NoMemory();
         goto done;
     }
@@ -896,8 +882,7 @@ flow_new(PyCodeObject *code, bool branches)
         find_targets(&a);
         find_branches(&a);
         find_ends(&a);
-    }
-    else {
+    } else {
         find_silent_lines(&a);
     }
     /* Found in order, but for what branches added. */
@@ -937,8 +922,7 @@ find_offset(void *array, int count, size_t size, int offset)
         }
         if (at < offset) {
             low = middle + 1;
-        }
-        else {
+        } else {
             high = middle;
         }
     }

@@ -47,25 +47,18 @@ typedef struct {
 /* The flow of `code`, or NULL with an exception set. Without `branches` it has nothing but
  * the branches that lead to lines for which the interpreter sends no LINE event. Free with
  * flow_free. */
-flow *
-flow_new(PyCodeObject *code, bool branches);
+flow *flow_new(PyCodeObject *code, bool branches);
 
-void
-flow_free(flow *self);
+void flow_free(flow *self);
 
 /* The entry at `offset`, or NULL. */
-const flow_target *
-flow_target_at(const flow *self, int offset);
-flow_branch *
-flow_branch_at(const flow *self, int offset);
-const flow_step *
-flow_return_at(const flow *self, int offset);
-const flow_step *
-flow_step_at(const flow *self, int offset);
+const flow_target *flow_target_at(const flow *self, int offset);
+flow_branch *flow_branch_at(const flow *self, int offset);
+const flow_step *flow_return_at(const flow *self, int offset);
+const flow_step *flow_step_at(const flow *self, int offset);
 
 /* The line that has begun already when `code` starts, because its first statement stands on the
  * line of its own definition (no LINE event is sent for that on 3.13 to 3.15); 0: none. */
-int
-flow_resume_line(PyCodeObject *code);
+int flow_resume_line(PyCodeObject *code);
 
 #endif

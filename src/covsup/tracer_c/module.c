@@ -136,21 +136,20 @@ PyDoc_STRVAR(configure_doc,
 static PyObject *
 configure(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"source_dirs", "source_pkgs", "include",  "omit", "stdlib_dirs",
-                            "third_dirs",  "own_dirs",    "branch", NULL};
+    static char *names[] = {"source_dirs", "source_pkgs", "include", "omit", "stdlib_dirs",
+                            "third_dirs",  "own_dirs",    "branch",  NULL};
     PyObject *lists[7];
     int branch;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!O!O!O!O!O!O!p", names, &PyList_Type,
                                      &lists[0], &PyList_Type, &lists[1], &PyList_Type, &lists[2],
-                                     &PyList_Type, &lists[3], &PyList_Type, &lists[4],
-                                     &PyList_Type, &lists[5], &PyList_Type, &lists[6], &branch)) {
+                                     &PyList_Type, &lists[3], &PyList_Type, &lists[4], &PyList_Type,
+                                     &lists[5], &PyList_Type, &lists[6], &branch)) {
         return NULL;
     }
     core *self = core_of_module(module);
     filter_rules *rules = &self->rules;
-    string_list *parts[] = {&rules->source_dirs, &rules->source_pkgs, &rules->include,
-                            &rules->omit,        &rules->stdlib_dirs, &rules->third_dirs,
-                            &rules->own_dirs};
+    string_list *parts[] = {&rules->source_dirs, &rules->source_pkgs, &rules->include, &rules->omit,
+                            &rules->stdlib_dirs, &rules->third_dirs,  &rules->own_dirs};
     for (int i = 0; i < 7; i++) {
         if (convert_list(lists[i], parts[i]) < 0) {
             return NULL;
@@ -282,12 +281,9 @@ static PyModuleDef_Slot slots[] = {
 PyDoc_STRVAR(module_doc, "Where execution events come from, and the journal they go to.");
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "covsup.tracer_c._tracer",
-    .m_doc = module_doc,
-    .m_size = sizeof(module_state),
-    .m_methods = methods,
-    .m_slots = slots,
+    PyModuleDef_HEAD_INIT, .m_name = "covsup.tracer_c._tracer",
+    .m_doc = module_doc,   .m_size = sizeof(module_state),
+    .m_methods = methods,  .m_slots = slots,
 };
 
 PyMODINIT_FUNC

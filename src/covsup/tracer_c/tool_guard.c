@@ -30,8 +30,7 @@ call_guarded(int which, PyObject *const *args, Py_ssize_t count)
         long tool = PyLong_AsLong(args[0]);
         if (tool == -1 && PyErr_Occurred()) {
             PyErr_Clear(); /* the original says what is wrong with it */
-        }
-        else if (tool == self->tool) {
+        } else if (tool == self->tool) {
             if (which == GET_TOOL) {
                 Py_RETURN_NONE;
             }
@@ -45,8 +44,7 @@ call_guarded(int which, PyObject *const *args, Py_ssize_t count)
         return PyObject_Vectorcall(self->hidden[which], args, (size_t)count, NULL);
     }
     /* The target's callbacks are its own code too: see callbacks.h. */
-    PyObject *wrapped =
-        args[2] == Py_None ? Py_NewRef(Py_None) : callback_wrap(args[2]);
+    PyObject *wrapped = args[2] == Py_None ? Py_NewRef(Py_None) : callback_wrap(args[2]);
     if (wrapped == NULL) {
         return NULL;
     }
@@ -87,10 +85,10 @@ guard_all_events(PyObject *module, PyObject *unused)
 
 static PyMethodDef all_events_method = {NULL, guard_all_events, METH_NOARGS, NULL};
 
-#define GUARD(n)                                                                                  \
-    static PyObject *guard_##n(PyObject *module, PyObject *const *args, Py_ssize_t count)         \
-    {                                                                                             \
-        return call_guarded(n, args, count);                                                      \
+#define GUARD(n)                                                                                   \
+    static PyObject *guard_##n(PyObject *module, PyObject *const *args, Py_ssize_t count)          \
+    {                                                                                              \
+        return call_guarded(n, args, count);                                                       \
     }
 GUARD(0)
 GUARD(1)

@@ -61,8 +61,7 @@ user_tracer_forward(thread_trace *self, PyFrameObject *frame, int what, PyObject
         PyObject *exception = compat_take_exception();
         if (self->owner->settrace_event != NULL) {
             drop_user(self);
-        }
-        else {
+        } else {
             PyEval_SetTrace(NULL, NULL);
         }
         compat_set_frame_tracer(frame, NULL);
@@ -71,8 +70,7 @@ user_tracer_forward(thread_trace *self, PyFrameObject *frame, int what, PyObject
     }
     if (result != Py_None) {
         compat_set_frame_tracer(frame, result);
-    }
-    else {
+    } else {
         Py_DECREF(result);
     }
     return PyFrame_GetLasti(frame) != at ? USER_TRACER_JUMPED : 0;
@@ -204,8 +202,7 @@ install(core *self, void (*set)(Py_tracefunc, PyObject *), Py_tracefunc function
 {
     if (user == Py_None) {
         set(NULL, NULL);
-    }
-    else {
+    } else {
         thread_trace *trace = new_trace(self, user);
         if (trace == NULL) {
             return NULL;
@@ -378,8 +375,7 @@ greenlet_settrace_handler(const hook_call *call)
     PyObject *old = NULL;
     if (callback == NULL || call->nargs != 1 || callback == Py_None) {
         old = hook_original(call);
-    }
-    else {
+    } else {
         PyObject *wrapped = callback_wrap(callback);
         old = wrapped != NULL ? hook_original_with(call, 0, NULL, wrapped) : NULL;
         Py_XDECREF(wrapped);
@@ -428,7 +424,7 @@ int
 user_tracer_arm(core *self, Py_tracefunc on_event)
 {
     hook *const hooks[] = {
-        &settrace,       &gettrace, &setprofile, &getprofile, &call_tracing,
+        &settrace,     &gettrace,       &setprofile, &getprofile, &call_tracing,
 #if COMPAT_MONITORING
         &settrace_all, &setprofile_all,
 #endif

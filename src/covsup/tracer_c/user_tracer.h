@@ -12,8 +12,7 @@
 #include "frame_table.h"
 
 typedef struct {
-    PyObject_HEAD
-    core *owner;
+    PyObject_HEAD core *owner;
     PyObject *user;     /* owned: the target's function, or NULL */
     bool installing;    /* an older function is being dropped */
     frame_table frames; /* the settrace core's */
@@ -21,27 +20,22 @@ typedef struct {
 
 /* Take over sys.settrace and its kin; `on_event` is the trace function to install, NULL for one
  * that does nothing but call the target's. -1 with an exception set. */
-int
-user_tracer_arm(core *self, Py_tracefunc on_event);
+int user_tracer_arm(core *self, Py_tracefunc on_event);
 
 /* Take over greenlet.settrace and gettrace, once greenlet is imported. A list of what could not be
  * wrapped, as "module.name: why"; NULL with an exception set. */
-PyObject *
-user_tracer_arm_greenlet(void);
+PyObject *user_tracer_arm_greenlet(void);
 
 /* Trace the calling thread with the core's trace function; -1 with an exception set. */
-int
-user_tracer_trace_thread(core *self);
+int user_tracer_trace_thread(core *self);
 
 /* Does our trace function run in this thread? */
-bool
-user_tracer_is_tracing(const core *self);
+bool user_tracer_is_tracing(const core *self);
 
 enum { USER_TRACER_JUMPED = 1 };
 
 /* Call the target's tracer about an event, as sysmodule.c's trace_trampoline does. -1 with an
  * exception set; USER_TRACER_JUMPED where it made the frame go on elsewhere (frame.f_lineno). */
-int
-user_tracer_forward(thread_trace *self, PyFrameObject *frame, int what, PyObject *arg);
+int user_tracer_forward(thread_trace *self, PyFrameObject *frame, int what, PyObject *arg);
 
 #endif
