@@ -77,9 +77,9 @@ class Expected:
             if mark is not Mark.UNKNOWN and ran != (mark is not Mark.NEVER):
                 found.append(f"line {line} {'invented' if ran else 'lost'}")
         # What can never run may have been compiled away.
-        strange = {
-            line for line, mark in self.marks.items() if mark is not Mark.NEVER
-        } - (statements | report.excluded_lines)
+        strange = {line for line, mark in self.marks.items() if mark is not Mark.NEVER} - (
+            statements | report.excluded_lines
+        )
         found += [f"line {line} has a mark and is no statement" for line in sorted(strange)]
         if not branch:
             return found
@@ -148,9 +148,10 @@ class Row:
     timeout: float = 20
 
     def sources(self) -> dict[str, str]:
-        return {PROGRAM: self.source.lstrip("\n"), **{
-            name: text.lstrip("\n") for name, text in self.files.items()
-        }}
+        return {
+            PROGRAM: self.source.lstrip("\n"),
+            **{name: text.lstrip("\n") for name, text in self.files.items()},
+        }
 
     def plain_command(self, python: str) -> tuple[str, ...]:
         """Give the command that covsup would measure: a script or module needs its interpreter."""
@@ -159,7 +160,5 @@ class Row:
 
     def judged(self) -> dict[str, Expected]:
         return {
-            name: Expected.of(text)
-            for name, text in self.sources().items()
-            if name.endswith(".py")
+            name: Expected.of(text) for name, text in self.sources().items() if name.endswith(".py")
         }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.corpus.tables import TABLES
-from tests.corpus.witness import rewritten, read_log
+from tests.corpus.witness import read_log, rewritten
 from tests.world import World
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ def measured_as_promised(world: World, row: Row, core: str, *, branch: bool) -> 
         assert run.stdout == row.prints, str(run)
     if row.same_as_plain:
         plainly = written(World(world.directory / "plainly"), row)
-        plain = plainly.run(*row.plain_command(plainly.python), stdin=row.stdin, timeout=row.timeout)
+        plain = plainly.run(
+            *row.plain_command(plainly.python), stdin=row.stdin, timeout=row.timeout
+        )
         ours, theirs = str(here.directory), str(plainly.directory)
         assert run.stdout.replace(ours, "") == plain.stdout.replace(theirs, ""), str(run)
         assert run.stderr.replace(ours, "") == plain.stderr.replace(theirs, ""), str(run)

@@ -60,25 +60,27 @@ class _Rewriter(ast.NodeTransformer):
 
     visit_If = visit_For = visit_AsyncFor = visit_While = _decision  # noqa: N815
 
-    def visit_Try(self, node: ast.Try) -> ast.AST:  # noqa: N802
+    def visit_Try(self, node: ast.Try) -> ast.AST:
         passed: list[ast.stmt] = []
         self.generic_visit(node)
         for handler in node.handlers:
             told = [self._tell("ran", handler.lineno), self._tell("true", handler.lineno)]
             handler.body[:0] = passed + told
-            passed = passed + [
-                self._tell("ran", handler.lineno), self._tell("false", handler.lineno)
+            passed = [
+                *passed,
+                self._tell("ran", handler.lineno),
+                self._tell("false", handler.lineno),
             ]
         return node
 
-    def visit_Match(self, node: ast.Match) -> ast.AST:  # noqa: N802
+    def visit_Match(self, node: ast.Match) -> ast.AST:
         passed: list[ast.stmt] = []
         lines = [case.pattern.lineno for case in node.cases]
         self.generic_visit(node)
         for case, line in zip(node.cases, lines, strict=True):
             told = [self._tell("ran", line), self._tell("true", line)]
             case.body[:0] = passed + told
-            passed = passed + [self._tell("ran", line), self._tell("false", line)]
+            passed = [*passed, self._tell("ran", line), self._tell("false", line)]
         last = node.cases[-1]
         if last.guard is not None or not (
             isinstance(last.pattern, ast.MatchAs) and last.pattern.pattern is None
@@ -121,8 +123,10 @@ class Testimony:
                 continue
             if (line in self.ran) != (mark is not Mark.NEVER):
                 found.append(f"line {line}: marked {mark}, ran: {line in self.ran}")
-            if line in expected.bodies and line not in undecided and (
-                self.outcomes[line] != OUTCOMES[mark]
+            if (
+                line in expected.bodies
+                and line not in undecided
+                and (self.outcomes[line] != OUTCOMES[mark])
             ):
                 found.append(f"line {line}: marked {mark}, outcomes {self.outcomes[line]}")
         return found

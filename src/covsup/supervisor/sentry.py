@@ -18,8 +18,8 @@ from typing import Final, NoReturn
 
 from covsup.supervisor.linux import HAS_PROC
 
-_FORGET: Final = b"f"
-_WATCH: Final = b"w"
+_FORGET: Final = b"forget"
+_WATCH: Final = b"watch"
 _DONE: Final = b"."
 _STOPPED: Final = frozenset("Tt")
 _LOOK_SECONDS: Final = 0.05
@@ -62,7 +62,8 @@ class Sentry:
             if pending is None:
                 return None
             if pending >> (number - 1) & 1:
-                self._forget()
+                # This one only: what else is pending there is evidence of what we get next.
+                self._forget(number)
                 return True
             if time.monotonic() > until:
                 return False
@@ -70,14 +71,14 @@ class Sentry:
 
     def watch(self, target: int) -> None:
         """Wake us, who are about to stop, when the target goes on or ends."""
-        self._command(_WATCH + str(target).encode() + b"\n")
+        self._command(b"%b %d\n" % (_WATCH, target))
 
-    def unwatch(self) -> None:
-        """We are awake; this also forgets the signals seen."""
-        self._forget()
+    def unwatch(self, stopped_by: int) -> None:
+        """We are awake; the signals that had us stop and go on are dealt with."""
+        self._forget(stopped_by, signal.SIGCONT)
 
-    def _forget(self) -> None:
-        if self._command(_FORGET):
+    def _forget(self, *numbers: int) -> None:
+        if self._command(b"%b %b\n" % (_FORGET, b" ".join(b"%d" % each for each in numbers))):
             poll = select.poll()
             poll.register(self._answers, select.POLLIN)
             if poll.poll(_ANSWER_SECONDS * 1000):
@@ -123,16 +124,19 @@ def _answer(supervisor: int, commands: int, answers: int) -> None:
                 os.kill(supervisor, signal.SIGCONT)
                 watched = 0
             continue
-        command = os.read(commands, 32)
-        if not command:
+        # A command is short enough to be written and read whole.
+        said = os.read(commands, 4096)
+        if not said:
             return
-        if command.startswith(_WATCH):
-            watched = int(command[1:].split(b"\n")[0])
-        if _FORGET in command:
-            watched = 0
-            while signal.sigtimedwait(signal.valid_signals(), 0) is not None:
-                pass
-            os.write(answers, _DONE)
+        for command in said.splitlines():
+            name, *numbers = command.split()
+            if name == _WATCH:
+                watched = int(numbers[0])
+            else:
+                watched = 0
+                while signal.sigtimedwait([int(each) for each in numbers], 0) is not None:
+                    pass
+                os.write(answers, _DONE)
 
 
 def _state(pid: int) -> str:

@@ -118,7 +118,7 @@ def stop_like_the_target(number: int, target: int, sentry: Sentry | None) -> boo
         os.kill(os.getpid(), signal.SIGSTOP)
     was_continued = _take(signal.SIGCONT)
     if sentry is not None:
-        sentry.unwatch()
+        sentry.unwatch(number)
     return was_continued
 
 

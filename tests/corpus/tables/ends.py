@@ -35,9 +35,20 @@ work(3)
 
 
 KILLED_BY = (
-    signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGALRM, signal.SIGQUIT,
-    signal.SIGXCPU, signal.SIGVTALRM, signal.SIGPROF, signal.SIGSYS, signal.SIGTRAP, signal.SIGBUS,
-    signal.SIGFPE, signal.SIGILL,
+    signal.SIGKILL,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGALRM,
+    signal.SIGQUIT,
+    signal.SIGXCPU,
+    signal.SIGVTALRM,
+    signal.SIGPROF,
+    signal.SIGSYS,
+    signal.SIGTRAP,
+    signal.SIGBUS,
+    signal.SIGFPE,
+    signal.SIGILL,
 )
 
 ROWS = [
@@ -58,7 +69,11 @@ ROWS = [
     ending("abort_by_c_code", "ctypes.CDLL(None).abort()", signal.SIGABRT),
     ending("fatal_error", "ctypes.pythonapi.Py_FatalError(b'on purpose')", signal.SIGABRT),
     ending("raise_signal", "signal.raise_signal(signal.SIGTERM)", signal.SIGTERM),
-    ending("kill_of_the_process_group", "os.getpgrp() == os.getpid() or os.setpgid(0, 0); os.killpg(0, signal.SIGKILL)", signal.SIGKILL),
+    ending(
+        "kill_of_the_process_group",
+        "os.getpgrp() == os.getpid() or os.setpgid(0, 0); os.killpg(0, signal.SIGKILL)",
+        signal.SIGKILL,
+    ),
     ending(
         "cpu_limit",
         "resource.setrlimit(resource.RLIMIT_CPU, (0, 10)); exec('while True: pass')",

@@ -46,7 +46,9 @@ ROWS = [
     replacing("execve_of_environb", "os.execve(python, arguments, os.environb)"),
     replacing("execvpe", "os.execvpe(python, arguments, {})"),
     replacing("execv_of_a_tuple", "os.execv(python, tuple(arguments))"),
-    replacing("execv_of_a_path_object", "import pathlib; os.execv(pathlib.Path(python), arguments)"),
+    replacing(
+        "execv_of_a_path_object", "import pathlib; os.execv(pathlib.Path(python), arguments)"
+    ),
     replacing("execv_bound_early", "from posix import execv; execv(python, arguments)"),
     replacing(
         "execve_of_a_file_descriptor",
@@ -73,9 +75,7 @@ ROWS = [
         "execve_through_a_shell_with_an_empty_environment",
         "os.execve('/bin/sh', ['sh', '-c', f'exec {python} again.py again'], {})",
     ),
-    replacing(
-        "execv_through_env", "os.execvp('env', ['env', 'A=1', *arguments])"
-    ),
+    replacing("execv_through_env", "os.execvp('env', ['env', 'A=1', *arguments])"),
     replacing(
         "execv_with_unbuffered_and_isolated_flags",
         "os.execv(python, [python, '-u', '-I', *arguments[1:]])",

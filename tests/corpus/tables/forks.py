@@ -244,8 +244,10 @@ print(generation(8))
                 "for n in range(30):",
                 "    if os.fork() == 0:",
                 "        os._exit(globals()[f'f{n}']())",
-                "print(sorted(os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(30))"
-                " == list(range(30)))",
+                (
+                    "print(sorted(os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(30))"
+                    " == list(range(30)))"
+                ),
                 "",
             ]
         ),

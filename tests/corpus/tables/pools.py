@@ -591,7 +591,7 @@ if __name__ == "__main__":  #?
     process.join()
     print(process.exitcode)
 """,
-        files={"wrapper.sh": "#!/bin/sh\nexec python \"$@\"\n"},
+        files={"wrapper.sh": '#!/bin/sh\nexec python "$@"\n'},
         prints="6\n",
     ),
     Row(

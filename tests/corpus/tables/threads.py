@@ -813,8 +813,10 @@ print(last)
                 "import threading",
                 *(f"def f{n}(barrier):\n    barrier.wait()\n    return {n}" for n in range(50)),
                 "barrier = threading.Barrier(50)",
-                "threads = [threading.Thread(target=globals()[f'f{n}'], args=(barrier,))"
-                " for n in range(50)]",
+                (
+                    "threads = [threading.Thread(target=globals()[f'f{n}'], args=(barrier,))"
+                    " for n in range(50)]"
+                ),
                 "for thread in threads:\n    thread.start()",
                 "for thread in threads:\n    thread.join()",
                 "",
