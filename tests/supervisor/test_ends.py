@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,11 +34,8 @@ def test_the_end_of_a_grandchild_that_a_shell_waited_for_is_known(world: World) 
 
 
 def linux_tells_ends() -> bool:
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0)
-    pidfd = linux.open_pidfd(pid)
-    os.waitpid(pid, 0)
+    with subprocess.Popen(["true"]) as process:
+        pidfd = linux.open_pidfd(process.pid)
     if pidfd is None:
         return False
     known = linux.exit_status_of(pidfd)

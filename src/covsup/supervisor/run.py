@@ -157,17 +157,24 @@ class _Supervision:
     def _step(self) -> Received | None:
         """Until the next signal or the next look; the signal, if it was for nobody else."""
         received = signals.receive(self._watcher.interval)
-        self._reap()
         if received is None:
+            self._reap()
             self._watcher.look()
             return None
-        if signals.is_from_a_child(received):
-            return None
-        if self._status is not None:
-            return received
-        if signals.is_for_the_target(received, self._sentry, self._watcher.is_child):
-            signals.pass_on(received.number, self._target)
-        return None
+        if self._watcher.is_due:
+            # Nor may signals without end keep us from looking.
+            self._watcher.look()
+        for_us = False
+        if not signals.is_from_a_child(received):
+            for_us = self._status is not None
+            # Before we look for children, and perhaps stop with the target: whether a signal went
+            # to the whole group can be told only now.
+            if not for_us and signals.is_for_the_target(
+                received, self._sentry, self._watcher.is_child
+            ):
+                signals.pass_on(received.number, self._target)
+        self._reap()
+        return received if for_us else None
 
     def _grace(self) -> None:
         """Wait for stragglers; whoever wants us to end cuts it short."""

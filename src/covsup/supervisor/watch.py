@@ -76,7 +76,7 @@ class Watcher:
         self._journals: dict[int, set[str]] = {}  # images by pid
         self._directory_changed_ns = -1
         self._news: list[Observation] = []
-        self._changed = time.monotonic()
+        self._changed = self._looked = time.monotonic()
         self._undecided: list[Watched] = []  # ended Pythons of which no journal was seen
 
     @property
@@ -84,6 +84,11 @@ class Watcher:
         """Seconds until the next look is due: fewer while things happen."""
         quiet = time.monotonic() - self._changed
         return _BRISK_SECONDS if quiet < _BRISK_FOR_SECONDS else _CALM_SECONDS
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the last look is so long ago that it is time for another."""
+        return time.monotonic() - self._looked > 2 * self.interval
 
     def alive(self) -> list[Watched]:
         """The processes that have not ended, as of the last look."""
@@ -96,6 +101,7 @@ class Watcher:
 
     def look(self) -> None:
         """Take one look."""
+        self._looked = time.monotonic()
         self._read_directory()
         pids = self._table.pids()
         self._strangers &= pids
