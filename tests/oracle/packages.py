@@ -52,7 +52,7 @@ PACKAGES = (
     Package(name="cachetools", version="8.0.0", without=("threading", "stampede", "lock", "cond")),
     Package(name="click", version="8.5.1", without=("pager", "editor", "stress", "subprocess")),
     Package(name="humanize", version="4.17.0"),
-    Package(name="idna", version="3.20", root="."),
+    Package(name="idna", version="3.20", root=".", without=("main", "cli")),
     Package(name="jinja2", version="3.1.6", without=("async", "thread")),
     Package(name="lark", version="1.3.1", tests=("tests/__main__.py",), root="."),
     Package(name="markdown_it_py", version="4.3.0", root=".", without=("fuzz", "cli", "benchmark")),

@@ -144,6 +144,10 @@ class _Facts:
                 self._add_lines(file_id, context_id, lines)
             for (file_id, context_id), arcs in journal.arcs.items():
                 self._add_arcs(file_id, context_id, arcs, as_lines=not branch)
+        # A file without facts is one of which code ran that has no line: an empty module.
+        told = {path for path, _ in (*self.lines, *self.arcs)}
+        for path in set(self._paths.values()) - told:
+            self.lines[path, self._contexts[0]] = 0
         self.kind: Kind | None = None
         if self.lines or self.arcs:
             self.kind = Kind.ARCS if branch else Kind.LINES

@@ -259,7 +259,8 @@ def _write_facts(
             case None:
                 pass
         if kind is not None:
-            data.touch_files(sorted(touched))
+            without_lines = {path for (path, _), bits in result.lines.items() if not bits}
+            data.touch_files(sorted({*touched, *without_lines}))
         data.write()
     except CoverageException as error:
         raise DataFileUnwritable(f"cannot write {temporary.parent}: {error}") from error

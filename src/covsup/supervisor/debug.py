@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import subprocess
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -80,11 +81,14 @@ def _system(options: argparse.Namespace) -> Iterator[tuple[str, object]]:
 
 
 def _tracer() -> str:
-    try:
-        from covsup.tracer_c import _tracer  # noqa: PLC0415 - may be what is wrong
-    except ImportError as error:
-        return f"CANNOT BE LOADED: {error}"
-    return str(_tracer.__file__)
+    """Where the C module is: asked of a process of its own, as those that load it are."""
+    code = "from covsup.tracer_c import _tracer; print(_tracer.__file__)"
+    asked = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    if asked.returncode != 0:
+        return f"CANNOT BE LOADED: {asked.stderr.strip().rpartition(chr(10))[2]}"
+    return asked.stdout.strip()
 
 
 def _knows_ends() -> str:

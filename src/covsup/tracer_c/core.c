@@ -261,6 +261,9 @@ core_file_of(core *self, PyCodeObject *code, PyObject *globals)
     if (name != NULL && name[0] != '<' && decide(self, name, globals, &file) < 0) {
         return NULL;
     }
+    if (file != NULL) {
+        facts_touch(file);
+    }
     PyObject *address = PyLong_FromVoidPtr(file);
     if (address == NULL || PyDict_SetItem(self->files, code->co_filename, address) < 0) {
         file = NULL;

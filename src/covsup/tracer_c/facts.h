@@ -16,6 +16,9 @@ typedef struct source_file source_file;
  * unknown). Never freed. NULL: out of memory. */
 source_file *facts_file(const char *path, const char *module);
 
+/* Tell that code of `file` runs, be it without any line (an empty module). */
+void facts_touch(source_file *file);
+
 /* Tell that `line` of `file` ran. True when it is stored in the journal (now or before); false
  * when it could not be, in which case the same fact should be offered again. */
 bool facts_line(source_file *file, int line);

@@ -477,7 +477,8 @@ mark_branch_lines(analysis *a)
 {
     for (int k = 0; k < a->count; k++) {
         const instruction *i = &a->list[k];
-        if (i->kind == BRANCH || i->op == GET_ANEXT || i->op == END_ASYNC_FOR) {
+        if (i->kind == BRANCH || i->op == GET_ANEXT || i->op == END_ASYNC_FOR ||
+            i->op == NOP) { /* what is left of `while True`, whose else counts as an exit */
             mark_line(a, i->line);
             if (i->op == FOR_ITER) {
                 mark_loop_target(a, k + 1);
