@@ -70,6 +70,9 @@ def measure(session: str) -> None:
         _tracer.event(NOTE, f"not patched: {refusal}".encode())
     if core == SETTRACE:
         _tracer.start_settrace()
+        if not first:
+            # From 3.13 on each call into a sub-interpreter comes with a thread state of its own.
+            _tracer.watch_foreign_threads()
     else:
         _tracer.start_monitoring()
 

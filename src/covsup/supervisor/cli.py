@@ -53,15 +53,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Warnings that the user asked for (-W error) are asked of the target, not of our libraries.
     warnings.simplefilter("ignore")
     words = list(sys.argv[1:] if arguments is None else arguments)
+    refused = USAGE if words[:1] == ["run"] else NOT_STORED
     try:
-        return _main(words)
+        try:
+            return _main(words)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except CovsupError as error:
         complain(str(error))
-        return USAGE if words[:1] == ["run"] else NOT_STORED
+        return refused
     except BrokenPipeError:
         # Whoever read our output has gone; nothing more can be said to them, at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return NOT_STORED
+    except OSError as error:
+        # A directory that is gone, a file that cannot be read: the system's words say enough.
+        complain(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        return refused
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)

@@ -50,7 +50,10 @@ def start(target: Target, environment: Mapping[str, str], mask: set[int]) -> int
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         dispositions[signal.SIGCHLD] = signal.SIG_IGN
     reading, writing = os.pipe()  # closed by the exec
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        raise UsageError(f"cannot start a process: {error.strerror}") from error
     if pid == 0:
         _become(target, environment, mask, dispositions, writing)
     os.close(writing)

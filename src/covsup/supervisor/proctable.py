@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -168,9 +169,34 @@ class PortableTable:
         return False
 
 
+class NoTable:
+    """Linux without /proc: only children of ours are known of."""
+
+    def pids(self) -> set[int]:
+        """Nobody is seen."""
+        return set()
+
+    def stat(self, pid: int) -> Stat | None:
+        """Nothing is known."""
+        del pid
+        return None
+
+    def program(self, pid: int) -> Program | None:
+        """Nothing is known."""
+        del pid
+        return None
+
+    def maps_python(self, pid: int) -> bool:
+        """Nothing is known."""
+        del pid
+        return False
+
+
 def this_table() -> Table:
     """The table of this machine."""
-    return LinuxTable() if HAS_PROC else PortableTable()
+    if HAS_PROC:
+        return LinuxTable()
+    return NoTable() if sys.platform == "linux" else PortableTable()
 
 
 @functools.cache

@@ -12,7 +12,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from covsup.datafile.session import Settings, create_session
+from covsup.datafile.session import Settings, create_session, tidy_sessions_directory
 from covsup.supervisor import interpreter, launch, linux, signals
 from covsup.supervisor.conclusion import conclude
 from covsup.supervisor.errors import UsageError
@@ -43,10 +43,16 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
     libraries = [name for name in settings.concurrency if name in interpreter.LIBRARIES]
     interpreter.check(target, libraries=libraries, core=settings.core)
     _check_data_file(settings)
+    _check_parallel_mode(settings)
     for warning in settings.warnings:
         complain(warning)
     session = _open_session(settings, target)
-    status = _supervise(session, settings, target)
+    try:
+        status = _supervise(session, settings, target)
+    except UsageError:
+        session.delete()
+        tidy_sessions_directory(session.path.parent)
+        raise
     if not settings.parallel_mode:
         status = conclude(session, settings, status)
     signals.die_like_the_target(status)
@@ -70,6 +76,16 @@ def _check_data_file(settings: RunSettings) -> None:
         raise UsageError(f"cannot read the data file {path}: {error.strerror}") from error
     if head and head != _SQLITE:
         raise UsageError(f"{path} is no coverage data file and is left alone; name another one")
+
+
+def _check_parallel_mode(settings: RunSettings) -> None:
+    """Refuse to judge a result that there will not be."""
+    for wanted, option in (
+        (settings.strict, "--strict"),
+        (settings.fail_under is not None, "--fail-under"),
+    ):
+        if settings.parallel_mode and wanted:
+            raise UsageError(f"{option} needs the result, which --parallel-mode leaves to combine")
 
 
 def _open_session(settings: RunSettings, target: Target) -> Session:
@@ -103,15 +119,11 @@ def _supervise(session: Session, settings: RunSettings, target: Target) -> int:
     mask = signals.block()
     try:
         # In this order: the sentry is small while little is imported.
-        sentry = Sentry() if linux.HAS_PROC else None
+        sentry = _sentry() if linux.HAS_PROC else None
         try:
             if not settings.leave_orphans:
                 linux.adopt_orphans()
-            try:
-                pid = launch.start(target, launch.environment_for_target(session.path), mask)
-            except UsageError:
-                session.delete()
-                raise
+            pid = launch.start(target, launch.environment_for_target(session.path), mask)
             _have_descriptors()
             return _Supervision(session, settings, pid, sentry).run()
         finally:
@@ -119,6 +131,13 @@ def _supervise(session: Session, settings: RunSettings, target: Target) -> int:
                 sentry.close()
     finally:
         signals.unblock(mask)
+
+
+def _sentry() -> Sentry:
+    try:
+        return Sentry()
+    except OSError as error:
+        raise UsageError(f"cannot start a process: {error.strerror}") from error
 
 
 def _have_descriptors() -> None:
@@ -199,6 +218,9 @@ class _Supervision:
             self._watcher.reaped(pid, status)
             if pid == self._target:
                 self._status = status
+            elif self._sentry is not None and pid == self._sentry.pid:
+                # Somebody killed it: what went to the group is guessed from now on.
+                self._sentry = None
         if self._status is None:
             self._follow_stops()
 

@@ -9,8 +9,9 @@ becomes of the supervisor.
 from __future__ import annotations
 
 import os
+import resource
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from covsup.datafile.session import JournalFile, Observation
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _BRISK_SECONDS: Final = 0.05
 _CALM_SECONDS: Final = 0.1
 _BRISK_FOR_SECONDS: Final = 2.0
+_SPARE_DESCRIPTORS: Final = 32  # of a limited number, for anything but pidfds
+_MANY_PROGRAMS: Final = 256
 _GROWN_UP_SECONDS: Final = 0.3
 """After this a process runs what it runs, and has loaded what it loads."""
 
@@ -46,7 +49,7 @@ class Watched:
     forked_from: Watched | None  # runs a copy of this one
     pidfd: int | None
     since: float  # time.monotonic() of the first look at this program
-    said: list[Observation] = field(default_factory=list)  # the last one is what is known
+    said: Observation | None = None  # the last that was observed of it
     zombie: bool = False  # it has ended, and nobody has waited for it
     looked_for_library: bool = False
     embeds_python: bool = False
@@ -74,7 +77,10 @@ class Watcher:
         self._programs: dict[tuple[str, ...], Watched] = {}  # by memory: who was seen with it first
         self._strangers: set[int] = {self._supervisor, *not_ours}
         self._journals: dict[int, set[str]] = {}  # images by pid
+        self._names: set[str] = set()  # of the files in the session directory
         self._directory_changed_ns = -1
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most_pidfds = max(0, limit - _SPARE_DESCRIPTORS)
         self._news: list[Observation] = []
         self._changed = self._looked = time.monotonic()
         self._undecided: list[Watched] = []  # ended Pythons of which no journal was seen
@@ -153,7 +159,8 @@ class Watcher:
             # before the last process ends; combining will say what it cannot find.
             return
         self._directory_changed_ns = changed_ns
-        for name in names:
+        for name in set(names) - self._names:
+            self._names.add(name)
             journal = JournalFile.at(self._session.path / name)
             if journal is not None:
                 images = self._journals.setdefault(journal.pid, set())
@@ -191,7 +198,8 @@ class Watcher:
         return program is not None and program.session == os.fspath(self._session.path)
 
     def _begin(self, stat: Stat) -> None:
-        pidfd = linux.open_pidfd(stat.pid)
+        self._forget_programs()
+        pidfd = linux.open_pidfd(stat.pid) if len(self._watched) < self._most_pidfds else None
         again = self._table.stat(stat.pid)
         if pidfd is not None and (again is None or again.create_time != stat.create_time):
             # The pid was given to another process in between: that one is found by the next look.
@@ -213,6 +221,13 @@ class Watcher:
         self._changed = time.monotonic()
         if stat.state != "Z":
             self._note(watched)
+
+    def _forget_programs(self) -> None:
+        """Forget what was run by processes that have ended, as have all of their copies."""
+        if len(self._programs) > 2 * len(self._watched) + _MANY_PROGRAMS:
+            alive = {each.memory for each in self._watched.values()}
+            for memory in self._programs.keys() - alive:
+                del self._programs[memory]
 
     def _look_at(self, watched: Watched, *, gone: bool) -> None:
         """See whether it has ended, or become another program."""
@@ -292,8 +307,9 @@ class Watcher:
             status=status,
             reason=reason,
         )
-        watched.said.append(observation)
-        del watched.said[:-1]
+        if watched.said and replace(watched.said, at_ns=observation.at_ns) == observation:
+            return
+        watched.said = observation
         self._news.append(observation)
 
     def _verdict(self, watched: Watched, reason: str) -> bool | None:
@@ -342,8 +358,8 @@ class Watcher:
 
     def _decide(self, watched: Watched, why_not: Callable[[str], str]) -> None:
         """The Python should be measured, as far as one sees, and has no journal."""
-        program, last = watched.program, watched.said[-1]
-        if program is None:
+        program, last = watched.program, watched.said
+        if program is None or last is None:
             return
         if watched.embeds_python and not any(
             is_python_name(name) for name in (program.executable, *program.argv[:1])

@@ -245,7 +245,10 @@ on_return(thread_trace *self, PyFrameObject *frame)
         return;
     }
     code_state *state = entry->state;
-    if (state != NULL && self->owner->branch && entry->last_line != 0 && !yields(state, frame)) {
+    if (state != NULL && yields(state, frame)) {
+        return; /* kept: a throw() resumes it without a call event (3.11) */
+    }
+    if (state != NULL && self->owner->branch && entry->last_line != 0) {
         if (COMPAT_RETURN_NAMES_LINE) {
             int line = PyFrame_GetLineNumber(frame);
             if (line > 0 && line != entry->last_line) {
