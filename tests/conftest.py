@@ -12,7 +12,12 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # `from tests.world import ...`, whatever the working directory
 
-from tests.world import World, become_subreaper, forbid_core_files  # noqa: E402
+from tests.world import (  # noqa: E402
+    World,
+    become_subreaper,
+    forbid_core_files,
+    restore_default_signals,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes minutes; runs only with --slow")
     become_subreaper()
     forbid_core_files()
+    restore_default_signals()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -172,6 +172,17 @@ def forbid_core_files() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
+def restore_default_signals() -> None:
+    """Undo what nohup and background jobs leave to their children: signals that are ignored."""
+    for number, action in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGQUIT, signal.SIG_DFL),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, action)
+
+
 class World:
     """A directory of its own in which programs are written and run, plainly or under covsup."""
 

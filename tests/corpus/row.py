@@ -153,6 +153,10 @@ class Row:
             **{name: text.lstrip("\n") for name, text in self.files.items()},
         }
 
+    def gap(self, core: str) -> str | None:
+        """Say why the core is known not to get the row right."""
+        return self.gaps.get(core) or self.gaps.get("*")
+
     def plain_command(self, python: str) -> tuple[str, ...]:
         """Give the command that covsup would measure: a script or module needs its interpreter."""
         script = self.command[0] == "-m" or self.command[0].endswith(".py")

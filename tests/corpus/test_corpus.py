@@ -1,13 +1,17 @@
-"""Every promised line and branch, and no other, on every core."""
+"""Every promised line and branch, and no other, on every core.
+
+The core that this Python would choose runs each row in a session of its own; another core runs each
+table in one session, which takes a third of the time.
+"""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import CORES
+from tests.corpus.judge import alone, reason_not_to_run, together, written
 from tests.corpus.tables import TABLES
 from tests.corpus.witness import read_log, rewritten
 from tests.world import World
@@ -20,78 +24,56 @@ if TYPE_CHECKING:
 EVERY_ROW = [
     pytest.param(row, id=f"{table}-{row.name}") for table, rows in TABLES.items() for row in rows
 ]
+OPTION = "the corpus in line mode: run it with --line-mode"
 
 
 def skip_what_cannot_run(row: Row) -> None:
-    if not row.python <= sys.version_info[:2] < row.until:
-        pytest.skip(f"needs Python from {row.python} and below {row.until}")
-    if row.linux and not sys.platform.startswith("linux"):
-        pytest.skip("needs Linux")
-    for module in row.needs:
-        if importlib.util.find_spec(module) is None:
-            pytest.skip(f"this Python has no {module}")
-
-
-def expect_known_gaps(request: pytest.FixtureRequest, row: Row, core: str) -> None:
-    """Expect a failure, strictly, where the row tells of a gap."""
-    for known in (core, "*"):
-        if known in row.gaps:
-            request.applymarker(pytest.mark.xfail(reason=row.gaps[known], strict=True))
-
-
-def written(world: World, row: Row) -> World:
-    for name, text in row.sources().items():
-        world.write(name, text, mode=0o755 if text.startswith("#!") else None)
-    return world
-
-
-def measured_as_promised(world: World, row: Row, core: str, *, branch: bool) -> None:
-    skip_what_cannot_run(row)
-    here = written(World(world.directory / "measured"), row)
-    run = here.covsup_run(
-        *row.command,
-        options=row.options,
-        core=core,
-        branch=branch,
-        stdin=row.stdin,
-        timeout=row.timeout,
-    )
-    assert run.ended == row.ends, str(run)
-    if row.prints is not None:
-        assert run.stdout == row.prints, str(run)
-    if row.same_as_plain:
-        plainly = written(World(world.directory / "plainly"), row)
-        plain = plainly.run(
-            *row.plain_command(plainly.python), stdin=row.stdin, timeout=row.timeout
-        )
-        ours, theirs = str(here.directory), str(plainly.directory)
-        assert run.stdout.replace(ours, "") == plain.stdout.replace(theirs, ""), str(run)
-        assert run.stderr.replace(ours, "") == plain.stderr.replace(theirs, ""), str(run)
-        assert run.ended == plain.ended
-    wrong = {
-        name: found
-        for name, expected in row.judged().items()
-        if (found := expected.differences(run.file(name), branch=branch))
-    }
-    assert not wrong, f"{wrong}\n{run}"
+    if reason := reason_not_to_run(row):
+        pytest.skip(reason)
 
 
 @pytest.mark.parametrize("row", EVERY_ROW)
+@pytest.mark.parametrize("core", CORES[:1])
 def test_every_promised_line_and_branch_and_no_other(
     world: World, row: Row, core: str, request: pytest.FixtureRequest
 ) -> None:
-    expect_known_gaps(request, row, core)
-    measured_as_promised(world, row, core, branch=True)
+    skip_what_cannot_run(row)
+    if gap := row.gap(core):
+        request.applymarker(pytest.mark.xfail(reason=gap, strict=True))
+    run, wrong = alone(world, row, core, branch=True)
+    assert not wrong, "\n".join([*wrong, str(run)])
 
 
-@pytest.mark.parametrize("row", EVERY_ROW)
-def test_every_promised_line_and_no_other_without_branches(
-    world: World, row: Row, core: str, request: pytest.FixtureRequest
+def whole_table(world: World, table: str, core: str, *, branch: bool) -> None:
+    rows = [row for row in TABLES[table] if reason_not_to_run(row) is None and not row.options]
+    judged = together(world, rows, core, branch=branch)
+    wrong = {
+        row.name: "\n".join([*found, str(run)])
+        for row in rows
+        for run, found in [judged[row.name]]
+        if bool(found) != bool(row.gap(core))
+    }
+    assert not wrong, "\n\n".join(f"{name}: {found}" for name, found in wrong.items())
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("core", CORES[1:])
+def test_a_table_in_one_session_has_every_promised_line_and_branch_and_no_other(
+    world: World, table: str, core: str
+) -> None:
+    whole_table(world, table, core, branch=True)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("core", CORES)
+def test_a_table_in_one_session_has_every_promised_line_without_branches(
+    world: World, table: str, core: str, request: pytest.FixtureRequest
 ) -> None:
     if not request.config.getoption("--line-mode"):
-        pytest.skip("the corpus in line mode: run it with --line-mode")
-    expect_known_gaps(request, row, core)
-    measured_as_promised(world, row, core, branch=False)
+        pytest.skip(OPTION)
+    whole_table(world, table, core, branch=False)
 
 
 @pytest.mark.slow
@@ -103,12 +85,11 @@ def test_the_marks_of_the_rows_are_what_runs(world: World, row: Row, tmp_path: P
     log = tmp_path / "told"
     log.touch()
     log.chmod(0o666)
-    here = World(tmp_path / "told_by")
     judged, sources = row.judged(), row.sources()
     tags = {name: f"file{number}" for number, name in enumerate(judged)}
-    for name, text in sources.items():
-        telling = rewritten(text, tag=tags[name], log=log) if name in tags else text
-        here.write(name, telling, mode=0o755 if text.startswith("#!") else None)
+    here = written(World(tmp_path / "told_by"), row)
+    for name, tag in tags.items():
+        here.write(name, rewritten(sources[name], tag=tag, log=log))
     run = here.run(*row.plain_command(here.python), stdin=row.stdin, timeout=row.timeout)
     assert run.ended == row.ends, str(run)
     if row.prints is not None:
