@@ -152,6 +152,27 @@ def test_debug_journal_shows_facts_and_complains_of_damage(world: World) -> None
     assert damaged.stderr.count("\n") == 1
 
 
+def test_what_cannot_be_judged_later_is_refused(world: World) -> None:
+    for option in ("--strict", "--fail-under=1"):
+        done = beside(world, "run", "-p", option, "true")
+        assert done.returncode == 2
+        assert "which --parallel-mode leaves to combine" in done.stderr
+
+
+def test_a_directory_that_is_gone_is_one_line(world: World) -> None:
+    command = f"mkdir gone; cd gone; rmdir ../gone; exec {world.python} -m covsup run true"
+    run = world.run("sh", "-c", command)
+    assert (run.ended, run.stdout) == (2, "")
+    assert run.stderr.splitlines()[-1].startswith("covsup: ")
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("words", ["--help", "run --help", "debug sys"])
+def test_a_reader_who_goes_away_is_no_error(world: World, words: str) -> None:
+    run = world.run("sh", "-c", f"{world.python} -m covsup {words} | true")
+    assert (run.ended, run.stderr) == (0, "")
+
+
 def test_a_closed_stderr_changes_nothing(world: World) -> None:
     world.write("target.py", "raise SystemExit(4)\n")
     run = world.run("sh", "-c", f"exec {world.python} -m covsup run -- target.py 2>&-")

@@ -73,13 +73,14 @@ def test_a_hundred_short_lived_processes_are_all_kept(world: World) -> None:
 def test_few_descriptors_limit_what_is_known_but_nothing_else(world: World) -> None:
     world.write(
         "target.py",
-        "import subprocess, sys\n"
-        "children = [subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)\n"
-        "            for _ in range(30)]\n"
-        "for child in children:\n"
-        "    child.communicate(b'go\\n')\n"
-        "    assert child.returncode == 0\n",
+        "import os, subprocess, sys\n"
+        "reading, writing = os.pipe()\n"
+        "code = 'import sys; sys.stdin.read()'\n"
+        "children = [subprocess.Popen([sys.executable, '-c', code], stdin=reading)\n"
+        "            for _ in range(60)]\n"
+        "os.close(writing)\n"
+        "assert [child.wait() for child in children] == [0] * 60\n",
     )
-    run = world.run("sh", "-c", f"ulimit -n 80; exec {world.python} -m covsup run target.py")
+    run = world.run("sh", "-c", f"ulimit -n 50; exec {world.python} -m covsup run target.py")
     assert (run.ended, run.stderr) == (0, "")
-    assert len(read_provenance(run.data_file).processes) == 31
+    assert len(read_provenance(run.data_file).processes) == 61

@@ -9,6 +9,8 @@ import struct
 import termios
 from typing import TYPE_CHECKING
 
+import psutil
+
 from tests.supervisor.live import Live, covsup, state, wait_until
 
 if TYPE_CHECKING:
@@ -223,3 +225,49 @@ def test_hanging_up_reaches_a_target_whose_supervisor_leads_the_session(world: W
         live._master = -1
         assert live.ended() == 4
     assert (world.directory / "hung-up").exists()
+
+
+def test_an_interactive_shell_works_as_a_target(world: World) -> None:
+    with Live(world, *covsup(world, "bash", "--norc", "--noprofile", "-i"), terminal=True) as live:
+        live.send("PS1='shell''> '\n")
+        live.wait_for("shell> ")
+        live.send("sh -c 'echo in''ner; exec sleep 60'\n")
+        live.wait_for("inner")
+        live.send("\x03")
+        live.wait_for("shell> ")
+        live.send("sh -c 'echo in''ner; exec sleep 60'\n")
+        live.wait_for("inner")
+        live.send("\x1a")
+        live.wait_for("Stopped")
+        live.wait_for("shell> ")
+        live.send("exit 9\nexit 9\n")  # it asks once, because of the stopped job
+        assert live.ended() == 9
+
+
+def test_the_debugger_talks_to_the_terminal(world: World) -> None:
+    world.write("target.py", "def function():\n    here = 41\n    breakpoint()\nfunction()\n")
+    with Live(world, *covsup(world, "target.py"), terminal=True) as live:
+        live.wait_for(r"\(Pdb\) ")
+        live.send("p here + 1\n")
+        live.wait_for("42")
+        live.send("c\n")
+        assert live.ended() == 0
+
+
+def test_without_the_helper_the_terminals_keys_still_arrive_once(world: World) -> None:
+    world.write("target.py", COUNTER)
+    with Live(world, *covsup(world, "target.py"), terminal=True) as live:
+        live.wait_for("ready")
+        supervisor = psutil.Process(live.pid)
+        (helper,) = [
+            child for child in supervisor.children() if child.cmdline() == supervisor.cmdline()
+        ]
+        helper.kill()
+        wait_until(lambda: not helper.is_running(), "it is reaped")
+        live.send("\x03")
+        live.wait_for("interrupt 1")
+        live.kill(signal.SIGINT)
+        live.wait_for("interrupt 2")
+        live.send("end\n")
+        live.wait_for("line end 2")
+        assert live.ended() == 0

@@ -68,8 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return NOT_STORED
     except OSError as error:
-        # A directory that is gone, a file that cannot be read: the system's words say enough.
-        complain(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        # A file that cannot be read, a directory that is gone: the system's words say enough.
+        where = error.filename or "the current directory"
+        complain(f"{where}: {error.strerror}" if error.strerror else str(error))
         return refused
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
