@@ -256,6 +256,17 @@ def test_an_unmeasured_python_is_one_node_however_many_saw_it() -> None:
     assert drawn(root, observed=(process,), unmeasured=(told, other)) == "root(python! ghost!)"
 
 
+def test_what_an_unmeasured_exec_started_is_below_it_and_not_below_what_it_was() -> None:
+    root = image("root", 1, 1)
+    ending = Ending(end=End.EXECED, known_from=KnownFrom.ITSELF, detail="after")
+    before = image("before", 2, 5, parent="root", ppid=1, ending=ending)
+    after = Unmeasured(session="s", pid=2, argv=("after",), reason="r", at_ns=4 * 10**9, ppid=1)
+    child = seen("child", 3, 2, 8)
+    assert drawn(root, before, observed=(child,), unmeasured=(after,)) == (
+        "root(before after!(child))"
+    )
+
+
 def test_processes_that_seem_to_descend_from_themselves_are_all_shown() -> None:
     one = seen("one", 1, 2, 5)
     two = seen("two", 2, 1, 5)

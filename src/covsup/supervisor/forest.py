@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from covsup.datafile.journal import StartKind
+from covsup.datafile.provenance import End
 
 if TYPE_CHECKING:
     from covsup.datafile.provenance import (
@@ -130,11 +131,23 @@ class _Forest:
         self._add(node, seen.ppid, named)
 
     def _add_unmeasured(self, unmeasured: Unmeasured) -> None:
+        # What a measured image became by an exec comes after that, whenever it was seen.
+        at_ns = max(
+            unmeasured.at_ns,
+            *(
+                each.started_ns + 1
+                for each in self._images.values()
+                if each.pid == unmeasured.pid
+                and each.ending.end is End.EXECED
+                and abs(each.started_ns - unmeasured.at_ns) < _SAME_PROCESS_NS
+            ),
+            0,
+        )
         node = Node(
             how="",
             pid=unmeasured.pid,
             argv=unmeasured.argv,
-            at_ns=unmeasured.at_ns,
+            at_ns=at_ns,
             ending=None,
             reason=unmeasured.reason,
         )
