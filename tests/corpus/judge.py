@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -25,6 +26,8 @@ def reason_not_to_run(row: Row) -> str | None:
         return f"needs Python from {row.python} and below {row.until}"
     if row.linux and not sys.platform.startswith("linux"):
         return "needs Linux"
+    if row.root and os.getuid() != 0:
+        return "needs root"
     for module in row.needs:
         if importlib.util.find_spec(module) is None:
             return f"this Python has no {module}"

@@ -135,6 +135,8 @@ class Row:
     until: tuple[int, int] = (9, 9)
     """First Python version that cannot run it."""
     linux: bool = False
+    root: bool = False
+    """It gives up privileges, so it must have them."""
     ends: int | signal.Signals = 0
     stdin: str = ""
     prints: str | None = None

@@ -237,6 +237,19 @@ def test_a_python_without_a_journal_is_named_once_with_the_best_reason(tmp_path:
     }
 
 
+def test_a_python_that_a_signal_ends_as_it_starts_is_not_called_unmeasured(tmp_path: Path) -> None:
+    root = HandMade(pid=11)
+    for pid, argv, status, after in (
+        (12, ("python3", "x.py"), signal.SIGTERM, SECOND // 2),
+        (13, ("python3", "late.py"), signal.SIGTERM, 3 * SECOND),
+        (14, ("python3", "well.py"), 0, SECOND // 2),
+        (15, ("python3", "-S", "never.py"), signal.SIGTERM, SECOND // 2),
+    ):
+        root.spawned(pid, *argv, at_ns=T0 + SECOND)
+        root.reaped(pid, status, at_ns=T0 + SECOND + after)
+    assert {each.pid for each in told(tmp_path, root).unmeasured} == {13, 14, 15}
+
+
 def test_a_measured_python_is_not_called_unmeasured(tmp_path: Path) -> None:
     root = HandMade(pid=11).spawned(12, "python3", "x.py", at_ns=T0 + SECOND)
     child = HandMade(pid=12, ppid=11, started_ns=T0 + SECOND - 1000)

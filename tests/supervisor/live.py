@@ -167,6 +167,13 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.01)
 
 
+def is_pending(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a signal that it has not taken yet (needs /proc)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    masks = re.findall(r"^S(?:ig|hd)Pnd:\s*(\w+)$", status, re.MULTILINE)
+    return any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
+
+
 def state(pid: int) -> str:
     """A process's state as in ps; "" if it is gone."""
     try:

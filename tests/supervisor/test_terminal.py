@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from tests.supervisor.live import Live, covsup, state, wait_until
+from tests.supervisor.live import Live, covsup, is_pending, state, wait_until
 
 if TYPE_CHECKING:
     from tests.world import World
@@ -266,6 +266,7 @@ def test_without_the_helper_the_terminals_keys_still_arrive_once(world: World) -
         wait_until(lambda: not helper.is_running(), "it is reaped")
         live.send("\x03")
         live.wait_for("interrupt 1")
+        wait_until(lambda: not is_pending(live.pid, signal.SIGINT), "the supervisor took it too")
         live.kill(signal.SIGINT)
         live.wait_for("interrupt 2")
         live.send("end\n")

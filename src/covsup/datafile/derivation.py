@@ -13,7 +13,12 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from covsup.datafile.interpreters import looks_like_python, runs_code, why_unmeasured
+from covsup.datafile.interpreters import (
+    LEFT_NO_JOURNAL,
+    looks_like_python,
+    runs_code,
+    why_unmeasured,
+)
 from covsup.datafile.journal import EndedHow, StartKind
 from covsup.datafile.provenance import (
     End,
@@ -40,6 +45,9 @@ _CLOCK_SLACK: Final = 1.5
 
 _START_SLACK_NS: Final = 5_000_000_000
 """A child may have started by so much before its parent came to note that it did."""
+
+_BORN_DEAD_NS: Final = 2_000_000_000
+"""A Python that a signal ends sooner may not have come as far as its startup files."""
 
 
 def provenance_of(result: Result) -> Provenance:
@@ -258,12 +266,18 @@ class _View:
                     continue
             if not runs_code(said.argv):
                 continue
+            created_ns = int(life.created * 1e9)
+            reason = said.reason or why_unmeasured(said.argv)
+            if reason is LEFT_NO_JOURNAL and self._was_born_dead(
+                life.session, life.pid, created_ns
+            ):
+                continue
             yield Unmeasured(
                 session=life.session,
                 pid=life.pid,
                 argv=said.argv,
-                reason=said.reason or why_unmeasured(said.argv),
-                at_ns=int(life.created * 1e9),
+                reason=reason,
+                at_ns=created_ns,
                 ppid=said.ppid,
                 parent=self._image_at(life.session, said.ppid, int(life.created * 1e9)),
             )
@@ -300,18 +314,32 @@ class _View:
             started = [
                 image.identity.started_ns for image in self.by_pid.get((session, spawn.pid), ())
             ]
-            if runs_code(argv) and not any(
+            if not runs_code(argv) or any(
                 at_ns >= spawn.at_ns - _START_SLACK_NS for at_ns in started
             ):
-                yield Unmeasured(
-                    session=session,
-                    pid=spawn.pid,
-                    argv=argv,
-                    reason=why_unmeasured(argv),
-                    at_ns=spawn.at_ns,
-                    ppid=self.result.images[spawn.by].identity.pid if self._knows(spawn.by) else 0,
-                    parent=spawn.by,
-                )
+                continue
+            reason = why_unmeasured(argv)
+            if reason is LEFT_NO_JOURNAL and self._was_born_dead(session, spawn.pid, spawn.at_ns):
+                continue
+            yield Unmeasured(
+                session=session,
+                pid=spawn.pid,
+                argv=argv,
+                reason=reason,
+                at_ns=spawn.at_ns,
+                ppid=self.result.images[spawn.by].identity.pid if self._knows(spawn.by) else 0,
+                parent=spawn.by,
+            )
+
+    def _was_born_dead(self, session: str, pid: int, at_ns: int) -> bool:
+        """Whether a signal ended a process so soon that it may have run nothing of the target's.
+
+        A pool that is terminated as soon as it has its results kills workers that still start.
+        """
+        for reap in self.reaps[session, pid]:
+            if reap.at_ns >= at_ns - _START_SLACK_NS:
+                return os.WIFSIGNALED(reap.status) and reap.at_ns < at_ns + _BORN_DEAD_NS
+        return False
 
     def _knows(self, image_id: str) -> bool:
         return image_id in self.result.images

@@ -19,12 +19,13 @@ def why_unmeasured(argv: Sequence[str]) -> str:
     """The likeliest reason why a Python with this command line left no journal."""
     if "S" in _interpreter_flags(argv):
         return "started with -S, which skips the startup files"
-    return (
-        "it left no journal: it ended before its startup files, its environment lost"
-        " COVSUP_SESSION, or its interpreter has no covsup"
-    )
+    return LEFT_NO_JOURNAL
 
 
+LEFT_NO_JOURNAL: Final = (
+    "it left no journal: it ended before its startup files, its environment lost"
+    " COVSUP_SESSION, or its interpreter has no covsup"
+)
 _PYTHON: Final = re.compile(
     r"(python|pypy)(\d+(\.\d+)*)?[a-z]*(-[a-z0-9]+)?(\.exe)?", re.IGNORECASE
 )

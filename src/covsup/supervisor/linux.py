@@ -8,11 +8,16 @@ from __future__ import annotations
 import ctypes
 import os
 import select
+import signal
 import struct
 import sys
-from typing import Final
+from typing import Final, Self
 
 HAS_PROC: Final = sys.platform == "linux" and os.access("/proc/self/stat", os.R_OK)
+
+_IN_CREATE: Final = 0x100
+_F_SETSIG: Final = 10
+_BELL_BYTES: Final = 65_536
 
 _PR_SET_DUMPABLE: Final = 4
 _PR_SET_CHILD_SUBREAPER: Final = 36
@@ -66,6 +71,47 @@ def exit_status_of(pidfd: int) -> int | None:
         return None
     mask, *_, status = _PIDFD_INFO.unpack(info)
     return status if mask & _PIDFD_INFO_EXIT else None
+
+
+class DirectoryBell:
+    """Rings, with SIGIO, when a file is made in a directory. SIGIO has to be blocked and taken."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Of an inotify descriptor; use `hang`."""
+        self._descriptor = descriptor
+
+    @classmethod
+    def hang(cls, directory: str) -> Self | None:
+        """Watch a directory; None where that is not to be had (another system, a used-up limit)."""
+        if sys.platform != "linux":
+            return None
+        import fcntl  # noqa: PLC0415 - not on every path
+
+        libc = ctypes.CDLL(None)
+        descriptor = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        if descriptor < 0:
+            return None
+        if libc.inotify_add_watch(descriptor, os.fsencode(directory), _IN_CREATE) < 0:
+            os.close(descriptor)
+            return None
+        fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
+        # Named, although it is the default: only then does the signal say what it is about.
+        fcntl.fcntl(descriptor, _F_SETSIG, signal.SIGIO)
+        flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC)
+        return cls(descriptor)
+
+    def quiet(self) -> None:
+        """Have it ring again for what comes next."""
+        try:
+            while os.read(self._descriptor, _BELL_BYTES):
+                pass
+        except BlockingIOError:
+            return
+
+    def take_down(self) -> None:
+        """Stop watching."""
+        os.close(self._descriptor)
 
 
 def _prctl(option: int, value: int) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections import defaultdict
 from dataclasses import dataclass
 from enum import Enum
@@ -30,6 +31,8 @@ _SESSION: Final = re.compile(rb"\0COVSUP_SESSION=([^\0]*)")
 
 _SLACK: Final = 2.0
 """A creation time is the boot time, in whole seconds, plus ticks: so far off at most (seconds)."""
+
+_LOOKS_AT_AN_EXEC: Final = 300
 
 _TICK_NS: Final = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
@@ -93,7 +96,7 @@ class Look:
             if not entry.isdigit():
                 continue
             try:
-                environment = (_PROC / entry / "environ").read_bytes()
+                environment = _environment(_PROC / entry)
             except OSError:
                 # Ended meanwhile, or another user's, which may not be one of ours either.
                 continue
@@ -139,6 +142,26 @@ def supervisor_runs(settings: Settings) -> bool:
         )
     except psutil.NoSuchProcess:
         return False
+
+
+def _environment(process: Path) -> bytes:
+    """What a process was started with; OSError where it cannot be read.
+
+    In the middle of an exec the old environment has gone and the new one is not there yet, nor is
+    the command line: that lasts for microseconds. (A kernel thread and a zombie have no program.)
+    """
+    environment = (process / "environ").read_bytes()
+    for _ in range(_LOOKS_AT_AN_EXEC):
+        if environment:
+            break
+        (process / "exe").readlink()
+        is_there = bool((process / "cmdline").read_bytes())
+        # The environment comes a moment after the command line: once more in any case.
+        time.sleep(0.001)
+        environment = (process / "environ").read_bytes()
+        if is_there:
+            break
+    return environment
 
 
 def _start_of(pid: int) -> _Unclear | None:

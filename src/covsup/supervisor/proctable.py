@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import time
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -95,6 +96,10 @@ class LinuxTable:
             # Another user's process, a zombie or a kernel thread.
             executable = ""
         environment = _contents(f"/proc/{pid}/environ")
+        if command and environment == b"":
+            # In an exec the command line is there a moment before the environment.
+            time.sleep(0.001)
+            environment = _contents(f"/proc/{pid}/environ")
         session = None
         for entry in (environment or b"").split(b"\0"):
             if entry.startswith(b"COVSUP_SESSION="):

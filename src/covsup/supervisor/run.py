@@ -180,6 +180,9 @@ class _Supervision:
             self._reap()
             self._watcher.look()
             return None
+        if signals.is_the_bell(received):
+            self._watcher.answer_bell()
+            return None
         if self._watcher.is_due:
             # Nor may signals without end keep us from looking.
             self._watcher.look()

@@ -67,6 +67,11 @@ def is_from_a_child(received: Received) -> bool:
     return received.number == signal.SIGCHLD and received.code > 0
 
 
+def is_the_bell(received: Received) -> bool:
+    """Whether this is the kernel's word that a descriptor of ours has something to say."""
+    return received.number == signal.SIGIO and received.code > 0
+
+
 def asks_to_end(received: Received) -> bool:
     """Whether somebody wants the supervisor itself to be done."""
     return received.number in _END

@@ -30,6 +30,7 @@ _CALM_SECONDS: Final = 0.1
 _BRISK_FOR_SECONDS: Final = 2.0
 _SPARE_DESCRIPTORS: Final = 32  # of a limited number, for anything but pidfds
 _MANY_PROGRAMS: Final = 256
+_LEISURE: Final = 10  # times as long as a look took, until a bell makes us take another
 _GROWN_UP_SECONDS: Final = 0.3
 """After this a process runs what it runs, and has loaded what it loads."""
 
@@ -83,6 +84,8 @@ class Watcher:
         self._most_pidfds = max(0, limit - _SPARE_DESCRIPTORS)
         self._news: list[Observation] = []
         self._changed = self._looked = time.monotonic()
+        self._look_seconds = 0.0  # that the last look took
+        self._bell = linux.DirectoryBell.hang(os.fspath(session.path))
         self._undecided: list[Watched] = []  # ended Pythons of which no journal was seen
 
     @property
@@ -116,6 +119,18 @@ class Watcher:
             self._look_at(each, gone=each.pid not in pids)
         self._settle()
         self._tell()
+        self._look_seconds = time.monotonic() - self._looked
+
+    def answer_bell(self) -> None:
+        """A journal was made: take a look, unless that has taken much of our time of late.
+
+        Whoever lives for less than the time between two looks is seen only so, and with it the
+        shell that it was started by.
+        """
+        if self._bell is not None:
+            self._bell.quiet()
+        if time.monotonic() - self._looked > _LEISURE * self._look_seconds:
+            self.look()
 
     def about_to_be_reaped(self, pid: int) -> None:
         """A child of ours is a zombie: the last chance to learn when it began."""
@@ -136,6 +151,9 @@ class Watcher:
         `why_not` tells why Pythons of an interpreter cannot be measured, or "".
         """
         self.look()
+        if self._bell is not None:
+            self._bell.take_down()
+            self._bell = None
         for each in list(self._watched.values()):
             stat = self._table.stat(each.pid) if each.zombie else None
             if stat is not None and stat.exit_code is not None:
