@@ -36,13 +36,22 @@ def child(do):
 if len(sys.argv) == 1:
     child(lambda: os.kill(os.getpid(), signal.SIGKILL))
     child(lambda: os.execv(sys.executable, [sys.executable, "target.py", "first"]))
-    subprocess.run(["sh", "-c", f"{sys.executable} target.py last; exit 0"])
+    subprocess.run(["sh", "-c", f"{sys.executable} target.py last; . ./until_seen"])
 elif sys.argv[1] == "first":
     os.execve(sys.executable, [sys.executable, "target.py", "second"], {})
 elif sys.argv[1] == "second":
     sys.exit(5)
 else:
     only_here = 1
+"""
+
+# A shell is not in the tree if it lived for less than the time between two looks.
+UNTIL_SEEN = """\
+while :; do
+    while read -r line; do
+        case $line in *'"pid":'$$,*) exit 0 ;; esac
+    done <"$COVSUP_SESSION/observed.jsonl"
+done
 """
 
 
@@ -59,6 +68,7 @@ def test_the_tree_shows_how_each_process_was_started_and_ended(
     world: World, *, combined: bool
 ) -> None:
     world.write("target.py", FAMILY)
+    world.write("until_seen", UNTIL_SEEN)
     run = world.covsup_run("target.py", options=[] if combined else ["-p"], branch=False)
     assert (run.ended, run.stderr) == (0, "")
     lines = tree_of(world, columns=200)
@@ -71,7 +81,7 @@ def test_the_tree_shows_how_each_process_was_started_and_ended(
     assert re.search(r"├─ fork PID PY target.py  exec, ", text)
     assert re.search(r"├─ exec 1 PID PY target.py first  exec, ", text)
     assert re.search(r"├─ exec 2 PID PY target.py second  exit 5, ", text)
-    assert re.search(r"└─ PID sh -c PY target.py last; exit 0  exit 0\n", text)
+    assert re.search(r"└─ PID sh -c PY target.py last; \. \./until_seen  exit 0\n", text)
     assert re.search(r"\n      └─ spawn PID PY target.py last  exit 0, .* only here\n", text)
     assert shown[-1] == "4 measured processes, 6 process images"
 
