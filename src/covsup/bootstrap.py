@@ -22,13 +22,34 @@ def start() -> None:
     """Measure this interpreter, if the environment says that it belongs to a session."""
     global _started  # noqa: PLW0603 - a .pth file may be read twice by one interpreter
     session = os.environ.get("COVSUP_SESSION")
-    if not session or _started:
+    if not session or _started or is_covsup(sys.orig_argv):
         return
     _started = True  # first, so that a failed start is not tried again
     try:
         measure(session)
     except Exception as error:  # noqa: BLE001 - the host program must live
         leave_note(session, f"{type(error).__name__}: {error}")
+
+
+def is_covsup(argv: "list[str]") -> bool:
+    """Whether this is a command of covsup's own, which belongs to no session.
+
+    Somebody who has a session in the environment of a shell says `covsup combine` there.
+    """
+    words = iter(argv[1:])
+    for word in words:
+        if word == "-" or not word.startswith("-"):
+            return word.rpartition("/")[2] == "covsup"
+        if word.startswith("--"):
+            continue
+        for index, letter in enumerate(word[1:], 1):
+            if letter in "cm":
+                return letter == "m" and (word[index + 1 :] or next(words, "")) == "covsup"
+            if letter in "WX":
+                if index == len(word) - 1:
+                    next(words, "")
+                break
+    return False
 
 
 def measure(session: str) -> None:
@@ -114,6 +135,10 @@ def properties() -> "Iterable[tuple[str, bytes]]":
         yield "cwd", os.getcwdb()  # noqa: PTH109 - pathlib is not imported here
     except OSError:  # it was removed, or may not be read
         yield "cwd", b""
+    try:
+        yield "pid_namespace", os.fsencode(os.readlink("/proc/self/ns/pid"))  # noqa: PTH115
+    except OSError:  # no Linux, or no /proc
+        yield "pid_namespace", b""
     yield "python", sys.version.split(maxsplit=1)[0].encode()
 
 
@@ -223,13 +248,18 @@ def leave_note(session: str, why: str) -> None:
         f"{key}={value.replace('%', '%25').replace(chr(10), '%0A').replace(chr(13), '%0D')}\n"
         for key, value in pairs
     )
-    path = f"{session}/note-{os.getpid()}-{now:x}.note"
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    # The second place is for processes of users who may write nowhere else in it.
+    for place in session, f"{session}/uid-{os.geteuid()}":
+        path = f"{place}/note-{os.getpid()}-{now:x}.note"
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        except OSError:
+            # The directory is gone (the session has ended) or full: there is nowhere to say it.
+            continue
         try:
             os.write(descriptor, text.encode("utf-8", "surrogateescape"))
+        except OSError:
+            pass  # full: as above
         finally:
             os.close(descriptor)
-    except OSError:
-        # The directory is gone (the session has ended) or full: there is nowhere to say it.
         return

@@ -262,4 +262,6 @@ def test_a_sub_interpreter_is_measured(core_session: Session, kind: str, core: s
     names = [event.name for event in outcome.first.events(LibraryUsed)]
     assert names == ["multiprocessing"]
     assert len(outcome.first.events(Ended)) == 1
-    assert list(outcome.first.journal.properties) == ["argv", "executable", "host", "cwd", "python"]
+    assert list(outcome.first.journal.properties) == [
+        "argv", "executable", "host", "cwd", "pid_namespace", "python",
+    ]  # fmt: skip

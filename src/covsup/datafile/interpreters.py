@@ -54,5 +54,28 @@ def _interpreter_flags(argv: Sequence[str]) -> str:
 
 
 def runs_code(argv: Sequence[str]) -> bool:
-    """Whether an interpreter with this command line comes as far as its startup files."""
-    return not any(word in _ONLY_ASKED for word in argv[1:2])
+    """Whether an interpreter with this command line runs anything that could be measured.
+
+    That is not so where it is only asked for its version, nor for covsup's own commands.
+    """
+    return not any(word in _ONLY_ASKED for word in argv[1:2]) and not is_covsup(argv)
+
+
+def is_covsup(argv: Sequence[str]) -> bool:
+    """Whether a command line is covsup's own: such a process belongs to no session."""
+    if not any(word.endswith("covsup") for word in argv):
+        return False
+    words = iter(argv[1:])
+    for word in words:
+        if not word.startswith("-") or word == "-":
+            return os.path.basename(word) == "covsup"  # noqa: PTH119 - any text
+        for index, letter in enumerate(word[1:], 1):
+            if letter in "cm-":
+                if letter != "m":
+                    break
+                return (word[index + 1 :] or next(words, "")) == "covsup"
+            if letter in _FLAGS_WITH_VALUE:
+                if index == len(word) - 1:
+                    next(words, None)
+                break
+    return False

@@ -17,7 +17,7 @@ import shutil
 import stat
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast, get_args
@@ -81,6 +81,8 @@ class Settings:
     data_file: str = ""
     rcfile: str = ""  # "" = coverage.py's own search; "false" = no file
     append: bool = False
+    open: bool = False
+    """Opened by `covsup env`: more processes may join it until it is closed."""
     cwd: str = ""
     command: tuple[str, ...] = ()
     started_ns: int = 0  # wall clock, nanoseconds since 1970
@@ -106,6 +108,7 @@ class Settings:
             ("data_file", self.data_file),
             ("rcfile", self.rcfile),
             ("append", _bit(self.append)),
+            ("open", _bit(self.open)),
             ("cwd", self.cwd),
             *(("command", each) for each in self.command),
             ("started_ns", str(self.started_ns)),
@@ -148,6 +151,7 @@ class Settings:
             data_file=one("data_file"),
             rcfile=one("rcfile"),
             append=one("append") == "1",
+            open=one("open") == "1",
             cwd=one("cwd"),
             command=every("command"),
             started_ns=int(one("started_ns", "0")),
@@ -299,11 +303,13 @@ class Session:
 
     def notes(self) -> list[SessionNote]:
         """Every note that a measured process left."""
-        return sorted(
-            SessionNote.from_text(_read_text(path))
-            for path in self.path.glob("*.note")
-            if _is_plain_file(path)
-        )
+        return sorted(SessionNote.from_text(_read_text(path)) for path in self._note_files())
+
+    def _note_files(self) -> Iterator[Path]:
+        for path in (*self.path.glob("*.note"), *self.path.glob("uid-*/*.note")):
+            owner = _OWNER_DIRECTORY.fullmatch(path.parent.name)
+            if _is_plain_file(path) and (owner is None or path.lstat().st_uid == int(owner["uid"])):
+                yield path
 
     def leave_note(self, note: SessionNote) -> None:
         """Add a note; it is there whole or not at all."""
@@ -333,6 +339,13 @@ class Session:
         gone = self.path.with_name(_GONE + self.path.name)
         self.path.rename(gone)
         _remove_tree(gone)
+
+    def empty(self) -> None:
+        """Delete all that processes have left in it, and keep it open for others."""
+        for journal in self.journals():
+            journal.path.unlink(missing_ok=True)
+        for path in (*self._note_files(), self.folded, self.path / OBSERVED):
+            path.unlink(missing_ok=True)
 
     def observe(self, observations: Iterable[Observation]) -> None:
         """Append observations, one write for all of them."""
@@ -376,6 +389,39 @@ def create_session(data_file: Path, make_settings: Callable[[str], Settings]) ->
             f"cannot make a session directory in {parent}: {error.strerror or error}"
         ) from error
     return Session(path, settings)
+
+
+def close_session(session: Session) -> Session:
+    """Have an open session end when its processes have; the next combination deletes it."""
+    settings = replace(session.settings, open=False)
+    mode = (session.path / SETTINGS).stat().st_mode
+    write_settings(session.path / SETTINGS, settings)
+    (session.path / SETTINGS).chmod(stat.S_IMODE(mode))
+    return Session(session.path, settings)
+
+
+def let_in(session: Session, uids: Iterable[int]) -> None:
+    """Let processes of other users take part in a session: they can read its settings, and write
+    journals of their own into a directory each.
+
+    Without root's rights nobody can give a directory away: then it is one that anybody may write
+    to, and in which only the files of that user count. Raises SessionUnwritable.
+    """
+    try:
+        for uid in uids:
+            directory = session.path / f"uid-{uid}"
+            directory.mkdir(mode=0o700, exist_ok=True)
+            if os.geteuid() == 0:
+                os.chown(directory, uid, -1)
+                directory.chmod(0o700)
+            else:
+                directory.chmod(0o1733)
+            (session.path / SETTINGS).chmod(0o644)
+            session.path.chmod(0o711)
+    except OSError as error:
+        raise SessionUnwritable(
+            f"cannot let others into {session.path}: {error.strerror or error}"
+        ) from error
 
 
 def _make_private(path: Path) -> None:

@@ -38,6 +38,14 @@ options that this Python was started with, or, for a command, as it is. Every Py
 is measured, whoever started it.
 """
 
+_ENV_EXAMPLES: Final = """\
+examples:
+  eval "$(covsup env --branch --source=src)"        in sh, bash, zsh
+  covsup env --shell=fish | source                  in fish
+  eval "docker run $(covsup env --shell=docker) image"
+  covsup env --user=www-data --shell=systemd >/etc/my-service.env
+"""
+
 
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are one line."""
@@ -78,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGINT
 
 
-def _main(words: list[str]) -> int:
+def _main(words: list[str]) -> int:  # noqa: PLR0911 - one per command
     if words and words[0] in REPORTS:
         from covsup.supervisor.report import report  # noqa: PLC0415
 
@@ -92,6 +100,10 @@ def _main(words: list[str]) -> int:
         run(run_options, target)
     options = parser.parse_args(words)
     match options.command:
+        case "env":
+            from covsup.supervisor.opening import env  # noqa: PLC0415
+
+            return env(options)
         case "combine":
             from covsup.supervisor.commands import combine  # noqa: PLC0415
 
@@ -165,6 +177,7 @@ def make_parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     )
     _add_run_options(run_parser)
     _add_combine(commands)
+    _add_env(commands)
     for name, text in REPORTS.items():
         commands.add_parser(name, help=f"{text} (coverage.py's options)", add_help=False)
     _add_tree(commands)
@@ -173,7 +186,8 @@ def make_parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     return parser, run_parser
 
 
-def _add_run_options(parser: argparse.ArgumentParser) -> None:
+def _add_measured(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """What holds for every process of a session; gives the group for more of how."""
     what = parser.add_argument_group("what is measured")
     what.add_argument(
         "--branch", action="store_true", help="measure branches as well as lines"
@@ -211,6 +225,11 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         help="where events come from: monitoring (Python 3.12 and later), settrace, or auto (the"
         " default: monitoring where there is it)",
     )
+    return how
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    how = _add_measured(parser)
     how.add_argument(
         "--leave-orphans",
         action="store_true",
@@ -274,6 +293,55 @@ def _add_combine(commands: argparse._SubParsersAction[Parser]) -> None:
         "--keep", action="store_true", help="delete nothing: a snapshot, also of what still runs"
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="say only what went wrong")
+
+
+def _add_env(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = commands.add_parser(
+        "env",
+        help="open a session for Pythons that somebody else starts; prints what to export",
+        usage='eval "$(covsup env [options])"',
+        description="Open a session without starting anything, and print what puts it into an\n"
+        "environment. Every Python that starts with it is measured. `covsup combine`\n"
+        "collects at any time, as often as you like; the session stays open until\n"
+        "`covsup env --close`.",
+        epilog=_ENV_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_measured(parser)
+    result = parser.add_argument_group("the session")
+    _add_files(result)
+    result.add_argument(
+        "-a",
+        "--append",
+        action="store_true",
+        help="add to the data file when the session is first combined; do not replace it",
+    )
+    result.add_argument(
+        "--user",
+        action="append",
+        metavar="NAME|UID,...",
+        help="let processes of these users take part: services that run as somebody else",
+    )
+    result.add_argument(
+        "--shell",
+        metavar="FORM",
+        default="sh",
+        help="what to print: sh (the default; also bash, zsh, dash, ksh), fish, csh, powershell,"
+        " json, docker (options of `docker run`), env-file (docker's --env-file, a CI's), systemd"
+        " (an EnvironmentFile), path (the session directory alone)",
+    )
+    result.add_argument(
+        "--close",
+        action="store_true",
+        help="open none, but end the one that COVSUP_SESSION names, or else every open one of the"
+        " data file, and print what takes it out of the environment; the next `covsup combine`"
+        " collects and deletes it",
+    )
+    # What only `run` can do.
+    parser.set_defaults(
+        grace=None, strict=False, fail_under=None, leave_orphans=False, parallel_mode=False
+    )
 
 
 def _add_tree(commands: argparse._SubParsersAction[Parser]) -> None:

@@ -308,7 +308,8 @@ class _Work:
             part.session.delete()
         else:
             self.kept.append(part.directory)
-            if not part.supervised and not part.live.result().images:
+            goes_on = part.supervised or part.session.settings.open
+            if not goes_on and not part.live.result().images:
                 self.programs += part.members
             if part.finished and not part.broken:
                 self._keep_partial_fold(part, part.session)
@@ -321,6 +322,8 @@ class _Work:
         """Whether nothing of a session is left to be done."""
         if part.stays or part.broken or part.only is not None:
             return False
+        if part.session is not None and part.session.settings.open:
+            return False  # others may join it at any time
         done = set(part.finished)
         return all(journal.path in done for journal in part.journals())
 
@@ -374,7 +377,7 @@ class _Work:
                 good = []
         header = journals[0].header
         read = _ReadImage(result, image_id, header.pid, image.said(), tuple(good))
-        match look.verdict(header, read.said.get("host")):
+        match look.verdict(header, read.said.get("host"), read.said.get("pid_namespace", "")):
             case Verdict.ENDED if files[0].path in part.started:
                 part.end(read)
             case Verdict.ELSEWHERE:
@@ -425,7 +428,7 @@ class _Work:
             if read.image_id in over:
                 part.end(read)
             else:
-                self._go_on(part, read, host=read.said["host"])
+                self._go_on(part, read, host=_host(read.said))
 
     def _go_on(self, part: _Part, read: _ReadImage, *, host: str) -> None:
         """The image runs, as far as can be known."""
@@ -498,6 +501,12 @@ def _by_image(journals: Iterable[JournalFile]) -> list[list[JournalFile]]:
     for journal in journals:
         images.setdefault((journal.image_id, journal.pid), []).append(journal)
     return list(images.values())
+
+
+def _host(said: dict[str, str]) -> str:
+    """Where an image runs that cannot be looked at from here."""
+    host = said.get("host", "")
+    return host if host != os.uname().nodename else f"{host}, in a container"
 
 
 def _is_begun(path: Path) -> bool:

@@ -114,10 +114,20 @@ def _erase_session(path: Path, data_file: Path) -> int:
     if session.settings.data_file not in {"", str(data_file)}:
         return 0
     try:
-        if supervisor_runs(session.settings) or Look([path], session.journals()).members.get(path):
+        journals = session.journals()
+        look = Look([path], journals)
+        # An open session is in the environment of shells, which is nothing that would be lost.
+        runs = look.measures_any(journals) or (
+            not session.settings.open and bool(look.members.get(path))
+        )
+        if runs or supervisor_runs(session.settings):
             complain(f"session {session.id} still runs and is left alone")
             return NOT_STORED
-        session.delete()
+        if session.settings.open:
+            session.empty()
+            complain(f"session {session.id} is empty and stays open: `covsup env --close` ends it")
+        else:
+            session.delete()
     except OSError as error:
         complain(f"cannot delete {path}: {error.strerror}")
         return NOT_STORED

@@ -34,6 +34,9 @@ _SLACK: Final = 2.0
 
 _LOOKS_AT_AN_EXEC: Final = 300
 
+_FIRST_NAMESPACE: Final = "pid:[4026531836]"
+"""The pid namespace of the machine itself: PROC_PID_INIT_INO, a constant of the kernel."""
+
 _TICK_NS: Final = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
@@ -66,18 +69,24 @@ class Look:
         self._running: set[str] = set()
         self._unclear: dict[int, _Unclear] = {}
         self._host = os.uname().nodename
+        self._namespace = _pid_namespace()
         pids = {journal.pid for journal in journals}
         if _HAS_PROC:
             pids.update(self._find_members({os.fsencode(path.name): path for path in sessions}))
         for pid in pids:
             self._look_at(pid)
 
-    def verdict(self, header: Header, host: str | None) -> Verdict:
-        """Whether the image of a journal's header runs; `host` is where the journal says it did."""
+    def verdict(self, header: Header, host: str | None, namespace: str = "") -> Verdict:
+        """Whether the image of a journal's header runs; `host` and the pid `namespace` are where
+        the journal says it did."""
         if header.image_id in self._running:
             return Verdict.RUNNING
         if host and host != self._host:
             return Verdict.ELSEWHERE
+        if namespace and self._namespace not in {"", namespace}:
+            # Its pid means nothing here. Root sees the processes of every container, from outside.
+            sees_all = self._namespace == _FIRST_NAMESPACE and os.geteuid() == 0
+            return Verdict.ENDED if sees_all else Verdict.ELSEWHERE
         unclear = self._unclear.get(header.pid)
         if unclear is None:
             return Verdict.ENDED
@@ -91,9 +100,14 @@ class Look:
         )
         return Verdict.ENDED if later else Verdict.RUNNING
 
+    def measures_any(self, journals: Iterable[JournalFile]) -> bool:
+        """Whether a process that writes one of these journals may run."""
+        return any(each.image_id in self._running or each.pid in self._unclear for each in journals)
+
     def _find_members(self, sessions: dict[bytes, Path]) -> Iterator[int]:
         for entry in os.listdir(_PROC):  # noqa: PTH208 - names are all that is asked for
-            if not entry.isdigit():
+            # We may have been given a session ourselves: that of the shell that we were started in.
+            if not entry.isdigit() or int(entry) == os.getpid():
                 continue
             try:
                 environment = _environment(_PROC / entry)
@@ -127,6 +141,13 @@ class Look:
             return
         # A zombie has no mappings left, and a program that the process became has none of ours.
         self._running.update(match.decode("ascii") for match in _IMAGE.findall(maps))
+
+
+def _pid_namespace() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - it leads nowhere
+    except OSError:
+        return ""
 
 
 def supervisor_runs(settings: Settings) -> bool:

@@ -10,12 +10,13 @@ import os
 import resource
 import signal
 import time
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from covsup.datafile.session import Settings, create_session, tidy_sessions_directory
+from covsup.datafile.session import tidy_sessions_directory
 from covsup.supervisor import interpreter, launch, linux, signals
 from covsup.supervisor.conclusion import conclude
 from covsup.supervisor.errors import UsageError
+from covsup.supervisor.opening import check_data_file, open_session
 from covsup.supervisor.say import complain
 from covsup.supervisor.sentry import Sentry
 from covsup.supervisor.settings import run_settings
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from covsup.supervisor.signals import Received
     from covsup.supervisor.target import Target
 
-_SQLITE: Final = b"SQLite format 3\0"
-
 
 def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
     """Do it, and end as the target did. Raises UsageError before the target was started."""
@@ -42,11 +41,11 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
     target = find_target(words)
     libraries = [name for name in settings.concurrency if name in interpreter.LIBRARIES]
     interpreter.check(target, libraries=libraries, core=settings.core)
-    _check_data_file(settings)
+    check_data_file(settings)
     _check_parallel_mode(settings)
     for warning in settings.warnings:
         complain(warning)
-    session = _open_session(settings, target)
+    session = open_session(settings, command=target.words, supervisor_pid=os.getpid())
     try:
         status = _supervise(session, settings, target)
     except UsageError:
@@ -58,26 +57,6 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
     signals.die_like_the_target(status)
 
 
-def _check_data_file(settings: RunSettings) -> None:
-    """Refuse early what could only fail at the end, when all has run."""
-    path = settings.data_file
-    if not path.parent.is_dir():
-        raise UsageError(f"cannot put a data file into {path.parent}: there is no such directory")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise UsageError(f"cannot put a data file into {path.parent}: permission denied")
-    if not path.exists():
-        return
-    if not path.is_file():
-        raise UsageError(f"the data file {path} is not a file")
-    try:
-        with path.open("rb") as file:
-            head = file.read(len(_SQLITE))
-    except OSError as error:
-        raise UsageError(f"cannot read the data file {path}: {error.strerror}") from error
-    if head and head != _SQLITE:
-        raise UsageError(f"{path} is no coverage data file and is left alone; name another one")
-
-
 def _check_parallel_mode(settings: RunSettings) -> None:
     """Refuse to judge a result that there will not be."""
     for wanted, option in (
@@ -86,32 +65,6 @@ def _check_parallel_mode(settings: RunSettings) -> None:
     ):
         if settings.parallel_mode and wanted:
             raise UsageError(f"{option} needs the result, which --parallel-mode leaves to combine")
-
-
-def _open_session(settings: RunSettings, target: Target) -> Session:
-    def make(session_id: str) -> Settings:
-        return Settings(
-            session=session_id,
-            core=settings.core,
-            branch=settings.branch,
-            concurrency=settings.concurrency,
-            context=settings.context,
-            source_dirs=settings.source_dirs,
-            source_pkgs=settings.source_pkgs,
-            include=settings.include,
-            omit=settings.omit,
-            cover_pylib=settings.cover_pylib,
-            data_file=os.fspath(settings.data_file),
-            rcfile=settings.rcfile,
-            append=settings.append,
-            cwd=os.getcwd(),  # noqa: PTH109 - a plain string
-            command=target.words,
-            started_ns=time.time_ns(),
-            supervisor_pid=os.getpid(),
-            host=os.uname().nodename,
-        )
-
-    return create_session(settings.data_file, make)
 
 
 def _supervise(session: Session, settings: RunSettings, target: Target) -> int:

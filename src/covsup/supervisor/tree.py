@@ -99,7 +99,10 @@ def _waiting(data_file: Path) -> Iterator[tuple[int, Path]]:
     """The session directories beside a data file, by when they were begun."""
     for path in find_sessions(data_file):
         try:
-            yield open_session(path).settings.started_ns, path
+            session = open_session(path)
+            if session.settings.open and not (session.journals() or session.folded.exists()):
+                continue  # nobody has joined it yet
+            yield session.settings.started_ns, path
         except SessionUnreadable as error:
             complain(str(error))
 
@@ -128,9 +131,10 @@ class _Drawing:
     def lines(self, settings: Settings, provenance: Provenance) -> Iterator[Text]:
         """Everything there is to show."""
         roots = forest(provenance)
-        command = self._cut(_command(settings.command), self._width - len(_RUN))
+        how = _RUN if settings.supervisor_pid else ""
+        command = self._cut(_command(settings.command), self._width - len(how))
         yield Text.assemble((f"session {settings.session}", "bold"))
-        yield Text.assemble((_RUN, "dim"), command)
+        yield Text.assemble((how, "dim"), command)
         for line in self._below(roots, ""):
             # Spaces at the end are no part of what is shown.
             line.rstrip()

@@ -19,7 +19,7 @@
 #define FIRST_BLOCKS UINT64_C(8192)
 #define GROWTH_MIN UINT64_C(8192)
 #define GROWTH_MAX (UINT64_C(256) << 10)
-#define NAME_ROOM 80 /* "/<pid>-<32 hex>.<segment>.journal" */
+#define NAME_ROOM 112 /* "/uid-<uid>/<pid>-<32 hex>.<segment>.journal" */
 
 static _Atomic uint32_t cannot_populate; /* this kernel does not allocate behind a mapping */
 
@@ -92,14 +92,21 @@ allocate_first(int fd, char *base, uint64_t size)
     return allocate_by_descriptor(fd, 0, size);
 }
 
+/* Where a segment lies: in the session directory, or in its part for one user. */
+typedef enum { FOR_ALL, FOR_USER } place;
+
 static failure
-name_segment(char path[PATH_ROOM + NAME_ROOM], uint32_t index)
+name_segment(char path[PATH_ROOM + NAME_ROOM], uint32_t index, place where)
 {
     const identity *self = journal_identity_now();
     if (strlen(journal_directory) >= PATH_MAX - NAME_ROOM) {
         return failed(ENAMETOOLONG, JOURNAL_STAGE_NAME);
     }
     char *at = journal_put_text(path, journal_directory);
+    if (where == FOR_USER) {
+        at = journal_put_text(at, "/uid-");
+        at = journal_put_number(at, (uint64_t)geteuid());
+    }
     *at++ = '/';
     at = journal_put_number(at, self->pid);
     *at++ = '-';
@@ -147,7 +154,7 @@ open_retrying(const char *path, int flags)
 /* Creates the file; *fd is above 2, so that a target which closed its standard streams, and whose
  * other threads may still write to them, cannot write into the journal for longer than a moment. */
 static failure
-create_file(const char *path, int *fd)
+create_file(const char *path, mode_t mode, int *fd)
 {
     *fd = open_retrying(path, O_CREAT | O_EXCL);
     if (*fd < 0 && errno == EEXIST && SYSTEM("unlink", -1, unlink(path)) == 0) {
@@ -168,7 +175,7 @@ create_file(const char *path, int *fd)
     /* The umask may have left no bit; without its bits the owner could not open it again. */
     int rc;
     do {
-        rc = SYSTEM("fchmod", -1, fchmod(*fd, 0600));
+        rc = SYSTEM("fchmod", -1, fchmod(*fd, mode));
     } while (rc != 0 && errno == EINTR);
     return rc == 0 ? fine : failed(errno, JOURNAL_STAGE_MODE);
 }
@@ -266,19 +273,30 @@ failure
 journal_make_segment(journal_state *state, uint32_t index)
 {
     char path[PATH_ROOM + NAME_ROOM];
-    uint64_t capacity;
+    uint64_t capacity = 0;
     char *base = NULL;
     int fd = -1;
 
     if (index >= SEGMENTS_MAX) {
         return failed(EFBIG, JOURNAL_STAGE_SEGMENT);
     }
-    failure why = name_segment(path, index);
+    failure why = name_segment(path, index, FOR_ALL);
     if (why.error == 0) {
         why = choose_capacity(&capacity);
     }
     if (why.error == 0) {
-        why = create_file(path, &fd);
+        why = create_file(path, 0600, &fd);
+    }
+    if (why.error == EACCES && fd < 0) {
+        /* Not our session: its owner, who may have made a place for us, wants to read us. */
+        failure first = why;
+        why = name_segment(path, index, FOR_USER);
+        if (why.error == 0) {
+            why = create_file(path, 0644, &fd);
+        }
+        if (why.error != 0 && fd < 0) {
+            why = first;
+        }
     }
     int created = fd >= 0;
     if (why.error == 0) {
@@ -319,12 +337,15 @@ reopen(const segment *of)
 {
     char path[PATH_ROOM + NAME_ROOM];
     journal_header found;
-    failure why = name_segment(path, header_of(of)->segment);
-    if (why.error != 0) {
-        errno = why.error;
-        return -1;
+    int fd = -1;
+    for (place where = FOR_ALL; fd < 0 && where <= FOR_USER; where++) {
+        failure why = name_segment(path, header_of(of)->segment, where);
+        if (why.error != 0) {
+            errno = why.error;
+            return -1;
+        }
+        fd = open_retrying(path, O_NONBLOCK);
     }
-    int fd = open_retrying(path, O_NONBLOCK);
     if (fd < 0) {
         return -1;
     }

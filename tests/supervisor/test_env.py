@@ -1,0 +1,245 @@
+"""`covsup env`: a session that nobody supervises, for Pythons that somebody else starts."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from covsup.supervisor.shells import put
+from tests.supervisor.live import Live, beside
+from tests.supervisor.test_target import refused
+
+if TYPE_CHECKING:
+    from tests.world import Run, World
+
+TARGET = """\
+import sys
+def half(value):
+    if value:
+        return 1
+    return 2
+half(len(sys.argv) > 1)
+"""
+WAITING = """\
+import os
+print("up", os.getpid(), flush=True)
+input()
+print("on")
+"""
+
+
+def covsup(world: World, *words: str, environment: dict[str, str] | None = None) -> Run:
+    return world.run(world.python, "-m", "covsup", *words, environment=environment)
+
+
+def opened(world: World, *options: str) -> dict[str, str]:
+    run = covsup(world, "env", "--shell=json", "--branch", *options)
+    assert run.ended == 0, run
+    found: dict[str, str] = json.loads(run.stdout)
+    assert list(found) == ["COVSUP_SESSION"]
+    return found
+
+
+def test_what_is_exported_has_every_python_measured_and_combine_collects_again_and_again(
+    world: World,
+) -> None:
+    world.write("target.py", TARGET)
+    script = """\
+eval "$(python -m covsup env --branch --source=.)"
+python target.py
+python -m covsup combine || exit 1
+sh -c 'cd / && python "$0"/target.py more' "$PWD"
+python -m covsup combine || exit 1
+python -m covsup combine || exit 1
+python -m covsup tree
+"""
+    run = world.run("sh", "-c", script)
+    assert run.ended == 0, run
+    assert run.stderr == ""
+    assert run.file("target.py").executed_branches == {(3, 4), (3, 5)}
+    tree = run.stdout.partition("\nsession ")[2]
+    assert "2 measured processes\n" in tree, run
+    assert tree.count("exit 0") == 2
+    assert "-m covsup" not in tree, "covsup's own commands are no part of the session"
+
+
+def test_a_process_that_goes_on_is_collected_as_far_as_it_is_and_later_whole(world: World) -> None:
+    world.write("waiting.py", WAITING)
+    session = opened(world)
+    with Live(world, world.python, "waiting.py", environment=session) as live:
+        live.wait_for("up")
+        first = beside(world, "combine")
+        assert "still running" in first.stderr
+        assert "still running" in beside(world, "tree").stdout
+        refusal = beside(world, "erase")
+        assert (refusal.returncode, "left alone" in refusal.stderr) == (1, True)
+        live.send("\n")
+        assert live.ended() == 0
+    run = covsup(world, "combine")
+    assert (run.ended, run.stderr) == (0, "")
+    assert run.lines("waiting.py") == {1, 2, 3, 4}
+
+
+def test_erase_empties_an_open_session_and_only_closing_it_ends_it(world: World) -> None:
+    world.write("target.py", TARGET)
+    session = opened(world)
+    path = Path(session["COVSUP_SESSION"])
+    world.run(world.python, "target.py", environment=session)
+    erased = covsup(world, "erase")
+    assert (erased.ended, erased.stderr.count("\n")) == (0, 1)
+    assert os.listdir(path) == ["settings"]  # noqa: PTH208
+    world.run(world.python, "target.py", "more", environment=session)
+    closed = covsup(world, "env", "--close", environment=session)
+    assert closed.stdout == "unset COVSUP_SESSION\n"
+    assert covsup(world, "env", "--close").ended == 0
+    run = covsup(world, "combine")
+    assert run.file("target.py").executed_branches == {(3, 4)}
+    assert not path.exists()
+
+
+def test_one_that_was_killed_without_anybody_watching_has_all_of_its_lines(world: World) -> None:
+    world.write("target.py", "import os\nprint(1)\nos.kill(os.getpid(), 9)\n")
+    session = opened(world)
+    world.run(world.python, "target.py", environment=session)
+    run = covsup(world, "combine")
+    assert run.lines("target.py") == {1, 2, 3}
+    assert "end unknown" in covsup(world, "tree").stdout
+
+
+def test_run_in_such_an_environment_is_a_session_of_its_own(world: World) -> None:
+    world.write("target.py", TARGET)
+    session = opened(world, "--data-file=other")
+    run = world.covsup_run("target.py", environment=session)
+    assert (run.ended, run.stderr) == (0, "")
+    assert run.lines("target.py")
+    assert not list(Path(session["COVSUP_SESSION"]).glob("*.journal"))
+
+
+ODD = 'it\'s "$HOME" `a` \\b !c #d,e:f=g %h ü \n.x'
+
+
+def read_back(world: World, form: str, session: str) -> list[str]:
+    """Have the words read by what they are meant for; [] where it is not there."""
+    text = put(form, Path(session))
+    say = f"{shlex.quote(sys.executable)} -Sc 'import os; print(ascii(os.environ[\"COVSUP_SESSION\"]))'"
+    commands = {
+        "sh": ["sh", "-c", f"{text}{say}"],
+        "bash": ["bash", "-c", f"{text}{say}"],
+        "zsh": ["zsh", "-fc", f"{text}{say}"],
+        "fish": ["fish", "-c", f"{text}{say}"],
+        "csh": ["csh", "-fc", f"{text}{say}"],
+        "tcsh": ["tcsh", "-fc", f"{text}{say}"],
+    }
+    if form not in commands or shutil.which(form) is None:
+        return []
+    said = subprocess.run(commands[form], capture_output=True, text=True, check=True, timeout=30)
+    return said.stdout.splitlines()
+
+
+@pytest.mark.parametrize("form", ["sh", "bash", "zsh", "fish", "csh", "tcsh"])
+def test_a_path_with_anything_in_it_comes_through_every_shell(world: World, form: str) -> None:
+    found = read_back(world, form, ODD)
+    if not found:
+        pytest.skip(f"there is no {form}")
+    assert found == [ascii(ODD)]
+
+
+def test_forms_for_programs_that_are_no_shell() -> None:
+    odd = Path("/a b/c$d")
+    assert json.loads(put("json", odd)) == {"COVSUP_SESSION": "/a b/c$d"}
+    assert put("env-file", odd) == "COVSUP_SESSION=/a b/c$d\n"
+    assert put("systemd", odd) == 'COVSUP_SESSION="/a b/c\\$d"\n'
+    assert put("path", odd) == "/a b/c$d\n"
+    assert put("powershell", Path("/it's")) == "$Env:COVSUP_SESSION = '/it''s'\n"
+    assert shlex.split(put("docker", odd)) == [
+        "--env", "COVSUP_SESSION=/a b/c$d",
+        "--mount", "type=bind,source=/a b/c$d,target=/a b/c$d",
+    ]  # fmt: skip
+    assert 'type=bind,"source=/a,b"' in put("docker", Path("/a,b"))
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--shell=bahs", "did you mean 'bash'?"),
+        ("--user=nobody-of-this-name", "there is no such user"),
+        ("--grace=1", "--grace=1"),
+        ("--concurrency=treads", "did you mean 'thread'?"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_opens_nothing(
+    world: World, option: str, message: str
+) -> None:
+    run = covsup(world, "env", option)
+    assert message in run.stderr, run
+    assert (run.ended != 0, run.stdout, run.stderr.count("\n")) == (True, "", 1)
+    assert not (world.directory / ".covsup").exists()
+    assert refused(world.covsup_run("nothing.py"))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+def test_processes_of_a_user_who_was_let_in_are_measured_as_others_are(
+    world: World,
+) -> None:
+    for directory in (world.directory, *world.directory.parents):
+        if directory.stat().st_uid == 0 and directory.parent != directory:
+            directory.chmod(directory.stat().st_mode | 0o011)
+    world.write(
+        "target.py",
+        "import os, sys\n"
+        "os.setgid(int(sys.argv[1]))\n"
+        "os.setuid(int(sys.argv[1]))\n"
+        "if os.fork() == 0:\n"
+        "    print(os.getuid(), flush=True)\n"
+        "    os._exit(0)\n"
+        "os.wait()\n",
+    )
+    session = opened(world, "--user=65534", "--user=daemon")
+    path = Path(session["COVSUP_SESSION"])
+    assert (path.stat().st_mode & 0o777, (path / "settings").stat().st_mode & 0o777) == (
+        0o711, 0o644,
+    )  # fmt: skip
+    assert (path / "uid-1").stat().st_uid == 1
+    run = world.run(world.python, "target.py", "65534", environment=session)
+    assert (run.stdout, run.stderr) == ("65534\n", "")
+    assert len(list((path / "uid-65534").glob("*.journal"))) == 1
+    run = covsup(world, "combine")
+    assert (run.ended, run.stderr) == (0, "")
+    assert run.lines("target.py") == {1, 2, 3, 4, 5, 6, 7}
+
+
+@pytest.mark.skipif(
+    os.getuid() != 0 or shutil.which("unshare") is None, reason="needs a pid namespace of its own"
+)
+def test_a_process_of_another_pid_namespace_is_not_taken_for_one_that_has_ended(
+    world: World,
+) -> None:
+    world.write("waiting.py", WAITING)
+    session = opened(world)
+    with Live(world, world.python, "waiting.py", environment=session) as live:
+        live.wait_for("up")
+        inside = subprocess.run(
+            ["unshare", "-pf", "--mount-proc", world.python, "-m", "covsup", "combine"],
+            cwd=world.directory, env=world.environment(), capture_output=True, text=True,
+            timeout=30, check=False,
+        )  # fmt: skip
+        if "unshare" in inside.stderr:
+            pytest.skip(inside.stderr)
+        assert "cannot be asked" in inside.stderr, inside
+        live.send("\n")
+        assert live.ended() == 0
+    run = covsup(world, "combine")
+    assert run.lines("waiting.py") == {1, 2, 3, 4}
+    with Live(
+        world, "unshare", "-pf", "--mount-proc", world.python, "waiting.py", environment=session
+    ) as live:
+        live.wait_for("up 1\n")
+        assert "still running" in beside(world, "combine").stderr
