@@ -20,6 +20,7 @@ ALLOWED = {
     "supervisor": {"datafile"},
     "bootstrap": {"concurrency", "tracer_c"},
     "concurrency": {"tracer_c"},
+    "embed": {"tracer_c"},
     "datafile": set(),
     "tracer_c": set(),
 }
