@@ -205,6 +205,11 @@ exception_is_flow(PyObject *bytes, int at, PyObject *arg)
         return true;
     }
 #endif
+#ifdef END_FOR
+    if (ops[at] == END_FOR) { /* 3.13: the loop over a generator has jumped already */
+        return true;
+    }
+#endif
     for (int back = at; back >= 0 && back >= at - 6; back -= 2) {
         if (ops[back] == FOR_ITER || ops[back] == SEND || ops[back] == GET_ANEXT) {
             return true;

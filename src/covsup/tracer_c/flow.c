@@ -763,6 +763,47 @@ find_branches(analysis *a)
     }
 }
 
+/* A one-line definition: leaving its line is one outcome, and leaving its body, once it is called,
+ * the other. Nothing branches here, so it is told by the line that follows, or where several lead
+ * to that one, by the last instruction, which stores the name. (That a namespace refuses it is not
+ * reckoned with.) The line of a decorator counts like that of its `def`. */
+static void
+find_definition_ends(analysis *a)
+{
+    for (int k = 0; k < a->count; k++) {
+        PyCodeObject *made = a->list[k].op == MAKE_FUNCTION ? function_made_at(a, k) : NULL;
+        if (made == NULL || !is_one_liner(made)) {
+            continue;
+        }
+        int last = k, line = a->list[k].line;
+        int p = k + 1;
+        for (int steps = 0; steps < a->count && p >= 0 && p < a->count; steps++) {
+            const instruction *i = &a->list[p];
+            if (i->line > 0 && i->line != line) {
+                if (line > 0 && i->told == 0 && is_marked(a, line)) {
+                    if (i->starts_line && first_entered_from(a, p, line)) {
+                        add_target(a, p, line);
+                    } else {
+                        add_step(a, last, line, i->line);
+                    }
+                }
+                line = i->line;
+                if (!is_marked(a, line)) {
+                    break;
+                }
+            }
+            if (i->kind == JUMPS) {
+                p = i->target;
+            } else if (i->kind == SAFE || i->kind == MAY_RAISE) {
+                last = is_lineless(i->op) ? last : p;
+                p++;
+            } else {
+                break; /* a branch, a return and a raise have events of their own */
+            }
+        }
+    }
+}
+
 /* Without branches: the lines after a loop for which no LINE event is sent (from 3.14 on, where
  * the instructions that end the loop stand between two pieces of code of the same line). The
  * branch event of the loop's end tells them. */
@@ -882,6 +923,7 @@ flow_new(PyCodeObject *code, bool branches)
     if (branches) {
         find_targets(&a);
         find_branches(&a);
+        find_definition_ends(&a);
         find_ends(&a);
     } else {
         find_silent_lines(&a);
