@@ -25,7 +25,7 @@ JOBS ?= auto
 TESTS ?=
 DEMO := build/demo
 
-C_FILES := $(wildcard src/covsup/tracer_c/*.c src/covsup/tracer_c/*.h)
+C_FILES := $(wildcard src/covsup/*/*.c src/covsup/*/*.h)
 PACKAGE := pyproject.toml setup.py covsup.pth covsup.start
 
 # A make that is itself started inside a session builds and checks outside it.
@@ -37,7 +37,7 @@ unexport COVSUP_SESSION COVSUP_PARENT
 help:
 	@echo "make demo     measure a gevent server with worker processes; show report and tree"
 	@echo "make test     run the tests (PYTHON=python3.13, JOBS=2, TESTS='-k fork' tests/...)"
-	@echo "make build    bring the virtual environment and the C extension up to date"
+	@echo "make build    bring the virtual environment and the C extensions up to date"
 	@echo "make lint     ruff, mypy --strict, clang-format: check only"
 	@echo "make format   let ruff and clang-format rewrite what they can"
 	@echo "make bench    plain, covsup and coverage.py in turn; ratios of medians"
@@ -62,7 +62,7 @@ $(VENV)/.installed: $(VENV)/.dependencies $(PACKAGE)
 	$(PY) $(PIP_INSTALL) --no-build-isolation --no-deps -e .
 	@touch $@
 
-# The extension: after each change of a C file. An extension beside the sources carries its
+# The extensions: after each change of a C file. An extension beside the sources carries its
 # version in its name, so those of several interpreters live together.
 $(VENV)/.built: $(VENV)/.installed $(C_FILES)
 	$(PY) setup.py --quiet build_ext --inplace
@@ -115,5 +115,5 @@ dist: $(LINT)/.installed
 
 clean:
 	rm -rf build dist .venv-* .coverage .covsup .pytest_cache .mypy_cache .ruff_cache
-	rm -rf src/covsup.egg-info src/covsup/tracer_c/*.so
+	rm -rf src/covsup.egg-info src/covsup/*/*.so
 	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""The C extension and the startup files; all else is in pyproject.toml."""
+"""The C extensions and the startup files; all else is in pyproject.toml."""
 
 from glob import glob
 from typing import ClassVar
@@ -39,18 +39,30 @@ class build_startup_files(Command):
 
 build.sub_commands = [*build.sub_commands, ("build_startup_files", None)]
 
-tracer = Extension(
-    "covsup.tracer_c._tracer",
-    sources=sorted(glob("src/covsup/tracer_c/*.c")),
-    depends=sorted(glob("src/covsup/tracer_c/*.h")),
-    extra_compile_args=[
-        "-std=c11",
-        "-O2",
-        "-Wall",
-        "-Wextra",
-        "-Wno-unused-parameter",  # the C API gives every function its self and args
-        "-fvisibility=hidden",
+COMPILER = [
+    "-std=c11",
+    "-O2",
+    "-Wall",
+    "-Wextra",
+    "-Wno-unused-parameter",  # the C API gives every function its self and args
+    "-fvisibility=hidden",
+]
+
+
+def extension(name, room):
+    """Everything that is C in a room is one extension."""
+    return Extension(
+        name,
+        sources=sorted(glob(f"{room}/*.c")),
+        depends=sorted(glob(f"{room}/*.h")),
+        extra_compile_args=COMPILER,
+    )
+
+
+setup(
+    cmdclass={"build_startup_files": build_startup_files},
+    ext_modules=[
+        extension("covsup.tracer_c._tracer", "src/covsup/tracer_c"),
+        extension("covsup.datafile._facts", "src/covsup/datafile"),
     ],
 )
-
-setup(cmdclass={"build_startup_files": build_startup_files}, ext_modules=[tracer])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from covsup.datafile.contents import result_of, result_of_session
 from covsup.datafile.derivation import provenance_of
+from covsup.datafile.facts import arcs_in, arcs_of
 from covsup.datafile.fold import fold, seen
 from covsup.datafile.interpreters import looks_like_python, why_unmeasured
 from covsup.datafile.journal import read_journal
@@ -53,7 +54,8 @@ def test_a_branch_measurement_has_lines_and_arcs_and_counts_the_ends_of_arcs(
     (result,) = results(tmp_path, made)
     assert result.kind is Kind.ARCS
     assert result.lines == {("/a.py", ""): 1 << 7}
-    assert result.arcs == {("/a.py", ""): {(-1, 3), (3, 5), (5, -1)}}
+    assert result.arcs == {("/a.py", ""): arcs_of([(5, -1), (-1, 3), (3, 5)])}
+    assert arcs_in(result.arcs["/a.py", ""]) == [(-1, 3), (3, 5), (5, -1)]
     assert provenance_of(result).processes[0].lines == 3
 
 

@@ -24,13 +24,15 @@ from coverage.exceptions import CoverageException
 from covsup.datafile import records
 from covsup.datafile.derivation import provenance_of
 from covsup.datafile.errors import CovsupError
-from covsup.datafile.result import Kind, Result, numbers_in
+from covsup.datafile.facts import arcs_in, numbers_in, numbits
+from covsup.datafile.result import Kind, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from covsup.datafile.facts import Arc, Bits
     from covsup.datafile.provenance import Provenance
-    from covsup.datafile.result import Arc, Bits, Owner
+    from covsup.datafile.result import Owner
 
 TABLES_VERSION: Final = 1
 """Of the covsup_* tables; raised when their meaning changes."""
@@ -121,8 +123,10 @@ def write_database(
     kind: Kind | None = None,
     others: Sequence[DataFile] = (),
     touched: Iterable[str] = (),
-) -> None:
+) -> Provenance:
     """Make `path` a data file that holds `result` and what `others` hold, durably.
+
+    Gives what `result` says of processes.
 
     `kind` is what the file holds where nothing was executed (`touched` files need to know);
     `touched` are files to be listed though nothing of them was executed. `others` give lines and
@@ -134,7 +138,8 @@ def write_database(
     temporary = target.parent / f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}.tmp"
     try:
         _write_facts(result, temporary, kind, others, touched)
-        _write_provenance(result, temporary)
+        provenance = provenance_of(result)
+        _write_provenance(result, provenance, temporary)
         _sync(temporary)
         temporary.replace(target)
         _sync(target.parent)
@@ -144,6 +149,7 @@ def write_database(
         raise DataFileUnwritable(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+    return provenance
 
 
 def remove_leftovers(directory: Path) -> None:
@@ -280,7 +286,7 @@ def _add_lines(data: CoverageData, result: Result) -> None:
 def _add_arcs(data: CoverageData, result: Result) -> None:
     contexts: dict[str, dict[str, set[Arc]]] = defaultdict(dict)
     for (path, context), arcs in result.arcs.items():
-        contexts[context][path] = set(arcs)
+        contexts[context][path] = set(arcs_in(arcs))
     for (path, context), bits in result.lines.items():
         arcs_of_path = contexts[context].setdefault(path, set())
         # As coverage.py's own core for sys.monitoring writes a line.
@@ -301,8 +307,7 @@ def _add_data_file(data: CoverageData, other: DataFile) -> None:
         reading.close(force=True)
 
 
-def _write_provenance(result: Result, temporary: Path) -> None:
-    provenance = provenance_of(result)
+def _write_provenance(result: Result, provenance: Provenance, temporary: Path) -> None:
     with contextlib.closing(sqlite3.connect(temporary)) as db:
         # Killed in the middle, the file is thrown away: it needs no journal of its own.
         db.execute("PRAGMA journal_mode = off")
@@ -351,14 +356,14 @@ def _write_provenance(result: Result, temporary: Path) -> None:
         db.executemany(
             "INSERT INTO covsup_first VALUES (?, ?, ?, ?)",
             (
-                (path, image_id, str(started_ns), _numbits(bits))
+                (path, image_id, str(started_ns), numbits(bits))
                 for path, owners in result.first.items()
                 for (started_ns, image_id), bits in owners.items()
             ),
         )
         db.executemany(
             "INSERT INTO covsup_shared VALUES (?, ?)",
-            ((path, _numbits(bits)) for path, bits in result.shared.items()),
+            ((path, numbits(bits)) for path, bits in result.shared.items()),
         )
         db.executemany(
             "INSERT INTO covsup_module VALUES (?, ?)",
@@ -415,10 +420,6 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _numbits(bits: Bits) -> bytes:
-    return bits.to_bytes((bits.bit_length() + 7) // 8, "little")
 
 
 def _text(text: str) -> str:

@@ -13,17 +13,17 @@ table, a terminal, a file.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from covsup.datafile.errors import CovsupError
+from covsup.datafile.facts import united
 from covsup.datafile.result import Result, agreed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from covsup.datafile.facts import Arcs, Bits
     from covsup.datafile.result import (
-        Arc,
-        Bits,
         Image,
         Key,
         Kind,
@@ -39,6 +39,12 @@ class MixedMeasurement(CovsupError):
     """Line data met branch data: one result holds either. Fold them one kind at a time."""
 
 
+MIXED: Final = (
+    "line data meets branch data: one data file holds either; combine them one kind at a time, each"
+    " with a --data-file of its own"
+)
+
+
 class Folding:
     """A fold under way: takes results one by one and holds no more than their union."""
 
@@ -46,7 +52,7 @@ class Folding:
         """Begin with nothing."""
         self._kind: Kind | None = None
         self._lines: dict[Key, Bits] = {}
-        self._arcs: dict[Key, set[Arc]] = {}
+        self._arcs: dict[Key, Arcs] = {}
         self._modules: dict[str, frozenset[str]] = {}
         self._first: dict[str, dict[Owner, Bits]] = {}
         self._shared: dict[str, Bits] = {}
@@ -83,7 +89,9 @@ class Folding:
             key = (new_path[path], context)
             self._lines[key] = self._lines.get(key, 0) | bits
         for (path, context), arcs in result.arcs.items():
-            self._arcs.setdefault((new_path[path], context), set()).update(arcs)
+            key = (new_path[path], context)
+            mine = self._arcs.get(key)
+            self._arcs[key] = arcs if mine is None or mine == arcs else united(mine, arcs)
         for path, names in result.modules.items():
             to = new_path[path]
             self._modules[to] = self._modules.get(to, frozenset()) | names
@@ -100,7 +108,7 @@ class Folding:
         return Result(
             kind=self._kind,
             lines=dict(self._lines),
-            arcs={key: set(arcs) for key, arcs in self._arcs.items()},
+            arcs=dict(self._arcs),
             modules=dict(self._modules),
             first={path: dict(owners) for path, owners in self._first.items()},
             shared={path: bits for path, bits in self._shared.items() if bits},
@@ -117,10 +125,7 @@ class Folding:
         if kind is None or kind is self._kind:
             return
         if self._kind is not None:
-            raise MixedMeasurement(
-                "line data meets branch data: one data file holds either; combine them one kind"
-                " at a time, each with a --data-file of its own"
-            )
+            raise MixedMeasurement(MIXED)
         self._kind = kind
 
 

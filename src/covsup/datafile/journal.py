@@ -4,36 +4,35 @@ The format is described in docs/journal-format.md. A journal may be read while i
 it, after it was killed, and when the file was damaged: whatever is sound is used, the rest is named
 in `Journal.problems`. Any bytes give a `Journal` or one `JournalError`.
 
-Threads and speed: a journal may hold millions of words, so words are sorted out by the functions of
-C that work on whole buffers, and Python's own loops run over records, not over words.
+A journal may hold millions of words. `covsup.datafile._facts` sorts them, in C; here are the header
+and the texts, of which there are few.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 import struct
 import sys
-from array import array
 from binascii import crc32
-from collections import defaultdict
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import compress
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from covsup.datafile._facts import Sorted, sort
 from covsup.datafile.errors import (
     JournalDamaged,
     JournalForeign,
     JournalNotBegun,
     JournalUnreadable,
 )
+from covsup.datafile.facts import LARGEST_LINE, arcs_in, numbers_in
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
+
+    from covsup.datafile.facts import Arc
 
 VERSION: Final = 1
 MAGIC: Final = b"COVSUPJ\n"
@@ -41,6 +40,10 @@ HEADER_SIZE: Final = 512
 LARGEST: Final = 64 << 20
 """No journal of this version is longer, in bytes; of a longer file only so much is read."""
 
+MOST_MEMORY: Final = 1 << 30
+"""What the facts of one journal may cost, in bytes, about; a sound one needs far less."""
+
+_NATIVE: Final = "<" if sys.byteorder == "little" else ">"
 _HEADER: Final = {
     order: struct.Struct(f"{order}8sIIQ16s16sQQQQIIIIIIQQ120xQQQQQIIQ") for order in "<>"
 }
@@ -184,17 +187,49 @@ Event: TypeAlias = (
 
 @dataclass(slots=True, kw_only=True)
 class Journal:
-    """The sound contents of one journal file."""
+    """The sound contents of one journal file.
+
+    The views (`files`, `contexts`, `lines`, `arcs`) are made anew at each look; the fold takes
+    `facts` as they are.
+    """
 
     header: Header
-    files: dict[int, FileDef]
-    contexts: dict[int, str]  # 0, the session's static context, is not among them
-    lines: dict[tuple[int, int], set[int]]  # (file id, context id): lines
-    arcs: dict[tuple[int, int], set[tuple[int, int]]]
+    facts: Sorted
     events: list[Event]  # in the order in which they were written
     properties: dict[str, bytes]
     torn: int  # records that were begun and not ended: the process runs, or was killed at it
     problems: list[str]  # damage, each in one line
+
+    @property
+    def files(self) -> dict[int, FileDef]:
+        """The files by their ids."""
+        return {
+            file_id: FileDef(path=_text(path), module=_text(module))
+            for file_id, path, module in self.facts.files()
+        }
+
+    @property
+    def contexts(self) -> dict[int, str]:
+        """The labels by their ids; 0, the session's static context, is not among them."""
+        return {context_id: _text(label) for context_id, label in self.facts.contexts()}
+
+    @property
+    def lines(self) -> dict[tuple[int, int], set[int]]:
+        """The lines by file id and context id."""
+        found = {key: set(numbers_in(bits)) for key, bits in self.facts.lines().items()}
+        for file_id, context_id, *numbers in self.facts.far():
+            if len(numbers) == 1:
+                found.setdefault((file_id, context_id), set()).add(numbers[0])
+        return found
+
+    @property
+    def arcs(self) -> dict[tuple[int, int], set[Arc]]:
+        """The arcs by file id and context id."""
+        found = {key: set(arcs_in(arcs)) for key, arcs in self.facts.arcs().items()}
+        for file_id, context_id, *numbers in self.facts.far():
+            if len(numbers) == 2:
+                found.setdefault((file_id, context_id), set()).add((numbers[0], numbers[1]))
+        return found
 
 
 def read_journal(path: Path) -> Journal:
@@ -218,7 +253,36 @@ def read_journal(path: Path) -> Journal:
         raise JournalUnreadable(f"{path}: cannot be read: {error.strerror}") from error
     finally:
         os.close(fd)
-    return _Decoder(header, order, words, problems).journal
+    return journal_of(header, order, words, problems)
+
+
+def journal_of(header: Header, order: str, words: bytes, problems: list[str]) -> Journal:
+    """The journal with this header, of the byte order `order`, and these words.
+
+    `problems` are what is already known to be wrong: then the words may go on after the last one.
+    """
+    if problems:
+        length = len(words.rstrip(b"\0"))
+        words = words[: (length + _WORD - 1) // _WORD * _WORD]
+    facts = sort(words, order != _NATIVE, LARGEST_LINE, MOST_MEMORY)
+    torn, senseless, damaged, left_out = facts.counts()
+    texts = _Texts(order, facts.texts())
+    damaged += texts.damaged
+    said = texts.strange
+    if senseless:
+        said.add(f"{senseless} of its {len(words) // _WORD} words make no sense")
+    if damaged:
+        said.add(f"{damaged} of its texts are damaged")
+    if left_out:
+        said.add(f"{left_out} facts are left out: they would need more than {MOST_MEMORY} bytes")
+    return Journal(
+        header=header,
+        facts=facts,
+        events=texts.events,
+        properties=texts.properties,
+        torn=torn,
+        problems=[*problems, *sorted(said)],
+    )
 
 
 def _header_of(path: Path, head: bytes) -> tuple[Header, str]:
@@ -300,175 +364,32 @@ def _read_words(fd: int, tail: int, size: int) -> tuple[bytes, list[str]]:
     return words[: len(words) // _WORD * _WORD], problems
 
 
-def _numbers(little: bytes) -> Sequence[int]:
-    """The words whose little-endian bytes these are."""
-    if sys.byteorder == "little":
-        return memoryview(little).cast("Q")
-    return _swapped(little)
+class _Texts:
+    """The texts of one journal that are neither files nor contexts."""
 
-
-def _swapped(words: bytes) -> array[int]:
-    numbers = array("Q", words)
-    numbers.byteswap()
-    return numbers
-
-
-def _tags(*tags: int) -> bytes:
-    """A table for bytes.translate() that makes 1 of these tags and 0 of all others."""
-    return bytes(tag in tags for tag in range(256))
-
-
-_LINE: Final = _tags(*range(0x10, 0x20))
-_ARC: Final = _tags(0x20)
-_CONT: Final = _tags(0x30)
-# Rare records, each with as many of the words that belong to it as there are.
-_RARE: Final = re.compile(rb"\x21\x30?|\x22\x30{0,2}|\x40\x31*")
-# What was never written, and what was stored of a record before its head.
-_TORN: Final = re.compile(rb"\x00+(?:\x30{1,2}|\x31+)?")
-
-
-def _mask(bits: int) -> int:
-    return (1 << bits) - 1
-
-
-def _signed(number: int, bits: int) -> int:
-    """The two's complement number in the lowest `bits` of `number`."""
-    half = 1 << bits - 1
-    return (number & _mask(bits) ^ half) - half
-
-
-class _Decoder:
-    """Sorts the words of one journal into a `Journal`."""
-
-    def __init__(self, header: Header, order: str, words: bytes, problems: list[str]) -> None:
+    def __init__(self, order: str, texts: list[tuple[int, bytes]]) -> None:
         self._order = order
-        self._little = words if order == "<" else _swapped(words).tobytes()
-        if problems:
-            self._little = self._without_end(self._little)
-        self._words = _numbers(self._little)
-        self._tags = self._little[_WORD - 1 :: _WORD]
-        self._damaged_texts = 0
-        self._strange: set[str] = set()
-        self.journal = Journal(
-            header=header,
-            files={},
-            contexts={},
-            lines={},
-            arcs={},
-            events=[],
-            properties={},
-            torn=0,
-            problems=problems,
-        )
-        used = self._read_lines() + self._read_arcs() + self._read_rare()
-        self._judge(len(self._words) - used)
+        self.events: list[Event] = []
+        self.properties: dict[str, bytes] = {}
+        self.damaged = 0
+        self.strange: set[str] = set()
+        for kind, payload in texts:
+            try:
+                self._use(kind, payload)
+            except (ValueError, struct.error):
+                self.damaged += 1
 
-    @staticmethod
-    def _without_end(little: bytes) -> bytes:
-        """Without the words at the end that were never written."""
-        length = len(little.rstrip(b"\0"))
-        return little[: (length + _WORD - 1) // _WORD * _WORD]
-
-    def _read_lines(self) -> int:
-        """LINE, a word each; returns how many words that were, as its likes below do."""
-        chosen = self._tags.translate(_LINE)
-        count = chosen.count(1)
-        if count:
-            found: defaultdict[int, set[int]] = defaultdict(set)
-            owners = compress(self._masked(~(_mask(20) << 22), 0), chosen)
-            lines = compress(self._masked(_mask(20), 22), chosen)
-            for owner, line in zip(owners, lines, strict=True):
-                found[owner].add(line)
-            for owner, of_owner in found.items():
-                self.journal.lines[owner >> 42 & _mask(18), owner & _mask(22)] = of_owner
-        return count
-
-    def _masked(self, mask: int, shift: int) -> Sequence[int]:
-        """Each word, shifted down and masked: all of them at once, as one long number."""
-        size = len(self._little)
-        masks = (mask & _mask(64)).to_bytes(_WORD, "little") * len(self._words)
-        shifted = int.from_bytes(self._little, "little") >> shift
-        return _numbers((shifted & int.from_bytes(masks, "little")).to_bytes(size, "little"))
-
-    def _read_arcs(self) -> int:
-        """ARC, a head and one word of numbers."""
-        heads = int.from_bytes(self._tags.translate(_ARC), "little")
-        if not heads:
-            return 0
-        before_numbers = int.from_bytes(self._tags[1:].translate(_CONT), "little")
-        chosen = (heads & before_numbers).to_bytes(len(self._tags), "little")
-        found: defaultdict[int, set[int]] = defaultdict(set)
-        numbers = compress(self._words[1:], chosen)
-        for head, pair in zip(compress(self._words, chosen), numbers, strict=True):
-            found[head].add(pair)
-        half, low = 1 << 27, _mask(28)
-        for head, pairs in found.items():
-            self.journal.arcs[_owner(head)] = {
-                ((pair >> 28 & low ^ half) - half, (pair & low ^ half) - half) for pair in pairs
-            }
-        return 2 * chosen.count(1)
-
-    def _read_rare(self) -> int:
-        """LINE_WIDE, ARC_WIDE and BLOB."""
-        used = 0
-        for match in _RARE.finditer(self._tags):
-            at = match.start()
-            head = self._words[at]
-            rest = len(match[0]) - 1
-            match self._tags[at]:
-                case 0x21 if rest == 1:
-                    line = self._words[at + 1] & _mask(56)
-                    self.journal.lines.setdefault(_owner(head), set()).add(line)
-                    used += 2
-                case 0x22 if rest == 2:
-                    ends = (_signed(self._words[at + n], 56) for n in (1, 2))
-                    self.journal.arcs.setdefault(_owner(head), set()).add((next(ends), next(ends)))
-                    used += 3
-                case 0x40:
-                    used += 1 + self._read_blob(at, head, rest)
-                case _:
-                    pass  # its numbers are gone; what is left is counted as damage
-        return used
-
-    def _read_blob(self, at: int, head: int, available: int) -> int:
-        """The blob whose head is word `at`; returns how many words after it are its own."""
-        length = head >> 24 & _mask(24)
-        needed = -(-length // 7)
-        if needed > available:
-            self._damaged_texts += 1
-            return available
-        start = (at + 1) * _WORD
-        payload = bytearray(self._little[start : start + needed * _WORD])
-        del payload[_WORD - 1 :: _WORD]  # the tags
-        del payload[length:]
-        if crc32(payload) & _mask(24) != head & _mask(24):
-            self._damaged_texts += 1
-            return needed
-        try:
-            self._use_blob(head >> 48 & 0xFF, bytes(payload))
-        except (ValueError, struct.error):
-            self._damaged_texts += 1
-        return needed
-
-    def _use_blob(self, kind: int, payload: bytes) -> None:
+    def _use(self, kind: int, payload: bytes) -> None:
         """Raises ValueError or struct.error for a payload that is not what its kind promises."""
         match kind:
-            case 1:
-                path, module = payload[4:].split(b"\0")
-                if not path:
-                    raise ValueError("a file without a name")
-                definition = FileDef(path=_text(path), module=_text(module))
-                self.journal.files[self._unpack("I", payload)[0]] = definition
-            case 2:
-                self.journal.contexts[self._unpack("I", payload)[0]] = _text(payload[4:])
             case 3:
                 (event, at_ns) = self._unpack("IQ", payload)
                 self._use_event(event, at_ns, payload[12:])
             case 4:
                 key, _, value = payload.partition(b"\0")
-                self.journal.properties[_text(key)] = value
+                self.properties[_text(key)] = value
             case _:
-                self._strange.add(f"it holds texts of an unknown kind ({kind})")
+                self.strange.add(f"it holds texts of an unknown kind ({kind})")
 
     def _use_event(self, kind: int, at_ns: int, payload: bytes) -> None:
         event: Event
@@ -495,30 +416,13 @@ class _Decoder:
             case 8:
                 event = Note(at_ns=at_ns, text=_text(payload))
             case _:
-                self._strange.add(f"it holds events of an unknown kind ({kind})")
+                self.strange.add(f"it holds events of an unknown kind ({kind})")
                 return
-        self.journal.events.append(event)
+        self.events.append(event)
 
     def _unpack(self, format_: str, payload: bytes) -> tuple[int, ...]:
         """The numbers at the start of a payload: of the writer's byte order, without padding."""
         return struct.unpack_from(f"{self._order}{format_}", payload)
-
-    def _judge(self, unused: int) -> None:
-        """Say what the words are that belong to no record."""
-        if unused:
-            for match in _TORN.finditer(self._tags):
-                self.journal.torn += 1
-                unused -= len(match[0])
-        if unused:
-            self._strange.add(f"{unused} of its {len(self._words)} words make no sense")
-        if self._damaged_texts:
-            self._strange.add(f"{self._damaged_texts} of its texts are damaged")
-        self.journal.problems.extend(sorted(self._strange))
-
-
-def _owner(head: int) -> tuple[int, int]:
-    """The file id and the context id in the first word of a record."""
-    return (head >> 32 & _mask(24), head & _mask(32))
 
 
 def _text(raw: bytes) -> str:

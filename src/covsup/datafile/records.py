@@ -18,7 +18,8 @@ from covsup.datafile.session import Observation, SessionNote, Settings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from covsup.datafile.result import Bits, Owner
+    from covsup.datafile.facts import Bits
+    from covsup.datafile.result import Owner
 
 
 def encode_settings(settings: Settings) -> str:

@@ -9,20 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from covsup.datafile.journal import AboutToExec, Ended, ExecFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
+    from covsup.datafile.facts import Arcs, Bits
     from covsup.datafile.journal import Core, StartKind
     from covsup.datafile.session import Observation, SessionNote, Settings
 
-Bits: TypeAlias = int
-"""A set of line numbers: bit n is line n. Its little-endian bytes are coverage.py's numbits."""
-
-Arc: TypeAlias = tuple[int, int]
 Key: TypeAlias = tuple[str, str]
 """A measured path and a context label."""
 
@@ -31,9 +28,6 @@ Owner: TypeAlias = tuple[int, str]
 
 SomeEvent = TypeVar("SomeEvent", AboutToExec, Ended, ExecFailed)
 Something = TypeVar("Something")
-
-LARGEST_LINE: Final = (1 << 24) - 1
-"""Lines above are not kept: a damaged number must not cost more memory than 2 MiB a file."""
 
 
 class Kind(Enum):
@@ -169,7 +163,7 @@ class Result:
     kind: Kind | None = None  # None: nothing was executed
     lines: Mapping[Key, Bits] = field(default_factory=dict)
     """Of a branch measurement, too: there, a line is what coverage.py calls the arc (line, line)."""
-    arcs: Mapping[Key, frozenset[Arc] | set[Arc]] = field(default_factory=dict)
+    arcs: Mapping[Key, Arcs] = field(default_factory=dict)
     modules: Mapping[str, frozenset[str]] = field(default_factory=dict)
     first: Mapping[str, Mapping[Owner, Bits]] = field(default_factory=dict)
     """By path: the lines that each image was the first to execute; no line is in two of them."""
@@ -202,31 +196,6 @@ class Result:
                 if alone:
                     counts[image_id] = counts.get(image_id, 0) + alone
         return counts
-
-
-def bits_of(numbers: Collection[int]) -> Bits:
-    """The set of line numbers as bits. None may be negative or above LARGEST_LINE."""
-    if not numbers:
-        return 0
-    digits = bytearray(b"0") * (max(numbers) + 1)
-    for number in numbers:
-        digits[number] = _ONE
-    digits.reverse()
-    return int(digits, 2)
-
-
-def numbers_in(bits: Bits) -> list[int]:
-    """The line numbers in `bits`, ascending."""
-    packed = bits.to_bytes((bits.bit_length() + 7) // 8, "little")
-    return [
-        8 * index + bit for index, byte in enumerate(packed) if byte for bit in _BITS_OF_BYTE[byte]
-    ]
-
-
-_ONE: Final = ord("1")
-_BITS_OF_BYTE: Final = tuple(
-    tuple(bit for bit in range(8) if byte >> bit & 1) for byte in range(256)
-)
 
 
 def last(one: SomeEvent | None, other: SomeEvent | None) -> SomeEvent | None:

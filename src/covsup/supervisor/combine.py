@@ -12,12 +12,9 @@ directory alone always gives everything of the session, whatever happens to the 
 from __future__ import annotations
 
 import contextlib
-import os
-import time
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from covsup.datafile.contents import result_of, result_of_session
 from covsup.datafile.database import (
     DataFile,
     DataFileUnusable,
@@ -28,34 +25,20 @@ from covsup.datafile.database import (
     sessions_in,
     write_database,
 )
-from covsup.datafile.derivation import provenance_of
-from covsup.datafile.errors import JournalDamaged, JournalError, JournalNotBegun
-from covsup.datafile.fold import Folding, MixedMeasurement, remapped, seen
-from covsup.datafile.journal import read_journal
-from covsup.datafile.provenance import End
+from covsup.datafile.fold import Folding, MixedMeasurement, remapped
 from covsup.datafile.result import Kind, Result
-from covsup.datafile.session import (
-    JournalFile,
-    Session,
-    SessionUnreadable,
-    open_session,
-    tidy_sessions_directory,
-)
+from covsup.datafile.session import Session, tidy_sessions_directory
 from covsup.supervisor.inputs import Inputs, NothingToCombine
-from covsup.supervisor.liveness import Look, Verdict, supervisor_runs
 from covsup.supervisor.locks import locked, version_of
-from covsup.supervisor.outcome import Outcome, StillRunning
+from covsup.supervisor.outcome import Outcome
+from covsup.supervisor.parts import Part, Reader
 from covsup.supervisor.unexecuted import never_imported, unexecuted_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from covsup.datafile.journal import Journal
     from covsup.supervisor.rules import Rules
-
-_EMPTY_MAGIC: Final = bytes(8)
-_UNBORN_SECONDS: Final = 60.0
 
 
 def combine(
@@ -105,55 +88,6 @@ def combine(
         return outcome
 
 
-@dataclass(frozen=True, slots=True)
-class _ReadImage:
-    """One image as its journals tell it."""
-
-    result: Result
-    image_id: str
-    pid: int
-    said: dict[str, str]  # its properties
-    journals: tuple[Path, ...]  # that may go once the image has ended
-
-
-@dataclass(slots=True)
-class _Part:
-    """A session, or loose journals, as read."""
-
-    name: str  # for messages
-    directory: Path
-    session: Session | None
-    only: frozenset[str] | None
-    ended: Folding = field(default_factory=Folding)  # what need not be read again
-    live: Folding = field(default_factory=Folding)
-    elsewhere: list[_ReadImage] = field(default_factory=list)  # still to be judged
-    folded: bool = False  # a partial fold is there
-    finished: list[Path] = field(default_factory=list)  # journals that may go
-    started: set[Path] = field(default_factory=set)  # journals of which the magic was there
-    broken: bool = False  # the partial fold is there and cannot be read
-    members: list[int] = field(default_factory=list)  # processes that were started in it
-    supervised: bool = False  # another covsup will combine it, too
-    stays: bool = False  # something of it has to be looked at again
-
-    def end(self, read: _ReadImage) -> None:
-        """Take in an image that has ended."""
-        now = time.time_ns()
-        self.ended.add(seen(read.result, running=(), gone=(read.image_id,), at_ns=now))
-        self.finished += read.journals
-
-    def journals(self) -> list[JournalFile]:
-        """The journals in question that are there now."""
-        if self.session is not None:
-            found = self.session.journals()
-        else:
-            found = sorted(
-                journal
-                for path in self.directory.iterdir()
-                if path.is_file() and (journal := JournalFile.at(path)) is not None
-            )
-        return [each for each in found if self.only is None or each.image_id in self.only]
-
-
 class _Work:
     """One combination, step by step. The caller holds the locks."""
 
@@ -170,64 +104,14 @@ class _Work:
         self._inputs = inputs
         self._rules = rules
         self._map_path = map_path
-        self._progress = progress
-        self._unreadable: list[str] = []
-        self._running: list[StillRunning] = []
-        self._images = 0
+        self._reader = Reader(progress)
+        self._parts = self._reader.parts
         self._data_files: list[Path] = []
-        self._parts: list[_Part] = []
 
     def read(self) -> None:
         """Look who runs and read everything; nothing is changed."""
         self._inputs.forget_vanished()
-        for directory, only in sorted(self._inputs.sessions.items()):
-            try:
-                session = open_session(directory)
-            except SessionUnreadable as error:
-                if not _never_began(directory):
-                    self._leave(error)
-                continue
-            part = _Part(f"session {session.id}", directory, session, only)
-            self._parts.append(part)
-            try:
-                part.folded = is_data_file(session.folded)
-            except DataFileUnusable as error:
-                # Without it nothing can be added to it: what is there now has to stay.
-                self._leave(error)
-                part.broken = True
-        self._parts += [
-            _Part(str(directory), directory, None, frozenset(images))
-            for directory, images in sorted(self._inputs.loose.items())
-        ]
-        # In this order: listed, looked at, listed again. Whose journal was complete before the
-        # look and who does not run in it has written all of the segments that the second list has.
-        for part in self._parts:
-            part.started = {each.path for each in part.journals() if _is_begun(each.path)}
-        look = Look(
-            [part.directory for part in self._parts if part.session is not None],
-            [each for part in self._parts for each in part.journals()],
-        )
-        lists = [part.journals() for part in self._parts]
-        total, done = sum(map(len, lists)), 0
-        for part, journals in zip(self._parts, lists, strict=True):
-            part.members = look.members.get(part.directory, [])
-            if part.members:
-                part.stays = True
-            if part.session is not None:
-                part.supervised = supervisor_runs(part.session.settings)
-                if part.supervised:
-                    part.stays = True
-                part.ended.add(
-                    result_of_session(
-                        part.session.settings, part.session.notes(), part.session.observations()
-                    )
-                )
-            for image in _by_image(journals):
-                self._read_image(part, image, look)
-                done += len(image)
-                if self._progress is not None:
-                    self._progress(done, total)
-            self._judge_elsewhere(part)
+        self._reader.read(self._inputs)
 
     def write(self, *, append: bool) -> Outcome:
         """Write the data file."""
@@ -237,14 +121,14 @@ class _Work:
         if is_data_file(target) and (append or self._continues(sessions)):
             gathered.take_file(target, str(target), None)
         for part in self._parts:
-            gathered.take(part.ended.result(), part.name, self._map_path)
+            gathered.take(part.past(), part.name, self._map_path)
             gathered.take(part.live.result(), part.name, self._map_path)
             if part.session is not None and part.folded:
                 gathered.take_file(part.session.folded, part.name, self._map_path)
         for path in self._inputs.data_files:
             self._take_input(path, gathered)
         if not (self._parts or self._data_files or self._inputs.names_target):
-            raise NothingToCombine("; ".join(self._unreadable))
+            raise NothingToCombine("; ".join(self._reader.unreadable))
         kind = gathered.kind or next(
             (Kind.ARCS if each.settings.branch else Kind.LINES for each in sessions), None
         )
@@ -263,7 +147,7 @@ class _Work:
             ]
         if gathered.kind is None:
             warnings.append("no data was collected")
-        write_database(
+        provenance = write_database(
             result,
             target,
             kind=kind,
@@ -274,13 +158,13 @@ class _Work:
         return Outcome(
             data_file=target,
             sessions=tuple(sorted(ids)),
-            images=self._images,
+            images=self._reader.images,
             data_files=len(self._data_files),
-            running=tuple(self._running),
-            unreadable=tuple(self._unreadable),
+            running=tuple(self._reader.running),
+            unreadable=tuple(self._reader.unreadable),
             warnings=tuple(warnings),
             kept=tuple(part.directory for part in self._parts if part.session is not None),
-            provenance=provenance_of(result),
+            provenance=provenance,
         )
 
     def clean_up(self) -> None:
@@ -301,15 +185,15 @@ class _Work:
             except OSError as error:
                 self._could_not_delete(parent, error)
 
-    def _clean_up(self, part: _Part) -> None:
+    def _clean_up(self, part: Part) -> None:
         if part.session is None:
             _delete(part.finished)
-        elif self._is_over(part):
+        elif part.is_over():
             part.session.delete()
         else:
             self.kept.append(part.directory)
             goes_on = part.supervised or part.session.settings.open
-            if not goes_on and not part.live.result().images:
+            if not goes_on and not part.live.images:
                 self.programs += part.members
             if part.finished and not part.broken:
                 self._keep_partial_fold(part, part.session)
@@ -318,17 +202,8 @@ class _Work:
     def _could_not_delete(self, path: Path, error: Exception) -> None:
         self.leftovers.append(f"{path} is combined but cannot be deleted: {error}")
 
-    def _is_over(self, part: _Part) -> bool:
-        """Whether nothing of a session is left to be done."""
-        if part.stays or part.broken or part.only is not None:
-            return False
-        if part.session is not None and part.session.settings.open:
-            return False  # others may join it at any time
-        done = set(part.finished)
-        return all(journal.path in done for journal in part.journals())
-
-    def _keep_partial_fold(self, part: _Part, session: Session) -> None:
-        folding = Folding().add(part.ended.result())
+    def _keep_partial_fold(self, part: Part, session: Session) -> None:
+        folding = Folding().add(part.past())
         others = []
         if part.folded:
             others.append(DataFile(path=session.folded))
@@ -349,102 +224,9 @@ class _Work:
                 gathered.take_file(path, str(path), self._map_path)
                 self._data_files.append(path)
             else:
-                self._leave(f"{path} is empty")
+                self._reader.leave(f"{path} is empty")
         except DataFileUnusable as error:
-            self._leave(error)
-
-    def _leave(self, why: Exception | str) -> None:
-        self._unreadable.append(f"{why}; it is left where it is")
-
-    def _read_image(self, part: _Part, files: Sequence[JournalFile], look: Look) -> None:
-        """Read the segments of one image."""
-        journals, good = self._read_segments(part, files)
-        if not journals:
-            part.finished += good
-            return
-        context = "" if part.session is None else part.session.settings.context
-        session_id = "" if part.session is None else part.session.id
-        result = result_of(journals, session=session_id, static_context=context)
-        ((image_id, image),) = result.images.items()
-        self._images += 1
-        if result.problems:
-            whats = "; ".join(sorted(problem.what for problem in result.problems))
-            unused = any(problem.unused for problem in result.problems)
-            left = "; what is sound was used, the journal is left where it is" if unused else ""
-            self._unreadable.append(f"{files[0].path}: {whats}{left}")
-            if unused:
-                part.stays = True
-                good = []
-        header = journals[0].header
-        read = _ReadImage(result, image_id, header.pid, image.said(), tuple(good))
-        match look.verdict(header, read.said.get("host"), read.said.get("pid_namespace", "")):
-            case Verdict.ENDED if files[0].path in part.started:
-                part.end(read)
-            case Verdict.ELSEWHERE:
-                part.elsewhere.append(read)
-            case _:
-                self._go_on(part, read, host="")
-
-    def _read_segments(
-        self, part: _Part, files: Sequence[JournalFile]
-    ) -> tuple[list[Journal], list[Path]]:
-        """The segments that can be read, and those which may go once they are stored."""
-        journals: list[Journal] = []
-        good: list[Path] = []
-        whole = True
-        for file in files:
-            try:
-                journals.append(_read_as_named(file))
-                good.append(file.path)
-            except JournalNotBegun:
-                # Its process was killed before it could begin, or it is about to.
-                if _is_alive(file.pid):
-                    part.stays = True
-                else:
-                    good.append(file.path)
-            except JournalError as error:
-                self._leave(error)
-                whole = False
-        if not whole:
-            # The segments of an image need each other's definitions: they go together or stay.
-            part.stays = True
-            good = []
-        return journals, good
-
-    def _judge_elsewhere(self, part: _Part) -> None:
-        """Of the images of other hosts, the journals alone tell which have ended."""
-        if not part.elsewhere:
-            return
-        told = Folding().add(part.ended.result()).add(part.live.result())
-        for read in part.elsewhere:
-            told.add(read.result)
-        processes = provenance_of(told.result()).processes
-        over = {
-            each.image_id
-            for each in processes
-            if each.ending.end in {End.EXITED, End.KILLED, End.EXECED}
-        }
-        for read in part.elsewhere:
-            if read.image_id in over:
-                part.end(read)
-            else:
-                self._go_on(part, read, host=_host(read.said))
-
-    def _go_on(self, part: _Part, read: _ReadImage, *, host: str) -> None:
-        """The image runs, as far as can be known."""
-        part.stays = True
-        now = time.time_ns()
-        part.live.add(seen(read.result, running=(read.image_id,), gone=(), at_ns=now))
-        argv = read.said.get("argv", "")
-        self._running.append(
-            StillRunning(
-                session="" if part.session is None else part.session.id,
-                image_id=read.image_id,
-                pid=read.pid,
-                argv=tuple(argv.split("\0")) if argv else (),
-                host=host,
-            )
-        )
+            self._reader.leave(error)
 
 
 class _Gathered:
@@ -482,59 +264,6 @@ class _Gathered:
                 " only lines: one data file cannot hold both; combine them one at a time, each"
                 " with a --data-file of its own (nothing was changed)"
             )
-
-
-def _never_began(directory: Path) -> bool:
-    """Whether a session directory is empty: one that is being made, or whose maker was killed."""
-    try:
-        if time.time() - directory.stat().st_mtime > _UNBORN_SECONDS:
-            directory.rmdir()
-        return not any(directory.iterdir())
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-
-
-def _by_image(journals: Iterable[JournalFile]) -> list[list[JournalFile]]:
-    images: dict[tuple[str, int], list[JournalFile]] = {}
-    for journal in journals:
-        images.setdefault((journal.image_id, journal.pid), []).append(journal)
-    return list(images.values())
-
-
-def _host(said: dict[str, str]) -> str:
-    """Where an image runs that cannot be looked at from here."""
-    host = said.get("host", "")
-    return host if host != os.uname().nodename else f"{host}, in a container"
-
-
-def _is_begun(path: Path) -> bool:
-    """Whether a journal's first word is there: it is written last, when the journal is mapped."""
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_EMPTY_MAGIC)) not in {b"", _EMPTY_MAGIC}
-    except OSError:
-        # The reader shall say what is wrong with it.
-        return True
-
-
-def _read_as_named(file: JournalFile) -> Journal:
-    journal = read_journal(file.path)
-    header = journal.header
-    if (header.image_id, header.pid, header.segment) != (file.image_id, file.pid, file.segment):
-        raise JournalDamaged(f"{file.path}: its name and its header are of different processes")
-    return journal
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _delete(paths: Iterable[Path]) -> None:

@@ -1,0 +1,348 @@
+"""What is to be combined, as read: sessions and loose journals, image by image.
+
+An image's journal is read after the look at who runs, and taken in as ended or as going on. What
+was executed is united at once: memory grows with the result and not with the journals.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from struct import Struct
+from typing import TYPE_CHECKING, Final
+
+from covsup.datafile.contents import Gathering, result_of_session
+from covsup.datafile.database import DataFileUnusable, is_data_file
+from covsup.datafile.derivation import provenance_of
+from covsup.datafile.errors import JournalDamaged, JournalError, JournalNotBegun
+from covsup.datafile.fold import fold
+from covsup.datafile.journal import read_journal
+from covsup.datafile.provenance import End
+from covsup.datafile.session import JournalFile, Session, SessionUnreadable, open_session
+from covsup.supervisor.liveness import Look, Verdict, supervisor_runs
+from covsup.supervisor.outcome import StillRunning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from covsup.datafile.journal import Journal
+    from covsup.datafile.result import Problem, Result
+    from covsup.supervisor.inputs import Inputs
+
+_BEGINNING: Final = Struct("=8s64xQ")
+"""Of a journal's header: the magic, which is written last, and when its image started."""
+
+_UNBORN_SECONDS: Final = 60.0
+
+
+@dataclass(slots=True)
+class Part:
+    """A session, or loose journals, as read."""
+
+    name: str  # for messages
+    directory: Path
+    session: Session | None
+    only: frozenset[str] | None
+    said: Result | None = None  # what the session says besides its journals
+    ended: Gathering = field(default_factory=Gathering)  # what need not be read again
+    live: Gathering = field(default_factory=Gathering)
+    elsewhere: list[list[JournalFile]] = field(default_factory=list)  # images still to be judged
+    told: Gathering = field(default_factory=Gathering)  # what these say
+    folded: bool = False  # a partial fold is there
+    finished: list[Path] = field(default_factory=list)  # journals that may go
+    begun: Mapping[Path, int] = field(default_factory=dict)
+    """Journals of which the magic was there before the look: when they began."""
+    broken: bool = False  # the partial fold is there and cannot be read
+    members: list[int] = field(default_factory=list)  # processes that were started in it
+    supervised: bool = False  # another covsup will combine it, too
+    stays: bool = False  # something of it has to be looked at again
+
+    def journals(self) -> list[JournalFile]:
+        """The journals in question that are there now."""
+        if self.session is not None:
+            found = self.session.journals()
+        else:
+            found = sorted(
+                journal
+                for path in self.directory.iterdir()
+                if path.is_file() and (journal := JournalFile.at(path)) is not None
+            )
+        return [each for each in found if self.only is None or each.image_id in self.only]
+
+    def past(self) -> Result:
+        """The fold of what need not be read again."""
+        results = [self.ended.result()] if self.said is None else [self.said, self.ended.result()]
+        return fold(results)
+
+    def is_over(self) -> bool:
+        """Whether nothing of a session is left to be done."""
+        if self.stays or self.broken or self.only is not None:
+            return False
+        if self.session is not None and self.session.settings.open:
+            return False  # others may join it at any time
+        done = set(self.finished)
+        return all(journal.path in done for journal in self.journals())
+
+
+class Reader:
+    """Reads the parts of a combination; nothing is changed. The caller holds the locks."""
+
+    def __init__(self, progress: Callable[[int, int], None] | None) -> None:
+        """Begin; `progress` is told the number of journals read and of all."""
+        self.parts: list[Part] = []
+        self.unreadable: dict[str, None] = {}  # sentences, in order, each once
+        self.running: list[StillRunning] = []
+        self.images = 0
+        self._progress = progress
+
+    def read(self, inputs: Inputs) -> None:
+        """Look who runs and read all journals."""
+        self._open(inputs)
+        # In this order: listed, looked at, listed again. Whose journal was complete before the
+        # look and who does not run in it has written all of the segments that the second list has.
+        for part in self.parts:
+            part.begun = _begun(part.journals())
+        look = Look(
+            [part.directory for part in self.parts if part.session is not None],
+            [each for part in self.parts for each in part.journals()],
+        )
+        lists = [part.journals() for part in self.parts]
+        total, done = sum(map(len, lists)), 0
+        for part, journals in zip(self.parts, lists, strict=True):
+            part.members = look.members.get(part.directory, [])
+            if part.members:
+                part.stays = True
+            if part.session is not None:
+                part.supervised = supervisor_runs(part.session.settings)
+                if part.supervised:
+                    part.stays = True
+                part.said = result_of_session(
+                    part.session.settings, part.session.notes(), part.session.observations()
+                )
+            for image in _by_image(journals, part.begun):
+                self._read_image(part, image, look)
+                done += len(image)
+                if self._progress is not None:
+                    self._progress(done, total)
+            self._judge_elsewhere(part)
+
+    def leave(self, why: Exception | str) -> None:
+        """Say that something is left where it is."""
+        self.unreadable[f"{why}; it is left where it is"] = None
+
+    def _open(self, inputs: Inputs) -> None:
+        for directory, only in sorted(inputs.sessions.items()):
+            try:
+                session = open_session(directory)
+            except SessionUnreadable as error:
+                if not _never_began(directory):
+                    self.leave(error)
+                continue
+            part = Part(f"session {session.id}", directory, session, only)
+            self.parts.append(part)
+            try:
+                part.folded = is_data_file(session.folded)
+            except DataFileUnusable as error:
+                # Without it nothing can be added to it: what is there now has to stay.
+                self.leave(error)
+                part.broken = True
+        self.parts += [
+            Part(str(directory), directory, None, frozenset(images))
+            for directory, images in sorted(inputs.loose.items())
+        ]
+
+    def _read_image(self, part: Part, files: Sequence[JournalFile], look: Look) -> None:
+        """Read the segments of one image, and take them in by what is known of its end."""
+        journals, good = self._read_segments(part, files)
+        if not journals:
+            part.finished += good
+            return
+        self.images += 1
+        host, namespace = _property(journals, "host"), _property(journals, "pid_namespace")
+        match look.verdict(journals[0].header, host, namespace):
+            case Verdict.ENDED if files[0].path in part.begun:
+                self._end(part, journals, files, good)
+            case Verdict.ELSEWHERE:
+                # By the end of all. To keep all of them until then could take any memory.
+                part.elsewhere.append(list(files))
+                _take(part, part.told, journals)
+            case _:
+                self._go_on(part, journals, files, host="")
+
+    def _read_segments(
+        self, part: Part, files: Sequence[JournalFile]
+    ) -> tuple[list[Journal], list[Path]]:
+        """The segments that can be read, and those which may go once they are stored."""
+        journals: list[Journal] = []
+        good: list[Path] = []
+        whole = True
+        for file in files:
+            try:
+                journals.append(_read_as_named(file))
+                good.append(file.path)
+            except JournalNotBegun:
+                # Its process was killed before it could begin, or it is about to.
+                if _is_alive(file.pid):
+                    part.stays = True
+                else:
+                    good.append(file.path)
+            except JournalError as error:
+                self.leave(error)
+                whole = False
+        if not whole:
+            # The segments of an image need each other's definitions: they go together or stay.
+            part.stays = True
+            good = []
+        return journals, good
+
+    def _judge_elsewhere(self, part: Part) -> None:
+        """Of the images of other hosts, the journals alone tell which have ended."""
+        if not part.elsewhere:
+            return
+        told = fold([part.past(), part.live.result(), part.told.result()])
+        over = {
+            each.image_id
+            for each in provenance_of(told).processes
+            if each.ending.end in {End.EXITED, End.KILLED, End.EXECED}
+        }
+        for files in part.elsewhere:
+            journals, good = self._read_segments(part, files)
+            if not journals:
+                continue
+            if files[0].image_id in over:
+                self._end(part, journals, files, good)
+            else:
+                self._go_on(part, journals, files, host=_host(journals))
+        part.told = Gathering()
+
+    def _end(
+        self,
+        part: Part,
+        journals: Sequence[Journal],
+        files: Sequence[JournalFile],
+        good: Sequence[Path],
+    ) -> None:
+        """The image has ended: its journals may go once they are stored, if all of them was used."""
+        if self._tell(part, files, _take(part, part.ended, journals, gone_ns=time.time_ns())):
+            part.finished += good
+
+    def _go_on(
+        self, part: Part, journals: Sequence[Journal], files: Sequence[JournalFile], *, host: str
+    ) -> None:
+        """The image runs, as far as can be known."""
+        part.stays = True
+        self._tell(part, files, _take(part, part.live, journals, running_ns=time.time_ns()))
+        argv = _property(journals, "argv")
+        self.running.append(
+            StillRunning(
+                session="" if part.session is None else part.session.id,
+                image_id=files[0].image_id,
+                pid=files[0].pid,
+                argv=tuple(argv.split("\0")) if argv else (),
+                host=host,
+            )
+        )
+
+    def _tell(self, part: Part, files: Sequence[JournalFile], problems: Sequence[Problem]) -> bool:
+        """Say what was wrong with an image's journals; gives whether all of them was used."""
+        if not problems:
+            return True
+        whats = "; ".join(sorted({problem.what for problem in problems}))
+        unused = any(problem.unused for problem in problems)
+        left = "; what is sound was used, the journal is left where it is" if unused else ""
+        self.unreadable[f"{files[0].path}: {whats}{left}"] = None
+        if unused:
+            part.stays = True
+        return not unused
+
+
+def _take(
+    part: Part,
+    into: Gathering,
+    journals: Sequence[Journal],
+    *,
+    running_ns: int = 0,
+    gone_ns: int = 0,
+) -> list[Problem]:
+    """Take an image in as one of a part; gives what was wrong with its journals."""
+    return into.add(
+        journals,
+        session="" if part.session is None else part.session.id,
+        static_context="" if part.session is None else part.session.settings.context,
+        running_ns=running_ns,
+        gone_ns=gone_ns,
+    )
+
+
+def _property(journals: Iterable[Journal], key: str) -> str:
+    """What the journals of an image say, or nothing."""
+    said = [journal.properties[key] for journal in journals if key in journal.properties]
+    return os.fsdecode(min(said)) if said else ""
+
+
+def _host(journals: Iterable[Journal]) -> str:
+    """Where an image runs that cannot be looked at from here."""
+    host = _property(journals, "host")
+    return host if host != os.uname().nodename else f"{host}, in a container"
+
+
+def _never_began(directory: Path) -> bool:
+    """Whether a session directory is empty: one that is being made, or whose maker was killed."""
+    try:
+        if time.time() - directory.stat().st_mtime > _UNBORN_SECONDS:
+            directory.rmdir()
+        return not any(directory.iterdir())
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
+def _by_image(
+    journals: Iterable[JournalFile], begun: Mapping[Path, int]
+) -> list[list[JournalFile]]:
+    """The segments of each image; the oldest image first, which is quickest to unite."""
+    images: dict[tuple[str, int], list[JournalFile]] = {}
+    for journal in journals:
+        images.setdefault((journal.image_id, journal.pid), []).append(journal)
+    return sorted(images.values(), key=lambda files: begun.get(files[0].path, 0))
+
+
+def _begun(journals: Iterable[JournalFile]) -> dict[Path, int]:
+    """The journals of which the magic is there: they are mapped. With when their images began."""
+    begun = {}
+    for journal in journals:
+        try:
+            descriptor = os.open(journal.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                head = os.pread(descriptor, _BEGINNING.size, 0)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            # The reader shall say what is wrong with it.
+            begun[journal.path] = 0
+            continue
+        magic, started_ns = _BEGINNING.unpack(head.ljust(_BEGINNING.size, b"\0"))
+        if any(magic):
+            begun[journal.path] = started_ns
+    return begun
+
+
+def _read_as_named(file: JournalFile) -> Journal:
+    journal = read_journal(file.path)
+    header = journal.header
+    if (header.image_id, header.pid, header.segment) != (file.image_id, file.pid, file.segment):
+        raise JournalDamaged(f"{file.path}: its name and its header are of different processes")
+    return journal
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
