@@ -50,7 +50,7 @@ PACKAGES = (
     ),
     Package(name="boltons", version="26.2.0", root="."),
     Package(name="cachetools", version="8.0.0", without=("threading", "stampede", "lock", "cond")),
-    Package(name="click", version="8.5.1", without=("pager", "editor", "stress", "subprocess")),
+    Package(name="click", version="8.5.1", without=("deprecations", "pager", "editor", "stress", "subprocess")),
     Package(name="humanize", version="4.17.0"),
     Package(name="idna", version="3.20", root=".", without=("main", "cli")),
     Package(name="jinja2", version="3.1.6", without=("async", "thread")),
@@ -60,11 +60,10 @@ PACKAGES = (
     Package(name="more_itertools", version="11.2.1", root=".", without=("Concurrent", "serialize")),
     Package(name="packaging", version="26.3", without=("musl", "manylinux", "property")),
     Package(name="parso", version="0.8.7", tests=("test",), root=".", without=("cache", "fuzz")),
-    Package(name="pyparsing", version="3.3.3", root="."),
+    Package(name="pyparsing", version="3.3.3", root=".", without=("diagram",)),
     Package(name="pyrsistent", version="0.20.0", root=".", without=("hypothesis", "memory")),
     Package(name="tabulate", version="0.10.0", tests=("test",), root=".", without=("cli", "numpy")),
     Package(name="toolz", version="1.2.0", tests=("toolz",), root="."),
-    Package(name="wcwidth", version="0.9.4", root="."),
 )
 
 
@@ -85,6 +84,8 @@ def measured(package: Package, directory: Path, by: str) -> Run:
     """Run the suite under one measurer."""
     world = World(directory)
     data_file = directory.parent / f"data-{directory.name}-{by}"
+    no_settings = directory.parent / "no-settings"  # the package's own would leave files out
+    no_settings.touch()
     environment = {"PYTHONPATH": str(directory / package.root), "PYTHONDONTWRITEBYTECODE": "1"}
     pytest = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"]
     pytest += ["-p", "no:randomly", "-o", "addopts=", "-o", "filterwarnings=ignore"]
@@ -95,13 +96,19 @@ def measured(package: Package, directory: Path, by: str) -> Run:
     if by.startswith("oracle"):
         return world.run(
             *(world.python, "-m", "coverage", "run", "--branch", f"--data-file={data_file}"),
+            f"--rcfile={no_settings}",
             *pytest,
             data_file=data_file,
             environment={**environment, "COVERAGE_CORE": "ctrace"},
             timeout=900,
         )
     return world.covsup_run(
-        *pytest, core=by, data_file=data_file, environment=environment, timeout=900
+        *pytest,
+        options=(f"--rcfile={no_settings}",),
+        core=by,
+        data_file=data_file,
+        environment=environment,
+        timeout=900,
     )
 
 
