@@ -50,7 +50,11 @@ PACKAGES = (
     ),
     Package(name="boltons", version="26.2.0", root="."),
     Package(name="cachetools", version="8.0.0", without=("threading", "stampede", "lock", "cond")),
-    Package(name="click", version="8.5.1", without=("deprecations", "pager", "editor", "stress", "subprocess")),
+    Package(
+        name="click",
+        version="8.5.1",
+        without=("deprecations", "pager", "editor", "stress", "subprocess"),
+    ),
     Package(name="humanize", version="4.17.0"),
     Package(name="idna", version="3.20", root=".", without=("main", "cli")),
     Package(name="jinja2", version="3.1.6", without=("async", "thread")),

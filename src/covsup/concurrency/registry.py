@@ -45,6 +45,9 @@ LIBRARIES = {
 NAMES = (*(adapter.name for adapter in process.ADAPTERS), *LIBRARIES)
 """What `--concurrency` may name, besides `auto`."""
 
+COVERAGES_TRACER = "coverage.tracer"
+"""The module of coverage.py's C tracer, which a target may use on itself."""
+
 LIBRARY_EVENT, NOTE_EVENT = 6, 8  # docs/journal-format.md
 
 _adapters: "dict[str, LibraryAdapter]" = {}
@@ -67,7 +70,7 @@ def arm(concurrency: "Iterable[str]") -> "list[str]":
         if "auto" in wanted or name in wanted
         for trigger in wakes_on
     }
-    triggers.update(process.THREAD_MAKERS)
+    triggers.update(process.THREAD_MAKERS, (COVERAGES_TRACER,))
     refused += _tracer.arm_imports(wake, triggers)
     for trigger in triggers & sys.modules.keys():
         wake(trigger)  # a startup file before ours has imported it
@@ -84,6 +87,9 @@ def wake(trigger: str) -> None:
         )
     if trigger == "greenlet":
         for refusal in _tracer.arm_greenlet():
+            _tracer.event(NOTE_EVENT, f"not patched: {refusal}".encode())
+    if trigger == COVERAGES_TRACER:
+        for refusal in _tracer.arm_c_tracer(sys.modules[trigger].CTracer):
             _tracer.event(NOTE_EVENT, f"not patched: {refusal}".encode())
     for name, wakes_on in LIBRARIES.items():
         if trigger in wakes_on:

@@ -9,7 +9,7 @@
 
 #include "hooks.h"
 #include "journal.h"
-#include "user_tracer.h"
+#include "library_tracers.h"
 
 typedef struct {
     core *core; /* never freed: code objects that outlive the module point to it */
@@ -218,7 +218,20 @@ PyDoc_STRVAR(arm_greenlet_doc,
 static PyObject *
 arm_greenlet(PyObject *module, PyObject *unused)
 {
-    return user_tracer_arm_greenlet();
+    return library_tracers_arm_greenlet();
+}
+
+PyDoc_STRVAR(arm_c_tracer_doc,
+             "arm_c_tracer(type)\n--\n\n"
+             "Go on measuring where a tracer written in C starts; what was refused.");
+
+static PyObject *
+arm_c_tracer(PyObject *module, PyObject *type)
+{
+    if (!PyType_Check(type)) {
+        return PyErr_Format(PyExc_TypeError, "a type is expected, not %R", type);
+    }
+    return library_tracers_arm_c_tracer((PyTypeObject *)type);
 }
 
 PyDoc_STRVAR(glob_matches_doc, "glob_matches(pattern, path)\n--\n\n"
@@ -245,6 +258,7 @@ static PyMethodDef methods[] = {
     {"start_settrace", start_settrace, METH_NOARGS, start_settrace_doc},
     {"watch_foreign_threads", watch_foreign_threads, METH_NOARGS, watch_foreign_threads_doc},
     {"arm_greenlet", arm_greenlet, METH_NOARGS, arm_greenlet_doc},
+    {"arm_c_tracer", arm_c_tracer, METH_O, arm_c_tracer_doc},
     {"glob_matches", glob_matches, METH_VARARGS, glob_matches_doc},
     {NULL, NULL, 0, NULL},
 };

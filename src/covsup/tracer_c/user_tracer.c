@@ -35,12 +35,46 @@ call_user(PyObject *callback, PyFrameObject *frame, int what, PyObject *arg)
     return result;
 }
 
+/* Steals `user`. */
+static void
+set_user(thread_trace *self, PyObject *user, Py_tracefunc function)
+{
+    PyObject *old = self->user;
+    self->user = user;
+    self->user_function = function;
+    Py_XDECREF(old);
+}
+
 static void
 drop_user(thread_trace *self)
 {
-    PyObject *old = self->user;
-    self->user = NULL;
-    Py_XDECREF(old);
+    set_user(self, NULL, NULL);
+}
+
+void
+user_tracer_take_back(thread_trace *self)
+{
+    PyThreadState *thread = PyThreadState_Get();
+    if (self->owner->settrace_event == NULL || thread->c_tracefunc == self->owner->tracefunc) {
+        return;
+    }
+    PyObject *exception = compat_take_exception();
+    set_user(self, Py_XNewRef(thread->c_traceobj), thread->c_tracefunc);
+    PyEval_SetTrace(self->owner->tracefunc, (PyObject *)self);
+    if (PyErr_Occurred()) {
+        PyErr_WriteUnraisable(NULL); /* an audit hook forbids it */
+    }
+    compat_restore_exception(exception);
+}
+
+static int
+forward_to_c(thread_trace *self, PyFrameObject *frame, int what, PyObject *arg)
+{
+    PyObject *user = Py_NewRef(self->user);
+    int rc = self->user_function(user, frame, what, arg);
+    Py_DECREF(user);
+    user_tracer_take_back(self);
+    return rc;
 }
 
 int
@@ -49,6 +83,9 @@ user_tracer_forward(thread_trace *self, PyFrameObject *frame, int what, PyObject
     if (callback_is_running()) {
         return 0;
     }
+    if (self->user_function != NULL) {
+        return forward_to_c(self, frame, what, arg);
+    }
     PyObject *callback = Py_XNewRef(what == PyTrace_CALL ? self->user : compat_frame_tracer(frame));
     if (callback == NULL) {
         return 0;
@@ -56,6 +93,7 @@ user_tracer_forward(thread_trace *self, PyFrameObject *frame, int what, PyObject
     int at = PyFrame_GetLasti(frame);
     PyObject *result = call_user(callback, frame, what, arg);
     Py_DECREF(callback);
+    user_tracer_take_back(self);
     if (result == NULL) {
         /* A tracer that fails is taken off; ours stays where it measures. */
         PyObject *exception = compat_take_exception();
@@ -150,6 +188,7 @@ new_trace(core *self, PyObject *user)
     if (trace != NULL) {
         trace->owner = self;
         trace->user = Py_XNewRef(user);
+        trace->user_function = NULL;
         trace->installing = false;
         trace->frames = (frame_table){0};
     }
@@ -187,10 +226,8 @@ exchange_user(thread_trace *trace, PyObject *tracer)
                                             "function is being installed");
         return NULL;
     }
-    PyObject *old = trace->user;
-    trace->user = tracer != Py_None ? Py_NewRef(tracer) : NULL;
     trace->installing = true;
-    Py_XDECREF(old);
+    set_user(trace, tracer != Py_None ? Py_NewRef(tracer) : NULL, NULL);
     trace->installing = false;
     Py_RETURN_NONE;
 }
@@ -335,10 +372,8 @@ settrace_all_handler(const hook_call *call)
         }
     }
     for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(traces); i++) {
-        thread_trace *trace = (thread_trace *)PyList_GET_ITEM(traces, i);
-        PyObject *old = trace->user;
-        trace->user = tracer != Py_None ? Py_NewRef(tracer) : NULL;
-        Py_XDECREF(old);
+        set_user((thread_trace *)PyList_GET_ITEM(traces, i),
+                 tracer != Py_None ? Py_NewRef(tracer) : NULL, NULL);
     }
     Py_DECREF(traces);
     return rc == 0 ? Py_NewRef(Py_None) : NULL;
@@ -366,39 +401,6 @@ HOOK(setprofile, "sys", "setprofile");
 HOOK(getprofile, "sys", "getprofile");
 HOOK(call_tracing, "sys", "call_tracing");
 
-/* greenlet has a trace function of its own, called with tracing off too. */
-
-static PyObject *
-greenlet_settrace_handler(const hook_call *call)
-{
-    PyObject *callback = hook_argument(call, 0, NULL);
-    PyObject *old = NULL;
-    if (callback == NULL || call->nargs != 1 || callback == Py_None) {
-        old = hook_original(call);
-    } else {
-        PyObject *wrapped = callback_wrap(callback);
-        old = wrapped != NULL ? hook_original_with(call, 0, NULL, wrapped) : NULL;
-        Py_XDECREF(wrapped);
-    }
-    if (old != NULL) {
-        Py_SETREF(old, callback_unwrap(old));
-    }
-    return old;
-}
-
-static PyObject *
-greenlet_gettrace_handler(const hook_call *call)
-{
-    PyObject *callback = hook_original(call);
-    if (callback != NULL) {
-        Py_SETREF(callback, callback_unwrap(callback));
-    }
-    return callback;
-}
-
-HOOK(greenlet_settrace, "greenlet._greenlet", "settrace");
-HOOK(greenlet_gettrace, "greenlet._greenlet", "gettrace");
-
 static int
 arm(hook *const *hooks, PyObject *refused)
 {
@@ -407,17 +409,6 @@ arm(hook *const *hooks, PyObject *refused)
         rc = hook_arm(*hooks, refused);
     }
     return rc;
-}
-
-PyObject *
-user_tracer_arm_greenlet(void)
-{
-    hook *const hooks[] = {&greenlet_settrace, &greenlet_gettrace, NULL};
-    PyObject *refused = PyList_New(0);
-    if (refused != NULL && arm(hooks, refused) < 0) {
-        Py_CLEAR(refused);
-    }
-    return refused;
 }
 
 int

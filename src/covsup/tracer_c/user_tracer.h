@@ -13,24 +13,25 @@
 
 typedef struct {
     PyObject_HEAD core *owner;
-    PyObject *user;     /* owned: the target's function, or NULL */
-    bool installing;    /* an older function is being dropped */
-    frame_table frames; /* the settrace core's */
+    PyObject *user;             /* owned: the target's function, or NULL */
+    Py_tracefunc user_function; /* where C code installed `user`: what is called with it */
+    bool installing;            /* an older function is being dropped */
+    frame_table frames;         /* the settrace core's */
 } thread_trace;
 
 /* Take over sys.settrace and its kin; `on_event` is the trace function to install, NULL for one
  * that does nothing but call the target's. -1 with an exception set. */
 int user_tracer_arm(core *self, Py_tracefunc on_event);
 
-/* Take over greenlet.settrace and gettrace, once greenlet is imported. A list of what could not be
- * wrapped, as "module.name: why"; NULL with an exception set. */
-PyObject *user_tracer_arm_greenlet(void);
-
 /* Trace the calling thread with the core's trace function; -1 with an exception set. */
 int user_tracer_trace_thread(core *self);
 
 /* Does our trace function run in this thread? */
 bool user_tracer_is_tracing(const core *self);
+
+/* Under the settrace core: C code may have put its own trace function in the place of ours, or
+ * none. Ours goes back, and that one becomes the target's. */
+void user_tracer_take_back(thread_trace *self);
 
 enum { USER_TRACER_JUMPED = 1 };
 

@@ -301,7 +301,6 @@ def work(flag):
     Row(
         name="coverage_itself_inside_by_its_c_tracer",
         needs=("coverage",),
-        gaps={"settrace": "a C trace function that is set from C takes ours away"},
         source=f"""
 import os
 import sys
@@ -362,7 +361,6 @@ print(sorted(measuring.get_data().lines(os.path.abspath("program.py"))))
     Row(
         name="coverage_run_as_the_program",
         needs=("coverage",),
-        gaps={"settrace": "a C trace function that is set from C takes ours away"},
         source="""
 import os
 import subprocess
