@@ -105,5 +105,7 @@ def test_a_header_is_judged_by_the_image_and_not_by_the_pid(tmp_path: Path) -> N
     made = HandMade(pid=DEAD_PID)
     header: Header = read_journal(made.write(tmp_path)).header
     look = Look([], [])
-    look._running.add(made.image_id)
+    look._mapping.add((made.pid, made.image_id))
     assert look.verdict(header, "far") is Verdict.RUNNING
+    look._mapping = {(os.getpid(), made.image_id)}
+    assert look.verdict(header, None) is Verdict.ENDED

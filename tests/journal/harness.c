@@ -62,7 +62,8 @@ static _Atomic uint64_t *seam_count;
 int
 journal_seam(const char *call)
 {
-    static const char *const stores[] = {"tail", "word", "magic", "segment", "ready", "allocated"};
+    static const char *const stores[] = {"tail", "word", "magic",
+                                         "slot", "segment", "ready", "allocated"};
     const char *always = getenv("SEAM_ALWAYS");
     char key[64];
     int length = snprintf(key, sizeof(key), "%s=", call);

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from covsup.datafile.journal import Journal, read_journal
+from covsup.datafile.journal import Journal, read_journal, read_slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -67,7 +67,12 @@ class Done:
 
 def journals_in(directory: Path) -> list[Journal]:
     """All journals of a directory, each without a problem, in the order of their starts."""
-    journals = [read_journal(path) for path in directory.glob("*.journal")]
+    journals = []
+    for path in directory.glob("*.journal"):
+        journal = read_journal(path)
+        slots = read_slots(path, journal.header)
+        assert slots.problems == []
+        journals += [journal, *slots.journals]
     assert [journal.problems for journal in journals if journal.problems] == []
     return sorted(journals, key=lambda each: (each.header.start_boottime_ns, each.header.segment))
 

@@ -69,8 +69,8 @@ def test_the_document_names_every_field_of_the_c_header_at_its_offset() -> None:
     lengths = {
         "JOURNAL_MAGIC_SIZE": 8,
         "JOURNAL_IMAGE_ID_SIZE": 16,
-        "JOURNAL_CHECKED_TO - 128": 120,
-        "JOURNAL_HEADER_SIZE - 304": 208,
+        "JOURNAL_CHECKED_TO - 152": 96,
+        "JOURNAL_HEADER_SIZE - 336": 176,
     }
     for kind, name, length in re.findall(r"^    (\w+) (\w+)(?:\[(.+?)\])?;", body, re.MULTILINE):
         if not name.startswith("reserved"):
@@ -103,8 +103,8 @@ def test_the_reader_sees_in_each_header_field_what_the_document_says(harness: Ha
     for name, value in values.items():
         assert getattr(header, name) == value, name
     assert header.lost_facts == 1
-    assert data[128:248] == bytes(120)
-    assert data[304:512] == bytes(208)
+    assert data[152:248] == bytes(96)
+    assert data[336:512] == bytes(176)
 
 
 def test_an_image_says_who_it_is(harness: Harness) -> None:
@@ -116,7 +116,8 @@ def test_an_image_says_who_it_is(harness: Harness) -> None:
     assert header.core is Core.SETTRACE
     assert header.branch
     assert header.python_hexversion == 0x030B07F0
-    assert header.capacity == 64 << 20
+    assert header.capacity == header.slots_at == 32 << 20
+    assert header.slot_size * header.slot_count == 32 << 20
     assert done.answers("parent") == [f"{header.image_id}.{header.pid}.0"]
     (path,) = done.directory.iterdir()
     assert path.name == f"{header.pid}-{header.image_id}.0.journal"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile.journal import StartKind
 from tests.journal.harness import Harness, executed, go_on, journals_in, wait_for
 
 if TYPE_CHECKING:
@@ -76,7 +75,9 @@ def test_a_file_size_limit_without_room_is_an_error_and_no_signal(harness: Harne
 
 
 def test_a_child_that_may_not_make_a_journal_counts_and_tries_again(harness: Harness) -> None:
+    # A file so small has no slots.
     done = harness.run("""
+        limit fsize 65536
         start DIR -
         fork
         limit fsize 0
@@ -98,8 +99,10 @@ def test_a_child_that_may_not_make_a_journal_counts_and_tries_again(harness: Har
     assert parent.lines == {(1, 0): {4}}
     assert parent.header.lost_facts == 0
     assert child.lines == {(1, 0): {3}}
-    assert (child.header.lost_facts, child.header.lost_events) == (3, 1)
-    assert (child.header.lost_errno, child.header.lost_stage) == (errno.EFBIG, 3)
+    assert child.header.lost_facts == 0
+    told = parent.header
+    assert (told.forks_lost_facts, told.forks_lost_events) == (3, 1)
+    assert (told.forks_lost_errno, told.forks_lost_stage) == (errno.EFBIG, 3)
 
 
 @pytest.mark.parametrize("mib", [64, 256, 1024])
@@ -126,24 +129,21 @@ def test_a_child_needs_no_more_address_space_than_its_parent(harness: Harness) -
     assert len(done.journals()) == 2
 
 
-def test_without_descriptors_a_journal_grows_but_no_child_gets_one(harness: Harness) -> None:
+def test_without_descriptors_a_journal_grows_and_a_child_lodges_in_it(harness: Harness) -> None:
     done = harness.run("""
         start DIR -
         limit nofile 3
         lines 1 1 50000
         fork
         ensure
-        lose
-        limit nofile max
-        retry
         line 2 1 0
         end
     """)
     assert executed(done.journals(), 1) == set(range(1, 50001))
-    _, child = done.journals()
+    parent, child = done.journals()
     assert child.lines == {(2, 0): {1}}
-    assert (child.header.lost_facts, child.header.lost_errno) == (1, errno.EMFILE)
-    assert child.header.lost_stage == 4
+    assert child.header.offset == parent.header.slots_at
+    assert len(list(done.directory.iterdir())) == 1
 
 
 def test_a_deleted_session_directory_harms_nobody(harness: Harness) -> None:
@@ -158,7 +158,7 @@ def test_a_deleted_session_directory_harms_nobody(harness: Harness) -> None:
         end
         wait
         fork
-        retry
+        ensure
         line 7 7 0
         end
         line 1 1 0
@@ -169,7 +169,8 @@ def test_a_deleted_session_directory_harms_nobody(harness: Harness) -> None:
         harness.directory.rmdir()
         go_on(process)
         assert wait_for(process, "lines") == "lines 50000"
-        assert wait_for(process, "ensure").startswith("ensure -1")
+        # It lodges in a file that goes with the last process.
+        assert wait_for(process, "ensure").startswith("ensure 0")
         assert wait_for(process, "child") == "child 0"
         harness.directory.mkdir(mode=0o700)
         go_on(process)
@@ -230,11 +231,12 @@ def test_a_process_that_gives_up_root_keeps_its_journal(harness: Harness) -> Non
         line 1 50001 0
     """)
     assert done.answers("lines") == ["50000"]
-    assert done.answers("ensure")[0].startswith("-1")
-    assert done.journal().lines == {(1, 0): set(range(1, 50002))}
-    # A child without a journal is an image all the same, and names itself to its own children.
+    parent, child = done.journals()
+    assert parent.lines == {(1, 0): set(range(1, 50002))}
+    assert child.lines == {(2, 0): {1}}
+    assert (parent.header.uid, child.header.uid) == (0, NOBODY)
     (value,) = done.answers("parent")
-    assert not value.startswith(done.journal().header.image_id)
+    assert value.startswith(child.header.image_id)
 
 
 @pytest.mark.usefixtures("as_root")
@@ -251,9 +253,10 @@ def test_a_process_in_another_root_keeps_its_journal(harness: Harness, tmp_path:
         end
     """)
     assert done.answers("chroot") == ["0"]
-    assert done.answers("ensure")[0].startswith("-1")
     assert done.answers("child") == ["0"]
-    assert done.journal().lines == {(1, 0): set(range(1, 50001))}
+    parent, child = done.journals()
+    assert parent.lines == {(1, 0): set(range(1, 50001))}
+    assert child.lines == {(2, 0): {1}}
     assert list(elsewhere.iterdir()) == []
 
 
@@ -341,6 +344,6 @@ def test_a_child_on_a_full_disk_leaves_nothing_and_goes_on(harness: Harness) -> 
         wait_for(process, "waiting")
         journals = journals_in(seen_by(process, harness.directory))
         assert len(journals) == 2
-        (child,) = (each for each in journals if each.header.start_kind is StartKind.FORKED)
+        parent, child = journals
         assert child.lines == {(1, 0): {1}}
-        assert (child.header.lost_facts, child.header.lost_stage) == (1, 8)
+        assert (parent.header.forks_lost_facts, parent.header.forks_lost_stage) == (1, 8)

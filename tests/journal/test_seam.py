@@ -61,6 +61,22 @@ SCENARIOS = {
         end
         line 1 5 0
     """,
+    "slots": """
+        start DIR -
+        property argv x
+        line 1 1 0
+        limit fsize 0
+        fork
+        ensure
+        line 1 2 0
+        fork
+        forked
+        line 1 3 0
+        end
+        line 1 4 0
+        end
+        line 1 5 0
+    """,
 }
 
 
@@ -119,7 +135,7 @@ def test_a_death_at_any_call_keeps_every_fact_told_before(
             continue
         clear(session)
         done = harness.run(scenario, {"SEAM_MODE": "die", "SEAM_AT": str(n)})
-        if name != "forks":
+        if name not in {"forks", "slots"}:
             assert done.status == -signal.SIGKILL
         for path in session.iterdir():
             if not begun(path):
@@ -185,7 +201,7 @@ def losses_are_counted(done: Done) -> None:
         assert any(journal.header.lost_stage for journal in journals)
 
 
-@pytest.mark.parametrize("name", ["start", "forks", "segments"])
+@pytest.mark.parametrize("name", ["start", "forks", "segments", "slots"])
 def test_a_signal_handler_may_write_at_any_call(
     seam_program: Path, session: Path, name: str
 ) -> None:

@@ -117,6 +117,21 @@ def test_thread_sanitizer_finds_no_race_where_one_thread_grows_the_file(
     check_threads(done, 4, 3000, 0)
 
 
+def test_thread_sanitizer_finds_no_race_in_slots(
+    thread_sanitized_program: Path, session: Path
+) -> None:
+    harness = Harness(thread_sanitized_program, session)
+    done = harness.run(
+        "start DIR -\nline 99 1 0\nlimit fsize 0\nfork\nthreads 8 1500 0\nend",
+        TSAN,
+    )
+    assert done.stderr == ""
+    assert (done.status, done.answers("child")) == (0, ["0"])
+    _, *child = done.journals()
+    for thread in range(1, 9):
+        assert executed(child, thread) == set(range(1, 1501))
+
+
 @pytest.mark.parametrize("limit", ["max", "32768"])
 def test_address_and_undefined_behaviour_sanitizers_find_nothing(
     address_sanitized_program: Path, session: Path, limit: str

@@ -192,6 +192,7 @@ def image(name: str, pid: int, at: int, **other: object) -> ProcessRecord:
         tracers=(),
         notes=(),
         lost=Lost(),
+        forks_lost=Lost(),
     )
     return replace(record, **other)  # type: ignore[arg-type]
 

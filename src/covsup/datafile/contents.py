@@ -123,6 +123,7 @@ class Gathering:
             lines=lines,
             threads=max(journal.header.threads_started for journal in segments),
             lost=_lost_in(segments),
+            forks_lost=_lost_by_forks(segments),
             running_ns=running_ns,
             gone_ns=gone_ns,
         )
@@ -238,4 +239,15 @@ def _lost_in(segments: Iterable[Journal]) -> Lost:
         events=sum(each.lost_events for each in headers),
         errno=first.lost_errno,
         stage=first.lost_stage,
+    )
+
+
+def _lost_by_forks(segments: Iterable[Journal]) -> Lost:
+    headers = [journal.header for journal in segments]
+    first = next((each for each in headers if each.forks_lost_stage), headers[0])
+    return Lost(
+        facts=sum(each.forks_lost_facts for each in headers),
+        events=sum(each.forks_lost_events for each in headers),
+        errno=first.forks_lost_errno,
+        stage=first.forks_lost_stage,
     )

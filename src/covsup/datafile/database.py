@@ -95,7 +95,11 @@ CREATE TABLE covsup_lost (
     facts integer,
     events integer,
     errno integer,          -- of the first loss
-    stage integer           -- where the first loss was: see the journal's format
+    stage integer,          -- where the first loss was: see the journal's format
+    forks_facts integer,    -- and what its forks lost while they had no journal at all
+    forks_events integer,
+    forks_errno integer,
+    forks_stage integer
 );
 """
 
@@ -378,7 +382,7 @@ def _write_provenance(result: Result, provenance: Provenance, temporary: Path) -
             ),
         )
         db.executemany(
-            "INSERT INTO covsup_lost VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO covsup_lost VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (
                     each.image_id,
@@ -386,6 +390,10 @@ def _write_provenance(result: Result, provenance: Provenance, temporary: Path) -
                     _integer(each.lost.events),
                     each.lost.errno,
                     each.lost.stage,
+                    _integer(each.forks_lost.facts),
+                    _integer(each.forks_lost.events),
+                    each.forks_lost.errno,
+                    each.forks_lost.stage,
                 )
                 for each in provenance.losses
             ),

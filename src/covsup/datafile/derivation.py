@@ -152,6 +152,7 @@ class _View:
                 tracers=tuple(sorted(image.tracers)),
                 notes=tuple(text for _, text in sorted(image.notes)),
                 lost=image.lost,
+                forks_lost=image.forks_lost,
             )
 
     def parent(self, image: Image) -> tuple[str | None, KnownFrom]:

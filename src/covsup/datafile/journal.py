@@ -16,6 +16,7 @@ import stat
 import struct
 import sys
 from binascii import crc32
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from covsup.datafile._facts import Sorted, sort
 from covsup.datafile.errors import (
     JournalDamaged,
+    JournalError,
     JournalForeign,
     JournalNotBegun,
     JournalUnreadable,
@@ -30,6 +32,7 @@ from covsup.datafile.errors import (
 from covsup.datafile.facts import LARGEST_LINE, arcs_in, numbers_in
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from covsup.datafile.facts import Arc
@@ -39,13 +42,14 @@ MAGIC: Final = b"COVSUPJ\n"
 HEADER_SIZE: Final = 512
 LARGEST: Final = 64 << 20
 """No journal of this version is longer, in bytes; of a longer file only so much is read."""
+_MOST_SLOTS: Final = LARGEST // (2 * HEADER_SIZE)
 
 MOST_MEMORY: Final = 1 << 30
 """What the facts of one journal may cost, in bytes, about; a sound one needs far less."""
 
 _NATIVE: Final = "<" if sys.byteorder == "little" else ">"
 _HEADER: Final = {
-    order: struct.Struct(f"{order}8sIIQ16s16sQQQQIIIIIIQQ120xQQQQQIIQ") for order in "<>"
+    order: struct.Struct(f"{order}8sIIQ16s16sQQQQIIIIIIQQQQII96xQQQQQIIQQQQII") for order in "<>"
 }
 _WORD: Final = 8
 _CHECKED: Final = slice(8, 248)
@@ -92,8 +96,12 @@ class Header:
     core: Core
     branch: bool
     segment: int
-    capacity: int  # bytes
+    capacity: int  # bytes, for the header and the words
     uid: int
+    offset: int  # in bytes: 0, or where the slot begins that holds this journal
+    slots_at: int  # in bytes: where in its file the first slot begins, 0 = it has none
+    slot_size: int  # bytes
+    slot_count: int
     tail: int  # offset in bytes of the first word that was not handed out
     allocated: int  # bytes
     lost_facts: int  # attempts that failed
@@ -101,6 +109,11 @@ class Header:
     lost_errno: int  # of the first loss
     lost_stage: int  # of the first loss: see docs/journal-format.md
     threads_started: int  # only the first segment counts them
+    slots_used: int  # how many were handed out
+    forks_lost_facts: int  # by forked processes while they had no journal at all
+    forks_lost_events: int
+    forks_lost_errno: int  # of the first of these losses
+    forks_lost_stage: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,11 +245,75 @@ class Journal:
         return found
 
 
+@dataclass(slots=True, kw_only=True)
+class Slots:
+    """The journals of forked processes that could make no file, in the file of another one."""
+
+    journals: list[Journal]
+    problems: list[str]  # slots that cannot be used, each in one line
+    unbegun: int = 0  # handed out, and their processes have written nothing yet, or never will
+
+
 def read_journal(path: Path) -> Journal:
     """Read the journal at `path`, which may be growing.
 
     Raises JournalUnreadable, JournalNotBegun, JournalDamaged or JournalForeign.
     """
+    with _opened(path) as (fd, size):
+        return _read_one(path, fd, 0, size)
+
+
+def read_slots(path: Path, header: Header) -> Slots:
+    """Read the journals in the slots of the file at `path`, whose header is `header`.
+
+    Raises JournalUnreadable.
+    """
+    found = Slots(journals=[], problems=[])
+    with _opened(path) as (fd, size):
+        for offset in _slots_of(header):
+            try:
+                journal = _read_one(path, fd, offset, size)
+            except JournalNotBegun:
+                found.unbegun += 1
+                continue
+            except (JournalDamaged, JournalForeign) as error:
+                found.problems.append(f"{error} (the journal at byte {offset})")
+                continue
+            if journal.header.offset == offset:
+                found.journals.append(journal)
+            else:
+                found.problems.append(f"{path}: the journal at byte {offset} is not of this place")
+    return found
+
+
+def read_lodgers(path: Path) -> frozenset[tuple[int, str]]:
+    """The pids and images that have journals in slots of the file at `path`, as it is now."""
+    found = set()
+    try:
+        with _opened(path) as (fd, _):
+            header, _ = _header_of(path, os.pread(fd, HEADER_SIZE, 0))
+            for offset in _slots_of(header):
+                try:
+                    lodger, _ = _header_of(path, os.pread(fd, HEADER_SIZE, offset))
+                except JournalError:
+                    continue
+                found.add((lodger.pid, lodger.image_id))
+    except JournalError:
+        pass  # who reads it is told
+    return frozenset(found)
+
+
+def _slots_of(header: Header) -> range:
+    """Where the slots begin that were handed out."""
+    if not header.slots_at or header.slot_size < HEADER_SIZE:
+        return range(0)
+    used = min(header.slots_used, header.slot_count, _MOST_SLOTS)
+    return range(header.slots_at, header.slots_at + used * header.slot_size, header.slot_size)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[int, int]]:
+    """A descriptor of a regular file, and its size; what fails is a JournalUnreadable."""
     try:
         # Not through a link and not waiting for a fifo's other end: it may be somebody's trap.
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -247,12 +324,17 @@ def read_journal(path: Path) -> Journal:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise JournalUnreadable(f"{path}: cannot be read: it is no regular file")
-        header, order = _header_of(path, os.pread(fd, HEADER_SIZE, 0))
-        words, problems = _read_words(fd, header.tail, status.st_size)
+        yield fd, status.st_size
     except OSError as error:
         raise JournalUnreadable(f"{path}: cannot be read: {error.strerror}") from error
     finally:
         os.close(fd)
+
+
+def _read_one(path: Path, fd: int, offset: int, size: int) -> Journal:
+    """The journal that begins at `offset` in a file of `size` bytes."""
+    header, order = _header_of(path, os.pread(fd, HEADER_SIZE, offset))
+    words, problems = _read_words(fd, header, offset, size)
     return journal_of(header, order, words, problems)
 
 
@@ -300,8 +382,10 @@ def _header_of(path: Path, head: bytes) -> tuple[Header, str]:
     (_, version, header_size, byte_order, image, parent, pid, ppid, realtime, boottime) = fields[
         :10
     ]
-    (generation, start_kind, python, core, flags, segment, capacity, uid, check) = fields[10:19]
-    (tail, allocated, lost_facts, lost_events, lost_errno, lost_stage, threads) = fields[19:]
+    (generation, start_kind, python, core, flags, segment, capacity, uid) = fields[10:18]
+    (offset, slots_at, slot_size, slot_count, check) = fields[18:23]
+    (tail, allocated, lost_facts, lost_events, lost_errno, lost_stage, threads) = fields[23:30]
+    (slots_used, forks_lost_facts, forks_lost_events, forks_errno, forks_stage) = fields[30:]
     if byte_order == _BYTE_ORDER and version != VERSION:
         raise JournalForeign(
             f"{path}: has format {version}, and this covsup reads format {VERSION}:"
@@ -326,6 +410,10 @@ def _header_of(path: Path, head: bytes) -> tuple[Header, str]:
             segment=segment,
             capacity=capacity,
             uid=uid,
+            offset=offset,
+            slots_at=slots_at,
+            slot_size=slot_size,
+            slot_count=slot_count,
             tail=tail,
             allocated=allocated,
             lost_facts=lost_facts,
@@ -333,24 +421,34 @@ def _header_of(path: Path, head: bytes) -> tuple[Header, str]:
             lost_errno=lost_errno,
             lost_stage=lost_stage,
             threads_started=threads,
+            slots_used=slots_used,
+            forks_lost_facts=forks_lost_facts,
+            forks_lost_events=forks_lost_events,
+            forks_lost_errno=forks_errno,
+            forks_lost_stage=forks_stage,
         )
     except ValueError as error:
         raise JournalDamaged(f"{path}: its header is damaged: {error}") from error
     return header, order
 
 
-def _read_words(fd: int, tail: int, size: int) -> tuple[bytes, list[str]]:
-    """The words up to the tail, or as far as there are any, and what was wrong with them."""
+def _read_words(fd: int, header: Header, offset: int, size: int) -> tuple[bytes, list[str]]:
+    """The words up to the tail, or as far as there are any, and what was wrong with them.
+
+    The journal begins at `offset` in a file of `size` bytes.
+    """
     problems = []
+    tail = header.tail
+    room = min(size - offset, header.capacity)
     possible = tail >= HEADER_SIZE and tail % _WORD == 0
     if not possible:
         problems.append(f"its tail is impossible ({tail}): the whole file was searched")
-    end = min(tail if possible else size, LARGEST)
+    end = min(tail if possible else room, room, LARGEST)
     pieces = []
     at = HEADER_SIZE
     while at < end:
         try:
-            piece = os.pread(fd, min(_READ_SIZE, end - at), at)
+            piece = os.pread(fd, min(_READ_SIZE, end - at), offset + at)
         except OSError as error:
             problems.append(f"it is unreadable from byte {at} on: {error.strerror}")
             break

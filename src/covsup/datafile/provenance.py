@@ -98,6 +98,7 @@ class ProcessRecord:
     tracers: tuple[str, ...]  # tracers of the program's own
     notes: tuple[str, ...]
     lost: Lost
+    forks_lost: Lost  # by its forks while they had no journal at all
 
     @property
     def how_started(self) -> str:
@@ -164,8 +165,8 @@ class Provenance:
 
     @property
     def losses(self) -> tuple[ProcessRecord, ...]:
-        """The processes that could not store something."""
-        return tuple(process for process in self.processes if process.lost)
+        """The processes that could not store something, or whose forks could not."""
+        return tuple(process for process in self.processes if process.lost or process.forks_lost)
 
     def of_session(self, session: str) -> Provenance:
         """The part of one session."""

@@ -52,6 +52,7 @@ def encode_image(image: Image) -> str:
             "lines": image.lines,
             "threads": image.threads,
             "lost": asdict(image.lost),
+            "forks_lost": asdict(image.forks_lost),
             "running_ns": image.running_ns,
             "gone_ns": image.gone_ns,
         }
@@ -143,6 +144,7 @@ def _image(record: dict[str, Any]) -> Image:
         lines=record["lines"],
         threads=record["threads"],
         lost=Lost(**record["lost"]),
+        forks_lost=Lost(**record.get("forks_lost", {})),
         running_ns=record["running_ns"],
         gone_ns=record["gone_ns"],
     )

@@ -100,6 +100,7 @@ class Image:
     lines: int = 0  # lines that it executed itself
     threads: int = 0
     lost: Lost = field(default_factory=Lost)
+    forks_lost: Lost = field(default_factory=Lost)  # by its forks while they had no journal at all
     running_ns: int = 0  # when it was last seen running, wall clock
     gone_ns: int = 0  # when it was seen to run no more, wall clock
 
@@ -121,6 +122,7 @@ class Image:
             lines=max(self.lines, other.lines),
             threads=max(self.threads, other.threads),
             lost=self.lost.union(other.lost),
+            forks_lost=self.forks_lost.union(other.forks_lost),
             running_ns=max(self.running_ns, other.running_ns),
             gone_ns=max(self.gone_ns, other.gone_ns),
         )

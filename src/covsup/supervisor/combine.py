@@ -187,7 +187,7 @@ class _Work:
 
     def _clean_up(self, part: Part) -> None:
         if part.session is None:
-            _delete(part.finished)
+            _delete(part.free())
         elif part.is_over():
             part.session.delete()
         else:
@@ -195,9 +195,9 @@ class _Work:
             goes_on = part.supervised or part.session.settings.open
             if not goes_on and not part.live.images:
                 self.programs += part.members
-            if part.finished and not part.broken:
+            if part.free() and not part.broken:
                 self._keep_partial_fold(part, part.session)
-                _delete(part.finished)
+                _delete(part.free())
 
     def _could_not_delete(self, path: Path, error: Exception) -> None:
         self.leftovers.append(f"{path} is combined but cannot be deleted: {error}")

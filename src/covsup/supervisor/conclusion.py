@@ -75,6 +75,13 @@ def lost_sentences(provenance: Provenance) -> list[str]:
     said = [
         f"process {_process(each.pid, each.argv)} could not keep {_lost(each.lost)}"
         for each in provenance.losses
+        if each.lost
+    ]
+    said += [
+        f"processes forked below {_process(each.pid, each.argv)} could make no journal and"
+        f" lost {_lost(each.forks_lost)}"
+        for each in provenance.losses
+        if each.forks_lost
     ]
     said += [
         f"process {_process(note.pid, note.argv)}: {note.why}"

@@ -126,11 +126,31 @@ def _config(options: argparse.Namespace) -> Iterator[tuple[str, object]]:
 
 
 def _journal(options: argparse.Namespace) -> int:
+    path = Path(options.file)
     try:
-        journal = journals.read_journal(Path(options.file))
+        journal = journals.read_journal(path)
+        slots = journals.read_slots(path, journal.header)
     except CovsupError as error:
         complain(str(error))
         return NOT_STORED
+    _show(journal, facts=options.facts)
+    for lodger in slots.journals:
+        sys.stdout.write("\n")
+        _show(lodger, facts=options.facts)
+    problems = [
+        *(
+            f"{options.file}: {each}"
+            for shown in (journal, *slots.journals)
+            for each in shown.problems
+        ),
+        *slots.problems,
+    ]
+    for problem in problems:
+        complain(problem)
+    return NOT_STORED if problems else 0
+
+
+def _show(journal: Journal, *, facts: bool) -> None:
     _write(_header(journal))
     for event in journal.events:
         sys.stdout.write(f"{_time(event.at_ns)} {printable(_event(event))}\n")
@@ -138,12 +158,9 @@ def _journal(options: argparse.Namespace) -> int:
         lines = sum(len(found) for key, found in journal.lines.items() if key[0] == file_id)
         arcs = sum(len(found) for key, found in journal.arcs.items() if key[0] == file_id)
         sys.stdout.write(f"{printable(file.path)}: {lines} lines, {arcs} branches\n")
-        if options.facts:
-            for label, facts in _facts(journal, file_id):
-                sys.stdout.write(f"    {printable(label)}: {facts}\n")
-    for problem in journal.problems:
-        complain(f"{options.file}: {problem}")
-    return NOT_STORED if journal.problems else 0
+        if facts:
+            for label, found in _facts(journal, file_id):
+                sys.stdout.write(f"    {printable(label)}: {found}\n")
 
 
 def _header(journal: Journal) -> Iterator[tuple[str, object]]:
@@ -155,7 +172,7 @@ def _header(journal: Journal) -> Iterator[tuple[str, object]]:
                 yield "python", f"{value >> 24}.{value >> 16 & 255}.{value >> 8 & 255}"
             case "core" | "start_kind":
                 yield name, value.name.lower()
-            case "lost_errno":
+            case "lost_errno" | "forks_lost_errno":
                 yield name, f"{value} ({os.strerror(value)})" if value else 0
             case _:
                 yield name, value

@@ -27,6 +27,8 @@ _PROC: Final = Path("/proc")
 _HAS_PROC: Final = Path("/proc/self/maps").exists()
 _IMAGE: Final = re.compile(rb"/\d+-([0-9a-f]{32})\.\d+\.journal")
 
+_PIDS: Final = re.compile(rb"^NSpid:([\d\s]*?)$", re.MULTILINE)
+
 _SESSION: Final = re.compile(rb"\0COVSUP_SESSION=([^\0]*)")
 
 _SLACK: Final = 2.0
@@ -59,27 +61,45 @@ class _Unclear:
 class Look:
     """What the process table said when it was asked."""
 
-    def __init__(self, sessions: Iterable[Path], journals: Iterable[JournalFile]) -> None:
+    def __init__(
+        self,
+        sessions: Iterable[Path],
+        journals: Iterable[JournalFile],
+        lodgers: Iterable[int] = (),
+    ) -> None:
         """Look now.
 
-        `journals` are those whose owners are in question.
+        `journals` are those whose owners are in question, `lodgers` the pids of the processes that
+        have theirs in the files of others.
         """
         self.members: dict[Path, list[int]] = defaultdict(list)
         """By session directory: the processes that were started with it in their environment."""
-        self._running: set[str] = set()
+        self._mapping: set[tuple[int, str]] = set()
+        """Process and image of each journal that a process maps: its own, or an inherited one."""
+        self._mapped: set[str] = set()
         self._unclear: dict[int, _Unclear] = {}
         self._host = os.uname().nodename
         self._namespace = _pid_namespace()
-        pids = {journal.pid for journal in journals}
+        pids = {*lodgers, *(journal.pid for journal in journals)}
         if _HAS_PROC:
             pids.update(self._find_members({os.fsencode(path.name): path for path in sessions}))
         for pid in pids:
             self._look_at(pid)
 
-    def verdict(self, header: Header, host: str | None, namespace: str = "") -> Verdict:
+    def is_mapped(self, image_id: str) -> bool:
+        """Whether any process maps the journal of this image: its own, or a child that may write
+        to a slot of the file."""
+        return image_id in self._mapped
+
+    def verdict(
+        self, header: Header, host: str | None, namespace: str = "", file_of: str | None = None
+    ) -> Verdict:
         """Whether the image of a journal's header runs; `host` and the pid `namespace` are where
-        the journal says it did."""
-        if header.image_id in self._running:
+        the journal says it did.
+
+        `file_of` is the image in whose file the journal is, where that is another one.
+        """
+        if (header.pid, file_of or header.image_id) in self._mapping:
             return Verdict.RUNNING
         if host and host != self._host:
             return Verdict.ELSEWHERE
@@ -102,7 +122,7 @@ class Look:
 
     def measures_any(self, journals: Iterable[JournalFile]) -> bool:
         """Whether a process that writes one of these journals may run."""
-        return any(each.image_id in self._running or each.pid in self._unclear for each in journals)
+        return any(each.image_id in self._mapped or each.pid in self._unclear for each in journals)
 
     def _find_members(self, sessions: dict[bytes, Path]) -> Iterator[int]:
         for entry in os.listdir(_PROC):  # noqa: PTH208 - names are all that is asked for
@@ -140,7 +160,19 @@ class Look:
                 self._unclear[pid] = started
             return
         # A zombie has no mappings left, and a program that the process became has none of ours.
-        self._running.update(match.decode("ascii") for match in _IMAGE.findall(maps))
+        images = {match.decode("ascii") for match in _IMAGE.findall(maps)}
+        if images:
+            self._mapped |= images
+            self._mapping.update((each, image) for each in _names_of(pid) for image in images)
+
+
+def _names_of(pid: int) -> set[int]:
+    """The pids by which a process is known, here and in the namespaces that it is in."""
+    try:
+        status = (_PROC / str(pid) / "status").read_bytes()
+    except OSError:
+        return {pid}
+    return {pid, *(int(each) for line in _PIDS.findall(status) for each in line.split())}
 
 
 def _pid_namespace() -> str:

@@ -17,7 +17,7 @@ from covsup.datafile.database import DataFileUnusable, is_data_file
 from covsup.datafile.derivation import provenance_of
 from covsup.datafile.errors import JournalDamaged, JournalError, JournalNotBegun
 from covsup.datafile.fold import fold
-from covsup.datafile.journal import read_journal
+from covsup.datafile.journal import read_journal, read_lodgers, read_slots
 from covsup.datafile.provenance import End
 from covsup.datafile.session import JournalFile, Session, SessionUnreadable, open_session
 from covsup.supervisor.liveness import Look, Verdict, supervisor_runs
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from covsup.datafile.result import Problem, Result
     from covsup.supervisor.inputs import Inputs
 
-_BEGINNING: Final = Struct("=8s64xQ")
-"""Of a journal's header: the magic, which is written last, and when its image started."""
+_BEGINNING: Final = Struct("=8s64xQ224xQ")
+"""Of a journal's header: the magic, which is written last, when its image started, and how many
+others have journals in its file."""
 
 _UNBORN_SECONDS: Final = 60.0
 
@@ -48,12 +49,16 @@ class Part:
     said: Result | None = None  # what the session says besides its journals
     ended: Gathering = field(default_factory=Gathering)  # what need not be read again
     live: Gathering = field(default_factory=Gathering)
-    elsewhere: list[list[JournalFile]] = field(default_factory=list)  # images still to be judged
+    elsewhere: list[tuple[list[JournalFile], set[str]]] = field(default_factory=list)
+    """Images still to be judged, by the files that hold their journals."""
     told: Gathering = field(default_factory=Gathering)  # what these say
     folded: bool = False  # a partial fold is there
-    finished: list[Path] = field(default_factory=list)  # journals that may go
+    finished: list[Path] = field(default_factory=list)  # journals of images that have ended
+    held: set[Path] = field(default_factory=set)  # journals that hold something else, too
     begun: Mapping[Path, int] = field(default_factory=dict)
     """Journals of which the magic was there before the look: when they began."""
+    lodgers: frozenset[tuple[int, str]] = frozenset()
+    """Likewise: the pids and images that have journals in slots of others' files."""
     broken: bool = False  # the partial fold is there and cannot be read
     members: list[int] = field(default_factory=list)  # processes that were started in it
     supervised: bool = False  # another covsup will combine it, too
@@ -71,6 +76,10 @@ class Part:
             )
         return [each for each in found if self.only is None or each.image_id in self.only]
 
+    def free(self) -> list[Path]:
+        """The journals that may go."""
+        return [path for path in self.finished if path not in self.held]
+
     def past(self) -> Result:
         """The fold of what need not be read again."""
         results = [self.ended.result()] if self.said is None else [self.said, self.ended.result()]
@@ -82,8 +91,25 @@ class Part:
             return False
         if self.session is not None and self.session.settings.open:
             return False  # others may join it at any time
-        done = set(self.finished)
+        done = set(self.free())
         return all(journal.path in done for journal in self.journals())
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """The journals of one image, as read."""
+
+    journals: list[Journal]
+    files: Sequence[JournalFile]  # in which they are: its own, or in slots of another image's
+    good: list[Path]  # those of the files that may go when all who are in them have ended
+
+    @property
+    def image_id(self) -> str:
+        return self.journals[0].header.image_id
+
+    @property
+    def pid(self) -> int:
+        return self.journals[0].header.pid
 
 
 class Reader:
@@ -103,10 +129,11 @@ class Reader:
         # In this order: listed, looked at, listed again. Whose journal was complete before the
         # look and who does not run in it has written all of the segments that the second list has.
         for part in self.parts:
-            part.begun = _begun(part.journals())
+            part.begun, part.lodgers = _begun(part.journals())
         look = Look(
             [part.directory for part in self.parts if part.session is not None],
             [each for part in self.parts for each in part.journals()],
+            [pid for part in self.parts for pid, _ in part.lodgers],
         )
         lists = [part.journals() for part in self.parts]
         total, done = sum(map(len, lists)), 0
@@ -154,22 +181,62 @@ class Reader:
         ]
 
     def _read_image(self, part: Part, files: Sequence[JournalFile], look: Look) -> None:
-        """Read the segments of one image, and take them in by what is known of its end."""
+        """Read the segments of one image, and what others have in slots of its files; take each in
+        by what is known of its end."""
+        images, good = self._images_in(part, files)
+        owner = files[0].image_id
+        if look.is_mapped(owner):
+            # Whoever maps the file may yet write to it, whether it has a slot now or not.
+            part.stays = True
+            part.held.update(good)
+        if not images:
+            part.finished += good
+        elsewhere = set()
+        for read in images:
+            self.images += 1
+            if read.image_id == owner:
+                is_old = files[0].path in part.begun
+            else:
+                is_old = (read.pid, read.image_id) in part.lodgers
+            host, namespace = (_property(read.journals, key) for key in ("host", "pid_namespace"))
+            match look.verdict(read.journals[0].header, host, namespace, owner):
+                case Verdict.ENDED if is_old:
+                    self._end(part, read)
+                case Verdict.ELSEWHERE:
+                    elsewhere.add(read.image_id)
+                    _take(part, part.told, read.journals)
+                case _:
+                    self._go_on(part, read, host="")
+        if elsewhere:
+            # By the end of all. To keep all of them until then could take any memory.
+            part.elsewhere.append((list(files), elsewhere))
+
+    def _images_in(
+        self, part: Part, files: Sequence[JournalFile]
+    ) -> tuple[list[_Read], list[Path]]:
+        """The image of these files and those that lodge in them, and the files that may go."""
         journals, good = self._read_segments(part, files)
         if not journals:
-            part.finished += good
-            return
-        self.images += 1
-        host, namespace = _property(journals, "host"), _property(journals, "pid_namespace")
-        match look.verdict(journals[0].header, host, namespace):
-            case Verdict.ENDED if files[0].path in part.begun:
-                self._end(part, journals, files, good)
-            case Verdict.ELSEWHERE:
-                # By the end of all. To keep all of them until then could take any memory.
-                part.elsewhere.append(list(files))
-                _take(part, part.told, journals)
-            case _:
-                self._go_on(part, journals, files, host="")
+            return [], good
+        images = {journals[0].header.image_id: journals}
+        for file in files:
+            header = next(
+                (each.header for each in journals if each.header.segment == file.segment), None
+            )
+            if header is None or not header.slots_used:
+                continue
+            try:
+                slots = read_slots(file.path, header)
+            except JournalError as error:
+                self.leave(error)
+                part.held.add(file.path)
+                continue
+            for problem in slots.problems:
+                self.leave(problem)
+                part.held.add(file.path)
+            for journal in slots.journals:
+                images.setdefault(journal.header.image_id, []).append(journal)
+        return [_Read(each, files, good) for each in images.values()], good
 
     def _read_segments(
         self, part: Part, files: Sequence[JournalFile]
@@ -207,52 +274,48 @@ class Reader:
             for each in provenance_of(told).processes
             if each.ending.end in {End.EXITED, End.KILLED, End.EXECED}
         }
-        for files in part.elsewhere:
-            journals, good = self._read_segments(part, files)
-            if not journals:
-                continue
-            if files[0].image_id in over:
-                self._end(part, journals, files, good)
-            else:
-                self._go_on(part, journals, files, host=_host(journals))
+        for files, images in part.elsewhere:
+            for read in self._images_in(part, files)[0]:
+                if read.image_id not in images:
+                    continue
+                if read.image_id in over:
+                    self._end(part, read)
+                else:
+                    self._go_on(part, read, host=_host(read.journals))
         part.told = Gathering()
 
-    def _end(
-        self,
-        part: Part,
-        journals: Sequence[Journal],
-        files: Sequence[JournalFile],
-        good: Sequence[Path],
-    ) -> None:
+    def _end(self, part: Part, read: _Read) -> None:
         """The image has ended: its journals may go once they are stored, if all of them was used."""
-        if self._tell(part, files, _take(part, part.ended, journals, gone_ns=time.time_ns())):
-            part.finished += good
+        problems = _take(part, part.ended, read.journals, gone_ns=time.time_ns())
+        if self._tell(part, read, problems):
+            part.finished += read.good
+        else:
+            part.held.update(read.good)
 
-    def _go_on(
-        self, part: Part, journals: Sequence[Journal], files: Sequence[JournalFile], *, host: str
-    ) -> None:
+    def _go_on(self, part: Part, read: _Read, *, host: str) -> None:
         """The image runs, as far as can be known."""
         part.stays = True
-        self._tell(part, files, _take(part, part.live, journals, running_ns=time.time_ns()))
-        argv = _property(journals, "argv")
+        part.held.update(read.good)
+        self._tell(part, read, _take(part, part.live, read.journals, running_ns=time.time_ns()))
+        argv = _property(read.journals, "argv")
         self.running.append(
             StillRunning(
                 session="" if part.session is None else part.session.id,
-                image_id=files[0].image_id,
-                pid=files[0].pid,
+                image_id=read.image_id,
+                pid=read.pid,
                 argv=tuple(argv.split("\0")) if argv else (),
                 host=host,
             )
         )
 
-    def _tell(self, part: Part, files: Sequence[JournalFile], problems: Sequence[Problem]) -> bool:
+    def _tell(self, part: Part, read: _Read, problems: Sequence[Problem]) -> bool:
         """Say what was wrong with an image's journals; gives whether all of them was used."""
         if not problems:
             return True
         whats = "; ".join(sorted({problem.what for problem in problems}))
         unused = any(problem.unused for problem in problems)
         left = "; what is sound was used, the journal is left where it is" if unused else ""
-        self.unreadable[f"{files[0].path}: {whats}{left}"] = None
+        self.unreadable[f"{read.files[0].path}: {whats}{left}"] = None
         if unused:
             part.stays = True
         return not unused
@@ -310,9 +373,13 @@ def _by_image(
     return sorted(images.values(), key=lambda files: begun.get(files[0].path, 0))
 
 
-def _begun(journals: Iterable[JournalFile]) -> dict[Path, int]:
-    """The journals of which the magic is there: they are mapped. With when their images began."""
+def _begun(
+    journals: Iterable[JournalFile],
+) -> tuple[dict[Path, int], frozenset[tuple[int, str]]]:
+    """The journals of which the magic is there: they are mapped. With when their images began; and
+    the pids and images of those that lodge in them."""
     begun = {}
+    lodgers: set[tuple[int, str]] = set()
     for journal in journals:
         try:
             descriptor = os.open(journal.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -324,10 +391,12 @@ def _begun(journals: Iterable[JournalFile]) -> dict[Path, int]:
             # The reader shall say what is wrong with it.
             begun[journal.path] = 0
             continue
-        magic, started_ns = _BEGINNING.unpack(head.ljust(_BEGINNING.size, b"\0"))
+        magic, started_ns, slots_used = _BEGINNING.unpack(head.ljust(_BEGINNING.size, b"\0"))
         if any(magic):
             begun[journal.path] = started_ns
-    return begun
+            if slots_used:
+                lodgers |= read_lodgers(journal.path)
+    return begun, frozenset(lodgers)
 
 
 def _read_as_named(file: JournalFile) -> Journal:

@@ -182,9 +182,11 @@ class _Drawing:
             room = self._width - len(self._guide(rest + self._stem(node)))
             for part in _wrapped(f"NOT MEASURED: {printable(node.reason)}", room):
                 yield self._with_guide(rest + self._stem(node), Text(part, "bold red"))
-        if node.image is not None and node.image.lost:
-            lost = node.image.lost
-            text = f"LOST {lost.facts} facts and {lost.events} events"
+        losses = () if node.image is None else (node.image.lost, node.image.forks_lost)
+        for lost, whose in zip(losses, ("", " in forks without a journal"), strict=False):
+            if not lost:
+                continue
+            text = f"LOST {lost.facts} facts and {lost.events} events{whose}"
             yield self._with_guide(rest + self._stem(node), Text(text, "bold red"))
 
     def _stem(self, node: Node) -> str:

@@ -238,6 +238,8 @@ open_journal(journal_state *state, int urgent)
             STORING("ready");
             atomic_store(&state->ready, ready);
             journal_move_losses(state);
+        } else {
+            atomic_store_explicit(&state->host, journal_inherited_header(), memory_order_release);
         }
     }
     journal_give_opener(state);

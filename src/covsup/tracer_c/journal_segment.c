@@ -16,7 +16,6 @@
 #define RESERVATION (UINT64_C(64) << 20)
 #define RESERVATION_MIN_UNDER_LIMIT (UINT64_C(256) << 10)
 #define ADDRESS_SPACE_SHARE 64 /* under RLIMIT_AS a journal reserves at most 1/64 of the limit */
-#define FIRST_BLOCKS UINT64_C(8192)
 #define GROWTH_MIN UINT64_C(8192)
 #define GROWTH_MAX (UINT64_C(256) << 10)
 #define NAME_ROOM 112 /* "/uid-<uid>/<pid>-<32 hex>.<segment>.journal" */
@@ -25,8 +24,8 @@ static _Atomic uint32_t cannot_populate; /* this kernel does not allocate behind
 
 #ifdef MADV_POPULATE_WRITE
 /* 0, or errno; EINVAL: this kernel does not know the call. */
-static int
-populate(char *base, uint64_t from, uint64_t to)
+int
+journal_populate(char *base, uint64_t from, uint64_t to)
 {
     int rc;
     do {
@@ -36,8 +35,8 @@ populate(char *base, uint64_t from, uint64_t to)
     return rc == 0 ? 0 : errno;
 }
 #else
-static int
-populate(char *base, uint64_t from, uint64_t to)
+int
+journal_populate(char *base, uint64_t from, uint64_t to)
 {
     (void)base, (void)from, (void)to;
     return EINVAL;
@@ -83,7 +82,7 @@ static int
 allocate_first(int fd, char *base, uint64_t size)
 {
     if (!atomic_load_explicit(&cannot_populate, memory_order_relaxed)) {
-        int error = populate(base, 0, size);
+        int error = journal_populate(base, 0, size);
         if (error != EINVAL) {
             return error;
         }
@@ -121,24 +120,24 @@ name_segment(char path[PATH_ROOM + NAME_ROOM], uint32_t index, place where)
 /* How much to reserve. Asked before the file is touched: growing a file past RLIMIT_FSIZE would
  * send SIGXFSZ, which kills. */
 static failure
-choose_capacity(uint64_t *capacity)
+choose_length(uint64_t *length)
 {
     struct rlimit limit;
     uint64_t least = max_u64(FIRST_BLOCKS, journal_page_size);
-    *capacity = RESERVATION;
+    *length = RESERVATION;
     if (SYSTEM("getrlimit(as)", -1, getrlimit(RLIMIT_AS, &limit)) == 0 &&
         limit.rlim_cur != RLIM_INFINITY) {
         uint64_t share = (uint64_t)limit.rlim_cur / ADDRESS_SPACE_SHARE;
-        *capacity = min_u64(*capacity, max_u64(share, RESERVATION_MIN_UNDER_LIMIT));
+        *length = min_u64(*length, max_u64(share, RESERVATION_MIN_UNDER_LIMIT));
     }
     if (SYSTEM("getrlimit(fsize)", -1, getrlimit(RLIMIT_FSIZE, &limit)) != 0) {
         return failed(errno, JOURNAL_STAGE_LIMIT);
     }
     if (limit.rlim_cur != RLIM_INFINITY) {
-        *capacity = min_u64(*capacity, (uint64_t)limit.rlim_cur);
+        *length = min_u64(*length, (uint64_t)limit.rlim_cur);
     }
-    *capacity = *capacity / journal_page_size * journal_page_size;
-    return *capacity < least ? failed(EFBIG, JOURNAL_STAGE_LIMIT) : fine;
+    *length = *length / journal_page_size * journal_page_size;
+    return *length < least ? failed(EFBIG, JOURNAL_STAGE_LIMIT) : fine;
 }
 
 static int
@@ -180,64 +179,88 @@ create_file(const char *path, mode_t mode, int *fd)
     return rc == 0 ? fine : failed(errno, JOURNAL_STAGE_MODE);
 }
 
-/* In a child: the journals of the process that forked are still mapped. Give them back, but keep
- * one of the wanted length for our own journal to be mapped over: so a child needs no address
- * space beside what it inherited. Returns its address or NULL. */
+/* In a child: the address of a journal of the process that forked, to map our own over where the
+ * address space has no other room. NULL: there is none of this length, or it counts our losses. */
 static char *
-reuse_inherited(uint64_t length)
+take_inherited(const journal_state *state, uint64_t length)
 {
-    char *kept = NULL;
+    uint32_t count = atomic_load_explicit(&journal_mapping_count, memory_order_acquire);
+    if (atomic_load_explicit(&state->host, memory_order_relaxed) != NULL) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        mapping old = journal_mappings[i];
+        if (old.base != NULL && old.length == length) {
+            journal_mappings[i] = (mapping){NULL, 0};
+            return old.base;
+        }
+    }
+    return NULL;
+}
+
+/* In a child that has a file of its own: the journals of the process that forked are not needed any
+ * more. Not earlier: until then they may have a slot for us, and count what we lose. */
+static void
+give_back_inherited(const journal_state *state)
+{
+    char *host = (char *)atomic_load_explicit(&state->host, memory_order_relaxed);
     uint32_t count = atomic_load_explicit(&journal_mapping_count, memory_order_acquire);
     for (uint32_t i = 0; i < count; i++) {
         mapping old = journal_mappings[i];
         journal_mappings[i] = (mapping){NULL, 0};
-        if (old.base == NULL || old.length == 0) {
-            continue; /* the fork caught it half made */
-        }
-        if (kept == NULL && old.length == length) {
-            kept = old.base;
-        } else {
+        /* The fork may have caught one half made; other threads may still count in the host. */
+        if (old.base != NULL && old.length != 0 && old.base != host) {
             (void)SYSTEM("munmap", -1, munmap(old.base, (size_t)old.length));
         }
     }
     atomic_store_explicit(&journal_mapping_count, 0, memory_order_release);
-    return kept;
+}
+
+static void *
+map_shared(int fd, char *over, uint64_t length)
+{
+    return SYSTEM("mmap", MAP_FAILED,
+                  mmap(over, (size_t)length, PROT_READ | PROT_WRITE,
+                       MAP_SHARED | (over != NULL ? MAP_FIXED : 0), fd, 0));
 }
 
 static failure
-map_file(int fd, uint32_t index, uint64_t *capacity, char **base)
+map_file(const journal_state *state, int fd, uint32_t index, uint64_t *length, char **base)
 {
     for (;;) {
         int rc;
         do {
-            rc = SYSTEM("ftruncate", -1, ftruncate(fd, (off_t)*capacity));
+            rc = SYSTEM("ftruncate", -1, ftruncate(fd, (off_t)*length));
         } while (rc != 0 && errno == EINTR);
         if (rc != 0) {
             return failed(errno, JOURNAL_STAGE_SIZE);
         }
-        char *over = index == 0 ? reuse_inherited(*capacity) : NULL;
-        void *mapped = SYSTEM("mmap", MAP_FAILED,
-                              mmap(over, (size_t)*capacity, PROT_READ | PROT_WRITE,
-                                   MAP_SHARED | (over != NULL ? MAP_FIXED : 0), fd, 0));
+        void *mapped = map_shared(fd, NULL, *length);
+        int error = errno;
+        int is_full = mapped == MAP_FAILED && (error == ENOMEM || error == EAGAIN);
+        char *over = is_full && index == 0 ? take_inherited(state, *length) : NULL;
+        if (over != NULL) {
+            mapped = map_shared(fd, over, *length);
+            if (mapped == MAP_FAILED) {
+                (void)SYSTEM("munmap", -1, munmap(over, (size_t)*length));
+            }
+        }
         if (mapped != MAP_FAILED) {
             *base = mapped;
             return fine;
         }
-        int error = errno;
-        if (over != NULL) {
-            (void)SYSTEM("munmap", -1, munmap(over, (size_t)*capacity));
-        }
-        if ((error != ENOMEM && error != EAGAIN) ||
-            *capacity / 2 < max_u64(FIRST_BLOCKS, journal_page_size)) {
+        if (!is_full || *length / 2 < max_u64(FIRST_BLOCKS, journal_page_size)) {
             return failed(error, JOURNAL_STAGE_MAP);
         }
-        *capacity = *capacity / 2 / journal_page_size *
-                    journal_page_size; /* an address space that is full */
+        *length =
+            *length / 2 / journal_page_size * journal_page_size; /* an address space that is full */
     }
 }
 
-static void
-write_header(char *base, uint32_t index, uint64_t capacity, uint64_t allocated)
+/* Of a file of `length` bytes, or, where the offset is not 0, of a slot. */
+void
+journal_write_header(char *base, uint32_t index, uint64_t offset, uint64_t length,
+                     uint64_t allocated)
 {
     journal_header *header = (journal_header *)base;
     const identity *self = journal_identity_now();
@@ -256,8 +279,14 @@ write_header(char *base, uint32_t index, uint64_t capacity, uint64_t allocated)
     header->core = journal_wanted.core;
     header->flags = journal_wanted.flags;
     header->segment = index;
-    header->capacity = capacity;
+    header->capacity = offset == 0 ? journal_words_room(length) : length;
     header->uid = (uint64_t)geteuid();
+    header->offset = offset;
+    if (header->capacity < length) {
+        header->slots_at = header->capacity;
+        header->slot_size = (uint32_t)journal_slot_size();
+        header->slot_count = (uint32_t)((length - header->slots_at) / header->slot_size);
+    }
     header->identity_check =
         record_crc32(0, base + JOURNAL_CHECKED_FROM, JOURNAL_CHECKED_TO - JOURNAL_CHECKED_FROM);
     header->tail = JOURNAL_HEADER_SIZE;
@@ -268,21 +297,18 @@ write_header(char *base, uint32_t index, uint64_t capacity, uint64_t allocated)
     atomic_store_explicit((_Atomic(uint64_t) *)(void *)base, magic, memory_order_release);
 }
 
-/* Makes segment `index` and publishes it. Only the opener calls it. */
-failure
-journal_make_segment(journal_state *state, uint32_t index)
+/* Segment `index` as a file of its own. */
+static failure
+make_file(const journal_state *state, uint32_t index, segment *made)
 {
     char path[PATH_ROOM + NAME_ROOM];
-    uint64_t capacity = 0;
+    uint64_t length = 0;
     char *base = NULL;
     int fd = -1;
 
-    if (index >= SEGMENTS_MAX) {
-        return failed(EFBIG, JOURNAL_STAGE_SEGMENT);
-    }
     failure why = name_segment(path, index, FOR_ALL);
     if (why.error == 0) {
-        why = choose_capacity(&capacity);
+        why = choose_length(&length);
     }
     if (why.error == 0) {
         why = create_file(path, 0600, &fd);
@@ -300,7 +326,7 @@ journal_make_segment(journal_state *state, uint32_t index)
     }
     int created = fd >= 0;
     if (why.error == 0) {
-        why = map_file(fd, index, &capacity, &base);
+        why = map_file(state, fd, index, &length, &base);
     }
     uint64_t allocated = round_up(FIRST_BLOCKS);
     if (why.error == 0) {
@@ -312,19 +338,67 @@ journal_make_segment(journal_state *state, uint32_t index)
     }
     if (why.error != 0) {
         if (base != NULL) {
-            (void)SYSTEM("munmap", -1, munmap(base, (size_t)capacity));
+            (void)SYSTEM("munmap", -1, munmap(base, (size_t)length));
         }
         if (created) {
             (void)SYSTEM("unlink", -1, unlink(path));
         }
         return why;
     }
-    journal_mappings[index] = (mapping){base, capacity};
+    if (index == 0) {
+        give_back_inherited(state);
+    }
+    journal_mappings[index] = (mapping){base, length};
     atomic_store_explicit(&journal_mapping_count, index + 1, memory_order_release);
-    write_header(base, index, capacity, allocated);
-    state->segments[index].base = base;
-    state->segments[index].capacity = capacity;
-    atomic_store_explicit(&state->segments[index].allocated, allocated, memory_order_relaxed);
+    journal_write_header(base, index, 0, length, allocated);
+    made->base = base;
+    made->capacity = journal_words_room(length);
+    atomic_store_explicit(&made->allocated, allocated, memory_order_relaxed);
+    return fine;
+}
+
+/* Segment `index` in a slot of a file that is mapped already: of the one that we inherited, or, if
+ * the first segment is a file of ours, of that. */
+static failure
+make_lodging(journal_state *state, uint32_t index, segment *made)
+{
+    char *base = NULL;
+    uint64_t allocated = 0;
+    failure why = journal_claim_slot(&base, &allocated);
+    if (why.error != 0) {
+        return why;
+    }
+    if (index == 0) {
+        atomic_store_explicit(&state->lodges, 1, memory_order_relaxed);
+    } else if (!atomic_load_explicit(&state->lodges, memory_order_relaxed)) {
+        journal_mappings[index] = (mapping){NULL, 0};
+        atomic_store_explicit(&journal_mapping_count, index + 1, memory_order_release);
+    }
+    journal_write_header(base, index, (uint64_t)(base - journal_mappings[0].base),
+                         journal_slot_size(), allocated);
+    made->base = base;
+    made->capacity = journal_slot_size();
+    atomic_store_explicit(&made->allocated, allocated, memory_order_relaxed);
+    return fine;
+}
+
+/* Makes segment `index` and publishes it. Only the opener calls it. */
+failure
+journal_make_segment(journal_state *state, uint32_t index)
+{
+    if (index >= SEGMENTS_MAX) {
+        return failed(EFBIG, JOURNAL_STAGE_SEGMENT);
+    }
+    segment *made = &state->segments[index];
+    /* All segments of an image are in one place, or begin there: readers need not search. */
+    int lodges = (int)atomic_load_explicit(&state->lodges, memory_order_relaxed);
+    failure why = lodges ? make_lodging(state, index, made) : make_file(state, index, made);
+    if (why.error != 0 && !lodges && make_lodging(state, index, made).error == 0) {
+        why = fine;
+    }
+    if (why.error != 0) {
+        return why;
+    }
     STORING("segment");
     atomic_store_explicit(&state->count, index + 1, memory_order_release);
     return fine;
@@ -379,6 +453,9 @@ publish_growth(segment *of, uint64_t allocated)
 static failure
 grow_by_path(journal_state *state, segment *of, uint64_t least, uint64_t wanted)
 {
+    if (header_of(of)->offset != 0) {
+        return failed(EOPNOTSUPP, JOURNAL_STAGE_GROW); /* a slot, whose file we cannot reach */
+    }
     if (journal_take_opener(state) != 0) {
         return failed(EAGAIN, JOURNAL_STAGE_BUSY);
     }
@@ -415,10 +492,10 @@ journal_grow(journal_state *state, segment *of, uint64_t least, int urgent)
     failure why = fine;
     int error = EINVAL;
     if (!atomic_load_explicit(&cannot_populate, memory_order_relaxed)) {
-        error = populate(of->base, from, wanted);
+        error = journal_populate(of->base, from, wanted);
         if (error != 0 && error != EINVAL && wanted > round_up(least)) {
             wanted = round_up(least); /* the last free blocks of a disk */
-            error = populate(of->base, from, wanted);
+            error = journal_populate(of->base, from, wanted);
         }
         if (error == 0) {
             publish_growth(of, wanted);

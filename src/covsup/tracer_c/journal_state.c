@@ -254,6 +254,14 @@ journal_lose(loss what, failure why)
     if (atomic_load_explicit(&journal_cannot_wipe, memory_order_relaxed)) {
         journal_reset_if_other_process(state); /* or the count would be wiped by ensure() */
     }
+    journal_header *host = atomic_load_explicit(&state->host, memory_order_acquire);
+    if (host != NULL && journal_own() == NULL) {
+        /* There may never be a journal of ours: the file that we inherited tells of it. */
+        note_reason((_Atomic(uint64_t) *)(void *)&host->forks_lost_errno, pack(why));
+        atomic_fetch_add(
+            shared_u64(what == A_FACT ? &host->forks_lost_facts : &host->forks_lost_events), 1);
+        return -1;
+    }
     note_reason(&state->lost_why, pack(why));
     atomic_fetch_add(what == A_FACT ? &state->lost_facts : &state->lost_events, 1);
     /* Added first, asked then: either the opener takes our count along, or we do it here. */

@@ -46,6 +46,7 @@ extern int journal_seam(const char *call); /* 0: go on; -1: fail, errno is set *
 
 #define SEGMENTS_MAX 600
 #define PATH_ROOM 4096
+#define FIRST_BLOCKS UINT64_C(8192)
 #define READY_IF_PID 2u /* state.ready where no page can be wiped: ask for the pid as well */
 
 typedef struct {
@@ -74,7 +75,9 @@ typedef struct {
     _Atomic uint32_t count;      /* segments in use; the last one is written to */
     _Atomic uint64_t lost_facts; /* while there is no journal to count them in */
     _Atomic uint64_t lost_events;
-    _Atomic uint64_t lost_why; /* packed failure; 0: none */
+    _Atomic uint64_t lost_why;      /* packed failure; 0: none */
+    _Atomic(journal_header *) host; /* counts our losses while there is no journal; then kept */
+    _Atomic uint32_t lodges;        /* our journal is in slots of a file that we inherited */
     backoff opening;
     backoff growing;
     segment segments[SEGMENTS_MAX];
@@ -130,7 +133,16 @@ char *journal_put_text(char *at, const char *text);
 char *journal_put_number(char *at, uint64_t number);
 char *journal_put_hex(char *at, const uint8_t *bytes, size_t count);
 
+/* journal_slot.c */
+uint64_t journal_slot_size(void);
+uint64_t journal_words_room(uint64_t length);
+journal_header *journal_inherited_header(void);
+failure journal_claim_slot(char **base, uint64_t *allocated);
+
 /* journal_segment.c */
+int journal_populate(char *base, uint64_t from, uint64_t to);
+void journal_write_header(char *base, uint32_t index, uint64_t offset, uint64_t length,
+                          uint64_t allocated);
 failure journal_make_segment(journal_state *state, uint32_t index);
 failure journal_next_segment(journal_state *state, const segment *full, int urgent);
 failure journal_grow(journal_state *state, segment *of, uint64_t least, int urgent);

@@ -68,9 +68,13 @@ typedef struct {
     uint32_t core;  /* journal_core */
     uint32_t flags; /* JOURNAL_FLAG_* */
     uint32_t segment;
-    uint64_t capacity; /* bytes reserved for this file */
+    uint64_t capacity; /* bytes for this header and its words */
     uint64_t uid;
-    uint8_t reserved_identity[JOURNAL_CHECKED_TO - 128];
+    uint64_t offset;   /* of this header in its file: 0, or where a slot begins */
+    uint64_t slots_at; /* where the first slot begins; 0: there are none */
+    uint32_t slot_size;
+    uint32_t slot_count;
+    uint8_t reserved_identity[JOURNAL_CHECKED_TO - 152];
     uint64_t identity_check; /* CRC-32 of bytes [CHECKED_FROM, CHECKED_TO) */
     /* What changes while the process runs; each field is one atomic store. */
     uint64_t tail;        /* offset of the next free word */
@@ -80,7 +84,12 @@ typedef struct {
     uint32_t lost_errno;  /* of the first loss */
     uint32_t lost_stage;  /* journal_stage of the first loss */
     uint64_t threads_started;
-    uint8_t reserved[JOURNAL_HEADER_SIZE - 304];
+    uint64_t slots_used;        /* slots that were handed out */
+    uint64_t forks_lost_facts;  /* by forked processes while they had no journal at all */
+    uint64_t forks_lost_events; /* likewise */
+    uint32_t forks_lost_errno;  /* of the first of these losses */
+    uint32_t forks_lost_stage;
+    uint8_t reserved[JOURNAL_HEADER_SIZE - 336];
 } journal_header;
 
 static_assert(sizeof(journal_header) == JOURNAL_HEADER_SIZE, "layout: raise JOURNAL_VERSION");
@@ -94,11 +103,13 @@ static_assert(offsetof(journal_header, generation) == 88, "layout: raise JOURNAL
 static_assert(offsetof(journal_header, flags) == 104, "layout: raise JOURNAL_VERSION");
 static_assert(offsetof(journal_header, capacity) == 112, "layout: raise JOURNAL_VERSION");
 static_assert(offsetof(journal_header, uid) == 120, "layout: raise JOURNAL_VERSION");
+static_assert(offsetof(journal_header, slots_at) == 136, "layout: raise JOURNAL_VERSION");
 static_assert(offsetof(journal_header, identity_check) == JOURNAL_CHECKED_TO,
               "layout: raise JOURNAL_VERSION");
 static_assert(offsetof(journal_header, tail) == 256, "layout: raise JOURNAL_VERSION");
 static_assert(offsetof(journal_header, lost_errno) == 288, "layout: raise JOURNAL_VERSION");
 static_assert(offsetof(journal_header, threads_started) == 296, "layout: raise JOURNAL_VERSION");
+static_assert(offsetof(journal_header, forks_lost_errno) == 328, "layout: raise JOURNAL_VERSION");
 
 /* Words: the top byte is the tag, so that each word is understood alone. */
 #define RECORD_WORD_SIZE 8u

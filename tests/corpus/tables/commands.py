@@ -141,7 +141,6 @@ work(1)
     ),
     Row(
         name="forks_of_a_process_that_changed_its_user",
-        gaps={"*": "no journal can be made where the session directory is out of reach"},
         source=AS_NOBODY
         + """
 def work(flag):
@@ -167,8 +166,34 @@ print(os.waitstatus_to_exitcode(os.wait()[1]))
         prints="7\n",
     ),
     Row(
+        name="forks_that_can_make_no_file",
+        source="""
+import os
+import resource
+
+def work(flag):
+    if flag:
+        return 4
+    return 1
+
+def forked(flag):
+    pid = os.fork()
+    if pid == 0:
+        os._exit(work(flag))
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+one = forked(0)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+print(one + forked(1))
+""",
+        linux=True,
+        witness=False,
+        prints="5\n",
+    ),
+    Row(
         name="process_in_another_root_directory",
-        gaps={"*": "no journal can be made where the session directory is out of reach"},
         source="""
 import os
 import tempfile
