@@ -143,7 +143,7 @@ class HandMade:
             return 0
         if label not in self.contexts:
             self.contexts[label] = len(self.contexts) + 1
-            self.blob(2, struct.pack("<I", self.contexts[label]) + label.encode())
+            self.blob(2, struct.pack("<I", self.contexts[label]) + os.fsencode(label))
         return self.contexts[label]
 
 

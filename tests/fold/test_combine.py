@@ -409,7 +409,7 @@ def test_a_journal_that_cannot_be_read_is_told_in_one_line_and_left(
         assert why in sentence
         assert str(broken) in sentence
         assert "\n" not in sentence
-        assert [each.path for each in session.journals()] == [broken]
+        assert [Path(each.path) for each in session.journals()] == [broken]
 
 
 def test_a_truncated_journal_gives_what_is_sound_and_is_left(data_file: Path) -> None:

@@ -178,7 +178,7 @@ def test_another_users_subdirectory_gives_only_that_users_journals(tmp_path: Pat
 def test_the_name_of_a_journal_is_understood(tmp_path: Path) -> None:
     made = HandMade(pid=77, segment=3)
     assert JournalFile.at(path := made.write(tmp_path)) == JournalFile(
-        path=path, pid=77, image_id=made.image_id, segment=3
+        path=str(path), pid=77, image_id=made.image_id, segment=3
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, assert_never
 
 from covsup.datafile._facts import Gathered
@@ -234,20 +235,26 @@ def _utf8(label: str) -> str:
 def _lost_in(segments: Iterable[Journal]) -> Lost:
     headers = [journal.header for journal in segments]
     first = next((each for each in headers if each.lost_errno or each.lost_stage), headers[0])
-    return Lost(
-        facts=sum(each.lost_facts for each in headers),
-        events=sum(each.lost_events for each in headers),
-        errno=first.lost_errno,
-        stage=first.lost_stage,
+    return _lost(
+        sum(each.lost_facts for each in headers),
+        sum(each.lost_events for each in headers),
+        first.lost_errno,
+        first.lost_stage,
     )
 
 
 def _lost_by_forks(segments: Iterable[Journal]) -> Lost:
     headers = [journal.header for journal in segments]
     first = next((each for each in headers if each.forks_lost_stage), headers[0])
-    return Lost(
-        facts=sum(each.forks_lost_facts for each in headers),
-        events=sum(each.forks_lost_events for each in headers),
-        errno=first.forks_lost_errno,
-        stage=first.forks_lost_stage,
+    return _lost(
+        sum(each.forks_lost_facts for each in headers),
+        sum(each.forks_lost_events for each in headers),
+        first.forks_lost_errno,
+        first.forks_lost_stage,
     )
+
+
+@functools.lru_cache(maxsize=64)
+def _lost(facts: int, events: int, errno: int, stage: int) -> Lost:
+    """One value for all images that lost the same: nothing, as a rule."""
+    return Lost(facts=facts, events=events, errno=errno, stage=stage)

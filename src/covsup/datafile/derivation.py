@@ -191,9 +191,12 @@ class _View:
         """How an image ended with which its process ended, too."""
         told = self._waited_for(image) or self._seen_to_end(image)
         if told is None and image.ended is not None:
-            told = Ending(
-                end=End.EXITED, known_from=KnownFrom.ITSELF, status=image.ended.status
-            )  # fmt: skip
+            return Ending(
+                end=End.EXITED,
+                known_from=KnownFrom.ITSELF,
+                status=image.ended.status,
+                detail=_how(image.ended.how),
+            )
         if told is not None:
             if image.ended is not None and told.end is End.EXITED:
                 return replace(told, detail=_how(image.ended.how))

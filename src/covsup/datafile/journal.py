@@ -19,7 +19,7 @@ from binascii import crc32
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from covsup.datafile._facts import Sorted, sort
 from covsup.datafile.errors import (
@@ -72,6 +72,11 @@ class Core(IntEnum):
     SETTRACE = 2
 
 
+_START_KINDS: Final = {kind.value: kind for kind in StartKind}
+_CORES: Final = {core.value: core for core in Core}
+_NO_IMAGE: Final = bytes(16)
+
+
 class EndedHow(IntEnum):
     """By which door a process left."""
 
@@ -80,9 +85,8 @@ class EndedHow(IntEnum):
     OTHER = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
-    """Who wrote a journal, and how far it is."""
+class Header(NamedTuple):
+    """Who wrote a journal, and how far it is. A tuple, of which thousands are made quickly."""
 
     image_id: str  # 32 hexadecimal digits
     parent_image_id: str | None  # None: unknown
@@ -254,7 +258,7 @@ class Slots:
     unbegun: int = 0  # handed out, and their processes have written nothing yet, or never will
 
 
-def read_journal(path: Path) -> Journal:
+def read_journal(path: str | Path) -> Journal:
     """Read the journal at `path`, which may be growing.
 
     Raises JournalUnreadable, JournalNotBegun, JournalDamaged or JournalForeign.
@@ -263,7 +267,7 @@ def read_journal(path: Path) -> Journal:
         return _read_one(path, fd, 0, size)
 
 
-def read_slots(path: Path, header: Header) -> Slots:
+def read_slots(path: str | Path, header: Header) -> Slots:
     """Read the journals in the slots of the file at `path`, whose header is `header`.
 
     Raises JournalUnreadable.
@@ -286,7 +290,7 @@ def read_slots(path: Path, header: Header) -> Slots:
     return found
 
 
-def read_lodgers(path: Path) -> frozenset[tuple[int, str]]:
+def read_lodgers(path: str | Path) -> frozenset[tuple[int, str]]:
     """The pids and images that have journals in slots of the file at `path`, as it is now."""
     found = set()
     try:
@@ -312,7 +316,7 @@ def _slots_of(header: Header) -> range:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[int, int]]:
+def _opened(path: str | Path) -> Iterator[tuple[int, int]]:
     """A descriptor of a regular file, and its size; what fails is a JournalUnreadable."""
     try:
         # Not through a link and not waiting for a fifo's other end: it may be somebody's trap.
@@ -331,7 +335,7 @@ def _opened(path: Path) -> Iterator[tuple[int, int]]:
         os.close(fd)
 
 
-def _read_one(path: Path, fd: int, offset: int, size: int) -> Journal:
+def _read_one(path: str | Path, fd: int, offset: int, size: int) -> Journal:
     """The journal that begins at `offset` in a file of `size` bytes."""
     header, order = _header_of(path, os.pread(fd, HEADER_SIZE, offset))
     words, problems = _read_words(fd, header, offset, size)
@@ -367,7 +371,7 @@ def journal_of(header: Header, order: str, words: bytes, problems: list[str]) ->
     )
 
 
-def _header_of(path: Path, head: bytes) -> tuple[Header, str]:
+def _header_of(path: str | Path, head: bytes) -> tuple[Header, str]:
     """The header, and the byte order of the machine that wrote it, as `struct` names it."""
     order = ">" if head[16:24] == _BYTE_ORDER.to_bytes(8, "big") else "<"
     begun = head.ljust(12, b"\0")
@@ -378,14 +382,13 @@ def _header_of(path: Path, head: bytes) -> tuple[Header, str]:
         raise JournalDamaged(f"{path}: is no journal of covsup's")
     if len(head) < HEADER_SIZE:
         raise JournalDamaged(f"{path}: is cut short within its header")
-    fields = _HEADER[order].unpack_from(head)
-    (_, version, header_size, byte_order, image, parent, pid, ppid, realtime, boottime) = fields[
-        :10
-    ]
-    (generation, start_kind, python, core, flags, segment, capacity, uid) = fields[10:18]
-    (offset, slots_at, slot_size, slot_count, check) = fields[18:23]
-    (tail, allocated, lost_facts, lost_events, lost_errno, lost_stage, threads) = fields[23:30]
-    (slots_used, forks_lost_facts, forks_lost_events, forks_errno, forks_stage) = fields[30:]
+    (
+        _, version, header_size, byte_order, image, parent, pid, ppid, realtime, boottime,
+        generation, start_kind, python, core, flags, segment, capacity, uid,
+        offset, slots_at, slot_size, slot_count, check,
+        tail, allocated, lost_facts, lost_events, lost_errno, lost_stage, threads,
+        slots_used, forks_lost_facts, forks_lost_events, forks_errno, forks_stage,
+    ) = _HEADER[order].unpack_from(head)  # fmt: skip
     if byte_order == _BYTE_ORDER and version != VERSION:
         raise JournalForeign(
             f"{path}: has format {version}, and this covsup reads format {VERSION}:"
@@ -397,15 +400,15 @@ def _header_of(path: Path, head: bytes) -> tuple[Header, str]:
     try:
         header = Header(
             image_id=image.hex(),
-            parent_image_id=parent.hex() if any(parent) else None,
+            parent_image_id=parent.hex() if parent != _NO_IMAGE else None,
             pid=pid,
             ppid=ppid,
             start_realtime_ns=realtime,
             start_boottime_ns=boottime,
             generation=generation,
-            start_kind=StartKind(start_kind),
+            start_kind=_START_KINDS[start_kind],
             python_hexversion=python,
-            core=Core(core),
+            core=_CORES[core],
             branch=bool(flags & 1),
             segment=segment,
             capacity=capacity,
@@ -427,8 +430,8 @@ def _header_of(path: Path, head: bytes) -> tuple[Header, str]:
             forks_lost_errno=forks_errno,
             forks_lost_stage=forks_stage,
         )
-    except ValueError as error:
-        raise JournalDamaged(f"{path}: its header is damaged: {error}") from error
+    except KeyError as error:
+        raise JournalDamaged(f"{path}: its header is damaged: there is no {error}") from error
     return header, order
 
 

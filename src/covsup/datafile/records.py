@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from covsup.datafile.journal import AboutToExec, Core, Ended, EndedHow, ExecFailed, StartKind
 from covsup.datafile.result import Identity, Image, Lost, Problem, Reap, Result, Spawn
@@ -38,9 +38,19 @@ def encode_image(image: Image) -> str:
     return _json(
         {
             "identity": {
-                **asdict(identity),
+                "image_id": identity.image_id,
+                "session": identity.session,
+                "pid": identity.pid,
+                "ppid": identity.ppid,
+                "parent_id": identity.parent_id,
                 "started": identity.started.value,
+                "generation": identity.generation,
+                "started_ns": identity.started_ns,
+                "boottime_ns": identity.boottime_ns,
+                "python": identity.python,
                 "core": identity.core.value,
+                "branch": identity.branch,
+                "uid": identity.uid,
             },
             "properties": sorted(image.properties),
             "ended": ended and [ended.at_ns, ended.how.value, ended.status],
@@ -51,8 +61,8 @@ def encode_image(image: Image) -> str:
             "notes": sorted(image.notes),
             "lines": image.lines,
             "threads": image.threads,
-            "lost": asdict(image.lost),
-            "forks_lost": asdict(image.forks_lost),
+            "lost": _lost(image.lost),
+            "forks_lost": _lost(image.forks_lost),
             "running_ns": image.running_ns,
             "gone_ns": image.gone_ns,
         }
@@ -150,5 +160,10 @@ def _image(record: dict[str, Any]) -> Image:
     )
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+def _lost(lost: Lost) -> dict[str, int]:
+    return {
+        "facts": lost.facts, "events": lost.events, "errno": lost.errno, "stage": lost.stage
+    }  # fmt: skip
+
+
+_json: Final = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode

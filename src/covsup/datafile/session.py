@@ -17,7 +17,7 @@ import shutil
 import stat
 import tempfile
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast, get_args
@@ -252,7 +252,7 @@ class Observation:
 class JournalFile:
     """A journal by its file name; nothing has been read yet."""
 
-    path: Path
+    path: str  # of a session's thousands a Path each would be felt
     pid: int
     image_id: str
     segment: int
@@ -260,7 +260,12 @@ class JournalFile:
     @classmethod
     def at(cls, path: Path) -> Self | None:
         """The journal that `path` names, or None where the name is not a journal's."""
-        parts = _JOURNAL_NAME.fullmatch(path.name)
+        return cls.named(path.name, str(path))
+
+    @classmethod
+    def named(cls, name: str, path: str) -> Self | None:
+        """The journal at `path`, whose last part is `name`; None where that is not a journal's."""
+        parts = _JOURNAL_NAME.fullmatch(name)
         if parts is None:
             return None
         return cls(
@@ -277,6 +282,8 @@ class Session:
 
     path: Path
     settings: Settings
+    _known: dict[str, JournalFile] = field(default_factory=dict, compare=False, repr=False)
+    """Journals that were listed before, by path: there may be many, and they are listed often."""
 
     @property
     def id(self) -> str:
@@ -293,13 +300,25 @@ class Session:
 
         Only regular files count, and in the subdirectory of another user only files of that user.
         """
-        found = list(_journals_in(self.path, owner=None))
+        found: list[JournalFile] = []
         with os.scandir(self.path) as entries:
             for entry in entries:
                 owner = _OWNER_DIRECTORY.fullmatch(entry.name)
-                if owner is not None and entry.is_dir(follow_symlinks=False):
-                    found.extend(_journals_in(Path(entry.path), owner=int(owner["uid"])))
+                if owner is None:
+                    found += self._journal_at(entry)
+                elif entry.is_dir(follow_symlinks=False):
+                    with os.scandir(entry.path) as others:
+                        uid = int(owner["uid"])
+                        found += [each for other in others for each in self._journal_at(other, uid)]
         return sorted(found, key=lambda each: (each.image_id, each.segment, each.path))
+
+    def _journal_at(self, entry: os.DirEntry[str], uid: int | None = None) -> Iterator[JournalFile]:
+        journal = self._known.get(entry.path) or JournalFile.named(entry.name, entry.path)
+        if journal is None or not entry.is_file(follow_symlinks=False):
+            return
+        if uid is None or entry.stat(follow_symlinks=False).st_uid == uid:
+            self._known[entry.path] = journal
+            yield journal
 
     def notes(self) -> list[SessionNote]:
         """Every note that a measured process left."""
@@ -343,7 +362,7 @@ class Session:
     def empty(self) -> None:
         """Delete all that processes have left in it, and keep it open for others."""
         for journal in self.journals():
-            journal.path.unlink(missing_ok=True)
+            Path(journal.path).unlink(missing_ok=True)
         for path in (*self._note_files(), self.folded, self.path / OBSERVED):
             path.unlink(missing_ok=True)
 
@@ -571,13 +590,3 @@ def _write_whole(path: Path, text: str) -> None:
 
 def _is_plain_file(path: Path) -> bool:
     return stat.S_ISREG(path.lstat().st_mode)
-
-
-def _journals_in(directory: Path, owner: int | None) -> Iterator[JournalFile]:
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            journal = JournalFile.at(Path(entry.path))
-            if journal is None or not entry.is_file(follow_symlinks=False):
-                continue
-            if owner is None or entry.stat(follow_symlinks=False).st_uid == owner:
-                yield journal

@@ -12,6 +12,8 @@ directory alone always gives everything of the session, whatever happens to the 
 from __future__ import annotations
 
 import contextlib
+import gc
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -35,7 +37,7 @@ from covsup.supervisor.parts import Part, Reader
 from covsup.supervisor.unexecuted import never_imported, unexecuted_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from covsup.supervisor.rules import Rules
@@ -67,6 +69,7 @@ def combine(
     inputs = Inputs(paths, rules.data_file)
     before = version_of(rules.data_file)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_without_gc())
         waited = stack.enter_context(locked(rules.data_file.parent, waiting))
         for directory in sorted(inputs.session_directories()):
             stack.enter_context(locked(directory, waiting))
@@ -86,6 +89,19 @@ def combine(
                 leftovers=tuple(work.leftovers),
             )  # fmt: skip
         return outcome
+
+
+@contextlib.contextmanager
+def _without_gc() -> Iterator[None]:
+    """Without the search for cycles: what many processes did is many values, and none has any."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 class _Work:
@@ -266,6 +282,7 @@ class _Gathered:
             )
 
 
-def _delete(paths: Iterable[Path]) -> None:
+def _delete(paths: Iterable[str]) -> None:
     for path in paths:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)  # noqa: PTH108 - there may be thousands

@@ -164,7 +164,7 @@ def _show(journal: Journal, *, facts: bool) -> None:
 
 
 def _header(journal: Journal) -> Iterator[tuple[str, object]]:
-    for name, value in asdict(journal.header).items():
+    for name, value in journal.header._asdict().items():
         match name:
             case "start_realtime_ns":
                 yield "started", _time(value)

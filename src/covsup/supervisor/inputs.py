@@ -96,7 +96,7 @@ class Inputs:
             self.sessions[directory] = None
 
     def _add_journal(self, journal: JournalFile) -> None:
-        directory = journal.path.parent
+        directory = Path(journal.path).parent
         # The journals of another user's processes are one level below the session.
         session = next(
             (each for each in (directory, directory.parent) if (each / SETTINGS).exists()), None

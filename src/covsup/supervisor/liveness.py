@@ -82,7 +82,11 @@ class Look:
         self._namespace = _pid_namespace()
         pids = {*lodgers, *(journal.pid for journal in journals)}
         if _HAS_PROC:
-            pids.update(self._find_members({os.fsencode(path.name): path for path in sessions}))
+            # Of many journals' processes few are there; a thread's id is nobody's pid.
+            there = [int(entry) for entry in os.listdir(_PROC) if entry.isdigit()]  # noqa: PTH208
+            pids.intersection_update(there)
+            names = {os.fsencode(path.name): path for path in sessions}
+            pids.update(self._find_members(names, there))
         for pid in pids:
             self._look_at(pid)
 
@@ -124,13 +128,13 @@ class Look:
         """Whether a process that writes one of these journals may run."""
         return any(each.image_id in self._mapped or each.pid in self._unclear for each in journals)
 
-    def _find_members(self, sessions: dict[bytes, Path]) -> Iterator[int]:
-        for entry in os.listdir(_PROC):  # noqa: PTH208 - names are all that is asked for
+    def _find_members(self, sessions: dict[bytes, Path], pids: Iterable[int]) -> Iterator[int]:
+        for pid in pids:
             # We may have been given a session ourselves: that of the shell that we were started in.
-            if not entry.isdigit() or int(entry) == os.getpid():
+            if pid == os.getpid():
                 continue
             try:
-                environment = _environment(_PROC / entry)
+                environment = _environment(_PROC / str(pid))
             except OSError:
                 # Ended meanwhile, or another user's, which may not be one of ours either.
                 continue
@@ -138,8 +142,8 @@ class Look:
                 # The name is enough, it is random: the way to it may have been another then.
                 for name in found.split(b"/"):
                     if name in sessions:
-                        self.members[sessions[name]].append(int(entry))
-                        yield int(entry)
+                        self.members[sessions[name]].append(pid)
+                        yield pid
 
     def _look_at(self, pid: int) -> None:
         if not _HAS_PROC:

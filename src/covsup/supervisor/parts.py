@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
+from itertools import chain
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
@@ -53,9 +54,9 @@ class Part:
     """Images still to be judged, by the files that hold their journals."""
     told: Gathering = field(default_factory=Gathering)  # what these say
     folded: bool = False  # a partial fold is there
-    finished: list[Path] = field(default_factory=list)  # journals of images that have ended
-    held: set[Path] = field(default_factory=set)  # journals that hold something else, too
-    begun: Mapping[Path, int] = field(default_factory=dict)
+    finished: list[str] = field(default_factory=list)  # journals of images that have ended
+    held: set[str] = field(default_factory=set)  # journals that hold something else, too
+    begun: Mapping[str, int] = field(default_factory=dict)
     """Journals of which the magic was there before the look: when they began."""
     lodgers: frozenset[tuple[int, str]] = frozenset()
     """Likewise: the pids and images that have journals in slots of others' files."""
@@ -76,7 +77,7 @@ class Part:
             )
         return [each for each in found if self.only is None or each.image_id in self.only]
 
-    def free(self) -> list[Path]:
+    def free(self) -> list[str]:
         """The journals that may go."""
         return [path for path in self.finished if path not in self.held]
 
@@ -101,7 +102,7 @@ class _Read:
 
     journals: list[Journal]
     files: Sequence[JournalFile]  # in which they are: its own, or in slots of another image's
-    good: list[Path]  # those of the files that may go when all who are in them have ended
+    good: list[str]  # those of the files that may go when all who are in them have ended
 
     @property
     def image_id(self) -> str:
@@ -128,11 +129,12 @@ class Reader:
         self._open(inputs)
         # In this order: listed, looked at, listed again. Whose journal was complete before the
         # look and who does not run in it has written all of the segments that the second list has.
-        for part in self.parts:
-            part.begun, part.lodgers = _begun(part.journals())
+        listed = [part.journals() for part in self.parts]
+        for part, journals in zip(self.parts, listed, strict=True):
+            part.begun, part.lodgers = _begun(journals)
         look = Look(
             [part.directory for part in self.parts if part.session is not None],
-            [each for part in self.parts for each in part.journals()],
+            chain.from_iterable(listed),
             [pid for part in self.parts for pid, _ in part.lodgers],
         )
         lists = [part.journals() for part in self.parts]
@@ -211,9 +213,7 @@ class Reader:
             # By the end of all. To keep all of them until then could take any memory.
             part.elsewhere.append((list(files), elsewhere))
 
-    def _images_in(
-        self, part: Part, files: Sequence[JournalFile]
-    ) -> tuple[list[_Read], list[Path]]:
+    def _images_in(self, part: Part, files: Sequence[JournalFile]) -> tuple[list[_Read], list[str]]:
         """The image of these files and those that lodge in them, and the files that may go."""
         journals, good = self._read_segments(part, files)
         if not journals:
@@ -240,10 +240,10 @@ class Reader:
 
     def _read_segments(
         self, part: Part, files: Sequence[JournalFile]
-    ) -> tuple[list[Journal], list[Path]]:
+    ) -> tuple[list[Journal], list[str]]:
         """The segments that can be read, and those which may go once they are stored."""
         journals: list[Journal] = []
-        good: list[Path] = []
+        good: list[str] = []
         whole = True
         for file in files:
             try:
@@ -341,7 +341,7 @@ def _take(
 
 def _property(journals: Iterable[Journal], key: str) -> str:
     """What the journals of an image say, or nothing."""
-    said = [journal.properties[key] for journal in journals if key in journal.properties]
+    said = {journal.properties.get(key, b"") for journal in journals} - {b""}
     return os.fsdecode(min(said)) if said else ""
 
 
@@ -363,9 +363,7 @@ def _never_began(directory: Path) -> bool:
         return False
 
 
-def _by_image(
-    journals: Iterable[JournalFile], begun: Mapping[Path, int]
-) -> list[list[JournalFile]]:
+def _by_image(journals: Iterable[JournalFile], begun: Mapping[str, int]) -> list[list[JournalFile]]:
     """The segments of each image; the oldest image first, which is quickest to unite."""
     images: dict[tuple[str, int], list[JournalFile]] = {}
     for journal in journals:
@@ -375,7 +373,7 @@ def _by_image(
 
 def _begun(
     journals: Iterable[JournalFile],
-) -> tuple[dict[Path, int], frozenset[tuple[int, str]]]:
+) -> tuple[dict[str, int], frozenset[tuple[int, str]]]:
     """The journals of which the magic is there: they are mapped. With when their images began; and
     the pids and images of those that lodge in them."""
     begun = {}
