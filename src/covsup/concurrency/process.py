@@ -25,10 +25,13 @@ class ForkAdapter:
 
     name = "fork"
     wakes_on = ()
-    patches = ()  # os.register_at_fork() is called: nothing is changed by it
+    patches = tuple(  # os.register_at_fork() is called, too: nothing is changed by it
+        Patch("posix", function, why="root makes a place for the journals of the user it becomes")
+        for function in ("setuid", "seteuid", "setreuid", "setresuid")
+    )
 
     def arm(self) -> list[str]:
-        """Register, once per interpreter, what runs first in a child."""
+        """Patch, and register, once per interpreter, what runs first in a child."""
         return _tracer.arm_fork()
 
 

@@ -375,6 +375,11 @@ class Session:
             file.write(text.encode("ascii"))
 
 
+def is_place_of_user(name: str) -> bool:
+    """Whether a name is that of a directory for the journals of another user."""
+    return _OWNER_DIRECTORY.fullmatch(name) is not None
+
+
 def sessions_directory(data_file: Path) -> Path:
     """The directory that holds the sessions of `data_file` (which need not exist)."""
     return Path(os.path.abspath(data_file)).parent / SESSIONS  # noqa: PTH100 - links stay

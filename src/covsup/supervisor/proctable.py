@@ -39,6 +39,7 @@ class Program:
     executable: str
     session: str | None  # COVSUP_SESSION as it was started with; None = not there, or unknown
     environment_known: bool
+    uid: int | None = None  # the effective one; None = unknown
 
 
 class Table(Protocol):
@@ -111,6 +112,7 @@ class LinuxTable:
             executable=executable,
             session=session,
             environment_known=environment is not None and bool(command),
+            uid=_owner(f"/proc/{pid}"),
         )
 
     def maps_python(self, pid: int) -> bool:
@@ -210,6 +212,13 @@ def _boot_time() -> float:
         if line.startswith(b"btime "):
             return float(line.split()[1])
     return 0.0
+
+
+def _owner(path: str) -> int | None:
+    try:
+        return os.stat(path).st_uid  # noqa: PTH116 - no path is meant
+    except OSError:
+        return None
 
 
 def _contents(path: str) -> bytes | None:

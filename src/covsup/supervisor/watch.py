@@ -14,13 +14,14 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from covsup.datafile.session import JournalFile, Observation
+from covsup.datafile.session import JournalFile, Observation, is_place_of_user
 from covsup.supervisor import linux
 from covsup.supervisor.proctable import this_table
 from covsup.supervisor.target import is_python_name, skips_startup_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from covsup.datafile.session import HowKnown, Session
     from covsup.supervisor.proctable import Program, Stat, Table
@@ -79,7 +80,8 @@ class Watcher:
         self._strangers: set[int] = {self._supervisor, *not_ours}
         self._journals: dict[int, set[str]] = {}  # images by pid
         self._names: set[str] = set()  # of the files in the session directory
-        self._directory_changed_ns = -1
+        self._directories = {session.path: -1}
+        """Where journals are made, those of other users too: when each was changed last."""
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._most_pidfds = max(0, limit - _SPARE_DESCRIPTORS)
         self._news: list[Observation] = []
@@ -167,20 +169,28 @@ class Watcher:
 
     def _read_directory(self) -> None:
         """Which processes have a journal."""
+        for directory in self._directories.copy():
+            self._read_names(directory)
+
+    def _read_names(self, directory: Path) -> None:
         try:
-            changed_ns = self._session.path.stat().st_mtime_ns
-            if changed_ns == self._directory_changed_ns:
+            changed_ns = directory.stat().st_mtime_ns
+            if changed_ns == self._directories[directory]:
                 return
-            names = os.listdir(self._session.path)  # noqa: PTH208 - names are all that is needed
+            names = os.listdir(directory)  # noqa: PTH208 - names are all that is needed
         except OSError:
             # The target deletes what it likes. The journals are mapped, what is in them is not lost
             # before the last process ends; combining will say what it cannot find.
             return
-        self._directory_changed_ns = changed_ns
+        self._directories[directory] = changed_ns
         for name in set(names) - self._names:
             self._names.add(name)
-            journal = JournalFile.at(self._session.path / name)
-            if journal is not None:
+            journal = JournalFile.at(directory / name)
+            if journal is None:
+                if is_place_of_user(name) and directory == self._session.path:
+                    self._directories[directory / name] = -1
+                    self._read_names(directory / name)
+            else:
                 images = self._journals.setdefault(journal.pid, set())
                 if journal.image_id not in images:
                     images.add(journal.image_id)
@@ -365,6 +375,20 @@ class Watcher:
             case _:
                 return ""
 
+    def _reason_in_user(self, program: Program) -> str:
+        """Why a process of another user is not measured, if it is one."""
+        path = self._session.path
+        try:
+            owner = path.stat().st_uid
+        except OSError:
+            return ""
+        if program.uid in {None, 0, owner} or path / f"uid-{program.uid}" in self._directories:
+            return ""
+        return (
+            f"it ran as user {program.uid}, who cannot write to the session directory {path}:"
+            f" open a session by `covsup env --user={program.uid}` where that user can go"
+        )
+
     def _is_undecided(self, watched: Watched) -> bool:
         """Whether it is a Python of which nothing tells whether it was measured."""
         return (
@@ -385,6 +409,8 @@ class Watcher:
             reason = "a program that embeds Python, which has no covsup or never started it"
         else:
             reason = why_not(_interpreter_of(program))
+        if not reason:
+            reason = self._reason_in_user(program)
         if not reason:
             seconds = (last.at_ns / 1e9 - watched.create_time) if last.ended else 0.0
             if seconds < _BORN_DEAD_SECONDS:

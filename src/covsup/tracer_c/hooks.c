@@ -50,7 +50,7 @@ arm_fork(PyObject *module, PyObject *Py_UNUSED(none))
             return NULL;
         }
     }
-    return PyList_New(0);
+    return arm_all(user_hooks);
 }
 
 static PyObject *
@@ -92,7 +92,8 @@ arm_again(PyObject *name)
     if (first != 'p' && first != '_') {
         return; /* neither posix, _posixsubprocess nor _thread */
     }
-    hook *const *const every[] = {exec_hooks, spawn_hooks, wait_hooks, exit_hooks, thread_hooks};
+    hook *const *const every[] = {exec_hooks, spawn_hooks,  wait_hooks,
+                                  exit_hooks, thread_hooks, user_hooks};
     PyObject *refused = NULL; /* owned */
     for (size_t i = 0; i < sizeof(every) / sizeof(every[0]); i++) {
         for (hook *const *at = every[i]; *at != NULL; at++) {
@@ -126,7 +127,8 @@ static PyMethodDef hooks_methods[] = {
      "carry_session($module, directory, /)\n--\n\n"
      "Hand this session and this image as its parent to every process started from here."},
     {"arm_fork", arm_fork, METH_NOARGS,
-     "arm_fork($module, /)\n--\n\nGive every forked child a journal of its own at once."},
+     "arm_fork($module, /)\n--\n\nGive every forked child a journal of its own at once, whatever "
+     "user it becomes."},
     {"arm_exec", arm_exec, METH_NOARGS,
      "arm_exec($module, /)\n--\n\nTell of exec calls and carry the session through them."},
     {"arm_spawn", arm_spawn, METH_NOARGS,

@@ -135,9 +135,10 @@ tell_spawned(PyObject *result, PyObject *argv)
 static PyObject *
 os_fork_exec_handler(const hook_call *call)
 {
-    enum { ARGS = 0, ENVIRON = 5 };
+    enum { ARGS = 0, ENVIRON = 5, USER = 19 };
     PyObject *environ = hook_argument(call, ENVIRON, NULL);
     PyObject *carried = NULL; /* stolen by call_carrying() */
+    hooks_let_in(hook_argument(call, USER, NULL));
     if (environ == Py_None) {
         hooks_environ_carry(NULL);
     } else if (environ != NULL) {

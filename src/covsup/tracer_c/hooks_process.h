@@ -17,6 +17,10 @@ extern hook *const spawn_hooks[];
 extern hook *const wait_hooks[];
 extern hook *const exit_hooks[];
 extern hook *const thread_hooks[];
+extern hook *const user_hooks[];
+
+/* What is started next may be a process of this user, as a call's argument names it, or NULL. */
+void hooks_let_in(PyObject *uid);
 
 /* Call journal_forked() in every child that the running interpreter forks. -1: exception set. */
 int register_fork(void);

@@ -64,6 +64,10 @@ uint32_t journal_epoch(void);
 /* In the child after fork(): make the child's journal now rather than at its first fact. */
 void journal_forked(void);
 
+/* The process is about to become this user: whoever it starts then shall have a place for its
+ * journal. Does nothing where that is not in our power. */
+void journal_let_in(uint64_t uid);
+
 void journal_thread_started(void);
 
 /* "<image id, 32 hex>.<pid>.<generation>" of this image, for COVSUP_PARENT; "" before the start. */

@@ -21,16 +21,9 @@ def command(name: str, *words: str, prints: str, **more: object) -> Row:
     return Row(name=name, source=CHILD, command=words, prints=prints, **more)  # type: ignore[arg-type]
 
 
-# Copies the programs to where another user may read them, and drops all privileges.
+# Drops all privileges.
 AS_NOBODY = """
 import os
-import shutil
-import subprocess
-import sys
-import tempfile
-
-place = tempfile.mkdtemp(dir="/tmp")
-os.chmod(place, 0o755)
 
 def drop():
     os.setgroups([])
@@ -109,37 +102,6 @@ print(sys.flags.isolated, sys.flags.optimize, sys.dont_write_bytecode, __debug__
         prints="0 0 False True\n",
     ),
     Row(
-        name="child_of_another_user",
-        gaps={"*": "no journal can be made where the session directory is out of reach"},
-        source=AS_NOBODY
-        + """
-shutil.copy("child.py", place)
-arguments = [sys.executable, "-c", "import sys; sys.path.insert(0, sys.argv[1]); import child"]
-pid = os.fork()
-if pid == 0:
-    drop()
-    in_child = 1
-    os.execv(arguments[0], [*arguments, place])
-print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-print(os.path.exists(os.path.join(place, "child.py")))
-shutil.rmtree(place)
-""",
-        files={
-            "child.py": """
-def work(flag):
-    if flag:
-        return "yes"
-    return "no"
-work(0)
-work(1)
-""",
-        },
-        root=True,
-        linux=True,
-        witness=False,
-        prints="0\nTrue\n",
-    ),
-    Row(
         name="forks_of_a_process_that_changed_its_user",
         source=AS_NOBODY
         + """
@@ -148,7 +110,6 @@ def work(flag):
         return 7
     return 0
 
-shutil.rmtree(place)
 if os.fork() == 0:
     drop()
     codes = []
