@@ -85,6 +85,8 @@ def measure(session: str) -> None:
         own_dirs=[os.path.realpath(__file__.rpartition("/")[0])],
         branch=branch,
     )
+    kinds = one("dynamic_context", "").split(",")
+    _tracer.start_contexts(kinds, os.environ.get("COVSUP_CONTEXT", ""))
     _tracer.carry_session(session)
     concurrency = one("concurrency", "auto").split(",")
     for refusal in registry.arm(concurrency):

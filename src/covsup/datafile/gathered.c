@@ -250,10 +250,14 @@ label_of(const char *text, Py_ssize_t size)
     return label;
 }
 
+/* `of_session` is the static context's label: the two are joined as coverage.py joins them. */
 static int
-add_context(addition *add, const sorted_words *words, const definition *one)
+add_context(addition *add, const sorted_words *words, const definition *one, PyObject *of_session)
 {
     PyObject *label = label_of((const char *)words->texts + one->at, (Py_ssize_t)one->size);
+    if (label != NULL && PyUnicode_GET_LENGTH(of_session) > 0) {
+        Py_SETREF(label, PyUnicode_FromFormat("%U|%U", of_session, label));
+    }
     int64_t number = label == NULL ? -1 : label_number(add->self, label);
     Py_XDECREF(label);
     return number < 0 ? -1 : add_local(&add->contexts, one->id, (uint32_t)number);
@@ -541,7 +545,7 @@ add_names(addition *add, PyObject *segments, PyObject *label)
             }
         }
         for (size_t each = 0; each < words->contexts.used; each++) {
-            if (add_context(add, words, &words->contexts.items[each]) < 0) {
+            if (add_context(add, words, &words->contexts.items[each], label) < 0) {
                 return -1;
             }
         }

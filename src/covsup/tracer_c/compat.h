@@ -32,6 +32,13 @@
 #define COMPAT_LASTI_AT_RESUME 0
 #endif
 
+/* Where current_task() is found (3.11 has none in C). */
+#if PY_VERSION_HEX >= 0x030C0000
+#define COMPAT_CURRENT_TASK_MODULE "_asyncio"
+#else
+#define COMPAT_CURRENT_TASK_MODULE "asyncio.tasks"
+#endif
+
 /* The return event can be the only one that names the line it is on. */
 #if PY_VERSION_HEX >= 0x030E0000
 #define COMPAT_RETURN_NAMES_LINE 1

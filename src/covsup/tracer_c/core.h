@@ -20,6 +20,7 @@ enum { MONITORING_HIDDEN = 9 };
 
 typedef struct core core;
 typedef struct code_state code_state;
+typedef struct contexts contexts;
 
 /* What is known of one measured code object; hangs off it as its "extra" and dies with it. */
 struct code_state {
@@ -27,7 +28,11 @@ struct code_state {
     core *owner;
     PyCodeObject *code; /* borrowed: the code object owns this state */
     source_file *file;
-    flow *flow; /* monitoring core with branches; else NULL */
+    /* The monitoring core's. */
+    flow *flow;       /* NULL without branches */
+    bool watched;     /* it has events of its own */
+    bool muted;       /* some of them are disabled, as told outside of contexts */
+    bool start_muted; /* so is the event of its start, which is told too */
     /* The settrace core's: per line, counted from first_line. */
     int first_line, n_lines;
     uint8_t *seen;       /* line mode: 1 once the line is told */
@@ -43,6 +48,8 @@ struct core {
     Py_ssize_t extra_index;
     pthread_mutex_t lock;
     code_state *states;
+    contexts *contexts; /* NULL until contexts_start() */
+    bool in_contexts;   /* facts may be of a context: nothing is told once and for all */
     /* sys.path as it was when `search_path` was last made from it. */
     PyObject *search_path_key; /* owned tuple, or NULL */
     string_list search_path;
@@ -81,6 +88,9 @@ int core_prepare(core *self); /* the first use of a core in this interpreter; -1
 
 /* Start measuring by sys.monitoring; -1 with an exception set. */
 int monitoring_start(core *self);
+
+/* Facts get contexts from now on: what was told outside of them is told again. -1: exception. */
+int monitoring_rearm(core *self);
 
 /* Move to another tool id, because the target asks for ours; where there is none, the
  * settrace core goes on, and the journal says so. -1 with an exception set. */

@@ -14,6 +14,7 @@
 
 #include <stdlib.h>
 
+#include "contexts.h"
 #include "journal.h"
 #include "record.h"
 #include "user_tracer.h"
@@ -36,10 +37,16 @@ disable(core *self)
 }
 
 static PyObject *
-told(core *self, bool stored)
+told(core *self, code_state *state, bool stored)
 {
-    /* What could not be stored is offered again by the next event. */
-    return stored ? disable(self) : Py_NewRef(Py_None);
+    /* What could not be stored is offered again by the next event. What is told in one context may
+     * have to be told in another, by whichever flow runs here next: nobody says when flows switch,
+     * so the events stay on while there are contexts. */
+    if (!stored || self->in_contexts) {
+        Py_RETURN_NONE;
+    }
+    state->muted = true;
+    return disable(self);
 }
 
 static int
@@ -135,13 +142,20 @@ on_start(PyObject *module, PyObject *const *args, Py_ssize_t count)
             return NULL;
         }
     }
-    if (watch_code(self, state) < 0) {
-        return NULL;
+    if (!state->watched) {
+        if (watch_code(self, state) < 0) {
+            return NULL;
+        }
+        state->watched = true;
     }
     /* A first statement on the line of the definition itself has begun already, and from 3.13
      * on no LINE event says so (cpython #155992). */
     int line = flow_resume_line(code);
-    return told(self, line == 0 || facts_line(state->file, line));
+    if (line == 0) {
+        return disable(self);
+    }
+    state->start_muted = true;
+    return told(self, state, tell_line(self, state->file, line));
 }
 
 static PyObject *
@@ -160,23 +174,23 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
             Py_RETURN_NONE;
         }
     }
-    bool stored = facts_line(state->file, line);
+    bool stored = tell_line(self, state->file, line);
     const flow *flow = state->flow;
     if (flow != NULL && (flow->target_lines >> (line % 64)) & 1) {
         PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
         const flow_target *target =
             frame != NULL ? flow_target_at(flow, PyFrame_GetLasti(frame)) : NULL;
         if (target != NULL) {
-            stored = facts_arc(state->file, target->from, line) && stored;
+            stored = tell_arc(self, state->file, target->from, line) && stored;
         }
     }
-    return told(self, stored);
+    return told(self, state, stored);
 }
 
 static PyObject *
 tell_step(core *self, code_state *state, const flow_step *step)
 {
-    return told(self, step == NULL || facts_arc(state->file, step->line, step->to));
+    return told(self, state, step == NULL || tell_arc(self, state->file, step->line, step->to));
 }
 
 static PyObject *
@@ -215,9 +229,9 @@ on_outcome(PyObject *module, PyObject *const *args, bool jumps)
     const flow_branch *branch = flow_branch_at(state->flow, (int)PyLong_AsLong(args[1]));
     int to = branch == NULL ? 0 : jumps ? branch->jumps_to : branch->falls_to;
     if (to > 0 && !self->branch) {
-        return told(self, facts_line(state->file, to));
+        return told(self, state, tell_line(self, state->file, to));
     }
-    return told(self, to == 0 || facts_arc(state->file, branch->line, to));
+    return told(self, state, to == 0 || tell_arc(self, state->file, branch->line, to));
 }
 
 static PyObject *
@@ -247,11 +261,14 @@ on_branch(PyObject *module, PyObject *const *args, Py_ssize_t count)
         return disable(self);
     }
     bool falls = (int)PyLong_AsLong(args[2]) == branch->next;
-    int *to = falls ? &branch->falls_to : &branch->jumps_to;
-    if (*to != 0 && facts_arc(state->file, branch->line, *to)) {
-        *to = 0;
+    int to = falls ? branch->falls_to : branch->jumps_to;
+    bool stored = to == 0 || tell_arc(self, state->file, branch->line, to);
+    if (stored && !self->in_contexts) {
+        *(falls ? &branch->falls_told : &branch->jumps_told) = true;
     }
-    return told(self, branch->falls_to == 0 && branch->jumps_to == 0);
+    return told(self, state,
+                (branch->falls_to == 0 || branch->falls_told) &&
+                    (branch->jumps_to == 0 || branch->jumps_told));
 }
 
 #endif
@@ -370,14 +387,19 @@ monitoring_start(core *self)
     return monitoring_hide_tool(self) < 0 ? -1 : user_tracer_arm(self, NULL);
 }
 
-/* A list of the code objects that are watched; a list, since none of them may die while it is
+/* A list of the code objects that are watched, or of those with disabled events (and whether
+ * any of these is the event of a start); a list, since none of them may die while it is
  * used, and none of ours may be called with the lock held. */
 static PyObject *
-watched_codes(core *self)
+watched_codes(core *self, bool muted, bool *starts)
 {
     PyObject *codes = PyList_New(0);
     pthread_mutex_lock(&self->lock);
     for (code_state *state = self->states; state != NULL && codes != NULL; state = state->next) {
+        if (muted && !state->muted && !state->start_muted) {
+            continue;
+        }
+        *starts = *starts || state->start_muted;
         if (PyList_Append(codes, (PyObject *)state->code) < 0) {
             Py_CLEAR(codes);
         }
@@ -414,12 +436,55 @@ release_tool(core *self, int tool, PyObject *codes)
     return result != NULL ? 0 : -1;
 }
 
+/* Events that are switched off and on again for a code object are no longer disabled in it; those
+ * of other tools stay as they are, which sys.monitoring.restart_events() would not leave so. */
+int
+monitoring_rearm(core *self)
+{
+    int rc = -1;
+    bool starts = false;
+    if (self->tool < 0) {
+        return 0;
+    }
+    PyObject *codes = watched_codes(self, true, &starts);
+    PyObject *result = NULL; /* owned */
+    if (codes == NULL) {
+        return -1;
+    }
+    /* The event of a start is no code object's own: it must be off everywhere meanwhile. */
+    if (starts && (result = PyObject_CallFunction(self->set_events, "ii", self->tool, 0)) == NULL) {
+        goto done;
+    }
+    Py_CLEAR(result);
+    rc = 0;
+    for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(codes); i++) {
+        rc = set_local_events(self, self->tool, (PyCodeObject *)PyList_GET_ITEM(codes, i), 0);
+    }
+    if (starts) {
+        result = PyObject_CallFunction(self->set_events, "ii", self->tool,
+                                       event_number(self, "PY_START"));
+        rc = result != NULL ? rc : -1;
+    }
+    for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(codes); i++) {
+        code_state *state = core_state_of(self, (PyCodeObject *)PyList_GET_ITEM(codes, i));
+        if (state != NULL) {
+            state->muted = state->start_muted = false;
+            rc = watch_code(self, state);
+        }
+    }
+done:
+    Py_XDECREF(result);
+    Py_DECREF(codes);
+    return rc;
+}
+
 int
 monitoring_step_aside(core *self)
 {
     int old = self->tool;
     int rc = -1;
-    PyObject *codes = watched_codes(self);
+    bool starts = false;
+    PyObject *codes = watched_codes(self, false, &starts);
     if (codes == NULL) {
         return -1;
     }

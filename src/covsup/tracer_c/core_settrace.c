@@ -11,6 +11,7 @@
  * Must never know: adapters, the layout of the journal. */
 #include "core.h"
 
+#include "contexts.h"
 #include "user_tracer.h"
 
 #include <stdlib.h>
@@ -64,26 +65,28 @@ cover_line(core *owner, code_state *state, int line)
 }
 
 static void
-tell_line(core *owner, frame_entry *entry, int line)
+note_line(core *owner, frame_entry *entry, int line)
 {
     code_state *state = entry->state;
     int index = line - state->first_line;
     if (owner->branch) {
         int from = entry->last_line;
         entry->last_line = line;
-        if (index >= 0 && index < state->n_lines && state->came_from[index] == from && from != 0) {
+        if (index >= 0 && index < state->n_lines && state->came_from[index] == from && from != 0 &&
+            !owner->in_contexts) {
             return;
         }
-        bool stored =
-            from != 0 ? facts_arc(state->file, from, line) : facts_line(state->file, line);
-        if (stored && from != 0 && cover_line(owner, state, line)) {
+        bool stored = from != 0 ? tell_arc(owner, state->file, from, line)
+                                : tell_line(owner, state->file, line);
+        if (stored && from != 0 && !owner->in_contexts && cover_line(owner, state, line)) {
             state->came_from[index] = from;
         }
     } else {
-        if (index >= 0 && index < state->n_lines && state->seen[index]) {
+        if (index >= 0 && index < state->n_lines && state->seen[index] && !owner->in_contexts) {
             return;
         }
-        if (facts_line(state->file, line) && cover_line(owner, state, line)) {
+        if (tell_line(owner, state->file, line) && !owner->in_contexts &&
+            cover_line(owner, state, line)) {
             state->seen[index] = 1;
         }
     }
@@ -156,7 +159,7 @@ on_line(thread_trace *self, PyFrameObject *frame)
         entry->last_line = 0;
     }
     if (entry->state != NULL) {
-        tell_line(self->owner, entry, PyFrame_GetLineNumber(frame));
+        note_line(self->owner, entry, PyFrame_GetLineNumber(frame));
     }
     return 0;
 }
@@ -257,10 +260,10 @@ on_return(thread_trace *self, PyFrameObject *frame)
         if (COMPAT_RETURN_NAMES_LINE) {
             int line = PyFrame_GetLineNumber(frame);
             if (line > 0 && line != entry->last_line) {
-                tell_line(self->owner, entry, line);
+                note_line(self->owner, entry, line);
             }
         }
-        facts_arc(state->file, entry->last_line, -state->first_line);
+        tell_arc(self->owner, state->file, entry->last_line, -state->first_line);
     }
     frame_table_leave(&self->frames, entry);
 }

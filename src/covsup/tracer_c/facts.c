@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "journal.h"
+#include "key_set.h"
 #include "record.h"
 
 /* A bitmap over line numbers. Replaced as a whole when it must grow; the old one is kept, since
@@ -26,25 +27,18 @@ typedef struct {
     _Atomic uint64_t bits[];
 } line_map;
 
-/* An insert-only open-addressing set of arcs; 0 marks a free slot. */
-typedef struct {
-    uint32_t mask; /* slots - 1; slots is a power of two */
-    _Atomic uint32_t used;
-    _Atomic uint64_t slots[];
-} arc_set;
-
 struct source_file {
     source_file *next; /* in its bucket */
     uint32_t id;
     _Atomic uint32_t defined_epoch; /* the journal epoch that has this file's definition */
     _Atomic(line_map *) lines;
-    _Atomic(arc_set *) arcs;
+    key_set arcs;
     size_t path_length;
     size_t definition_length;
     char definition[]; /* id (4 bytes), path, NUL, module: the payload of its FILE record */
 };
 
-enum { BUCKETS = 4096, FIRST_LINE_WORDS = 8, FIRST_ARC_SLOTS = 64 };
+enum { BUCKETS = 4096, FIRST_LINE_WORDS = 8 };
 
 static pthread_mutex_t tables_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_guard = PTHREAD_ONCE_INIT;
@@ -121,10 +115,9 @@ facts_file(const char *path, const char *module)
     return file;
 }
 
-/* True when the current journal can take a fact of `file`: it exists (a forked child gets its own
- * here) and defines the file. Two threads may both define it, which is harmless. */
-static bool
-journal_knows(source_file *file)
+/* A forked child gets its journal here. Two threads may both define a file, which is harmless. */
+bool
+facts_define(source_file *file)
 {
     if (journal_ensure() < 0) {
         journal_lose_fact();
@@ -141,10 +134,16 @@ journal_knows(source_file *file)
     return true;
 }
 
+uint32_t
+facts_file_id(const source_file *file)
+{
+    return file->id;
+}
+
 void
 facts_touch(source_file *file)
 {
-    journal_knows(file); /* a loss is counted there; the file's first fact defines it again */
+    facts_define(file); /* a loss is counted there; the file's first fact defines it again */
 }
 
 static line_map *
@@ -187,7 +186,7 @@ facts_line(source_file *file, int line)
     if (map != NULL && (atomic_load_explicit(&map->bits[word], memory_order_relaxed) & bit) != 0) {
         return true;
     }
-    if (!journal_knows(file) || journal_line(file->id, (uint32_t)line, 0) < 0) {
+    if (!facts_define(file) || journal_line(file->id, (uint32_t)line, 0) < 0) {
         return false;
     }
     /* Only now, after the record: a process killed or forked between the two repeats a record;
@@ -198,85 +197,16 @@ facts_line(source_file *file, int line)
     return true;
 }
 
-static uint32_t
-arc_slot(uint64_t key, uint32_t mask)
-{
-    return (uint32_t)((key * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & mask;
-}
-
-static bool
-has_arc(arc_set *set, uint64_t key)
-{
-    if (set == NULL) {
-        return false;
-    }
-    for (uint32_t i = arc_slot(key, set->mask);; i = (i + 1) & set->mask) {
-        uint64_t found = atomic_load_explicit(&set->slots[i], memory_order_relaxed);
-        if (found == key) {
-            return true;
-        }
-        if (found == 0) {
-            return false;
-        }
-    }
-}
-
-/* The set always keeps free slots (growth at one half, see add_arc), so both loops end. */
-static void
-put_arc(arc_set *set, uint64_t key)
-{
-    for (uint32_t i = arc_slot(key, set->mask);; i = (i + 1) & set->mask) {
-        uint64_t found = 0;
-        if (atomic_compare_exchange_strong_explicit(&set->slots[i], &found, key,
-                                                    memory_order_release, memory_order_relaxed)) {
-            atomic_fetch_add_explicit(&set->used, 1, memory_order_relaxed);
-            return;
-        }
-        if (found == key) {
-            return;
-        }
-    }
-}
-
-/* Adds under the lock: a new arc is rare, and so no thread ever inserts into a set that another
- * one is copying. */
-static void
-add_arc(source_file *file, uint64_t key)
-{
-    lock_tables();
-    arc_set *set = atomic_load_explicit(&file->arcs, memory_order_acquire);
-    if (set == NULL || atomic_load_explicit(&set->used, memory_order_relaxed) * 2 > set->mask) {
-        uint32_t slots = set == NULL ? FIRST_ARC_SLOTS : (set->mask + 1) * 2;
-        arc_set *bigger = calloc(1, sizeof(*bigger) + slots * sizeof(bigger->slots[0]));
-        if (bigger != NULL) {
-            bigger->mask = slots - 1;
-            for (uint32_t i = 0; set != NULL && i <= set->mask; i++) {
-                uint64_t old = atomic_load_explicit(&set->slots[i], memory_order_relaxed);
-                if (old != 0) {
-                    put_arc(bigger, old);
-                }
-            }
-            atomic_store_explicit(&file->arcs, bigger, memory_order_release);
-            set = bigger;
-        }
-    }
-    /* Without memory for a bigger set the arc is simply not remembered, and told again. */
-    if (set != NULL && atomic_load_explicit(&set->used, memory_order_relaxed) < set->mask) {
-        put_arc(set, key);
-    }
-    unlock_tables();
-}
-
 bool
 facts_arc(source_file *file, int from, int to)
 {
     uint64_t key = ((uint64_t)(uint32_t)from << 32) | (uint32_t)to;
-    if (key == 0 || has_arc(atomic_load_explicit(&file->arcs, memory_order_acquire), key)) {
+    if (key == 0 || key_set_has(&file->arcs, key)) {
         return true;
     }
-    if (!journal_knows(file) || journal_arc(file->id, from, to, 0) < 0) {
+    if (!facts_define(file) || journal_arc(file->id, from, to, 0) < 0) {
         return false;
     }
-    add_arc(file, key); /* after the record, as in facts_line */
+    key_set_add(&file->arcs, key); /* after the record, as in facts_line */
     return true;
 }

@@ -1,4 +1,5 @@
-/* facts.h - what this process has already told: files, and the lines and arcs seen in each.
+/* facts.h - what this process has already told: files, and the lines and arcs seen in each, outside
+ * of any context that is current (told.h has those).
  *
  * Threads: every function may run on any thread, with or without the GIL.
  * Fork: the tables are inherited by the child, because what its parent has told need not be told
@@ -15,6 +16,11 @@ typedef struct source_file source_file;
 /* The process-wide entry of `path`; `module` is the name under which it was first seen ("" where
  * unknown). Never freed. NULL: out of memory. */
 source_file *facts_file(const char *path, const char *module);
+
+uint32_t facts_file_id(const source_file *file);
+
+/* True when the current journal can take a fact of `file`: it exists and defines the file. */
+bool facts_define(source_file *file);
 
 /* Tell that code of `file` runs, be it without any line (an empty module). */
 void facts_touch(source_file *file);

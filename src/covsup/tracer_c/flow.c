@@ -715,7 +715,7 @@ add_outcomes(analysis *a, int offset, int next, int line, int falls_to, int jump
 {
     if (falls_to != 0 || jumps_to != 0) {
         a->out->branches[a->out->n_branches++] =
-            (flow_branch){offset, next, line, falls_to, jumps_to};
+            (flow_branch){offset, next, line, falls_to, jumps_to, false, false};
     }
 }
 

@@ -26,6 +26,7 @@ typedef struct {
     int line;
     int falls_to;
     int jumps_to;
+    bool falls_told, jumps_told; /* for good: an event that both outcomes share may be disabled */
 } flow_branch;
 
 /* Running the instruction at `offset` tells the arc (line, to). */

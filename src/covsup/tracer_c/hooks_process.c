@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "compat.h"
+#include "contexts.h"
 #include "hooks_environ.h"
 #include "hooks_events.h"
 #include "hooks_wrap.h"
@@ -187,10 +188,14 @@ hook *const spawn_hooks[] = {&os_fork_exec, &os_posix_spawn, &os_posix_spawnp, &
 
 /* In the child, before any Python of the target's. */
 static PyObject *
-after_fork_in_child(PyObject *self, PyObject *none)
+after_fork_in_child(PyObject *Py_UNUSED(module), PyObject *none)
 {
     journal_forked();
     hooks_environ_forked();
+    core *self = core_of_interpreter();
+    if (self != NULL) {
+        contexts_forked(self);
+    }
     Py_RETURN_NONE;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "contexts.h"
 #include "hooks.h"
 #include "journal.h"
 #include "library_tracers.h"
@@ -159,6 +160,36 @@ configure(PyObject *module, PyObject *args, PyObject *kwargs)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(start_contexts_doc,
+             "start_contexts(kinds, inherited)\n--\n\n"
+             "Let facts have contexts. `kinds` names those that are recorded of themselves,\n"
+             "`inherited` is the one in which this process was started, or empty.");
+
+static PyObject *
+start_contexts(PyObject *module, PyObject *args)
+{
+    static const char *const names[] = {"process", "thread",  "greenlet",
+                                        "task",    "request", "test_function"};
+    PyObject *kinds, *inherited;
+    unsigned bits = 0;
+    if (!PyArg_ParseTuple(args, "O!U", &PyList_Type, &kinds, &inherited)) {
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(kinds); i++) {
+        const char *name = PyUnicode_AsUTF8(PyList_GET_ITEM(kinds, i));
+        if (name == NULL) {
+            return NULL;
+        }
+        for (unsigned kind = 0; kind < sizeof(names) / sizeof(names[0]); kind++) {
+            bits |= strcmp(name, names[kind]) == 0 ? KIND_BIT(kind) : 0;
+        }
+    }
+    if (contexts_start(core_of_module(module), bits, inherited) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 /* Makes the core known to the interpreter, then starts it. */
 static PyObject *
 start_core(PyObject *module, int (*start)(core *))
@@ -254,6 +285,7 @@ static PyMethodDef methods[] = {
     {"parent_value", parent_value, METH_NOARGS, parent_value_doc},
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS,
      configure_doc},
+    {"start_contexts", start_contexts, METH_VARARGS, start_contexts_doc},
     {"start_monitoring", start_monitoring, METH_NOARGS, start_monitoring_doc},
     {"start_settrace", start_settrace, METH_NOARGS, start_settrace_doc},
     {"watch_foreign_threads", watch_foreign_threads, METH_NOARGS, watch_foreign_threads_doc},
@@ -278,7 +310,7 @@ module_exec(PyObject *module)
         PyErr_SetString(PyExc_RuntimeError, "no lock can be made");
         return -1;
     }
-    return hooks_add(module);
+    return contexts_add(module) < 0 ? -1 : hooks_add(module);
 }
 
 static PyModuleDef_Slot slots[] = {

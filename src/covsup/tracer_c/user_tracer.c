@@ -9,6 +9,7 @@
 #include "user_tracer.h"
 
 #include "callbacks.h"
+#include "contexts.h"
 #include "hooks_wrap.h"
 
 static const char *const event_names[] = {"call",   "exception",   "line",     "return",
@@ -129,7 +130,7 @@ on_trace(PyObject *trace, PyFrameObject *frame, int what, PyObject *arg)
         PyCodeObject *code = PyFrame_GetCode(frame); /* owned */
         const code_state *state = core_state_of(self->owner, code);
         if (state != NULL) {
-            facts_line(state->file, PyFrame_GetLineNumber(frame));
+            tell_line(self->owner, state->file, PyFrame_GetLineNumber(frame));
         }
         Py_DECREF(code);
         rc = 0;
