@@ -625,6 +625,12 @@ contexts_leave(core *owner, PyObject *entered)
 }
 
 bool
+contexts_of_kind(const core *owner, segment_kind kind)
+{
+    return owner->contexts != NULL && (owner->contexts->kinds & KIND_BIT(kind)) != 0;
+}
+
+bool
 contexts_has(core *owner, segment_kind kind)
 {
     PyObject *chain = found_chain(owner->contexts);

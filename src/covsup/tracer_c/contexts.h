@@ -59,6 +59,9 @@ PyObject *contexts_push(core *self, segment_kind kind, PyObject *text);
 /* Steals `entered`. Errors are dropped: a label may then be wrong, the facts are not. */
 void contexts_leave(core *self, PyObject *entered);
 
+/* Whether contexts of this kind are recorded of themselves. */
+bool contexts_of_kind(const core *self, segment_kind kind);
+
 /* Whether the current chain has a segment of this kind. */
 bool contexts_has(core *self, segment_kind kind);
 

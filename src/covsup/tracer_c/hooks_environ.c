@@ -1,4 +1,4 @@
-/* hooks_environ.c - the two variables by which the session reaches the next process image.
+/* hooks_environ.c - the variables by which the session reaches the next process image.
  *
  * COVSUP_PARENT lives in a buffer of ours that putenv() hung into the environment, so that a
  * forked child can write its own identity there without setenv(), whose lock another thread may
@@ -11,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "contexts.h"
 #include "journal.h"
 
 #define SESSION "COVSUP_SESSION"
 #define PARENT "COVSUP_PARENT"
+#define CONTEXT "COVSUP_CONTEXT"
 
 static char parent_entry[sizeof(PARENT "=") + JOURNAL_PARENT_SIZE] = PARENT "=";
 static char *const parent_value = parent_entry + sizeof(PARENT "=") - 1;
@@ -57,6 +59,35 @@ hooks_environ_forked(void)
     }
 }
 
+/* The context that is current, or NULL; *holder (owned) has its text. */
+static const char *
+context_value(PyObject **holder)
+{
+    core *self = core_of_interpreter();
+    *holder = NULL;
+    return self != NULL && self->in_contexts ? contexts_value(self, holder) : NULL;
+}
+
+/* What the last call left in the process's own environment is corrected by the next. */
+static void
+carry_context(environ_change *change)
+{
+    PyObject *holder; /* owned */
+    const char *now = context_value(&holder);
+    const char *given = getenv(CONTEXT);
+    if (now != NULL ? given == NULL || strcmp(now, given) != 0 : given != NULL) {
+        char *before = given != NULL && change != NULL ? strdup(given) : NULL;
+        int rc = now != NULL ? setenv(CONTEXT, now, 1) : unsetenv(CONTEXT);
+        if (rc == 0 && change != NULL) {
+            change->changed_context = true;
+            change->context_before = before;
+        } else {
+            free(before);
+        }
+    }
+    Py_XDECREF(holder);
+}
+
 void
 hooks_environ_carry(environ_change *change)
 {
@@ -74,6 +105,7 @@ hooks_environ_carry(environ_change *change)
     if (given == NULL && putenv(session_entry) == 0 && change != NULL) {
         change->added_session = true;
     }
+    carry_context(change);
     const char *parent = getenv(PARENT);
     if (parent == parent_value) {
         return;
@@ -100,7 +132,15 @@ hooks_environ_restore(environ_change *change)
             (void)setenv(PARENT, change->parent_before, 1);
         }
     }
+    if (change->changed_context) {
+        if (change->context_before == NULL) {
+            (void)unsetenv(CONTEXT);
+        } else {
+            (void)setenv(CONTEXT, change->context_before, 1);
+        }
+    }
     free(change->parent_before);
+    free(change->context_before);
     *change = (environ_change){0};
 }
 
@@ -131,9 +171,9 @@ is_session(PyObject *value)
 static PyObject *
 carried(PyObject *keys, PyObject *values)
 {
-    PyObject *result = NULL;       /* owned */
-    PyObject *text = NULL;         /* owned */
-    PyObject *made = PyDict_New(); /* owned */
+    PyObject *result = NULL;               /* owned */
+    PyObject *text = NULL, *holder = NULL; /* owned */
+    PyObject *made = PyDict_New();         /* owned */
     bool has_session = false;
     if (made == NULL) {
         goto done;
@@ -145,7 +185,7 @@ carried(PyObject *keys, PyObject *values)
     for (Py_ssize_t i = 0; i < count; i++) {
         PyObject *key = PyList_GET_ITEM(keys, i);
         PyObject *value = PyList_GET_ITEM(values, i);
-        if (is_name(key, PARENT)) {
+        if (is_name(key, PARENT) || is_name(key, CONTEXT)) {
             continue;
         }
         if (is_name(key, SESSION)) {
@@ -169,8 +209,18 @@ carried(PyObject *keys, PyObject *values)
     if (text == NULL || PyDict_SetItemString(made, PARENT, text) < 0) {
         goto done;
     }
+    Py_CLEAR(text);
+    const char *context = context_value(&holder);
+    if (context != NULL) {
+        /* So that UTF-8 comes out, whatever encoding the system has. */
+        text = PyUnicode_DecodeFSDefault(context);
+        if (text == NULL || PyDict_SetItemString(made, CONTEXT, text) < 0) {
+            goto done;
+        }
+    }
     result = Py_NewRef(made);
 done:
+    Py_XDECREF(holder);
     Py_XDECREF(text);
     Py_XDECREF(made);
     return result;
@@ -215,8 +265,8 @@ hooks_environ_list(PyObject *environ)
         return NULL;
     }
     refresh_parent();
-    PyObject *entry = NULL;         /* owned */
-    PyObject *made = PyList_New(0); /* owned */
+    PyObject *entry = NULL, *holder = NULL; /* owned */
+    PyObject *made = PyList_New(0);         /* owned */
     bool done = false, has_session = false;
     if (made == NULL) {
         goto done;
@@ -231,7 +281,8 @@ hooks_environ_list(PyObject *environ)
             goto done;
         }
         has_session = has_session || value != NULL;
-        if (value_of(item, PARENT, sizeof(PARENT) - 1) == NULL && PyList_Append(made, item) < 0) {
+        if (value_of(item, PARENT, sizeof(PARENT) - 1) == NULL &&
+            value_of(item, CONTEXT, sizeof(CONTEXT) - 1) == NULL && PyList_Append(made, item) < 0) {
             goto done;
         }
     }
@@ -242,11 +293,20 @@ hooks_environ_list(PyObject *environ)
         }
         Py_CLEAR(entry);
     }
+    const char *context = context_value(&holder);
+    if (context != NULL) {
+        entry = PyBytes_FromFormat(CONTEXT "=%s", context);
+        if (entry == NULL || PyList_Append(made, entry) < 0) {
+            goto done;
+        }
+        Py_CLEAR(entry);
+    }
     entry = PyBytes_FromString(parent_entry);
     done = entry != NULL && PyList_Append(made, entry) == 0;
 done:
     PyErr_Clear();
     Py_XDECREF(entry);
+    Py_XDECREF(holder);
     if (!done) {
         Py_CLEAR(made);
     }

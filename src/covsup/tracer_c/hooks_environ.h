@@ -1,7 +1,8 @@
-/* hooks_environ.h - the two variables by which the session reaches the next process image.
+/* hooks_environ.h - the variables by which the session reaches the next process image.
  *
  * COVSUP_SESSION names the session directory; the empty value means "off" and is left alone, as is
  * the value of another session. COVSUP_PARENT names this image; whoever starts from here finds it.
+ * COVSUP_CONTEXT is the context that is current; without one it is not there.
  *
  * Threads: with the GIL (or attached), except hooks_environ_forked(), which runs in a child that
  * has one thread.
@@ -19,6 +20,8 @@ typedef struct {
     bool added_session;
     bool changed_parent;
     char *parent_before; /* from malloc; NULL: it was not set */
+    bool changed_context;
+    char *context_before; /* likewise */
 } environ_change;
 
 /* This process belongs to `session`, from now on: COVSUP_PARENT becomes this image. Once per
