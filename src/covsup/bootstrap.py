@@ -86,7 +86,9 @@ def measure(session: str) -> None:
         branch=branch,
     )
     kinds = one("dynamic_context", "").split(",")
-    _tracer.start_contexts(kinds, os.environb.get(b"COVSUP_CONTEXT", b"").decode("utf-8", "replace"))
+    _tracer.start_contexts(
+        kinds, os.environb.get(b"COVSUP_CONTEXT", b"").decode("utf-8", "replace")
+    )
     _tracer.carry_session(session)
     concurrency = one("concurrency", "auto").split(",")
     for refusal in registry.arm(concurrency):

@@ -90,7 +90,8 @@ class Told:
                     self.modules[paths[number]].add(module.decode())
             for number, label in each.contexts.items():
                 text = label.decode("utf-8", "surrogateescape")
-                labels[number] = text.encode("utf-8", "backslashreplace").decode()
+                text = text.encode("utf-8", "backslashreplace").decode()
+                labels[number] = f"static|{text}" if text else "static"
         return paths, labels
 
     def add(self, segments: list[HandMade]) -> None:

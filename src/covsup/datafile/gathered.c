@@ -256,7 +256,9 @@ add_context(addition *add, const sorted_words *words, const definition *one, PyO
 {
     PyObject *label = label_of((const char *)words->texts + one->at, (Py_ssize_t)one->size);
     if (label != NULL && PyUnicode_GET_LENGTH(of_session) > 0) {
-        Py_SETREF(label, PyUnicode_FromFormat("%U|%U", of_session, label));
+        Py_SETREF(label, PyUnicode_GET_LENGTH(label) == 0
+                             ? Py_NewRef(of_session)
+                             : PyUnicode_FromFormat("%U|%U", of_session, label));
     }
     int64_t number = label == NULL ? -1 : label_number(add->self, label);
     Py_XDECREF(label);
