@@ -455,6 +455,8 @@ obey(char *word[WORDS_MAX])
         say("chroot %d\n", rc == 0 ? chdir("/") : rc);
     } else if (strcmp(name, "setuid") == 0) {
         say("setuid %d\n", setuid(number(word[1])));
+    } else if (strcmp(name, "new-pids") == 0) {
+        say("new-pids %d\n", unshare(CLONE_NEWPID)); /* for the children; root's alone */
     } else if (strcmp(name, "let-in") == 0) {
         journal_let_in(number(word[1]));
         say("let-in 0\n");

@@ -77,6 +77,15 @@ SCENARIOS = {
         end
         line 1 5 0
     """,
+    "namespace": """
+        start DIR -
+        new-pids
+        fork
+        ensure
+        line 1 2 0
+        end
+        line 1 5 0
+    """,
     # Root makes a place for another user; anybody else makes none, and asks the system nothing.
     "place": """
         start DIR -
@@ -103,7 +112,7 @@ def check(done: Done) -> None:
     for journal in journals:
         assert set(journal.lines) <= {(1, 0)}
         assert journal.arcs.get((1, 0), set()) <= {(1, 2), (200000000, 2)}
-        assert set(journal.properties) <= {"argv"}
+        assert set(journal.properties) <= {"argv", "pid_namespace"}
 
 
 def calls_of(program: Harness, scenario: str, environment: dict[str, str]) -> int:
@@ -145,7 +154,7 @@ def test_a_death_at_any_call_keeps_every_fact_told_before(
             continue
         clear(session)
         done = harness.run(scenario, {"SEAM_MODE": "die", "SEAM_AT": str(n)})
-        if name not in {"forks", "slots"}:
+        if name not in {"forks", "slots", "namespace"}:
             assert done.status == -signal.SIGKILL
         for path in session.glob("*.journal"):
             if not begun(path):

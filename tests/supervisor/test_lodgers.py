@@ -56,6 +56,16 @@ def test_a_file_stays_as_long_as_another_process_has_its_journal_in_it(world: Wo
     assert not (world.directory / ".covsup").exists()
 
 
+def test_a_process_that_can_write_nothing_at_all_is_said(world: World) -> None:
+    world.write("target.py", "print('ran', flush=True)\n")
+    run = world.covsup_run("sh", "-c", f"(ulimit -f 0; {world.python} target.py) | cat")
+    assert (run.ended, run.stdout) == (0, "ran\n")
+    assert re.search(
+        r"1 Python process was not measured: \d+.*: it could write neither a journal nor a note",
+        run.stderr,
+    ), run.stderr
+
+
 def test_what_forks_without_any_journal_lost_is_said(world: World) -> None:
     # A file that is so small has no room for the journals of others.
     world.write(

@@ -82,6 +82,26 @@ def test_no_place_is_made_where_nobody_else_takes_part(world: World) -> None:
     assert run.stdout == f"0o40700 []\n['uid-{USER}']\n"
 
 
+@pytest.mark.skipif(not hasattr(os, "unshare"), reason="os.unshare() is new in 3.12")
+def test_forks_into_a_pid_namespace_are_not_taken_for_processes_of_this_one(world: World) -> None:
+    world.write(
+        "target.py",
+        "import os\n"
+        "os.unshare(os.CLONE_NEWPID)\n"
+        "if os.fork() == 0:\n"
+        "    if os.fork() == 0:\n"
+        "        late = 1\n"
+        "        os._exit(0)\n"
+        "    os.wait()\n"
+        "    os._exit(0)\n"
+        "os.wait()\n",
+    )
+    run = world.covsup_run("target.py")
+    assert (run.ended, run.stderr) == (0, "")
+    assert run.lines("target.py") == set(range(1, 10))
+    assert not (world.directory / ".covsup").exists()
+
+
 @needs_reader
 def test_a_program_of_another_user_is_measured_in_the_place_made_for_it(world: World) -> None:
     world.write("child.py", "import os\nprint(os.getuid())\n")

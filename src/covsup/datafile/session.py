@@ -48,6 +48,7 @@ _SESSION_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
 _JOURNAL_NAME = re.compile(
     r"(?P<pid>\d+)-(?P<image>[0-9a-f]{32})\.(?P<segment>\d+)\.journal", re.ASCII
 )
+_NOTE_NAME = re.compile(r"note-(?P<pid>\d+)-(?P<time>[0-9a-f]+)\.note", re.ASCII)
 _OWNER_DIRECTORY = re.compile(r"uid-(?P<uid>\d+)", re.ASCII)
 
 
@@ -187,6 +188,21 @@ class SessionNote:
         )
 
     @classmethod
+    def of_file(cls, path: Path) -> Self:
+        """Read a note file. Its name is all there is where nothing could be written into it."""
+        text = _read_text(path)
+        name = _NOTE_NAME.fullmatch(path.name)
+        if text or name is None:
+            return cls.from_text(text)
+        return cls(
+            pid=int(name["pid"]),
+            time_ns=int(name["time"], 16),
+            kind="start-failed",
+            why="it could write neither a journal nor a note: the disk is full, or a file size"
+            " limit (ulimit -f) forbids it",
+        )
+
+    @classmethod
     def from_text(cls, text: str) -> Self:
         """Read a note file's text. A note is there to be shown: what is missing stays empty."""
         pairs = list(decode_pairs(text))
@@ -322,7 +338,7 @@ class Session:
 
     def notes(self) -> list[SessionNote]:
         """Every note that a measured process left."""
-        return sorted(SessionNote.from_text(_read_text(path)) for path in self._note_files())
+        return sorted(SessionNote.of_file(path) for path in self._note_files())
 
     def _note_files(self) -> Iterator[Path]:
         for path in (*self.path.glob("*.note"), *self.path.glob("uid-*/*.note")):

@@ -188,6 +188,35 @@ journal_blob(unsigned type, const void *data, size_t size)
     return why.error == 0 ? 0 : journal_lose(what, why);
 }
 
+/* Keeps key and value for forked children, if there is room. */
+static void
+remember_property(const part parts[3])
+{
+    size_t size = parts[0].size + parts[1].size + parts[2].size;
+    if (size > PREAMBLE_SIZE) {
+        return;
+    }
+    uint32_t room = (uint32_t)(sizeof(preamble_entry) + (size + 7) / 8 * 8);
+    uint32_t at = atomic_load(&preamble_used);
+    do {
+        if (room > PREAMBLE_SIZE - at) {
+            return;
+        }
+    } while (!atomic_compare_exchange_weak(&preamble_used, &at, at + room));
+    preamble_entry *entry = (preamble_entry *)(void *)(preamble + at);
+    char *to = (char *)(entry + 1);
+    uint32_t check = 0;
+    for (int i = 0; i < 3; i++) {
+        if (parts[i].size != 0) {
+            memcpy(to, parts[i].bytes, parts[i].size);
+        }
+        check = record_crc32(check, to, parts[i].size);
+        to += parts[i].size;
+    }
+    entry->check = check;
+    atomic_store_explicit(&entry->size, (uint32_t)size, memory_order_release);
+}
+
 /* The properties of the image, again, for a child that shares them. */
 static void
 repeat_preamble(journal_state *state)
@@ -208,6 +237,29 @@ repeat_preamble(journal_state *state)
         }
         at += (uint32_t)(sizeof(*entry) + (size + 7) / 8 * 8);
     }
+}
+
+/* The first process of a pid namespace was forked by one of another: what its journal repeats of
+ * that one's namespace is not true of it, nor of its children. */
+static void
+tell_namespace(journal_state *state)
+{
+#ifdef __linux__
+    static const char key[] = "pid_namespace"; /* with its NUL */
+    char value[64];
+    if (journal_identity_now()->ppid != 0) {
+        return;
+    }
+    ssize_t size = SYSTEM("readlink", -1, readlink("/proc/self/ns/pid", value, sizeof(value)));
+    part parts[] = {{key, sizeof(key) - 1}, {"", 1}, {value, size > 0 ? (size_t)size : 0}};
+    failure why = put_blob(state, BLOB_PROPERTY, parts, 3, 1);
+    remember_property(parts);
+    if (why.error != 0) {
+        (void)journal_lose(AN_EVENT, why);
+    }
+#else
+    (void)state;
+#endif
 }
 
 /* Makes the journal of a process that has none: of this image at its start, or of a child. */
@@ -231,6 +283,9 @@ open_journal(journal_state *state, int urgent)
         journal_tried(&state->opening, why);
         if (why.error == 0) {
             repeat_preamble(state);
+            if (journal_identity_now()->start_kind == JOURNAL_FORKED) {
+                tell_namespace(state);
+            }
             atomic_fetch_add_explicit(&epoch, 1, memory_order_release);
             uint32_t ready = atomic_load_explicit(&journal_cannot_wipe, memory_order_relaxed)
                                  ? READY_IF_PID
@@ -303,35 +358,6 @@ journal_event(unsigned kind, const void *data, size_t size)
     part parts[] = {{prefix, sizeof(prefix)}, {data, size}};
     failure why = put_blob(atomic_load(&journal_the_state), BLOB_EVENT, parts, 2, 1);
     return why.error == 0 ? 0 : journal_lose(AN_EVENT, why);
-}
-
-/* Keeps key and value for forked children, if there is room. */
-static void
-remember_property(const part parts[3])
-{
-    size_t size = parts[0].size + parts[1].size + parts[2].size;
-    if (size > PREAMBLE_SIZE) {
-        return;
-    }
-    uint32_t room = (uint32_t)(sizeof(preamble_entry) + (size + 7) / 8 * 8);
-    uint32_t at = atomic_load(&preamble_used);
-    do {
-        if (room > PREAMBLE_SIZE - at) {
-            return;
-        }
-    } while (!atomic_compare_exchange_weak(&preamble_used, &at, at + room));
-    preamble_entry *entry = (preamble_entry *)(void *)(preamble + at);
-    char *to = (char *)(entry + 1);
-    uint32_t check = 0;
-    for (int i = 0; i < 3; i++) {
-        if (parts[i].size != 0) {
-            memcpy(to, parts[i].bytes, parts[i].size);
-        }
-        check = record_crc32(check, to, parts[i].size);
-        to += parts[i].size;
-    }
-    entry->check = check;
-    atomic_store_explicit(&entry->size, (uint32_t)size, memory_order_release);
 }
 
 int
