@@ -89,6 +89,8 @@ def measure(session: str) -> None:
     _tracer.start_contexts(
         kinds, os.environb.get(b"COVSUP_CONTEXT", b"").decode("utf-8", "replace")
     )
+    if settings.get("plugin"):
+        _tracer.expect_plugins(lambda: load_plugins(session, settings))
     _tracer.carry_session(session)
     concurrency = one("concurrency", "auto").split(",")
     for refusal in registry.arm(concurrency):
@@ -100,6 +102,26 @@ def measure(session: str) -> None:
             _tracer.watch_foreign_threads()
     else:
         _tracer.start_monitoring()
+
+
+def load_plugins(session: str, settings: "dict[str, list[str]]") -> "tuple[object, ...] | None":
+    """Load coverage.py's plugins; called before the first file of the program runs."""
+
+    def say(why: str) -> None:
+        leave_note(session, why, kind="lost")
+
+    try:
+        from covsup import plugins  # noqa: PLC0415 - it brings coverage.py along
+
+        return plugins.load(
+            settings["plugin"],
+            settings.get("plugin_config", [""])[-1],
+            settings.get("plugin_path", []),
+            say,
+        )
+    except Exception as error:  # noqa: BLE001 - the host program must live
+        say(f"plugins cannot be loaded: {type(error).__name__}: {error}")
+        return None
 
 
 NOTE = 8  # the event's kind, docs/journal-format.md
@@ -236,7 +258,7 @@ def is_link(path: str) -> bool:
     return True
 
 
-def leave_note(session: str, why: str) -> None:
+def leave_note(session: str, why: str, kind: str = "start-failed") -> None:
     """Say in the session directory what this process could not do. Says nothing if it cannot."""
     import time  # noqa: PLC0415 - a builtin module that Python has imported long ago
 
@@ -244,7 +266,7 @@ def leave_note(session: str, why: str) -> None:
     pairs = [
         ("pid", str(os.getpid())),
         ("time_ns", str(now)),
-        ("kind", "start-failed"),
+        ("kind", kind),
         ("why", why),
         *(("argv", item) for item in sys.orig_argv),
     ]

@@ -127,7 +127,9 @@ def test_numbers_beyond_sqlite_do_not_hinder(tmp_path: Path) -> None:
 def test_files_never_executed_are_listed_with_no_lines(tmp_path: Path) -> None:
     for kind in Kind:
         path = tmp_path / kind.value
-        write_database(Result(), path, kind=kind, touched=["/never.py"])
+        write_database(
+            Result(), path, kind=kind, touched={"/never.py": "", "/never.html": "a.Plugin"}
+        )
         data = CoverageData(str(path))
         data.read()
         assert data.lines("/never.py") == []

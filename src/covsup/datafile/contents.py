@@ -62,6 +62,7 @@ class Gathering:
         self._reaps: set[Reap] = set()
         self._spawns: set[Spawn] = set()
         self._problems: set[Problem] = set()
+        self._plugins: dict[str, frozenset[str]] = {}
 
     def add(
         self,
@@ -132,6 +133,10 @@ class Gathering:
         self._images[header.image_id] = image if known is None else known.union(image)
         self._reaps.update(events.reaps)
         self._spawns.update(events.spawns)
+        for journal in segments:
+            for path, plugin in journal.claims:
+                known_plugins = self._plugins.get(path, frozenset())
+                self._plugins[path] = known_plugins | {plugin}
         whats = [(what, True) for journal in segments for what in journal.problems]
         whats += [(f"the file name {path!r} is no UTF-8: it is left out", False)
                   for path in unusable]  # fmt: skip
@@ -166,6 +171,7 @@ class Gathering:
             lines=lines,
             arcs=arcs,
             modules=modules,
+            plugins=dict(self._plugins),
             first=first,
             shared=shared,
             images=dict(self._images),

@@ -16,6 +16,7 @@ import sqlite3
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from coverage import CoverageData
@@ -28,7 +29,7 @@ from covsup.datafile.facts import arcs_in, numbers_in, numbits
 from covsup.datafile.result import Kind, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from covsup.datafile.facts import Arc, Bits
     from covsup.datafile.provenance import Provenance
@@ -126,16 +127,17 @@ def write_database(
     *,
     kind: Kind | None = None,
     others: Sequence[DataFile] = (),
-    touched: Iterable[str] = (),
+    touched: Mapping[str, str] = MappingProxyType({}),
 ) -> Provenance:
     """Make `path` a data file that holds `result` and what `others` hold, durably.
 
     Gives what `result` says of processes.
 
     `kind` is what the file holds where nothing was executed (`touched` files need to know);
-    `touched` are files to be listed though nothing of them was executed. `others` give lines and
-    branches only: their provenance is in `result` if it shall be kept. Raises DataFileUnwritable,
-    or DataFileUnusable for one of `others`; `path` is then what it was.
+    `touched` are files to be listed though nothing of them was executed, each with the name of the
+    plugin that reports it, or "". `others` give lines and branches only: their provenance is in
+    `result` if it shall be kept. Raises DataFileUnwritable, or DataFileUnusable for one of
+    `others`; `path` is then what it was.
     """
     target = Path(os.path.realpath(path))
     remove_leftovers(target.parent)
@@ -249,7 +251,7 @@ def _write_facts(
     temporary: Path,
     kind: Kind | None,
     others: Sequence[DataFile],
-    touched: Iterable[str],
+    touched: Mapping[str, str],
 ) -> None:
     data = CoverageData(str(temporary))
     try:
@@ -271,11 +273,26 @@ def _write_facts(
         if kind is not None:
             without_lines = {path for (path, _), bits in result.lines.items() if not bits}
             data.touch_files(sorted({*touched, *without_lines}))
+        # Who told the facts of a file reports it, and else who knows that it is one of its kind.
+        _add_plugins(data, {path: min(names) for path, names in result.plugins.items()})
+        _add_plugins(data, touched)
         data.write()
     except CoverageException as error:
         raise DataFileUnwritable(f"cannot write {temporary.parent}: {error}") from error
     finally:
         data.close(force=True)
+
+
+def _add_plugins(data: CoverageData, plugins: Mapping[str, str]) -> None:
+    """Say which plugins report files of which nothing is said yet."""
+    measured = data.measured_files()
+    data.add_file_tracers(
+        {
+            path: name
+            for path, name in sorted(plugins.items())
+            if name and path in measured and not data.file_tracer(path)
+        }
+    )
 
 
 def _add_lines(data: CoverageData, result: Result) -> None:

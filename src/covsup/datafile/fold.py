@@ -54,6 +54,7 @@ class Folding:
         self._lines: dict[Key, Bits] = {}
         self._arcs: dict[Key, Arcs] = {}
         self._modules: dict[str, frozenset[str]] = {}
+        self._plugins: dict[str, frozenset[str]] = {}
         self._first: dict[str, dict[Owner, Bits]] = {}
         self._shared: dict[str, Bits] = {}
         self._images: dict[str, Image] = {}
@@ -95,6 +96,9 @@ class Folding:
         for path, names in result.modules.items():
             to = new_path[path]
             self._modules[to] = self._modules.get(to, frozenset()) | names
+        for path, names in result.plugins.items():
+            to = new_path[path]
+            self._plugins[to] = self._plugins.get(to, frozenset()) | names
         for path, owners in result.first.items():
             to = new_path[path]
             self._shared[to] = _unite_owners(
@@ -110,6 +114,7 @@ class Folding:
             lines=dict(self._lines),
             arcs=dict(self._arcs),
             modules=dict(self._modules),
+            plugins=dict(self._plugins),
             first={path: dict(owners) for path, owners in self._first.items()},
             shared={path: bits for path, bits in self._shared.items() if bits},
             images=dict(self._images),
@@ -140,7 +145,7 @@ def fold(results: Iterable[Result]) -> Result:
 def remapped(result: Result, map_path: Callable[[str], str]) -> Result:
     """The same with every path replaced; paths that become one are united."""
     folding = Folding()
-    folding.add(replace(result, lines={}, arcs={}, modules={}, first={}, shared={}))
+    folding.add(replace(result, lines={}, arcs={}, modules={}, plugins={}, first={}, shared={}))
     folding.add_facts(result, {path: map_path(path) for path in result.paths()})
     return folding.result()
 

@@ -214,6 +214,7 @@ class Journal:
     facts: Sorted
     events: list[Event]  # in the order in which they were written
     properties: dict[str, bytes]
+    claims: set[tuple[str, str]]  # paths of files and the plugins that told their facts
     torn: int  # records that were begun and not ended: the process runs, or was killed at it
     problems: list[str]  # damage, each in one line
 
@@ -366,6 +367,7 @@ def journal_of(header: Header, order: str, words: bytes, problems: list[str]) ->
         facts=facts,
         events=texts.events,
         properties=texts.properties,
+        claims=texts.claims,
         torn=torn,
         problems=[*problems, *sorted(said)],
     )
@@ -472,6 +474,7 @@ class _Texts:
         self._order = order
         self.events: list[Event] = []
         self.properties: dict[str, bytes] = {}
+        self.claims: set[tuple[str, str]] = set()
         self.damaged = 0
         self.strange: set[str] = set()
         for kind, payload in texts:
@@ -489,6 +492,9 @@ class _Texts:
             case 4:
                 key, _, value = payload.partition(b"\0")
                 self.properties[_text(key)] = value
+            case 5:
+                path, plugin = payload.decode().split("\0")  # strict: neither is stored otherwise
+                self.claims.add((path, plugin))
             case _:
                 self.strange.add(f"it holds texts of an unknown kind ({kind})")
 

@@ -167,6 +167,8 @@ class Result:
     """Of a branch measurement, too: there, a line is what coverage.py calls the arc (line, line)."""
     arcs: Mapping[Key, Arcs] = field(default_factory=dict)
     modules: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    plugins: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By path: the plugins of coverage.py's that told its facts; nearly always one."""
     first: Mapping[str, Mapping[Owner, Bits]] = field(default_factory=dict)
     """By path: the lines that each image was the first to execute; no line is in two of them."""
     shared: Mapping[str, Bits] = field(default_factory=dict)
@@ -185,6 +187,7 @@ class Result:
             *(path for path, _ in self.lines),
             *(path for path, _ in self.arcs),
             *self.modules,
+            *self.plugins,
             *self.first,
         }
 

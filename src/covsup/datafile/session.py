@@ -78,6 +78,9 @@ class Settings:
     include: tuple[str, ...] = ()
     omit: tuple[str, ...] = ()
     cover_pylib: bool = False
+    plugins: tuple[str, ...] = ()  # modules of coverage.py's plugins that a process loads
+    plugin_config: str = ""  # coverage.py's configuration, for them
+    plugin_path: tuple[str, ...] = ()  # where to look for them besides sys.path
     # For the supervisor's side alone.
     data_file: str = ""
     rcfile: str = ""  # "" = coverage.py's own search; "false" = no file
@@ -106,6 +109,9 @@ class Settings:
             *(("include", each) for each in self.include),
             *(("omit", each) for each in self.omit),
             ("cover_pylib", _bit(self.cover_pylib)),
+            *(("plugin", each) for each in self.plugins),
+            *([("plugin_config", self.plugin_config)] if self.plugins else []),
+            *(("plugin_path", each) for each in self.plugin_path),
             ("data_file", self.data_file),
             ("rcfile", self.rcfile),
             ("append", _bit(self.append)),
@@ -149,6 +155,9 @@ class Settings:
             include=every("include"),
             omit=every("omit"),
             cover_pylib=one("cover_pylib") == "1",
+            plugins=every("plugin"),
+            plugin_config=one("plugin_config"),
+            plugin_path=every("plugin_path"),
             data_file=one("data_file"),
             rcfile=one("rcfile"),
             append=one("append") == "1",

@@ -34,6 +34,7 @@ from covsup.supervisor.inputs import Inputs, NothingToCombine
 from covsup.supervisor.locks import locked, version_of
 from covsup.supervisor.outcome import Outcome
 from covsup.supervisor.parts import Part, Reader
+from covsup.supervisor.plugins import FileFinders
 from covsup.supervisor.unexecuted import never_imported, unexecuted_files
 
 if TYPE_CHECKING:
@@ -149,14 +150,17 @@ class _Work:
             (Kind.ARCS if each.settings.branch else Kind.LINES for each in sessions), None
         )
         result = gathered.folding.result()
-        touched: set[str] = set()
+        touched: dict[str, str] = {}
         warnings: list[str] = []
         for session in sessions:
+            plugins = FileFinders(session.settings)
             touched |= unexecuted_files(
                 session.settings,
                 result.modules,
+                plugins.find,
                 namespace_packages=self._rules.namespace_packages,
             )
+            warnings += plugins.problems
             warnings += [
                 f"module {package} was never imported"
                 for package in never_imported(session.settings, result.modules)
@@ -168,7 +172,7 @@ class _Work:
             target,
             kind=kind,
             others=gathered.files,
-            touched={self._map_path(path) for path in touched},
+            touched={self._map_path(path): name for path, name in touched.items()},
         )
         ids = {session.id for session in sessions}
         return Outcome(

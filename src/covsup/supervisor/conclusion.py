@@ -71,7 +71,7 @@ def _and_more(count: int, noun: str = "") -> str:
 
 
 def lost_sentences(provenance: Provenance) -> list[str]:
-    """One sentence per process that could not store something, and per such note."""
+    """One sentence per process that could not store something, and per reason of such a note."""
     said = [
         f"process {_process(each.pid, each.argv)} could not keep {_lost(each.lost)}"
         for each in provenance.losses
@@ -83,10 +83,13 @@ def lost_sentences(provenance: Provenance) -> list[str]:
         for each in provenance.losses
         if each.forks_lost
     ]
+    by_reason: dict[str, list[str]] = {}
+    for _, note in provenance.notes:
+        if note.kind in {"lost", "refused"}:
+            by_reason.setdefault(note.why, []).append(_process(note.pid, note.argv))
     said += [
-        f"process {_process(note.pid, note.argv)}: {note.why}"
-        for _, note in provenance.notes
-        if note.kind in {"lost", "refused"}
+        f"process {processes[0]}{_and_more(len(processes) - 1)}: {why}"
+        for why, processes in by_reason.items()
     ]
     return said
 

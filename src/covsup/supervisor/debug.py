@@ -122,7 +122,8 @@ def _config(options: argparse.Namespace) -> Iterator[tuple[str, object]]:
         if (value := getattr(options, name)) is not None
     ]
     for name, value in asdict(run_settings(parser.parse_args(words))).items():
-        yield name, ", ".join(map(str, value)) if isinstance(value, tuple) else value
+        if name != "plugin_config":  # coverage.py's settings once more, for machines
+            yield name, ", ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 def _journal(options: argparse.Namespace) -> int:

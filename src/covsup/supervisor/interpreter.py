@@ -67,16 +67,19 @@ class Answer:
     libraries: frozenset[str]  # of those asked for, the ones it has
 
 
-def check(target: Target, *, libraries: Collection[str], core: str) -> None:
+def check(
+    target: Target, *, libraries: Collection[str], core: str, plugins: Collection[str] = ()
+) -> None:
     """Raise UsageError if the target cannot run, or cannot be measured as asked for.
 
-    `libraries` were named in --concurrency, `core` in --core.
+    `libraries` were named in --concurrency, `core` in --core; `plugins` are packages with plugins
+    of coverage.py's, which we have found ourselves.
     """
     if target.interpreter is None:
         return
     if target.kind is not Kind.COMMAND and skips_startup_files(sys.orig_argv):
         raise UsageError("a Python started with -S skips the startup files: it cannot be measured")
-    asked = tuple(sorted(libraries))
+    asked = (*sorted(libraries), *plugins, *(["coverage"] if plugins else []))
     own = _is_our_own(target.interpreter)
     answer = _ask_ourselves(asked) if own else ask(target.interpreter, asked)
     if answer is None:
@@ -86,11 +89,17 @@ def check(target: Target, *, libraries: Collection[str], core: str) -> None:
     if what_is_wrong:
         raise UsageError(what_is_wrong)
     for name in asked:
-        if name not in answer.libraries:
+        if name in answer.libraries:
+            continue
+        if name not in libraries:
             raise UsageError(
-                f"--concurrency={name}, but {target.interpreter} has no {name}; install it with:"
-                f" {target.interpreter} -m pip install {name}"
+                f"coverage.py's plugins are to be used, but {target.interpreter} has no {name};"
+                f" install it with: {target.interpreter} -m pip install {name}"
             )
+        raise UsageError(
+            f"--concurrency={name}, but {target.interpreter} has no {name}; install it with:"
+            f" {target.interpreter} -m pip install {name}"
+        )
     if core == "monitoring" and answer.version < FIRST_WITH_MONITORING:
         raise UsageError(
             f"--core=monitoring needs Python 3.12; {target.interpreter} is"

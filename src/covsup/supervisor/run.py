@@ -37,10 +37,12 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
     """Do it, and end as the target did. Raises UsageError before the target was started."""
     if not words:
         raise UsageError("nothing to run: name a script, -m MODULE or a command")
-    settings = run_settings(options)
+    settings = run_settings(options, words)
     target = find_target(words)
     libraries = [name for name in settings.concurrency if name in interpreter.LIBRARIES]
-    interpreter.check(target, libraries=libraries, core=settings.core)
+    interpreter.check(
+        target, libraries=libraries, core=settings.core, plugins=_plugins_to_install(settings)
+    )
     check_data_file(settings)
     _check_parallel_mode(settings)
     for warning in settings.warnings:
@@ -55,6 +57,15 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
     if not settings.parallel_mode:
         status = conclude(session, settings, status)
     signals.die_like_the_target(status)
+
+
+def _plugins_to_install(settings: RunSettings) -> tuple[str, ...]:
+    """The packages with plugins that the target's interpreter must have."""
+    if not settings.plugins:
+        return ()
+    from covsup.supervisor.plugins import installed  # noqa: PLC0415 - it imports coverage.py
+
+    return installed(settings.plugins, settings.plugin_path)
 
 
 def _check_parallel_mode(settings: RunSettings) -> None:

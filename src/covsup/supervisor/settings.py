@@ -51,6 +51,9 @@ class RunSettings:
     include: tuple[str, ...]
     omit: tuple[str, ...]
     cover_pylib: bool
+    plugins: tuple[str, ...]  # modules that measured processes load
+    plugin_config: str  # coverage.py's configuration, for them
+    plugin_path: tuple[str, ...]
     data_file: Path  # absolute
     rcfile: str  # as in a session's settings: absolute; "" = coverage.py's own search
     append: bool
@@ -76,12 +79,15 @@ class _Coverage:
     source: tuple[str, ...] = ()
     source_dirs: tuple[str, ...] = ()
     source_pkgs: tuple[str, ...] = ()
+    plugins: tuple[str, ...] = ()
+    plugin_config: str = ""
+    plugin_path: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
-def run_settings(options: argparse.Namespace) -> RunSettings:
-    """Bring together what was said. Raises UsageError."""
-    theirs = _read_coverage(options.rcfile)
+def run_settings(options: argparse.Namespace, words: Sequence[str] = ()) -> RunSettings:
+    """Bring together what was said; `words` are the target's. Raises UsageError."""
+    theirs = _read_coverage(options.rcfile, words)
     ours = read_own(options.rcfile)
 
     concurrency = _concurrency(options.concurrency, ours, theirs)
@@ -106,6 +112,9 @@ def run_settings(options: argparse.Namespace) -> RunSettings:
         include=include,
         omit=omit,
         cover_pylib=options.pylib or theirs.cover_pylib,
+        plugins=theirs.plugins,
+        plugin_config=theirs.plugin_config,
+        plugin_path=theirs.plugin_path,
         data_file=_absolute(options.data_file or theirs.data_file),
         rcfile=rcfile_for_later(options.rcfile),
         append=options.append,
@@ -257,8 +266,11 @@ def _canonical_directories(directories: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(canonical))
 
 
-def _read_coverage(rcfile: str | None) -> _Coverage:
-    """What coverage.py would find in its files and variables."""
+def _read_coverage(rcfile: str | None, words: Sequence[str] | None = None) -> _Coverage:
+    """What coverage.py would find in its files and variables.
+
+    Its plugins are loaded, and configure, only for a target (`words`).
+    """
     data_file = os.environ.get("COVERAGE_FILE") or ".coverage"
     if not _has_files(rcfile):
         return _Coverage(data_file=data_file)
@@ -276,21 +288,34 @@ def _read_coverage(rcfile: str | None) -> _Coverage:
         except (ValueError, OSError) as error:
             raise UsageError(f"coverage.py's settings cannot be read: {error}") from error
 
-    def words(option: str) -> tuple[str, ...]:
+    from covsup.supervisor.plugins import (  # noqa: PLC0415 - it imports coverage.py, too
+        PluginSettings,
+        configure,
+        places_of_target,
+    )
+
+    plugins = PluginSettings()
+    if words is not None:
+        plugins = configure(config, places_of_target(words))
+
+    def listed(option: str) -> tuple[str, ...]:
         value = config.get_option(option)
         return tuple(map(str, value)) if isinstance(value, list | tuple) else ()
 
     return _Coverage(
         branch=bool(config.get_option("run:branch")),
-        concurrency=words("run:concurrency"),
+        concurrency=listed("run:concurrency"),
         context=str(config.get_option("run:context") or ""),
         cover_pylib=bool(config.get_option("run:cover_pylib")),
         data_file=str(config.get_option("run:data_file") or data_file),
-        include=words("run:include"),
-        omit=words("run:omit"),
-        source=words("run:source"),
-        source_dirs=words("run:source_dirs"),
-        source_pkgs=words("run:source_pkgs"),
+        include=listed("run:include"),
+        omit=listed("run:omit"),
+        source=listed("run:source"),
+        source_dirs=listed("run:source_dirs"),
+        source_pkgs=listed("run:source_pkgs"),
+        plugins=plugins.modules,
+        plugin_config=plugins.config,
+        plugin_path=plugins.path,
         warnings=tuple(
             str(each.message) for each in caught if issubclass(each.category, CoverageWarning)
         ),

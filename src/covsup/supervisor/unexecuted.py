@@ -6,34 +6,40 @@ The same files as coverage.py would list. It asks the imported modules where a p
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coverage.files import GlobMatcher, canonical_filename, find_python_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from covsup.datafile.session import Settings
 
 
 def unexecuted_files(
-    settings: Settings, modules: Mapping[str, frozenset[str]], *, namespace_packages: bool
-) -> set[str]:
+    settings: Settings,
+    modules: Mapping[str, frozenset[str]],
+    of_plugins: Callable[[str], Iterable[tuple[str, str]]],
+    *,
+    namespace_packages: bool,
+) -> dict[str, str]:
     """Every importable file below the session's sources, executed or not, without `omit`.
 
-    `modules` are the names of the modules of each executed file; `namespace_packages` is
-    coverage.py's include_namespace_packages.
+    Each with the name of the plugin that reports it, or "". `modules` are the names of the modules
+    of each executed file; `of_plugins` gives the files in a directory that plugins report;
+    `namespace_packages` is coverage.py's include_namespace_packages.
     """
     omit = GlobMatcher(list(settings.omit), "omit") if settings.omit else None
-    found = set()
+    found: dict[str, str] = {}
     for place in _places(settings, modules):
         is_directory = Path(place).is_dir()
         files = find_python_files(place, namespace_packages) if is_directory else [place]
-        for file in files:
+        for file, plugin in chain(((file, "") for file in files), of_plugins(place)):
             canonical = canonical_filename(file)
             if omit is None or not omit.match(canonical):
-                found.add(canonical)
+                found[canonical] = found.get(canonical) or plugin
     return found
 
 

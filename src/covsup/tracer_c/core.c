@@ -5,6 +5,8 @@
  * Must never know: adapters, the layout of the journal. */
 #include "core.h"
 
+#include "plugin.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -195,14 +197,32 @@ locate(core *self, const char *name, char *out)
     return canonical_path(name, out);
 }
 
-/* Decide about a file name that was never seen before. `*file` stays NULL where it is not
+int
+core_apply_rules(core *self, const char *path, PyObject *globals, const char *plugin,
+                 source_file **file)
+{
+    char module[PATH_MAX] = "";
+    if (self->rules.source_pkgs.count > 0) {
+        module_name(globals, path, module, sizeof(module));
+    }
+    if (filter_measures(&self->rules, path, module, &self->search_path)) {
+        *file = facts_file(path, module, plugin);
+        if (*file == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Decide about a file name that was never seen before. `*as` stays as it is where it is not
  * measured; -1 with an exception set. */
 static int
-decide(core *self, const char *name, PyObject *globals, source_file **file)
+decide(core *self, const char *name, PyObject *globals, measured_as *as)
 {
     const filter_rules *rules = &self->rules;
     bool bounded = rules->source_dirs.count + rules->source_pkgs.count + rules->include.count > 0;
-    if (!bounded && filter_in_trees(&rules->stdlib_dirs, name)) {
+    if (!bounded && !plugins_claim_files(self) && filter_in_trees(&rules->stdlib_dirs, name)) {
         return 0; /* most files of most programs: no need to look at the disk */
     }
     /* A .pyc may have been moved since it was compiled: __file__ then knows better, unless the
@@ -224,52 +244,65 @@ decide(core *self, const char *name, PyObject *globals, source_file **file)
         return 0;
     }
     char canonical[PATH_MAX];
-    char module[PATH_MAX] = "";
     if (refresh_search_path(self) < 0) {
         return -1;
     }
     if (!locate(self, name, canonical)) {
         return 0;
     }
-    if (rules->source_pkgs.count > 0) {
-        module_name(globals, canonical, module, sizeof(module));
-    }
-    if (filter_measures(rules, canonical, module, &self->search_path)) {
-        *file = facts_file(canonical, module);
-        if (*file == NULL) {
-            PyErr_NoMemory();
+    if (plugins_claim_files(self)) {
+        claim *claim = NULL;
+        bool measured = false;
+        if (plugins_ask(self, canonical, globals, &claim, &measured) < 0) {
             return -1;
         }
+        if (claim != NULL) {
+            as->claim = measured ? claim : NULL;
+            return 0;
+        }
     }
-    return 0;
+    return core_apply_rules(self, canonical, globals, "", &as->file);
 }
 
-source_file *
-core_file_of(core *self, PyCodeObject *code, PyObject *globals)
+bool
+core_file_of(core *self, PyCodeObject *code, PyObject *globals, measured_as *as)
 {
-    PyObject *known = PyDict_GetItemWithError(self->files, code->co_filename); /* borrowed */
-    if (known != NULL) {
-        return PyLong_AsVoidPtr(known);
-    }
-    if (PyErr_Occurred()) {
-        return NULL;
-    }
-    source_file *file = NULL;
+    *as = (measured_as){NULL, NULL};
     /* A name that is not UTF-8 cannot be stored in the result, as in coverage.py. */
     const char *name = PyUnicode_AsUTF8(code->co_filename);
     PyErr_Clear();
-    if (name != NULL && name[0] != '<' && decide(self, name, globals, &file) < 0) {
-        return NULL;
+    if (self->plugins != NULL && self->plugins->load != NULL && name != NULL &&
+        plugins_load_if_due(self, name) < 0) {
+        return false;
     }
+    PyObject *known = PyDict_GetItemWithError(self->files, code->co_filename); /* borrowed */
+    if (known != NULL) {
+        char *address = PyLong_AsVoidPtr(known);
+        if (((uintptr_t)address & 1) != 0) {
+            as->claim = (claim *)(address - 1);
+        } else {
+            as->file = (source_file *)address;
+        }
+        return address != NULL;
+    }
+    if (PyErr_Occurred()) {
+        return false;
+    }
+    if (name != NULL && name[0] != '<' && decide(self, name, globals, as) < 0) {
+        return false;
+    }
+    source_file *file = as->claim != NULL ? as->claim->file : as->file;
     if (file != NULL) {
         facts_touch(file);
     }
-    PyObject *address = PyLong_FromVoidPtr(file);
-    if (address == NULL || PyDict_SetItem(self->files, code->co_filename, address) < 0) {
-        file = NULL;
+    bool stored = false;
+    PyObject *address =
+        PyLong_FromVoidPtr(as->claim != NULL ? (char *)as->claim + 1 : (char *)as->file);
+    if (address != NULL) {
+        stored = PyDict_SetItem(self->files, code->co_filename, address) == 0;
+        Py_DECREF(address);
     }
-    Py_XDECREF(address);
-    return file;
+    return stored && (as->file != NULL || as->claim != NULL);
 }
 
 code_state *
@@ -311,7 +344,7 @@ release_state(void *extra)
 }
 
 code_state *
-core_add_state(core *self, PyCodeObject *code, source_file *file)
+core_add_state(core *self, PyCodeObject *code, measured_as as)
 {
     code_state *state = calloc(1, sizeof(*state));
     if (state == NULL) {
@@ -320,7 +353,8 @@ core_add_state(core *self, PyCodeObject *code, source_file *file)
     }
     state->owner = self;
     state->code = code;
-    state->file = file;
+    state->file = as.file;
+    state->claim = as.claim;
     pthread_mutex_lock(&self->lock);
     /* Under our lock also because setting an extra is not thread-safe in free-threaded builds
      * (cpython #144981). */

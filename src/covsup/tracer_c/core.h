@@ -21,6 +21,13 @@ enum { MONITORING_HIDDEN = 9 };
 typedef struct core core;
 typedef struct code_state code_state;
 typedef struct contexts contexts;
+typedef struct claim claim; /* plugin.h */
+
+/* How a file is measured; all NULL: it is not. */
+typedef struct {
+    source_file *file;
+    claim *claim; /* a plugin's, which then tells the facts; `file` is NULL */
+} measured_as;
 
 /* What is known of one measured code object; hangs off it as its "extra" and dies with it. */
 struct code_state {
@@ -28,6 +35,7 @@ struct code_state {
     core *owner;
     PyCodeObject *code; /* borrowed: the code object owns this state */
     source_file *file;
+    claim *claim; /* not NULL: a plugin tells its facts, and `file` is NULL */
     /* The monitoring core's. */
     flow *flow;       /* NULL without branches */
     bool watched;     /* it has events of its own */
@@ -44,7 +52,10 @@ struct core {
     filter_rules rules;
     bool branch;
     PyObject *module; /* borrowed: `self` of the callbacks */
-    PyObject *files;  /* owned dict: co_filename -> PyLong of the source_file's address, or 0 */
+    /* Owned dict: co_filename -> PyLong of the source_file's address, or of the claim's plus 1, or
+     * 0. */
+    PyObject *files;
+    struct plugins *plugins; /* plugin.h; NULL: there are none */
     Py_ssize_t extra_index;
     pthread_mutex_t lock;
     code_state *states;
@@ -60,7 +71,7 @@ struct core {
     PyObject *get_local_events, *set_local_events, *set_events, *register_callback, *use_tool_id,
         *free_tool_id;
     struct {
-        int line, branch, py_return, instruction;
+        int line, branch, py_return, jump, instruction;
     } events;
     PyObject *hidden[MONITORING_HIDDEN]; /* the functions that ours stand in for */
     PyObject *all_events;
@@ -74,15 +85,20 @@ struct core {
 /* The core of the running interpreter, or NULL where none was started. Never sets an exception. */
 core *core_of_interpreter(void);
 
-/* The file that `code`, run with `globals`, is measured as; NULL where it is not measured, or
- * with an exception set. */
-source_file *core_file_of(core *self, PyCodeObject *code, PyObject *globals);
+/* What `code`, run with `globals`, is measured as; false where it is not measured, or with an
+ * exception set. */
+bool core_file_of(core *self, PyCodeObject *code, PyObject *globals, measured_as *as);
+
+/* The canonical `path` as a measured file, `plugin` being the name of the one that tells its facts
+ * (or ""); `*file` stays NULL where the rules leave it out. -1 with an exception set. */
+int core_apply_rules(core *self, const char *path, PyObject *globals, const char *plugin,
+                     source_file **file);
 
 /* The state of `code`, or NULL. */
 code_state *core_state_of(core *self, PyCodeObject *code);
 
 /* A new state for `code`, attached to it; NULL with an exception set. */
-code_state *core_add_state(core *self, PyCodeObject *code, source_file *file);
+code_state *core_add_state(core *self, PyCodeObject *code, measured_as as);
 
 int core_prepare(core *self); /* the first use of a core in this interpreter; -1: exception */
 

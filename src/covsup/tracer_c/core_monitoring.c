@@ -16,6 +16,7 @@
 
 #include "contexts.h"
 #include "journal.h"
+#include "plugin.h"
 #include "record.h"
 #include "user_tracer.h"
 
@@ -103,6 +104,9 @@ watch_code(core *self, code_state *state)
 {
     const flow *flow = state->flow;
     int events = self->events.line;
+    if (state->claim != NULL) {
+        events |= self->events.py_return | self->events.jump;
+    }
     if (flow != NULL) {
         if (flow->n_branches > 0) {
             events |= self->events.branch;
@@ -120,6 +124,47 @@ watch_code(core *self, code_state *state)
     return self->others ? restore_instruction_events(self, state->code) : 0;
 }
 
+/* An event of claimed code: never disabled, since the plugin may say something else each time. */
+static PyObject *
+asked(core *self, const code_state *state, int rc)
+{
+    if (rc < 0) {
+        return NULL;
+    }
+    return state->claim->off ? disable(self) : Py_NewRef(Py_None);
+}
+
+/* A frame of claimed code starts, and with it perhaps a line of which no LINE event tells. */
+static PyObject *
+start_claimed(core *self, const code_state *state)
+{
+    PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
+    int rc = 0;
+    if (frame != NULL && !state->claim->off) {
+        rc = plugin_frame_starts(self, state, frame, false);
+        if (rc == 0 && flow_resume_line(state->code) != 0) {
+            rc = plugin_frame_line(self, state, frame);
+        }
+    }
+    return asked(self, state, rc);
+}
+
+/* A loop on one line begins that line again, as trace functions see it. */
+static PyObject *
+on_jump(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    core *self = core_of_self(module);
+    PyCodeObject *code = (PyCodeObject *)args[0];
+    code_state *state = core_state_of(self, code);
+    int from = (int)PyLong_AsLong(args[1]), to = (int)PyLong_AsLong(args[2]);
+    if (state == NULL || state->claim == NULL || to >= from ||
+        PyCode_Addr2Line(code, to) != PyCode_Addr2Line(code, from)) {
+        return disable(self);
+    }
+    PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
+    return asked(self, state, frame != NULL ? plugin_frame_line(self, state, frame) : 0);
+}
+
 static PyObject *
 on_start(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
@@ -130,17 +175,24 @@ on_start(PyObject *module, PyObject *const *args, Py_ssize_t count)
     PyCodeObject *code = (PyCodeObject *)args[0];
     code_state *state = core_state_of(self, code);
     if (state == NULL) {
-        source_file *file = core_file_of(self, code, PyEval_GetGlobals());
-        if (file == NULL) {
+        measured_as as;
+        if (!core_file_of(self, code, PyEval_GetGlobals(), &as)) {
             return PyErr_Occurred() ? NULL : disable(self);
         }
-        state = core_add_state(self, code, file);
+        state = core_add_state(self, code, as);
         if (state == NULL) {
             return NULL;
         }
-        if (state->flow == NULL && (state->flow = flow_new(code, self->branch)) == NULL) {
+        if (state->claim != NULL && watch_code(self, state) < 0) {
             return NULL;
         }
+        if (state->claim == NULL && state->flow == NULL &&
+            (state->flow = flow_new(code, self->branch)) == NULL) {
+            return NULL;
+        }
+    }
+    if (state->claim != NULL) {
+        return start_claimed(self, state);
     }
     if (!state->watched) {
         if (watch_code(self, state) < 0) {
@@ -174,6 +226,10 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
             Py_RETURN_NONE;
         }
     }
+    if (state->claim != NULL) {
+        PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
+        return asked(self, state, frame != NULL ? plugin_frame_line(self, state, frame) : 0);
+    }
     bool stored = tell_line(self, state->file, line);
     const flow *flow = state->flow;
     if (flow != NULL && (flow->target_lines >> (line % 64)) & 1) {
@@ -198,6 +254,13 @@ on_return(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     core *self = core_of_self(module);
     code_state *state = core_state_of(self, (PyCodeObject *)args[0]);
+    if (state != NULL && state->claim != NULL) {
+        PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
+        if (frame != NULL) {
+            plugin_frame_returns(self, state, frame, false);
+        }
+        return asked(self, state, 0);
+    }
     if (state == NULL || state->flow == NULL) {
         return disable(self);
     }
@@ -279,6 +342,7 @@ static struct {
 } callbacks[] = {
     {"PY_START", {"on_start", (PyCFunction)(void (*)(void))on_start, METH_FASTCALL, NULL}},
     {"LINE", {"on_line", (PyCFunction)(void (*)(void))on_line, METH_FASTCALL, NULL}},
+    {"JUMP", {"on_jump", (PyCFunction)(void (*)(void))on_jump, METH_FASTCALL, NULL}},
     {"PY_RETURN", {"on_return", (PyCFunction)(void (*)(void))on_return, METH_FASTCALL, NULL}},
 #if COMPAT_BRANCH_SIDES
     {"BRANCH_LEFT",
@@ -371,6 +435,7 @@ monitoring_start(core *self)
     }
     self->events.line = event_number(self, "LINE");
     self->events.py_return = event_number(self, "PY_RETURN");
+    self->events.jump = event_number(self, "JUMP");
     self->events.instruction = event_number(self, "INSTRUCTION");
 #if COMPAT_BRANCH_SIDES
     self->events.branch = event_number(self, "BRANCH_LEFT") | event_number(self, "BRANCH_RIGHT");

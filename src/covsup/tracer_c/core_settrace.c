@@ -12,6 +12,7 @@
 #include "core.h"
 
 #include "contexts.h"
+#include "plugin.h"
 #include "user_tracer.h"
 
 #include <stdlib.h>
@@ -102,10 +103,11 @@ state_for(core *owner, PyFrameObject *frame, PyCodeObject *code)
     }
     if (state == NULL) {
         PyObject *globals = PyFrame_GetGlobals(frame); /* owned */
-        source_file *file = core_file_of(owner, code, globals);
+        measured_as as;
+        bool measured = core_file_of(owner, code, globals, &as);
         Py_DECREF(globals);
-        if (file != NULL) {
-            state = core_add_state(owner, code, file);
+        if (measured) {
+            state = core_add_state(owner, code, as);
             if (state != NULL && prepare_state(owner, state, code) < 0) {
                 state = NULL;
             }
@@ -135,6 +137,9 @@ on_call(thread_trace *self, PyFrameObject *frame)
         }
     }
     Py_DECREF(code);
+    if (entry != NULL && state != NULL && state->claim != NULL) {
+        return plugin_frame_starts(self->owner, state, frame, entry->last_line > 0);
+    }
     return entry != NULL ? 0 : -1;
 }
 
@@ -157,6 +162,9 @@ on_line(thread_trace *self, PyFrameObject *frame)
         }
         entry->state = state;
         entry->last_line = 0;
+    }
+    if (entry->state != NULL && entry->state->claim != NULL) {
+        return plugin_frame_line(self->owner, entry->state, frame);
     }
     if (entry->state != NULL) {
         note_line(self->owner, entry, PyFrame_GetLineNumber(frame));
@@ -228,7 +236,8 @@ static int
 on_exception(thread_trace *self, PyFrameObject *frame, PyObject *arg)
 {
     frame_entry *entry = frame_table_find(&self->frames, frame);
-    if (entry == NULL || entry->state == NULL || !self->owner->branch) {
+    if (entry == NULL || entry->state == NULL || entry->state->claim != NULL ||
+        !self->owner->branch) {
         return 0;
     }
     PyCodeObject *code = PyFrame_GetCode(frame); /* owned */
@@ -246,7 +255,7 @@ on_exception(thread_trace *self, PyFrameObject *frame, PyObject *arg)
 }
 
 static void
-on_return(thread_trace *self, PyFrameObject *frame)
+on_return(thread_trace *self, PyFrameObject *frame, bool raises)
 {
     frame_entry *entry = frame_table_find(&self->frames, frame);
     if (entry == NULL) {
@@ -256,7 +265,9 @@ on_return(thread_trace *self, PyFrameObject *frame)
     if (state != NULL && yields(state, frame)) {
         return; /* kept: a throw() resumes it without a call event (3.11) */
     }
-    if (state != NULL && self->owner->branch && entry->last_line != 0) {
+    if (state != NULL && state->claim != NULL) {
+        plugin_frame_returns(self->owner, state, frame, raises);
+    } else if (state != NULL && self->owner->branch && entry->last_line != 0) {
         if (COMPAT_RETURN_NAMES_LINE) {
             int line = PyFrame_GetLineNumber(frame);
             if (line > 0 && line != entry->last_line) {
@@ -329,7 +340,7 @@ on_event(PyObject *trace, PyFrameObject *frame, int what, PyObject *arg)
         }
         break;
     case PyTrace_RETURN:
-        on_return(self, frame);
+        on_return(self, frame, arg == NULL);
         break;
     case PyTrace_EXCEPTION:
         if (rc == 0) {

@@ -35,6 +35,8 @@ struct source_file {
     key_set arcs;
     size_t path_length;
     size_t definition_length;
+    char *plugin;      /* the name of the plugin that tells its facts; "": none */
+    char *claim;       /* path, NUL, plugin: the payload of its CLAIM record */
     char definition[]; /* id (4 bytes), path, NUL, module: the payload of its FILE record */
 };
 
@@ -74,31 +76,33 @@ hash_path(const char *path)
 }
 
 static source_file *
-find_file(uint32_t bucket, const char *path)
+find_file(uint32_t bucket, const char *path, const char *plugin)
 {
     source_file *file = atomic_load_explicit(&buckets[bucket], memory_order_acquire);
-    while (file != NULL && strcmp(file->definition + sizeof(uint32_t), path) != 0) {
+    while (file != NULL && (strcmp(file->definition + sizeof(uint32_t), path) != 0 ||
+                            strcmp(file->plugin, plugin) != 0)) {
         file = file->next;
     }
     return file;
 }
 
 source_file *
-facts_file(const char *path, const char *module)
+facts_file(const char *path, const char *module, const char *plugin)
 {
     uint32_t bucket = hash_path(path) % BUCKETS;
-    source_file *file = find_file(bucket, path);
+    source_file *file = find_file(bucket, path, plugin);
     if (file != NULL) {
         return file;
     }
     pthread_once(&fork_guard, guard_fork);
     lock_tables();
-    file = find_file(bucket, path);
+    file = find_file(bucket, path, plugin);
     if (file == NULL) {
         size_t path_length = strlen(path);
         size_t module_length = strlen(module);
         size_t definition_length = sizeof(uint32_t) + path_length + 1 + module_length;
-        file = calloc(1, sizeof(*file) + definition_length + 1);
+        size_t claim_size = path_length + 1 + strlen(plugin) + 1;
+        file = calloc(1, sizeof(*file) + definition_length + 1 + claim_size);
         if (file != NULL) {
             file->id = next_file_id++;
             file->path_length = path_length;
@@ -107,6 +111,10 @@ facts_file(const char *path, const char *module)
             memcpy(file->definition + sizeof(uint32_t), path, path_length + 1);
             memcpy(file->definition + sizeof(uint32_t) + path_length + 1, module,
                    module_length + 1);
+            file->claim = file->definition + definition_length + 1;
+            file->plugin = file->claim + path_length + 1;
+            strcpy(file->claim, path);
+            strcpy(file->plugin, plugin);
             file->next = atomic_load_explicit(&buckets[bucket], memory_order_relaxed);
             atomic_store_explicit(&buckets[bucket], file, memory_order_release);
         }
@@ -128,6 +136,10 @@ facts_define(source_file *file)
         return true;
     }
     if (journal_blob(BLOB_FILE, file->definition, file->definition_length) < 0) {
+        return false;
+    }
+    if (file->plugin[0] != '\0' &&
+        journal_blob(BLOB_CLAIM, file->claim, file->path_length + 1 + strlen(file->plugin)) < 0) {
         return false;
     }
     atomic_store_explicit(&file->defined_epoch, epoch, memory_order_release);

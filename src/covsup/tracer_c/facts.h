@@ -14,8 +14,9 @@
 typedef struct source_file source_file;
 
 /* The process-wide entry of `path`; `module` is the name under which it was first seen ("" where
- * unknown). Never freed. NULL: out of memory. */
-source_file *facts_file(const char *path, const char *module);
+ * unknown), `plugin` that of the plugin which tells its facts ("": none). Never freed. NULL: out of
+ * memory. */
+source_file *facts_file(const char *path, const char *module, const char *plugin);
 
 uint32_t facts_file_id(const source_file *file);
 

@@ -1,6 +1,7 @@
-/* frame_table.c - what the settrace core remembers of each frame that runs in one thread.
+/* frame_table.c - what is remembered of each frame that runs.
  *
- * Threads: a table belongs to one thread. Must never know: events, files, facts. */
+ * Threads: a table belongs to one thread, or is under its owner's lock.
+ * Must never know: events, files, facts. */
 #include "frame_table.h"
 
 #include <stdint.h>

@@ -1,6 +1,7 @@
-/* frame_table.h - what the settrace core remembers of each frame that runs in one thread.
+/* frame_table.h - what is remembered of each frame that runs.
  *
- * Threads: a table belongs to one thread. Must never know: events, files, facts. */
+ * Threads: a table belongs to one thread, or is under its owner's lock.
+ * Must never know: events, files, facts. */
 #ifndef COVSUP_FRAME_TABLE_H
 #define COVSUP_FRAME_TABLE_H
 
@@ -9,12 +10,14 @@
 #include <stdbool.h>
 
 struct code_state;
+struct source_file;
 
 typedef struct {
     PyFrameObject *frame;     /* identity only; NULL: free slot */
     struct code_state *state; /* NULL: not measured */
     int last_line;            /* 0: unknown */
     bool hides_lines;         /* the target wants no line events of this frame */
+    struct source_file *file; /* of claimed code: where its facts go; NULL: nowhere */
 } frame_entry;
 
 /* Open addressing by frame. A frame that dies without a return event (a greenlet that is

@@ -11,6 +11,7 @@
 #include "hooks.h"
 #include "journal.h"
 #include "library_tracers.h"
+#include "plugin.h"
 
 typedef struct {
     core *core; /* never freed: code objects that outlive the module point to it */
@@ -190,6 +191,20 @@ start_contexts(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(expect_plugins_doc,
+             "expect_plugins(load)\n--\n\n"
+             "Have `load` called before the first file of the program runs: it gives None or the\n"
+             "functions (claim, resolve, failed) of covsup.plugins.");
+
+static PyObject *
+expect_plugins(PyObject *module, PyObject *load)
+{
+    if (plugins_expect(core_of_module(module), load) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 /* Makes the core known to the interpreter, then starts it. */
 static PyObject *
 start_core(PyObject *module, int (*start)(core *))
@@ -286,6 +301,7 @@ static PyMethodDef methods[] = {
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS,
      configure_doc},
     {"start_contexts", start_contexts, METH_VARARGS, start_contexts_doc},
+    {"expect_plugins", expect_plugins, METH_O, expect_plugins_doc},
     {"start_monitoring", start_monitoring, METH_NOARGS, start_monitoring_doc},
     {"start_settrace", start_settrace, METH_NOARGS, start_settrace_doc},
     {"watch_foreign_threads", watch_foreign_threads, METH_NOARGS, watch_foreign_threads_doc},

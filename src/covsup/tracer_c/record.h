@@ -146,6 +146,7 @@ typedef enum {
     BLOB_CONTEXT = 2,  /* u32 id, label */
     BLOB_EVENT = 3,    /* u32 kind, u64 realtime ns, payload */
     BLOB_PROPERTY = 4, /* key, NUL, value */
+    BLOB_CLAIM = 5,    /* path, NUL, name of the plugin that tells its facts */
 } blob_type;
 
 typedef enum {

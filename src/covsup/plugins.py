@@ -1,0 +1,104 @@
+"""coverage.py's plugins in a measured process: which files they claim, and where that leads.
+
+Imported only where the settings of the session name plugins, and then before the first file of the
+program runs, as `coverage run` does. It is the only module of the measured side that brings
+coverage.py along. The C module asks `claim` once per file name; what a plugin says of each frame it
+asks the plugin's own FileTracer.
+"""
+
+import sys
+
+from coverage.config import CoverageConfig
+from coverage.files import abs_file, canonical_filename
+from coverage.plugin_support import Plugins
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from coverage.plugin import FileTracer
+
+
+class Claims:
+    """The file tracers of a process."""
+
+    def __init__(self, plugins: Plugins, say: "Callable[[str], None]") -> None:
+        """`say` is told of every failure, once."""
+        self._plugins = plugins
+        self._say = say
+        self._said: set[str] = set()
+
+    def claim(self, filename: str) -> "tuple[FileTracer, str, str | None] | None":
+        """Whose a file is: the tracer, the plugin's name and the source, None if that varies.
+
+        The first plugin that wants it has it. One that raises is asked no more.
+        """
+        for plugin in self._plugins.file_tracers:
+            if not plugin._coverage_enabled:  # noqa: SLF001 - where coverage.py keeps it, too
+                continue
+            try:
+                tracer = plugin.file_tracer(filename)
+                if tracer is None:
+                    continue
+                tracer._coverage_plugin = plugin  # noqa: SLF001
+                source = None
+                if not tracer.has_dynamic_source_filename():
+                    source = canonical_filename(tracer.source_filename())
+            except Exception as error:  # noqa: BLE001 - the program must live
+                plugin._coverage_enabled = False  # noqa: SLF001
+                self._tell(plugin._coverage_plugin_name, "file_tracer", error)  # noqa: SLF001
+                continue
+            return tracer, plugin._coverage_plugin_name, source  # noqa: SLF001
+        return None
+
+    def failed(self, tracer: "FileTracer", what: str, error: Exception) -> None:
+        """A plugin's tracer raised in the method `what`; what it claimed there is measured no more."""
+        plugin = tracer._coverage_plugin  # noqa: SLF001
+        plugin._coverage_enabled = False  # noqa: SLF001
+        self._tell(plugin._coverage_plugin_name, what, error)  # noqa: SLF001
+
+    def _tell(self, name: str, what: str, error: Exception) -> None:
+        why = f"plugin {name} failed in {what} and was switched off: {in_one_line(error)}"
+        if why not in self._said:
+            self._said.add(why)
+            self._say(why)
+
+
+def load(
+    modules: "Sequence[str]", config: str, path: "Sequence[str]", say: "Callable[[str], None]"
+) -> "tuple[Callable[..., object], Callable[..., object], Callable[..., object]] | None":
+    """Import and initialise plugins; what `_tracer.expect_plugins` wants of it.
+
+    `config` is coverage.py's configuration in its own spelling, `path` says where the supervisor
+    found plugins that may not be on this process's path. A plugin that fails is left out, and said.
+    """
+    plugins = Plugins()
+    configuration = CoverageConfig.deserialize(config)
+    added = [each for each in path if each not in sys.path]
+    sys.path.extend(added)
+    try:
+        for module in modules:
+            try:
+                plugins.load_from_config([module], configuration)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - the program must live
+                say(f"plugin {module} cannot be loaded: {in_one_line(error)}")
+        for plugin in plugins.configurers:
+            try:
+                plugin.configure(configuration)
+            except Exception as error:  # noqa: BLE001
+                name = plugin._coverage_plugin_name  # noqa: SLF001
+                say(f"plugin {name} failed in configure: {in_one_line(error)}")
+    finally:
+        for each in added:
+            if each in sys.path:
+                sys.path.remove(each)
+    if not plugins.file_tracers:
+        return None
+    claims = Claims(plugins, say)
+    return claims.claim, abs_file, claims.failed
+
+
+def in_one_line(error: BaseException) -> str:
+    """An exception's type and the first line of what it says."""
+    first, _, _ = str(error).partition("\n")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
