@@ -12,7 +12,6 @@ directory alone always gives everything of the session, whatever happens to the 
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -30,6 +29,7 @@ from covsup.datafile.database import (
 from covsup.datafile.fold import Folding, MixedMeasurement, remapped
 from covsup.datafile.result import Kind, Result
 from covsup.datafile.session import Session, tidy_sessions_directory
+from covsup.supervisor.cycles import no_search_for_cycles
 from covsup.supervisor.inputs import Inputs, NothingToCombine
 from covsup.supervisor.locks import locked, version_of
 from covsup.supervisor.outcome import Outcome
@@ -38,7 +38,7 @@ from covsup.supervisor.plugins import FileFinders
 from covsup.supervisor.unexecuted import never_imported, unexecuted_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from covsup.supervisor.rules import Rules
@@ -70,7 +70,7 @@ def combine(
     inputs = Inputs(paths, rules.data_file)
     before = version_of(rules.data_file)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_without_gc())
+        stack.enter_context(no_search_for_cycles())
         waited = stack.enter_context(locked(rules.data_file.parent, waiting))
         for directory in sorted(inputs.session_directories()):
             stack.enter_context(locked(directory, waiting))
@@ -90,19 +90,6 @@ def combine(
                 leftovers=tuple(work.leftovers),
             )  # fmt: skip
         return outcome
-
-
-@contextlib.contextmanager
-def _without_gc() -> Iterator[None]:
-    """Without the search for cycles: what many processes did is many values, and none has any."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 class _Work:

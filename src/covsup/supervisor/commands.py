@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from covsup.supervisor.outcome import Outcome
 
-_WORTH_A_BAR: int = 200
-"""So many journals take long enough for somebody to wonder."""
+_WORTH_A_BAR: int = 1000
+"""So many journals may take long enough for somebody to wonder."""
 
 
 def combine(options: argparse.Namespace) -> int:
@@ -140,6 +140,7 @@ class _Progress:
     def __init__(self) -> None:
         self._bar: Callable[[int], None] | None = None
         self._stop: Callable[[], None] | None = None
+        self._next = 0
 
     def __enter__(self) -> _Progress:
         return self
@@ -150,9 +151,10 @@ class _Progress:
 
     def step(self, done: int, total: int) -> None:
         """So many journals of all have been read."""
-        if total < _WORTH_A_BAR or not sys.stderr.isatty():
+        if total < _WORTH_A_BAR or done < self._next:
             return
-        if self._bar is None:
+        self._next = done + total // 200  # a bar has no more steps
+        if self._bar is None and sys.stderr.isatty():
             self._begin(total)
         if self._bar is not None:
             self._bar(done)

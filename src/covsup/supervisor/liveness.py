@@ -15,8 +15,6 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import psutil
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -147,6 +145,8 @@ class Look:
 
     def _look_at(self, pid: int) -> None:
         if not _HAS_PROC:
+            import psutil  # noqa: PLC0415 - slow to import, and not needed on Linux
+
             try:
                 process = psutil.Process(pid)
                 if process.status() != psutil.STATUS_ZOMBIE:
@@ -191,6 +191,8 @@ def supervisor_runs(settings: Settings) -> bool:
     pid = settings.supervisor_pid
     if pid in {0, os.getpid()} or settings.host not in {"", os.uname().nodename}:
         return False
+    import psutil  # noqa: PLC0415 - slow to import
+
     try:
         process = psutil.Process(pid)
         return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
+from covsup.supervisor.cycles import no_search_for_cycles
 from covsup.supervisor.errors import NOT_STORED
 from covsup.supervisor.say import complain
 
@@ -16,7 +17,8 @@ _NAMES: Final = {"--data-file": "data_file", "--rcfile": "rcfile"}
 
 def report(words: Sequence[str]) -> int:
     """Have coverage.py make a report; `words` are its command line, the report's kind first."""
-    from coverage.cmdline import main as coverage  # noqa: PLC0415 - slow to import
+    with no_search_for_cycles():
+        from coverage.cmdline import main as coverage  # noqa: PLC0415 - slow to import
 
     try:
         status = coverage(list(words))

@@ -1,0 +1,125 @@
+"""`covsup combine` beside processes that write, beside itself, and on a terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import re
+import struct
+import subprocess
+import termios
+from typing import TYPE_CHECKING
+
+from coverage import CoverageData
+
+from tests.fold.handmade import DEAD_PID, HandMade, handmade_session
+from tests.supervisor.live import PATIENCE, Live, beside, covsup
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.world import World
+
+FUNCTIONS = 240
+
+# Calls as many functions as it is told that it has not called yet, each a line of its own.
+WRITER = """
+import os, sys
+import many
+
+done = 0
+for word in sys.stdin:
+    if word == "child\\n":
+        if os.fork() == 0:
+            many.f239()
+            os._exit(0)
+        os.wait()
+        continue
+    end = done + int(word)
+    while done < end:
+        getattr(many, f"f{done}")()
+        done += 1
+        if done == end - 5:
+            print("nearly", flush=True)
+    print("called", done, flush=True)
+"""
+
+
+def executed(data_file: Path, name: Path) -> set[int]:
+    data = CoverageData(str(data_file))
+    data.read()
+    return set(data.lines(str(name)) or ())
+
+
+def start_combining(world: World, *options: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        (world.python, "-m", "covsup", "combine", *options),
+        cwd=world.directory,
+        env=world.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_combining_twice_at_once_while_processes_write_loses_nothing(world: World) -> None:
+    many = world.directory / "many.py"
+    world.write("many.py", "".join(f"def f{n}():\n    return {n}\n" for n in range(FUNCTIONS)))
+    world.write("target.py", WRITER)
+    data_file = world.directory / ".coverage"
+    lines = 0
+    with Live(world, *covsup(world, "target.py")) as live:
+        for turn in range(3):
+            live.send("child\n70\n")
+            if turn:
+                live.wait_for("nearly")  # and goes on while we combine
+            else:
+                live.wait_for("called 70")
+            lines = 70 * (turn + 1) - (5 if turn else 0)
+            both = [start_combining(world), start_combining(world, "--keep")]
+            told = [each.communicate(timeout=PATIENCE)[0] for each in both]
+            assert [each.returncode for each in both] == [0, 0], told
+            assert not any("Traceback" in each for each in told), told
+            found = executed(data_file, many)
+            expected = {2 * n + 2 for n in (*range(lines), FUNCTIONS - 1)}
+            assert expected <= found
+            if turn:
+                live.wait_for(f"called {70 * (turn + 1)}")
+        assert live.process.stdin is not None
+        live.process.stdin.close()
+        assert live.ended() == 0
+    bodies = {2 * n + 2 for n in (*range(210), FUNCTIONS - 1)}
+    definitions = {2 * n + 1 for n in range(FUNCTIONS)}
+    assert executed(data_file, many) == bodies | definitions
+    assert not (world.directory / ".covsup").exists()
+
+
+def many_journals(world: World, count: int) -> None:
+    handmade_session(
+        world.directory / ".coverage",
+        [HandMade(pid=DEAD_PID + number).ran("/a.py", 1) for number in range(count)],
+    )
+
+
+def test_a_long_combination_shows_a_bar_on_a_terminal_of_80_columns(world: World) -> None:
+    many_journals(world, 1000)
+    script = 'stty cols 80 rows 24; exec "$0" -m covsup combine'
+    with Live(world, "sh", "-c", script, world.python, terminal=True) as live:
+        fcntl.ioctl(live._master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        live.wait_for("reading journals")
+        shown = live.rest()
+        assert live.ended() == 0
+    assert "1000 process images" in shown
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    assert all(len(line) <= 80 for line in re.split(r"[\r\n]+", plain) if "journals" in line)
+
+
+def test_without_a_terminal_or_with_few_journals_there_is_no_bar(world: World) -> None:
+    many_journals(world, 1000)
+    combined = beside(world, "combine")
+    assert (combined.returncode, combined.stderr) == (0, "")
+    assert combined.stdout.startswith("Combined 1 session, 1000 process images into ")
+    many_journals(world, 3)
+    with Live(world, world.python, "-m", "covsup", "combine", terminal=True) as live:
+        shown = live.rest()
+        assert live.ended() == 0
+    assert "reading" not in shown
