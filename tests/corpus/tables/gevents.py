@@ -344,6 +344,9 @@ with ThreadPoolExecutor(2) as pool:
         + """
 import gevent
 import os
+from gevent.monkey import get_original
+
+waitpid = get_original("os", "waitpid")  # gevent's own may wait for ever
 import sys
 
 def child():
@@ -360,7 +363,7 @@ def step(flag):
 pid = os.fork()
 if pid == 0:
     os._exit(child())
-_, status = os.waitpid(pid, 0)
+_, status = waitpid(pid, 0)
 print(os.waitstatus_to_exitcode(status))
 """,
         "11\n",
@@ -708,7 +711,10 @@ import gevent
 import os
 import signal
 import socket
+from gevent.monkey import get_original
 from gevent.server import StreamServer
+
+waitpid = get_original("os", "waitpid")  # gevent's own may wait for ever
 
 def handle(connection, address):
     word = connection.recv(10)
@@ -732,7 +738,7 @@ with socket.create_connection(listener.getsockname()) as connection:
     print(connection.recv(10))
 with socket.create_connection(listener.getsockname()) as connection:
     connection.sendall(b"die")
-print([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids])
+print([os.waitstatus_to_exitcode(waitpid(pid, 0)[1]) for pid in pids])
 """,
         "b'hi'\n[3]\n",
     ),
