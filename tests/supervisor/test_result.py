@@ -107,7 +107,15 @@ def test_an_unmeasured_python_is_named_with_the_reason_and_strict_fails(
 def test_an_interpreter_without_covsup_below_a_shell_is_named_with_its_cure(
     world: World, bare_python: os.PathLike[str]
 ) -> None:
-    run = world.covsup_run("sh", "-c", f"{bare_python} -c 'import time; time.sleep(0.3)'; true")
+    world.write(
+        "until_seen.py",
+        "import os\n"
+        "seen = os.environ['COVSUP_SESSION'] + '/observed.jsonl'\n"
+        "me = f'\"pid\":{os.getpid()},'\n"
+        "while not any(me in line and 'until_seen.py' in line for line in open(seen)):\n"
+        "    pass\n",
+    )
+    run = world.covsup_run("sh", "-c", f"{bare_python} until_seen.py; true")
     assert run.ended == 0
     assert f"{bare_python} has no covsup; install it with: {bare_python} -m pip" in run.stderr
 
