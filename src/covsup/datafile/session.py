@@ -73,6 +73,7 @@ class Settings:
     branch: bool = False
     concurrency: tuple[str, ...] = ("auto",)
     context: str = ""
+    dynamic_context: tuple[str, ...] = ()
     source_dirs: tuple[str, ...] = ()
     source_pkgs: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
@@ -104,6 +105,7 @@ class Settings:
             ("branch", _bit(self.branch)),
             ("concurrency", ",".join(self.concurrency)),
             ("context", self.context),
+            ("dynamic_context", ",".join(self.dynamic_context)),
             *(("source_dir", each) for each in self.source_dirs),
             *(("source_pkg", each) for each in self.source_pkgs),
             *(("include", each) for each in self.include),
@@ -150,6 +152,7 @@ class Settings:
             branch=one("branch") == "1",
             concurrency=tuple(name for name in one("concurrency", "auto").split(",") if name),
             context=one("context"),
+            dynamic_context=tuple(name for name in one("dynamic_context").split(",") if name),
             source_dirs=every("source_dir"),
             source_pkgs=every("source_pkg"),
             include=every("include"),

@@ -210,6 +210,13 @@ def _add_measured(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     what.add_argument(
         "--context", metavar="LABEL", help="record everything under this label (static context)"
     )
+    what.add_argument(
+        "--dynamic-context",
+        action="append",
+        metavar="LIST",
+        help="record also under what is current: test_function, test (pytest), process, thread,"
+        " greenlet, task, request (WSGI and ASGI). Several nest",
+    )
     how = parser.add_argument_group("how")
     how.add_argument(
         "--concurrency",

@@ -93,6 +93,7 @@ def open_session(
             branch=settings.branch,
             concurrency=settings.concurrency,
             context=settings.context,
+            dynamic_context=settings.dynamic_context,
             source_dirs=settings.source_dirs,
             source_pkgs=settings.source_pkgs,
             include=settings.include,

@@ -23,6 +23,10 @@ CONCURRENCY: Final = (
     "auto", "thread", "multiprocessing", "gevent", "eventlet", "greenlet", "asyncio",
     "fork", "exec", "spawn", "exit",
 )  # fmt: skip
+DYNAMIC_CONTEXTS: Final = (
+    "test_function", "test", "process", "thread", "greenlet", "task", "request",
+)  # fmt: skip
+"""The contexts that are recorded of themselves; `test` is told by our pytest plugin."""
 
 DEFAULT_GRACE: Final = 5.0
 _NO_FILE: Final = "false"
@@ -46,6 +50,7 @@ class RunSettings:
     core: str
     concurrency: tuple[str, ...]
     context: str
+    dynamic_context: tuple[str, ...]
     source_dirs: tuple[str, ...]
     source_pkgs: tuple[str, ...]
     include: tuple[str, ...]
@@ -72,6 +77,7 @@ class _Coverage:
     branch: bool = False
     concurrency: tuple[str, ...] = ()
     context: str = ""
+    dynamic_context: tuple[str, ...] = ()
     cover_pylib: bool = False
     data_file: str = ".coverage"
     include: tuple[str, ...] = ()
@@ -107,6 +113,7 @@ def run_settings(options: argparse.Namespace, words: Sequence[str] = ()) -> RunS
         core=_core(options.core, ours),
         concurrency=concurrency,
         context=theirs.context if options.context is None else options.context,
+        dynamic_context=_dynamic_context(options.dynamic_context, ours, theirs),
         source_dirs=_canonical_directories(source_dirs),
         source_pkgs=tuple(dict.fromkeys(source_pkgs)),
         include=include,
@@ -192,6 +199,7 @@ def _is_words(value: object) -> bool:
 _OWN_KEYS: Final[Mapping[str, Callable[[object], bool]]] = {
     "core": lambda value: isinstance(value, str),
     "concurrency": _is_words,
+    "dynamic_context": _is_words,
     "grace": _is_number,
     "strict": lambda value: isinstance(value, bool),
     "fail_under": _is_number,
@@ -230,6 +238,20 @@ def _concurrency(
                 f" (known: {', '.join(CONCURRENCY)})"
             )
     return ("auto",) if not names or "auto" in names else tuple(dict.fromkeys(names))
+
+
+def _dynamic_context(
+    option: Sequence[str] | None, ours: Mapping[str, Any], theirs: _Coverage
+) -> tuple[str, ...]:
+    own = ours.get("dynamic_context", ())
+    names = _listed(option) or _listed([own] if isinstance(own, str) else own)
+    for name in names or theirs.dynamic_context:
+        if name not in DYNAMIC_CONTEXTS:
+            raise UsageError(
+                f"unknown dynamic context {name!r}{nearest(name, DYNAMIC_CONTEXTS)}"
+                f" (known: {', '.join(DYNAMIC_CONTEXTS)})"
+            )
+    return tuple(dict.fromkeys(names or theirs.dynamic_context))
 
 
 def _listed(values: Iterable[str] | None) -> tuple[str, ...]:
@@ -306,6 +328,11 @@ def _read_coverage(rcfile: str | None, words: Sequence[str] | None = None) -> _C
         branch=bool(config.get_option("run:branch")),
         concurrency=listed("run:concurrency"),
         context=str(config.get_option("run:context") or ""),
+        dynamic_context=tuple(
+            name
+            for name in _listed([str(config.get_option("run:dynamic_context") or "")])
+            if name != "none"  # coverage.py's word for it
+        ),
         cover_pylib=bool(config.get_option("run:cover_pylib")),
         data_file=str(config.get_option("run:data_file") or data_file),
         include=listed("run:include"),

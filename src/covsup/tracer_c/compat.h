@@ -96,6 +96,9 @@ compat_set_code_extra(PyObject *code, Py_ssize_t index, void *extra)
 #endif
 }
 
+/* The value of a frame's local variable: owned, or NULL without an exception. */
+PyObject *compat_frame_variable(PyFrameObject *frame, const char *name);
+
 /* The tracer of a frame: borrowed, or NULL. */
 PyObject *compat_frame_tracer(PyFrameObject *frame);
 

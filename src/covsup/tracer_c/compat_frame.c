@@ -24,3 +24,17 @@ compat_set_frame_tracer(PyFrameObject *frame, PyObject *tracer)
     frame->f_trace = tracer;
     Py_XDECREF(old);
 }
+
+PyObject *
+compat_frame_variable(PyFrameObject *frame, const char *name)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    PyObject *value = PyFrame_GetVarString(frame, (char *)name);
+#else
+    PyObject *locals = PyFrame_GetLocals(frame); /* owned */
+    PyObject *value = locals != NULL ? PyMapping_GetItemString(locals, name) : NULL;
+    Py_XDECREF(locals);
+#endif
+    PyErr_Clear(); /* it has no value yet */
+    return value;
+}

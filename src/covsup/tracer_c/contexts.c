@@ -42,6 +42,8 @@ struct contexts {
     PyObject *inherited;  /* the segment, or NULL */
     PyObject *root;       /* the chain of flows that have no other, or NULL */
     PyObject *main_name;  /* of the main thread */
+    PyObject *work;       /* dict of context_flows.c */
+    PyObject *entered;    /* likewise */
     unsigned kinds;       /* bits: recorded of themselves */
     unsigned long thread; /* the main thread's identity */
     uint32_t epoch;       /* a change makes every thread look again */
@@ -565,10 +567,18 @@ contexts_carried_without(core *owner, unsigned kinds)
     if (chain == NULL) {
         return NULL;
     }
-    PyObject *left = changed(((chain_object *)chain)->segments, kinds, NULL, NULL); /* owned */
+    PyObject *segments = ((chain_object *)chain)->segments;
+    bool any = false;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(segments); i++) {
+        any = any || (kinds & KIND_BIT(kind_of(PyTuple_GET_ITEM(segments, i)))) != 0;
+    }
+    if (!any) {
+        return chain;
+    }
+    PyObject *left = changed(segments, kinds, NULL, NULL); /* owned */
     if (left != NULL && PyTuple_GET_SIZE(left) == 0) {
         Py_CLEAR(chain);
-    } else if (left != NULL && left != ((chain_object *)chain)->segments) {
+    } else if (left != NULL) {
         Py_SETREF(chain, new_chain(owner->contexts, left));
     }
     Py_XDECREF(left);
@@ -635,6 +645,24 @@ contexts_has(core *owner, segment_kind kind)
 {
     PyObject *chain = found_chain(owner->contexts);
     return chain != NULL && find_segment(((chain_object *)chain)->segments, kind) != NULL;
+}
+
+PyObject *
+contexts_work(core *owner)
+{
+    return owner->contexts->work;
+}
+
+PyObject *
+contexts_entered(core *owner)
+{
+    return owner->contexts->entered;
+}
+
+bool
+contexts_in_other_thread(core *owner)
+{
+    return PyThread_get_thread_ident() != owner->contexts->thread;
 }
 
 PyObject *
@@ -734,6 +762,7 @@ contexts_start(core *owner, unsigned kinds, PyObject *inherited)
         (self->type = (PyTypeObject *)PyType_FromSpec(&chain_spec)) == NULL ||
         (self->records = PyDict_New()) == NULL ||
         (self->separator = PyUnicode_FromString("|")) == NULL ||
+        (self->work = PyDict_New()) == NULL || (self->entered = PyDict_New()) == NULL ||
         (self->main_name = PyUnicode_FromString("MainThread")) == NULL) {
         goto done;
     }

@@ -65,6 +65,14 @@ bool contexts_of_kind(const core *self, segment_kind kind);
 /* Whether the current chain has a segment of this kind. */
 bool contexts_has(core *self, segment_kind kind);
 
+/* Dicts (borrowed) for those that follow flows: chains by pieces of work, and by frames what ends
+ * with them. */
+PyObject *contexts_work(core *self);
+PyObject *contexts_entered(core *self);
+
+/* Whether this is not the interpreter's main thread. */
+bool contexts_in_other_thread(core *self);
+
 /* A new contextvars.Context in which `chain` is current; NULL with an exception set. */
 PyObject *contexts_seeded(core *self, PyObject *chain);
 

@@ -34,19 +34,29 @@ struct code_state {
     code_state *previous, *next; /* in core->states */
     core *owner;
     PyCodeObject *code; /* borrowed: the code object owns this state */
-    source_file *file;
-    claim *claim; /* not NULL: a plugin tells its facts, and `file` is NULL */
+    source_file *file;  /* NULL: it is not measured, but has roles; or a plugin claims it */
+    claim *claim;       /* not NULL: a plugin tells its facts, and `file` is NULL */
     /* The monitoring core's. */
     flow *flow;       /* NULL without branches */
     bool watched;     /* it has events of its own */
     bool muted;       /* some of them are disabled, as told outside of contexts */
     bool start_muted; /* so is the event of its start, which is told too */
+    /* What its calls do to contexts (context_flows.h). */
+    unsigned roles;
+    unsigned misses;
+    const char *local;
     /* The settrace core's: per line, counted from first_line. */
     int first_line, n_lines;
     uint8_t *seen;       /* line mode: 1 once the line is told */
     int *came_from;      /* branch mode: the line last told as control's origin; 0: none */
     PyObject *resumable; /* owned: co_code of a generator or coroutine; NULL for others */
 };
+
+static inline bool
+is_measured(const code_state *state)
+{
+    return state->file != NULL || state->claim != NULL;
+}
 
 struct core {
     filter_rules rules;
@@ -71,7 +81,7 @@ struct core {
     PyObject *get_local_events, *set_local_events, *set_events, *register_callback, *use_tool_id,
         *free_tool_id;
     struct {
-        int line, branch, py_return, jump, instruction;
+        int line, branch, py_return, jump, yield_and_resume, instruction;
     } events;
     PyObject *hidden[MONITORING_HIDDEN]; /* the functions that ours stand in for */
     PyObject *all_events;

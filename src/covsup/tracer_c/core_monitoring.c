@@ -14,7 +14,7 @@
 
 #include <stdlib.h>
 
-#include "contexts.h"
+#include "context_flows.h"
 #include "journal.h"
 #include "plugin.h"
 #include "record.h"
@@ -24,6 +24,8 @@
 static const int preferred_tools[] = {4, 3, 1, 5, 2, 0};
 
 enum { TOOLS = 6 };
+
+enum { CODE_UNIT = 2 }; /* bytes */
 
 static core *
 core_of_self(PyObject *module)
@@ -103,9 +105,15 @@ static int
 watch_code(core *self, code_state *state)
 {
     const flow *flow = state->flow;
-    int events = self->events.line;
+    int events = is_measured(state) || (state->roles & ROLES_OF_LINE) != 0 ? self->events.line : 0;
     if (state->claim != NULL) {
         events |= self->events.py_return | self->events.jump;
+    }
+    if ((state->roles & ROLES_OF_RETURN) != 0) {
+        events |= self->events.py_return;
+    }
+    if ((state->roles & ROLES_OF_YIELD) != 0) {
+        events |= self->events.yield_and_resume;
     }
     if (flow != NULL) {
         if (flow->n_branches > 0) {
@@ -175,18 +183,24 @@ on_start(PyObject *module, PyObject *const *args, Py_ssize_t count)
     PyCodeObject *code = (PyCodeObject *)args[0];
     code_state *state = core_state_of(self, code);
     if (state == NULL) {
-        measured_as as;
-        if (!core_file_of(self, code, PyEval_GetGlobals(), &as)) {
+        measured_as as = {0};
+        const char *local = NULL;
+        bool measured = core_file_of(self, code, PyEval_GetGlobals(), &as);
+        unsigned roles =
+            PyErr_Occurred() || as.claim != NULL ? 0 : flows_roles(self, code, measured, &local);
+        if (!measured && roles == 0) {
             return PyErr_Occurred() ? NULL : disable(self);
         }
         state = core_add_state(self, code, as);
         if (state == NULL) {
             return NULL;
         }
+        state->roles = roles;
+        state->local = local;
         if (state->claim != NULL && watch_code(self, state) < 0) {
             return NULL;
         }
-        if (state->claim == NULL && state->flow == NULL &&
+        if (state->file != NULL && state->flow == NULL &&
             (state->flow = flow_new(code, self->branch)) == NULL) {
             return NULL;
         }
@@ -202,12 +216,27 @@ on_start(PyObject *module, PyObject *const *args, Py_ssize_t count)
     }
     /* A first statement on the line of the definition itself has begun already, and from 3.13
      * on no LINE event says so (cpython #155992). */
-    int line = flow_resume_line(code);
-    if (line == 0) {
+    int line = state->file != NULL ? flow_resume_line(code) : 0;
+    if (line == 0 && state->roles == 0) {
         return disable(self);
     }
     state->start_muted = true;
+    if (state->roles != 0) {
+        flows_begin(self, state, PyEval_GetFrame());
+        if (line == 0) {
+            return told(self, state, true);
+        }
+    }
     return told(self, state, tell_line(self, state->file, line));
+}
+
+/* 3.15 sends a LINE event also for the line of the definition, where a code object's first call
+ * begins. That line ran when the function was made, which may have been in another context; what
+ * else stands on it is told by on_start(). */
+static bool
+is_at_start(PyCodeObject *code, PyFrameObject *frame)
+{
+    return frame != NULL && PyFrame_GetLasti(frame) <= code->_co_firsttraceable * CODE_UNIT;
 }
 
 static PyObject *
@@ -217,6 +246,12 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
     code_state *state = core_state_of(self, (PyCodeObject *)args[0]);
     if (state == NULL) {
         return disable(self);
+    }
+    if ((state->roles & ROLES_OF_LINE) != 0) {
+        flows_line(self, state, PyEval_GetFrame());
+    }
+    if (!is_measured(state)) {
+        return told(self, state, true);
     }
     int line = (int)PyLong_AsLong(args[1]);
     if (user_tracer_is_tracing(self)) {
@@ -229,6 +264,10 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
     if (state->claim != NULL) {
         PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
         return asked(self, state, frame != NULL ? plugin_frame_line(self, state, frame) : 0);
+    }
+    if (self->in_contexts && line == state->code->co_firstlineno &&
+        is_at_start(state->code, PyEval_GetFrame())) {
+        Py_RETURN_NONE;
     }
     bool stored = tell_line(self, state->file, line);
     const flow *flow = state->flow;
@@ -261,11 +300,40 @@ on_return(PyObject *module, PyObject *const *args, Py_ssize_t count)
         }
         return asked(self, state, 0);
     }
-    if (state == NULL || state->flow == NULL) {
+    if (state == NULL || (state->flow == NULL && state->roles == 0)) {
         return disable(self);
     }
     int offset = (int)PyLong_AsLong(args[1]);
-    return tell_step(self, state, flow_return_at(state->flow, offset));
+    PyObject *result =
+        tell_step(self, state, state->flow != NULL ? flow_return_at(state->flow, offset) : NULL);
+    if ((state->roles & ROLES_OF_RETURN) != 0) {
+        flows_end(self, state, PyEval_GetFrame());
+    }
+    return result;
+}
+
+/* A generator or coroutine that is a test or a request goes on. */
+static PyObject *
+on_resume(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    core *self = core_of_self(module);
+    code_state *state = PyCode_Check(args[0]) ? core_state_of(self, (PyCodeObject *)args[0]) : NULL;
+    if (state != NULL && (state->roles & ROLES_OF_YIELD) != 0) {
+        flows_begin(self, state, PyEval_GetFrame());
+    }
+    Py_RETURN_NONE;
+}
+
+/* It stops for a while, or its frame is left by an exception. */
+static PyObject *
+on_leave(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    core *self = core_of_self(module);
+    code_state *state = PyCode_Check(args[0]) ? core_state_of(self, (PyCodeObject *)args[0]) : NULL;
+    if (state != NULL && (state->roles & ROLES_OF_YIELD) != 0) {
+        flows_end(self, state, PyEval_GetFrame());
+    }
+    Py_RETURN_NONE;
 }
 
 static PyObject *
@@ -352,6 +420,10 @@ static struct {
 #else
     {"BRANCH", {"on_branch", (PyCFunction)(void (*)(void))on_branch, METH_FASTCALL, NULL}},
 #endif
+    {"PY_RESUME", {"on_resume", (PyCFunction)(void (*)(void))on_resume, METH_FASTCALL, NULL}},
+    {"PY_THROW", {"on_throw", (PyCFunction)(void (*)(void))on_resume, METH_FASTCALL, NULL}},
+    {"PY_YIELD", {"on_yield", (PyCFunction)(void (*)(void))on_leave, METH_FASTCALL, NULL}},
+    {"PY_UNWIND", {"on_unwind", (PyCFunction)(void (*)(void))on_leave, METH_FASTCALL, NULL}},
     {"INSTRUCTION",
      {"on_instruction", (PyCFunction)(void (*)(void))on_instruction, METH_FASTCALL, NULL}},
 };
@@ -389,6 +461,26 @@ take_tool(core *self, int not_this)
     return -1;
 }
 
+/* What no code object has of its own: its start, and, where frames begin contexts, how it is left
+ * by an exception (an event of a code object's own from 3.15 on only). */
+static int
+global_events(core *self)
+{
+    int events = event_number(self, "PY_START");
+    if (contexts_of_kind(self, SEGMENT_TEST_FUNCTION) || contexts_of_kind(self, SEGMENT_REQUEST)) {
+        events |= event_number(self, "PY_UNWIND") | event_number(self, "PY_THROW");
+    }
+    return events;
+}
+
+static int
+set_events(core *self, int tool, int events)
+{
+    PyObject *result = PyObject_CallFunction(self->set_events, "ii", tool, events);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
 /* Register our callbacks and the event that announces code objects for `tool`. */
 static int
 listen(core *self, int tool)
@@ -410,10 +502,7 @@ listen(core *self, int tool)
         }
         Py_DECREF(old);
     }
-    PyObject *result =
-        PyObject_CallFunction(self->set_events, "ii", tool, event_number(self, "PY_START"));
-    Py_XDECREF(result);
-    return result != NULL ? 0 : -1;
+    return set_events(self, tool, global_events(self));
 }
 
 int
@@ -436,6 +525,8 @@ monitoring_start(core *self)
     self->events.line = event_number(self, "LINE");
     self->events.py_return = event_number(self, "PY_RETURN");
     self->events.jump = event_number(self, "JUMP");
+    self->events.yield_and_resume =
+        event_number(self, "PY_YIELD") | event_number(self, "PY_RESUME");
     self->events.instruction = event_number(self, "INSTRUCTION");
 #if COMPAT_BRANCH_SIDES
     self->events.branch = event_number(self, "BRANCH_LEFT") | event_number(self, "BRANCH_RIGHT");
@@ -512,23 +603,16 @@ monitoring_rearm(core *self)
         return 0;
     }
     PyObject *codes = watched_codes(self, true, &starts);
-    PyObject *result = NULL; /* owned */
     if (codes == NULL) {
         return -1;
     }
     /* The event of a start is no code object's own: it must be off everywhere meanwhile. */
-    if (starts && (result = PyObject_CallFunction(self->set_events, "ii", self->tool, 0)) == NULL) {
-        goto done;
-    }
-    Py_CLEAR(result);
-    rc = 0;
+    rc = starts ? set_events(self, self->tool, 0) : 0;
     for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(codes); i++) {
         rc = set_local_events(self, self->tool, (PyCodeObject *)PyList_GET_ITEM(codes, i), 0);
     }
-    if (starts) {
-        result = PyObject_CallFunction(self->set_events, "ii", self->tool,
-                                       event_number(self, "PY_START"));
-        rc = result != NULL ? rc : -1;
+    if (starts && set_events(self, self->tool, global_events(self)) < 0) {
+        rc = -1;
     }
     for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(codes); i++) {
         code_state *state = core_state_of(self, (PyCodeObject *)PyList_GET_ITEM(codes, i));
@@ -537,8 +621,6 @@ monitoring_rearm(core *self)
             rc = watch_code(self, state);
         }
     }
-done:
-    Py_XDECREF(result);
     Py_DECREF(codes);
     return rc;
 }

@@ -11,7 +11,7 @@
  * Must never know: adapters, the layout of the journal. */
 #include "core.h"
 
-#include "contexts.h"
+#include "context_flows.h"
 #include "plugin.h"
 #include "user_tracer.h"
 
@@ -103,11 +103,19 @@ state_for(core *owner, PyFrameObject *frame, PyCodeObject *code)
     }
     if (state == NULL) {
         PyObject *globals = PyFrame_GetGlobals(frame); /* owned */
-        measured_as as;
+        measured_as as = {0};
         bool measured = core_file_of(owner, code, globals, &as);
         Py_DECREF(globals);
-        if (measured) {
+        const char *local = NULL;
+        unsigned roles = owner->in_contexts && !PyErr_Occurred() && as.claim == NULL
+                             ? flows_roles(owner, code, measured, &local)
+                             : 0;
+        if (measured || roles != 0) {
             state = core_add_state(owner, code, as);
+            if (state != NULL) {
+                state->roles = roles;
+                state->local = local;
+            }
             if (state != NULL && prepare_state(owner, state, code) < 0) {
                 state = NULL;
             }
@@ -126,6 +134,10 @@ on_call(thread_trace *self, PyFrameObject *frame)
         entry = frame_table_enter(&self->frames, frame);
     }
     if (entry != NULL) {
+        entry->flow = state != NULL && state->roles != 0 ? state : NULL;
+        if (state != NULL && !is_measured(state)) {
+            state = NULL;
+        }
         entry->state = state;
         entry->last_line = -code->co_firstlineno;
         if (state != NULL && state->resumable != NULL) {
@@ -139,6 +151,9 @@ on_call(thread_trace *self, PyFrameObject *frame)
     Py_DECREF(code);
     if (entry != NULL && state != NULL && state->claim != NULL) {
         return plugin_frame_starts(self->owner, state, frame, entry->last_line > 0);
+    }
+    if (entry != NULL && entry->flow != NULL) {
+        flows_begin(self->owner, entry->flow, frame); /* may run frames that move the entry */
     }
     return entry != NULL ? 0 : -1;
 }
@@ -160,8 +175,16 @@ on_line(thread_trace *self, PyFrameObject *frame)
         if (entry == NULL) {
             return -1;
         }
-        entry->state = state;
+        entry->state = state != NULL && is_measured(state) ? state : NULL;
+        entry->flow = NULL;
         entry->last_line = 0;
+    }
+    if (entry->flow != NULL && (entry->flow->roles & ROLES_OF_LINE) != 0) {
+        flows_line(self->owner, entry->flow, frame);
+        entry = frame_table_find(&self->frames, frame); /* frames that ran may have moved it */
+        if (entry == NULL) {
+            return 0;
+        }
     }
     if (entry->state != NULL && entry->state->claim != NULL) {
         return plugin_frame_line(self->owner, entry->state, frame);
@@ -261,8 +284,11 @@ on_return(thread_trace *self, PyFrameObject *frame, bool raises)
     if (entry == NULL) {
         return;
     }
-    code_state *state = entry->state;
+    code_state *state = entry->state, *flow = entry->flow;
     if (state != NULL && yields(state, frame)) {
+        if (flow != NULL) {
+            flows_end(self->owner, flow, frame);
+        }
         return; /* kept: a throw() resumes it without a call event (3.11) */
     }
     if (state != NULL && state->claim != NULL) {
@@ -277,6 +303,9 @@ on_return(thread_trace *self, PyFrameObject *frame, bool raises)
         tell_arc(self->owner, state->file, entry->last_line, -state->first_line);
     }
     frame_table_leave(&self->frames, entry);
+    if (flow != NULL) {
+        flows_end(self->owner, flow, frame);
+    }
 }
 
 /* A target that switches the line events of a frame off switches them off for every trace

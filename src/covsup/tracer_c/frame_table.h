@@ -15,6 +15,7 @@ struct source_file;
 typedef struct {
     PyFrameObject *frame;     /* identity only; NULL: free slot */
     struct code_state *state; /* NULL: not measured */
+    struct code_state *flow;  /* the same where it has roles in contexts, measured or not */
     int last_line;            /* 0: unknown */
     bool hides_lines;         /* the target wants no line events of this frame */
     struct source_file *file; /* of claimed code: where its facts go; NULL: nowhere */

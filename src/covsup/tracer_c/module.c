@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "context_flows.h"
 #include "contexts.h"
 #include "hooks.h"
 #include "journal.h"
@@ -264,6 +265,7 @@ PyDoc_STRVAR(arm_greenlet_doc,
 static PyObject *
 arm_greenlet(PyObject *module, PyObject *unused)
 {
+    flows_follow_greenlets();
     return library_tracers_arm_greenlet();
 }
 

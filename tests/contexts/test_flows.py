@@ -1,0 +1,307 @@
+"""A context holds for what runs in it, and for what is started from it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.contexts.conftest import Contexts
+
+NESTED = """
+from covsup import embed
+from proved import at
+def leaf(label):
+    at(label)
+one_line = lambda label: at(label)
+def calls(label):
+    leaf(label)
+    one_line(label)
+    for number in range(3):
+        at(label)
+@embed.context("function")
+def decorated(label):
+    at(label)
+@embed.context("generator")
+def generates(label):
+    at(label)
+    yield 1
+    at(label)
+def driven():
+    at("")
+    value = yield
+    at("own")
+    yield
+    at("")
+assert embed.active()
+calls("")
+embed.switch_context("one")
+calls("one")
+embed.switch_context("two")
+calls("two")
+with embed.context("own"):
+    calls("two|own")
+    embed.switch_context("three")
+    calls("three|own")
+    with embed.context("inner"):
+        leaf("three|own|inner")
+        decorated("three|own|inner|function")
+    leaf("three|own")
+for number in generates("three|generator"):
+    leaf("three")
+leaf("three")
+embed.switch_context(None)
+flow = driven()
+next(flow)
+with embed.context("own"):
+    next(flow)
+list(flow)
+try:
+    with embed.context("fails"):
+        leaf("fails")
+        raise ValueError
+except ValueError:
+    leaf("")
+for number in range(40):
+    with embed.context("own"):
+        leaf("own")
+    leaf("")
+calls("")
+"""
+
+
+def test_what_a_program_names_holds_inside_and_nests(contexts_in_both_modes: Contexts) -> None:
+    contexts_in_both_modes.check(NESTED)
+
+
+THREADS = """
+import concurrent.futures, multiprocessing.pool, threading, _thread
+from covsup import embed
+from proved import at
+def leaf(label):
+    at(label)
+def body(label):
+    at(label)
+    leaf(label)
+    with embed.context("mine"):
+        leaf(label + "|mine")
+    leaf(label)
+def outer():
+    at("a")
+    thread = threading.Thread(target=body, args=("a",))
+    thread.start()
+    thread.join()
+def started(label, *, function=body):
+    thread = threading.Thread(target=function, args=(label,))
+    thread.start()
+    return thread
+def raw(label, lock):
+    at(label)
+    lock.release()
+with embed.context("a"):
+    threads = [started("a"), threading.Thread(target=outer)]
+    threads[1].start()
+    lock = _thread.allocate_lock()
+    lock.acquire()
+    _thread.start_new_thread(raw, ("a", lock))
+with embed.context("b"):
+    threads.append(started("b"))
+for thread in threads:
+    thread.join()
+lock.acquire()
+def work(label):
+    at(label)
+    leaf(label)
+    return label
+with embed.context("pool"):
+    executor = concurrent.futures.ThreadPoolExecutor(1)
+    pool = multiprocessing.pool.ThreadPool(1)
+    executor.submit(work, "pool").result()
+    pool.apply(work, ("pool",))
+for label in "xyz":
+    with embed.context(label):
+        executor.submit(work, label).result()
+        assert list(executor.map(work, [label] * 3)) == [label] * 3
+        pool.apply(work, (label,))
+        pool.map(work, [label] * 3, chunksize=1)
+        list(pool.imap_unordered(work, [label] * 3))
+        pool.starmap(work, [(label,)] * 2)
+with embed.context("later"):
+    late = [executor.submit(work, "later"), pool.apply_async(work, ("later",))]
+late[0].result()
+late[1].get()
+executor.submit(work, "").result()
+pool.apply(work, ("",))
+executor.shutdown()
+pool.close()
+pool.join()
+leaf("")
+"""
+
+
+def test_threads_and_their_pools_belong_to_where_the_work_was_started(contexts: Contexts) -> None:
+    contexts.check(THREADS)
+
+
+TASKS = """
+import asyncio
+from covsup import embed
+from proved import at
+def leaf(label):
+    at(label)
+async def child(label):
+    at(label)
+    await asyncio.sleep(0)
+    leaf(label)
+async def one(label):
+    with embed.context(label):
+        await asyncio.sleep(0)
+        at(label)
+        task = asyncio.create_task(child(label))
+        await asyncio.sleep(0)
+        leaf(label)
+        await task
+        await asyncio.to_thread(leaf, label)
+        await asyncio.get_running_loop().run_in_executor(None, leaf, label)
+        async for value in generated(label + "|generator"):
+            at(label)
+    leaf("")
+@embed.context("generator")
+async def generated(label):
+    at(label)
+    yield 1
+    await asyncio.sleep(0)
+    at(label)
+@embed.context("coroutine")
+async def decorated(label):
+    at(label)
+    await asyncio.sleep(0)
+    leaf(label)
+async def main():
+    asyncio.get_running_loop().call_soon(leaf, "")
+    await asyncio.gather(*(one(label) for label in "abc"), decorated("coroutine"))
+    leaf("")
+asyncio.run(main())
+"""
+
+
+def test_tasks_that_interleave_keep_their_contexts(contexts: Contexts) -> None:
+    contexts.check(TASKS)
+
+
+GREENLETS = """
+import greenlet
+from covsup import embed
+from proved import at
+def leaf(label):
+    at(label)
+def body(label):
+    at(label)
+    main.switch()
+    at(label)
+    with embed.context("mine"):
+        main.switch()
+        leaf(label + "|mine")
+    leaf(label)
+class Own(greenlet.greenlet):
+    def run(self, label):
+        body(label)
+main = greenlet.getcurrent()
+flows = []
+for label in "abc":
+    with embed.context(label):
+        flows += [(greenlet.greenlet(body), label), (Own(), label)]
+flows.append((greenlet.greenlet(body), ""))
+for flow, label in flows:
+    flow.switch(label)
+    leaf("")
+while any(flow for flow, label in flows):
+    for flow, label in flows:
+        if flow:
+            flow.switch()
+            leaf("")
+"""
+
+
+def test_greenlets_belong_to_where_they_were_made(contexts: Contexts) -> None:
+    contexts.check(GREENLETS)
+
+
+GEVENT = """
+from gevent import monkey
+monkey.patch_all()
+import gevent, gevent.pool, gevent.threadpool, threading
+from covsup import embed
+from proved import at
+def leaf(label):
+    at(label)
+def body(label):
+    at(label)
+    gevent.sleep(0)
+    with embed.context("mine"):
+        gevent.sleep(0)
+        leaf(label + "|mine")
+    gevent.sleep(0)
+    leaf(label)
+pool = gevent.pool.Pool(3)
+native = gevent.threadpool.ThreadPool(1)
+flows = []
+for label in "abc":
+    with embed.context(label):
+        flows += [gevent.spawn(body, label), pool.spawn(body, label)]
+        thread = threading.Thread(target=body, args=(label,))
+        thread.start()
+        native.spawn(leaf, label).get()
+        leaf(label)
+flows.append(gevent.spawn(body, ""))
+gevent.joinall(flows, raise_error=True)
+native.spawn(leaf, "").get()
+leaf("")
+thread.join()
+"""
+
+
+def test_gevents_greenlets_belong_to_where_they_were_spawned(contexts: Contexts) -> None:
+    if importlib.util.find_spec("gevent") is None:
+        pytest.skip("this Python has no gevent")
+    contexts.check(GEVENT)
+
+
+EVENTLET = """
+import warnings
+warnings.simplefilter("ignore")
+import eventlet
+eventlet.monkey_patch()
+from eventlet import tpool
+from covsup import embed
+from proved import at
+def leaf(label):
+    at(label)
+def body(label):
+    at(label)
+    eventlet.sleep(0)
+    with embed.context("mine"):
+        eventlet.sleep(0)
+        leaf(label + "|mine")
+    leaf(label)
+pool = eventlet.GreenPool()
+flows = []
+for label in "abc":
+    with embed.context(label):
+        flows += [eventlet.spawn(body, label), pool.spawn(body, label)]
+        tpool.execute(leaf, label)
+flows.append(eventlet.spawn(body, ""))
+for flow in flows:
+    flow.wait()
+tpool.execute(leaf, "")
+leaf("")
+"""
+
+
+def test_eventlets_greenlets_belong_to_where_they_were_spawned(contexts: Contexts) -> None:
+    if importlib.util.find_spec("eventlet") is None or sys.version_info >= (3, 15):
+        pytest.skip("this Python has no eventlet")
+    contexts.check(EVENTLET)
