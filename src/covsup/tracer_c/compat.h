@@ -32,6 +32,13 @@
 #define COMPAT_LASTI_AT_RESUME 0
 #endif
 
+/* How many code units a RESUME takes with its caches. */
+#if PY_VERSION_HEX >= 0x030F0000
+#define COMPAT_RESUME_UNITS 2
+#else
+#define COMPAT_RESUME_UNITS 1
+#endif
+
 /* Where current_task() is found (3.11 has none in C). */
 #if PY_VERSION_HEX >= 0x030C0000
 #define COMPAT_CURRENT_TASK_MODULE "_asyncio"

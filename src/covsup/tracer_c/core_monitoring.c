@@ -25,8 +25,6 @@ static const int preferred_tools[] = {4, 3, 1, 5, 2, 0};
 
 enum { TOOLS = 6 };
 
-enum { CODE_UNIT = 2 }; /* bytes */
-
 static core *
 core_of_self(PyObject *module)
 {
@@ -230,15 +228,6 @@ on_start(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return told(self, state, tell_line(self, state->file, line));
 }
 
-/* 3.15 sends a LINE event also for the line of the definition, where a code object's first call
- * begins. That line ran when the function was made, which may have been in another context; what
- * else stands on it is told by on_start(). */
-static bool
-is_at_start(PyCodeObject *code, PyFrameObject *frame)
-{
-    return frame != NULL && PyFrame_GetLasti(frame) <= code->_co_firsttraceable * CODE_UNIT;
-}
-
 static PyObject *
 on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
@@ -264,10 +253,6 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
     if (state->claim != NULL) {
         PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
         return asked(self, state, frame != NULL ? plugin_frame_line(self, state, frame) : 0);
-    }
-    if (self->in_contexts && line == state->code->co_firstlineno &&
-        is_at_start(state->code, PyEval_GetFrame())) {
-        Py_RETURN_NONE;
     }
     bool stored = tell_line(self, state->file, line);
     const flow *flow = state->flow;

@@ -240,9 +240,9 @@ flow_resume_line(PyCodeObject *code)
         int end = unit + units;
         if (unit <= code->_co_firsttraceable && code->_co_firsttraceable < end) {
             resume = line;
-            unit = code->_co_firsttraceable + 1;
+            unit = code->_co_firsttraceable + COMPAT_RESUME_UNITS;
         }
-        if (unit > code->_co_firsttraceable && unit < end && line > 0) {
+        if (unit >= code->_co_firsttraceable + COMPAT_RESUME_UNITS && unit < end && line > 0) {
             return line == resume ? line : 0;
         }
         unit = end;
