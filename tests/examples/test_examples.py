@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import os
 import re
 import signal
@@ -100,13 +101,45 @@ def test_the_demo_measures_a_gevent_server_with_worker_processes(world: World) -
 
 @pytest.mark.timeout(120)
 def test_gunicorn_keeps_what_a_worker_ran_before_it_was_killed(world: World, core: str) -> None:
-    with gunicorn(world, core) as port:
+    configuration = EXAMPLES / "gunicorn_app/gunicorn.conf.py"
+    options = ["--branch", "--concurrency=gevent", f"--source={EXAMPLES}"]
+    command = [f"--config={configuration}", f"--chdir={configuration.parent}", "app:application"]
+    with gunicorn(world, world.directory, [*options, f"--core={core}"], command) as port:
         assert ask(port, "/total") == (200, b"45")
         assert ask(port, "/nowhere") == (404, b"nothing here")
         kill_a_worker_in_a_request(port)
         assert ask(port, "/total") == (200, b"45")
     assert_exact(world.data_file, "gunicorn_app/app.py", "gunicorn_app/gunicorn.conf.py")
     assert "SIGKILL" in tree(world, world.data_file)
+
+
+def test_django_templates_are_covered_in_gunicorns_workers(world: World, core: str) -> None:
+    pytest.importorskip("django")
+    pytest.importorskip("django_coverage_plugin")
+    site = EXAMPLES / "django_app"
+    with gunicorn(world, site, [f"--data-file={world.data_file}", f"--core={core}"], []) as port:
+        assert b"tea" in ask(port, "/")[1]
+        assert b"<title>tea" in ask(port, "/tea")[1]
+        assert ask(port, "/gold")[0] == 404
+    out = world.directory / "out.json"
+    environment = world.environment()
+    words = ["json", "-q", f"--data-file={world.data_file}", "-o", str(out)]
+    subprocess.run(
+        [world.python, "-m", "covsup", *words],
+        cwd=site,
+        env=environment,
+        check=True,
+        timeout=SECONDS,
+    )
+    found = {
+        name: set(each["missing_lines"])
+        for name, each in json.loads(out.read_text())["files"].items()
+    }
+    expected = {
+        str(path.relative_to(site)): marked_never(path)
+        for path in [*site.rglob("*.py"), *site.rglob("*.html")]
+    }
+    assert found == expected
 
 
 def ask(port: int, path: str) -> tuple[int, bytes]:
@@ -128,19 +161,16 @@ def kill_a_worker_in_a_request(port: int) -> None:
 
 
 @contextlib.contextmanager
-def gunicorn(world: World, core: str) -> Iterator[int]:
+def gunicorn(world: World, directory: Path, options: list[str], words: list[str]) -> Iterator[int]:
     """Run gunicorn under covsup; gives its port, ends it by SIGTERM, checks that it ended well."""
     ready = world.directory / "ready"
     os.mkfifo(ready)
-    options = ["--branch", f"--core={core}", "--concurrency=gevent", f"--source={EXAMPLES}"]
-    configuration = EXAMPLES / "gunicorn_app/gunicorn.conf.py"
-    command = ["gunicorn", f"--config={configuration}", f"--chdir={configuration.parent}"]
     output = world.directory / "output"
     with (
         output.open("wb") as stream,
         subprocess.Popen(
-            [world.python, "-m", "covsup", "run", *options, "--", *command, "app:application"],
-            cwd=world.directory,
+            [world.python, "-m", "covsup", "run", *options, "--", "gunicorn", *words],
+            cwd=directory,
             env=world.environment({"READY": str(ready)}),
             stdout=stream,
             stderr=subprocess.STDOUT,
