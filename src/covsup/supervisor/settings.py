@@ -343,8 +343,9 @@ def _read_coverage(rcfile: str | None, words: Sequence[str] | None = None) -> _C
         plugins=plugins.modules,
         plugin_config=plugins.config,
         plugin_path=plugins.path,
-        warnings=tuple(
-            str(each.message) for each in caught if issubclass(each.category, CoverageWarning)
+        warnings=(
+            *(str(each.message) for each in caught if issubclass(each.category, CoverageWarning)),
+            *plugins.warnings,
         ),
     )
 
