@@ -112,7 +112,9 @@ def test_an_interpreter_without_covsup_below_a_shell_is_named_with_its_cure(
         "import os\n"
         "seen = os.environ['COVSUP_SESSION'] + '/observed.jsonl'\n"
         "me = f'\"pid\":{os.getpid()},'\n"
-        "while not any(me in line and 'until_seen.py' in line for line in open(seen)):\n"
+        "def lines():\n"
+        "    return open(seen) if os.path.exists(seen) else []\n"
+        "while not any(me in line and '\"until_seen.py\"]' in line for line in lines()):\n"
         "    pass\n",
     )
     run = world.covsup_run("sh", "-c", f"{bare_python} until_seen.py; true")

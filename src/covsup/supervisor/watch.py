@@ -270,11 +270,16 @@ class Watcher:
             watched.zombie = True
             return
         if stat.memory != watched.memory:
+            program = self._table.program(watched.pid)
+            if program is None or not program.argv:
+                # In the middle of an exec, which the next look will find done, or about to be a
+                # zombie: its memory goes first, and what it ran is still what it ran.
+                return
             watched.memory = stat.memory
             watched.forked_from = self._programs.setdefault(stat.memory, watched)
             if watched.forked_from is watched:
                 watched.forked_from = None
-            watched.program = self._table.program(watched.pid)
+            watched.program = program
             watched.since = self._changed = time.monotonic()
             watched.looked_for_library = watched.embeds_python = False
             self._note(watched)
