@@ -6,17 +6,18 @@ import fcntl
 import re
 import struct
 import subprocess
+import sys
 import termios
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from coverage import CoverageData
 
 from tests.fold.handmade import DEAD_PID, HandMade, handmade_session
 from tests.supervisor.live import PATIENCE, Live, beside, covsup
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.world import World
 
 FUNCTIONS = 240
@@ -91,6 +92,26 @@ def test_combining_twice_at_once_while_processes_write_loses_nothing(world: Worl
     definitions = {2 * n + 1 for n in range(FUNCTIONS)}
     assert executed(data_file, many) == bodies | definitions
     assert not (world.directory / ".covsup").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_memory_grows_with_the_result_and_not_with_the_journals(world: World) -> None:
+    made = HandMade().ran("/a.py", *range(1, 1001))
+    made.words *= 250  # 2 MiB
+    session = handmade_session(world.directory / ".coverage")
+    for number in range(60):
+        made.pid, made.image_id = DEAD_PID + number, f"{number:032x}"
+        made.write(session.path)
+    program = (
+        "from covsup.supervisor.cli import main; status = main(['combine']);"
+        " print(open('/proc/self/status').read()); raise SystemExit(status)"
+    )
+    run = world.run(world.python, "-c", program)
+    assert run.ended == 0, run
+    assert "60 process images" in run.stdout
+    (peak,) = re.findall(r"^VmHWM:\s+(\d+) kB$", run.stdout, re.MULTILINE)
+    assert int(peak) < 90 << 10
+    assert executed(world.directory / ".coverage", Path("/a.py")) == set(range(1, 1001))
 
 
 def many_journals(world: World, count: int) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from covsup.datafile._facts import Gathered
 from covsup.datafile.fold import MIXED, MixedMeasurement
@@ -32,7 +31,7 @@ from covsup.datafile.result import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from covsup.datafile.journal import Event, Journal
+    from covsup.datafile.journal import Event, Header, Journal
     from covsup.datafile.session import Observation, SessionNote, Settings
 
 
@@ -81,7 +80,8 @@ class Gathering:
         segments = journals
         if len(segments) > 1:
             segments = sorted(journals, key=lambda journal: journal.header.segment)
-        header = segments[0].header
+        headers = [journal.header for journal in segments]
+        header = headers[0]
         kind = Kind.ARCS if header.branch else Kind.LINES
         if self._kind not in {None, kind} and any(each.facts.files() for each in segments):
             raise MixedMeasurement(MIXED)
@@ -123,9 +123,9 @@ class Gathering:
             tracers=frozenset(events.tracers),
             notes=frozenset(events.notes),
             lines=lines,
-            threads=max(journal.header.threads_started for journal in segments),
-            lost=_lost_in(segments),
-            forks_lost=_lost_by_forks(segments),
+            threads=max(each.threads_started for each in headers),
+            lost=_lost_in(headers),
+            forks_lost=_lost_by_forks(headers),
             running_ns=running_ns,
             gone_ns=gone_ns,
         )
@@ -238,29 +238,28 @@ def _utf8(label: str) -> str:
     return label.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _lost_in(segments: Iterable[Journal]) -> Lost:
-    headers = [journal.header for journal in segments]
+def _lost_in(headers: Sequence[Header]) -> Lost:
+    if not any(each.lost_facts or each.lost_events or each.lost_stage for each in headers):
+        return _NOTHING_LOST
     first = next((each for each in headers if each.lost_errno or each.lost_stage), headers[0])
-    return _lost(
-        sum(each.lost_facts for each in headers),
-        sum(each.lost_events for each in headers),
-        first.lost_errno,
-        first.lost_stage,
+    return Lost(
+        facts=sum(each.lost_facts for each in headers),
+        events=sum(each.lost_events for each in headers),
+        errno=first.lost_errno,
+        stage=first.lost_stage,
     )
 
 
-def _lost_by_forks(segments: Iterable[Journal]) -> Lost:
-    headers = [journal.header for journal in segments]
+def _lost_by_forks(headers: Sequence[Header]) -> Lost:
+    if not any(each.forks_lost_facts or each.forks_lost_events for each in headers):
+        return _NOTHING_LOST
     first = next((each for each in headers if each.forks_lost_stage), headers[0])
-    return _lost(
-        sum(each.forks_lost_facts for each in headers),
-        sum(each.forks_lost_events for each in headers),
-        first.forks_lost_errno,
-        first.forks_lost_stage,
+    return Lost(
+        facts=sum(each.forks_lost_facts for each in headers),
+        events=sum(each.forks_lost_events for each in headers),
+        errno=first.forks_lost_errno,
+        stage=first.forks_lost_stage,
     )
 
 
-@functools.lru_cache(maxsize=64)
-def _lost(facts: int, events: int, errno: int, stage: int) -> Lost:
-    """One value for all images that lost the same: nothing, as a rule."""
-    return Lost(facts=facts, events=events, errno=errno, stage=stage)
+_NOTHING_LOST: Final = Lost()

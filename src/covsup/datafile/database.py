@@ -449,6 +449,8 @@ def _sync(path: Path) -> None:
 
 def _text(text: str) -> str:
     """Text that SQLite takes: what is no UTF-8 is shown with backslashes."""
+    if text.isascii():
+        return text
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -16,7 +16,6 @@ import stat
 import struct
 import sys
 from binascii import crc32
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
@@ -32,7 +31,6 @@ from covsup.datafile.errors import (
 from covsup.datafile.facts import LARGEST_LINE, arcs_in, numbers_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from covsup.datafile.facts import Arc
@@ -264,7 +262,7 @@ def read_journal(path: str | Path) -> Journal:
 
     Raises JournalUnreadable, JournalNotBegun, JournalDamaged or JournalForeign.
     """
-    with _opened(path) as (fd, size):
+    with _Opened(path) as (fd, size):
         return _read_one(path, fd, 0, size)
 
 
@@ -274,7 +272,7 @@ def read_slots(path: str | Path, header: Header) -> Slots:
     Raises JournalUnreadable.
     """
     found = Slots(journals=[], problems=[])
-    with _opened(path) as (fd, size):
+    with _Opened(path) as (fd, size):
         for offset in _slots_of(header):
             try:
                 journal = _read_one(path, fd, offset, size)
@@ -295,7 +293,7 @@ def read_lodgers(path: str | Path) -> frozenset[tuple[int, str]]:
     """The pids and images that have journals in slots of the file at `path`, as it is now."""
     found = set()
     try:
-        with _opened(path) as (fd, _):
+        with _Opened(path) as (fd, _):
             header, _ = _header_of(path, os.pread(fd, HEADER_SIZE, 0))
             for offset in _slots_of(header):
                 try:
@@ -316,24 +314,40 @@ def _slots_of(header: Header) -> range:
     return range(header.slots_at, header.slots_at + used * header.slot_size, header.slot_size)
 
 
-@contextmanager
-def _opened(path: str | Path) -> Iterator[tuple[int, int]]:
-    """A descriptor of a regular file, and its size; what fails is a JournalUnreadable."""
-    try:
-        # Not through a link and not waiting for a fifo's other end: it may be somebody's trap.
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        why = "it is a link" if error.errno == errno.ELOOP else error.strerror
-        raise JournalUnreadable(f"{path}: cannot be read: {why}") from error
-    try:
-        status = os.fstat(fd)
+class _Opened:
+    """A descriptor of a regular file, and its size; what fails is a JournalUnreadable.
+
+    A class, for there may be thousands, and a generator costs three times as much.
+    """
+
+    __slots__ = ("_fd", "_path")
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> tuple[int, int]:
+        path = self._path
+        try:
+            # Not through a link and not waiting for a fifo's other end: it may be somebody's trap.
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            why = "it is a link" if error.errno == errno.ELOOP else error.strerror
+            raise JournalUnreadable(f"{path}: cannot be read: {why}") from error
+        try:
+            status = os.fstat(self._fd)
+        except OSError as error:
+            self.__exit__(None, error, None)
+            raise
         if not stat.S_ISREG(status.st_mode):
+            os.close(self._fd)
             raise JournalUnreadable(f"{path}: cannot be read: it is no regular file")
-        yield fd, status.st_size
-    except OSError as error:
-        raise JournalUnreadable(f"{path}: cannot be read: {error.strerror}") from error
-    finally:
-        os.close(fd)
+        return self._fd, status.st_size
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        os.close(self._fd)
+        if isinstance(error, OSError):
+            why = error.strerror
+            raise JournalUnreadable(f"{self._path}: cannot be read: {why}") from error
 
 
 def _read_one(path: str | Path, fd: int, offset: int, size: int) -> Journal:

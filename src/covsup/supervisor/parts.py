@@ -219,7 +219,8 @@ class Reader:
         if not journals:
             return [], good
         images = {journals[0].header.image_id: journals}
-        for file in files:
+        lodge = any(each.header.slots_used for each in journals)
+        for file in files if lodge else ():
             header = next(
                 (each.header for each in journals if each.header.segment == file.segment), None
             )
