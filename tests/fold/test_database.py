@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from coverage import CoverageData
+from coverage.sqldata import SCHEMA_VERSION
 from hypothesis import given, settings
 
+from covsup.datafile import measured
 from covsup.datafile.contents import result_of, result_of_session
 from covsup.datafile.database import (
     DataFile,
@@ -247,3 +250,46 @@ def test_a_data_file_that_is_a_link_stays_one(tmp_path: Path) -> None:
     write_database(Result(), tmp_path / ".coverage")
     assert (tmp_path / ".coverage").is_symlink()
     assert is_data_file(tmp_path / "real" / "data")
+
+
+def own_rows(path: Path) -> list[list[tuple[object, ...]]]:
+    """What coverage.py's own tables hold, whatever the numbers of files and contexts are."""
+    names = "JOIN file ON file_id = file.id JOIN context ON context_id = context.id"
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return [
+            sorted(db.execute(query))
+            for query in (
+                "SELECT path FROM file",
+                "SELECT context FROM context",
+                f"SELECT path, context, numbits FROM line_bits {names}",
+                f"SELECT path, context, fromno, tono FROM arc {names}",
+                "SELECT key, value FROM meta WHERE key = 'has_arcs'",
+            )
+        ]
+
+
+@pytest.mark.parametrize("branch", [False, True])
+def test_rows_are_written_as_coverage_py_writes_them(
+    tmp_path: Path, branch: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    write_database(made_of(tmp_path, branch, 1), other)
+    result = made_of(tmp_path, branch, 4)
+    for name, schema in (("rows", SCHEMA_VERSION), ("api", 0)):
+        monkeypatch.setattr(measured, "_KNOWN_SCHEMA", schema)
+        for others in ((), (DataFile(path=other),)):
+            write_database(result, tmp_path / f"{name}{len(others)}", others=others)
+    assert own_rows(tmp_path / "rows0") == own_rows(tmp_path / "api0")
+    assert own_rows(tmp_path / "rows1") == own_rows(tmp_path / "api1")
+    assert own_rows(tmp_path / "rows1") != own_rows(tmp_path / "rows0")
+
+
+def made_of(directory: Path, branch: bool, step: int) -> Result:
+    made = HandMade(branch=branch)
+    for context in ("", "one", "two"):
+        made.ran("/a.py", *range(1, 50, step), context=context)
+        made.ran("/b.py", 3, 700 + step, context=context)
+        if branch:
+            made.went("/a.py", (-1, step), (step, -1), context=context)
+    made.ran("/empty.py")
+    return result_of([read_journal(made.write(directory))])

@@ -25,13 +25,14 @@ from coverage.exceptions import CoverageException
 from covsup.datafile import records
 from covsup.datafile.derivation import provenance_of
 from covsup.datafile.errors import CovsupError
-from covsup.datafile.facts import arcs_in, numbers_in, numbits
+from covsup.datafile.facts import numbits
+from covsup.datafile.measured import add_facts
 from covsup.datafile.result import Kind, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from covsup.datafile.facts import Arc, Bits
+    from covsup.datafile.facts import Bits
     from covsup.datafile.provenance import Provenance
     from covsup.datafile.result import Owner
 
@@ -259,10 +260,7 @@ def _write_facts(
         data.measured_contexts()
         for other in others:
             _add_data_file(data, other)
-        if result.kind is Kind.ARCS:
-            _add_arcs(data, result)
-        else:
-            _add_lines(data, result)
+        kind = result.kind or kind
         match kind:
             case Kind.LINES:
                 data.add_lines({})
@@ -271,12 +269,13 @@ def _write_facts(
             case None:
                 pass
         if kind is not None:
-            without_lines = {path for (path, _), bits in result.lines.items() if not bits}
-            data.touch_files(sorted({*touched, *without_lines}))
+            executed = {path for keys in (result.lines, result.arcs) for path, _ in keys}
+            data.touch_files(sorted({*touched, *executed}))
         # Who told the facts of a file reports it, and else who knows that it is one of its kind.
         _add_plugins(data, {path: min(names) for path, names in result.plugins.items()})
         _add_plugins(data, touched)
         data.write()
+        add_facts(data, temporary, result)
     except CoverageException as error:
         raise DataFileUnwritable(f"cannot write {temporary.parent}: {error}") from error
     finally:
@@ -293,28 +292,6 @@ def _add_plugins(data: CoverageData, plugins: Mapping[str, str]) -> None:
             if name and path in measured and not data.file_tracer(path)
         }
     )
-
-
-def _add_lines(data: CoverageData, result: Result) -> None:
-    contexts: dict[str, dict[str, list[int]]] = defaultdict(dict)
-    for (path, context), bits in result.lines.items():
-        contexts[context][path] = numbers_in(bits)
-    for context, by_path in contexts.items():
-        data.set_context(context)
-        data.add_lines(by_path)
-
-
-def _add_arcs(data: CoverageData, result: Result) -> None:
-    contexts: dict[str, dict[str, set[Arc]]] = defaultdict(dict)
-    for (path, context), arcs in result.arcs.items():
-        contexts[context][path] = set(arcs_in(arcs))
-    for (path, context), bits in result.lines.items():
-        arcs_of_path = contexts[context].setdefault(path, set())
-        # As coverage.py's own core for sys.monitoring writes a line.
-        arcs_of_path.update((line, line) for line in numbers_in(bits))
-    for context, by_path in contexts.items():
-        data.set_context(context)
-        data.add_arcs(by_path)
 
 
 def _add_data_file(data: CoverageData, other: DataFile) -> None:

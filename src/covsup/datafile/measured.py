@@ -1,0 +1,112 @@
+"""What was executed, into coverage.py's own tables.
+
+Through coverage.py's API each file of each context costs several statements, and its arcs a Python
+set: with thousands of contexts that is most of a combination's time and memory. So the rows are
+written here, as its schema 7 has them; with any other schema the API is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections import defaultdict
+from itertools import repeat
+from typing import TYPE_CHECKING, Final
+
+from coverage.numbits import register_sqlite_functions
+from coverage.sqldata import SCHEMA_VERSION
+
+from covsup.datafile.facts import arcs_in, numbers_in, numbits
+from covsup.datafile.result import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from coverage import CoverageData
+
+    from covsup.datafile.facts import Arc
+    from covsup.datafile.result import Result
+
+_KNOWN_SCHEMA: Final = 7
+
+
+def add_facts(data: CoverageData, path: Path, result: Result) -> None:
+    """Add what `result` says was executed to `data`, which is at `path` and knows its kind.
+
+    The files are there already. May raise CoverageException or sqlite3.Error.
+    """
+    if SCHEMA_VERSION == _KNOWN_SCHEMA:
+        data.close(force=True)
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+            _add_rows(db, result)
+    elif result.kind is Kind.ARCS:
+        _add_arcs(data, result)
+    else:
+        _add_lines(data, result)
+
+
+def _add_rows(db: sqlite3.Connection, result: Result) -> None:
+    # Killed in the middle, the file is thrown away: it needs no journal of its own.
+    db.execute("PRAGMA journal_mode = off")
+    db.execute("PRAGMA synchronous = off")
+    register_sqlite_functions(db)
+    db.execute("BEGIN")
+    files = dict(db.execute("SELECT path, id FROM file"))
+    labels = {label for keys in (result.lines, result.arcs) for _, label in keys}
+    db.executemany(
+        "INSERT OR IGNORE INTO context (context) VALUES (?)", ((each,) for each in sorted(labels))
+    )
+    contexts = dict(db.execute("SELECT context, id FROM context"))
+    if result.kind is Kind.ARCS:
+        db.executemany(
+            "INSERT OR IGNORE INTO arc (file_id, context_id, fromno, tono) VALUES (?, ?, ?, ?)",
+            _arc_rows(result, files, contexts),
+        )
+    else:
+        db.executemany(
+            "INSERT INTO line_bits (file_id, context_id, numbits) VALUES (?, ?, ?)"
+            " ON CONFLICT (file_id, context_id)"
+            " DO UPDATE SET numbits = numbits_union(numbits, excluded.numbits)",
+            (
+                (files[path], contexts[label], numbits(bits))
+                for (path, label), bits in result.lines.items()
+            ),
+        )
+    db.execute("COMMIT")
+
+
+def _arc_rows(
+    result: Result, files: dict[str, int], contexts: dict[str, int]
+) -> Iterator[tuple[int, int, int, int]]:
+    """Rows of the table `arc`, as far as they can be in the order of its index.
+
+    There may be millions: no row is touched here.
+    """
+    keys = {*result.arcs, *result.lines}
+    for file_id, context_id, key in sorted((files[key[0]], contexts[key[1]], key) for key in keys):
+        ends = memoryview(result.arcs.get(key, b"")).cast("i").tolist()
+        yield from zip(repeat(file_id), repeat(context_id), ends[::2], ends[1::2])
+        # As coverage.py's own core for sys.monitoring writes a line.
+        lines = numbers_in(result.lines.get(key, 0))
+        yield from zip(repeat(file_id), repeat(context_id), lines, lines)
+
+
+def _add_lines(data: CoverageData, result: Result) -> None:
+    contexts: dict[str, dict[str, list[int]]] = defaultdict(dict)
+    for (path, context), bits in result.lines.items():
+        contexts[context][path] = numbers_in(bits)
+    for context, by_path in contexts.items():
+        data.set_context(context)
+        data.add_lines(by_path)
+
+
+def _add_arcs(data: CoverageData, result: Result) -> None:
+    contexts: dict[str, dict[str, list[Arc]]] = defaultdict(dict)
+    for path, context in {*result.arcs, *result.lines}:
+        arcs = arcs_in(result.arcs.get((path, context), b""))
+        lines = numbers_in(result.lines.get((path, context), 0))
+        contexts[context][path] = [*arcs, *((line, line) for line in lines)]
+    for context, by_path in contexts.items():
+        data.set_context(context)
+        data.add_arcs(by_path)
