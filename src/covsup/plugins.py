@@ -1,4 +1,4 @@
-"""coverage.py's plugins in a measured process: which files they claim, and where that leads.
+"""coverage.py's plugins in a measured process: which files they claim, which contexts they begin.
 
 Imported only where the settings of the session name plugins, and then before the first file of the
 program runs, as `coverage run` does. It is the only module of the measured side that brings
@@ -16,11 +16,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from types import FrameType
+
     from coverage.plugin import FileTracer
 
 
-class Claims:
-    """The file tracers of a process."""
+class Asked:
+    """The plugins of a process, asked; one that raises is asked no more."""
 
     def __init__(self, plugins: Plugins, say: "Callable[[str], None]") -> None:
         """`say` is told of every failure, once."""
@@ -57,6 +59,28 @@ class Claims:
         plugin._coverage_enabled = False  # noqa: SLF001
         self._tell(plugin._coverage_plugin_name, what, error)  # noqa: SLF001
 
+    def context(self, frame: "FrameType") -> str | None:
+        """The label of the context that begins with a frame; None where none does."""
+        for plugin in self._plugins.context_switchers:
+            if not plugin._coverage_enabled:  # noqa: SLF001
+                continue
+            try:
+                label = plugin.dynamic_context(frame)
+                if label is not None:
+                    return self._checked(label)
+            except RecursionError:
+                continue  # the program is at its limits, which says nothing about the plugin
+            except Exception as error:  # noqa: BLE001 - the program must live
+                plugin._coverage_enabled = False  # noqa: SLF001
+                self._tell(plugin._coverage_plugin_name, "dynamic_context", error)  # noqa: SLF001
+        return None
+
+    @staticmethod
+    def _checked(label: object) -> str:
+        if not isinstance(label, str):
+            raise TypeError(f"a context's label is a str, not {type(label).__name__}")
+        return label
+
     def _tell(self, name: str, what: str, error: Exception) -> None:
         why = f"plugin {name} failed in {what} and was switched off: {in_one_line(error)}"
         if why not in self._said:
@@ -66,7 +90,7 @@ class Claims:
 
 def load(
     modules: "Sequence[str]", config: str, path: "Sequence[str]", say: "Callable[[str], None]"
-) -> "tuple[Callable[..., object], Callable[..., object], Callable[..., object]] | None":
+) -> "tuple[Callable[..., object] | None, ...] | None":
     """Import and initialise plugins; what `_tracer.expect_plugins` wants of it.
 
     `config` is coverage.py's configuration in its own spelling, `path` says where the supervisor
@@ -92,10 +116,13 @@ def load(
         for each in added:
             if each in sys.path:
                 sys.path.remove(each)
-    if not plugins.file_tracers:
-        return None
-    claims = Claims(plugins, say)
-    return claims.claim, abs_file, claims.failed
+    asked = Asked(plugins, say)
+    return (
+        asked.claim if plugins.file_tracers else None,
+        abs_file,
+        asked.failed,
+        asked.context if plugins.context_switchers else None,
+    )
 
 
 def in_one_line(error: BaseException) -> str:

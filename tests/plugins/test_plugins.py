@@ -156,28 +156,6 @@ def test_a_configurer_changes_the_settings_of_the_run(world: World) -> None:
     assert run.data.measured_files() == {str(world.directory / "main.py")}
 
 
-LABELS = """\
-class Labels:
-    def dynamic_context(self, frame):
-        return None
-
-def coverage_init(reg, options):
-    reg.add_dynamic_context(Labels())
-"""
-
-
-def test_a_dynamic_context_plugin_is_named_as_unsupported(world: World) -> None:
-    world.write("labels.py", LABELS)
-    world.write(".coveragerc", "[run]\nplugins = labels\n")
-    world.write("main.py", "x = 1\n")
-    run = world.covsup_run("main.py")
-    assert run.lines("main.py") == {1}
-    assert run.stderr == (
-        "covsup: the plugin labels.Labels gives dynamic contexts, which is not supported:"
-        " nothing is recorded under its labels\n"
-    )
-
-
 def test_a_plugin_may_be_a_part_of_the_package_that_is_run(world: World) -> None:
     world.write("package/__init__.py", "from package import names\n")
     world.write("package/names.py", "NAME = 'template.py'\n")

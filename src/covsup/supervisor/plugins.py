@@ -2,7 +2,7 @@
 
 They are imported here before anything runs, so that one which cannot be is refused, and so that
 configurers have their say in the settings. Whether a measured process needs them is known then:
-it does only for file tracers.
+it does only for file tracers and dynamic contexts.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class PluginSettings:
     modules: tuple[str, ...] = ()  # that measured processes load; in coverage.py's order
     config: str = ""  # as coverage.py hands its configuration to a subprocess
     path: tuple[str, ...] = ()  # where to look for them besides sys.path
-    warnings: tuple[str, ...] = ()
+    contexts: bool = False  # one of them gives dynamic contexts
 
 
 def configure(coverage: Coverage, path: Sequence[str]) -> PluginSettings:
@@ -50,14 +50,14 @@ def configure(coverage: Coverage, path: Sequence[str]) -> PluginSettings:
     plugins, needed = Plugins(), []
     with _importable(path):
         for module in config.plugins:
-            tracers = len(plugins.file_tracers)
+            tracers, switchers = len(plugins.file_tracers), len(plugins.context_switchers)
             try:
                 plugins.load_from_config([module], config)
             except (Exception, SystemExit) as error:
                 raise UsageError(
                     f"the plugin {module} cannot be loaded: {_in_one_line(error)}"
                 ) from error
-            if len(plugins.file_tracers) != tracers:
+            if (len(plugins.file_tracers), len(plugins.context_switchers)) != (tracers, switchers):
                 needed.append(module)
         for plugin in plugins.configurers:
             try:
@@ -66,14 +66,14 @@ def configure(coverage: Coverage, path: Sequence[str]) -> PluginSettings:
                 raise UsageError(
                     f"the plugin {_name(plugin)} failed in configure: {_in_one_line(error)}"
                 ) from error
-    warnings = tuple(
-        f"the plugin {_name(plugin)} gives dynamic contexts, which is not supported:"
-        " nothing is recorded under its labels"
-        for plugin in plugins.context_switchers
-    )
     if not needed:
-        return PluginSettings(warnings=warnings)
-    return PluginSettings(modules=tuple(needed), config=text, path=tuple(path), warnings=warnings)
+        return PluginSettings()
+    return PluginSettings(
+        modules=tuple(needed),
+        config=text,
+        path=tuple(path),
+        contexts=bool(plugins.context_switchers),
+    )
 
 
 def places_of_target(words: Sequence[str]) -> tuple[str, ...]:

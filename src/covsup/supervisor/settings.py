@@ -88,6 +88,7 @@ class _Coverage:
     plugins: tuple[str, ...] = ()
     plugin_config: str = ""
     plugin_path: tuple[str, ...] = ()
+    plugin_contexts: bool = False
     warnings: tuple[str, ...] = ()
 
 
@@ -113,7 +114,10 @@ def run_settings(options: argparse.Namespace, words: Sequence[str] = ()) -> RunS
         core=_core(options.core, ours),
         concurrency=concurrency,
         context=theirs.context if options.context is None else options.context,
-        dynamic_context=_dynamic_context(options.dynamic_context, ours, theirs),
+        dynamic_context=(
+            *_dynamic_context(options.dynamic_context, ours, theirs),
+            *(["plugin"] if theirs.plugin_contexts else []),
+        ),
         source_dirs=_canonical_directories(source_dirs),
         source_pkgs=tuple(dict.fromkeys(source_pkgs)),
         include=include,
@@ -343,9 +347,9 @@ def _read_coverage(rcfile: str | None, words: Sequence[str] | None = None) -> _C
         plugins=plugins.modules,
         plugin_config=plugins.config,
         plugin_path=plugins.path,
-        warnings=(
-            *(str(each.message) for each in caught if issubclass(each.category, CoverageWarning)),
-            *plugins.warnings,
+        plugin_contexts=plugins.contexts,
+        warnings=tuple(
+            str(each.message) for each in caught if issubclass(each.category, CoverageWarning)
         ),
     )
 

@@ -4,6 +4,8 @@
  * Must never know: which core there is. */
 #include "context_flows.h"
 
+#include "plugin.h"
+
 #include <string.h>
 
 /* What is remembered of work that nobody has run yet, at most: what a pool drops stays in it. */
@@ -100,6 +102,9 @@ flows_roles(core *self, PyCodeObject *code, bool measured, const char **local)
     }
     if (contexts_of_kind(self, SEGMENT_REQUEST) && may_be_application(code, measured)) {
         roles |= ROLE_REQUEST;
+    }
+    if (plugins_give_contexts(self)) {
+        roles |= ROLE_PLUGIN;
     }
     return roles;
 }
@@ -305,6 +310,13 @@ begin_labelled(core *self, code_state *state, PyFrameObject *frame)
             state->roles &= ~(unsigned)ROLE_REQUEST;
         }
     }
+    /* As in coverage.py: the first that has a label names it, and none is asked within it. */
+    if (label == NULL && (state->roles & ROLE_PLUGIN) != 0 &&
+        !contexts_has(self, SEGMENT_TEST_FUNCTION) && !contexts_has(self, SEGMENT_PLUGIN)) {
+        PyErr_Clear();
+        kind = SEGMENT_PLUGIN;
+        label = plugins_context(self, frame);
+    }
     if (label != NULL) {
         keep(self, frame, contexts_push(self, kind, label));
         Py_DECREF(label);
@@ -325,7 +337,7 @@ flows_begin(core *self, code_state *state, PyFrameObject *frame)
         keep(self, frame, contexts_enter(self, work_chain(self, state, frame)));
         PyErr_Clear();
     }
-    if ((state->roles & (ROLE_TEST | ROLE_REQUEST)) != 0) {
+    if ((state->roles & ROLES_OF_YIELD) != 0) {
         begin_labelled(self, state, frame);
     }
 }
@@ -355,7 +367,7 @@ flows_end(core *self, code_state *state, PyFrameObject *frame)
     if ((state->roles & ROLE_MAKES_AT_END) != 0) {
         work_is_made(self, state, frame, true);
     }
-    if ((state->roles & (ROLE_TEST | ROLE_REQUEST | ROLE_RUNS)) == 0) {
+    if ((state->roles & (ROLES_OF_YIELD | ROLE_RUNS)) == 0) {
         return;
     }
     PyObject *key = PyLong_FromVoidPtr(frame); /* owned */

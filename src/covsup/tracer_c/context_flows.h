@@ -19,9 +19,10 @@ enum {
     ROLE_MAKES_IN = 16,    /* at some line of it */
     ROLE_RUNS = 32,        /* it runs a piece of work */
     ROLE_RUNS_IN = 64,     /* it runs one after the other */
+    ROLE_PLUGIN = 128,     /* a plugin is asked whether a context begins */
     /* Which events a role needs besides the start. */
-    ROLES_OF_RETURN = ROLE_TEST | ROLE_REQUEST | ROLE_MAKES_AT_END | ROLE_RUNS,
-    ROLES_OF_YIELD = ROLE_TEST | ROLE_REQUEST,
+    ROLES_OF_RETURN = ROLE_TEST | ROLE_REQUEST | ROLE_PLUGIN | ROLE_MAKES_AT_END | ROLE_RUNS,
+    ROLES_OF_YIELD = ROLE_TEST | ROLE_REQUEST | ROLE_PLUGIN,
     ROLES_OF_LINE = ROLE_MAKES_IN | ROLE_RUNS_IN,
 };
 

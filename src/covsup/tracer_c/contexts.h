@@ -25,6 +25,7 @@ typedef enum {
     SEGMENT_TASK,
     SEGMENT_REQUEST,
     SEGMENT_TEST_FUNCTION,
+    SEGMENT_PLUGIN,    /* of a dynamic-context plugin of coverage.py's */
     SEGMENT_INHERITED, /* the context in which this process was started */
     SEGMENT_SWITCHED,  /* by embed.switch_context() */
     SEGMENT_OWN,       /* by embed.context() */

@@ -137,15 +137,18 @@ asked(core *self, const code_state *state, int rc)
     if (rc < 0) {
         return NULL;
     }
-    return state->claim->off ? disable(self) : Py_NewRef(Py_None);
+    return state->claim->off && state->roles == 0 ? disable(self) : Py_NewRef(Py_None);
 }
 
 /* A frame of claimed code starts, and with it perhaps a line of which no LINE event tells. */
 static PyObject *
-start_claimed(core *self, const code_state *state)
+start_claimed(core *self, code_state *state)
 {
     PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
     int rc = 0;
+    if (state->roles != 0) {
+        flows_begin(self, state, frame);
+    }
     if (frame != NULL && !state->claim->off) {
         rc = plugin_frame_starts(self, state, frame, false);
         if (rc == 0 && flow_resume_line(state->code) != 0) {
@@ -184,8 +187,7 @@ on_start(PyObject *module, PyObject *const *args, Py_ssize_t count)
         measured_as as = {0};
         const char *local = NULL;
         bool measured = core_file_of(self, code, PyEval_GetGlobals(), &as);
-        unsigned roles =
-            PyErr_Occurred() || as.claim != NULL ? 0 : flows_roles(self, code, measured, &local);
+        unsigned roles = PyErr_Occurred() ? 0 : flows_roles(self, code, measured, &local);
         if (!measured && roles == 0) {
             return PyErr_Occurred() ? NULL : disable(self);
         }
@@ -282,6 +284,9 @@ on_return(PyObject *module, PyObject *const *args, Py_ssize_t count)
         PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
         if (frame != NULL) {
             plugin_frame_returns(self, state, frame, false);
+        }
+        if ((state->roles & ROLES_OF_RETURN) != 0) {
+            flows_end(self, state, frame);
         }
         return asked(self, state, 0);
     }
@@ -452,7 +457,8 @@ static int
 global_events(core *self)
 {
     int events = event_number(self, "PY_START");
-    if (contexts_of_kind(self, SEGMENT_TEST_FUNCTION) || contexts_of_kind(self, SEGMENT_REQUEST)) {
+    if (contexts_of_kind(self, SEGMENT_TEST_FUNCTION) || contexts_of_kind(self, SEGMENT_REQUEST) ||
+        contexts_of_kind(self, SEGMENT_PLUGIN)) {
         events |= event_number(self, "PY_UNWIND") | event_number(self, "PY_THROW");
     }
     return events;

@@ -107,7 +107,7 @@ state_for(core *owner, PyFrameObject *frame, PyCodeObject *code)
         bool measured = core_file_of(owner, code, globals, &as);
         Py_DECREF(globals);
         const char *local = NULL;
-        unsigned roles = owner->in_contexts && !PyErr_Occurred() && as.claim == NULL
+        unsigned roles = owner->in_contexts && !PyErr_Occurred()
                              ? flows_roles(owner, code, measured, &local)
                              : 0;
         if (measured || roles != 0) {
@@ -149,13 +149,17 @@ on_call(thread_trace *self, PyFrameObject *frame)
         }
     }
     Py_DECREF(code);
-    if (entry != NULL && state != NULL && state->claim != NULL) {
-        return plugin_frame_starts(self->owner, state, frame, entry->last_line > 0);
+    if (entry == NULL) {
+        return -1;
     }
-    if (entry != NULL && entry->flow != NULL) {
+    bool resumed = entry->last_line > 0;
+    if (entry->flow != NULL) {
         flows_begin(self->owner, entry->flow, frame); /* may run frames that move the entry */
     }
-    return entry != NULL ? 0 : -1;
+    if (state != NULL && state->claim != NULL) {
+        return plugin_frame_starts(self->owner, state, frame, resumed);
+    }
+    return 0;
 }
 
 static int

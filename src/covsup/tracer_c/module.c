@@ -170,8 +170,8 @@ PyDoc_STRVAR(start_contexts_doc,
 static PyObject *
 start_contexts(PyObject *module, PyObject *args)
 {
-    static const char *const names[] = {"process", "thread",  "greenlet",
-                                        "task",    "request", "test_function"};
+    static const char *const names[] = {"process", "thread",        "greenlet", "task",
+                                        "request", "test_function", "plugin"};
     PyObject *kinds, *inherited;
     unsigned bits = 0;
     if (!PyArg_ParseTuple(args, "O!U", &PyList_Type, &kinds, &inherited)) {
@@ -195,7 +195,7 @@ start_contexts(PyObject *module, PyObject *args)
 PyDoc_STRVAR(expect_plugins_doc,
              "expect_plugins(load)\n--\n\n"
              "Have `load` called before the first file of the program runs: it gives None or the\n"
-             "functions (claim, resolve, failed) of covsup.plugins.");
+             "functions (claim, resolve, failed, context) of covsup.plugins.");
 
 static PyObject *
 expect_plugins(PyObject *module, PyObject *load)

@@ -70,11 +70,12 @@ plugins_load_if_due(core *self, const char *name)
     }
     int rc = 0;
     if (answer != Py_None) {
-        PyObject *claim, *resolve, *failed;
-        if (PyArg_ParseTuple(answer, "OOO", &claim, &resolve, &failed)) {
+        PyObject *claim, *resolve, *failed, *context;
+        if (PyArg_ParseTuple(answer, "OOOO", &claim, &resolve, &failed, &context)) {
             plugins->resolve = Py_NewRef(resolve);
             plugins->failed = Py_NewRef(failed);
-            plugins->claim = Py_NewRef(claim);
+            plugins->claim = claim != Py_None ? Py_NewRef(claim) : NULL;
+            plugins->context = context != Py_None ? Py_NewRef(context) : NULL;
             PyDict_Clear(self->files); /* what was decided meanwhile was decided without them */
         } else {
             rc = -1;
@@ -82,6 +83,23 @@ plugins_load_if_due(core *self, const char *name)
     }
     Py_DECREF(answer);
     return rc;
+}
+
+PyObject *
+plugins_context(core *self, PyFrameObject *frame)
+{
+    PyObject *label = PyObject_CallOneArg(self->plugins->context, (PyObject *)frame);
+    if (label == NULL) {
+        /* A plugin's failure is no exception by now: this one came to the program, which gets it
+         * as soon as it goes on. */
+        if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+            PyErr_SetInterrupt();
+        }
+        PyErr_Clear();
+    } else if (label == Py_None) {
+        Py_CLEAR(label);
+    }
+    return label;
 }
 
 /* The plugin raised. Its claim is switched off and 0 returned; -1 where the exception is the

@@ -24,15 +24,17 @@ struct claim {
 };
 
 struct plugins {
-    PyObject *load;    /* owned callable that loads them; NULL once it was called */
-    PyObject *claim;   /* owned callable: (canonical file name) -> None or (tracer, name, source) */
-    PyObject *resolve; /* owned callable: (source name of a frame) -> absolute path */
-    PyObject *failed;  /* owned callable: (tracer, what, exception) */
+    PyObject *load;     /* owned callable that loads them; NULL once it was called */
+    PyObject *claim;    /* owned callable: (canonical file name) -> None or (tracer, name, source);
+                         * NULL: none claims files */
+    PyObject *resolve;  /* owned callable: (source name of a frame) -> absolute path */
+    PyObject *failed;   /* owned callable: (tracer, what, exception) */
+    PyObject *context;  /* owned callable: (frame) -> label or None; NULL: none gives contexts */
     frame_table frames; /* of claimed code; under the core's lock */
 };
 
 /* Have `load` called before the first file of the program runs; -1 with an exception set. It
- * returns None or (claim, resolve, failed), as above. */
+ * returns None or (claim, resolve, failed, context), as above. */
 int plugins_expect(core *self, PyObject *load);
 
 /* Load them, if that is due now that code of `name` runs. -1 with an exception set. */
@@ -44,6 +46,17 @@ plugins_claim_files(const core *self)
 {
     return self->plugins != NULL && self->plugins->claim != NULL;
 }
+
+/* Does a plugin say which contexts begin? */
+static inline bool
+plugins_give_contexts(const core *self)
+{
+    return self->plugins != NULL && self->plugins->context != NULL;
+}
+
+/* The label of the context that begins with `frame`; new reference, or NULL without an exception
+ * where none does. */
+PyObject *plugins_context(core *self, PyFrameObject *frame);
 
 /* Ask whose the canonical path `name` is, run with `globals`; `*found` stays NULL where no plugin
  * claims it. `*measured` says whether the rules let its source in. -1 with an exception set. */
