@@ -15,7 +15,6 @@ from coverage.plugin_support import Plugins
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
     from types import FrameType
 
     from coverage.plugin import FileTracer
