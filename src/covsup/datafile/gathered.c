@@ -120,7 +120,9 @@ by_id(const void *left, const void *right)
 static void
 settle_names(local_names *names)
 {
-    qsort(names->items, names->used, sizeof(*names->items), by_id);
+    if (names->used > 1) {
+        qsort(names->items, names->used, sizeof(*names->items), by_id);
+    }
     size_t kept = 0;
     for (size_t at = 0; at < names->used; at++) {
         if (kept > 0 && names->items[kept - 1].id == names->items[at].id) {
