@@ -141,6 +141,41 @@ def test_templates_are_told_in_every_process_and_thread(templates: World, core: 
     assert found["never.walked"] == ([], [1, 2, 3, 4, 5, 6, 7])
 
 
+LOOKED_INTO = """\
+import os, sys, threading, weakref
+import walk
+
+class Thing:
+    pass
+
+def make():
+    thing = Thing()
+    return thing, weakref.ref(thing)
+
+def tracer(frame, event, arg):
+    return tracer
+
+path = os.path.abspath("a.walked")
+assert walk.lets_go(path, make) is None
+sys.settrace(tracer)
+walk.all_at_once(path)
+sys.settrace(None)
+threading.settrace(tracer)
+thread = threading.Thread(target=walk.all_at_once, args=(os.path.abspath("b.walked"),))
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_a_plugin_that_looks_at_variables_changes_none(templates: World, core: str) -> None:
+    templates.write("main.py", LOOKED_INTO)
+    run = templates.covsup_run("main.py", branch=False, core=core)
+    assert (run.status, run.stderr) == (0, ""), run
+    found = reported(templates, run)
+    assert found["a.walked"][1] == found["b.walked"][1] == []
+
+
 def test_a_plugin_is_found_beside_the_script_from_any_directory(templates: World) -> None:
     templates.write(
         "sub/child.py", "import os, runpy, sys\nos.chdir('/')\nrunpy.run_path(sys.argv[1])\n"

@@ -44,6 +44,12 @@ def on_one_line(path, n=1, last=3):
     while n < last: n = n + 1
     return n
 
+def lets_go(path, make):
+    n = 1
+    thing, alive = make()
+    thing = None
+    return alive()
+
 def not_a_template(other):
     return other
 """

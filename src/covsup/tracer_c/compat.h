@@ -9,6 +9,7 @@
 #include <Python.h>
 #include <frameobject.h>
 #include <opcode.h>
+#include <stdbool.h>
 
 /* sys.monitoring (PEP 669) is there. */
 #if PY_VERSION_HEX >= 0x030C0000
@@ -105,6 +106,12 @@ compat_set_code_extra(PyObject *code, Py_ssize_t index, void *extra)
 
 /* The value of a frame's local variable: owned, or NULL without an exception. */
 PyObject *compat_frame_variable(PyFrameObject *frame, const char *name);
+
+/* Has a snapshot been made of the frame's variables (where f_locals is one)? */
+bool compat_frame_has_locals(PyFrameObject *frame);
+
+/* Drop it: it would keep values alive, and be written back where a tracer is called. */
+void compat_frame_forget_locals(PyFrameObject *frame);
 
 /* The tracer of a frame: borrowed, or NULL. */
 PyObject *compat_frame_tracer(PyFrameObject *frame);

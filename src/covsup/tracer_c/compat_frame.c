@@ -1,4 +1,4 @@
-/* compat_frame.c - the one field of a frame that CPython has no function for.
+/* compat_frame.c - the fields of a frame that CPython has no function for.
  *
  * frame.f_trace can be set as an attribute, but that switches opcode events on as well, which a
  * tracer's return value does not (3.12 and later).
@@ -37,4 +37,22 @@ compat_frame_variable(PyFrameObject *frame, const char *name)
 #endif
     PyErr_Clear(); /* it has no value yet */
     return value;
+}
+
+bool
+compat_frame_has_locals(PyFrameObject *frame)
+{
+#if COMPAT_LOCALS_SNAPSHOT != COMPAT_LOCALS_NEVER
+    return frame->f_frame->f_locals != NULL;
+#else
+    return true;
+#endif
+}
+
+void
+compat_frame_forget_locals(PyFrameObject *frame)
+{
+#if COMPAT_LOCALS_SNAPSHOT != COMPAT_LOCALS_NEVER
+    Py_CLEAR(frame->f_frame->f_locals);
+#endif
 }

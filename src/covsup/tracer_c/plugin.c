@@ -85,10 +85,21 @@ plugins_load_if_due(core *self, const char *name)
     return rc;
 }
 
+/* A plugin has looked into the frame: what that made there goes. The plugin keeps its own. */
+static void
+leave_no_locals(PyFrameObject *frame, bool had_locals)
+{
+    if (!had_locals) {
+        compat_frame_forget_locals(frame);
+    }
+}
+
 PyObject *
 plugins_context(core *self, PyFrameObject *frame)
 {
+    bool had_locals = compat_frame_has_locals(frame);
     PyObject *label = PyObject_CallOneArg(self->plugins->context, (PyObject *)frame);
+    leave_no_locals(frame, had_locals);
     if (label == NULL) {
         /* A plugin's failure is no exception by now: this one came to the program, which gets it
          * as soon as it goes on. */
@@ -233,8 +244,10 @@ file_of_frame(core *self, claim *claim, PyFrameObject *frame, source_file **file
         *file = claim->file;
         return 0;
     }
+    bool had_locals = compat_frame_has_locals(frame);
     PyObject *name =
         PyObject_CallMethod(claim->tracer, "dynamic_source_filename", "OO", claim->filename, frame);
+    leave_no_locals(frame, had_locals);
     if (name != NULL && name != Py_None) {
         *file = file_named(self, claim, name, frame);
     }
@@ -324,7 +337,9 @@ plugin_frame_line(core *self, const code_state *state, PyFrameObject *frame)
         return 0;
     }
     int from = -1, to = -1;
+    bool had_locals = compat_frame_has_locals(frame);
     PyObject *range = PyObject_CallMethod(claim->tracer, "line_number_range", "O", frame);
+    leave_no_locals(frame, had_locals);
     bool good = range != NULL && unpack_range(range, &from, &to);
     Py_XDECREF(range);
     if (!good) {
