@@ -31,7 +31,7 @@ PACKAGE := pyproject.toml setup.py covsup.pth covsup.start
 # A make that is itself started inside a session builds and checks outside it.
 unexport COVSUP_SESSION COVSUP_PARENT
 
-.PHONY: help demo test dependencies build lint lint-rules lint-layout lint-types lint-c format bench bench-combine dist clean
+.PHONY: help demo test dependencies build lint lint-rules lint-layout lint-types lint-c format bench bench-check bench-combine dist clean
 .DEFAULT_GOAL := help
 
 help:
@@ -41,6 +41,7 @@ help:
 	@echo "make lint     ruff, mypy --strict, clang-format: check only"
 	@echo "make format   let ruff and clang-format rewrite what they can"
 	@echo "make bench    plain, covsup and coverage.py in turn; ratios of medians"
+	@echo "make bench-check   instructions of the hot paths, against the recorded ones (valgrind)"
 	@echo "make bench-combine   combining, against coverage.py (BENCH='--processes 10000 --branch')"
 	@echo "make dist     wheel and sdist into dist/"
 	@echo "make clean    remove what these made"
@@ -109,6 +110,9 @@ format: $(LINT)/.installed
 
 bench: build
 	$(PY) benchmarks/run.py $(BENCH)
+
+bench-check: build
+	$(PY) benchmarks/check.py $(BENCH)
 
 bench-combine: build
 	$(PY) benchmarks/combine.py $(BENCH)

@@ -56,11 +56,11 @@ def prepare(directory: Path) -> None:
         raise RuntimeError(f"{directory}: the workloads do not compile")
 
 
-def wide_source() -> str:
+def wide_source(functions: int = WIDE_FUNCTIONS) -> str:
     """Give a program of many functions that runs each line once, but for branches not taken."""
     body = WIDE_LINES // WIDE_FUNCTIONS - 3  # less def, return and the blank line
     parts = []
-    for function in range(WIDE_FUNCTIONS):
+    for function in range(functions):
         parts.append(f"def function_{function}(value):")
         for line in range(body):
             if line % 8 == 6:
@@ -71,5 +71,5 @@ def wide_source() -> str:
                 parts.append(f"    name_{line} = value + {line}")
         parts += ["    return name_0", ""]
     parts.append("def work():")
-    parts += [f"    function_{function}(-1)" for function in range(WIDE_FUNCTIONS)]
+    parts += [f"    function_{function}(-1)" for function in range(functions)]
     return "\n".join(parts) + "\n"

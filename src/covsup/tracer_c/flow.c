@@ -40,9 +40,9 @@ typedef struct {
     uint8_t op;
     uint8_t kind;
     bool is_handler;
-    bool starts_line;   /* the interpreter sends LINE events here */
-    bool ends_unsurely; /* a return or raise that a branch may not reach: its event must tell */
-    bool step;          /* its INSTRUCTION event tells something already */
+    bool starts_line; /* the interpreter sends LINE events here */
+    bool ends_itself; /* a return or raise after a branch whose event does not tell of it */
+    bool step;        /* its INSTRUCTION event tells something already */
 } instruction;
 
 typedef struct {
@@ -291,7 +291,7 @@ decode(analysis *a, const uint8_t *bytes, int units)
         i->kind = (uint8_t)kind_of(i->op);
         i->target = i->handler = i->awaited = -1;
         i->told = 0;
-        i->is_handler = i->starts_line = i->ends_unsurely = i->step = false;
+        i->is_handler = i->starts_line = i->ends_itself = i->step = false;
         u++;
         while (u < units && bytes[2 * u] == CACHE) {
             index_of[u++] = n;
@@ -651,13 +651,15 @@ follow(analysis *a, int k, int line)
             if (i->op == RERAISE) { /* the exception that waited for this line goes on */
                 return certain ? handler_line(a, i->handler) : 0;
             }
-            i->ends_unsurely = !asserts(a, k);
+            i->ends_itself = !asserts(a, k);
             return 0;
         case RETURNS:
-            if (certain) {
+            /* On this very line, its own event tells the exit, once: that of a branch whose other
+             * side is hot (the end of a loop) would have to stay enabled until then. */
+            if (certain && i->line != line) {
                 return -a->code->co_firstlineno;
             }
-            i->ends_unsurely = true;
+            i->ends_itself = true;
             return 0;
         case JUMPS:
             k = i->target;
@@ -835,10 +837,10 @@ find_ends(analysis *a)
         if (i->line <= 0) {
             continue;
         }
-        if (i->kind == RETURNS && (one_liner || i->ends_unsurely || is_marked(a, i->line))) {
+        if (i->kind == RETURNS && (one_liner || i->ends_itself || is_marked(a, i->line))) {
             a->out->returns[a->out->n_returns++] =
                 (flow_step){i->at * 2, i->line, -a->code->co_firstlineno};
-        } else if (i->kind == RAISES && i->ends_unsurely) {
+        } else if (i->kind == RAISES && i->ends_itself) {
             int to = handler_line(a, i->handler);
             if (to != 0 && to != i->line) {
                 add_step(a, k, i->line, to);
