@@ -1,9 +1,14 @@
 """What a program that knows about coverage may call itself.
 
+A program needs none of this to be measured: nothing has to be saved, started or ended. It is for
+those who want a say in it.
+
 Everything here is harmless in a process that covsup does not measure: it then does nothing, and
-loads nothing. It imports only what Python has imported at its start.
+loads nothing. It may be called twice, in a signal handler, and after a fork. It imports only what
+Python has imported at its start.
 """
 
+import os
 import sys
 
 TYPE_CHECKING = False  # typing's own would import typing
@@ -15,7 +20,22 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     R = TypeVar("R")
 
-__all__ = ["active", "context", "switch_context"]
+__all__ = [
+    "active",
+    "cleanup",
+    "cleanup_on_signal",
+    "cleanup_on_sigterm",
+    "context",
+    "flush_events",
+    "init",
+    "pause",
+    "resume",
+    "snapshot",
+    "switch_context",
+]
+
+_NOTE = 8  # an event's kind, docs/journal-format.md
+_SIGTERM = 15
 
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # of co_flags
 
@@ -23,6 +43,95 @@ _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # of co_flags
 def active() -> bool:
     """Whether covsup measures this process."""
     return _tracer() is not None
+
+
+def init() -> bool:
+    """Begin to measure this process, if it belongs to a session and is not measured yet.
+
+    That is only so where the startup files were skipped (`python -S`, an embedding program).
+    Returns whether the process is measured now.
+    """
+    if not active() and os.environ.get("COVSUP_SESSION"):
+        from covsup import bootstrap  # noqa: PLC0415 - a measured process has it already
+
+        bootstrap.start()
+        tracer = _tracer()
+        if tracer is not None:
+            tracer.join(sys._getframe(1))  # noqa: SLF001 - as in resume()
+    return active()
+
+
+def cleanup() -> None:
+    """Say in the journal that the program is about to end. Nothing has to be saved."""
+    tracer = _tracer()
+    if tracer is not None:
+        tracer.event(_NOTE, b"cleanup() was called")
+
+
+def cleanup_on_sigterm() -> None:
+    """Have it recorded when SIGTERM ends this process. SIGTERM does what it would have done."""
+    cleanup_on_signal(_SIGTERM)
+
+
+def cleanup_on_signal(signum: int) -> None:
+    """Have it recorded when the signal ends this process, or comes to a handler of the program's.
+
+    The signal does what it would have done: the handler that there is is called, an ignored one
+    stays ignored, and where there is none the same signal kills the process. No handler of Python's
+    is installed: `signal.getsignal()` shows what it showed. A handler that the program installs
+    later replaces this.
+    """
+    tracer = _tracer()
+    if tracer is not None:
+        tracer.tell_of_signal(int(signum))
+
+
+def flush_events() -> bool:
+    """Have the system write what is recorded to the disk now, and wait for it.
+
+    Everything is safe from the end of the process in any case; this is for the end of the machine.
+    Returns whether it was done.
+    """
+    tracer = _tracer()
+    return tracer is not None and bool(tracer.flush())
+
+
+def pause() -> None:
+    """Record nothing in this process, in no thread of it, until resume() was called as often.
+
+    A child that is forked meanwhile is paused, too; programs that are started are not.
+    """
+    tracer = _tracer()
+    if tracer is not None:
+        tracer.pause()
+
+
+def resume() -> None:
+    """Undo one pause(). Whatever runs then is measured on, functions entered meanwhile included."""
+    tracer = _tracer()
+    if tracer is not None:
+        tracer.resume(sys._getframe(1))  # noqa: SLF001 - inspect's function imports inspect
+
+
+def snapshot(path: "str | os.PathLike[str]") -> bool:
+    """Write what the session has recorded so far, in all of its processes, to a data file.
+
+    It is coverage.py's format; an existing file is replaced. `covsup combine --keep` does it, in a
+    process that is no part of the session; it takes some tenths of a second. Returns whether the
+    file was written; if not, the journal says why.
+    """
+    tracer = _tracer()
+    if tracer is None:
+        return False
+    try:
+        target = os.path.abspath(os.fspath(path))  # noqa: PTH100 - pathlib is not imported here
+        status = _combine(target, os.environ["COVSUP_SESSION"])
+        why = f"status {status}" if status else ""
+    except (OSError, KeyError, ValueError) as error:
+        why = f"{type(error).__name__}: {error}"
+    if why:
+        tracer.event(_NOTE, f"no snapshot in {path!s}: {why}".encode("utf-8", "replace"))
+    return not why
 
 
 def switch_context(label: str | None) -> None:
@@ -33,7 +142,7 @@ def switch_context(label: str | None) -> None:
     """
     if label is not None and not isinstance(label, str):
         raise TypeError(f"a context's label is a str, not {type(label).__name__}")
-    tracer = _tracer()
+    tracer = _contexts()
     if tracer is not None:
         tracer.switch_context(label or None)
 
@@ -54,14 +163,14 @@ class context:  # noqa: N801 - used like a function
 
     def __enter__(self) -> "context":
         """Begin."""
-        tracer = _tracer()
+        tracer = _contexts()
         self._entered.append(None if tracer is None else tracer.enter_context(self._label))
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         """End, in the flow that this is called in."""
         token = self._entered.pop()
-        tracer = None if token is None else _tracer()
+        tracer = None if token is None else _contexts()
         if tracer is not None:
             tracer.leave_context(token)
 
@@ -90,6 +199,31 @@ class context:  # noqa: N801 - used like a function
         made.__wrapped__ = function
         decorated: Callable[P, R] = made
         return decorated
+
+
+def _combine(data_file: str, session: str) -> int:
+    from covsup import bootstrap  # noqa: PLC0415 - a measured process has it already
+
+    settings = bootstrap.read_settings(session)
+    rcfile = settings.get("rcfile", [""])[-1]
+    command = [
+        sys.executable, "-P", "-m", "covsup", "combine", "--keep", "--quiet",
+        f"--data-file={data_file}",
+        f"--directory={settings.get('cwd', ['.'])[-1]}",
+    ]  # fmt: skip
+    if rcfile:
+        command.append("--rcfile=" if rcfile == "false" else f"--rcfile={rcfile}")
+    # Off: an empty one is left as it is by whatever puts the session into environments.
+    environment = {**os.environ, "COVSUP_SESSION": ""}
+    null = (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0), (os.POSIX_SPAWN_DUP2, 1, 2)
+    pid = os.posix_spawn(
+        sys.executable, [*command, "--", session], environment, file_actions=null
+    )  # fmt: skip
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except ChildProcessError:
+        # Somebody else waits for all children, or nobody has to: then the file alone can tell.
+        return 0 if os.path.exists(data_file) else 1  # noqa: PTH110 - as above
 
 
 def _coroutine(label: str, function: "Callable[..., Any]") -> "Callable[..., Any]":
@@ -148,9 +282,13 @@ def _async_generator(label: str, function: "Callable[..., Any]") -> "Callable[..
     return made
 
 
-def _tracer() -> "ModuleType | None":
+def _tracer() -> "Any":
     """The C module of a process that is measured. Never loads it."""
-    tracer = sys.modules.get("covsup.tracer_c._tracer")
-    if tracer is None or not hasattr(tracer, "switch_context") or not tracer.parent_value():
-        return None
-    return tracer
+    tracer: ModuleType | None = sys.modules.get("covsup.tracer_c._tracer")
+    return tracer if tracer is not None and tracer.parent_value() else None
+
+
+def _contexts() -> "Any":
+    """The same, where it knows of contexts."""
+    tracer = _tracer()
+    return tracer if hasattr(tracer, "switch_context") else None

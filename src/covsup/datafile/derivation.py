@@ -34,6 +34,7 @@ from covsup.datafile.provenance import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from covsup.datafile.journal import Ended
     from covsup.datafile.result import Image, Reap, Result
     from covsup.datafile.session import Observation
 
@@ -191,12 +192,7 @@ class _View:
         """How an image ended with which its process ended, too."""
         told = self._waited_for(image) or self._seen_to_end(image)
         if told is None and image.ended is not None:
-            return Ending(
-                end=End.EXITED,
-                known_from=KnownFrom.ITSELF,
-                status=image.ended.status,
-                detail=_how(image.ended.how),
-            )
+            told = _ending_of_word(image.ended)
         if told is not None:
             if image.ended is not None and told.end is End.EXITED:
                 return replace(told, detail=_how(image.ended.how))
@@ -475,6 +471,13 @@ def _ending_of_status(status: int, known_from: KnownFrom) -> Ending:
             core_dumped=os.WCOREDUMP(status),
         )
     return Ending(end=End.EXITED, known_from=known_from, status=os.WEXITSTATUS(status))
+
+
+def _ending_of_word(ended: Ended) -> Ending:
+    """An ending as the process itself announced it."""
+    if ended.how is EndedHow.SIGNAL:
+        return Ending(end=End.KILLED, known_from=KnownFrom.ITSELF, signal=ended.status)
+    return Ending(end=End.EXITED, known_from=KnownFrom.ITSELF, status=ended.status)
 
 
 def _how(how: EndedHow) -> str:

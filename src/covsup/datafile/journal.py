@@ -81,6 +81,8 @@ class EndedHow(IntEnum):
     EXIT = 1
     UNDERSCORE_EXIT = 2
     OTHER = 3
+    SIGNAL = 4
+    """By its default action; the status is the signal's number."""
 
 
 class Header(NamedTuple):

@@ -300,6 +300,8 @@ def _add_combine(commands: argparse._SubParsersAction[Parser]) -> None:
         "--keep", action="store_true", help="delete nothing: a snapshot, also of what still runs"
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="say only what went wrong")
+    # Of covsup.embed.snapshot(): where settings files are looked for and relative paths begin.
+    parser.add_argument("--directory", help=argparse.SUPPRESS)
 
 
 def _add_env(commands: argparse._SubParsersAction[Parser]) -> None:

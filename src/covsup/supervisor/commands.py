@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import glob
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from coverage.files import set_relative_directory
 
 from covsup.datafile.session import (
     Session,
@@ -35,6 +38,9 @@ _WORTH_A_BAR: int = 1000
 
 def combine(options: argparse.Namespace) -> int:
     """`covsup combine`."""
+    if options.directory is not None:
+        os.chdir(options.directory)
+        set_relative_directory()
     rules = _rules(options)
     with _Progress() as progress:
         outcome = combining.combine(

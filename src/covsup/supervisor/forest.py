@@ -10,6 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from covsup.datafile.interpreters import is_covsup
 from covsup.datafile.journal import StartKind
 from covsup.datafile.provenance import End
 
@@ -66,7 +67,8 @@ class _Forest:
         unmeasured = list(provenance.unmeasured)
         self._late_ns = self._lateness(provenance)
         for seen in provenance.observed:
-            if not seen.images:
+            # A snapshot that the program asked for is made beside the session, not in it.
+            if not seen.images and not is_covsup(seen.argv):
                 self._add_seen(seen, unmeasured)
         for each_unmeasured in unmeasured:
             self._add_unmeasured(each_unmeasured)

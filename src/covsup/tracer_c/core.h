@@ -118,6 +118,9 @@ int monitoring_start(core *self);
 /* Facts get contexts from now on: what was told outside of them is told again. -1: exception. */
 int monitoring_rearm(core *self);
 
+/* Measure a code object that runs already, and so does not announce itself; -1: exception. */
+int monitoring_watch_running(core *self, PyCodeObject *code, measured_as as);
+
 /* Move to another tool id, because the target asks for ours; where there is none, the
  * settrace core goes on, and the journal says so. -1 with an exception set. */
 int monitoring_step_aside(core *self);
@@ -127,6 +130,9 @@ int monitoring_hide_tool(core *self);
 
 /* Start measuring by trace functions, in the calling thread; -1 with an exception set. */
 int settrace_start(core *self);
+
+/* The line that a frame of this thread is in counts as told. */
+void settrace_join(core *self, PyFrameObject *frame);
 
 /* Go on by trace functions, in this thread and in all that begin from now on, where the monitoring
  * core cannot; -1 with an exception set. */

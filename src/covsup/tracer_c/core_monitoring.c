@@ -174,6 +174,19 @@ on_jump(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return asked(self, state, frame != NULL ? plugin_frame_line(self, state, frame) : 0);
 }
 
+int
+monitoring_watch_running(core *self, PyCodeObject *code, measured_as as)
+{
+    code_state *state = core_state_of(self, code);
+    if (state == NULL && (state = core_add_state(self, code, as)) == NULL) {
+        return -1;
+    }
+    if (state->flow == NULL && (state->flow = flow_new(code, self->branch)) == NULL) {
+        return -1;
+    }
+    return watch_code(self, state);
+}
+
 static PyObject *
 on_start(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {

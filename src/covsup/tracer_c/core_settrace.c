@@ -81,6 +81,8 @@ note_line(core *owner, frame_entry *entry, int line)
                                 : tell_line(owner, state->file, line);
         if (stored && from != 0 && !owner->in_contexts && cover_line(owner, state, line)) {
             state->came_from[index] = from;
+        } else if (!stored && facts_paused()) {
+            entry->last_line = 0; /* nor does an arc that is told later begin there */
         }
     } else {
         if (index >= 0 && index < state->n_lines && state->seen[index] && !owner->in_contexts) {
@@ -395,6 +397,18 @@ core_thread_begins(void)
         return 0;
     }
     return user_tracer_trace_thread(self);
+}
+
+void
+settrace_join(core *self, PyFrameObject *frame)
+{
+    if (self->branch && user_tracer_is_tracing(self)) {
+        thread_trace *trace = (thread_trace *)PyThreadState_Get()->c_traceobj;
+        frame_entry *entry = frame_table_find(&trace->frames, frame);
+        if (entry != NULL && entry->state != NULL) {
+            entry->last_line = PyFrame_GetLineNumber(frame);
+        }
+    }
 }
 
 int

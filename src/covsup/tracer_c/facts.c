@@ -46,6 +46,29 @@ static pthread_mutex_t tables_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_guard = PTHREAD_ONCE_INIT;
 static _Atomic(source_file *) buckets[BUCKETS];
 static uint32_t next_file_id; /* under tables_lock */
+static _Atomic uint32_t pauses;
+
+void
+facts_pause(void)
+{
+    atomic_fetch_add_explicit(&pauses, 1, memory_order_relaxed);
+}
+
+bool
+facts_resume(void)
+{
+    uint32_t now = atomic_load_explicit(&pauses, memory_order_relaxed);
+    while (now > 0 && !atomic_compare_exchange_weak_explicit(
+                          &pauses, &now, now - 1, memory_order_relaxed, memory_order_relaxed)) {
+    }
+    return now <= 1;
+}
+
+bool
+facts_paused(void)
+{
+    return atomic_load_explicit(&pauses, memory_order_relaxed) != 0;
+}
 
 static void
 lock_tables(void)
@@ -155,6 +178,9 @@ facts_file_id(const source_file *file)
 void
 facts_touch(source_file *file)
 {
+    if (facts_paused()) {
+        return; /* its first fact, if there comes one, defines it */
+    }
     facts_define(file); /* a loss is counted there; the file's first fact defines it again */
 }
 
@@ -198,7 +224,7 @@ facts_line(source_file *file, int line)
     if (map != NULL && (atomic_load_explicit(&map->bits[word], memory_order_relaxed) & bit) != 0) {
         return true;
     }
-    if (!facts_define(file) || journal_line(file->id, (uint32_t)line, 0) < 0) {
+    if (facts_paused() || !facts_define(file) || journal_line(file->id, (uint32_t)line, 0) < 0) {
         return false;
     }
     /* Only now, after the record: a process killed or forked between the two repeats a record;
@@ -216,7 +242,7 @@ facts_arc(source_file *file, int from, int to)
     if (key == 0 || key_set_has(&file->arcs, key)) {
         return true;
     }
-    if (!facts_define(file) || journal_arc(file->id, from, to, 0) < 0) {
+    if (facts_paused() || !facts_define(file) || journal_arc(file->id, from, to, 0) < 0) {
         return false;
     }
     key_set_add(&file->arcs, key); /* after the record, as in facts_line */

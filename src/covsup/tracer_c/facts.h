@@ -34,4 +34,14 @@ bool facts_line(source_file *file, int line);
  * whose first line that is). Same result as facts_line. */
 bool facts_arc(source_file *file, int from, int to);
 
+/* Tell nothing more, in any thread, until facts_resume() was called as often; lines and arcs are
+ * then refused as if they could not be stored, and so are offered again. A forked child inherits
+ * it. */
+void facts_pause(void);
+
+bool facts_paused(void);
+
+/* True when facts are told again. One too many does nothing. */
+bool facts_resume(void);
+
 #endif

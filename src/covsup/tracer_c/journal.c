@@ -439,3 +439,18 @@ journal_error(void)
     const char *words = atomic_load_explicit(&last_error, memory_order_relaxed);
     return words != NULL ? words : journal_stage_words(JOURNAL_STAGE_NONE);
 }
+
+int
+journal_sync(void)
+{
+    int rc = 0;
+    uint32_t count = atomic_load_explicit(&journal_mapping_count, memory_order_acquire);
+    for (uint32_t i = 0; i < count; i++) {
+        mapping of = journal_mappings[i];
+        if (of.base != NULL &&
+            SYSTEM("msync", -1, msync(of.base, (size_t)of.length, MS_SYNC)) != 0) {
+            rc = -1;
+        }
+    }
+    return rc;
+}

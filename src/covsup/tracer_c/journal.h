@@ -70,6 +70,10 @@ void journal_let_in(uint64_t uid);
 
 void journal_thread_started(void);
 
+/* Have the kernel write what is stored to the disk, and wait for it: a crash of the machine then
+ * loses only what comes later. 0, or -1 with errno set. */
+int journal_sync(void);
+
 /* "<image id, 32 hex>.<pid>.<generation>" of this image, for COVSUP_PARENT; "" before the start. */
 const char *journal_parent_value(char buffer[JOURNAL_PARENT_SIZE]);
 

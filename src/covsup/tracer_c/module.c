@@ -13,6 +13,7 @@
 #include "journal.h"
 #include "library_tracers.h"
 #include "plugin.h"
+#include "steering.h"
 
 typedef struct {
     core *core; /* never freed: code objects that outlive the module point to it */
@@ -328,7 +329,10 @@ module_exec(PyObject *module)
         PyErr_SetString(PyExc_RuntimeError, "no lock can be made");
         return -1;
     }
-    return contexts_add(module) < 0 ? -1 : hooks_add(module);
+    if (contexts_add(module) < 0 || hooks_add(module) < 0) {
+        return -1;
+    }
+    return steering_add(module);
 }
 
 static PyModuleDef_Slot slots[] = {

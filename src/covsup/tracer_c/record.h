@@ -164,6 +164,7 @@ typedef enum {
     ENDED_BY_EXIT = 1,
     ENDED_BY_UNDERSCORE_EXIT = 2,
     ENDED_OTHERWISE = 3,
+    ENDED_BY_SIGNAL = 4, /* its default action; the status is its number */
 } event_ended_how;
 
 static inline uint64_t

@@ -94,7 +94,8 @@ told_line(told_context *self, source_file *file, int line)
     if (key_set_has(&self->keys, key)) {
         return true;
     }
-    if (!journal_knows(self, file) || journal_line(id, (uint32_t)line, self->id) < 0) {
+    if (facts_paused() || !journal_knows(self, file) ||
+        journal_line(id, (uint32_t)line, self->id) < 0) {
         return false;
     }
     key_set_add(&self->keys, key); /* after the record, as in facts_line */
@@ -113,7 +114,7 @@ told_arc(told_context *self, source_file *file, int from, int to)
     if (key_set_has(&self->keys, key)) {
         return true;
     }
-    if (!journal_knows(self, file) || journal_arc(id, from, to, self->id) < 0) {
+    if (facts_paused() || !journal_knows(self, file) || journal_arc(id, from, to, self->id) < 0) {
         return false;
     }
     key_set_add(&self->keys, key);
