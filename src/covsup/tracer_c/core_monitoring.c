@@ -184,7 +184,11 @@ monitoring_watch_running(core *self, PyCodeObject *code, measured_as as)
     if (state->flow == NULL && (state->flow = flow_new(code, self->branch)) == NULL) {
         return -1;
     }
-    return watch_code(self, state);
+    if (watch_code(self, state) < 0) {
+        return -1;
+    }
+    state->watched = true;
+    return 0;
 }
 
 static PyObject *

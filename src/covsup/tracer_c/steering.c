@@ -4,6 +4,7 @@
  * Must never know: how a core or the journal does its work. */
 #include "core.h"
 
+#include "contexts.h"
 #include "end_signals.h"
 #include "facts.h"
 #include "journal.h"
