@@ -17,6 +17,9 @@ from covsup.supervisor.say import complain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+ANSWER_PYTEST: Final = "--answer-pytest"
+"""What covsup's pytest plugin asks for, and nobody else."""
+
 REPORTS: Final = {
     "report": "print a table of what was covered",
     "html": "write a page for each source file",
@@ -91,6 +94,10 @@ def _main(words: list[str]) -> int:  # noqa: PLR0911 - one per command
         from covsup.supervisor.report import report  # noqa: PLC0415
 
         return report(words)
+    if words == [ANSWER_PYTEST]:
+        from covsup.supervisor.pytest_report import main as answer_pytest  # noqa: PLC0415
+
+        return answer_pytest()
     parser, run_parser = make_parsers()
     if words[:1] == ["run"]:
         own, target = split_target(run_parser, words[1:])

@@ -1,0 +1,242 @@
+"""pytest's door to a session: `pytest --covsup`, and `--cov` where there is no pytest-cov.
+
+pytest is restarted once, under `covsup run`, before the first conftest is imported, so everything
+is measured from its first line; xdist's workers and all other children are measured as any child
+is. Where pytest does not own its process (`pytest.main()`, a debugger), measurement begins at
+once, and what had been imported by then is named. What is measured is in journals as soon as it
+ran, so nothing has to be stopped or collected for the report: another process, which imports what
+reporting needs, reads the journals of this one while it still runs.
+
+Without an option of ours, this module is all that is loaded.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from covsup import embed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from typing import Any
+
+FILE_REPORTS = ("annotate", "html", "xml", "json", "markdown", "markdown-append", "lcov")
+TERM_REPORTS = ("term", "term-missing")
+NO_MEASURING = ("no_covsup", "no_cover")
+"""Markers and fixtures that leave a test out."""
+
+_RESTARTED = "COVSUP_PYTEST_RESTARTED"
+
+
+def _report_type(word: str) -> "tuple[str, str | None]":
+    kind, colon, modifier = word.partition(":")
+    if kind not in ("", *TERM_REPORTS, *FILE_REPORTS):
+        known = ", ".join((*TERM_REPORTS, *FILE_REPORTS))
+        raise argparse.ArgumentTypeError(f"invalid choice: {word!r} (choose from {known})")
+    if colon and kind in TERM_REPORTS and modifier != "skip-covered":
+        raise argparse.ArgumentTypeError(f"{word!r}: {kind} takes only :skip-covered")
+    if kind.startswith("markdown") and not modifier:
+        modifier = "coverage.md"
+    return kind, modifier or None
+
+
+def _minimum(text: str) -> float:
+    try:
+        minimum = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+    if minimum > 100:
+        raise argparse.ArgumentTypeError(f"{text} is above 100, which no total can reach")
+    return minimum
+
+
+class _StoreReport(argparse.Action):
+    def __call__(  # type: ignore[explicit-override]
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: "Any",
+        option_string: str | None = None,  # noqa: ARG002 - argparse's signature
+    ) -> None:
+        kind, modifier = values
+        reports: dict[str, str | None] = dict(getattr(namespace, self.dest) or {})
+        reports[kind] = modifier
+        if "markdown" in reports and reports["markdown"] == reports.get("markdown-append"):
+            parser.error("markdown and markdown-append cannot go to the same file: name another")
+        setattr(namespace, self.dest, reports)
+
+
+def _add_family(parser: pytest.Parser, word: str) -> None:
+    """Add the options `--WORD`, `--WORD-branch` and so on; all share their destinations."""
+    group = parser.getgroup("covsup", "coverage of every process below pytest (covsup)")
+    add = group.addoption
+    add(f"--{word}", action="append", default=[], metavar="SOURCE", nargs="?", const=True,
+        dest="covsup_source",
+        help="measure, and only this directory or package (may be repeated); alone or empty: all")  # fmt: skip
+    add(f"--{word}-reset", action="store_const", const=[], dest="covsup_source",
+        help=f"forget every --{word} before this one")  # fmt: skip
+    add(f"--{word}-report", action=_StoreReport, default={}, metavar="TYPE", type=_report_type,
+        dest="covsup_report",
+        help="report to make (may be repeated): term, term-missing (either with :skip-covered), "
+        "annotate, html, xml, json, lcov, markdown, markdown-append (each with :DEST); "
+        "empty: none. Default: term")  # fmt: skip
+    add(f"--{word}-config", metavar="PATH", default=None, dest="covsup_config",
+        help="coverage.py's settings file. Default: its own search")  # fmt: skip
+    add(f"--{word}-fail-under", metavar="MIN", type=_minimum, dest="covsup_fail_under",
+        help="fail if the total is below MIN percent")  # fmt: skip
+    add(f"--{word}-append", action="store_true", default=False, dest="covsup_append",
+        help="add to the data file; do not replace it")  # fmt: skip
+    add(f"--{word}-branch", action="store_true", default=None, dest="covsup_branch",
+        help="measure branches as well as lines")  # fmt: skip
+    add(f"--{word}-precision", type=int, default=None, dest="covsup_precision",
+        help="digits after the decimal point in reports")  # fmt: skip
+    add(f"--{word}-context", metavar="CONTEXT", choices=["test"], dest="covsup_context",
+        help='record which test ran what: "test"')  # fmt: skip
+    add(f"--no-{word}-on-fail", action="store_true", default=False, dest="covsup_not_on_fail",
+        help="make no report if a test failed")  # fmt: skip
+    add(f"--no-{word}", action="store_true", default=False, dest="covsup_off",
+        help="measure nothing, and make no report")  # fmt: skip
+
+
+def _pytest_cov_is_there(manager: pytest.PytestPluginManager) -> bool:
+    from importlib.util import find_spec  # noqa: PLC0415 - pytest has imported it
+
+    return not manager.is_blocked("pytest_cov") and find_spec("pytest_cov") is not None
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add our options, and pytest-cov's where that is not installed."""
+    _add_family(parser, "covsup")
+    if not _pytest_cov_is_there(pluginmanager):
+        _add_family(parser, "cov")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config,
+) -> "Generator[None]":
+    """Begin to measure: before output is captured, and before any conftest is imported."""
+    options = early_config.known_args_namespace
+    if options.covsup_source and not options.covsup_off:
+        begin(early_config, options)
+    return (yield)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Describe the markers."""
+    for marker in NO_MEASURING:
+        config.addinivalue_line("markers", f"{marker}: measure nothing while this test runs")
+
+
+@pytest.fixture
+def no_covsup() -> None:
+    """Leave what the test executes out of the measurement."""
+
+
+@pytest.fixture
+def no_cover() -> None:
+    """Leave what the test executes out of the measurement."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> "Generator[None]":
+    """Measure nothing while a test runs that asks for it."""
+    names = getattr(item, "fixturenames", ())
+    if not any(item.get_closest_marker(name) or name in names for name in NO_MEASURING):
+        return (yield)
+    embed.pause()
+    try:
+        return (yield)
+    finally:
+        embed.resume()
+
+
+def begin(config: pytest.Config, options: argparse.Namespace) -> None:
+    """Restart pytest under measurement, or begin in this process where it is not its own."""
+    late: Sequence[str] = ()
+    if not embed.active():
+        if os.name != "posix":
+            raise pytest.UsageError(f"--covsup: covsup does not measure on {sys.platform}")
+        if owns_the_process(config) and _RESTARTED not in os.environ:
+            restart(options)
+        late = measure_from_now_on(options)
+    os.environ.pop(_RESTARTED, None)
+    session = os.environ.get("COVSUP_SESSION", "")
+    from covsup.pytest_reports import Reporting  # noqa: PLC0415 - only where it is asked for
+
+    config.pluginmanager.register(Reporting(options, session, late), "_covsup_reporting")
+
+
+def owns_the_process(config: pytest.Config) -> bool:
+    """Whether this process is pytest's alone, so that starting it anew changes nothing."""
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    name = spec.name if spec is not None else Path(sys.argv[0]).name
+    return (
+        name in {"pytest.__main__", "pytest", "py.test"}
+        and list(map(str, config.invocation_params.args)) == sys.argv[1:]
+        and sys.gettrace() is None
+        and not {"pydevd", "debugpy"} & sys.modules.keys()
+        and len(sys._current_frames()) == 1  # noqa: SLF001 - the threads of Python
+        and len(sys.orig_argv) > 1
+    )
+
+
+def session_options(options: argparse.Namespace) -> "list[str]":
+    """What `covsup run` and `covsup env` are told."""
+    words = []
+    sources = [source for source in options.covsup_source if source is not True and source]
+    if sources and len(sources) == len(options.covsup_source):
+        words.append(f"--source={','.join(sources)}")
+    if options.covsup_branch:
+        words.append("--branch")
+    if options.covsup_append:
+        words.append("--append")
+    if options.covsup_config is not None:
+        words.append(f"--rcfile={options.covsup_config}")
+    return words
+
+
+def restart(options: argparse.Namespace) -> None:
+    """Become the supervisor of the same pytest. Does not return."""
+    words = [sys.executable, "-P", "-m", "covsup", "run", *session_options(options), "--"]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.environ[_RESTARTED] = "1"
+    os.execv(sys.executable, [*words, sys.executable, *sys.orig_argv[1:]])
+
+
+def measure_from_now_on(options: argparse.Namespace) -> "list[str]":
+    """Open a session and measure this process; gives the modules that were imported before.
+
+    Raises UsageError where the session cannot be opened.
+    """
+    import json  # noqa: PLC0415 - pytest has imported both
+    import subprocess  # noqa: PLC0415
+
+    words = [sys.executable, "-P", "-m", "covsup", "env", "--shell=json"]
+    opened = subprocess.run(
+        [*words, *session_options(options)], capture_output=True, text=True, check=False
+    )
+    if opened.returncode != 0:
+        raise pytest.UsageError(opened.stderr.strip())
+    late = sorted(
+        name
+        for name, module in list(sys.modules.items())
+        if "." not in name and _is_of_the_project(getattr(module, "__file__", None))
+    )
+    os.environ.update(json.loads(opened.stdout))
+    from covsup import bootstrap  # noqa: PLC0415
+
+    bootstrap.start()
+    return late
+
+
+def _is_of_the_project(file: str | None) -> bool:
+    if not file or os.sep + "site-packages" + os.sep in file:
+        return False
+    return Path(file).is_relative_to(Path.cwd())
