@@ -227,7 +227,9 @@ def measure_from_now_on(options: argparse.Namespace) -> "list[str]":
     late = sorted(
         name
         for name, module in list(sys.modules.items())
-        if "." not in name and _is_of_the_project(getattr(module, "__file__", None))
+        if "." not in name
+        and name != "__main__"
+        and _is_of_the_project(getattr(module, "__file__", None))
     )
     os.environ.update(json.loads(opened.stdout))
     from covsup import bootstrap  # noqa: PLC0415

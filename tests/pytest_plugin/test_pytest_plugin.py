@@ -56,9 +56,7 @@ def project(world: World) -> World:
 
 def run_pytest(world: World, *words: str, environment: dict[str, str] | None = None) -> Run:
     """Run pytest as a user does, without what this suite's own pytest put into the environment."""
-    clean = {
-        name: "" for name in os.environ if name.startswith(("PYTEST_", "COVSUP_", "COV_CORE"))
-    }
+    clean = {name: "" for name in os.environ if name.startswith(("PYTEST_", "COVSUP_", "COV_CORE"))}
     return world.run(
         *(world.python, "-m", "pytest", "-p", "no:cacheprovider", *words),
         data_file=world.directory / ".coverage",
@@ -119,7 +117,7 @@ def test_a_worker_of_xdist_that_crashes_loses_nothing(project: World) -> None:
 
 def test_an_interrupted_run_keeps_its_data(project: World) -> None:
     project.write(
-        "test_last.py",
+        "test_zlast.py",
         "import os, signal, module\n"
         "def test_last():\n"
         "    module.never()\n"
