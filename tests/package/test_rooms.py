@@ -22,6 +22,8 @@ ALLOWED = {
     "plugins": set(),
     "concurrency": {"tracer_c"},
     "embed": {"bootstrap", "tracer_c"},
+    "pytest_plugin": {"bootstrap", "embed", "pytest_reports"},  # in pytest, which has argparse
+    "pytest_reports": {"embed"},
     "datafile": set(),
     "tracer_c": set(),
 }
