@@ -23,7 +23,7 @@ from prepared import wide_source
 from startup import session
 
 RECORDED = Path(__file__).with_name("recorded.json")
-TOLERANCE = 0.20  # valgrind shows a program the CPU that there is, and libc picks its functions by it
+TOLERANCE = 0.20  # on another CPU libc picks other functions, under valgrind too
 SLACK = 150_000  # what a longer path or environment may cost
 TIME_LIMIT = 120.0
 
