@@ -269,3 +269,20 @@ def test_relative_settings_mean_what_they_mean_where_covsup_was_started(world: W
     assert run.ended == 0
     assert run.lines("src/one.py") == {1}
     assert run.data.measured_files() == {str(world.directory / "src/one.py")}
+
+
+def test_what_would_start_coverage_py_in_every_process_is_not_passed_on(world: World) -> None:
+    rcfile = world.write("rc", "[run]\nbranch = true\nparallel = true\n")
+    world.write(
+        "target.py",
+        "import subprocess, sys\nif not sys.argv[1:]:\n"
+        "    subprocess.run([sys.executable, __file__, 'again'])\nprint('coverage' in sys.modules)\n",
+    )
+    run = world.covsup_run(
+        "target.py", branch=False, environment={"COVERAGE_PROCESS_START": str(rcfile)}
+    )
+    assert (run.ended, run.stdout) == (0, "False\nFalse\n")
+    assert run.stderr.count("\n") == 1
+    assert "COVERAGE_PROCESS_START is not passed on" in run.stderr
+    assert not list(world.directory.glob(".coverage.*pid*"))
+    assert world.run(world.python, "-m", "covsup", "report").ended == 0

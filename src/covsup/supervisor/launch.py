@@ -23,13 +23,18 @@ if TYPE_CHECKING:
 _PYTHON_IGNORES: Final = tuple(
     getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name)
 )
+COVERAGES: Final = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+"""They have coverage.py's own startup file measure each process. Its data files would lie beside
+ours, and its reports take in what lies there: mixed, or refused where only one has branches."""
+
 _ERRNO: Final = struct.Struct("=i")
 
 
 def environment_for_target(session: Path) -> dict[str, str]:
-    """The environment that covsup was given, and the session's name."""
+    """The environment that covsup was given, less what starts coverage.py, and the session."""
     environment = dict(os.environ)
-    environment.pop("COVSUP_PARENT", None)
+    for name in ("COVSUP_PARENT", *COVERAGES):
+        environment.pop(name, None)
     if "LC_CTYPE" in environment and _set_by_python("LC_CTYPE"):
         del environment["LC_CTYPE"]
     environment["COVSUP_SESSION"] = os.fspath(session)

@@ -47,6 +47,9 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
     _check_parallel_mode(settings)
     for warning in settings.warnings:
         complain(warning)
+    for name in launch.COVERAGES:
+        if os.environ.get(name):
+            complain(f"{name} is not passed on: covsup measures every process itself")
     session = open_session(settings, command=target.words, supervisor_pid=os.getpid())
     try:
         status = _supervise(session, settings, target)
