@@ -92,7 +92,16 @@ def measured(package: Package, directory: Path, by: str) -> Run:
     no_settings.touch()
     environment = {"PYTHONPATH": str(directory / package.root), "PYTHONDONTWRITEBYTECODE": "1"}
     pytest = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    pytest += ["-p", "no:covsup", "-p", "no:randomly", "-o", "addopts=", "-o", "filterwarnings=ignore"]
+    pytest += [
+        "-p",
+        "no:covsup",
+        "-p",
+        "no:randomly",
+        "-o",
+        "addopts=",
+        "-o",
+        "filterwarnings=ignore",
+    ]
     pytest += ["--maxfail=10000", f"--rootdir={directory}"]
     if package.without:
         pytest += ["-k", " and ".join(f"not {word}" for word in package.without)]
