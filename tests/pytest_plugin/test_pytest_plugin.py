@@ -71,7 +71,8 @@ def table(run: Run) -> dict[str, tuple[str, ...]]:
 
 
 def test_everything_is_measured_from_the_first_line_and_in_children(project: World) -> None:
-    run = run_pytest(project, "--covsup", "--covsup-branch", "--covsup-report=term-missing")
+    words = ["--covsup", "--covsup-branch", "--covsup-report=term-missing", "-W", "error"]
+    run = run_pytest(project, *words, "-p", "no:xdist")
     assert run.ended == 0, run
     assert run.stderr == ""
     assert run.stdout.count("test session starts") == 1
