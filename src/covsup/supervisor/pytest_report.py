@@ -36,7 +36,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     try:
         measured = _folded(request)
         said["fail_under"] = _minimum(measured, request)
-        said["precision"] = precision = _precision(measured, request)
+        said["precision"] = precision = _precision(measured)
         try:
             said["total"] = total = _reports(measured, request["reports"], text)
         except NoDataError as error:
@@ -81,9 +81,7 @@ def _minimum(measured: Coverage, request: Mapping[str, Any]) -> float | None:
     return float(configured) if isinstance(configured, int | float) and configured else None
 
 
-def _precision(measured: Coverage, request: Mapping[str, Any]) -> int:
-    if request["precision"] is not None:
-        return int(request["precision"])
+def _precision(measured: Coverage) -> int:
     configured = measured.get_option("report:precision")
     return configured if isinstance(configured, int) else 0
 
