@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from covsup import bootstrap
+from covsup.bootstrap import library_directories
 from covsup.datafile.journal import Core, Ended, LibraryUsed
 from tests.concurrency.by_hand import StartKind
 
@@ -175,7 +176,7 @@ def test_closed_standard_descriptors_stay_closed(session: Session) -> None:
 
 
 def test_library_directories_are_those_of_sysconfig() -> None:
-    stdlib, third = map(set, bootstrap.library_directories())
+    stdlib, third = (set(found) for found in library_directories())
     for scheme in sysconfig.get_scheme_names():
         paths = sysconfig.get_paths(scheme)
         known = {

@@ -1,4 +1,4 @@
-/* steering.c - what a program that knows of covsup may ask for (covsup.embed).
+/* embedding.c - what a program that knows of covsup may ask for (covsup.embed).
  *
  * Threads: with an attached thread state; each may be called on any thread at any time.
  * Must never know: how a core or the journal does its work. */
@@ -8,7 +8,7 @@
 #include "end_signals.h"
 #include "facts.h"
 #include "journal.h"
-#include "steering.h"
+#include "embedding.h"
 
 PyDoc_STRVAR(pause_doc, "pause()\n--\n\n"
                         "Record no facts in this process until resume() was called as often.");
@@ -131,7 +131,7 @@ static PyMethodDef methods[] = {
 };
 
 int
-steering_add(PyObject *module)
+embedding_add(PyObject *module)
 {
     return PyModule_AddFunctions(module, methods);
 }

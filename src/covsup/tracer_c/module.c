@@ -13,7 +13,7 @@
 #include "journal.h"
 #include "library_tracers.h"
 #include "plugin.h"
-#include "steering.h"
+#include "embedding.h"
 
 typedef struct {
     core *core; /* never freed: code objects that outlive the module point to it */
@@ -332,7 +332,7 @@ module_exec(PyObject *module)
     if (contexts_add(module) < 0 || hooks_add(module) < 0) {
         return -1;
     }
-    return steering_add(module);
+    return embedding_add(module);
 }
 
 static PyModuleDef_Slot slots[] = {
