@@ -84,9 +84,8 @@ def erase(options: argparse.Namespace) -> int:
 
 
 def _rules(options: argparse.Namespace) -> Rules:
-    rcfile = rcfile_for_coverage(options.rcfile)
     return Rules.read(
-        None if rcfile is True else rcfile,
+        rcfile_for_coverage(options.rcfile),
         None if options.data_file is None else Path(options.data_file),
     )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from covsup.datafile.errors import CovsupError
 from covsup.supervisor.errors import BELOW_MINIMUM, INCOMPLETE, NOT_STORED
 from covsup.supervisor.say import complain
+from covsup.supervisor.settings import rcfile_of_session
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +116,7 @@ def _combine(session: Session, settings: RunSettings) -> Outcome:
     from covsup.supervisor.combine import combine  # noqa: PLC0415
     from covsup.supervisor.rules import Rules  # noqa: PLC0415
 
-    rules = Rules.read(_rcfile(settings), settings.data_file)
+    rules = Rules.of_session(session.settings)
     return combine(
         [session.path], rules=rules, append=settings.append, waiting=_say_that_we_wait
     )  # fmt: skip
@@ -123,17 +124,6 @@ def _combine(session: Session, settings: RunSettings) -> Outcome:
 
 def _say_that_we_wait(directory: Path) -> None:
     complain(f"waiting for another covsup that combines in {directory}")
-
-
-def _rcfile(settings: RunSettings) -> str | bool | None:
-    """What Rules want to be told."""
-    match settings.rcfile:
-        case "":
-            return None
-        case "false":
-            return False
-        case path:
-            return path
 
 
 def _minimum(settings: RunSettings, minimum: float) -> int:
@@ -144,10 +134,9 @@ def _minimum(settings: RunSettings, minimum: float) -> int:
     from coverage.exceptions import CoverageException  # noqa: PLC0415
     from coverage.results import should_fail_under  # noqa: PLC0415
 
-    rcfile = _rcfile(settings)
     try:
         measured = Coverage(
-            data_file=str(settings.data_file), config_file=True if rcfile is None else rcfile
+            data_file=str(settings.data_file), config_file=rcfile_of_session(settings.rcfile)
         )
         measured.load()
         total = measured.report(file=io.StringIO())

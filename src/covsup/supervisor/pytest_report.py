@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from covsup.datafile.errors import CovsupError
 from covsup.datafile.session import open_session
+from covsup.supervisor.settings import rcfile_of_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,12 +61,9 @@ def _folded(request: Mapping[str, Any]) -> Coverage:
 
     session = open_session(Path(request["session"]))
     settings = session.settings
-    rcfile: str | bool | None = settings.rcfile or None
-    if settings.rcfile == "false":
-        rcfile = False
-    rules = Rules.read(rcfile, Path(settings.data_file))
+    rules = Rules.of_session(settings)
     combine([session.path], rules=rules, keep=True, append=settings.append or request["append"])
-    config = request["rcfile"] or (True if rcfile is None else rcfile)
+    config = request["rcfile"] or rcfile_of_session(settings.rcfile)
     measured = Coverage(data_file=settings.data_file, config_file=config)
     if request["precision"] is not None:
         measured.set_option("report:precision", request["precision"])

@@ -13,9 +13,12 @@ from coverage.exceptions import CoverageException
 from coverage.files import PathAliases
 
 from covsup.supervisor.inputs import InputUnusable
+from covsup.supervisor.settings import rcfile_of_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from covsup.datafile.session import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +31,18 @@ class Rules:
     namespace_packages: bool = False
 
     @classmethod
-    def read(cls, rcfile: str | bool | None = None, data_file: Path | None = None) -> Self:
-        """Take them from coverage.py's settings file: `rcfile`, its own search (None), or none
+    def of_session(cls, settings: Settings) -> Self:
+        """Those that held where a session was opened. Raises InputUnusable."""
+        return cls.read(rcfile_of_session(settings.rcfile), Path(settings.data_file))
+
+    @classmethod
+    def read(cls, rcfile: str | bool = True, data_file: Path | None = None) -> Self:
+        """Take them from coverage.py's settings file: `rcfile`, its own search (True), or none
         at all (False). `data_file` wins over what it says. Raises InputUnusable."""
         try:
             settings = Coverage(
                 data_file=None if data_file is None else os.fspath(data_file),
-                config_file=True if rcfile is None else rcfile,
+                config_file=rcfile,
             )
         except CoverageException as error:
             raise InputUnusable(str(error)) from error

@@ -155,6 +155,11 @@ def rcfile_for_later(rcfile: str | None) -> str:
     return os.path.abspath(rcfile) if rcfile else _NO_FILE  # noqa: PTH100 - links stay
 
 
+def rcfile_of_session(kept: str) -> str | bool:
+    """What coverage.py wants to be told of a session's `rcfile`."""
+    return {"": True, _NO_FILE: False}.get(kept, kept)
+
+
 def read_own(rcfile: str | None) -> Mapping[str, Any]:
     """[tool.covsup] of `rcfile`, if that is TOML, else of pyproject.toml here. Raises UsageError."""
     path = Path(rcfile) if rcfile and rcfile.endswith(".toml") else Path("pyproject.toml")
