@@ -613,12 +613,14 @@ def test_a_source_package_is_found_where_it_was_imported_from(
         for name in ("one/__init__.py", "one/sub.py", "two/__init__.py", "two/deep/__init__.py",
                      "two/deep/x.py", "three.py")
     }  # fmt: skip
-    assert outcome.sentences() == ["module four was never imported"]
+    assert outcome.sentences() == ["module four was never imported (module-not-imported)"]
 
 
 def test_a_session_that_measured_nothing_says_so(data_file: Path) -> None:
     handmade_session(data_file, [HandMade()])
-    assert combine(rules=rules(data_file)).sentences() == ["no data was collected"]
+    assert combine(rules=rules(data_file)).sentences() == [
+        "no data was collected (no-data-collected)"
+    ]
     assert len(read_provenance(data_file).processes) == 1
 
 

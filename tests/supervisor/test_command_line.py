@@ -89,7 +89,7 @@ def test_a_run_has_nothing_heavy_imported_while_the_target_runs(world: World) ->
         (["run", "--fail-under=101", "x.py"], "argument --fail-under: "),
         (["run", "--source"], "argument --source: expected one argument"),
         (["run", "--concurrency=gevnt", "x.py"], "unknown concurrency 'gevnt'; did you mean"),
-        (["run", "--core=trace", "x.py"], "there is no core 'trace'"),
+        (["run", "--core=trace", "x.py"], "unknown core 'trace'; did you mean 'settrace'?"),
         (["runn"], "invalid choice: 'runn'"),
         (["debug"], "the following arguments are required: TOPIC"),
         (["debug", "journal"], "the following arguments are required: FILE"),

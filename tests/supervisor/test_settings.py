@@ -150,18 +150,80 @@ def test_our_own_table_is_read_and_the_command_line_wins(here: Path) -> None:
     ("text", "message"),
     [
         ("grce = 1", "has no 'grce'; did you mean 'grace'?"),
-        ("grace = 'long'", "grace = 'long' has the wrong type"),
-        ("strict = 1", "strict = 1 has the wrong type"),
-        ("core = 'monitor'", "there is no core 'monitor'; did you mean 'monitoring'?"),
-        ("concurrency = ['treads']", "unknown concurrency 'treads'; did you mean 'thread'?"),
-        ("grace = ", "pyproject.toml"),
+        ("xyz = 1", "has no 'xyz'; there are: concurrency, core, "),
+        ("branch = true", "has no 'branch': that is coverage.py's; write it below ["),
+        ("grace = 'long'", "grace = 'long' is not a number of seconds: write for example grace = "),
+        ("grace = -1", " is not a number of seconds"),
+        ("grace = nan", " is not a number of seconds"),
+        ("strict = 'maybe'", "strict = 'maybe' is not true or false: write for example strict ="),
+        ("fail_under = 101", " is not a number from 0 to 100"),
+        ("core = 'monitor'", "core: unknown core 'monitor'; did you mean 'monitoring'?"),
+        ("concurrency = 'treads'", "unknown concurrency 'treads'; did you mean 'thread'?"),
+        ("dynamic_context = 'x'", "dynamic_context: unknown dynamic context 'x' (known: "),
     ],
 )
-def test_a_mistake_in_our_own_table_is_named(here: Path, text: str, message: str) -> None:
-    (here / "pyproject.toml").write_text(f"[tool.covsup]\n{text}\n")
+@pytest.mark.parametrize("file", ["pyproject.toml", "setup.cfg", ".coveragerc"])
+def test_a_mistake_in_our_own_settings_is_named(
+    here: Path, file: str, text: str, message: str
+) -> None:
+    is_toml = file.endswith(".toml")
+    section = "[tool.covsup]" if is_toml else "[covsup]"
+    (here / file).write_text(f"{section}\n{text if is_toml else text.replace(chr(39), '')}\n")
     with pytest.raises(UsageError) as caught:
         settings()
-    assert message in str(caught.value)
+    said = str(caught.value).replace(" = '-1'", " = -1").replace(" = 'nan'", " = nan")
+    assert said.startswith(f"{file}: {section} ")
+    assert message in said
+
+
+@pytest.mark.parametrize(
+    "text", ["strict = 1", "strict = 'true'", "grace = '5'", "core = 3", "concurrency = [1]",
+             "concurrency = {}", "grace = ", "fail_under = true"]
+)  # fmt: skip
+def test_a_wrong_type_is_refused_where_there_are_types(here: Path, text: str) -> None:
+    (here / "pyproject.toml").write_text(f"[tool.covsup]\n{text}\n")
+    with pytest.raises(UsageError, match=r"^pyproject\.toml: "):
+        settings()
+
+
+INI = "[covsup]\ngrace = 2\nstrict = yes\nconcurrency =\n    thread\n    fork, exec\n"
+
+
+@pytest.mark.parametrize("name", ["setup.cfg", "tox.ini", ".coveragerc", "named"])
+def test_our_own_settings_may_stand_in_files_that_are_not_toml(here: Path, name: str) -> None:
+    (here / name).write_text(INI)
+    found = settings(*(["--rcfile=named"] if name == "named" else []))
+    assert (found.grace, found.strict) == (2.0, True)
+    assert found.concurrency == ("thread", "fork", "exec")
+    assert found.warnings == ()
+
+
+def test_our_own_settings_stand_in_one_file(here: Path) -> None:
+    (here / "setup.cfg").write_text(INI)
+    (here / "pyproject.toml").write_text("[tool.covsup]\ngrace = 1\n")
+    with pytest.raises(UsageError, match=r"stand in pyproject\.toml and in setup\.cfg"):
+        settings()
+    (here / "named.toml").write_text("[tool.covsup]\ngrace = 3\n")
+    assert settings("--rcfile=named.toml").grace == 3.0
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "right"),
+    [
+        ("pyproject.toml", "[covsup]\ngrace = 1\n", "[tool.covsup]"),
+        ("setup.cfg", "[tool:covsup]\ngrace = 1\n", "[covsup]"),
+        ("tox.ini", "[tool.covsup]\ngrace = 1\n", "[covsup]"),
+        ("pyproject.toml", "[tool]\ncovsup = 1\n", "not a table"),
+    ],
+)
+def test_our_section_under_a_wrong_name_is_refused(
+    here: Path, name: str, text: str, right: str
+) -> None:
+    (here / name).write_text(text)
+    with pytest.raises(UsageError) as caught:
+        settings()
+    assert str(caught.value).startswith(name)
+    assert right in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +259,9 @@ def test_settings_odd_but_readable_are_told_and_used(world: World) -> None:
 def test_include_is_ignored_aloud_where_there_is_a_source(here: Path) -> None:
     found = settings("--source=pkg", "--include=x")
     assert found.include == ()
-    assert found.warnings == ("--include is ignored because --source is set",)
+    assert found.warnings == ("--include is ignored because --source is set (include-ignored)",)
+    (here / ".coveragerc").write_text("[run]\ndisable_warnings = include-ignored\n")
+    assert settings("--source=pkg", "--include=x").warnings == ()
 
 
 @pytest.mark.parametrize("source", ["/", "gone"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from covsup import __version__
 from covsup.datafile.errors import CovsupError
-from covsup.supervisor.errors import NOT_STORED, USAGE
+from covsup.supervisor.errors import NOT_STORED, USAGE, UsageError
 from covsup.supervisor.say import complain
 
 if TYPE_CHECKING:
@@ -71,6 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()
+    except UsageError as error:
+        complain(str(error))
+        return USAGE
     except CovsupError as error:
         complain(str(error))
         return refused
@@ -150,6 +153,8 @@ def split_target(
         word = words[index]
         if word == "--":
             return list(words[:index]), list(words[index + 1 :])
+        if word == "--module":
+            return list(words[:index]), ["-m", *words[index + 1 :]]
         if not word.startswith("-") or word == "-" or word.startswith("-m"):
             break
         index += 2 if word in takes_value else 1
@@ -183,6 +188,7 @@ def make_parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
         allow_abbrev=False,
     )
     _add_run_options(run_parser)
+    _add_foreign(run_parser)
     _add_combine(commands)
     _add_env(commands)
     for name, text in REPORTS.items():
@@ -280,6 +286,13 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         help="end with status 3 if the target succeeded, but a Python process was not measured, or"
         " something is unreadable or lost",
     )
+
+
+def _add_foreign(parser: argparse.ArgumentParser) -> None:
+    """Options of `coverage run` that have no meaning here, so that what to do can be said."""
+    parser.add_argument("--timid", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--save-signal", help=argparse.SUPPRESS)
+    parser.add_argument("--debug", help=argparse.SUPPRESS)
 
 
 def _add_combine(commands: argparse._SubParsersAction[Parser]) -> None:

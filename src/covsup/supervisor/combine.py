@@ -35,7 +35,7 @@ from covsup.supervisor.locks import locked, version_of
 from covsup.supervisor.outcome import Outcome
 from covsup.supervisor.parts import Part, Reader
 from covsup.supervisor.plugins import FileFinders
-from covsup.supervisor.unexecuted import never_imported, unexecuted_files
+from covsup.supervisor.unexecuted import unexecuted_files, unseen_packages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -139,6 +139,7 @@ class _Work:
         result = gathered.folding.result()
         touched: dict[str, str] = {}
         warnings: list[str] = []
+        silent = self._rules.disable_warnings
         for session in sessions:
             plugins = FileFinders(session.settings)
             touched |= unexecuted_files(
@@ -149,11 +150,12 @@ class _Work:
             )
             warnings += plugins.problems
             warnings += [
-                f"module {package} was never imported"
-                for package in never_imported(session.settings, result.modules)
+                f"{sentence} ({slug})"
+                for slug, sentence in unseen_packages(session.settings, result.modules)
+                if slug not in silent
             ]
-        if gathered.kind is None:
-            warnings.append("no data was collected")
+        if gathered.kind is None and "no-data-collected" not in silent:
+            warnings.append("no data was collected (no-data-collected)")
         provenance = write_database(
             result,
             target,

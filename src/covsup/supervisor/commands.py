@@ -20,11 +20,11 @@ from covsup.datafile.session import (
 )
 from covsup.supervisor import combine as combining
 from covsup.supervisor.conclusion import lost_sentences, unmeasured_sentences
+from covsup.supervisor.coverage_settings import rcfile_for_coverage
 from covsup.supervisor.errors import NOT_STORED
 from covsup.supervisor.liveness import Look, supervisor_runs
 from covsup.supervisor.rules import Rules
 from covsup.supervisor.say import complain
-from covsup.supervisor.settings import rcfile_for_coverage
 
 if TYPE_CHECKING:
     import argparse

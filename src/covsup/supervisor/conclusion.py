@@ -11,9 +11,9 @@ import signal
 from typing import TYPE_CHECKING
 
 from covsup.datafile.errors import CovsupError
+from covsup.supervisor.coverage_settings import rcfile_of_session
 from covsup.supervisor.errors import BELOW_MINIMUM, INCOMPLETE, NOT_STORED
 from covsup.supervisor.say import complain
-from covsup.supervisor.settings import rcfile_of_session
 
 if TYPE_CHECKING:
     from pathlib import Path

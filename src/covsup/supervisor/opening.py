@@ -17,6 +17,7 @@ from covsup.datafile import session as sessions
 from covsup.datafile.errors import CovsupError
 from covsup.datafile.session import Session, Settings, create_session
 from covsup.supervisor.errors import UsageError
+from covsup.supervisor.launch import COVERAGES
 from covsup.supervisor.say import complain
 from covsup.supervisor.settings import data_file_of, run_settings
 from covsup.supervisor.shells import FORMS, put, take_out
@@ -33,7 +34,7 @@ _SQLITE: Final = b"SQLite format 3\0"
 def env(options: argparse.Namespace) -> int:
     """`covsup env`."""
     if options.shell not in FORMS:
-        from covsup.supervisor.settings import nearest  # noqa: PLC0415 - for a mistake only
+        from covsup.supervisor.vocabulary import nearest  # noqa: PLC0415 - for a mistake only
 
         raise UsageError(
             f"--shell={options.shell} is not known{nearest(options.shell, FORMS)}"
@@ -46,6 +47,9 @@ def env(options: argparse.Namespace) -> int:
     uids = list(_user_ids(options.user or ()))
     for warning in settings.warnings:
         complain(warning)
+    for name in COVERAGES:
+        if os.environ.get(name):
+            complain(f"{name} is set, so coverage.py will measure every process, too: unset it")
     session = open_session(settings, command=("covsup", "env"), supervisor_pid=0)
     try:
         sessions.let_in(session, uids)

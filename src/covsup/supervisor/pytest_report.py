@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from covsup.datafile.errors import CovsupError
 from covsup.datafile.session import open_session
-from covsup.supervisor.settings import rcfile_of_session
+from covsup.supervisor.coverage_settings import rcfile_of_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

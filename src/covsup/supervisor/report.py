@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import TYPE_CHECKING, Final
 
 from covsup.supervisor.cycles import no_search_for_cycles
@@ -21,7 +22,9 @@ def report(words: Sequence[str]) -> int:
         from coverage.cmdline import main as coverage  # noqa: PLC0415 - slow to import
 
     try:
-        status = coverage(list(words))
+        with warnings.catch_warnings():
+            _tell_warnings()
+            status = coverage(list(words))
     except OSError as error:
         # coverage.py lets some through, such as an unwritable output directory.
         if isinstance(error, BrokenPipeError):
@@ -32,6 +35,17 @@ def report(words: Sequence[str]) -> int:
     if status and not any(word in {"-h", "--help"} for word in words):
         _mention_sessions(words)
     return status or 0
+
+
+def _tell_warnings() -> None:
+    """Have coverage.py's own warnings told as ours are: a line each, with the name of each."""
+    from coverage.exceptions import CoverageWarning  # noqa: PLC0415
+
+    def tell(message: Warning | str, *_: object, **__: object) -> None:
+        complain(str(message).partition("; see https:")[0])
+
+    warnings.simplefilter("always", CoverageWarning)
+    warnings.showwarning = tell
 
 
 def _mention_sessions(words: Sequence[str]) -> None:

@@ -12,8 +12,8 @@ from coverage import Coverage
 from coverage.exceptions import CoverageException
 from coverage.files import PathAliases
 
+from covsup.supervisor.coverage_settings import rcfile_of_session
 from covsup.supervisor.inputs import InputUnusable
-from covsup.supervisor.settings import rcfile_of_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +29,7 @@ class Rules:
     paths: Mapping[str, Sequence[str]] = field(default_factory=dict)
     relative_files: bool = False
     namespace_packages: bool = False
+    disable_warnings: frozenset[str] = frozenset()
 
     @classmethod
     def of_session(cls, settings: Settings) -> Self:
@@ -48,11 +49,13 @@ class Rules:
             raise InputUnusable(str(error)) from error
         paths = settings.get_option("paths")
         named = settings.get_option("run:data_file")
+        disabled = settings.get_option("run:disable_warnings")
         return cls(
             data_file=Path(os.path.abspath(data_file or str(named))),  # noqa: PTH100 - links stay
             paths=paths if isinstance(paths, dict) else {},
             relative_files=bool(settings.get_option("run:relative_files")),
             namespace_packages=bool(settings.get_option("report:include_namespace_packages")),
+            disable_warnings=frozenset(map(str, disabled if isinstance(disabled, list) else ())),
         )
 
     def map_path(self) -> Callable[[str], str]:

@@ -19,7 +19,7 @@ from covsup.supervisor.errors import UsageError
 from covsup.supervisor.opening import check_data_file, open_session
 from covsup.supervisor.say import complain
 from covsup.supervisor.sentry import Sentry
-from covsup.supervisor.settings import run_settings
+from covsup.supervisor.settings import command_line_of, run_settings
 from covsup.supervisor.target import find_target
 from covsup.supervisor.watch import Watcher
 
@@ -35,8 +35,12 @@ if TYPE_CHECKING:
 
 def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
     """Do it, and end as the target did. Raises UsageError before the target was started."""
+    words = words or command_line_of(options.rcfile)
     if not words:
-        raise UsageError("nothing to run: name a script, -m MODULE or a command")
+        raise UsageError(
+            "nothing to run: name a script, -m MODULE or a command (or set command_line in"
+            " coverage.py's settings)"
+        )
     settings = run_settings(options, words)
     target = find_target(words)
     libraries = [name for name in settings.concurrency if name in interpreter.LIBRARIES]

@@ -1,8 +1,7 @@
 """The settings of a run: the command line, [tool.covsup], and coverage.py's own files.
 
 In this order of precedence. Whatever is relative is made absolute here, because it means what it
-means where `covsup run` was started. coverage.py is imported only if a file that it would read is
-there.
+means where `covsup run` was started.
 """
 
 from __future__ import annotations
@@ -12,30 +11,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from covsup.supervisor.coverage_settings import rcfile_for_later, read_coverage
 from covsup.supervisor.errors import UsageError
+from covsup.supervisor.own_settings import (
+    CONCURRENCY,
+    CORES,
+    DYNAMIC_CONTEXTS,
+    check_names,
+    listed,
+    read_own,
+)
+from covsup.supervisor.vocabulary import RUN_OPTIONS, UNNEEDED_SETTINGS, To
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-CORES: Final = ("auto", "monitoring", "settrace")
-CONCURRENCY: Final = (
-    "auto", "thread", "multiprocessing", "gevent", "eventlet", "greenlet", "asyncio",
-    "fork", "exec", "spawn", "exit",
-)  # fmt: skip
-DYNAMIC_CONTEXTS: Final = (
-    "test_function", "test", "process", "thread", "greenlet", "task", "request",
-)  # fmt: skip
-"""The contexts that are recorded of themselves; `test` is told by our pytest plugin."""
+    from covsup.supervisor.coverage_settings import CoverageSettings
 
 DEFAULT_GRACE: Final = 5.0
-_NO_FILE: Final = "false"
-"""In a session's settings: no settings file of coverage.py's was to be read (`--rcfile=`)."""
-
-# coverage.py's own search, in its order.
-_OWN_FILES: Final = (".coveragerc", ".coveragerc.toml")
-_SHARED_FILES: Final = ("setup.cfg", "tox.ini", "pyproject.toml")
-_VARIABLES: Final = ("COVERAGE_RCFILE", "COVERAGE_FORCE_CONFIG")
+_FOREIGN: Final = ("timid", "save_signal", "debug")
+"""Of coverage.py's options, those that covsup takes only to say what to do."""
 
 # coverage.py has no words for these ways of starting and ending processes, so its settings cannot
 # mean to leave them out.
@@ -70,49 +66,28 @@ class RunSettings:
     warnings: tuple[str, ...]  # what is odd about the settings, a sentence each
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Coverage:
-    """What coverage.py's files and variables say."""
-
-    branch: bool = False
-    concurrency: tuple[str, ...] = ()
-    context: str = ""
-    dynamic_context: tuple[str, ...] = ()
-    cover_pylib: bool = False
-    data_file: str = ".coverage"
-    include: tuple[str, ...] = ()
-    omit: tuple[str, ...] = ()
-    source: tuple[str, ...] = ()
-    source_dirs: tuple[str, ...] = ()
-    source_pkgs: tuple[str, ...] = ()
-    plugins: tuple[str, ...] = ()
-    plugin_config: str = ""
-    plugin_path: tuple[str, ...] = ()
-    plugin_contexts: bool = False
-    warnings: tuple[str, ...] = ()
-
-
 def run_settings(options: argparse.Namespace, words: Sequence[str] = ()) -> RunSettings:
     """Bring together what was said; `words` are the target's. Raises UsageError."""
-    theirs = _read_coverage(options.rcfile, words)
     ours = read_own(options.rcfile)
+    theirs = read_coverage(options.rcfile, words)
 
-    concurrency = _concurrency(options.concurrency, ours, theirs)
+    core = ours.get("core", "auto") if options.core is None else options.core
+    check_names([core], CORES, "core")
     source_dirs = [*theirs.source_dirs]
     source_pkgs = [*theirs.source_pkgs]
-    for source in _listed(options.source) or theirs.source:
+    for source in listed(options.source) or theirs.source:
         (source_dirs if os.path.isdir(source) else source_pkgs).append(source)  # noqa: PTH112
-    include = _prepared(_listed(options.include) or theirs.include)
-    omit = _prepared(_listed(options.omit) or theirs.omit)
-    grace = _number(options.grace, ours, "grace")
-    warnings = list(theirs.warnings)
+    include = _prepared(listed(options.include) or theirs.include)
+    omit = _prepared(listed(options.omit) or theirs.omit)
+    warnings = [*_on_foreign_options(options, theirs.disable_warnings), *theirs.remarks]
     if include and (source_dirs or source_pkgs):
-        warnings.append("--include is ignored because --source is set")
+        if "include-ignored" not in theirs.disable_warnings:
+            warnings.append("--include is ignored because --source is set (include-ignored)")
         include = ()
     return RunSettings(
         branch=options.branch or theirs.branch,
-        core=_core(options.core, ours),
-        concurrency=concurrency,
+        core=core,
+        concurrency=_concurrency(options.concurrency, ours, theirs),
         context=theirs.context if options.context is None else options.context,
         dynamic_context=(
             *_dynamic_context(options.dynamic_context, ours, theirs),
@@ -130,144 +105,61 @@ def run_settings(options: argparse.Namespace, words: Sequence[str] = ()) -> RunS
         rcfile=rcfile_for_later(options.rcfile),
         append=options.append,
         parallel_mode=options.parallel_mode,
-        grace=DEFAULT_GRACE if grace is None else grace,
-        strict=options.strict or _flag(ours, "strict"),
-        fail_under=_number(options.fail_under, ours, "fail_under"),
-        leave_orphans=options.leave_orphans or _flag(ours, "leave_orphans"),
+        grace=ours.get("grace", DEFAULT_GRACE) if options.grace is None else options.grace,
+        strict=options.strict or ours.get("strict", False),
+        fail_under=ours.get("fail_under") if options.fail_under is None else options.fail_under,
+        leave_orphans=options.leave_orphans or ours.get("leave_orphans", False),
         warnings=tuple(warnings),
     )
 
 
+def _on_foreign_options(options: argparse.Namespace, disabled: Collection[str]) -> Iterator[str]:
+    """What there is to say of options that only coverage.py has. Raises UsageError."""
+    for option, meaning in RUN_OPTIONS.items():
+        name = option.lstrip("-").replace("-", "_")
+        if name not in _FOREIGN or not getattr(options, name, None):
+            continue
+        if meaning.to_us is To.UNSUPPORTED:
+            raise UsageError(f"{option} is not supported: {meaning.note}")
+        if UNNEEDED_SETTINGS not in disabled:
+            yield f"{option} is not needed and changes nothing: {meaning.note} ({UNNEEDED_SETTINGS})"
+
+
 def data_file_of(rcfile: str | None, data_file: str | None) -> Path:
     """The data file that a command means; absolute. Raises UsageError."""
-    return _absolute(data_file or _read_coverage(rcfile).data_file)
+    return _absolute(data_file or read_coverage(rcfile).data_file)
 
 
-def rcfile_for_coverage(rcfile: str | None) -> str | bool:
-    """What coverage.py wants to be told of `--rcfile`: a path, True to search, False for none."""
-    return True if rcfile is None else rcfile or False
+def command_line_of(rcfile: str | None) -> list[str]:
+    """The words of [run] command_line, which is what runs where no TARGET was named.
 
-
-def rcfile_for_later(rcfile: str | None) -> str:
-    """`--rcfile` as it is kept in a session's settings."""
-    if rcfile is None:
-        return ""
-    return os.path.abspath(rcfile) if rcfile else _NO_FILE  # noqa: PTH100 - links stay
-
-
-def rcfile_of_session(kept: str) -> str | bool:
-    """What coverage.py wants to be told of a session's `rcfile`."""
-    return {"": True, _NO_FILE: False}.get(kept, kept)
-
-
-def read_own(rcfile: str | None) -> Mapping[str, Any]:
-    """[tool.covsup] of `rcfile`, if that is TOML, else of pyproject.toml here. Raises UsageError."""
-    path = Path(rcfile) if rcfile and rcfile.endswith(".toml") else Path("pyproject.toml")
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    if b"covsup" not in raw:
-        return {}
-    import tomllib  # noqa: PLC0415 - only where there is something for us
+    Raises UsageError.
+    """
+    import shlex  # noqa: PLC0415 - only where nothing was named
 
     try:
-        table = tomllib.loads(raw.decode()).get("tool", {}).get("covsup", {})
+        words = shlex.split(read_coverage(rcfile).command_line)
     except ValueError as error:
-        raise UsageError(f"{path}: {error}") from error
-    if not isinstance(table, dict):
-        raise UsageError(f"{path}: [tool.covsup] is not a table")
-    for key in table:
-        if key not in _OWN_KEYS:
-            raise UsageError(f"{path}: [tool.covsup] has no {key!r}{nearest(key, _OWN_KEYS)}")
-        if not _OWN_KEYS[key](table[key]):
-            raise UsageError(f"{path}: [tool.covsup] {key} = {table[key]!r} has the wrong type")
-    return table
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """ "; did you mean 'thread'?" for a misspelt word, or nothing."""
-    import difflib  # noqa: PLC0415 - only for a mistake
-
-    found = difflib.get_close_matches(word, list(words), n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_words(value: object) -> bool:
-    return isinstance(value, str) or (
-        isinstance(value, list) and all(isinstance(each, str) for each in value)
-    )
-
-
-_OWN_KEYS: Final[Mapping[str, Callable[[object], bool]]] = {
-    "core": lambda value: isinstance(value, str),
-    "concurrency": _is_words,
-    "dynamic_context": _is_words,
-    "grace": _is_number,
-    "strict": lambda value: isinstance(value, bool),
-    "fail_under": _is_number,
-    "leave_orphans": lambda value: isinstance(value, bool),
-}
-
-
-def _flag(ours: Mapping[str, Any], key: str) -> bool:
-    return bool(ours.get(key, False))
-
-
-def _number(option: float | None, ours: Mapping[str, Any], key: str) -> float | None:
-    if option is not None:
-        return option
-    return float(ours[key]) if key in ours else None
-
-
-def _core(option: str | None, ours: Mapping[str, Any]) -> str:
-    core = option if option is not None else str(ours.get("core", "auto"))
-    if core not in CORES:
-        raise UsageError(f"there is no core {core!r}{nearest(core, CORES)} ({', '.join(CORES)})")
-    return core
+        raise UsageError(f"[run] command_line in coverage.py's settings: {error}") from error
+    return ["-m", *words[1:]] if words[:1] == ["--module"] else words
 
 
 def _concurrency(
-    option: Sequence[str] | None, ours: Mapping[str, Any], theirs: _Coverage
+    option: Sequence[str] | None, ours: Mapping[str, Any], theirs: CoverageSettings
 ) -> tuple[str, ...]:
-    own = ours.get("concurrency", ())
-    names = _listed(option) or _listed([own] if isinstance(own, str) else own)
+    names = listed(option) or ours.get("concurrency", ())
     if not names and theirs.concurrency:
         names = (*theirs.concurrency, *_BEYOND_COVERAGE)
-    for name in names:
-        if name not in CONCURRENCY:
-            raise UsageError(
-                f"unknown concurrency {name!r}{nearest(name, CONCURRENCY)}"
-                f" (known: {', '.join(CONCURRENCY)})"
-            )
+    check_names(names, CONCURRENCY, "concurrency")
     return ("auto",) if not names or "auto" in names else tuple(dict.fromkeys(names))
 
 
 def _dynamic_context(
-    option: Sequence[str] | None, ours: Mapping[str, Any], theirs: _Coverage
+    option: Sequence[str] | None, ours: Mapping[str, Any], theirs: CoverageSettings
 ) -> tuple[str, ...]:
-    own = ours.get("dynamic_context", ())
-    names = _listed(option) or _listed([own] if isinstance(own, str) else own)
-    for name in names or theirs.dynamic_context:
-        if name not in DYNAMIC_CONTEXTS:
-            raise UsageError(
-                f"unknown dynamic context {name!r}{nearest(name, DYNAMIC_CONTEXTS)}"
-                f" (known: {', '.join(DYNAMIC_CONTEXTS)})"
-            )
-    return tuple(dict.fromkeys(names or theirs.dynamic_context))
-
-
-def _listed(values: Iterable[str] | None) -> tuple[str, ...]:
-    """Options may be repeated, and each may hold several values between commas."""
-    return tuple(
-        part.strip() for value in values or () for part in value.split(",") if part.strip()
-    )
+    names = listed(option) or ours.get("dynamic_context", ()) or theirs.dynamic_context
+    check_names(names, DYNAMIC_CONTEXTS, "dynamic context")
+    return tuple(dict.fromkeys(names))
 
 
 def _absolute(path: str) -> Path:
@@ -295,83 +187,3 @@ def _canonical_directories(directories: Iterable[str]) -> tuple[str, ...]:
             raise UsageError("a source directory cannot be the root of the file system")
         canonical.append(path)
     return tuple(dict.fromkeys(canonical))
-
-
-def _read_coverage(rcfile: str | None, words: Sequence[str] | None = None) -> _Coverage:
-    """What coverage.py would find in its files and variables.
-
-    Its plugins are loaded, and configure, only for a target (`words`).
-    """
-    data_file = os.environ.get("COVERAGE_FILE") or ".coverage"
-    if not _has_files(rcfile):
-        return _Coverage(data_file=data_file)
-    import warnings  # noqa: PLC0415 - the settings are usually read without them
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        import coverage  # noqa: PLC0415 - the slowest import of all
-        from coverage.exceptions import CoverageException, CoverageWarning  # noqa: PLC0415
-
-        try:
-            config = coverage.Coverage(config_file=rcfile_for_coverage(rcfile))
-        except CoverageException as error:
-            raise UsageError(str(error)) from error
-        except (ValueError, OSError) as error:
-            raise UsageError(f"coverage.py's settings cannot be read: {error}") from error
-
-    from covsup.supervisor.plugins import (  # noqa: PLC0415 - it imports coverage.py, too
-        PluginSettings,
-        configure,
-        places_of_target,
-    )
-
-    plugins = PluginSettings()
-    if words is not None:
-        plugins = configure(config, places_of_target(words))
-
-    def listed(option: str) -> tuple[str, ...]:
-        value = config.get_option(option)
-        return tuple(map(str, value)) if isinstance(value, list | tuple) else ()
-
-    return _Coverage(
-        branch=bool(config.get_option("run:branch")),
-        concurrency=listed("run:concurrency"),
-        context=str(config.get_option("run:context") or ""),
-        dynamic_context=tuple(
-            name
-            for name in _listed([str(config.get_option("run:dynamic_context") or "")])
-            if name != "none"  # coverage.py's word for it
-        ),
-        cover_pylib=bool(config.get_option("run:cover_pylib")),
-        data_file=str(config.get_option("run:data_file") or data_file),
-        include=listed("run:include"),
-        omit=listed("run:omit"),
-        source=listed("run:source"),
-        source_dirs=listed("run:source_dirs"),
-        source_pkgs=listed("run:source_pkgs"),
-        plugins=plugins.modules,
-        plugin_config=plugins.config,
-        plugin_path=plugins.path,
-        plugin_contexts=plugins.contexts,
-        warnings=tuple(
-            str(each.message) for each in caught if issubclass(each.category, CoverageWarning)
-        ),
-    )
-
-
-def _has_files(rcfile: str | None) -> bool:
-    """Whether coverage.py would find any settings; an unreadable file of its own is refused."""
-    if rcfile == "":
-        return False
-    if rcfile or any(os.environ.get(name) for name in _VARIABLES):
-        return True
-    for name in (*_OWN_FILES, *_SHARED_FILES):
-        try:
-            with open(name, "rb") as file:  # noqa: PTH123 - speed
-                if name in _OWN_FILES or b"coverage" in file.read():
-                    return True
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise UsageError(f"cannot read {name}: {error.strerror}") from error
-    return False

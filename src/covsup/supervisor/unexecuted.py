@@ -6,6 +6,8 @@ The same files as coverage.py would list. It asks the imported modules where a p
 
 from __future__ import annotations
 
+import sys
+from importlib.machinery import PathFinder
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,14 +45,39 @@ def unexecuted_files(
     return found
 
 
-def never_imported(settings: Settings, modules: Mapping[str, frozenset[str]]) -> list[str]:
-    """The packages of `source_pkgs` of which nothing was executed."""
+def unseen_packages(
+    settings: Settings, modules: Mapping[str, frozenset[str]]
+) -> Iterator[tuple[str, str]]:
+    """What there is to say of packages of `source_pkgs` of which nothing was executed.
+
+    Each with the name that coverage.py has for such a warning.
+    """
     names = {name for of_file in modules.values() for name in of_file}
-    return [
-        package
-        for package in settings.source_pkgs
-        if not any(name == package or name.startswith(package + ".") for name in names)
-    ]
+    omit = GlobMatcher(list(settings.omit), "omit") if settings.omit else None
+    for package in settings.source_pkgs:
+        if any(name == package or name.startswith(package + ".") for name in names):
+            continue
+        origin = _origin(package, settings)
+        if origin is not None and not origin.endswith((".py", ".pyc")):
+            yield "module-not-python", f"module {package} has no Python source"
+            continue
+        # What is left out may have been imported; who puts it on sys.path cannot be foreseen.
+        places = [f"/{package.replace('.', '/')}{end}" for end in (".py", "/__init__.py")]
+        places += [] if origin is None else [canonical_filename(origin)]
+        if omit is None or not any(omit.match(place) for place in places):
+            yield "module-not-imported", f"module {package} was never imported"
+
+
+def _origin(package: str, settings: Settings) -> str | None:
+    """Where a top-level module would come from, as far as can be seen without importing it."""
+    if package in sys.builtin_module_names:
+        return "built-in"
+    script = Path(settings.cwd, settings.command[0]).parent if settings.command else settings.cwd
+    try:
+        spec = PathFinder.find_spec(package, [str(script), settings.cwd, *sys.path])
+    except (ImportError, ValueError):
+        return None
+    return None if spec is None else spec.origin
 
 
 def _places(settings: Settings, modules: Mapping[str, frozenset[str]]) -> Iterator[str]:

@@ -1,0 +1,153 @@
+"""Settings files as they are written: sections and keys, with the lines where they stand.
+
+coverage.py reads its own settings. This is for what it does not tell: which keys there are, where,
+and who else has a section in the same file.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from covsup.supervisor.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+OWN_FILES: Final = (".coveragerc", ".coveragerc.toml")
+"""coverage.py's own settings files."""
+
+SHARED_FILES: Final = ("setup.cfg", "tox.ini", "pyproject.toml")
+"""Files in which coverage.py is one of many; it reads the first of all that says something."""
+
+_HEADER: Final = re.compile(r"\s*\[\[?\s*(?P<name>[^\]]*?)\s*\]")
+_KEY: Final = re.compile(r"(?P<key>[^\s=:#;\[][^=:]*?)\s*[=:]")
+_TOML_KEY: Final = re.compile(r"\s*(?P<key>[\w\-.\"' ]+?)\s*=")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One key of a section."""
+
+    section: str  # as the file has it; in TOML with dots
+    key: str
+    value: Any  # a string where the file is no TOML
+    line: int  # 0 = it could not be found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """One section of coverage.py's."""
+
+    name: str  # as coverage.py calls it: run
+    written: str  # as the file has it: coverage:run
+    line: int
+    entries: tuple[Entry, ...]
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """Every key of a settings file. Raises UsageError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from error
+    entries = _of_toml if path.suffix == ".toml" else _of_ini
+    try:
+        return list(entries(text))
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def coverage_prefix(path: Path) -> str:
+    """What stands before the names of coverage.py's sections."""
+    if path.name in OWN_FILES:
+        return ""
+    return "tool.coverage." if path.suffix == ".toml" else "coverage:"
+
+
+def coverage_sections(path: Path, *, own: bool) -> list[Section]:
+    """The sections that are coverage.py's, or would be if they were spelt right.
+
+    `own` says that the file is coverage.py's alone, where its sections need no prefix.
+    """
+    by_section: dict[str, list[Entry]] = {}
+    for entry in read_entries(path):
+        by_section.setdefault(entry.section, []).append(entry)
+    prefix = "tool.coverage" if path.suffix == ".toml" else "coverage:"
+    found = []
+    for written, entries in by_section.items():
+        if written.startswith(prefix):
+            name = written.removeprefix(prefix).lstrip(".")
+        elif own:
+            name = written
+        else:
+            continue
+        first = min(entry.line for entry in entries)
+        found.append(Section(name=name, written=written, line=first, entries=tuple(entries)))
+    return found
+
+
+def _of_ini(text: str) -> Iterator[Entry]:
+    import configparser  # noqa: PLC0415 - seldom needed
+
+    # As coverage.py's: nothing is replaced in values, and a key may not stand twice.
+    parser = configparser.ConfigParser(interpolation=None, default_section="")
+    try:
+        parser.read_string(text)
+    except configparser.Error as error:
+        raise ValueError(" ".join(str(error).split())) from error
+    lines = dict(_lines_of_ini(text))
+    for section in parser.sections():
+        for key, value in parser.items(section):
+            yield Entry(section=section, key=key, value=value, line=lines.get((section, key), 0))
+
+
+def _lines_of_ini(text: str) -> Iterator[tuple[tuple[str, str], int]]:
+    section = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            section = header["name"]
+        elif key := _KEY.match(line):
+            yield (section, key["key"].lower()), number
+
+
+def _of_toml(text: str) -> Iterator[Entry]:
+    import tomllib  # noqa: PLC0415
+
+    table = tomllib.loads(text)
+    lines = dict(_lines_of_toml(text))
+    yield from _flat(table, "", lines)
+
+
+def _flat(table: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> Iterator[Entry]:
+    """Every key of every table; a table in a list belongs to none."""
+    for key, value in table.items():
+        full = f"{name}.{key}" if name else key
+        if isinstance(value, dict):
+            yield from _flat(value, full, lines)
+        else:
+            # What stands in an inline table, or below a dotted key, is where that is.
+            near = full
+            while near and near not in lines:
+                near = near.rpartition(".")[0]
+            yield Entry(section=name, key=key, value=value, line=lines.get(near, 0))
+
+
+def _lines_of_toml(text: str) -> Iterator[tuple[str, int]]:
+    section = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            section = _plain(header["name"])
+            yield section, number
+        elif key := _TOML_KEY.match(line):
+            name = _plain(key["key"])
+            yield f"{section}.{name}" if section else name, number
+
+
+def _plain(name: str) -> str:
+    """A dotted name without quotes and spaces."""
+    return ".".join(part.strip().strip("\"'") for part in name.split("."))

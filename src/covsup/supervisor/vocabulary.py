@@ -1,0 +1,154 @@
+"""What each setting, option and variable of coverage.py's is to covsup.
+
+The one place that knows it: `covsup run` and `covsup env` name what has no effect, `covsup debug
+migrate` says what to write instead, and docs/settings.md lists the same, which a test compares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class To(Enum):
+    """What a word of theirs is to us."""
+
+    HONOURED = "honoured"
+    UNNEEDED = "unneeded"  # what it was for happens anyway
+    UNSUPPORTED = "unsupported"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a word of theirs is to us, and why, in a few words."""
+
+    to_us: To
+    note: str = ""
+
+
+def _same(note: str = "") -> Meaning:
+    return Meaning(To.HONOURED, note)
+
+
+def _unneeded(note: str) -> Meaning:
+    return Meaning(To.UNNEEDED, note)
+
+
+def _unsupported(note: str) -> Meaning:
+    return Meaning(To.UNSUPPORTED, note)
+
+
+_BY_REPORTS: Final = _same("by the reports")
+
+SETTINGS: Final[Mapping[str, Mapping[str, Meaning]]] = {
+    "run": {
+        "branch": _same(),
+        "command_line": _same("what `covsup run` without a TARGET runs"),
+        "concurrency": _same("restricts; fork, exec, spawn and exit stay in"),
+        "context": _same(),
+        "core": _unneeded("covsup has cores of its own: --core, [tool.covsup] core"),
+        "cover_pylib": _same(),
+        "data_file": _same(),
+        "debug": _unsupported("`covsup debug` shows what covsup sees; reports still obey it"),
+        "debug_file": _unsupported("see debug"),
+        "disable_warnings": _same("also: settings-unneeded"),
+        "dynamic_context": _same("also test, process, thread, greenlet, task, request"),
+        "include": _same(),
+        "omit": _same(),
+        "parallel": _unneeded("the data of all processes are combined when the run ends"),
+        "patch": _unneeded("processes that fork, exec, start others or _exit are measured"),
+        "plugins": _same("with the section of each"),
+        "relative_files": _same(),
+        "sigterm": _unneeded("nothing has to be saved when a signal ends a process"),
+        "source": _same(),
+        "source_dirs": _same(),
+        "source_pkgs": _same(),
+        "timid": _unneeded("covsup and the program's own trace functions work together"),
+        "_crash": _unsupported("it is for coverage.py's own tests"),
+    },
+    "paths": {"*": _same("when sessions are combined")},
+    "report": {
+        **dict.fromkeys(
+            (
+                "contexts", "exclude_also", "exclude_lines", "fail_under", "format",
+                "ignore_errors", "include", "omit", "partial_also", "partial_branches",
+                "partial_branches_always", "precision", "show_missing", "skip_covered",
+                "skip_empty", "sort",
+            ),
+            _BY_REPORTS,
+        ),
+        "include_namespace_packages": _same("when sessions are combined"),
+    },
+    "html": dict.fromkeys(
+        ("directory", "extra_css", "show_contexts", "skip_covered", "skip_empty", "title"),
+        _BY_REPORTS,
+    ),
+    "xml": dict.fromkeys(("output", "package_depth"), _BY_REPORTS),
+    "json": dict.fromkeys(("output", "pretty_print", "show_contexts"), _BY_REPORTS),
+    "lcov": dict.fromkeys(("line_checksums", "output"), _BY_REPORTS),
+}  # fmt: skip
+"""By section and key, as coverage.py's files have them; "*" is any key."""
+
+VARIABLES: Final[Mapping[str, Meaning]] = {
+    "COVERAGE_FILE": _same(),
+    "COVERAGE_RCFILE": _same(),
+    "COVERAGE_FORCE_CONFIG": _same(),
+    "COVERAGE_PROCESS_START": _unneeded(
+        "below `covsup run` every Python is measured; for what somebody else starts: `covsup env`"
+    ),
+    "COVERAGE_PROCESS_CONFIG": _unneeded("below `covsup run` every Python is measured"),
+    "COVERAGE_CORE": SETTINGS["run"]["core"],
+    "COVERAGE_DEBUG": SETTINGS["run"]["debug"],
+    "COVERAGE_DEBUG_FILE": SETTINGS["run"]["debug_file"],
+    "COV_CORE_SOURCE": _unneeded("pytest-cov has not used it since its version 7"),
+    "COV_CORE_CONFIG": _unneeded("pytest-cov has not used it since its version 7"),
+    "COV_CORE_DATAFILE": _unneeded("pytest-cov has not used it since its version 7"),
+}
+
+RUN_OPTIONS: Final[Mapping[str, Meaning]] = {
+    "--timid": SETTINGS["run"]["timid"],
+    "--parallel-mode": SETTINGS["run"]["parallel"],
+    "-p": SETTINGS["run"]["parallel"],
+    "--concurrency": _unneeded("every kind of concurrency is measured; here it restricts"),
+    "--save-signal": _unsupported("`covsup combine --keep` shows what has run so far, at any time"),
+    "--debug": SETTINGS["run"]["debug"],
+}
+"""Options of `coverage run` which are not simply the same under `covsup run`."""
+
+WARNINGS: Final[Mapping[str, Meaning]] = {
+    "include-ignored": _same(),
+    "module-not-imported": _same(),
+    "module-not-python": _same(),
+    "no-data-collected": _same(),
+    "couldnt-parse": _BY_REPORTS,
+    "settings-unneeded": _same("covsup's own: settings that are not needed"),
+    "already-imported": _unneeded("measurement begins before anything is imported"),
+    "module-not-measured": _unneeded("measurement begins before anything is imported"),
+    "trace-changed": _unneeded("a program's own trace function stops nothing"),
+    "dynamic-conflict": _unneeded("contexts nest"),
+    "no-ctracer": _unneeded("there is no other tracer"),
+    "no-sysmon": _unneeded("sys.monitoring has no limits here"),
+    "no-sysmon-context": _unneeded("sys.monitoring has no limits here"),
+    "cant-combine": _unsupported("what could not be read is always told"),
+}
+"""What [run] disable_warnings may name."""
+
+UNNEEDED_SETTINGS: Final = "settings-unneeded"
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """ "; did you mean 'thread'?" for a misspelt word, or nothing."""
+    import difflib  # noqa: PLC0415 - only for a mistake
+
+    found = difflib.get_close_matches(word, list(words), n=1)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def nearest_or_all(word: str, words: Iterable[str]) -> str:
+    """The same, but all that there are where none is near."""
+    known = sorted(each for each in words if not each.startswith("_"))
+    return nearest(word, known) or f"; there are: {', '.join(known)}"
