@@ -105,6 +105,16 @@ def test_the_tree_fits_into_80_columns_and_escapes_what_steers_a_terminal(world:
     assert all(len(line) <= 60 for line in tree_of(world, columns=60))
 
 
+def test_where_a_command_does_not_fit_the_directory_of_its_python_goes_first(
+    world: World,
+) -> None:
+    world.write("target.py", "pass\n")
+    run = world.covsup_run("target.py", "x" * 80)
+    assert run.ended == 0
+    assert re.search(r"^└─ start \d+ python[0-9.]* target.py x+…  exit 0", tree_of(world)[2])
+    assert world.python in tree_of(world, columns=300)[2]
+
+
 def test_a_piped_tree_has_no_colours_and_a_terminal_has_some(world: World) -> None:
     world.write("target.py", "pass\n")
     world.covsup_run("target.py")

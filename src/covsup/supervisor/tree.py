@@ -132,7 +132,7 @@ class _Drawing:
         """Everything there is to show."""
         roots = forest(provenance)
         how = _RUN if settings.supervisor_pid else ""
-        command = self._cut(_command(settings.command), self._width - len(how))
+        command = self._fitted(settings.command, self._width - len(how))
         yield Text.assemble((f"session {settings.session}", "bold"))
         yield Text.assemble((how, "dim"), command)
         for line in self._below(roots, ""):
@@ -166,17 +166,16 @@ class _Drawing:
         tail = self._tail(node)
         style = "bold red" if node.reason else "dim" if node.image is None else ""
         room = self._width - len(self._guide(first)) - len(head) - len(tail) - 2
-        command = _command(node.argv) or "?"
-        if room >= min(len(command), _LEAST_COMMAND):
-            line = Text.assemble((head, style or "cyan"), (self._cut(command, room), style))
+        if room >= min(len(_command(_short(node.argv))), _LEAST_COMMAND):
+            command = self._fitted(node.argv, room) or "?"
+            line = Text.assemble((head, style or "cyan"), (command, style))
             line.append("  ")
             line.append(tail)
             yield self._with_guide(first, line)
         else:
             room = self._width - len(self._guide(first)) - len(head)
-            yield self._with_guide(
-                first, Text.assemble((head, style or "cyan"), (self._cut(command, room), style))
-            )
+            command = self._fitted(node.argv, room) or "?"
+            yield self._with_guide(first, Text.assemble((head, style or "cyan"), (command, style)))
             yield self._with_guide(rest + self._stem(node), tail)
         if node.reason:
             room = self._width - len(self._guide(rest + self._stem(node)))
@@ -218,7 +217,11 @@ class _Drawing:
     def _with_guide(self, guide: str, text: Text) -> Text:
         return Text.assemble((self._guide(guide), "dim"), text)
 
-    def _cut(self, text: str, room: int) -> str:
+    def _fitted(self, argv: Sequence[str], room: int) -> str:
+        """A command line in that room: whole, or without the program's directory, or cut too."""
+        text = _command(argv)
+        if len(text) > room:
+            text = _command(_short(argv))
         if len(text) <= room:
             return text
         return text[: max(0, room - len(self._marks.cut))] + self._marks.cut
@@ -249,6 +252,11 @@ _STYLES: Final = {
 
 def _command(argv: Sequence[str]) -> str:
     return printable(" ".join(shlex.quote(word) if word == "" else word for word in argv))
+
+
+def _short(argv: Sequence[str]) -> Sequence[str]:
+    """The same with the program's name alone: every Python of an environment has its directory."""
+    return [argv[0].rpartition("/")[2] or argv[0], *argv[1:]] if argv else argv
 
 
 def _lines(count: int) -> str:
