@@ -116,6 +116,86 @@ def test_what_is_paused_is_not_recorded_and_what_goes_on_then_is(
     assert ran - outcome.lines() == PAUSED_HIDES - waits
 
 
+SEVERAL = """\
+import threading
+import greenlet
+from covsup import embed
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+
+def entered(done, go):
+    hidden = 1
+    done.set()
+    go.wait()
+    shown = 1
+
+def both(barrier):
+    barrier.wait()
+    embed.pause()
+    hidden = 1
+    barrier.wait()
+    hidden = 1
+    embed.resume()
+    barrier.wait()
+    shown = 1
+
+def one():
+    hidden = 1
+    main.switch()
+    shown = 1
+
+def start(*arguments):
+    thread = threading.Thread(target=arguments[0], args=arguments[1:])
+    thread.start()
+    return thread
+
+def inside():
+    interpreter = interpreters.create()
+    script = "import sys; sys.path.insert(0, ''); import inner"
+    assert interpreters.run_string(interpreter, script) is None
+    interpreters.destroy(interpreter)
+
+done, go, barrier = threading.Event(), threading.Event(), threading.Barrier(2)
+embed.pause()
+hidden = start(entered, done, go), done.wait()
+embed.resume()
+go.set() or hidden[0].join()
+thread = start(both, barrier)
+both(barrier) or thread.join()
+main = greenlet.getcurrent()
+other = greenlet.greenlet(one)
+embed.pause()
+hidden = other.switch()
+embed.resume()
+other.switch()
+inside()
+"""
+INNER = """\
+from covsup import embed
+assert embed.active() and embed.init()
+embed.pause()
+hidden = 1
+embed.resume()
+with embed.context("inner"):
+    shown = 1
+embed.cleanup_on_sigterm()
+shown = embed.flush_events()
+"""
+
+
+def test_a_pause_is_of_all_threads_greenlets_and_interpreters(core_session: Session) -> None:
+    core_session.write("inner.py", INNER)
+    outcome = core_session.run(SEVERAL)
+    assert (outcome.status, outcome.stderr) == (0, "")
+    for source, lines in (SEVERAL, outcome.lines()), (INNER, outcome.lines("inner.py")):
+        for number, line in enumerate(source.splitlines(), 1):
+            told = line.strip().partition(" ")[0]
+            if told in {"hidden", "shown"}:
+                assert (number in lines) == (told == "shown"), (number, line)
+
+
 SIGNALS = """\
 import os, signal, sys
 from covsup import embed
