@@ -27,8 +27,14 @@ def start() -> None:
     _started = True  # first, so that a failed start is not tried again
     try:
         measure(session)
+    except Untrusted:
+        pass  # nothing is written there either; the supervisor, if it is honest, sees why
     except Exception as error:  # noqa: BLE001 - the host program must live
         leave_note(session, f"{type(error).__name__}: {error}")
+
+
+class Untrusted(Exception):
+    """The session is not one that this process may let itself be steered by."""
 
 
 def is_covsup(argv: "list[str]") -> bool:
@@ -56,14 +62,16 @@ def measure(session: str) -> None:
     """Open the journal, arm the adapters, start the core; in this order."""
     if os.name != "posix":
         raise NotImplementedError(f"covsup measures on POSIX systems, not on {sys.platform}")
+    # Not earlier: an unsupervised Python has no use for them.
+    from covsup.concurrency import registry  # noqa: PLC0415
+    from covsup.tracer_c import _tracer  # noqa: PLC0415
+
+    if _tracer.is_elevated():
+        raise Untrusted
     settings = read_settings(session)
 
     def one(key: str, default: str) -> str:
         return settings.get(key, (default,))[-1]
-
-    # Not earlier: without the C module the settings are of no use, and a note needs neither.
-    from covsup.concurrency import registry  # noqa: PLC0415
-    from covsup.tracer_c import _tracer  # noqa: PLC0415
 
     core = SETTRACE if one("core", "auto") == "settrace" else best_core()
     branch = one("branch", "0") == "1"
@@ -133,8 +141,16 @@ def best_core() -> int:
 
 
 def read_settings(session: str) -> "dict[str, list[str]]":
-    """The settings file: every value of each key. Raises OSError, ValueError."""
-    descriptor = os.open(f"{session}/settings", os.O_RDONLY | os.O_CLOEXEC)
+    """The settings file: every value of each key. Raises Untrusted, OSError, ValueError."""
+    # Whose the directory is is asked of what is then read: a path may lead elsewhere in between.
+    directory = os.open(session, getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        own = is_own(os.fstat(directory))
+        if not own and not is_guest(directory):
+            raise Untrusted
+        descriptor = os.open("settings", os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+    finally:
+        os.close(directory)
     try:
         chunks = []
         while chunk := os.read(descriptor, 1 << 16):
@@ -149,7 +165,34 @@ def read_settings(session: str) -> "dict[str, list[str]]":
         settings.setdefault(key, []).append(value)
     if settings.get("format") != ["1"]:
         raise ValueError(f"the settings are of format {settings.get('format')}, not 1")
+    if not own and settings.pop("plugin", []):
+        leave_note(session, "another user's session loads no plugins here", kind="lost")
     return settings
+
+
+def is_own(found: os.stat_result) -> bool:
+    """Whether a session directory is this user's or root's, and nobody else's to write.
+
+    A process that root started as another user may become root again: it takes root's alone.
+    """
+    trusted = {0} if os.getuid() == 0 else {0, os.geteuid()}
+    return found.st_uid in trusted and not found.st_mode & 0o022
+
+
+def is_guest(directory: int) -> bool:
+    """Whether another user's session, open as `directory`, has a place for this one.
+
+    Such a session decides what is measured, and no more: no code is loaded on its word. Root takes
+    part in no one else's.
+    """
+    user = os.geteuid()
+    if user == 0:
+        return False
+    try:
+        os.stat(f"uid-{user}", dir_fd=directory, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
 
 
 def properties() -> "Iterable[tuple[str, bytes]]":

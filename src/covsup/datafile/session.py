@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast, get_args
 
-from covsup.datafile.errors import CovsupError
+from covsup.datafile.errors import CovsupError, JournalUnreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -348,6 +348,21 @@ class Session:
             self._known[entry.path] = journal
             yield journal
 
+    def check_owner(self, journal: JournalFile) -> None:
+        """Raise JournalUnreadable for the file of somebody who has no part in the session."""
+        try:
+            uid = os.lstat(journal.path).st_uid
+            owner = self.path.stat().st_uid
+        except OSError as error:
+            raise JournalUnreadable(f"{journal.path}: cannot be read: {error.strerror}") from error
+        if uid in {0, owner}:
+            return
+        place = _OWNER_DIRECTORY.fullmatch(Path(journal.path).parent.name)
+        if place is None or uid != int(place["uid"]):
+            raise JournalUnreadable(
+                f"{journal.path}: it belongs to user {uid}, who has no part in the session"
+            )
+
     def notes(self) -> list[SessionNote]:
         """Every note that a measured process left."""
         return sorted(SessionNote.of_file(path) for path in self._note_files())
@@ -550,8 +565,21 @@ def find_sessions(data_file: Path) -> list[Path]:
 
 
 def open_session(path: Path) -> Session:
-    """Open an existing session directory. Raises SessionUnreadable with the reason."""
+    """Open an existing session directory. Raises SessionUnreadable with the reason.
+
+    One that somebody else owns, or may write to, is not opened: what is in it decides what is
+    written and deleted here.
+    """
     try:
+        found = path.stat()
+        if found.st_uid not in {0, os.geteuid()}:
+            raise SessionUnreadable(
+                f"{path} belongs to user {found.st_uid}, not to you: have that user combine it"
+            )
+        if found.st_mode & 0o022:
+            raise SessionUnreadable(
+                f"others may write to {path}: it is used only if they may not (chmod go-w)"
+            )
         return Session(path, read_settings(path / SETTINGS))
     except FileNotFoundError as error:
         raise SessionUnreadable(f"{path} is no session directory: it has no settings") from error

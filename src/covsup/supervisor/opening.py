@@ -61,6 +61,9 @@ def env(options: argparse.Namespace) -> int:
     for directory in _closed_to_others(session.path) if uids else ():
         complain(f"other users cannot get through {directory}: let them (chmod o+x), or name a"
                  " --data-file elsewhere")  # fmt: skip
+    if options.shell == "docker" and os.geteuid() != 0:
+        complain("a container's root takes part in root's sessions alone: give `docker run` also"
+                 f" --user={os.geteuid()}, or open the session as root")  # fmt: skip
     sys.stdout.write(text)
     return 0
 

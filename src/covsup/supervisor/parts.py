@@ -248,6 +248,8 @@ class Reader:
         whole = True
         for file in files:
             try:
+                if part.session is not None:
+                    part.session.check_owner(file)
                 journals.append(_read_as_named(file))
                 good.append(file.path)
             except JournalNotBegun:
@@ -381,7 +383,8 @@ def _begun(
     lodgers: set[tuple[int, str]] = set()
     for journal in journals:
         try:
-            descriptor = os.open(journal.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+            descriptor = os.open(journal.path, flags)
             try:
                 head = os.pread(descriptor, _BEGINNING.size, 0)
             finally:

@@ -387,7 +387,12 @@ class Watcher:
             owner = path.stat().st_uid
         except OSError:
             return ""
-        if program.uid in {None, 0, owner} or path / f"uid-{program.uid}" in self._directories:
+        if program.uid == 0 != owner:
+            return (
+                f"it ran as root, which no session of another user's (here of {owner}) may steer:"
+                " run covsup as root, or it as that user"
+            )
+        if program.uid in {None, owner} or path / f"uid-{program.uid}" in self._directories:
             return ""
         return (
             f"it ran as user {program.uid}, who cannot write to the session directory {path}:"
@@ -420,7 +425,7 @@ class Watcher:
             seconds = (last.at_ns / 1e9 - watched.create_time) if last.ended else 0.0
             if seconds < _BORN_DEAD_SECONDS:
                 return
-            reason = "it left no journal, though its environment and its interpreter would let it"
+            reason = "it left no journal, though its environment and its interpreter, as they are now, would let it"
         self._note(watched, ended=last.ended, status=last.status, reason=reason)
 
     def _age(self, watched: Watched) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from types import FrameType
 
+def is_elevated() -> bool: ...
 def start_journal(
     directory: bytes, core: int, branch: bool, covsup_parent: str | None, /
 ) -> None: ...

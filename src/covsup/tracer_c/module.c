@@ -9,6 +9,7 @@
 
 #include "context_flows.h"
 #include "contexts.h"
+#include "elevated.h"
 #include "hooks.h"
 #include "journal.h"
 #include "library_tracers.h"
@@ -36,6 +37,15 @@ static core *
 core_of_module(PyObject *module)
 {
     return ((module_state *)PyModule_GetState(module))->core;
+}
+
+PyDoc_STRVAR(is_elevated_doc, "is_elevated()\n--\n\n"
+                              "Whether this program has rights that its starter does not have.");
+
+static PyObject *
+is_elevated(PyObject *module, PyObject *unused)
+{
+    return PyBool_FromLong(elevated());
 }
 
 PyDoc_STRVAR(start_journal_doc,
@@ -297,6 +307,7 @@ glob_matches(PyObject *module, PyObject *args)
 }
 
 static PyMethodDef methods[] = {
+    {"is_elevated", is_elevated, METH_NOARGS, is_elevated_doc},
     {"start_journal", start_journal, METH_VARARGS, start_journal_doc},
     {"property", property, METH_VARARGS, property_doc},
     {"event", event, METH_VARARGS, event_doc},
