@@ -22,6 +22,7 @@ from covsup import embed
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
+    from types import ModuleType
     from typing import Any
 
 FILE_REPORTS = ("annotate", "html", "xml", "json", "markdown", "markdown-append", "lcov")
@@ -30,6 +31,13 @@ NO_MEASURING = ("no_covsup", "no_cover")
 """Markers and fixtures that leave a test out."""
 
 _RESTARTED = "COVSUP_PYTEST_RESTARTED"
+_PAUSED = "COVSUP_PAUSED"
+
+_OVERRULED = pytest.StashKey[str]()
+
+_ours: "dict[str, ModuleType]" = {}
+"""What was imported to measure this process: pytester forgets modules, the process stays measured.
+"""
 
 
 def _report_type(word: str) -> "tuple[str, str | None]":
@@ -108,21 +116,33 @@ def _pytest_cov_is_there(manager: pytest.PytestPluginManager) -> bool:
     return not manager.is_blocked("pytest_cov") and find_spec("pytest_cov") is not None
 
 
+class _InPlaceOfPytestCov:
+    """What pytest-cov has besides, where it is not installed."""
+
+    @pytest.fixture
+    def cov(self) -> None:
+        """None, as where pytest-cov is inactive: no Coverage object is in the process."""
+
+
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add our options, and pytest-cov's where that is not installed."""
     _add_family(parser, "covsup")
     if not _pytest_cov_is_there(pluginmanager):
         _add_family(parser, "cov")
+        pluginmanager.register(_InPlaceOfPytestCov(), "_covsup_in_place_of_pytest_cov")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(
-    early_config: pytest.Config,
+    early_config: pytest.Config, args: "Sequence[str]"
 ) -> "Generator[None]":
     """Begin to measure: before output is captured, and before any conftest is imported."""
     options = early_config.known_args_namespace
+    early_config.stash[_OVERRULED] = overruled(args)
     if options.covsup_source and not options.covsup_off:
         begin(early_config, options)
+    elif embed.active() and "test" in dynamic_contexts():
+        record_tests(early_config)
     return (yield)
 
 
@@ -130,6 +150,17 @@ def pytest_configure(config: pytest.Config) -> None:
     """Describe the markers."""
     for marker in NO_MEASURING:
         config.addinivalue_line("markers", f"{marker}: measure nothing while this test runs")
+
+
+def pytest_terminal_summary(terminalreporter: "Any") -> None:
+    """Say that an option switched measurement off which a later one asks for."""
+    options = terminalreporter.config.option
+    switch = terminalreporter.config.stash.get(_OVERRULED, "")
+    if switch and options.covsup_source and options.covsup_off:
+        terminalreporter.write_sep("=", "tests coverage")
+        terminalreporter.write(
+            f"WARNING: Coverage disabled via {switch} switch!\n", red=True, bold=True
+        )
 
 
 @pytest.fixture
@@ -148,27 +179,91 @@ def pytest_runtest_call(item: pytest.Item) -> "Generator[None]":
     names = getattr(item, "fixturenames", ())
     if not any(item.get_closest_marker(name) or name in names for name in NO_MEASURING):
         return (yield)
+    before = os.environ.get(_PAUSED)
+    os.environ[_PAUSED] = "1"  # for the programs that the test starts
     embed.pause()
     try:
         return (yield)
     finally:
         embed.resume()
+        if before is None:
+            os.environ.pop(_PAUSED, None)
+        else:
+            os.environ[_PAUSED] = before
+
+
+def overruled(words: "Sequence[str]") -> str:
+    """The option that switches off what a later one asks for, if there is such: an ini file's
+    addopts come before the command line, so what was meant is not plain."""
+    switch = ""
+    for word in map(str, words):
+        if word in {"--no-covsup", "--no-cov"}:
+            switch = word
+        elif switch and word.startswith("--cov"):
+            return switch
+    return ""
 
 
 def begin(config: pytest.Config, options: argparse.Namespace) -> None:
     """Restart pytest under measurement, or begin in this process where it is not its own."""
-    late: Sequence[str] = ()
-    if not embed.active():
+    said: list[str] = []
+    sys.modules.update(_ours)
+    if embed.active():
+        if not os.environ.get(_RESTARTED):
+            said = what_is_settled_already(options)
+    else:
         if os.name != "posix":
             raise pytest.UsageError(f"--covsup: covsup does not measure on {sys.platform}")
         if owns_the_process(config) and _RESTARTED not in os.environ:
             restart(options)
-        late = measure_from_now_on(options)
+        said = measure_from_now_on(options)
     os.environ.pop(_RESTARTED, None)
-    session = os.environ.get("COVSUP_SESSION", "")
+    if options.covsup_context == "test" or "test" in dynamic_contexts():
+        record_tests(config)
     from covsup.pytest_reports import Reporting  # noqa: PLC0415 - only where it is asked for
 
-    config.pluginmanager.register(Reporting(options, session, late), "_covsup_reporting")
+    session = os.environ.get("COVSUP_SESSION", "")
+    config.pluginmanager.register(Reporting(options, session, said), "_covsup_reporting")
+
+
+def record_tests(config: pytest.Config) -> None:
+    """Have each test be a context."""
+    from covsup.pytest_reports import TestContexts  # noqa: PLC0415 - only where it is asked for
+
+    config.pluginmanager.register(TestContexts(), "_covsup_contexts")
+
+
+def session_settings() -> "dict[str, list[str]]":
+    """The settings of the session that this process belongs to; none where they cannot be read."""
+    from covsup import bootstrap  # noqa: PLC0415 - a measured process has it already
+
+    try:
+        return bootstrap.read_settings(os.environ.get("COVSUP_SESSION", ""))
+    except (OSError, ValueError):
+        return {}
+
+
+def dynamic_contexts() -> "list[str]":
+    """The kinds of contexts that the session's settings ask for."""
+    return session_settings().get("dynamic_context", [""])[-1].split(",")
+
+
+def what_is_settled_already(options: argparse.Namespace) -> "list[str]":
+    """Which options come too late, since something else began the session."""
+    settings = session_settings()
+    known = {*settings.get("source_dir", []), *settings.get("source_pkg", [])}
+    words = [
+        f"source {source}"
+        for source in options.covsup_source
+        if source is not True and source and not known & {source, os.path.realpath(source)}
+    ]
+    if options.covsup_branch and settings.get("branch", ["0"])[-1] != "1":
+        words.append("branch")
+    if not words:
+        return []
+    data_file = settings.get("data_file", ["?"])[-1]
+    late = ", ".join(words)
+    return [f"{late}: asked for too late, this process is measured already (into {data_file})"]
 
 
 def owns_the_process(config: pytest.Config) -> bool:
@@ -211,19 +306,16 @@ def restart(options: argparse.Namespace) -> None:
 
 
 def measure_from_now_on(options: argparse.Namespace) -> "list[str]":
-    """Open a session and measure this process; gives the modules that were imported before.
+    """Open a session and measure this process; gives what there is to say, a sentence each.
 
     Raises UsageError where the session cannot be opened.
     """
-    import json  # noqa: PLC0415 - pytest has imported both
-    import subprocess  # noqa: PLC0415
+    from covsup.pytest_reports import ask  # noqa: PLC0415 - only where it is asked for
 
-    words = [sys.executable, "-P", "-m", "covsup", "env", "--shell=json"]
-    opened = subprocess.run(
-        [*words, *session_options(options)], capture_output=True, text=True, check=False
-    )
-    if opened.returncode != 0:
-        raise pytest.UsageError(opened.stderr.strip())
+    answer = ask({"do": "open", "pid": os.getpid(), "options": session_options(options)})
+    if "session" not in answer:
+        raise pytest.UsageError(answer["error"])
+    said: list[str] = answer["warnings"]
     late = sorted(
         name
         for name, module in list(sys.modules.items())
@@ -231,11 +323,17 @@ def measure_from_now_on(options: argparse.Namespace) -> "list[str]":
         and name != "__main__"
         and _is_of_the_project(getattr(module, "__file__", None))
     )
-    os.environ.update(json.loads(opened.stdout))
+    os.environ["COVSUP_SESSION"] = answer["session"]
     from covsup import bootstrap  # noqa: PLC0415
 
     bootstrap.start()
-    return late
+    _ours.update(
+        (name, module) for name, module in sys.modules.items() if name.startswith("covsup.")
+    )
+    if late:
+        shown = ", ".join(late[:8]) + (", ..." if len(late) > 8 else "")
+        said.append(f"imported before measurement began: {shown}")
+    return said
 
 
 def _is_of_the_project(file: str | None) -> bool:

@@ -21,28 +21,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Reporting:
-    """The plugin that is registered where measurement was asked for."""
+_labels: "list[str]" = []
+"""The contexts of tests that this process is in: pytester runs tests inside of tests."""
 
-    def __init__(self, options: "argparse.Namespace", session: str, late: "Sequence[str]") -> None:
-        """Report on the session in the directory `session`; `late` had been imported before it."""
-        self._options = options
-        self._session = session
-        self._late = late
-        self._start = Path.cwd()
-        self._answer: dict[str, Any] = {}
-        reports = options.covsup_report or {"term": None}
-        self._reports = {kind: where for kind, where in reports.items() if kind}
 
-    def pytest_report_header(self, config: pytest.Config) -> "list[str]":
-        """Say what could not be measured from its first line, and who else measures."""
-        lines = []
-        if self._late:
-            shown = ", ".join(self._late[:8]) + (", ..." if len(self._late) > 8 else "")
-            lines.append(f"covsup: imported before measurement began: {shown}")
-        if config.pluginmanager.hasplugin("_cov"):
-            lines.append("covsup: --cov is pytest-cov's, which is installed; both measure")
-        return lines
+class TestContexts:
+    """The plugin that is registered where each test is to be a context."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> "Generator[None]":
@@ -60,28 +44,90 @@ class Reporting:
         return (yield from self._in_context(item, "teardown"))
 
     def _in_context(self, item: pytest.Item, phase: str) -> "Generator[None]":
-        if self._options.covsup_context != "test":
-            return (yield)
-        embed.switch_context(f"{item.nodeid}|{phase}")
+        _labels.append(f"{item.nodeid}|{phase}")
+        embed.switch_context(_labels[-1])
         try:
             return (yield)
         finally:
-            embed.switch_context(None)
+            _labels.pop()
+            embed.switch_context(_labels[-1] if _labels else None)
+
+
+class Reporting:
+    """The plugin that is registered where measurement was asked for."""
+
+    def __init__(self, options: "argparse.Namespace", session: str, said: "Sequence[str]") -> None:
+        """Report on the session in the directory `session`; `said` goes into the header."""
+        self._options = options
+        self._session = session
+        self._said = said
+        self._start = Path.cwd()
+        self._answer: dict[str, Any] = {}
+        self._pid = 0
+        self._status: int | None = None
+        reports = options.covsup_report or {"term": None}
+        self._reports = {kind: where for kind, where in reports.items() if kind}
+
+    def pytest_report_header(self, config: pytest.Config) -> "list[str]":
+        """Say what could not be measured from its first line, and who else measures."""
+        lines = [f"covsup: {sentence}" for sentence in self._said]
+        if config.pluginmanager.hasplugin("_cov"):
+            lines.append("covsup: --cov is pytest-cov's, which is installed; both measure")
+        return lines
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Leave word of the report that is wanted: if this process is killed, the supervisor makes
+        it."""
+        if hasattr(session.config, "workerinput"):
+            return
+        self._pid = os.getpid()
+        self._owe()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> "Generator[None, object, object]":
         """Make the reports when all tests have run: only now can they still make the run fail."""
-        result = yield
-        config = session.config
-        failed = bool(session.testsfailed)
-        if hasattr(config, "workerinput") or (failed and self._options.covsup_not_on_fail):
-            return result
-        self._answer = self._ask()
-        terminal = config.pluginmanager.getplugin("terminalreporter")
+        try:
+            result = yield
+        except BaseException:
+            # -x, Ctrl-C, pytest.exit(): what ran until then is worth its report, too.
+            self._report(session, failed=True)
+            raise
+        self._report(session, failed=bool(session.testsfailed))
+        return result
+
+    def pytest_terminal_summary(self, terminalreporter: "Any") -> None:
+        """Print what goes to the terminal."""
+        text, verdict = self._answer.get("text", ""), self._answer.get("verdict", "")
+        if not text and not verdict:
+            return
+        terminalreporter.write_sep("=", "tests coverage")
+        if text:
+            terminalreporter.write_sep("_", _title())
+            terminalreporter.write(f"\n{text}")
+        if verdict and not terminalreporter.config.option.collectonly:
+            below = self._answer["below"]
+            colour = {"red": True, "bold": True} if below else {"green": True}
+            terminalreporter.write(f"{verdict}\n", **colour)
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        """Remember how it ends."""
+        self._status = int(exitstatus)
+
+    def pytest_unconfigure(self) -> None:
+        """No report is owed any more, unless pytest itself has failed."""
+        if self._pid == os.getpid() and self._status != pytest.ExitCode.INTERNAL_ERROR:
+            Path(self._owed()).unlink(missing_ok=True)
+
+    def _report(self, session: pytest.Session, *, failed: bool) -> None:
+        # A test may fork and let the child go on: the parent alone reports.
+        if self._pid != os.getpid() or (failed and self._options.covsup_not_on_fail):
+            return
+        self._answer = ask(self._request(), self._start)
+        terminal = session.config.pluginmanager.getplugin("terminalreporter")
         error = self._answer.get("error")
         if error and terminal is not None:
             terminal.write(f"\nWARNING: covsup: {error}\n", red=True, bold=True)
-        if self._answer.get("below") and not config.option.collectonly:
+        if self._answer.get("below") and not session.config.option.collectonly:
             if terminal is not None:
                 minimum = self._answer["fail_under"]
                 terminal.write(
@@ -91,32 +137,12 @@ class Reporting:
                     bold=True,
                 )
             session.testsfailed += 1
-        return result
 
-    def pytest_terminal_summary(self, terminalreporter: "Any") -> None:
-        """Print what goes to the terminal."""
-        text, minimum = self._answer.get("text", ""), self._answer.get("fail_under")
-        if not text and not minimum:
-            return
-        terminalreporter.write_sep("=", "tests coverage")
-        version = sys.version_info
-        title = "coverage: platform {}, python {}.{}.{}-{}-{}".format(sys.platform, *version)
-        if text:
-            terminalreporter.write_sep("_", title)
-            terminalreporter.write(f"\n{text}")
-        if minimum and not terminalreporter.config.option.collectonly:
-            below = self._answer["below"]
-            colour = {"red": True, "bold": True} if below else {"green": True}
-            terminalreporter.write(
-                f"{'FAIL ' if below else ''}Required test coverage of {minimum:g}% "
-                f"{'not reached' if below else 'reached'}. "
-                f"Total coverage: {self._answer['total']:.2f}%\n",
-                **colour,
-            )
-
-    def _ask(self) -> "dict[str, Any]":
+    def _request(self) -> "dict[str, Any]":
         options = self._options
-        request = {
+        return {
+            "do": "report",
+            "pid": self._pid,
             "session": self._session,
             "append": options.covsup_append,
             "reports": self._reports,
@@ -124,17 +150,48 @@ class Reporting:
             "precision": options.covsup_precision,
             "rcfile": options.covsup_config,
         }
+
+    def _owed(self) -> str:
+        return f"{self._session}/pytest-{self._pid}.owed"
+
+    def _owe(self) -> None:
+        if not self._reports and self._options.covsup_fail_under is None:
+            return
+        owed = {
+            **self._request(),
+            "directory": os.fspath(self._start),
+            "title": _title(),
+            "not_on_fail": self._options.covsup_not_on_fail,
+        }
+        try:
+            with open(f"{self._owed()}.new", "w", encoding="utf-8") as file:  # noqa: PTH123
+                json.dump(owed, file)
+            Path(f"{self._owed()}.new").rename(self._owed())
+        except OSError:
+            # A process of another user may not write there; the tests run all the same.
+            return
+
+
+def _title() -> str:
+    return "coverage: platform {}, python {}.{}.{}-{}-{}".format(sys.platform, *sys.version_info)
+
+
+def ask(request: "dict[str, Any]", directory: Path | None = None) -> "dict[str, Any]":
+    """Have covsup's own process do it; what goes wrong is the answer's "error"."""
+    try:
         answered = subprocess.run(
             [sys.executable, "-P", "-m", "covsup", "--answer-pytest"],
             input=json.dumps(request),
             capture_output=True,
             text=True,
             check=False,
-            cwd=self._start,
+            cwd=directory,
             env={**os.environ, "COVSUP_SESSION": ""},  # it is no process of the session
         )
-        try:
-            answer: dict[str, Any] = json.loads(answered.stdout)
-        except ValueError:
-            answer = {"error": f"no report could be made: {answered.stderr.strip()[-500:]}"}
-        return answer
+    except OSError as error:
+        return {"error": f"no report could be made: {error}"}
+    try:
+        answer: dict[str, Any] = json.loads(answered.stdout)
+    except ValueError:
+        return {"error": f"no report could be made: {answered.stderr.strip()[-500:]}"}
+    return answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -44,6 +45,9 @@ def test_fork():
 def test_work():
     assert module.work(0) == 2
 """
+
+
+THEN = "def test_then():\n    module.never()\n"
 
 
 @pytest.fixture
@@ -105,28 +109,129 @@ def test_the_options_of_pytest_cov_are_understood_and_its_minimum_fails_the_run(
     )
 
 
-def test_a_worker_of_xdist_that_crashes_loses_nothing(project: World) -> None:
+def test_a_worker_of_xdist_that_crashes_is_replaced_and_loses_nothing(project: World) -> None:
     project.write(
         "test_crash.py",
-        "import os, module\ndef test_crash():\n    module.never()\n    os._exit(7)\n",
+        "import os, module\n"
+        "def test_crash():\n"
+        "    if not os.path.exists('crashed'):\n"
+        "        open('crashed', 'w').close()\n"
+        "        module.never()\n"
+        "        os._exit(7)\n",
     )
-    run = run_pytest(project, "-n", "2", "--covsup=module.py,", "--covsup=module")
+    words = ["-n", "4", "--maxprocesses=2", "--dist=loadfile", "--covsup=module.py,"]
+    run = run_pytest(project, *words, "--covsup=module")
     assert run.ended == 1, run
-    assert "crashed while running" in run.stdout
+    assert "replacing crashed worker" in run.stdout
+    assert "1 failed, 3 passed" in run.stdout  # loadfile gives the whole file to the next worker
     assert table(run)["module.py"] == ("8", "0", "100%")
+    assert run.stdout.count("tests coverage") == 1
 
 
-def test_an_interrupted_run_keeps_its_data(project: World) -> None:
+@pytest.mark.parametrize(
+    ("words", "last_words", "ended"),
+    [
+        ((), "os.kill(os.getpid(), signal.SIGINT)", 2),
+        (("-x",), "assert False", 1),
+    ],
+)
+def test_a_run_that_is_cut_short_has_its_data_and_its_report(
+    project: World, words: tuple[str, ...], last_words: str, ended: int
+) -> None:
     project.write(
-        "test_zlast.py",
-        "import os, signal, module\n"
-        "def test_last():\n"
-        "    module.never()\n"
-        "    os.kill(os.getpid(), signal.SIGINT)\n",
+        "test_then.py",
+        f"import os, signal, module\ndef test_then():\n    module.never()\n    {last_words}\n",
     )
-    run = run_pytest(project, "--covsup")
-    assert run.ended == 2, run
+    project.write("test_zlast.py", "def test_last():\n    pass\n")
+    run = run_pytest(project, "--covsup", "--covsup-report=term-missing", *words)
+    assert run.ended == ended, run
+    assert table(run)["module.py"] == ("8", "0", "100%")
+    assert table(run)["test_zlast.py"] == ("2", "1", "50%", "2")
+    assert run.stdout.count("tests coverage") == 1
     assert run.file("module.py").missing_lines == set()
+
+
+@pytest.mark.parametrize(
+    ("last_words", "ended"),
+    [
+        # What pytest-timeout does when it cannot interrupt the test is os._exit(1).
+        (f"@pytest.mark.timeout(0.1, method='thread')\n{THEN}    threading.Event().wait()\n", 1),
+        (f"{THEN}    os.kill(os.getpid(), 9)\n", signal.SIGKILL),
+    ],
+    ids=["timeout", "SIGKILL"],
+)
+def test_the_supervisor_reports_for_a_pytest_that_was_killed(
+    project: World, last_words: str, ended: int
+) -> None:
+    project.write("test_then.py", f"import os, threading, module, pytest\n{last_words}")
+    words = ["--covsup", "--covsup-report=term-missing", "--covsup-report=json"]
+    run = run_pytest(project, *words, "--covsup-fail-under=99")
+    assert run.ended == ended, run
+    assert re.search(r"^covsup: pytest, process \d+, ended without", run.stderr, re.MULTILINE)
+    assert run.stdout.count("tests coverage") == 1
+    assert table(run)["module.py"] == ("8", "0", "100%")
+    assert "\nRequired test coverage of 99% reached. Total coverage: 100.00%\n" in run.stdout
+    assert (project.directory / "coverage.json").exists()
+    assert not (project.directory / ".covsup").exists()
+
+
+def test_what_runs_pytest_inside_of_a_test_keeps_its_data(project: World) -> None:
+    project.write(
+        "conftest.py",
+        """\
+import os
+import pytest
+pytest_plugins = ["pytester"]
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item):
+    if "forked" not in item.keywords:
+        return None
+    from _pytest.runner import runtestprotocol  # as pytest-forked does
+    child = os.fork()
+    if child == 0:
+        runtestprotocol(item, log=False)
+        os._exit(0)
+    os.waitpid(child, 0)
+    return True
+""",
+    )
+    project.write(
+        "test_inside.py",
+        """\
+import sys
+import pytest
+
+def inner(pytester, call):
+    pytester.syspathinsert(sys.path[0])
+    pytester.makepyfile(f"import sys; sys.path.append({str(call[1])!r})\\n"
+                        f"import module\\ndef test_inner(): module.{call[0]}()")
+
+def test_subprocess(pytester, pytestconfig):
+    inner(pytester, ("in_child", pytestconfig.rootpath))
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--covsup")
+    result.assert_outcomes(passed=1)
+
+def test_inprocess(pytester, pytestconfig):
+    inner(pytester, ("never", pytestconfig.rootpath))
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--covsup-context=test", "--covsup")
+    result.assert_outcomes(passed=1)
+    after_the_inner_one = 1
+
+@pytest.mark.forked
+def test_forked():
+    import module
+    module.work(0)
+""",
+    )
+    project.write("test_module.py", "")
+    run = run_pytest(project, "--covsup", "--covsup-context=test", "-p", "no:xdist")
+    assert run.ended == 0, run
+    assert run.file("module.py").missing_lines == {3}
+    assert run.stdout.count("tests coverage") == 1
+    run.data.set_query_context("test_inside.py::test_inprocess|run")
+    lines = (project.directory / "test_inside.py").read_text().splitlines()
+    assert lines.index("    after_the_inner_one = 1") + 1 in run.lines("test_inside.py")
 
 
 def test_tests_are_contexts_also_in_their_children(project: World) -> None:
@@ -145,12 +250,13 @@ def test_tests_are_contexts_also_in_their_children(project: World) -> None:
 def test_a_test_can_be_left_out(project: World) -> None:
     project.write(
         "test_out.py",
-        "import module, pytest\n"
+        "import module, pytest, subprocess, sys\n"
         "@pytest.mark.no_cover\n"
         "def test_marked():\n"
         "    module.never()\n"
         "def test_by_fixture(no_covsup):\n"
-        "    module.never()\n",
+        "    module.never()\n"
+        "    subprocess.check_call([sys.executable, '-c', 'import module; module.never()'])\n",
     )
     run = run_pytest(project, "--covsup", "--strict-markers")
     assert run.ended == 0, run
@@ -168,11 +274,36 @@ def test_covsup_run_and_the_plugin_are_one_session(project: World) -> None:
     assert "2 measured processes" in tree
 
 
-def test_pytest_main_begins_at_once_and_names_what_came_before(project: World) -> None:
+def test_the_context_of_tests_can_be_a_setting_of_the_run(project: World) -> None:
+    run = project.covsup_run(
+        *("-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist"),
+        options=("--dynamic-context=test",),
+        environment={"PYTEST_ADDOPTS": ""},
+    )
+    assert (run.ended, run.stderr) == (0, "")
+    assert "tests coverage" not in run.stdout
+    assert "test_module.py::test_work|run" in run.data.measured_contexts()
+
+
+def test_what_switches_it_off_before_it_is_asked_for_is_said(project: World) -> None:
+    project.write("pytest.ini", "[pytest]\naddopts = --no-cov\n")
+    run = run_pytest(project, "--cov", "-p", "no:xdist")
+    assert run.ended == 0, run
+    assert "\nWARNING: Coverage disabled via --no-cov switch!\n" in run.stdout
+    assert not run.data_file.exists()
+    project.write("pytest.ini", "[pytest]\naddopts = --covsup\n")
+    run = run_pytest(project, "--no-covsup", "-p", "no:xdist")
+    assert "Coverage" not in run.stdout
+
+
+def test_pytest_main_begins_at_once_and_the_next_command_has_the_rest(project: World) -> None:
     project.write(
         "main.py",
-        "import module, pytest, sys\n"
-        "sys.exit(pytest.main(['-p', 'no:cacheprovider', '-p', 'no:xdist', '--covsup']))\n",
+        "import module, pytest\n"
+        "words = ['-p', 'no:cacheprovider', '-p', 'no:xdist']\n"
+        "assert pytest.main([*words, '--covsup']) == 0\n"
+        "assert pytest.main([*words, '--covsup=module', '--covsup-report=']) == 0\n"
+        "module.never()\n",
     )
     run = project.run(
         project.python, "main.py",
@@ -180,7 +311,13 @@ def test_pytest_main_begins_at_once_and_names_what_came_before(project: World) -
     )  # fmt: skip
     assert run.ended == 0, run
     assert "covsup: imported before measurement began: module\n" in run.stdout
-    assert table(run)["test_module.py"] == ("10", "0", "100%")
+    assert "covsup: source module: asked for too late, this process is measured" in run.stdout
+    assert re.search(r"^test_module.py +10 +0 +100%$", run.stdout, re.MULTILINE)
+    assert table(run)["module.py"] == ("8", "4", "50%")
+    report = project.run(project.python, "-m", "covsup", "report", data_file=run.data_file)
+    assert (report.ended, report.stderr) == (0, "")
+    assert 10 in report.lines("module.py")
+    assert not (project.directory / ".covsup").exists()
 
 
 def test_without_an_option_nothing_is_loaded(project: World) -> None:

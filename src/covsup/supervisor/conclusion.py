@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from covsup.datafile.errors import CovsupError
 from covsup.supervisor.coverage_settings import rcfile_of_session
 from covsup.supervisor.errors import BELOW_MINIMUM, INCOMPLETE, NOT_STORED
+from covsup.supervisor.owed import make_owed, owed_by
 from covsup.supervisor.say import complain
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _LONGEST_COMMAND: int = 60
 
 def conclude(session: Session, settings: RunSettings, status: int) -> int:
     """Combine; gives the raw wait status that covsup is to end with."""
+    owed = owed_by(session)
     try:
         outcome = _combine(session, settings)
     except KeyboardInterrupt:
@@ -42,6 +44,8 @@ def conclude(session: Session, settings: RunSettings, status: int) -> int:
     incomplete = [*unmeasured_sentences(provenance), *lost_sentences(provenance)]
     for sentence in (*outcome.sentences(), *incomplete):
         complain(sentence)
+    running = {each.pid for each in outcome.running}
+    make_owed([each for each in owed if each["pid"] not in running], session, status)
     if status == 0 and settings.strict and (incomplete or outcome.unreadable):
         complain(f"--strict: not everything was measured and kept, so the status is {INCOMPLETE}")
         return INCOMPLETE << 8

@@ -17,6 +17,7 @@ from covsup.datafile import session as sessions
 from covsup.datafile.errors import CovsupError
 from covsup.datafile.session import Session, Settings, create_session
 from covsup.supervisor.errors import UsageError
+from covsup.supervisor.finished import tidy_finished
 from covsup.supervisor.launch import COVERAGES
 from covsup.supervisor.say import complain
 from covsup.supervisor.settings import data_file_of, run_settings
@@ -92,6 +93,7 @@ def open_session(
     settings: RunSettings, *, command: tuple[str, ...], supervisor_pid: int
 ) -> Session:
     """Make the session directory; without a supervisor the session is open to all."""
+    tidy_finished(settings.data_file)
 
     def make(session_id: str) -> Settings:
         return Settings(

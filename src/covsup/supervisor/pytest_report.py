@@ -12,63 +12,93 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from coverage import Coverage
+from coverage.exceptions import CoverageException, NoDataError
+from coverage.results import display_covered, should_fail_under
+
 from covsup.datafile.errors import CovsupError
 from covsup.datafile.session import open_session
+from covsup.supervisor.cli import make_parsers
+from covsup.supervisor.combine import combine
 from covsup.supervisor.coverage_settings import rcfile_of_session
+from covsup.supervisor.finished import mark_as_reported
+from covsup.supervisor.opening import check_data_file
+from covsup.supervisor.opening import open_session as make_session
+from covsup.supervisor.rules import Rules
+from covsup.supervisor.settings import run_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from coverage import Coverage
+    from covsup.datafile.session import Settings
 
 
 def main() -> int:
     """Answer the request; what goes wrong is in the answer."""
-    json.dump(answer(json.load(sys.stdin)), sys.stdout)
+    request = json.load(sys.stdin)
+    json.dump(_open(request) if request["do"] == "open" else answer(request), sys.stdout)
     return 0
 
 
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Fold, report, and compare the total with the minimum."""
-    from coverage.exceptions import CoverageException, NoDataError  # noqa: PLC0415
-
-    text = io.StringIO()
-    said: dict[str, Any] = {"below": False, "total": 0.0, "precision": 0, "shown": "0%"}
+    """Fold what there is so far, report, and compare the total with the minimum."""
     try:
-        measured = _folded(request)
-        said["fail_under"] = _minimum(measured, request)
-        said["precision"] = precision = _precision(measured)
-        try:
-            said["total"] = total = _reports(measured, request["reports"], text)
-        except NoDataError as error:
-            said["error"] = str(error)
-            total = 0.0
-        from coverage.results import display_covered, should_fail_under  # noqa: PLC0415
-
-        said["shown"] = display_covered(total, precision)
-        minimum = said["fail_under"]
-        said["below"] = minimum is not None and should_fail_under(total, minimum, precision)
+        session = open_session(Path(request["session"]))
+        rules = Rules.of_session(session.settings)
+        append = session.settings.append or request["append"]
+        combine([session.path], rules=rules, keep=True, append=append)
+        said = reports(request, session.settings)
+        if session.settings.supervisor_pid == request["pid"]:
+            mark_as_reported(session)
     except (CovsupError, CoverageException, OSError) as error:
-        said["error"] = str(error)
-    return {**said, "text": text.getvalue()}
+        return {"error": str(error)}
+    return said
 
 
-def _folded(request: Mapping[str, Any]) -> Coverage:
-    from coverage import Coverage  # noqa: PLC0415
+def _open(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Open a session that ends with the process that asks, and with all that it started."""
+    try:
+        options, _ = make_parsers()
+        settings = run_settings(options.parse_args(["env", *request["options"]]))
+        check_data_file(settings)
+        command = ("pytest", *request["options"])
+        session = make_session(settings, command=command, supervisor_pid=request["pid"])
+    except CovsupError as error:
+        return {"error": str(error)}
+    return {"session": str(session.path), "warnings": settings.warnings}
 
-    from covsup.supervisor.combine import combine  # noqa: PLC0415
-    from covsup.supervisor.rules import Rules  # noqa: PLC0415
 
-    session = open_session(Path(request["session"]))
-    settings = session.settings
-    rules = Rules.of_session(settings)
-    combine([session.path], rules=rules, keep=True, append=settings.append or request["append"])
+def reports(request: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """Make the reports on the data file. Raises CoverageException, OSError."""
     config = request["rcfile"] or rcfile_of_session(settings.rcfile)
     measured = Coverage(data_file=settings.data_file, config_file=config)
     if request["precision"] is not None:
         measured.set_option("report:precision", request["precision"])
     measured.load()
-    return measured
+    minimum, precision = _minimum(measured, request), _precision(measured)
+    text = io.StringIO()
+    said: dict[str, Any] = {"fail_under": minimum, "precision": precision}
+    try:
+        total = _reports(measured, request["reports"], text)
+    except NoDataError as error:
+        said["error"] = str(error)
+        total = 0.0
+    below = minimum is not None and should_fail_under(total, minimum, precision)
+    return {
+        **said,
+        "text": text.getvalue(),
+        "below": below,
+        "shown": display_covered(total, precision),
+        "verdict": _verdict(total, minimum, below=below) if minimum else "",
+    }
+
+
+def _verdict(total: float, minimum: float, *, below: bool) -> str:
+    wanted = int(minimum) if minimum.is_integer() else minimum
+    return (
+        f"{'FAIL ' if below else ''}Required test coverage of {wanted}%"
+        f" {'not reached' if below else 'reached'}. Total coverage: {total:.2f}%"
+    )
 
 
 def _minimum(measured: Coverage, request: Mapping[str, Any]) -> float | None:
@@ -84,31 +114,31 @@ def _precision(measured: Coverage) -> int:
     return configured if isinstance(configured, int) else 0
 
 
-def _reports(measured: Coverage, reports: Mapping[str, str | None], text: io.StringIO) -> float:
+def _reports(measured: Coverage, wanted: Mapping[str, str | None], text: io.StringIO) -> float:
     """Make the reports; gives the total in percent."""
-    total = measured.report(file=io.StringIO())
+    total: float | None = None
     for kind in ("term", "term-missing"):
-        if kind in reports:
-            measured.report(
+        if kind in wanted:
+            total = measured.report(
                 file=text,
                 ignore_errors=True,
                 show_missing=True if kind == "term-missing" else None,
-                skip_covered=True if reports[kind] == "skip-covered" else None,
+                skip_covered=True if wanted[kind] == "skip-covered" else None,
             )
-    for kind, where in reports.items():
+    for kind, where in wanted.items():
         match kind:
             case "annotate":
                 measured.annotate(directory=where, ignore_errors=True)
                 text.write(f"Coverage annotated source written to {_place('dir', where)}\n")
             case "html":
-                measured.html_report(directory=where, ignore_errors=True)
+                total = measured.html_report(directory=where, ignore_errors=True)
                 shown = where or measured.get_option("html:directory")
                 text.write(f"Coverage HTML written to dir {shown}\n")
             case "xml":
                 measured.xml_report(outfile=where, ignore_errors=True)
                 text.write(f"Coverage XML written to file {_file(measured, 'xml', where)}\n")
             case "json":
-                measured.json_report(outfile=where, ignore_errors=True)
+                total = measured.json_report(outfile=where, ignore_errors=True)
                 text.write(f"Coverage JSON written to file {_file(measured, 'json', where)}\n")
             case "lcov":
                 measured.lcov_report(outfile=where, ignore_errors=True)
@@ -116,13 +146,14 @@ def _reports(measured: Coverage, reports: Mapping[str, str | None], text: io.Str
             case "markdown" | "markdown-append":
                 mode = "a" if kind == "markdown-append" else "w"
                 with Path(where or "coverage.md").open(mode, encoding="utf-8") as file:
-                    measured.report(
-                        output_format="markdown", file=file, ignore_errors=True, show_missing=True
-                    )
+                    measured.report(output_format="markdown", file=file, ignore_errors=True)
                 done = "appended to" if mode == "a" else "written to"
                 text.write(f"Coverage Markdown information {done} file {where}\n")
             case _:
                 continue
+    if total is None:
+        # The other reports do not give one.
+        total = measured.report(output_format="total", file=io.StringIO(), ignore_errors=True)
     return total
 
 

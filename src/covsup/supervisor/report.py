@@ -21,6 +21,7 @@ def report(words: Sequence[str]) -> int:
     with no_search_for_cycles():
         from coverage.cmdline import main as coverage  # noqa: PLC0415 - slow to import
 
+    _tidy(words)
     try:
         with warnings.catch_warnings():
             _tell_warnings()
@@ -64,6 +65,20 @@ def _mention_sessions(words: Sequence[str]) -> None:
     if waiting:
         sessions = "a session is" if len(waiting) == 1 else f"{len(waiting)} sessions are"
         complain(f"{sessions} not combined yet: run `covsup combine`")
+
+
+def _tidy(words: Sequence[str]) -> None:
+    """Have in the data file what a process did after its report."""
+    from covsup.datafile.errors import CovsupError  # noqa: PLC0415
+    from covsup.supervisor.finished import tidy_finished  # noqa: PLC0415
+    from covsup.supervisor.settings import data_file_of  # noqa: PLC0415
+
+    said = _said(words)
+    try:
+        tidy_finished(data_file_of(said.get("rcfile"), said.get("data_file")))
+    except CovsupError:
+        # coverage.py will complain of the same thing.
+        return
 
 
 def _said(words: Sequence[str]) -> dict[str, str]:

@@ -1,0 +1,64 @@
+"""Sessions without a supervisor whose report was made while their process went on.
+
+`pytest.main()` measures the process that it is called in: when that has ended, nobody is left to
+delete the session. The next command that looks at the data file does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from covsup.datafile.errors import CovsupError
+from covsup.datafile.session import find_sessions, open_session, tidy_sessions_directory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from covsup.datafile.session import Session
+
+_REPORTED: Final = "reported"
+OWED: Final = "*.owed"
+"""Reports that were asked for and not made yet."""
+
+
+def mark_as_reported(session: Session) -> None:
+    """Note that what the session recorded so far is in the data file and was told."""
+    (session.path / _REPORTED).touch()
+
+
+def tidy_finished(data_file: Path) -> None:
+    """Collect, and delete, the sessions of `data_file` that were reported and have ended since.
+
+    One of which the data file holds nothing any more goes uncollected: something else has replaced
+    the result that it was a part of.
+    """
+    for path in find_sessions(data_file):
+        if not (path / _REPORTED).exists() or any(path.glob(OWED)):
+            continue
+        try:
+            session = open_session(path)
+            if session.settings.data_file == str(data_file):
+                _tidy(session, data_file)
+        except (CovsupError, OSError):
+            # Left as it is: `covsup combine` says what is the matter with it.
+            continue
+
+
+def _tidy(session: Session, data_file: Path) -> None:
+    # Here: a session to be tidied is rare, and what this needs is slow to import.
+    from covsup.datafile.database import is_data_file, sessions_in  # noqa: PLC0415
+    from covsup.supervisor.combine import combine  # noqa: PLC0415
+    from covsup.supervisor.liveness import Look, supervisor_runs  # noqa: PLC0415
+    from covsup.supervisor.rules import Rules  # noqa: PLC0415
+
+    journals = session.journals()
+    look = Look([session.path], journals)
+    if supervisor_runs(session.settings) or look.measures_any(journals):
+        return
+    if look.members.get(session.path):
+        return
+    if is_data_file(data_file) and session.id in sessions_in(data_file):
+        combine([session.path], rules=Rules.of_session(session.settings))
+    else:
+        session.delete()
+        tidy_sessions_directory(session.path.parent)

@@ -1,0 +1,81 @@
+"""Reports that a pytest was asked for and could not make, because it was killed.
+
+`os._exit` in a test, pytest-timeout, a crash: the plugin leaves word in the session directory at the
+beginning, and takes it back when it has reported. What is there when all has ended is made here.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+
+from covsup.supervisor.finished import OWED
+from covsup.supervisor.say import complain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from covsup.datafile.session import Session
+
+Request = dict[str, Any]
+
+
+def owed_by(session: Session) -> list[Request]:
+    """The reports that were asked for and not made; to be read before the session is deleted."""
+    found = []
+    for path in sorted(session.path.glob(OWED)):
+        try:
+            request = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(request, dict):
+            found.append(request)
+    return found
+
+
+def make_owed(requests: Sequence[Request], session: Session, status: int) -> None:
+    """Make them; the data file is complete, and `status` is the target's raw wait status."""
+    for request in requests:
+        if request["not_on_fail"] and status != 0:
+            continue
+        complain(
+            f"pytest, process {request['pid']}, ended without its coverage report: here it is"
+            if request["reports"]
+            else f"pytest, process {request['pid']}, ended without its verdict on the coverage"
+        )
+        _make(request, session)
+
+
+def _make(request: Request, session: Session) -> None:
+    import contextlib  # noqa: PLC0415 - as coverage.py: only where a pytest was killed
+
+    from coverage.exceptions import CoverageException  # noqa: PLC0415
+    from coverage.files import set_relative_directory  # noqa: PLC0415
+
+    from covsup.supervisor.pytest_report import reports  # noqa: PLC0415
+
+    try:
+        with contextlib.chdir(request["directory"]):
+            set_relative_directory()
+            answer = reports(request, session.settings)
+    except (CoverageException, OSError) as error:
+        complain(f"no report could be made: {error}")
+        return
+    if "error" in answer:
+        complain(f"no report could be made: {answer['error']}")
+    text, verdict = answer["text"], answer["verdict"]
+    if text or verdict:
+        # pytest may have ended in the middle of a line.
+        sys.stdout.write(f"\n{_rule('=', 'tests coverage')}\n")
+    if text:
+        sys.stdout.write(f"{_rule('_', request['title'])}\n\n{text}")
+    if verdict:
+        sys.stdout.write(f"{verdict}\n")
+    sys.stdout.flush()
+
+
+def _rule(line: str, title: str) -> str:
+    """A title in the middle of a line, as pytest draws it."""
+    return f" {title} ".center(shutil.get_terminal_size().columns, line)
