@@ -413,6 +413,18 @@ def _add_debug(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     _add_files(topics.add_parser("sys", help="versions, paths, what this system offers"))
     _add_files(topics.add_parser("config", help="the settings that `covsup run` would have here"))
+    migrate = topics.add_parser(
+        "migrate",
+        help="what to change for covsup in a project that uses coverage.py or pytest-cov",
+        description="Read a project's settings, command lines (tox, nox, make, CI services, shells,"
+        " Docker) and start-up snippets, and print what to write instead, or that there is nothing"
+        " to change. No file is changed; the status is 0 whatever is found.",
+        allow_abbrev=False,
+    )
+    migrate.add_argument("directory", nargs="?", default=".", metavar="DIRECTORY")
+    migrate.add_argument(
+        "--rcfile", metavar="FILE", help="coverage.py's settings file, where it has another name"
+    )
     journal = topics.add_parser("journal", help="what is in a journal")
     journal.add_argument("file", metavar="FILE")
     journal.add_argument("--facts", action="store_true", help="list lines and branches too")

@@ -40,6 +40,10 @@ def debug(options: argparse.Namespace) -> int:
             _write(_system(options))
         case "config":
             _write(_config(options))
+        case "migrate":
+            from covsup.supervisor.migration import migrate  # noqa: PLC0415 - seldom
+
+            return migrate(Path(options.directory), options.rcfile)
         case _:
             return _journal(options)
     return 0

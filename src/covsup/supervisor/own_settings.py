@@ -156,8 +156,9 @@ def heading(path: Path) -> str:
     return f"[{_TOML_SECTION if path.suffix == '.toml' else _INI_SECTION}]"
 
 
-def check_key(path: Path, key: str, value: object) -> Any:
-    """The value that a key has. Raises UsageError."""
+def check_key(path: Path, key: str, value: object, *, is_text: bool = False) -> Any:
+    """The value that a key has; `is_text` where a file has no types. Raises UsageError."""
+    value = _Text(value) if is_text else value
     where = f"{path}: {heading(path)}"
     if key not in KEYS:
         of_coverage = [section for section, keys in SETTINGS.items() if key in keys]

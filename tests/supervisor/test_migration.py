@@ -1,0 +1,215 @@
+"""What `covsup debug migrate` says of projects that come from coverage.py and pytest-cov."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from covsup.supervisor.migration import Finding, Kind, findings_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.world import World
+
+CHANGE, DROP, UNSUPPORTED, STAYS = Kind.CHANGE, Kind.DROP, Kind.UNSUPPORTED, Kind.STAYS
+OUT = ""  # leave it out
+
+PROJECT = {
+    ".coveragerc": """\
+[run]
+branch = true
+parallel = true
+timid = false
+concurrency = gevent
+debug = trace
+relativ_files = true
+[paths]
+anything =
+    src
+[report]
+exclude_also =
+    if x
+[plugin.of.somebody]
+x = 1
+""",
+    "setup.cfg": """\
+[options.extras_require]
+test =
+    pytest-cov>=4
+    coverage-badge
+[coverage:run]
+parallel = true
+[tool:pytest]
+addopts = -p pytest_cov --cov=app
+required_plugins = pytest-cov
+""",
+    "tox.ini": """\
+[tox]
+envlist =
+    py312
+    coverage
+[testenv]
+deps =
+    py312: coverage[toml]>=7
+passenv = COVERAGE_PROCESS_START
+commands =
+    coverage erase
+    coverage run --parallel-mode --source=a,b --omit="*/x/*" -m pytest \\
+        {posargs:tests}
+    {envbindir}/python -m coverage run -a --concurrency multiprocessing manage.py test -p x
+    coverage combine
+    coverage report -m
+[covsup]
+grcae = 1
+""",
+    "Makefile": """\
+cov: ## coverage run everything
+\t@$(PYTHON) -m coverage run --save-signal=USR1 -m unittest && coverage combine -q data/*
+\tpip install -U pytest-cov "coverage[toml]>=7" pytest-cover
+""",
+    "noxfile.py": """\
+def tests(session):
+    session.install("-e", ".", "pytest-cov")
+    session.run("coverage", "run", "-p",
+                "-m", "pytest", *session.posargs,
+                env={"COVERAGE_CORE": "sysmon"})
+    session.run("coverage", "report", external=True)
+""",
+    ".github/workflows/ci.yml": """\
+    steps:
+      - name: coverage run and coverage combine
+        run: |
+          (cd sub; coverage run x.py)   # coverage run
+          bash -c "coverage run -p y.py && coverage combine"
+      - run: poetry run coverage run -m pytest ${{ matrix.args }}
+        path: .coverage.*
+""",
+    "Dockerfile": 'CMD ["coverage", "run", "--timid", "-m", "app"]\n',
+    "requirements/dev.txt": "# coverage\ncoverage>=7 ; python_version > '3'\npytest\ncoveralls\n",
+    "pyproject.toml": """\
+[project]
+dependencies = ["coverage", "other"]
+[tool.poetry.group.dev.dependencies]
+pytest-cov = "^4"
+[tool.hatch.envs.default.scripts]
+cov = "coverage run -m pytest {args}"
+""",
+    "sitecustomize.py": "import coverage\ncoverage.process_startup()\n",
+    "src/start.pth": "import coverage; coverage.process_startup()\n",
+    "tests/conftest.py": "from pytest_cov.embed import cleanup_on_sigterm\ncleanup_on_sigterm()\n",
+    "runtests.py": "import coverage\ncoverage.Coverage()\n",
+    ".venv/lib/x.py": "import coverage\ncoverage.Coverage()\n",
+}
+
+EXPECTED = {
+    (".coveragerc", 3, "[run] parallel = true", DROP),
+    (".coveragerc", 5, "[run] concurrency = gevent", DROP),
+    (".coveragerc", 6, "[run] debug = trace", UNSUPPORTED),
+    (".coveragerc", 7, "[run] has no 'relativ_files'; did you mean 'relative_files'?", OUT),
+    (".coveragerc", 15, ("[plugin.of.somebody] is no section of coverage.py's; there are: html,"
+     " json, lcov, paths, report, run, xml"), OUT),
+    ("setup.cfg", 3, "pytest-cov>=4", "covsup"),
+    ("setup.cfg", 6, "[coverage:run]", STAYS),
+    ("setup.cfg", 8, "--cov=app", STAYS),
+    ("setup.cfg", 8, "-p pytest_cov", OUT),
+    ("setup.cfg", 9, "pytest-cov", "covsup"),
+    ("tox.ini", 7, "coverage[toml]>=7", "covsup"),
+    ("tox.ini", 8, "COVERAGE_PROCESS_START", DROP),
+    ("tox.ini", 11, ('coverage run --parallel-mode --source=a,b --omit="*/x/*" -m pytest'
+     " {posargs:tests}"), 'covsup run --source=a,b --omit="*/x/*" -m pytest {posargs:tests}'),
+    ("tox.ini", 13, ("{envbindir}/python -m coverage run -a --concurrency multiprocessing manage.py"
+     " test -p x"), "{envbindir}/python -m covsup run -a manage.py test -p x"),
+    ("tox.ini", 14, "coverage combine", OUT),
+    ("tox.ini", 17, "[covsup] has no 'grcae'; did you mean 'grace'?", OUT),
+    ("Makefile", 2, "$(PYTHON) -m coverage run --save-signal=USR1 -m unittest",
+     "$(PYTHON) -m covsup run -m unittest"),
+    ("Makefile", 2, "coverage combine -q data/*", "covsup combine -q data/*"),
+    ("Makefile", 3, "pytest-cov", "covsup"),
+    ("Makefile", 3, "coverage[toml]>=7", "covsup"),
+    ("noxfile.py", 2, "pytest-cov", "covsup"),
+    ("noxfile.py", 3, "coverage run -p -m pytest ${session.posargs}",
+     "covsup run -m pytest ${session.posargs}"),
+    ("noxfile.py", 5, "COVERAGE_CORE", DROP),
+    (".github/workflows/ci.yml", 4, "coverage run x.py", "covsup run x.py"),
+    (".github/workflows/ci.yml", 5, "coverage run -p y.py", "covsup run y.py"),
+    (".github/workflows/ci.yml", 5, "coverage combine", OUT),
+    (".github/workflows/ci.yml", 6, "coverage run -m pytest ${{ matrix.args }}",
+     "covsup run -m pytest ${{ matrix.args }}"),
+    (".github/workflows/ci.yml", 7, ".coverage.*", OUT),
+    ("Dockerfile", 1, "coverage run --timid -m app", "covsup run -m app"),
+    ("requirements/dev.txt", 2, "coverage>=7", "covsup"),
+    ("pyproject.toml", 2, "coverage", "covsup"),
+    ("pyproject.toml", 4, "pytest-cov", "covsup"),
+    ("pyproject.toml", 6, "coverage run -m pytest {args}", "covsup run -m pytest {args}"),
+    ("sitecustomize.py", 2, "coverage.process_startup()", DROP),
+    ("src/start.pth", 1, "coverage.process_startup()", DROP),
+    ("tests/conftest.py", 1, "from pytest_cov.embed import cleanup_on_sigterm",
+     "from covsup.embed import cleanup_on_sigterm"),
+    ("runtests.py", 2, "coverage.Coverage(...)", UNSUPPORTED),
+}  # fmt: skip
+
+
+def told(findings: list[Finding]) -> set[tuple[str, int, str, object]]:
+    return {
+        (each.path, each.line, each.found, each.instead if each.kind is CHANGE else each.kind)
+        for each in findings
+    }
+
+
+def test_every_place_is_found_and_says_what_to_write(tmp_path: Path) -> None:
+    for name, text in PROJECT.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = told(list(findings_in(tmp_path, None)))
+    assert found - EXPECTED == set()
+    assert EXPECTED - found == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (".coveragerc", "[run]\nbranch = true\nsource = app\nparallel = false\n[html]\ntitle = x\n"),
+        ("pyproject.toml", "[tool.coverage.run]\nbranch = true\n[tool.covsup]\nstrict = true\n"),
+        ("tox.ini", "[testenv]\ncommands =\n    coverage html\n    coverage report\n    # coverage run\n"),
+        ("ci.sh", "echo coverage runs here; coverage-run x; mycoverage run x; coverage run=1\n"),
+        ("app.py", "import coverage\nprint(coverage.__version__)\n"),
+        ("broken.py", "import coverage\nx = \n"),
+        ("Makefile", "cov:\n\tCOVERAGE_FILE=x coverage xml\n\tpip install coveralls pytest-cover\n"),
+    ],
+    ids=lambda text: text if "\n" not in text else "",
+)  # fmt: skip
+def test_what_is_the_same_is_not_listed(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    assert list(findings_in(tmp_path, None)) == []
+
+
+def test_names_of_data_files_that_are_told_apart_stay(tmp_path: Path) -> None:
+    (tmp_path / "tox.ini").write_text(
+        "[testenv]\nsetenv =\n    COVERAGE_FILE=.coverage.{envname}\n"
+    )
+    (tmp_path / "ci.sh").write_text("tar c .coverage.*\n")
+    assert list(findings_in(tmp_path, None)) == []
+
+
+def test_the_command_prints_it_on_eighty_columns_and_changes_nothing(world: World) -> None:
+    nothing = world.run(world.python, "-m", "covsup", "debug", "migrate")
+    assert nothing.stdout == "Nothing to change: settings and command lines stay as they are.\n"
+    for name, text in PROJECT.items():
+        world.write(name, text)
+    world.write("own.ini", "[run]\nsigterm = true\n")
+    run = world.run(world.python, "-m", "covsup", "debug", "migrate", "--rcfile=own.ini", ".")
+    assert (run.ended, run.stderr) == (0, "")
+    lines = run.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    index = lines.index("own.ini:2: [run] sigterm = true")
+    assert lines[index + 1] == (
+        "    no longer needed: nothing has to be saved when a signal ends a process"
+    )
+    assert "    write: covsup run -m app" in lines
+    assert run.stdout.endswith("No file was changed.\n")
+    for name, text in PROJECT.items():
+        assert (world.directory / name).read_text() == text
+    gone = world.run(world.python, "-m", "covsup", "debug", "migrate", "nowhere")
+    assert (gone.ended, gone.stderr) == (2, "covsup: there is no nowhere\n")
