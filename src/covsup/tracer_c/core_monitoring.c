@@ -276,9 +276,13 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
     bool stored = tell_line(self, state->file, line);
     const flow *flow = state->flow;
     if (flow != NULL && (flow->target_lines >> (line % 64)) & 1) {
-        PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
-        const flow_target *target =
-            frame != NULL ? flow_target_at(flow, PyFrame_GetLasti(frame)) : NULL;
+        /* Only where the line has more than one start, the frame (which has to be made an object)
+         * is asked which of them this is. */
+        const flow_target *target = flow_target_of_line(flow, line);
+        if (target == NULL && flow->n_targets > 0) {
+            PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
+            target = frame != NULL ? flow_target_at(flow, PyFrame_GetLasti(frame)) : NULL;
+        }
         if (target != NULL) {
             stored = tell_arc(self, state->file, target->from, line) && stored;
         }

@@ -6,141 +6,33 @@
  * There the arc is taken from the LINE event of the destination instead, where the instructions
  * that lead to it leave one way to get there.
  *
- * Formats: the location table is that of CPython's Objects/locations.md (3.11 to 3.15), the
- * exception table that of Objects/exception_handling_notes.txt.
- *
  * Threads: pure, but for the memory it allocates. Must never know: events, files, the journal. */
 #include "flow.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow_code.h"
+
 #if COMPAT_MONITORING
-
-typedef enum {
-    MAY_RAISE, /* anything not named below */
-    SAFE,      /* cannot raise, goes on to the next */
-    BRANCH,    /* conditional jump, with events of its own */
-    SENDS,     /* goes to its target when the awaited is done */
-    JUMPS,
-    RETURNS,
-    RAISES,
-} kind;
-
-typedef struct {
-    int start;   /* unit of the first EXTENDED_ARG, or of the opcode */
-    int at;      /* unit of the opcode */
-    int next;    /* unit after its caches */
-    int line;    /* 0: none */
-    int target;  /* index of the instruction jumped to, or -1 */
-    int handler; /* index of the instruction that handles what it raises, or -1 */
-    int awaited; /* of END_ASYNC_FOR (3.14): index of the END_SEND that its events name; or -1 */
-    int oparg;
-    int told; /* its LINE event tells that control came from this line; 0: it does not */
-    uint8_t op;
-    uint8_t kind;
-    bool is_handler;
-    bool starts_line; /* the interpreter sends LINE events here */
-    bool ends_itself; /* a return or raise after a branch whose event does not tell of it */
-    bool step;        /* its INSTRUCTION event tells something already */
-} instruction;
 
 typedef struct {
     PyCodeObject *code;
-    instruction *list;
+    decoded_code decoded;
+    instruction *list; /* the decoded ones */
     int count;
     int *entered_head; /* per instruction: first in `entered_next` of the jumps into it, or -1 */
     int *entered_next; /* per instruction: the next one that jumps to the same place */
     uint8_t *lines;    /* bitmap from first_line on: the lines from which branches leave */
+    uint8_t *starts;   /* bitmap: the lines that start somewhere */
+    uint8_t *restarts; /* bitmap: those that start in two places or more */
     int first_line, last_line;
     uint8_t *visited;
     int *stack;
-    flow *out;
+    flow out; /* with arrays that are large enough for anything */
 } analysis;
 
 enum { AMBIGUOUS = -1, UNREACHED = 0, MAX_CHAIN = 16 };
-
-static kind
-kind_of(uint8_t op)
-{
-    switch (op) {
-    case FOR_ITER:
-    case POP_JUMP_IF_FALSE:
-    case POP_JUMP_IF_TRUE:
-    case POP_JUMP_IF_NONE:
-    case POP_JUMP_IF_NOT_NONE:
-        return BRANCH;
-    case SEND:
-        return SENDS;
-    case JUMP_FORWARD:
-    case JUMP_BACKWARD:
-    case JUMP_BACKWARD_NO_INTERRUPT:
-        return JUMPS;
-    case RETURN_VALUE:
-#ifdef RETURN_CONST
-    case RETURN_CONST:
-#endif
-    case INTERPRETER_EXIT:
-        return RETURNS;
-    case RAISE_VARARGS:
-    case RERAISE:
-        return RAISES;
-    case NOP:
-    case POP_TOP:
-    case RESUME:
-    case RETURN_GENERATOR:
-    case PUSH_NULL:
-    case PUSH_EXC_INFO:
-    case POP_EXCEPT:
-    case COPY:
-    case SWAP:
-    case LOAD_CONST:
-    case LOAD_FAST:
-    case LOAD_FAST_AND_CLEAR:
-    case STORE_FAST:
-    case STORE_DEREF:
-    case STORE_GLOBAL:
-    case MAKE_CELL:
-    case COPY_FREE_VARS:
-    case END_FOR:
-    case END_SEND:
-#ifdef LOAD_CLOSURE
-#if PY_VERSION_HEX < 0x030D0000
-    case LOAD_CLOSURE:
-#endif
-#endif
-#ifdef LOAD_FAST_LOAD_FAST
-    case LOAD_FAST_LOAD_FAST:
-#endif
-#ifdef STORE_FAST_STORE_FAST
-    case STORE_FAST_STORE_FAST:
-#endif
-#ifdef STORE_FAST_LOAD_FAST
-    case STORE_FAST_LOAD_FAST:
-#endif
-#ifdef LOAD_FAST_BORROW
-    case LOAD_FAST_BORROW:
-#endif
-#ifdef LOAD_FAST_BORROW_LOAD_FAST_BORROW
-    case LOAD_FAST_BORROW_LOAD_FAST_BORROW:
-#endif
-#ifdef LOAD_SMALL_INT
-    case LOAD_SMALL_INT:
-#endif
-#ifdef LOAD_COMMON_CONSTANT
-    case LOAD_COMMON_CONSTANT:
-#endif
-#ifdef NOT_TAKEN
-    case NOT_TAKEN:
-#endif
-#ifdef POP_ITER
-    case POP_ITER:
-#endif
-        return SAFE;
-    default:
-        return MAY_RAISE;
-    }
-}
 
 static bool
 falls_through(const instruction *i)
@@ -148,213 +40,12 @@ falls_through(const instruction *i)
     return i->kind != JUMPS && i->kind != RETURNS && i->kind != RAISES;
 }
 
-/* Location table: one entry covers some code units. */
-
-static unsigned
-read_varint(const uint8_t **p, const uint8_t *end)
-{
-    unsigned value = 0;
-    for (int shift = 0; *p < end && shift < 30; shift += 6) {
-        unsigned byte = *(*p)++;
-        value |= (byte & 63) << shift;
-        if ((byte & 64) == 0) {
-            break;
-        }
-    }
-    return value;
-}
-
-typedef struct {
-    const uint8_t *p, *end;
-    int line; /* of the last entry that had one */
-} location_reader;
-
-static location_reader
-read_locations(PyCodeObject *code)
-{
-    const uint8_t *p = (const uint8_t *)PyBytes_AS_STRING(code->co_linetable);
-    return (location_reader){p, p + PyBytes_GET_SIZE(code->co_linetable), code->co_firstlineno};
-}
-
-/* Sets the number of units and the line (0: none) of the next entry; false at the end. */
-static bool
-next_location(location_reader *reader, int *units, int *line)
-{
-    if (reader->p >= reader->end) {
-        return false;
-    }
-    unsigned first = *reader->p++;
-    unsigned code = (first >> 3) & 15;
-    *units = (int)(first & 7) + 1;
-    if (code == 15) {
-        *line = 0;
-    } else {
-        if (code == 13 || code == 14) {
-            unsigned delta = read_varint(&reader->p, reader->end);
-            reader->line += (delta & 1) ? -(int)(delta >> 1) : (int)(delta >> 1);
-        } else if (code >= 10) {
-            reader->line += (int)code - 10;
-        }
-        *line = reader->line;
-    }
-    while (reader->p < reader->end && (*reader->p & 128) == 0) {
-        reader->p++; /* columns and end lines, which are of no interest here */
-    }
-    return true;
-}
-
-/* The first line that runs in `code` and the last one, by the units after its RESUME. */
-static void
-body_lines(PyCodeObject *code, int *resume, int *first, int *smallest, int *largest)
-{
-    location_reader reader = read_locations(code);
-    int unit = 0, units, line;
-    *resume = *first = *smallest = *largest = 0;
-    while (next_location(&reader, &units, &line)) {
-        int end = unit + units;
-        if (unit <= code->_co_firsttraceable && code->_co_firsttraceable < end) {
-            *resume = line;
-            unit = code->_co_firsttraceable + 1;
-        }
-        if (unit > code->_co_firsttraceable && unit < end && line > 0) {
-            if (*first == 0) {
-                *first = line;
-            }
-            if (*smallest == 0 || line < *smallest) {
-                *smallest = line;
-            }
-            if (line > *largest) {
-                *largest = line;
-            }
-        }
-        unit = end;
-    }
-}
-
-int
-flow_resume_line(PyCodeObject *code)
-{
-    location_reader reader = read_locations(code);
-    int unit = 0, units, line, resume = 0;
-    while (next_location(&reader, &units, &line)) {
-        int end = unit + units;
-        if (unit <= code->_co_firsttraceable && code->_co_firsttraceable < end) {
-            resume = line;
-            unit = code->_co_firsttraceable + COMPAT_RESUME_UNITS;
-        }
-        if (unit >= code->_co_firsttraceable + COMPAT_RESUME_UNITS && unit < end && line > 0) {
-            return line == resume ? line : 0;
-        }
-        unit = end;
-    }
-    return 0;
-}
-
-/* Does the body of `code` stand on one line, perhaps that of its own definition? A report then
- * counts leaving it as an exit of that line. */
-static bool
-is_one_liner(PyCodeObject *code)
-{
-    const Py_UCS4 lambda_or_comprehension = '<';
-    if (PyUnicode_GET_LENGTH(code->co_name) > 0 &&
-        PyUnicode_READ_CHAR(code->co_name, 0) == lambda_or_comprehension) {
-        return false;
-    }
-    int resume, first, smallest, largest;
-    body_lines(code, &resume, &first, &smallest, &largest);
-    return first > 0 && (first == resume || smallest == largest);
-}
-
-static int
-decode(analysis *a, const uint8_t *bytes, int units)
-{
-    int *index_of = malloc(((size_t)units + 1) * sizeof(int)); /* unit -> instruction */
-    if (index_of == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    location_reader reader = read_locations(a->code);
-    int covered = 0, run, line = 0, n = 0;
-    a->first_line = 0;
-    for (int u = 0; u < units; n++) {
-        instruction *i = &a->list[n];
-        int oparg = 0;
-        i->start = u;
-        while (bytes[2 * u] == EXTENDED_ARG && u + 1 < units) {
-            oparg = (oparg | bytes[2 * u + 1]) << 8;
-            index_of[u++] = n;
-        }
-        index_of[u] = n;
-        i->at = u;
-        i->op = bytes[2 * u];
-        i->oparg = oparg | bytes[2 * u + 1];
-        i->kind = (uint8_t)kind_of(i->op);
-        i->target = i->handler = i->awaited = -1;
-        i->told = 0;
-        i->is_handler = i->starts_line = i->ends_itself = i->step = false;
-        u++;
-        while (u < units && bytes[2 * u] == CACHE) {
-            index_of[u++] = n;
-        }
-        i->next = u;
-        while (covered <= i->at && next_location(&reader, &run, &line)) {
-            covered += run;
-        }
-        i->line = line;
-        if (line > 0) {
-            if (a->first_line == 0 || line < a->first_line) {
-                a->first_line = line;
-            }
-            if (line > a->last_line) {
-                a->last_line = line;
-            }
-        }
-    }
-    index_of[units] = n;
-    a->count = n;
-    for (int k = 0; k < n; k++) {
-        instruction *i = &a->list[k];
-        if (i->kind == BRANCH || i->kind == SENDS || i->kind == JUMPS) {
-            bool back = i->op == JUMP_BACKWARD || i->op == JUMP_BACKWARD_NO_INTERRUPT;
-            int unit = i->next + (back ? -i->oparg : i->oparg);
-            if (unit >= 0 && unit < units) {
-                i->target = index_of[unit];
-            }
-        } else if (COMPAT_BRANCH_SIDES && i->op == END_ASYNC_FOR && i->next >= i->oparg) {
-            i->awaited = index_of[i->next - i->oparg];
-        }
-    }
-
-    const uint8_t *p = (const uint8_t *)PyBytes_AS_STRING(a->code->co_exceptiontable);
-    const uint8_t *end = p + PyBytes_GET_SIZE(a->code->co_exceptiontable);
-    while (p < end) {
-        int field[4]; /* start, length, target in units; depth and lasti */
-        for (int f = 0; f < 4 && p < end; f++) {
-            field[f] = *p & 63;
-            while ((*p++ & 64) != 0 && p < end) {
-                field[f] = (field[f] << 6) | (*p & 63);
-            }
-        }
-        if (field[0] < 0 || field[0] + field[1] > units || field[2] >= units) {
-            break;
-        }
-        int handler = index_of[field[2]];
-        a->list[handler].is_handler = true;
-        for (int u = field[0]; u < field[0] + field[1]; u++) {
-            a->list[index_of[u]].handler = handler;
-        }
-    }
-    free(index_of);
-    return 0;
-}
-
 static void
 link_jumps(analysis *a)
 {
-    for (int k = 0; k < a->count; k++) {
-        a->entered_head[k] = -1;
-    }
-    for (int k = 0; k < a->count; k++) {
+    memset(a->entered_head, 0xFF, (size_t)a->count * sizeof(int)); /* -1 */
+    for (int m = 0; m < a->decoded.n_notable; m++) {
+        int k = a->decoded.notable[m];
         int target = a->list[k].target;
         if (target >= 0) {
             a->entered_next[k] = a->entered_head[target];
@@ -363,69 +54,30 @@ link_jumps(analysis *a)
     }
 }
 
-/* Instructions that never start a line for the interpreter, nor change the line that it compares
- * the next one with (Python/instrumentation.c, initialize_lines). */
-static bool
-is_lineless(uint8_t op)
+static inline void
+set_bit(uint8_t *map, int bit)
 {
-    switch (op) {
-    case END_ASYNC_FOR:
-    case END_FOR:
-    case END_SEND:
-    case RESUME:
-#ifdef POP_ITER
-    case POP_ITER:
-#endif
-        return true;
-    default:
-        return false;
-    }
+    map[bit / 8] |= (uint8_t)(1 << (bit % 8));
 }
 
-/* Find the instructions to which the interpreter attaches LINE events. */
-static void
-find_line_starts(analysis *a)
+static inline bool
+has_bit(const uint8_t *map, int bit)
 {
-    int current = -1;
-    for (int k = 0; k < a->count; k++) {
-        instruction *i = &a->list[k];
-        if (i->start >= a->code->_co_firsttraceable && !is_lineless(i->op)) {
-            i->starts_line = i->line > 0 && i->line != current;
-            current = i->line;
-        }
-    }
-    for (int k = 0; k < a->count; k++) {
-        const instruction *i = &a->list[k];
-        int target = i->target;
-        if (target >= 0 && (i->op == FOR_ITER || i->op == SEND)) {
-            target++; /* past the END_FOR or END_SEND */
-        }
-        if (target >= 0 && target < a->count && !is_lineless(a->list[target].op)) {
-            a->list[target].starts_line = true;
-        }
-        if (i->is_handler && i->op != END_ASYNC_FOR) {
-            a->list[k].starts_line = true;
-        }
-    }
+    return (map[bit / 8] >> (bit % 8)) & 1;
 }
 
 static void
 mark_line(analysis *a, int line)
 {
     if (line >= a->first_line && line <= a->last_line && line > 0) {
-        int bit = line - a->first_line;
-        a->lines[bit / 8] |= (uint8_t)(1 << (bit % 8));
+        set_bit(a->lines, line - a->first_line);
     }
 }
 
 static bool
 is_marked(const analysis *a, int line)
 {
-    if (line < a->first_line || line > a->last_line) {
-        return false;
-    }
-    int bit = line - a->first_line;
-    return (a->lines[bit / 8] >> (bit % 8)) & 1;
+    return line >= a->first_line && line <= a->last_line && has_bit(a->lines, line - a->first_line);
 }
 
 /* The code object that the MAKE_FUNCTION at `k` is about to wrap, or NULL. */
@@ -475,7 +127,8 @@ mark_loop_target(analysis *a, int k)
 static void
 mark_branch_lines(analysis *a)
 {
-    for (int k = 0; k < a->count; k++) {
+    for (int m = 0; m < a->decoded.n_notable; m++) {
+        int k = a->decoded.notable[m];
         const instruction *i = &a->list[k];
         if (i->kind == BRANCH || i->op == GET_ANEXT || i->op == END_ASYNC_FOR ||
             i->op == NOP) { /* what is left of `while True`, whose else counts as an exit */
@@ -485,13 +138,15 @@ mark_branch_lines(analysis *a)
             }
         } else if (i->op == END_SEND) {
             mark_loop_target(a, k + 1);
+            if (i->line > 0) {
+                /* The interpreter may send a LINE event here too, after an exception thrown in. */
+                set_bit(a->restarts, i->line - a->first_line);
+            }
         } else if (i->op == MAKE_FUNCTION) {
             PyCodeObject *made = function_made_at(a, k);
-            if (made != NULL && is_one_liner(made)) {
-                int resume, first, smallest, largest;
-                body_lines(made, &resume, &first, &smallest, &largest);
+            if (made != NULL && flow_is_one_liner(made)) {
                 mark_line(a, i->line);
-                mark_line(a, first);
+                mark_line(a, flow_first_line(made));
                 mark_line(a, made->co_firstlineno);
             }
         }
@@ -561,7 +216,7 @@ add_step(analysis *a, int k, int line, int to)
     instruction *i = &a->list[k];
     if (!i->step) {
         i->step = true;
-        a->out->steps[a->out->n_steps++] = (flow_step){i->start * 2, line, to};
+        a->out.steps[a->out.n_steps++] = (flow_step){i->start * 2, line, to};
     }
 }
 
@@ -574,8 +229,7 @@ add_target(analysis *a, int k, int from)
         return;
     }
     i->told = from;
-    a->out->targets[a->out->n_targets++] = (flow_target){i->start * 2, from};
-    a->out->target_lines |= UINT64_C(1) << (i->line % 64);
+    a->out.targets[a->out.n_targets++] = (flow_target){k, from};
 }
 
 /* Where an exception goes that the handler at `k` gets: the line on which the handler begins, the
@@ -644,7 +298,7 @@ follow(analysis *a, int k, int line)
             }
             return 0;
         }
-        switch ((kind)i->kind) {
+        switch ((instruction_kind)i->kind) {
         case BRANCH:
             return 0;
         case RAISES:
@@ -673,7 +327,7 @@ follow(analysis *a, int k, int line)
             sure = ++k;
             break;
         case SAFE:
-            if (sure == k && is_lineless(i->op)) {
+            if (sure == k && flow_is_lineless(i->op)) {
                 sure++; /* it has no INSTRUCTION events either */
             }
             k++;
@@ -687,13 +341,16 @@ follow(analysis *a, int k, int line)
 static void
 find_targets(analysis *a)
 {
-    for (int k = 1; k < a->count; k++) {
+    for (int k = 0; k < a->count; k++) {
         const instruction *i = &a->list[k];
-        if (i->starts_line && i->line > 0) {
-            int from = line_before(a, k, 0);
-            if (from > 0 && from != i->line && is_marked(a, from)) {
-                add_target(a, k, from);
-            }
+        if (!i->starts_line || i->line <= 0) {
+            continue;
+        }
+        int bit = i->line - a->first_line;
+        set_bit(has_bit(a->starts, bit) ? a->restarts : a->starts, bit);
+        int from = line_before(a, k, 0);
+        if (from > 0 && from != i->line && is_marked(a, from)) {
+            add_target(a, k, from);
         }
     }
 }
@@ -716,7 +373,7 @@ static void
 add_outcomes(analysis *a, int offset, int next, int line, int falls_to, int jumps_to)
 {
     if (falls_to != 0 || jumps_to != 0) {
-        a->out->branches[a->out->n_branches++] =
+        a->out.branches[a->out.n_branches++] =
             (flow_branch){offset, next, line, falls_to, jumps_to, false, false};
     }
 }
@@ -738,8 +395,12 @@ add_branch(analysis *a, const instruction *i, int line, int falls_to, int jumps_
 static void
 find_branches(analysis *a)
 {
-    for (int k = 0; k < a->count; k++) {
+    for (int m = 0; m < a->decoded.n_notable; m++) {
+        int k = a->decoded.notable[m];
         const instruction *i = &a->list[k];
+        if (i->kind != BRANCH && i->op != END_ASYNC_FOR && i->op != END_SEND) {
+            continue;
+        }
         int line = i->line > 0 ? i->line : line_before(a, k, 0);
         if (line <= 0) {
             continue;
@@ -758,8 +419,9 @@ find_branches(analysis *a)
                 }
             } else if (i->op == END_SEND) {
                 add_outcomes(a, (i->at + 1) * 2, 0, line, to, 0);
-            } else if (i->awaited >= 0) {
-                add_outcomes(a, a->list[i->awaited].at * 2, 0, line, 0, to);
+            } else if (i->next >= i->oparg) {
+                int awaited = a->decoded.index_of[i->next - i->oparg]; /* the END_SEND */
+                add_outcomes(a, a->list[awaited].at * 2, 0, line, 0, to);
             }
         }
     }
@@ -772,9 +434,10 @@ find_branches(analysis *a)
 static void
 find_definition_ends(analysis *a)
 {
-    for (int k = 0; k < a->count; k++) {
+    for (int m = 0; m < a->decoded.n_notable; m++) {
+        int k = a->decoded.notable[m];
         PyCodeObject *made = a->list[k].op == MAKE_FUNCTION ? function_made_at(a, k) : NULL;
-        if (made == NULL || !is_one_liner(made)) {
+        if (made == NULL || !flow_is_one_liner(made)) {
             continue;
         }
         int last = k, line = a->list[k].line;
@@ -797,7 +460,7 @@ find_definition_ends(analysis *a)
             if (i->kind == JUMPS) {
                 p = i->target;
             } else if (i->kind == SAFE || i->kind == MAY_RAISE) {
-                last = is_lineless(i->op) ? last : p;
+                last = flow_is_lineless(i->op) ? last : p;
                 p++;
             } else {
                 break; /* a branch, a return and a raise have events of their own */
@@ -812,11 +475,11 @@ find_definition_ends(analysis *a)
 static void
 find_silent_lines(analysis *a)
 {
-    for (int k = 0; k < a->count && COMPAT_BRANCH_SIDES; k++) {
-        const instruction *i = &a->list[k];
+    for (int m = 0; m < a->decoded.n_notable; m++) {
+        const instruction *i = &a->list[a->decoded.notable[m]];
         if (i->op == FOR_ITER && i->target >= 0 && i->line > 0) {
             int t = i->target;
-            while (t < a->count && is_lineless(a->list[t].op)) {
+            while (t < a->count && flow_is_lineless(a->list[t].op)) {
                 t++;
             }
             if (t < a->count && !a->list[t].starts_line && a->list[t].line > 0 &&
@@ -829,16 +492,16 @@ find_silent_lines(analysis *a)
 
 /* Returns and raises on the line of the branch that leads to them. */
 static void
-find_ends(analysis *a)
+find_ends(analysis *a, bool one_liner)
 {
-    bool one_liner = is_one_liner(a->code);
-    for (int k = 0; k < a->count; k++) {
+    for (int m = 0; m < a->decoded.n_notable; m++) {
+        int k = a->decoded.notable[m];
         const instruction *i = &a->list[k];
         if (i->line <= 0) {
             continue;
         }
         if (i->kind == RETURNS && (one_liner || i->ends_itself || is_marked(a, i->line))) {
-            a->out->returns[a->out->n_returns++] =
+            a->out.returns[a->out.n_returns++] =
                 (flow_step){i->at * 2, i->line, -a->code->co_firstlineno};
         } else if (i->kind == RAISES && i->ends_itself) {
             int to = handler_line(a, i->handler);
@@ -849,123 +512,197 @@ find_ends(analysis *a)
     }
 }
 
-static int
-by_offset(const void *a, const void *b)
+/* Is there anything but lines that begin one after the other? Most code objects have a branch. */
+static bool
+has_outcomes(const analysis *a)
 {
-    return *(const int *)a - *(const int *)b; /* offset is the first member of all of them */
+    for (int m = 0; m < a->decoded.n_notable; m++) {
+        const instruction *i = &a->list[a->decoded.notable[m]];
+        if (i->kind == BRANCH || i->op == GET_ANEXT || i->op == END_ASYNC_FOR ||
+            i->op == END_SEND || i->op == MAKE_FUNCTION || i->op == NOP) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Room for the analysis of what was decoded; false: none. */
+static bool
+make_room(analysis *a)
+{
+    const size_t count = (size_t)a->count + 1, notable = (size_t)a->decoded.n_notable;
+    const size_t line_bytes = (size_t)(a->last_line - a->first_line) / 8 + 1;
+    /* Three outcomes of a branch at most, and a step per instruction. */
+    a->entered_head = malloc(3 * count * sizeof(int) + count * sizeof(flow_target) +
+                             3 * notable * sizeof(flow_branch) + notable * sizeof(flow_step) +
+                             count * sizeof(flow_step) + 3 * line_bytes + count);
+    if (a->entered_head == NULL) {
+        return false;
+    }
+    a->entered_next = a->entered_head + count;
+    a->stack = a->entered_next + count;
+    a->out.targets = (flow_target *)(a->stack + count);
+    a->out.branches = (flow_branch *)(a->out.targets + count);
+    a->out.returns = (flow_step *)(a->out.branches + 3 * notable);
+    a->out.steps = a->out.returns + notable;
+    a->lines = (uint8_t *)(a->out.steps + count);
+    a->starts = a->lines + line_bytes;
+    a->restarts = a->starts + line_bytes;
+    a->visited = a->restarts + line_bytes;
+    memset(a->lines, 0, 3 * line_bytes);
+    return true;
+}
+
+static int
+ascending(const void *a, const void *b)
+{
+    int one = *(const int *)a, other = *(const int *)b; /* the first member of all of them */
+    return (one > other) - (one < other);
+}
+
+/* They are found in order, but for what branches added. */
+static void
+sort(void *array, int count, size_t size)
+{
+    for (int i = 1; i < count; i++) {
+        char *at = (char *)array + (size_t)i * size;
+        if (ascending(at - size, at) > 0) {
+            qsort(array, (size_t)count, size, ascending);
+            return;
+        }
+    }
+}
+
+/* Nothing to tell: shared by all code objects of which that is true. */
+static flow nothing;
+
+/* What was found, in one allocation of its size; NULL: out of memory. */
+static flow *
+result_of(analysis *a)
+{
+    flow *found = &a->out;
+    if (found->n_targets + found->n_branches + found->n_returns + found->n_steps == 0) {
+        return &nothing;
+    }
+    size_t targets = (size_t)found->n_targets, branches = (size_t)found->n_branches;
+    size_t steps = (size_t)found->n_returns + (size_t)found->n_steps;
+    flow *self = malloc(sizeof(*self) + targets * sizeof(flow_target) +
+                        branches * sizeof(flow_branch) + steps * sizeof(flow_step));
+    if (self == NULL) {
+        return NULL;
+    }
+    *self = *found;
+    /* Targets whose line starts nowhere else are found by their line, the others by offset. */
+    self->targets = self->lone_targets = (flow_target *)(self + 1);
+    self->n_targets = 0;
+    sort(found->targets, found->n_targets, sizeof(flow_target));
+    for (int pass = 0; pass < 2; pass++) {
+        for (int t = 0; t < found->n_targets; t++) {
+            const instruction *i = &a->list[found->targets[t].at];
+            bool lone = !has_bit(a->restarts, i->line - a->first_line);
+            if (lone == (pass == 0)) {
+                self->target_lines |= UINT64_C(1) << (i->line % 64);
+                self->targets[self->n_targets++] =
+                    (flow_target){lone ? i->line : i->start * 2, found->targets[t].from};
+            }
+        }
+        if (pass == 0) {
+            self->targets += self->n_targets;
+            self->n_lone_targets = self->n_targets;
+            self->n_targets = 0;
+        }
+    }
+    sort(self->lone_targets, self->n_lone_targets, sizeof(flow_target));
+    self->branches = (flow_branch *)(self->targets + self->n_targets);
+    self->returns = (flow_step *)(self->branches + branches);
+    self->steps = self->returns + self->n_returns;
+    memcpy(self->branches, found->branches, branches * sizeof(flow_branch));
+    memcpy(self->returns, found->returns, (size_t)self->n_returns * sizeof(flow_step));
+    memcpy(self->steps, found->steps, (size_t)self->n_steps * sizeof(flow_step));
+    sort(self->branches, self->n_branches, sizeof(flow_branch));
+    sort(self->returns, self->n_returns, sizeof(flow_step));
+    sort(self->steps, self->n_steps, sizeof(flow_step));
+    return self;
 }
 
 void
 flow_free(flow *self)
 {
-    if (self != NULL) {
-        free(self->targets);
-        free(self->branches);
-        free(self->returns);
-        free(self->steps);
+    if (self != &nothing) {
         free(self);
     }
-}
-
-/* Give back what an array was allocated too large; keeps NULL for empty ones. */
-static void *
-shrink(void *array, int count, size_t size)
-{
-    if (count == 0) {
-        free(array);
-        return NULL;
-    }
-    void *smaller = realloc(array, (size_t)count * size);
-    return smaller != NULL ? smaller : array;
 }
 
 flow *
 flow_new(PyCodeObject *code, bool branches)
 {
+    if (!branches && !COMPAT_BRANCH_SIDES) {
+        return &nothing;
+    }
     PyObject *bytes = PyCode_GetCode(code); /* owned; without specialisation or instrumentation */
     if (bytes == NULL) {
         return NULL;
     }
+    const uint8_t *units = (const uint8_t *)PyBytes_AS_STRING(bytes);
+    int n_units = (int)(PyBytes_GET_SIZE(bytes) / 2);
     analysis a = {.code = code};
     flow *result = NULL;
-    int units = (int)(PyBytes_GET_SIZE(bytes) / 2);
-    size_t most = (size_t)units + 1;
-
-    a.list = malloc(most * sizeof(instruction));
-    a.out = calloc(1, sizeof(flow));
-    if (a.list == NULL || a.out == NULL) {
+    if (!branches && !flow_has(units, n_units, FOR_ITER)) {
+        result = &nothing;
+        goto done;
+    }
+    if (!flow_decode(&a.decoded, code, units, n_units)) {
         PyErr_NoMemory();
         goto done;
     }
-    if (decode(&a, (const uint8_t *)PyBytes_AS_STRING(bytes), units) < 0) {
+    a.list = a.decoded.list;
+    a.count = a.decoded.count;
+    a.first_line = a.decoded.first_line;
+    a.last_line = a.decoded.last_line;
+    bool one_liner = branches && flow_is_one_liner(code);
+    if (!one_liner && !has_outcomes(&a)) {
+        result = &nothing;
         goto done;
     }
-    most = (size_t)a.count + 1;
-    a.entered_head = malloc(most * sizeof(int));
-    a.entered_next = malloc(most * sizeof(int));
-    a.stack = malloc(most * sizeof(int));
-    a.visited = calloc(most, 1);
-    a.lines = calloc((size_t)(a.last_line - a.first_line) / 8 + 1, 1);
-    a.out->targets = malloc(most * sizeof(flow_target));
-    a.out->branches = malloc(3 * most * sizeof(flow_branch));
-    a.out->returns = malloc(most * sizeof(flow_step));
-    a.out->steps = malloc(most * sizeof(flow_step));
-    if (a.entered_head == NULL || a.entered_next == NULL || a.stack == NULL || a.visited == NULL ||
-        a.lines == NULL || a.out->targets == NULL || a.out->branches == NULL ||
-        a.out->returns == NULL || a.out->steps == NULL) {
+    if (!make_room(&a)) {
         PyErr_NoMemory();
         goto done;
     }
-
     link_jumps(&a);
-    find_line_starts(&a);
     if (branches) {
         mark_branch_lines(&a);
-    }
-    if (branches) {
         find_targets(&a);
         find_branches(&a);
         find_definition_ends(&a);
-        find_ends(&a);
+        find_ends(&a, one_liner);
     } else {
         find_silent_lines(&a);
     }
-    /* Found in order, but for what branches added. */
-    qsort(a.out->targets, (size_t)a.out->n_targets, sizeof(flow_target), by_offset);
-    qsort(a.out->branches, (size_t)a.out->n_branches, sizeof(flow_branch), by_offset);
-    qsort(a.out->steps, (size_t)a.out->n_steps, sizeof(flow_step), by_offset);
-    a.out->targets = shrink(a.out->targets, a.out->n_targets, sizeof(flow_target));
-    a.out->branches = shrink(a.out->branches, a.out->n_branches, sizeof(flow_branch));
-    a.out->returns = shrink(a.out->returns, a.out->n_returns, sizeof(flow_step));
-    a.out->steps = shrink(a.out->steps, a.out->n_steps, sizeof(flow_step));
-    result = a.out;
-    a.out = NULL;
+    result = result_of(&a);
+    if (result == NULL) {
+        PyErr_NoMemory();
+    }
 
 done:
-    flow_free(a.out);
-    free(a.list);
+    flow_decode_free(&a.decoded);
     free(a.entered_head);
-    free(a.entered_next);
-    free(a.stack);
-    free(a.visited);
-    free(a.lines);
     Py_DECREF(bytes);
     return result;
 }
 
-/* The entry at `offset` in an array of structures that begin with their offset. */
+/* The entry at `key` in an array of structures that begin with theirs, in ascending order. */
 static void *
-find_offset(void *array, int count, size_t size, int offset)
+find(void *array, int count, size_t size, int key)
 {
     int low = 0, high = count;
     while (low < high) {
         int middle = (low + high) / 2;
         void *entry = (char *)array + (size_t)middle * size;
         int at = *(int *)entry;
-        if (at == offset) {
+        if (at == key) {
             return entry;
         }
-        if (at < offset) {
+        if (at < key) {
             low = middle + 1;
         } else {
             high = middle;
@@ -975,27 +712,33 @@ find_offset(void *array, int count, size_t size, int offset)
 }
 
 const flow_target *
+flow_target_of_line(const flow *self, int line)
+{
+    return find(self->lone_targets, self->n_lone_targets, sizeof(flow_target), line);
+}
+
+const flow_target *
 flow_target_at(const flow *self, int offset)
 {
-    return find_offset(self->targets, self->n_targets, sizeof(flow_target), offset);
+    return find(self->targets, self->n_targets, sizeof(flow_target), offset);
 }
 
 flow_branch *
 flow_branch_at(const flow *self, int offset)
 {
-    return find_offset(self->branches, self->n_branches, sizeof(flow_branch), offset);
+    return find(self->branches, self->n_branches, sizeof(flow_branch), offset);
 }
 
 const flow_step *
 flow_return_at(const flow *self, int offset)
 {
-    return find_offset(self->returns, self->n_returns, sizeof(flow_step), offset);
+    return find(self->returns, self->n_returns, sizeof(flow_step), offset);
 }
 
 const flow_step *
 flow_step_at(const flow *self, int offset)
 {
-    return find_offset(self->steps, self->n_steps, sizeof(flow_step), offset);
+    return find(self->steps, self->n_steps, sizeof(flow_step), offset);
 }
 
 #endif

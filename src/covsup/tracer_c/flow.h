@@ -10,10 +10,10 @@
 
 #include "compat.h"
 
-/* When the line that starts at `offset` begins for the first time, control came from line `from`:
- * there is no other way to it. */
+/* When the line that starts at `at` begins for the first time, control came from line `from`: there
+ * is no other way to it. */
 typedef struct {
-    int offset; /* bytes, as in f_lasti */
+    int at; /* a line that starts nowhere else; of others, the offset in bytes, as in f_lasti */
     int from;
 } flow_target;
 
@@ -37,11 +37,12 @@ typedef struct {
 } flow_step;
 
 typedef struct {
-    flow_target *targets; /* each array in ascending order of offset */
+    flow_target *lone_targets; /* by line */
+    flow_target *targets;      /* by offset, like all that follow; each in ascending order */
     flow_branch *branches;
     flow_step *returns; /* by PY_RETURN events */
     flow_step *steps;   /* by INSTRUCTION events */
-    int n_targets, n_branches, n_returns, n_steps;
+    int n_lone_targets, n_targets, n_branches, n_returns, n_steps;
     uint64_t target_lines; /* bit (line % 64) is set for each line of a target */
 } flow;
 
@@ -51,6 +52,9 @@ typedef struct {
 flow *flow_new(PyCodeObject *code, bool branches);
 
 void flow_free(flow *self);
+
+/* The target that is the only start of `line`, or NULL. */
+const flow_target *flow_target_of_line(const flow *self, int line);
 
 /* The entry at `offset`, or NULL. */
 const flow_target *flow_target_at(const flow *self, int offset);

@@ -1,0 +1,364 @@
+/* flow_code.c - a code object as a list of instructions: their lines, jumps and handlers.
+ *
+ * Every measured code object comes through here when it first runs, so the loops are kept short.
+ *
+ * Formats: the location table is that of CPython's Objects/locations.md (3.11 to 3.15), the
+ * exception table that of Objects/exception_handling_notes.txt.
+ *
+ * Threads: pure, but for the memory it allocates. Must never know: what is made of it. */
+#include "flow_code.h"
+
+#if COMPAT_MONITORING
+
+#include <stdlib.h>
+
+enum { KIND = 15, LINELESS = 16, NOTABLE = 32 };
+
+/* By opcode: the kind, and whether it is lineless or notable. */
+static const uint8_t traits[256] = {
+    [FOR_ITER] = BRANCH | NOTABLE,
+    [POP_JUMP_IF_FALSE] = BRANCH | NOTABLE,
+    [POP_JUMP_IF_TRUE] = BRANCH | NOTABLE,
+    [POP_JUMP_IF_NONE] = BRANCH | NOTABLE,
+    [POP_JUMP_IF_NOT_NONE] = BRANCH | NOTABLE,
+    [SEND] = SENDS | NOTABLE,
+    [JUMP_FORWARD] = JUMPS | NOTABLE,
+    [JUMP_BACKWARD] = JUMPS | NOTABLE,
+    [JUMP_BACKWARD_NO_INTERRUPT] = JUMPS | NOTABLE,
+    [RETURN_VALUE] = RETURNS | NOTABLE,
+#ifdef RETURN_CONST
+    [RETURN_CONST] = RETURNS | NOTABLE,
+#endif
+    [INTERPRETER_EXIT] = RETURNS | NOTABLE,
+    [RAISE_VARARGS] = RAISES | NOTABLE,
+    [RERAISE] = RAISES | NOTABLE,
+    [GET_ANEXT] = MAY_RAISE | NOTABLE,
+    [MAKE_FUNCTION] = MAY_RAISE | NOTABLE,
+    [END_ASYNC_FOR] = MAY_RAISE | NOTABLE | LINELESS,
+    [NOP] = SAFE | NOTABLE,
+    [POP_TOP] = SAFE,
+    [RESUME] = SAFE | LINELESS,
+    [RETURN_GENERATOR] = SAFE,
+    [PUSH_NULL] = SAFE,
+    [PUSH_EXC_INFO] = SAFE,
+    [POP_EXCEPT] = SAFE,
+    [COPY] = SAFE,
+    [SWAP] = SAFE,
+    [LOAD_CONST] = SAFE,
+    [LOAD_FAST] = SAFE,
+    [LOAD_FAST_AND_CLEAR] = SAFE,
+    [STORE_FAST] = SAFE,
+    [STORE_DEREF] = SAFE,
+    [STORE_GLOBAL] = SAFE,
+    [MAKE_CELL] = SAFE,
+    [COPY_FREE_VARS] = SAFE,
+    [END_FOR] = SAFE | LINELESS,
+    [END_SEND] = SAFE | LINELESS | NOTABLE,
+#if defined(LOAD_CLOSURE) && LOAD_CLOSURE < 256 /* later the compiler's own */
+    [LOAD_CLOSURE] = SAFE,
+#endif
+#ifdef LOAD_FAST_LOAD_FAST
+    [LOAD_FAST_LOAD_FAST] = SAFE,
+#endif
+#ifdef STORE_FAST_STORE_FAST
+    [STORE_FAST_STORE_FAST] = SAFE,
+#endif
+#ifdef STORE_FAST_LOAD_FAST
+    [STORE_FAST_LOAD_FAST] = SAFE,
+#endif
+#ifdef LOAD_FAST_BORROW
+    [LOAD_FAST_BORROW] = SAFE,
+#endif
+#ifdef LOAD_FAST_BORROW_LOAD_FAST_BORROW
+    [LOAD_FAST_BORROW_LOAD_FAST_BORROW] = SAFE,
+#endif
+#ifdef LOAD_SMALL_INT
+    [LOAD_SMALL_INT] = SAFE,
+#endif
+#ifdef LOAD_COMMON_CONSTANT
+    [LOAD_COMMON_CONSTANT] = SAFE,
+#endif
+#ifdef NOT_TAKEN
+    [NOT_TAKEN] = SAFE,
+#endif
+#ifdef POP_ITER
+    [POP_ITER] = SAFE | LINELESS,
+#endif
+};
+
+bool
+flow_is_lineless(uint8_t op)
+{
+    return (traits[op] & LINELESS) != 0;
+}
+
+/* Location table: one entry covers some code units. */
+
+static unsigned
+read_varint(const uint8_t **p, const uint8_t *end)
+{
+    unsigned value = 0;
+    for (int shift = 0; *p < end && shift < 30; shift += 6) {
+        unsigned byte = *(*p)++;
+        value |= (byte & 63) << shift;
+        if ((byte & 64) == 0) {
+            break;
+        }
+    }
+    return value;
+}
+
+typedef struct {
+    const uint8_t *p, *end;
+    int line; /* of the last entry that had one */
+} location_reader;
+
+static location_reader
+read_locations(PyCodeObject *code)
+{
+    const uint8_t *p = (const uint8_t *)PyBytes_AS_STRING(code->co_linetable);
+    return (location_reader){p, p + PyBytes_GET_SIZE(code->co_linetable), code->co_firstlineno};
+}
+
+/* Sets the number of units and the line (0: none) of the next entry; false at the end. Columns and
+ * end lines, which are of no interest here, are passed over. */
+static inline bool
+next_location(location_reader *reader, int *units, int *line)
+{
+    const uint8_t *p = reader->p;
+    if (p >= reader->end) {
+        return false;
+    }
+    unsigned first = *p++, code = (first >> 3) & 15;
+    *units = (int)(first & 7) + 1;
+    if (code < 10) { /* on the same line, as most are; one more byte */
+        *line = reader->line;
+        reader->p = p + 1;
+        return true;
+    }
+    if (code < 13) { /* two more bytes */
+        reader->line += (int)code - 10;
+        *line = reader->line;
+        reader->p = p + 2;
+        return true;
+    }
+    *line = 0;
+    if (code != 15) {
+        unsigned delta = read_varint(&p, reader->end);
+        reader->line += (delta & 1) ? -(int)(delta >> 1) : (int)(delta >> 1);
+        *line = reader->line;
+    }
+    while (p < reader->end && (*p & 128) == 0) { /* only the first byte of an entry has the bit */
+        p++;
+    }
+    reader->p = p;
+    return true;
+}
+
+/* The lines of a code object from its RESUME on: that of the RESUME itself first. */
+typedef struct {
+    location_reader locations;
+    int unit, body;
+    int resume;
+} body_reader;
+
+static body_reader
+read_body(PyCodeObject *code)
+{
+    return (body_reader){read_locations(code), 0, code->_co_firsttraceable, 0};
+}
+
+/* The next line that is one, after the RESUME; 0 at the end. */
+static int
+next_body_line(body_reader *reader)
+{
+    int units, line;
+    while (next_location(&reader->locations, &units, &line)) {
+        int start = reader->unit, end = start + units;
+        reader->unit = end;
+        if (start <= reader->body && reader->body < end) {
+            reader->resume = line;
+        }
+        if (end > reader->body + COMPAT_RESUME_UNITS && line > 0) {
+            return line;
+        }
+    }
+    return 0;
+}
+
+int
+flow_resume_line(PyCodeObject *code)
+{
+    body_reader reader = read_body(code);
+    int line = next_body_line(&reader);
+    return line == reader.resume ? line : 0;
+}
+
+int
+flow_first_line(PyCodeObject *code)
+{
+    body_reader reader = read_body(code);
+    return next_body_line(&reader);
+}
+
+bool
+flow_is_one_liner(PyCodeObject *code)
+{
+    const Py_UCS4 lambda_or_comprehension = '<';
+    if (PyUnicode_GET_LENGTH(code->co_name) > 0 &&
+        PyUnicode_READ_CHAR(code->co_name, 0) == lambda_or_comprehension) {
+        return false;
+    }
+    body_reader reader = read_body(code);
+    int first = next_body_line(&reader);
+    if (first == 0 || first == reader.resume) {
+        return first != 0;
+    }
+    for (int line; (line = next_body_line(&reader)) != 0;) {
+        if (line != first) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+flow_has(const uint8_t *bytes, int units, uint8_t op)
+{
+    for (int u = 0; u < units; u++) {
+        if (bytes[2 * u] == op) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The instructions themselves, their lines, and where a line begins in order. */
+static void
+decode_instructions(decoded_code *self, const uint8_t *bytes)
+{
+    location_reader reader = read_locations(self->code);
+    const int traceable = self->code->_co_firsttraceable, units = self->units;
+    int covered = 0, run, line = 0, n = 0, current = -1, smallest = 0, largest = 0;
+    for (int u = 0; u < units; n++) {
+        int start = u, oparg = 0;
+        while (bytes[2 * u] == EXTENDED_ARG && u + 1 < units) {
+            oparg = (oparg | bytes[2 * u + 1]) << 8;
+            self->index_of[u++] = n;
+        }
+        self->index_of[u] = n;
+        uint8_t op = bytes[2 * u], trait = traits[op];
+        oparg |= bytes[2 * u + 1];
+        int at = u++;
+        while (u < units && bytes[2 * u] == CACHE) {
+            self->index_of[u++] = n;
+        }
+        if (covered <= at) {
+            while (covered <= at && next_location(&reader, &run, &line)) {
+                covered += run;
+            }
+            if (line > 0) {
+                smallest = smallest == 0 || line < smallest ? line : smallest;
+                largest = line > largest ? line : largest;
+            }
+        }
+        self->list[n] = (instruction){
+            .start = start,
+            .at = at,
+            .next = u,
+            .line = line,
+            .target = -1,
+            .handler = -1,
+            .oparg = oparg,
+            .op = op,
+            .kind = trait & KIND,
+        };
+        if ((trait & NOTABLE) != 0) {
+            self->notable[self->n_notable++] = n;
+        }
+        if (line != current && (trait & LINELESS) == 0 && start >= traceable) {
+            self->list[n].starts_line = line > 0;
+            current = line;
+        }
+    }
+    self->index_of[units] = n;
+    self->count = n;
+    self->first_line = smallest;
+    self->last_line = largest;
+}
+
+static void
+decode_jumps(decoded_code *self)
+{
+    instruction *list = self->list;
+    for (int m = 0; m < self->n_notable; m++) {
+        instruction *i = &list[self->notable[m]];
+        if (i->kind == BRANCH || i->kind == SENDS || i->kind == JUMPS) {
+            bool back = i->op == JUMP_BACKWARD || i->op == JUMP_BACKWARD_NO_INTERRUPT;
+            int unit = i->next + (back ? -i->oparg : i->oparg);
+            if (unit >= 0 && unit < self->units) {
+                i->target = self->index_of[unit];
+                /* The interpreter sends LINE events there too: past the END_FOR or END_SEND. */
+                int starts = i->target + (i->op == FOR_ITER || i->op == SEND);
+                if (starts < self->count && !flow_is_lineless(list[starts].op)) {
+                    list[starts].starts_line = true;
+                }
+            }
+        }
+    }
+}
+
+static void
+decode_handlers(decoded_code *self)
+{
+    const uint8_t *p = (const uint8_t *)PyBytes_AS_STRING(self->code->co_exceptiontable);
+    const uint8_t *end = p + PyBytes_GET_SIZE(self->code->co_exceptiontable);
+    while (p < end) {
+        int field[4] = {0}; /* start, length, target in units; depth and lasti */
+        for (int f = 0; f < 4 && p < end; f++) {
+            field[f] = *p & 63;
+            while ((*p++ & 64) != 0 && p < end) {
+                field[f] = (field[f] << 6) | (*p & 63);
+            }
+        }
+        if (field[0] < 0 || field[1] < 0 || field[0] + field[1] > self->units ||
+            field[2] >= self->units || field[2] < 0) {
+            break;
+        }
+        int handler = self->index_of[field[2]];
+        self->list[handler].is_handler = true;
+        if (self->list[handler].op != END_ASYNC_FOR) {
+            self->list[handler].starts_line = true;
+        }
+        int last = field[1] > 0 ? self->index_of[field[0] + field[1] - 1] : -1;
+        for (int k = self->index_of[field[0]]; k <= last; k++) {
+            self->list[k].handler = handler;
+        }
+    }
+}
+
+bool
+flow_decode(decoded_code *self, PyCodeObject *code, const uint8_t *bytes, int units)
+{
+    size_t most = (size_t)units + 1;
+    *self = (decoded_code){.code = code, .units = units};
+    self->list = malloc(most * (sizeof(instruction) + 2 * sizeof(int)));
+    if (self->list == NULL) {
+        return false;
+    }
+    self->index_of = (int *)(void *)(self->list + most);
+    self->notable = self->index_of + most;
+    decode_instructions(self, bytes);
+    decode_jumps(self);
+    decode_handlers(self);
+    return true;
+}
+
+void
+flow_decode_free(decoded_code *self)
+{
+    free(self->list);
+    self->list = NULL;
+}
+
+#endif
