@@ -118,31 +118,31 @@ EXPECTED = {
     ("tox.ini", 7, "coverage[toml]>=7", "covsup"),
     ("tox.ini", 8, "COVERAGE_PROCESS_START", DROP),
     ("tox.ini", 11, ('coverage run --parallel-mode --source=a,b --omit="*/x/*" -m pytest'
-     " {posargs:tests}"), 'covsup run --source=a,b --omit="*/x/*" -m pytest {posargs:tests}'),
+     " {posargs:tests}"), 'covsup run --parallel-mode --source=a,b --omit="*/x/*" -m pytest {posargs:tests}'),
     ("tox.ini", 13, ("{envbindir}/python -m coverage run -a --concurrency multiprocessing manage.py"
      " test -p x"), "{envbindir}/python -m covsup run -a manage.py test -p x"),
-    ("tox.ini", 14, "coverage combine", OUT),
+    ("tox.ini", 14, "coverage combine", "covsup combine"),
     ("tox.ini", 17, "[covsup] has no 'grcae'; did you mean 'grace'?", OUT),
     ("Makefile", 2, "$(PYTHON) -m coverage run --save-signal=USR1 -m unittest",
-     "$(PYTHON) -m covsup run -m unittest"),
+     "$(PYTHON) -m covsup run -p -m unittest"),
     ("Makefile", 2, "coverage combine -q data/*", "covsup combine -q data/*"),
     ("Makefile", 3, "pytest-cov", "covsup"),
     ("Makefile", 3, "coverage[toml]>=7", "covsup"),
     ("noxfile.py", 2, "pytest-cov", "covsup"),
     ("noxfile.py", 3, "coverage run -p -m pytest ${session.posargs}",
-     "covsup run -m pytest ${session.posargs}"),
+     "covsup run -p -m pytest ${session.posargs}"),
     ("noxfile.py", 5, "COVERAGE_CORE", DROP),
-    (".github/workflows/ci.yml", 4, "coverage run x.py", "covsup run x.py"),
-    (".github/workflows/ci.yml", 5, "coverage run -p y.py", "covsup run y.py"),
-    (".github/workflows/ci.yml", 5, "coverage combine", OUT),
+    (".github/workflows/ci.yml", 4, "coverage run x.py", "covsup run -p x.py"),
+    (".github/workflows/ci.yml", 5, "coverage run -p y.py", "covsup run -p y.py"),
+    (".github/workflows/ci.yml", 5, "coverage combine", "covsup combine"),
     (".github/workflows/ci.yml", 6, "coverage run -m pytest ${{ matrix.args }}",
-     "covsup run -m pytest ${{ matrix.args }}"),
+     "covsup run -p -m pytest ${{ matrix.args }}"),
     (".github/workflows/ci.yml", 7, ".coverage.*", OUT),
-    ("Dockerfile", 1, "coverage run --timid -m app", "covsup run -m app"),
+    ("Dockerfile", 1, "coverage run --timid -m app", "covsup run -p -m app"),
     ("requirements/dev.txt", 2, "coverage>=7", "covsup"),
     ("pyproject.toml", 2, "coverage", "covsup"),
     ("pyproject.toml", 4, "pytest-cov", "covsup"),
-    ("pyproject.toml", 6, "coverage run -m pytest {args}", "covsup run -m pytest {args}"),
+    ("pyproject.toml", 6, "coverage run -m pytest {args}", "covsup run -p -m pytest {args}"),
     ("sitecustomize.py", 2, "coverage.process_startup()", DROP),
     ("src/start.pth", 1, "coverage.process_startup()", DROP),
     ("tests/conftest.py", 1, "from pytest_cov.embed import cleanup_on_sigterm",
@@ -165,6 +165,33 @@ def test_every_place_is_found_and_says_what_to_write(tmp_path: Path) -> None:
     found = told(list(findings_in(tmp_path, None)))
     assert found - EXPECTED == set()
     assert EXPECTED - found == set()
+
+
+@pytest.mark.parametrize(
+    ("rc", "script", "said"),
+    [
+        # What looks like one run may be that of many environments.
+        ("parallel = true", "coverage run x\ncoverage combine -q",
+         ["covsup run -p x", "covsup combine -q"]),
+        ("parallel = true", "coverage run x", ["covsup run x"]),
+        ("branch = true", "coverage run x\ncoverage combine", ["covsup run x", OUT]),
+        ("branch = true", "coverage run -p x\ncoverage run -p y\ncoverage combine --keep",
+         ["covsup run -p x", "covsup run -p y", "covsup combine --keep"]),
+        ("branch = true", "coverage run x\ncoverage run -a y\ncoverage report",
+         ["covsup run x", "covsup run -a y"]),
+        ("branch = true", "coverage run x\ncoverage combine --rcfile x a/.coverage",
+         ["covsup run x", "covsup combine --rcfile x a/.coverage"]),
+        ("branch = true", "coverage run --rcfile x -m y\ncoverage combine --rcfile x",
+         ["covsup run --rcfile x -m y", OUT]),
+    ],
+)  # fmt: skip
+def test_combining_stays_where_several_runs_are_combined(
+    tmp_path: Path, rc: str, script: str, said: list[str]
+) -> None:
+    (tmp_path / ".coveragerc").write_text(f"[run]\n{rc}\n")
+    (tmp_path / "ci.sh").write_text(script)
+    found = [each for each in findings_in(tmp_path, None) if each.path == "ci.sh"]
+    assert [each.instead for each in found] == said
 
 
 @pytest.mark.parametrize(
@@ -207,7 +234,7 @@ def test_the_command_prints_it_on_eighty_columns_and_changes_nothing(world: Worl
     assert lines[index + 1] == (
         "    no longer needed: nothing has to be saved when a signal ends a process"
     )
-    assert "    write: covsup run -m app" in lines
+    assert "    write: covsup run -p -m app" in lines
     assert run.stdout.endswith("No file was changed.\n")
     for name, text in PROJECT.items():
         assert (world.directory / name).read_text() == text

@@ -26,8 +26,8 @@ _INSTALLERS: Final = frozenset({"install", "conda_install"})
 _API: Final = frozenset({"coverage.Coverage", "coverage.coverage", "Coverage"})
 
 
-def in_code(directory: Path, files: Iterable[Path]) -> Iterator[Finding]:
-    """What Python files of a project do about coverage themselves."""
+def in_code(directory: Path, files: Iterable[Path], *, apart: bool) -> Iterator[Finding]:
+    """What Python files of a project do about coverage themselves; `apart` as for commands."""
     for path in files:
         name = path.relative_to(directory).as_posix()
         if path.suffix == ".pth":
@@ -39,12 +39,13 @@ def in_code(directory: Path, files: Iterable[Path]) -> Iterator[Finding]:
                 tree = ast.parse(text)
             except (SyntaxError, ValueError, RecursionError):
                 continue  # whoever runs it will be told
-            is_runner = "/" not in name
             for node in ast.walk(tree):
-                yield from _in_node(name, node, is_runner=is_runner)
+                yield from _in_node(name, node)
+                if isinstance(node, ast.Call) and "/" not in name:
+                    yield from _in_runner(name, node, apart=apart)
 
 
-def _in_node(name: str, node: ast.AST, *, is_runner: bool) -> Iterator[Finding]:
+def _in_node(name: str, node: ast.AST) -> Iterator[Finding]:
     match node:
         case ast.ImportFrom(module=str(module)) if module.split(".")[0] == "pytest_cov":
             names = [alias.name for alias in node.names]
@@ -54,7 +55,7 @@ def _in_node(name: str, node: ast.AST, *, is_runner: bool) -> Iterator[Finding]:
                 if alias.name.split(".")[0] == "pytest_cov":
                     yield from _embed(name, node.lineno, alias.name, [])
         case ast.Call():
-            yield from _in_call(name, node, is_runner=is_runner)
+            yield from _in_call(name, node)
         case ast.Constant(value="pytest_cov" | "pytest_cov.plugin" as plugin):
             yield Finding(path=name, line=node.lineno, found=repr(plugin), kind=Kind.CHANGE,
                           why="leave it out: pytest finds covsup's plugin, which understands the"
@@ -70,9 +71,8 @@ def _in_node(name: str, node: ast.AST, *, is_runner: bool) -> Iterator[Finding]:
             return
 
 
-def _in_call(name: str, node: ast.Call, *, is_runner: bool) -> Iterator[Finding]:
+def _in_call(name: str, node: ast.Call) -> Iterator[Finding]:
     called = ast.unparse(node.func)
-    last = called.rpartition(".")[2]
     if called in {"coverage.process_startup", "process_startup"}:
         yield _startup(name, node.lineno)
     elif called in _API:
@@ -81,9 +81,14 @@ def _in_call(name: str, node: ast.Call, *, is_runner: bool) -> Iterator[Finding]
             why="covsup measures a program from outside: start it with `covsup run`, or let it"
             " join a session of `covsup env`; covsup.embed has pause(), context() and snapshot()",
         )  # fmt: skip
-    elif is_runner and last in _RUNNERS:
-        yield from in_words(name, node.lineno, " ".join(_words(node.args)))
-    elif is_runner and last in _INSTALLERS:
+
+
+def _in_runner(name: str, node: ast.Call, *, apart: bool) -> Iterator[Finding]:
+    """A command line or a requirement that nox, invoke or subprocess is given."""
+    last = ast.unparse(node.func).rpartition(".")[2]
+    if last in _RUNNERS:
+        yield from in_words(name, node.lineno, " ".join(_words(node.args)), apart=apart)
+    elif last in _INSTALLERS:
         for word in _words(node.args):
             yield from requirement(name, node.lineno, word)
 

@@ -15,7 +15,7 @@ from covsup.supervisor.migration_settings import PYTEST_OPTION, requirement, und
 from covsup.supervisor.vocabulary import RUN_OPTIONS, VARIABLES, To
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 _FILES: Final = (
@@ -28,7 +28,20 @@ _FILES: Final = (
     "compose*.y*ml", "*.sh", "*.bash", "*/*.sh", ".ci/*", ".env", "*.env", "*.service",
 )  # fmt: skip
 
-_COMMANDS: Final = "run|combine"
+_PARALLEL: Final = frozenset({"-p", "--parallel-mode"})
+_COMBINED_ALREADY: Final = (
+    "leave it out: `covsup run` has combined already, and coverage.py would find nothing to"
+    " combine; where the data files of several jobs or machines come together: covsup combine"
+    " FILE..."
+)
+_ONE_FILE: Final = (
+    "a run writes one file, .coverage; where several jobs are to be told apart, give each a name:"
+    " covsup run --data-file=.coverage.NAME, or COVERAGE_FILE"
+)
+_IN_SESSIONS: Final = (
+    "`covsup run -p` leaves its data in the directory .covsup: keep that, and run `covsup combine`"
+    " where all of them have come together"
+)
 _COMMAND: Final = re.compile(
     r"""(?<![\w./$-])
         (?P<place>[\w.{}$()~/-]*/)?
@@ -57,15 +70,9 @@ _PARALLEL_FILES: Final = re.compile(r"(?<![\w*])\.coverage\.\*")
 _NAMED_APART: Final = re.compile(r"(?:COVERAGE_FILE\S*\s*[=:]|data[-_]file\s*=?).*\.coverage\.")
 
 
-def in_commands(directory: Path, files: Iterable[Path]) -> Iterator[Finding]:
-    """What command lines and variables become."""
-    texts = {
-        name: text_of(path)
-        for path in files
-        if any(fnmatch(name := path.relative_to(directory).as_posix(), each) for each in _FILES)
-        # An asterisk stands for slashes, too.
-        and name.count("/") <= 3
-    }
+def in_commands(directory: Path, files: Iterable[Path], *, apart: bool) -> Iterator[Finding]:
+    """What command lines and variables become; `apart` as in `are_kept_apart`."""
+    texts = _texts(directory, files)
     named_apart = any(_NAMED_APART.search(text) for text in texts.values())
     for name, text in texts.items():
         said = False  # once for each file
@@ -74,42 +81,72 @@ def in_commands(directory: Path, files: Iterable[Path]) -> Iterator[Finding]:
             if options and "pytest" in line and not said and not _ADDOPTS.match(line):
                 said = True
                 yield understood(name, number, " ".join(options))
-            for finding in _in_line(name, number, line):
-                if finding.found != ".coverage.*" or not named_apart:
-                    yield finding
+            if not _PROSE.match(line):
+                yield from _in_line(name, number, line, apart=apart)
+                if _PARALLEL_FILES.search(line) and not named_apart:
+                    yield Finding(path=name, line=number, found=".coverage.*", kind=Kind.CHANGE,
+                                  why=_IN_SESSIONS if apart else _ONE_FILE)  # fmt: skip
 
 
-def in_words(name: str, number: int, text: str) -> Iterator[Finding]:
+def are_kept_apart(directory: Path, files: Iterable[Path], *, parallel: bool) -> bool:
+    """Whether several runs each leave data, which a later step combines.
+
+    `parallel`: the settings ask for it. What looks like one command may run in many environments.
+    """
+    by_file = {
+        name: [
+            found
+            for _, line in _logical_lines(text)
+            if "coverage" in line and not _PROSE.match(line)
+            for found in _COMMAND.finditer(_LIST_OF_WORDS.sub(" ", line))
+        ]
+        for name, text in _texts(directory, files, (*_FILES, "*.py")).items()
+    }
+    commands = [found for each in by_file.values() for found in each]
+    runs = [each for each in commands if each["command"] == "run"]
+    asked = any(_PARALLEL & {*_options(_WORD.findall(each["rest"]))} for each in runs)
+    several = any(
+        {each["command"] for each in of_file} == {"run", "combine"} and len(of_file) > 2
+        for of_file in by_file.values()
+    )
+    return len(runs) < len(commands) and (parallel or asked or several)
+
+
+def in_words(name: str, number: int, text: str, *, apart: bool) -> Iterator[Finding]:
     """What the commands in a line of text become."""
     for found in _COMMAND.finditer(text):
-        command, rest = found["command"], _ended(found["rest"])
         before = text[: found.start()]
+        words = _WORD.findall(_ended(before, found["rest"]))
         python = _PYTHON.search(before)
         start = f"{python[0] if python else found['place'] or ''}"
-        words = _WORD.findall(rest)
-        said = f"{start}coverage {command} {' '.join(words)}".strip()
-        if command == "run":
-            options, notes = _without_unneeded(words)
+        said = f"{start}coverage {found['command']} {' '.join(words)}".strip()
+        if found["command"] == "run":
+            options, notes = _without_unneeded(words, apart=apart)
             instead = f"{start}covsup run {' '.join(options)}".strip()
             yield Finding(path=name, line=number, found=said, kind=Kind.CHANGE, instead=instead,
                           why="; ".join(notes))  # fmt: skip
-        elif any(not word.startswith(("-", "{posargs", "$")) for word in words):
-            words = [word for word in words if not word.startswith("--debug")]
+        elif apart or _names_files(words):
             yield Finding(path=name, line=number, found=said, kind=Kind.CHANGE,
                           instead=f"{start}covsup combine {' '.join(words)}".strip())  # fmt: skip
         else:
-            yield Finding(
-                path=name, line=number, found=said, kind=Kind.CHANGE,
-                why="leave it out: `covsup run` has combined already, and coverage.py would find"
-                " nothing to combine; where the data files of several jobs or machines come"
-                " together: covsup combine FILE...",
-            )  # fmt: skip
+            yield Finding(path=name, line=number, found=said, kind=Kind.CHANGE,
+                          why=_COMBINED_ALREADY)  # fmt: skip
 
 
-def _in_line(name: str, number: int, line: str) -> Iterator[Finding]:
-    if _PROSE.match(line):
-        return
-    yield from in_words(name, number, _LIST_OF_WORDS.sub(" ", line))
+def _texts(
+    directory: Path, files: Iterable[Path], patterns: Sequence[str] = _FILES
+) -> dict[str, str]:
+    return {
+        name: text_of(path)
+        for path in files
+        if any(fnmatch(name := path.relative_to(directory).as_posix(), each) for each in patterns)
+        # An asterisk stands for slashes, too.
+        and name.count("/") <= 3
+    }
+
+
+def _in_line(name: str, number: int, line: str, *, apart: bool) -> Iterator[Finding]:
+    yield from in_words(name, number, _LIST_OF_WORDS.sub(" ", line), apart=apart)
     for variable in dict.fromkeys(_VARIABLE.findall(line)):
         meaning = VARIABLES.get(variable)
         if meaning is not None and meaning.to_us is not To.HONOURED:
@@ -119,43 +156,54 @@ def _in_line(name: str, number: int, line: str) -> Iterator[Finding]:
         for word in _WORD.findall(installed["what"]):
             yield from requirement(name, number, word.strip("\"',()[]") if "[" not in word else
                                    word.strip("\"',()"))  # fmt: skip
-    if _PARALLEL_FILES.search(line):
-        yield Finding(
-            path=name, line=number, found=".coverage.*", kind=Kind.CHANGE,
-            why="a run writes one file, .coverage; where several jobs are to be told apart, give"
-            " each a name: covsup run --data-file=.coverage.NAME, or COVERAGE_FILE",
-        )  # fmt: skip
 
 
-def _without_unneeded(words: list[str]) -> tuple[list[str], list[str]]:
-    """The words of `coverage run` without what means nothing here, and why each was left out."""
-    kept: list[str] = []
-    notes: list[str] = []
+def _options(words: Sequence[str]) -> list[str]:
+    """The options before the target, without values of their own."""
+    found = []
     index = 0
     while index < len(words):
         word = words[index]
         if not word.startswith("-") or word.startswith("-m") or word == "--module":
-            return [*kept, *words[index:]], notes
+            break
         option, equals, _ = word.partition("=")
-        length = 2 if option in _TAKES_VALUE and not equals else 1
+        found.append(option)
+        index += 2 if option in _TAKES_VALUE and not equals else 1
+    return found
+
+
+def _names_files(words: Sequence[str]) -> bool:
+    """Whether `coverage combine` is told what to combine."""
+    given = [word for word in words if not word.startswith(("{posargs", "$"))]
+    options = _options(given)
+    values = sum(option in _TAKES_VALUE and option in given for option in options)
+    return len(given) > len(options) + values
+
+
+def _without_unneeded(words: Sequence[str], *, apart: bool) -> tuple[list[str], list[str]]:
+    """The words of `coverage run` without what means nothing here, and why each was left out."""
+    kept: list[str] = []
+    notes: list[str] = []
+    index = 0
+    for option in _options(words):
+        length = 2 if option in _TAKES_VALUE and words[index] == option else 1
         meaning = RUN_OPTIONS.get(option)
-        if meaning is None:
+        if meaning is None or (apart and option in _PARALLEL):
             kept += words[index : index + length]
         else:
-            notes.append(f"{option} is {_WORDS[meaning.to_us]}: {meaning.note}")
+            notes.append(f"{option} is {KINDS[meaning.to_us].value}: {meaning.note}")
         index += length
-    return kept, notes
+    if apart and _PARALLEL.isdisjoint(kept) and not {"-a", "--append"} & {*kept}:
+        kept.append("-p")
+        notes.append("-p leaves it to `covsup combine`: no run replaces what another measured")
+    return [*kept, *words[index:]], notes
 
 
-_WORDS: Final = {
-    To.UNNEEDED: "no longer needed",
-    To.UNSUPPORTED: "not supported",
-    To.HONOURED: "honoured",
-}
-
-
-def _ended(rest: str) -> str:
+def _ended(before: str, rest: str) -> str:
     """The rest of a command without what closes something that began before it."""
+    for quote in ("'", '"'):
+        if before.count(quote) % 2:
+            rest = rest.partition(quote)[0]
     depth = 0
     for index, letter in enumerate(rest):
         depth += (letter in "([{") - (letter in ")]}")

@@ -59,7 +59,10 @@ SETTINGS: Final[Mapping[str, Mapping[str, Meaning]]] = {
         "dynamic_context": _same("also test, process, thread, greenlet, task, request"),
         "include": _same(),
         "omit": _same(),
-        "parallel": _unneeded("the data of all processes are combined when the run ends"),
+        "parallel": _unneeded(
+            "the data of all processes are combined when the run ends (--parallel-mode keeps runs"
+            " apart)"
+        ),
         "patch": _unneeded("processes that fork, exec, start others or _exit are measured"),
         "plugins": _same("with the section of each"),
         "relative_files": _same(),
@@ -111,8 +114,8 @@ VARIABLES: Final[Mapping[str, Meaning]] = {
 
 RUN_OPTIONS: Final[Mapping[str, Meaning]] = {
     "--timid": SETTINGS["run"]["timid"],
-    "--parallel-mode": SETTINGS["run"]["parallel"],
-    "-p": SETTINGS["run"]["parallel"],
+    "--parallel-mode": _unneeded("the data of all processes are combined when the run ends"),
+    "-p": _unneeded("the data of all processes are combined when the run ends"),
     "--concurrency": _unneeded("every kind of concurrency is measured; here it restricts"),
     "--save-signal": _unsupported("`covsup combine --keep` shows what has run so far, at any time"),
     "--debug": SETTINGS["run"]["debug"],
