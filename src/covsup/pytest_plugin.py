@@ -30,6 +30,9 @@ TERM_REPORTS = ("term", "term-missing")
 NO_MEASURING = ("no_covsup", "no_cover")
 """Markers and fixtures that leave a test out."""
 
+RUNS_NOTHING = ("help", "version", "markers")
+"""Options with which pytest only tells something."""
+
 _RESTARTED = "COVSUP_PYTEST_RESTARTED"
 _PAUSED = "COVSUP_PAUSED"
 
@@ -138,6 +141,8 @@ def pytest_load_initial_conftests(
 ) -> "Generator[None]":
     """Begin to measure: before output is captured, and before any conftest is imported."""
     options = early_config.known_args_namespace
+    if any(getattr(options, name, False) for name in RUNS_NOTHING):
+        return (yield)
     early_config.stash[_OVERRULED] = overruled(args)
     if options.covsup_source and not options.covsup_off:
         begin(early_config, options)

@@ -126,7 +126,7 @@ class Reporting:
         terminal = session.config.pluginmanager.getplugin("terminalreporter")
         error = self._answer.get("error")
         if error and terminal is not None:
-            terminal.write(f"\nWARNING: covsup: {error}\n", red=True, bold=True)
+            terminal.write(f"\nWARNING: Failed to generate report: {error}\n", red=True, bold=True)
         if self._answer.get("below") and not session.config.option.collectonly:
             if terminal is not None:
                 minimum = self._answer["fail_under"]
@@ -189,9 +189,9 @@ def ask(request: "dict[str, Any]", directory: Path | None = None) -> "dict[str, 
             env={**os.environ, "COVSUP_SESSION": ""},  # it is no process of the session
         )
     except OSError as error:
-        return {"error": f"no report could be made: {error}"}
+        return {"error": str(error)}
     try:
         answer: dict[str, Any] = json.loads(answered.stdout)
     except ValueError:
-        return {"error": f"no report could be made: {answered.stderr.strip()[-500:]}"}
+        return {"error": answered.stderr.strip()[-500:] or "covsup gave no answer"}
     return answer

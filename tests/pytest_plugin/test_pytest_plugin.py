@@ -347,6 +347,7 @@ def test_wrong_options_are_refused_in_a_line(project: World, words: list[str]) -
 
 
 def test_the_options_have_a_group_of_their_own(project: World) -> None:
-    run = run_pytest(project, "--help")
+    run = run_pytest(project, "--help", "--covsup")
+    assert (run.ended, run.stderr, run.data_file.exists()) == (0, "", False)
     section = run.stdout[run.stdout.index("(covsup):") :]
     assert "--covsup=[SOURCE]" in section.split("\n\n")[0]

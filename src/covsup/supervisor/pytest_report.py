@@ -129,7 +129,7 @@ def _reports(measured: Coverage, wanted: Mapping[str, str | None], text: io.Stri
         match kind:
             case "annotate":
                 measured.annotate(directory=where, ignore_errors=True)
-                text.write(f"Coverage annotated source written to {_place('dir', where)}\n")
+                text.write(f"Coverage annotated source written {_place(where)}\n")
             case "html":
                 total = measured.html_report(directory=where, ignore_errors=True)
                 shown = where or measured.get_option("html:directory")
@@ -157,8 +157,8 @@ def _reports(measured: Coverage, wanted: Mapping[str, str | None], text: io.Stri
     return total
 
 
-def _place(noun: str, where: str | None) -> str:
-    return f"{noun} {where}" if where else "the sources' directories"
+def _place(where: str | None) -> str:
+    return f"to dir {where}" if where else "next to source"
 
 
 def _file(measured: Coverage, kind: str, where: str | None) -> object:
