@@ -97,6 +97,8 @@ class Reporting:
 
     def pytest_terminal_summary(self, terminalreporter: "Any") -> None:
         """Print what goes to the terminal."""
+        for sentence in self._answer.get("said", ()):
+            terminalreporter.write(f"covsup: {sentence}\n")
         text, verdict = self._answer.get("text", ""), self._answer.get("verdict", "")
         if not text and not verdict:
             return

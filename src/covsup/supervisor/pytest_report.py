@@ -20,6 +20,7 @@ from covsup.datafile.errors import CovsupError
 from covsup.datafile.session import open_session
 from covsup.supervisor.cli import make_parsers
 from covsup.supervisor.combine import combine
+from covsup.supervisor.conclusion import lost_sentences, unmeasured_sentences
 from covsup.supervisor.coverage_settings import rcfile_of_session
 from covsup.supervisor.finished import mark_as_reported
 from covsup.supervisor.opening import check_data_file
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from covsup.datafile.session import Settings
+    from covsup.supervisor.outcome import Outcome
 
 
 def main() -> int:
@@ -46,13 +48,25 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         session = open_session(Path(request["session"]))
         rules = Rules.of_session(session.settings)
         append = session.settings.append or request["append"]
-        combine([session.path], rules=rules, keep=True, append=append)
+        outcome = combine([session.path], rules=rules, keep=True, append=append)
         said = reports(request, session.settings)
         if session.settings.supervisor_pid == request["pid"]:
             mark_as_reported(session)
+            said["said"] = _sentences(outcome, session.id)
     except (CovsupError, CoverageException, OSError) as error:
         return {"error": str(error)}
     return said
+
+
+def _sentences(outcome: Outcome, session: str) -> list[str]:
+    """What a supervisor would say at the end, where there is none."""
+    provenance = outcome.provenance.of_session(session)
+    return [
+        *outcome.unreadable,
+        *outcome.warnings,
+        *unmeasured_sentences(provenance),
+        *lost_sentences(provenance),
+    ]
 
 
 def _open(request: Mapping[str, Any]) -> dict[str, Any]:
