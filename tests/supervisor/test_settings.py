@@ -10,6 +10,7 @@ import pytest
 
 from covsup.supervisor.cli import make_parsers
 from covsup.supervisor.errors import UsageError
+from covsup.supervisor.opening import check_data_file
 from covsup.supervisor.settings import RunSettings, run_settings
 from tests.supervisor.test_target import refused
 
@@ -106,6 +107,26 @@ def test_the_command_line_wins_over_coverages_files(
     assert (found.source_dirs, found.source_pkgs) == ((str(here / "lib"),), ("some.pkg",))
     assert found.omit == (str(here / "a/*"),)
     assert (found.context, found.data_file) == ("x", here / "y")
+
+
+def test_the_directory_of_the_data_file_is_made_as_coverage_makes_it(here: Path) -> None:
+    check_data_file(settings("--data-file=build/cov/data"))
+    assert (here / "build" / "cov").is_dir()
+    (here / "file").touch()
+    with pytest.raises(UsageError, match="cannot put a data file into"):
+        check_data_file(settings("--data-file=file/data"))
+
+
+def test_a_value_that_coverage_refuses_is_found(here: Path) -> None:
+    (here / ".coveragerc").write_text("[run]\nbranch = true\nparallel = maybe\n")
+    with pytest.raises(UsageError, match=r"maybe \(line 3: \[run\] parallel\)$"):
+        settings()
+    (here / ".coveragerc").write_text("[run]\nconcurrency = gevnt\n")
+    with pytest.raises(UsageError, match=r"gevnt; did you mean 'gevent'\?$"):
+        settings()
+    (here / ".coveragerc").write_text("[run]\nconcurrency = asyncio\n")
+    with pytest.raises(UsageError, match=r"write it below \[tool\.covsup\]"):
+        settings()
 
 
 def test_a_named_rcfile_is_read_instead_and_an_empty_one_means_none(here: Path) -> None:

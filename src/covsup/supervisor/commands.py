@@ -21,7 +21,8 @@ from covsup.datafile.session import (
 from covsup.supervisor import combine as combining
 from covsup.supervisor.conclusion import lost_sentences, unmeasured_sentences
 from covsup.supervisor.coverage_settings import rcfile_for_coverage
-from covsup.supervisor.errors import NOT_STORED
+from covsup.supervisor.errors import NOT_STORED, UsageError
+from covsup.supervisor.inputs import InputUnusable
 from covsup.supervisor.liveness import Look, supervisor_runs
 from covsup.supervisor.rules import Rules
 from covsup.supervisor.say import complain
@@ -42,6 +43,7 @@ def combine(options: argparse.Namespace) -> int:
         os.chdir(options.directory)
         set_relative_directory()
     rules = _rules(options)
+    rules.data_file.parent.mkdir(parents=True, exist_ok=True)  # as coverage.py does
     with _Progress() as progress:
         outcome = combining.combine(
             [Path(path) for path in options.paths],
@@ -84,10 +86,13 @@ def erase(options: argparse.Namespace) -> int:
 
 
 def _rules(options: argparse.Namespace) -> Rules:
-    return Rules.read(
-        rcfile_for_coverage(options.rcfile),
-        None if options.data_file is None else Path(options.data_file),
-    )
+    try:
+        return Rules.read(
+            rcfile_for_coverage(options.rcfile),
+            None if options.data_file is None else Path(options.data_file),
+        )
+    except InputUnusable as error:
+        raise UsageError(str(error)) from error
 
 
 def _summary(outcome: Outcome) -> str:

@@ -7,6 +7,7 @@ would pass over in silence, and what is not needed or not supported here, is tol
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -41,6 +42,7 @@ _NO_FILE: Final = "false"
 
 _VARIABLES: Final = ("COVERAGE_RCFILE", "COVERAGE_FORCE_CONFIG")
 _UNKNOWN_CONCURRENCY: Final = "Unknown concurrency choices: "
+_REFUSED_VALUE: Final = re.compile(r"Couldn't read config file (?P<file>.+?): .*: (?P<value>.+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +184,8 @@ def _configuration(rcfile: str | None) -> Coverage:
         try:
             return coverage.Coverage(config_file=rcfile_for_coverage(rcfile))
         except CoverageException as error:
-            raise UsageError(f"{error}{_on_concurrency(str(error))}") from error
+            hint = _on_concurrency(str(error)) or _on_value(str(error))
+            raise UsageError(f"{error}{hint}") from error
         except (ValueError, OSError) as error:
             raise UsageError(f"coverage.py's settings cannot be read: {error}") from error
 
@@ -195,6 +198,19 @@ def _on_concurrency(refusal: str) -> str:
     if name in CONCURRENCY:
         return ": that is covsup's; write it below [tool.covsup] in pyproject.toml"
     return nearest(name, CONCURRENCY)
+
+
+def _on_value(refusal: str) -> str:
+    """Where the value stands which coverage.py refuses, if it names only the file."""
+    found = _REFUSED_VALUE.match(refusal)
+    if found is None or not Path(found["file"]).is_file():
+        return ""
+    path = Path(found["file"])
+    for section in coverage_sections(path, own=path.name not in SHARED_FILES):
+        for entry in section.entries:
+            if found["value"] in {entry.value, repr(entry.value)}:
+                return f" (line {entry.line}: [{section.written}] {entry.key})"
+    return ""
 
 
 def _remarks(config: Coverage, disabled: Collection[str]) -> Iterator[str]:
@@ -238,9 +254,13 @@ def _on_variables(disabled: Collection[str]) -> Iterator[str]:
 def _sentences(where: str, names: dict[To, list[str]], disabled: Collection[str]) -> Iterator[str]:
     if To.UNNEEDED in names and UNNEEDED_SETTINGS not in disabled:
         are = "is" if len(names[To.UNNEEDED]) == 1 else "are"
+        # Whoever counts on it would find the data of the last run only.
+        apart = (
+            " (--parallel-mode does keep runs apart)" if "parallel" in names[To.UNNEEDED] else ""
+        )
         yield (
             f"{where}{_and(names[To.UNNEEDED])} {are} not needed and change"
-            f"{'s' if are == 'is' else ''} nothing; `covsup debug migrate` says why"
+            f"{'s' if are == 'is' else ''} nothing{apart}; `covsup debug migrate` says why"
             f" ({UNNEEDED_SETTINGS})"
         )
     for name in names.get(To.UNSUPPORTED, ()):

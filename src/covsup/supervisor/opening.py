@@ -72,8 +72,10 @@ def env(options: argparse.Namespace) -> int:
 def check_data_file(settings: RunSettings) -> None:
     """Refuse early what could only fail at the end, when all has run."""
     path = settings.data_file
-    if not path.parent.is_dir():
-        raise UsageError(f"cannot put a data file into {path.parent}: there is no such directory")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)  # as coverage.py does
+    except OSError as error:
+        raise UsageError(f"cannot put a data file into {path.parent}: {error.strerror}") from error
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise UsageError(f"cannot put a data file into {path.parent}: permission denied")
     if not path.exists():
