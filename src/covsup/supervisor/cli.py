@@ -181,8 +181,9 @@ def make_parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
         "  covsup run script.py [args]     a script, a directory or an archive with a __main__\n"
         "  covsup run -m module [args]     a module, as python -m\n"
         "  covsup run command [args]       any command: gunicorn app:app, bash start.sh, make test",
-        description="Run TARGET, measure every Python process that comes of it, and combine what"
-        " they executed into one data file.",
+        description="Run TARGET, measure every Python process that comes of it, and combine what they"
+        "\nexecuted into one data file. Without TARGET: what command_line in coverage.py's\nsettings"
+        " says.",
         epilog=_RUN_STATUS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

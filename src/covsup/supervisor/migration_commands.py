@@ -26,6 +26,7 @@ _FILES: Final = (
     ".woodpecker.y*ml", ".appveyor.y*ml", "appveyor.y*ml", ".pre-commit-config.y*ml",
     "Jenkinsfile", "Procfile", "Dockerfile*", "*.Dockerfile", "docker-compose*.y*ml",
     "compose*.y*ml", "*.sh", "*.bash", "*/*.sh", ".ci/*", ".env", "*.env", "*.service",
+    "supervisord.conf", "crontab",
 )  # fmt: skip
 
 _PARALLEL: Final = frozenset({"-p", "--parallel-mode"})
@@ -60,6 +61,8 @@ _TAKES_VALUE: Final = frozenset(
 )  # fmt: skip
 _LIST_OF_WORDS: Final = re.compile(r"""["'],\s*["']""")
 _PROSE: Final = re.compile(r"\s*(?:-\s+)?(?:name|description|title)\s*[:=]")
+_PYTEST: Final = re.compile(r"py\.?test")
+_NOSE: Final = re.compile(r"(?<![\w-])--with-cov(erage)?(?![\w-])")
 _ADDOPTS: Final = re.compile(r"\s*addopts\s*=")
 _INSTALL: Final = re.compile(
     r"\b(?:pip[\d.]*|pipx|uv|poetry|pdm|conda|mamba|rye|hatch)\b[^;&|]*?\b(?:install|add)\b"
@@ -78,7 +81,7 @@ def in_commands(directory: Path, files: Iterable[Path], *, apart: bool) -> Itera
         said = False  # once for each file
         for number, line in _logical_lines(text):
             options = [word for word in _WORD.findall(line) if PYTEST_OPTION.match(word)]
-            if options and "pytest" in line and not said and not _ADDOPTS.match(line):
+            if options and _PYTEST.search(line) and not said and not _ADDOPTS.match(line):
                 said = True
                 yield understood(name, number, " ".join(options))
             if not _PROSE.match(line):
@@ -152,6 +155,9 @@ def _in_line(name: str, number: int, line: str, *, apart: bool) -> Iterator[Find
         if meaning is not None and meaning.to_us is not To.HONOURED:
             yield Finding(path=name, line=number, found=variable, kind=KINDS[meaning.to_us],
                           why=meaning.note)  # fmt: skip
+    if with_nose := _NOSE.search(line):
+        yield Finding(path=name, line=number, found=with_nose[0], kind=Kind.UNSUPPORTED,
+                      why="leave it out, and have `covsup run` start the same command")  # fmt: skip
     if installed := _INSTALL.search(line):
         for word in _WORD.findall(installed["what"]):
             yield from requirement(name, number, word.strip("\"',()[]") if "[" not in word else
