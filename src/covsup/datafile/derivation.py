@@ -350,7 +350,8 @@ class _View:
 
     def _argv(self, image: Image, said: dict[str, str]) -> tuple[str, ...]:
         """The command line: the image's own word, else (a fork's) that of whom it was forked of."""
-        if "argv" in said:
+        # An embedded Python knows none: the process may have been seen with one.
+        if said.get("argv"):
             return tuple(said["argv"].split("\0"))
         life = self.life_of_image.get(image.identity.image_id)
         return life.last_word().argv if life is not None else ()
