@@ -27,6 +27,7 @@ CORES = ("monitoring", "settrace") if sys.version_info >= (3, 12) else ("settrac
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes minutes; runs only with --slow")
+    config.addinivalue_line("markers", "torture: part of `make torture`; runs only with --torture")
     become_subreaper()
     forbid_core_files()
     restore_default_signals()
@@ -35,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("covsup's own tests")
     group.addoption("--slow", action="store_true", help="also run the tests that take minutes")
+    group.addoption("--torture", action="store_true", help="also run `make torture`'s tests")
     group.addoption(
         "--line-mode",
         action="store_true",
@@ -43,12 +45,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--slow"):
-        return
-    skip = pytest.mark.skip(reason="slow: run it with --slow")
-    for item in items:
-        if item.get_closest_marker("slow") is not None:
-            item.add_marker(skip)
+    for kind in "slow", "torture":
+        if config.getoption(f"--{kind}"):
+            continue
+        skip = pytest.mark.skip(reason=f"{kind}: run it with --{kind}")
+        for item in items:
+            if item.get_closest_marker(kind) is not None:
+                item.add_marker(skip)
 
 
 @pytest.fixture
