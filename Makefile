@@ -31,11 +31,12 @@ PACKAGE := pyproject.toml setup.py covsup.pth covsup.start
 # A make that is itself started inside a session builds and checks outside it.
 unexport COVSUP_SESSION COVSUP_PARENT
 
-.PHONY: help demo test dependencies build lint lint-rules lint-layout lint-types lint-c format bench bench-check bench-combine dist clean
+.PHONY: help demo test dependencies build lint lint-rules lint-layout lint-types lint-c format torture bench bench-check bench-combine dist clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     measure a gevent server with worker processes; show report and tree"
+	@echo "make torture  the tests that take minutes: faults, storms of processes, mutated journals"
 	@echo "make test     run the tests (PYTHON=python3.13, JOBS=2, TESTS='-k fork' tests/...)"
 	@echo "make build    bring the virtual environment and the C extensions up to date"
 	@echo "make lint     ruff, mypy --strict, clang-format: check only"
@@ -81,6 +82,11 @@ demo: build
 
 test: build
 	$(PY) -m pytest -n $(JOBS) --dist=loadgroup $(TESTS)
+
+# Faults, storms of processes, mutated journals: minutes, and more than CI has time for.
+torture: build
+	$(PY) -m pytest -n $(JOBS) --dist=loadgroup --torture --slow \
+		tests/torture tests/journal tests/fold tests/security $(TESTS)
 
 $(LINT)/.installed: pyproject.toml
 	@$(LINT)/bin/python -c pass 2>/dev/null || { rm -rf $(LINT) && $(PYTHON) -m venv $(LINT); }

@@ -1,0 +1,201 @@
+"""Mutates journals and has them read, united and shown: each gives a result or one clear error.
+
+    python tests/torture/fuzz.py [--seconds=60] [--seed=N] [--facts=SANITIZED_EXTENSION]
+
+Starts from the samples of `tests/journal` and from what once went wrong (`tests/torture/corpus`).
+Prints how many inputs were tried; an input that breaks something is written to that corpus, and the
+exit status is 1. With `--facts`, an extension that was built with sanitizers is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import random
+import struct
+import sys
+import tempfile
+import time
+import traceback
+from binascii import crc32
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+CORPUS = HERE / "corpus"
+SAMPLES = HERE.parent / "journal" / "samples"
+
+HEADER, IDENTITY, CHECK = 512, slice(8, 240), 240
+MOST_CPU_SECONDS = 5.0
+INTERESTING = (0, 1, 7, 8, 255, 511, 512, 1 << 16, (1 << 24) - 1, 1 << 24, (1 << 31) - 1, 1 << 31,
+               (1 << 32) - 1, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)  # fmt: skip
+KINDS = (0x10, 0x11, 0x20, 0x21, 0x30, 0x31, 0x40, 0x41, 0xFF)
+
+
+class Broken(Exception):
+    """What an input did that none may do."""
+
+
+def load_facts(path: Path) -> None:
+    """Use this build of the C extension."""
+    name = "covsup.datafile._facts"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.modules[name] = module
+
+
+def make_check(directory: Path) -> Callable[[bytes], None]:
+    """Give the function that tries one input; it raises what an input may not cause."""
+    # Not earlier: the C extension is chosen first.
+    from covsup.datafile.contents import Gathering, result_of  # noqa: PLC0415
+    from covsup.datafile.derivation import provenance_of  # noqa: PLC0415
+    from covsup.datafile.errors import JournalError  # noqa: PLC0415
+    from covsup.datafile.fold import fold  # noqa: PLC0415
+    from covsup.datafile.journal import read_journal, read_lodgers, read_slots  # noqa: PLC0415
+    from covsup.supervisor.forest import forest  # noqa: PLC0415
+
+    path = directory / "77-00000000000000000000000000000000.0.journal"
+
+    def check(data: bytes) -> None:
+        path.write_bytes(data)
+        begun = time.process_time()
+        try:
+            read_lodgers(path)
+            journal = read_journal(path)
+            slots = read_slots(path, journal.header)
+        except JournalError as error:
+            if "\n" in str(error):
+                raise Broken(f"the error takes more than one line: {error}") from error
+            return
+        journals = [journal, *slots.journals]
+        one = result_of([journal], session="s")
+        result = fold([one, one])
+        if result != one:
+            raise Broken("folding it twice changes it")
+        gathering = Gathering()
+        for each in journals:
+            gathering.add([each], session="s", static_context="")
+        for node in forest(provenance_of(gathering.result())):
+            str(node)
+        for of_file in (journal.lines, journal.arcs, journal.files, journal.contexts):
+            len(of_file)
+        if time.process_time() - begun > MOST_CPU_SECONDS:
+            raise Broken(f"{len(data)} bytes took {time.process_time() - begun:.1f} s")
+
+    return check
+
+
+def _flip(data: bytearray, chance: random.Random, _: list[bytes]) -> None:
+    bit = chance.randrange(8 * len(data))
+    data[bit // 8] ^= 1 << bit % 8
+
+
+def _word(data: bytearray, chance: random.Random, _: list[bytes]) -> None:
+    at = _somewhere(data, chance)
+    word = chance.choice([*INTERESTING, chance.choice(KINDS) << 56 | chance.getrandbits(56)])
+    data[at : at + 8] = struct.pack("<Q", word)
+
+
+def _kind(data: bytearray, chance: random.Random, _: list[bytes]) -> None:
+    at = _somewhere(data, chance) + 7
+    data[at : at + 1] = bytes([chance.choice(KINDS)])
+
+
+def _field(data: bytearray, chance: random.Random, _: list[bytes]) -> None:
+    at = 4 * chance.randrange(HEADER // 4)
+    data[at : at + 4] = struct.pack("<I", chance.choice(INTERESTING) & 0xFFFFFFFF)
+
+
+def _cut_out(data: bytearray, chance: random.Random, _: list[bytes]) -> None:
+    at = _somewhere(data, chance)
+    del data[at : at + 8 * chance.randint(1, 4)]
+
+
+def _cut_off(data: bytearray, chance: random.Random, _: list[bytes]) -> None:
+    del data[chance.randrange(len(data)) :]
+
+
+def _repeat(data: bytearray, chance: random.Random, _: list[bytes]) -> None:
+    at, to = _somewhere(data, chance), _somewhere(data, chance)
+    data[to:to] = data[at : at + 8 * chance.randint(1, 16)]
+
+
+def _splice(data: bytearray, chance: random.Random, others: list[bytes]) -> None:
+    other, to = chance.choice(others), _somewhere(data, chance)
+    at = _somewhere(other, chance)
+    data[to:to] = other[at : at + 8 * chance.randint(1, 32)]
+
+
+CHANGES: Final = (_flip, _word, _word, _kind, _field, _cut_out, _cut_off, _repeat, _splice)
+
+
+def _somewhere(data: bytes | bytearray, chance: random.Random) -> int:
+    return 8 * chance.randrange(max(len(data) // 8, 1))
+
+
+def mutated(data: bytes, others: list[bytes], chance: random.Random) -> bytes:
+    """One to eight changes, mostly in whole words; mostly with a header that is sound again."""
+    changed = bytearray(data)
+    for _ in range(chance.randint(1, 8)):
+        if changed:
+            chance.choice(CHANGES)(changed, chance, others)
+    if chance.randrange(10) and len(changed) >= HEADER:
+        changed[:8] = b"COVSUPJ\n"
+        changed[CHECK : CHECK + 8] = struct.pack("<Q", crc32(changed[IDENTITY]))
+        if chance.randrange(2):
+            changed[CHECK + 8 : CHECK + 16] = struct.pack("<Q", len(changed))
+    return bytes(changed)
+
+
+def fuzz(seconds: float, seed: int, *, tell: Callable[[str], None]) -> tuple[int, list[Path]]:
+    """Try inputs for so long; gives how many, and where those that broke something are."""
+    chance = random.Random(seed)
+    seeds = [path.read_bytes() for path in sorted(SAMPLES.glob("*.journal"))]
+    known = [path.read_bytes() for path in sorted(CORPUS.glob("*.journal"))]
+    count, broken = 0, []
+    with tempfile.TemporaryDirectory(prefix="covsup-fuzz-") as directory:
+        check = make_check(Path(directory))
+        until = time.monotonic() + seconds
+        while count < len(known) or time.monotonic() < until:
+            if count < len(known):
+                data = known[count]
+            else:
+                data = mutated(chance.choice(seeds + known), seeds, chance)
+            count += 1
+            try:
+                check(data)
+            except Exception:  # noqa: BLE001 - whatever it is, it is what is looked for
+                path = CORPUS / f"{hashlib.sha256(data).hexdigest()[:16]}.journal"
+                CORPUS.mkdir(exist_ok=True)
+                path.write_bytes(data)
+                broken.append(path)
+                tell(f"{path}:\n{traceback.format_exc()}")
+                if len(broken) == 3:
+                    break
+    return count, broken
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    parser.add_argument("--facts", type=Path, help="the C extension to use")
+    options = parser.parse_args()
+    if options.facts is not None:
+        load_facts(options.facts)
+    count, broken = fuzz(options.seconds, options.seed, tell=lambda text: print(text, flush=True))
+    print(f"{count} inputs, {len(broken)} broke something (seed {options.seed})")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    sys.exit(main())
