@@ -36,8 +36,8 @@ unexport COVSUP_SESSION COVSUP_PARENT
 
 help:
 	@echo "make demo     measure a gevent server with worker processes; show report and tree"
-	@echo "make torture  the tests that take minutes: faults, storms of processes, mutated journals"
 	@echo "make test     run the tests (PYTHON=python3.13, JOBS=2, TESTS='-k fork' tests/...)"
+	@echo "make torture  tests that take minutes: refusals, storms of processes, mutated journals"
 	@echo "make build    bring the virtual environment and the C extensions up to date"
 	@echo "make lint     ruff, mypy --strict, clang-format: check only"
 	@echo "make format   let ruff and clang-format rewrite what they can"
