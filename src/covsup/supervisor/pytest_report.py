@@ -16,17 +16,13 @@ from coverage import Coverage
 from coverage.exceptions import CoverageException, NoDataError
 from coverage.results import display_covered, should_fail_under
 
+from covsup.datafile import session as sessions
 from covsup.datafile.errors import CovsupError
-from covsup.datafile.session import open_session
-from covsup.supervisor.cli import make_parsers
 from covsup.supervisor.combine import combine
 from covsup.supervisor.conclusion import lost_sentences, unmeasured_sentences
 from covsup.supervisor.coverage_settings import rcfile_of_session
 from covsup.supervisor.finished import mark_as_reported
-from covsup.supervisor.opening import check_data_file
-from covsup.supervisor.opening import open_session as make_session
 from covsup.supervisor.rules import Rules
-from covsup.supervisor.settings import run_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +41,7 @@ def main() -> int:
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     """Fold what there is so far, report, and compare the total with the minimum."""
     try:
-        session = open_session(Path(request["session"]))
+        session = sessions.open_session(Path(request["session"]))
         rules = Rules.of_session(session.settings)
         append = session.settings.append or request["append"]
         outcome = combine([session.path], rules=rules, keep=True, append=append)
@@ -71,12 +67,17 @@ def _sentences(outcome: Outcome, session: str) -> list[str]:
 
 def _open(request: Mapping[str, Any]) -> dict[str, Any]:
     """Open a session that ends with the process that asks, and with all that it started."""
+    # Here, where no tests have been run yet; a report needs nothing of it.
+    from covsup.supervisor.cli import make_parsers  # noqa: PLC0415
+    from covsup.supervisor.opening import check_data_file, open_session  # noqa: PLC0415
+    from covsup.supervisor.settings import run_settings  # noqa: PLC0415
+
     try:
         options, _ = make_parsers()
         settings = run_settings(options.parse_args(["env", *request["options"]]))
         check_data_file(settings)
         command = ("pytest", *request["options"])
-        session = make_session(settings, command=command, supervisor_pid=request["pid"])
+        session = open_session(settings, command=command, supervisor_pid=request["pid"])
     except CovsupError as error:
         return {"error": str(error)}
     return {"session": str(session.path), "warnings": settings.warnings}
