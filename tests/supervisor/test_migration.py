@@ -245,4 +245,4 @@ def test_the_command_prints_it_on_eighty_columns_and_changes_nothing(world: Worl
     for name, text in PROJECT.items():
         assert (world.directory / name).read_text() == text
     gone = world.run(world.python, "-m", "covsup", "debug", "migrate", "nowhere")
-    assert (gone.ended, gone.stderr) == (2, "covsup: there is no nowhere\n")
+    assert (gone.ended, gone.stderr) == (2, "covsup: there is no directory nowhere\n")

@@ -234,6 +234,8 @@ def test_our_own_settings_stand_in_one_file(here: Path) -> None:
         ("pyproject.toml", "[covsup]\ngrace = 1\n", "[tool.covsup]"),
         ("setup.cfg", "[tool:covsup]\ngrace = 1\n", "[covsup]"),
         ("tox.ini", "[tool.covsup]\ngrace = 1\n", "[covsup]"),
+        (".coveragerc", "[covsup:run]\ngrace = 1\n", "[covsup]"),
+        ("pyproject.toml", "[tool.covsup.run]\ngrace = 1\n", "has no 'run'; there are: "),
         ("pyproject.toml", "[tool]\ncovsup = 1\n", "not a table"),
     ],
 )

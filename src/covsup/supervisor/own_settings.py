@@ -33,8 +33,8 @@ LONGEST_GRACE: Final = 1e9
 _FILES: Final = ("pyproject.toml", ".coveragerc", ".coveragerc.toml", "setup.cfg", "tox.ini")
 _INI_SECTION: Final = "covsup"
 _TOML_SECTION: Final = "tool.covsup"
-# How the other kind of file has it, which would be passed over in silence.
-_OF_THE_OTHER_KIND: Final = re.compile(rb"(?m)^[ \t]*\[[ \t]*(tool[.:]covsup)[ \t]*\]")
+# How other files and other tools would have it, which would be passed over in silence.
+_NEARLY: Final = re.compile(rb"(?m)^[ \t]*\[[ \t]*(tool[.:]covsup\b[^\]\n]*|covsup[.:][^\]\n]*)\]")
 _IN_INI: Final = re.compile(rb"(?m)^\[(covsup)\]")
 
 
@@ -197,8 +197,9 @@ def _table(path: Path) -> Mapping[str, object] | None:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     if path.suffix == ".toml":
         return _table_of_toml(path, raw) if b"covsup" in raw else None
-    if _OF_THE_OTHER_KIND.search(raw):
-        raise UsageError(f"{path}: [tool.covsup] is for TOML files: write [covsup] here")
+    if nearly := _NEARLY.search(raw):
+        name = nearly[1].decode(errors="replace").strip()
+        raise UsageError(f"{path}: [{name}] is not read: write [{_INI_SECTION}] here")
     if not _IN_INI.search(raw):
         return None
     return {
@@ -216,7 +217,7 @@ def _table_of_toml(path: Path, raw: bytes) -> Mapping[str, object] | None:
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from error
     if "covsup" in whole:
-        raise UsageError(f"{path}: [covsup] is for other files: write [tool.covsup] here")
+        raise UsageError(f"{path}: [covsup] is not read: write [{_TOML_SECTION}] here")
     tools = whole.get("tool")
     table = tools.get("covsup") if isinstance(tools, dict) else None
     if table is not None and not isinstance(table, dict):

@@ -57,7 +57,7 @@ def read_entries(path: Path) -> list[Entry]:
         raise UsageError(f"{path}: {error}") from error
     entries = _of_toml if path.suffix == ".toml" else _of_ini
     try:
-        return list(entries(text))
+        return list(entries(text, path.name))
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from error
 
@@ -91,13 +91,13 @@ def coverage_sections(path: Path, *, own: bool) -> list[Section]:
     return found
 
 
-def _of_ini(text: str) -> Iterator[Entry]:
+def _of_ini(text: str, name: str) -> Iterator[Entry]:
     import configparser  # noqa: PLC0415 - seldom needed
 
     # As coverage.py's: nothing is replaced in values, and a key may not stand twice.
     parser = configparser.ConfigParser(interpolation=None, default_section="")
     try:
-        parser.read_string(text)
+        parser.read_string(text, name)
     except configparser.Error as error:
         raise ValueError(" ".join(str(error).split())) from error
     lines = dict(_lines_of_ini(text))
@@ -115,7 +115,7 @@ def _lines_of_ini(text: str) -> Iterator[tuple[tuple[str, str], int]]:
             yield (section, key["key"].lower()), number
 
 
-def _of_toml(text: str) -> Iterator[Entry]:
+def _of_toml(text: str, _: str) -> Iterator[Entry]:
     import tomllib  # noqa: PLC0415
 
     table = tomllib.loads(text)
