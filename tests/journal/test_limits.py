@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import mmap
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -347,3 +350,23 @@ def test_a_child_on_a_full_disk_leaves_nothing_and_goes_on(harness: Harness) -> 
         parent, child = journals
         assert child.lines == {(1, 0): {1}}
         assert (parent.header.forks_lost_facts, parent.header.forks_lost_stage) == (1, 8)
+
+
+def test_a_small_journal_does_not_fill_the_kernels_cache(harness: Harness) -> None:
+    harness.run("start DIR -\nlines 1 1 2000")
+    (path,) = harness.directory.glob("*.journal")
+    assert 0 < cached(path) < 256 << 10  # reading ahead would make it megabytes
+
+
+def cached(path: Path) -> int:
+    """How many bytes of a file the kernel has in its cache."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mincore.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
+    size = path.stat().st_size
+    pages = ctypes.create_string_buffer(-(-size // mmap.PAGESIZE))
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), size) as mapped:
+        first = ctypes.c_char.from_buffer(mapped)
+        failed = libc.mincore(ctypes.addressof(first), size, pages)
+        del first
+        assert failed == 0, os.strerror(ctypes.get_errno())
+    return sum(byte & 1 for byte in pages.raw) * mmap.PAGESIZE
