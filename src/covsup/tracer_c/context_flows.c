@@ -14,20 +14,23 @@ enum { MOST_WORK = 1 << 16 };
 /* So many calls without a request show that a function is no application. */
 enum { MOST_MISSES = 64 };
 
+#define NAME(text) text, sizeof(text) - 1
+
 static const struct {
     const char *file, *function;
+    Py_ssize_t length; /* of its name: most code objects are told apart by that */
     unsigned role;
     const char *local; /* the variable that tells pieces of work apart */
 } known[] = {
-    {"concurrent/futures/thread.py", "_WorkItem.__init__", ROLE_MAKES, "self"},
-    {"concurrent/futures/thread.py", "_WorkItem.run", ROLE_RUNS, "self"},
-    {"multiprocessing/pool.py", "ApplyResult.__init__", ROLE_MAKES_AT_END, "self"},
-    {"multiprocessing/pool.py", "IMapIterator.__init__", ROLE_MAKES_AT_END, "self"},
-    {"multiprocessing/pool.py", "worker", ROLE_RUNS_IN, "job"},
-    {"gevent/threadpool.py", "ThreadResult.__init__", ROLE_MAKES, "self"},
-    {"gevent/threadpool.py", "_WorkerGreenlet.__run_task", ROLE_RUNS, "thread_result"},
-    {"eventlet/tpool.py", "execute", ROLE_MAKES_IN, "e"},
-    {"eventlet/tpool.py", "tworker", ROLE_RUNS_IN, "e"},
+    {"concurrent/futures/thread.py", NAME("_WorkItem.__init__"), ROLE_MAKES, "self"},
+    {"concurrent/futures/thread.py", NAME("_WorkItem.run"), ROLE_RUNS, "self"},
+    {"multiprocessing/pool.py", NAME("ApplyResult.__init__"), ROLE_MAKES_AT_END, "self"},
+    {"multiprocessing/pool.py", NAME("IMapIterator.__init__"), ROLE_MAKES_AT_END, "self"},
+    {"multiprocessing/pool.py", NAME("worker"), ROLE_RUNS_IN, "job"},
+    {"gevent/threadpool.py", NAME("ThreadResult.__init__"), ROLE_MAKES, "self"},
+    {"gevent/threadpool.py", NAME("_WorkerGreenlet.__run_task"), ROLE_RUNS, "thread_result"},
+    {"eventlet/tpool.py", NAME("execute"), ROLE_MAKES_IN, "e"},
+    {"eventlet/tpool.py", NAME("tworker"), ROLE_RUNS_IN, "e"},
 };
 
 enum { KNOWN = sizeof(known) / sizeof(known[0]) };
@@ -89,7 +92,8 @@ flows_roles(core *self, PyCodeObject *code, bool measured, const char **local)
 {
     unsigned roles = 0;
     for (int i = 0; i < KNOWN; i++) {
-        if (PyUnicode_CompareWithASCIIString(code->co_qualname, known[i].function) == 0 &&
+        if (PyUnicode_GET_LENGTH(code->co_qualname) == known[i].length &&
+            PyUnicode_CompareWithASCIIString(code->co_qualname, known[i].function) == 0 &&
             ends_with(code->co_filename, known[i].file)) {
             roles |= known[i].role;
             *local = known[i].local;
