@@ -216,8 +216,8 @@ give_back_inherited(const journal_state *state)
     atomic_store_explicit(&journal_mapping_count, 0, memory_order_release);
 }
 
-/* Without the kernel's reading ahead: for the first page of a sparse file it would fill 8 MiB of its
- * cache with zeros (Linux 6.18, ext4), which takes 2 ms. */
+/* Without the kernel's reading ahead: for the first page of a sparse file it would fill 8 MiB of
+ * its cache with zeros (Linux 6.18, ext4), which takes 2 ms. */
 static void *
 map_shared(int fd, char *over, uint64_t length)
 {
