@@ -25,6 +25,10 @@ _labels: "list[str]" = []
 """The contexts of tests that this process is in: pytester runs tests inside of tests."""
 
 
+_owing: "dict[int, Reporting]" = {}
+"""Who owes a report, by process: pytester runs a pytest in the process of another, too."""
+
+
 class TestContexts:
     """The plugin that is registered where each test is to be a context."""
 
@@ -81,7 +85,8 @@ class Reporting:
         if hasattr(session.config, "workerinput"):
             return
         self._pid = os.getpid()
-        self._owe()
+        if not is_inside_of_another(self._session):
+            self._owe()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> "Generator[None, object, object]":
@@ -117,6 +122,9 @@ class Reporting:
 
     def pytest_unconfigure(self) -> None:
         """No report is owed any more, unless pytest itself has failed."""
+        if self._pid not in _owing or _owing[self._pid] is not self:
+            return
+        del _owing[self._pid]
         if self._pid == os.getpid() and self._status != pytest.ExitCode.INTERNAL_ERROR:
             Path(self._owed()).unlink(missing_ok=True)
 
@@ -154,7 +162,7 @@ class Reporting:
         }
 
     def _owed(self) -> str:
-        return f"{self._session}/pytest-{self._pid}.owed"
+        return _owed_by(self._session, self._pid)
 
     def _owe(self) -> None:
         if not self._reports and self._options.covsup_fail_under is None:
@@ -172,6 +180,28 @@ class Reporting:
         except OSError:
             # A process of another user may not write there; the tests run all the same.
             return
+        _owing[self._pid] = self
+
+
+def _owed_by(session: str, pid: int) -> str:
+    return f"{session}/pytest-{pid}.owed"
+
+
+def is_inside_of_another(session: str) -> bool:
+    """Whether a test of another pytest of the session started this one: that one reports at the
+    end, whatever becomes of this one."""
+    if os.getpid() in _owing:
+        return True
+    pid = os.getppid()
+    while pid > 1:
+        if Path(_owed_by(session, pid)).exists():
+            return True
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_bytes()
+        except OSError:
+            return False
+        pid = int(stat.rpartition(b")")[2].split()[1])
+    return False
 
 
 def _title() -> str:

@@ -218,6 +218,10 @@ def test_inprocess(pytester, pytestconfig):
     result.assert_outcomes(passed=1)
     after_the_inner_one = 1
 
+def test_killed(pytester):
+    pytester.makepyfile("import os\\ndef test_inner(): os._exit(3)")
+    assert pytester.runpytest_subprocess("-p", "no:cacheprovider", "--covsup").ret == 3
+
 @pytest.mark.forked
 def test_forked():
     import module
@@ -226,7 +230,7 @@ def test_forked():
     )
     project.write("test_module.py", "")
     run = run_pytest(project, "--covsup", "--covsup-context=test", "-p", "no:xdist")
-    assert run.ended == 0, run
+    assert (run.ended, run.stderr) == (0, ""), run
     assert run.file("module.py").missing_lines == {3}
     assert run.stdout.count("tests coverage") == 1
     run.data.set_query_context("test_inside.py::test_inprocess|run")
