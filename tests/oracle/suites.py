@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import statistics
 import subprocess
 import sys
@@ -85,6 +86,8 @@ class Measured:
     """One run of one suite."""
 
     seconds: float
+    cpu: float
+    """Seconds of all its processes: what other load on the machine changes less."""
     ended: object
     outcomes: Mapping[str, str]
     """By test: passed, failed or skipped."""
@@ -122,24 +125,30 @@ def measured(suite: Suite, directory: Path, python: Path) -> Measured:
             "COVERAGE_FILE": f"{out}/data",
         }
         path = world.environment()["PATH"]
-        began = time.monotonic()
+        began, spent = time.monotonic(), _cpu()
         run = world.run(
             world.python,
             *words,
             environment={**environment, "PATH": f"{out}:{path}"},
             timeout=SECONDS,
         )
-        seconds = time.monotonic() - began
+        seconds, cpu = time.monotonic() - began, _cpu() - spent
         outcomes = _outcomes(out / "outcomes.xml")
         lines, statements = _report(out / "report.json")
     return Measured(
         seconds=seconds,
+        cpu=cpu,
         ended=run.ended,
         outcomes=outcomes,
         lines=lines,
         statements=statements,
         output=str(run),
     )
+
+
+def _cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _outcomes(path: Path) -> dict[str, str]:
@@ -169,10 +178,9 @@ def verdict(suite: Suite, directory: Path, theirs: Path, rounds: int) -> Iterato
         pairs.append(
             (measured(suite, directory, theirs), measured(suite, directory, Path(sys.executable)))
         )
-        times = f"pytest-cov {pairs[-1][0].seconds:.1f} s, covsup {pairs[-1][1].seconds:.1f} s"
-        yield f"  {package.name}: {times}"
+        times = [f"{each.seconds:.1f} s (CPU {each.cpu:.1f})" for each in pairs[-1]]
+        yield f"  {package.name}: pytest-cov {times[0]}, covsup {times[1]}"
     first, ours = pairs[0]
-    ratios = [mine.seconds / other.seconds for other, mine in pairs]
     counts = Counter(ours.outcomes.values())
     summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
     yield f"{package.name} {package.version}: {summary}"
@@ -199,9 +207,14 @@ def verdict(suite: Suite, directory: Path, theirs: Path, rounds: int) -> Iterato
     yield (
         f"  of {ours.statements} lines pytest-cov has {executed[0]}, covsup {executed[1]}:"
         f" {here} only covsup, {there} only pytest-cov;"
-        f" time covsup/pytest-cov {statistics.median(ratios):.2f}"
-        f" ({', '.join(f'{ratio:.2f}' for ratio in sorted(ratios))})"
+        f" time covsup/pytest-cov {_ratios([b.seconds / a.seconds for a, b in pairs])},"
+        f" CPU {_ratios([b.cpu / a.cpu for a, b in pairs])}"
     )
+
+
+def _ratios(ratios: list[float]) -> str:
+    each = ", ".join(f"{ratio:.2f}" for ratio in sorted(ratios))
+    return f"{statistics.median(ratios):.2f} ({each})"
 
 
 def _ranges(lines: frozenset[int]) -> str:
