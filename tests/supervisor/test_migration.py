@@ -187,6 +187,8 @@ def test_every_place_is_found_and_says_what_to_write(tmp_path: Path) -> None:
          ["covsup run x", "covsup run -a y"]),
         ("branch = true", "coverage run x\ncoverage combine --rcfile x a/.coverage",
          ["covsup run x", "covsup combine --rcfile x a/.coverage"]),
+        ("parallel = true", ("export COVERAGE_FILE=.coverage.$N\ncoverage run -p x\n"
+         "tar c .coverage.*\ncoverage combine -q"), ["covsup run x", "covsup combine -q .coverage.*"]),
         ("branch = true", "coverage run --rcfile x -m y\ncoverage combine --rcfile x",
          ["covsup run --rcfile x -m y", OUT]),
     ],

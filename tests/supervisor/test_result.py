@@ -152,7 +152,7 @@ def test_a_data_file_that_is_no_database_is_left_alone(world: World) -> None:
     assert run.data_file.read_text() == "my notes\n"
 
 
-@pytest.mark.parametrize("where", ["no/such/directory/.coverage", "."])
+@pytest.mark.parametrize("where", ["target.py/is/no/directory/.coverage", "."])
 def test_a_data_file_that_cannot_be_written_is_refused(world: World, where: str) -> None:
     world.write("target.py", HALF)
     run = world.covsup_run("target.py", options=[f"--data-file={where}"])

@@ -73,15 +73,15 @@ def migrate(directory: Path, rcfile: str | None) -> int:
 def findings_in(directory: Path, rcfile: str | None) -> Iterator[Finding]:
     """Every place in a project that has to do with coverage.py or pytest-cov."""
     from covsup.supervisor.migration_code import in_code  # noqa: PLC0415 - they import this module
-    from covsup.supervisor.migration_commands import are_kept_apart, in_commands  # noqa: PLC0415
+    from covsup.supervisor.migration_commands import in_commands, what_is_combined  # noqa: PLC0415
     from covsup.supervisor.migration_settings import asks_for_parallel, in_requirements, in_settings  # noqa: PLC0415
 
     files = list(_files(directory))
-    apart = are_kept_apart(directory, files, parallel=asks_for_parallel(directory, rcfile))
+    data = what_is_combined(directory, files, parallel=asks_for_parallel(directory, rcfile))
     yield from in_settings(directory, rcfile)
     yield from in_requirements(directory, files)
-    yield from in_commands(directory, files, apart=apart)
-    yield from in_code(directory, files, apart=apart)
+    yield from in_commands(directory, files, data)
+    yield from in_code(directory, files, data)
 
 
 def text_of(path: Path) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from covsup.supervisor.migration_commands import Data
+
 _WORTH_PARSING: Final = re.compile(r"coverage|pytest_cov|pytest-cov|COV_CORE", re.IGNORECASE)
 _STARTUP: Final = re.compile(r"process_startup\s*\(")
 _NO_STARTUP: Final = (
@@ -26,8 +28,8 @@ _INSTALLERS: Final = frozenset({"install", "conda_install"})
 _API: Final = frozenset({"coverage.Coverage", "coverage.coverage", "Coverage"})
 
 
-def in_code(directory: Path, files: Iterable[Path], *, apart: bool) -> Iterator[Finding]:
-    """What Python files of a project do about coverage themselves; `apart` as for commands."""
+def in_code(directory: Path, files: Iterable[Path], data: Data) -> Iterator[Finding]:
+    """What Python files of a project do about coverage themselves."""
     for path in files:
         name = path.relative_to(directory).as_posix()
         if path.suffix == ".pth":
@@ -42,7 +44,7 @@ def in_code(directory: Path, files: Iterable[Path], *, apart: bool) -> Iterator[
             for node in ast.walk(tree):
                 yield from _in_node(name, node)
                 if isinstance(node, ast.Call) and "/" not in name:
-                    yield from _in_runner(name, node, apart=apart)
+                    yield from _in_runner(name, node, data)
 
 
 def _in_node(name: str, node: ast.AST) -> Iterator[Finding]:
@@ -83,11 +85,11 @@ def _in_call(name: str, node: ast.Call) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _in_runner(name: str, node: ast.Call, *, apart: bool) -> Iterator[Finding]:
+def _in_runner(name: str, node: ast.Call, data: Data) -> Iterator[Finding]:
     """A command line or a requirement that nox, invoke or subprocess is given."""
     last = ast.unparse(node.func).rpartition(".")[2]
     if last in _RUNNERS:
-        yield from in_words(name, node.lineno, " ".join(_words(node.args)), apart=apart)
+        yield from in_words(name, node.lineno, " ".join(_words(node.args)), data)
     elif last in _INSTALLERS:
         for word in _words(node.args):
             yield from requirement(name, node.lineno, word)

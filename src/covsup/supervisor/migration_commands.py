@@ -7,6 +7,7 @@ a Python file that gives them to a runner has them in calls, which are in migrat
 from __future__ import annotations
 
 import re
+from enum import Enum
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Final
 
@@ -73,11 +74,17 @@ _PARALLEL_FILES: Final = re.compile(r"(?<![\w*])\.coverage\.\*")
 _NAMED_APART: Final = re.compile(r"(?:COVERAGE_FILE\S*\s*[=:]|data[-_]file\s*=?).*\.coverage\.")
 
 
-def in_commands(directory: Path, files: Iterable[Path], *, apart: bool) -> Iterator[Finding]:
-    """What command lines and variables become; `apart` as in `are_kept_apart`."""
-    texts = _texts(directory, files)
-    named_apart = any(_NAMED_APART.search(text) for text in texts.values())
-    for name, text in texts.items():
+class Data(Enum):
+    """What a project combines in a step of its own."""
+
+    OF_ONE_RUN = "one"  # nothing, or the files of one run's processes
+    SESSIONS = "sessions"  # the data of several runs
+    FILES = "files"  # data files that were given a name each
+
+
+def in_commands(directory: Path, files: Iterable[Path], data: Data) -> Iterator[Finding]:
+    """What command lines and variables become."""
+    for name, text in _texts(directory, files).items():
         said = False  # once for each file
         for number, line in _logical_lines(text):
             options = [word for word in _WORD.findall(line) if PYTEST_OPTION.match(word)]
@@ -85,17 +92,17 @@ def in_commands(directory: Path, files: Iterable[Path], *, apart: bool) -> Itera
                 said = True
                 yield understood(name, number, " ".join(options))
             if not _PROSE.match(line):
-                yield from _in_line(name, number, line, apart=apart)
-                if _PARALLEL_FILES.search(line) and not named_apart:
-                    yield Finding(path=name, line=number, found=".coverage.*", kind=Kind.CHANGE,
-                                  why=_IN_SESSIONS if apart else _ONE_FILE)  # fmt: skip
+                yield from _in_line(name, number, line, data)
 
 
-def are_kept_apart(directory: Path, files: Iterable[Path], *, parallel: bool) -> bool:
-    """Whether several runs each leave data, which a later step combines.
+def what_is_combined(directory: Path, files: Iterable[Path], *, parallel: bool) -> Data:
+    """What a project combines in a step of its own.
 
     `parallel`: the settings ask for it. What looks like one command may run in many environments.
     """
+    texts = _texts(directory, files, (*_FILES, "*.py"))
+    if any(_NAMED_APART.search(text) for text in texts.values()):
+        return Data.FILES
     by_file = {
         name: [
             found
@@ -103,7 +110,7 @@ def are_kept_apart(directory: Path, files: Iterable[Path], *, parallel: bool) ->
             if "coverage" in line and not _PROSE.match(line)
             for found in _COMMAND.finditer(_LIST_OF_WORDS.sub(" ", line))
         ]
-        for name, text in _texts(directory, files, (*_FILES, "*.py")).items()
+        for name, text in texts.items()
     }
     commands = [found for each in by_file.values() for found in each]
     runs = [each for each in commands if each["command"] == "run"]
@@ -112,10 +119,11 @@ def are_kept_apart(directory: Path, files: Iterable[Path], *, parallel: bool) ->
         {each["command"] for each in of_file} == {"run", "combine"} and len(of_file) > 2
         for of_file in by_file.values()
     )
-    return len(runs) < len(commands) and (parallel or asked or several)
+    combines = len(runs) < len(commands)
+    return Data.SESSIONS if combines and (parallel or asked or several) else Data.OF_ONE_RUN
 
 
-def in_words(name: str, number: int, text: str, *, apart: bool) -> Iterator[Finding]:
+def in_words(name: str, number: int, text: str, data: Data) -> Iterator[Finding]:
     """What the commands in a line of text become."""
     for found in _COMMAND.finditer(text):
         before = text[: found.start()]
@@ -124,11 +132,13 @@ def in_words(name: str, number: int, text: str, *, apart: bool) -> Iterator[Find
         start = f"{python[0] if python else found['place'] or ''}"
         said = f"{start}coverage {found['command']} {' '.join(words)}".strip()
         if found["command"] == "run":
-            options, notes = _without_unneeded(words, apart=apart)
+            options, notes = _without_unneeded(words, data)
             instead = f"{start}covsup run {' '.join(options)}".strip()
             yield Finding(path=name, line=number, found=said, kind=Kind.CHANGE, instead=instead,
                           why="; ".join(notes))  # fmt: skip
-        elif apart or _names_files(words):
+        elif data is not Data.OF_ONE_RUN or _names_files(words):
+            if data is Data.FILES and not _names_files(words):
+                words.append(".coverage.*")
             yield Finding(path=name, line=number, found=said, kind=Kind.CHANGE,
                           instead=f"{start}covsup combine {' '.join(words)}".strip())  # fmt: skip
         else:
@@ -148,8 +158,11 @@ def _texts(
     }
 
 
-def _in_line(name: str, number: int, line: str, *, apart: bool) -> Iterator[Finding]:
-    yield from in_words(name, number, _LIST_OF_WORDS.sub(" ", line), apart=apart)
+def _in_line(name: str, number: int, line: str, data: Data) -> Iterator[Finding]:
+    yield from in_words(name, number, _LIST_OF_WORDS.sub(" ", line), data)
+    if _PARALLEL_FILES.search(line) and data is not Data.FILES:
+        why = _IN_SESSIONS if data is Data.SESSIONS else _ONE_FILE
+        yield Finding(path=name, line=number, found=".coverage.*", kind=Kind.CHANGE, why=why)
     for variable in dict.fromkeys(_VARIABLE.findall(line)):
         meaning = VARIABLES.get(variable)
         if meaning is not None and meaning.to_us is not To.HONOURED:
@@ -186,7 +199,7 @@ def _names_files(words: Sequence[str]) -> bool:
     return len(given) > len(options) + values
 
 
-def _without_unneeded(words: Sequence[str], *, apart: bool) -> tuple[list[str], list[str]]:
+def _without_unneeded(words: Sequence[str], data: Data) -> tuple[list[str], list[str]]:
     """The words of `coverage run` without what means nothing here, and why each was left out."""
     kept: list[str] = []
     notes: list[str] = []
@@ -194,12 +207,12 @@ def _without_unneeded(words: Sequence[str], *, apart: bool) -> tuple[list[str], 
     for option in _options(words):
         length = 2 if option in _TAKES_VALUE and words[index] == option else 1
         meaning = RUN_OPTIONS.get(option)
-        if meaning is None or (apart and option in _PARALLEL):
+        if meaning is None or (data is Data.SESSIONS and option in _PARALLEL):
             kept += words[index : index + length]
         else:
             notes.append(f"{option} is {KINDS[meaning.to_us].value}: {meaning.note}")
         index += length
-    if apart and _PARALLEL.isdisjoint(kept) and not {"-a", "--append"} & {*kept}:
+    if data is Data.SESSIONS and _PARALLEL.isdisjoint(kept) and not {"-a", "--append"} & {*kept}:
         kept.append("-p")
         notes.append("-p leaves it to `covsup combine`: no run replaces what another measured")
     return [*kept, *words[index:]], notes
