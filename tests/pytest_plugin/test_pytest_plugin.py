@@ -109,6 +109,31 @@ def test_the_options_of_pytest_cov_are_understood_and_its_minimum_fails_the_run(
     )
 
 
+def test_every_report_is_made_where_it_is_wanted_and_runs_can_be_added(project: World) -> None:
+    project.write("setup.cfg", "[coverage:html]\ndirectory = pages\n"
+                               "[coverage:report]\nfail_under = 60\nprecision = 2\n")  # fmt: skip
+    kinds = ["html", "xml:out.xml", "json:out.json", "lcov:out.info", "annotate:marked",
+             "markdown:out.md", "markdown-append:all.md"]  # fmt: skip
+    words = ["-p", "no:xdist", "--cov=module", *(f"--cov-report={each}" for each in kinds)]
+    run = run_pytest(project, *words, "-k", "work")
+    assert run.ended == 0, run
+    assert [line for line in run.stdout.splitlines() if line.startswith("Coverage ")] == [
+        "Coverage HTML written to dir pages",
+        "Coverage XML written to file out.xml",
+        "Coverage JSON written to file out.json",
+        "Coverage LCOV written to file out.info",
+        "Coverage annotated source written to dir marked",
+        "Coverage Markdown information written to file out.md",
+        "Coverage Markdown information appended to file all.md",
+    ]
+    assert "\nRequired test coverage of 60% reached. Total coverage: 75.00%\n" in run.stdout
+    made = ("pages/index.html", "out.xml", "out.json", "out.info", "marked/module.py,cover")
+    assert all((project.directory / name).exists() for name in made)
+    again = run_pytest(project, *words, "--cov-append", "-k", "fork", "--cov-report=term")
+    assert table(again)["module.py"] == ("8", "1", "87.50%")
+    assert (project.directory / "all.md").read_text().count("module.py") == 2
+
+
 def test_a_worker_of_xdist_that_crashes_is_replaced_and_loses_nothing(project: World) -> None:
     project.write(
         "test_crash.py",
