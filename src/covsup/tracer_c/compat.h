@@ -61,6 +61,13 @@
 #define COMPAT_TRACER_NOT_REENTRANT 0
 #endif
 
+/* Opcode events come to frames that asked for them before the tracer was installed, not after. */
+#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
+#define COMPAT_OPCODES_BY_SETTRACE 1
+#else
+#define COMPAT_OPCODES_BY_SETTRACE 0
+#endif
+
 /* A tracer's f_locals is a snapshot, written back when it returns: one is always made (3.11), or
  * when f_locals is asked for (3.12); from 3.13 on there is none. */
 #define COMPAT_LOCALS_NEVER 0
@@ -94,14 +101,29 @@ compat_get_code_extra(PyObject *code, Py_ssize_t index, void **extra)
 #endif
 }
 
+/* CPython makes room for the data of every user that there is, and then calls each one's release
+ * function, with NULL, for code objects on which only we have put something: not least one that the
+ * target has made of Python code, at a time when that cannot run any more. So the room is said to
+ * end at ours. */
 static inline int
 compat_set_code_extra(PyObject *code, Py_ssize_t index, void *extra)
 {
+    struct {
+        Py_ssize_t size;
+    } **room = (void *)&((PyCodeObject *)code)->co_extra;
+    Py_ssize_t before = *room != NULL ? (*room)->size : 0;
 #if PY_VERSION_HEX >= 0x030C0000
-    return PyUnstable_Code_SetExtra(code, index, extra);
+    int rc = PyUnstable_Code_SetExtra(code, index, extra);
 #else
-    return _PyCode_SetExtra(code, index, extra);
+    int rc = _PyCode_SetExtra(code, index, extra);
 #endif
+#ifndef Py_GIL_DISABLED /* there readers look at it without a lock */
+    Py_ssize_t needed = before > index ? before : index + 1;
+    if (rc == 0 && *room != NULL && (*room)->size > needed) {
+        (*room)->size = needed;
+    }
+#endif
+    return rc;
 }
 
 /* The value of a frame's local variable: owned, or NULL without an exception. */

@@ -78,6 +78,8 @@ struct core {
     int tool;                       /* tool id, or -1 */
     PyObject *monitoring, *disable; /* owned, like all that follow */
     bool others;                    /* the target uses tools of its own */
+    bool others_step;               /* and one has had INSTRUCTION events */
+    bool shares_instructions;       /* everywhere: so do we */
     PyObject *get_local_events, *set_local_events, *set_events, *register_callback, *use_tool_id,
         *free_tool_id;
     struct {
@@ -127,6 +129,13 @@ int monitoring_step_aside(core *self);
 
 /* From now on the target sees sys.monitoring as if we used none of its ids. -1: exception. */
 int monitoring_hide_tool(core *self);
+
+/* Nor does it see, in the list of all events, those that trace functions of ours need. `monitoring`
+ * of the core is set. -1: exception. */
+int monitoring_hide_events(core *self);
+
+/* The target is about to ask for INSTRUCTION events everywhere: have them too. -1: exception. */
+int monitoring_share_instructions(core *self);
 
 /* Start measuring by trace functions, in the calling thread; -1 with an exception set. */
 int settrace_start(core *self);

@@ -287,6 +287,11 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
             stored = tell_arc(self, state->file, target->from, line) && stored;
         }
     }
+    if (self->others_step) {
+        /* A LINE event that is disabled takes with it, this once, the INSTRUCTION event of the same
+         * place, which would come next (3.12). */
+        Py_RETURN_NONE;
+    }
     return told(self, state, stored);
 }
 
@@ -482,6 +487,9 @@ global_events(core *self)
         contexts_of_kind(self, SEGMENT_PLUGIN)) {
         events |= event_number(self, "PY_UNWIND") | event_number(self, "PY_THROW");
     }
+    if (self->shares_instructions) {
+        events |= self->events.instruction;
+    }
     return events;
 }
 
@@ -491,6 +499,19 @@ set_events(core *self, int tool, int events)
     PyObject *result = PyObject_CallFunction(self->set_events, "ii", tool, events);
     Py_XDECREF(result);
     return result != NULL ? 0 : -1;
+}
+
+/* What restore_instruction_events() mends for one code object cannot be mended where a tool has
+ * these events everywhere. CPython keeps count of the tools from the start where there are two, so
+ * we are the second; each instruction disables its event at the first turn. */
+int
+monitoring_share_instructions(core *self)
+{
+    if (self->shares_instructions || self->tool < 0) {
+        return 0;
+    }
+    self->shares_instructions = true;
+    return set_events(self, self->tool, global_events(self));
 }
 
 /* Register our callbacks and the event that announces code objects for `tool`. */

@@ -434,5 +434,11 @@ settrace_start(core *self)
     if (user_tracer_arm(self, on_event) < 0) {
         return -1;
     }
+#if COMPAT_MONITORING
+    self->monitoring = Py_XNewRef(PySys_GetObject("monitoring"));
+    if (self->monitoring != NULL && monitoring_hide_events(self) < 0) {
+        return -1;
+    }
+#endif
     return user_tracer_trace_thread(self);
 }

@@ -10,13 +10,39 @@
 #if COMPAT_MONITORING
 
 #include "callbacks.h"
+#include "user_tracer.h"
 
 static const char *const guarded[MONITORING_HIDDEN] = {
     "use_tool_id", "free_tool_id",     "register_callback", "get_events",    "set_events",
     "get_tool",    "get_local_events", "set_local_events",  "clear_tool_id",
 };
 
-enum { REGISTER_CALLBACK = 2, GET_TOOL = 5 };
+enum { REGISTER_CALLBACK = 2, SET_EVENTS = 4, GET_TOOL = 5, SET_LOCAL_EVENTS = 7 };
+
+/* The id that CPython gives to its own sys.settrace. */
+enum { SYS_TRACE_TOOL = 7 };
+
+/* INSTRUCTION events of the target: CPython forgets them in two places where another tool has LINE
+ * events. -1 with an exception set. */
+static int
+keep_instructions(core *self, int which, PyObject *const *args, Py_ssize_t count)
+{
+    bool everywhere = which == SET_EVENTS && count == 2;
+    if ((!everywhere && (which != SET_LOCAL_EVENTS || count != 3)) ||
+        !PyLong_Check(args[count - 1])) {
+        return 0;
+    }
+    int events = (int)PyLong_AsLong(args[count - 1]);
+    if (events == -1 && PyErr_Occurred()) {
+        PyErr_Clear(); /* the original says what is wrong with it */
+        return 0;
+    }
+    if ((events & self->events.instruction) == 0) {
+        return 0;
+    }
+    self->others_step = true;
+    return everywhere ? monitoring_share_instructions(self) : 0;
+}
 
 static PyObject *
 call_guarded(int which, PyObject *const *args, Py_ssize_t count)
@@ -40,6 +66,9 @@ call_guarded(int which, PyObject *const *args, Py_ssize_t count)
         }
     }
     self->others = true;
+    if (keep_instructions(self, which, args, count) < 0) {
+        return NULL;
+    }
     if (which != REGISTER_CALLBACK || count != 3) {
         return PyObject_Vectorcall(self->hidden[which], args, (size_t)count, NULL);
     }
@@ -57,19 +86,24 @@ call_guarded(int which, PyObject *const *args, Py_ssize_t count)
     return old;
 }
 
-/* sys.monitoring._all_events(): per event the tools that have it; without ours. */
+/* sys.monitoring._all_events(): per event the tools that have it; without ours, and without
+ * CPython's own for sys.settrace where only we trace. */
 static PyObject *
 guard_all_events(PyObject *module, PyObject *unused)
 {
     core *self = core_of_interpreter();
     PyObject *all = self != NULL ? PyObject_CallNoArgs(self->all_events) : PyDict_New();
-    if (all == NULL || self == NULL || self->tool < 0 || !PyDict_Check(all)) {
+    if (all == NULL || self == NULL || !PyDict_Check(all)) {
         return all;
+    }
+    long ours = self->tool >= 0 ? 1L << self->tool : 0;
+    if (self->settrace_event != NULL && !user_tracer_is_anywhere(self)) {
+        ours |= 1L << SYS_TRACE_TOOL;
     }
     PyObject *theirs = PyDict_New();
     PyObject *event, *tools;
     for (Py_ssize_t at = 0; theirs != NULL && PyDict_Next(all, &at, &event, &tools);) {
-        long others = PyLong_AsLong(tools) & ~(1L << self->tool);
+        long others = PyLong_AsLong(tools) & ~ours;
         if (others == 0) {
             continue;
         }
@@ -142,6 +176,12 @@ monitoring_hide_tool(core *self)
             return -1;
         }
     }
+    return monitoring_hide_events(self);
+}
+
+int
+monitoring_hide_events(core *self)
+{
     self->all_events = replace(self, "_all_events", &all_events_method);
     return PyErr_Occurred() ? -1 : 0;
 }

@@ -202,6 +202,20 @@ user_tracer_is_tracing(const core *self)
     return PyThreadState_Get()->c_tracefunc == self->tracefunc;
 }
 
+bool
+user_tracer_is_anywhere(const core *self)
+{
+    /* No thread can end while this one holds the GIL; nothing is called during the walk. */
+    for (PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+         thread != NULL; thread = PyThreadState_Next(thread)) {
+        if (thread->c_tracefunc != NULL && (thread->c_tracefunc != self->tracefunc ||
+                                            ((thread_trace *)thread->c_traceobj)->user != NULL)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int
 user_tracer_trace_thread(core *self)
 {
@@ -212,6 +226,34 @@ user_tracer_trace_thread(core *self)
     PyEval_SetTrace(self->tracefunc, (PyObject *)trace);
     Py_DECREF(trace);
     return PyErr_Occurred() ? -1 : 0;
+}
+
+/* Has a frame of this thread asked for opcode events? With `again`, it is asked to ask again.
+ * -1 with an exception set. */
+static int
+walk_opcode_frames(bool again)
+{
+    int found = 0, rc = 0;
+    PyFrameObject *frame = (PyFrameObject *)Py_XNewRef((PyObject *)PyEval_GetFrame());
+    while (COMPAT_MONITORING && frame != NULL && rc == 0) {
+        PyObject *wanted = PyObject_GetAttrString((PyObject *)frame, "f_trace_opcodes");
+        rc = wanted != NULL ? PyObject_IsTrue(wanted) : -1;
+        Py_XDECREF(wanted);
+        if (rc > 0) {
+            found = 1;
+            rc =
+                again && (PyObject_SetAttrString((PyObject *)frame, "f_trace_opcodes", Py_False) <
+                              0 ||
+                          PyObject_SetAttrString((PyObject *)frame, "f_trace_opcodes", Py_True) < 0)
+                    ? -1
+                    : 0;
+        }
+        PyFrameObject *back = PyFrame_GetBack(frame); /* owned */
+        Py_DECREF(frame);
+        frame = back;
+    }
+    Py_XDECREF(frame);
+    return rc < 0 ? -1 : found;
 }
 
 /* Under the settrace core: our trace function stays, and only the target's changes. */
@@ -226,6 +268,15 @@ exchange_user(thread_trace *trace, PyObject *tracer)
         PyErr_SetString(PyExc_RuntimeError, "Cannot install a trace function while another trace "
                                             "function is being installed");
         return NULL;
+    }
+    if (COMPAT_OPCODES_BY_SETTRACE && tracer != Py_None) {
+        int wanted = walk_opcode_frames(false);
+        if (wanted > 0) {
+            PyEval_SetTrace(trace->owner->tracefunc, (PyObject *)trace);
+        }
+        if (wanted < 0 || PyErr_Occurred()) {
+            return NULL;
+        }
     }
     trace->installing = true;
     set_user(trace, tracer != Py_None ? Py_NewRef(tracer) : NULL, NULL);
@@ -259,23 +310,7 @@ install(core *self, void (*set)(Py_tracefunc, PyObject *), Py_tracefunc function
 static int
 restore_opcode_events(void)
 {
-    int rc = 0;
-    PyFrameObject *frame = (PyFrameObject *)Py_XNewRef((PyObject *)PyEval_GetFrame());
-    while (COMPAT_MONITORING && frame != NULL && rc == 0) {
-        PyObject *wanted = PyObject_GetAttrString((PyObject *)frame, "f_trace_opcodes");
-        rc = wanted != NULL ? PyObject_IsTrue(wanted) : -1;
-        Py_XDECREF(wanted);
-        if (rc > 0) {
-            rc = PyObject_SetAttrString((PyObject *)frame, "f_trace_opcodes", Py_False) < 0
-                     ? -1
-                     : PyObject_SetAttrString((PyObject *)frame, "f_trace_opcodes", Py_True);
-        }
-        PyFrameObject *back = PyFrame_GetBack(frame); /* owned */
-        Py_DECREF(frame);
-        frame = back;
-    }
-    Py_XDECREF(frame);
-    return rc;
+    return walk_opcode_frames(true) < 0 ? -1 : 0;
 }
 
 static PyObject *

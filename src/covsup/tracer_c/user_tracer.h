@@ -29,6 +29,9 @@ int user_tracer_trace_thread(core *self);
 /* Does our trace function run in this thread? */
 bool user_tracer_is_tracing(const core *self);
 
+/* Under the settrace core: does the target trace any thread of this interpreter? */
+bool user_tracer_is_anywhere(const core *self);
+
 /* Under the settrace core: C code may have put its own trace function in the place of ours, or
  * none. Ours goes back, and that one becomes the target's. */
 void user_tracer_take_back(thread_trace *self);
