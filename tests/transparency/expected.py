@@ -1,0 +1,47 @@
+"""Tests of others that differ under covsup, each with its reason (docs/transparency.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One documented difference."""
+
+    test: str
+    """A pattern for the test's name."""
+    why: str
+    """Its heading in docs/transparency.md."""
+    cores: tuple[str, ...] = ("monitoring", "settrace")
+    versions: tuple[str, ...] = ()
+    """Where it holds; empty: everywhere."""
+
+
+BYTECODE = "Bytecode as it runs"
+SPECIALIZED = ("super_instructions", "loop_quicken", "show_caches", "*_specialize")
+
+KNOWN = (
+    *(
+        Difference(test=f"test.test_dis.*.test_{name}", why=BYTECODE, versions=("3.12", "3.13"))
+        for name in SPECIALIZED
+    ),
+    Difference(test="test.test_opcache.*", why=BYTECODE, versions=("3.12", "3.13")),
+    Difference(
+        test="test.test_monitoring.ExceptionMonitoringTest.test_implicit_stop_iteration",
+        why="The end of a generator in a for loop",
+        versions=("3.12", "3.13"),
+    ),
+    Difference(
+        test="test.test_audit.AuditTest.test_threading",
+        why="Audit events",
+        cores=("settrace",),
+        versions=("3.12", "3.13"),
+    ),
+    Difference(
+        test="test.test_sys_settrace.*.test_20_async_for_loop",
+        why="Exceptions at an await, once opcodes are traced",
+        cores=("settrace",),
+        versions=("3.12",),
+    ),
+)
