@@ -43,7 +43,8 @@ def combine(options: argparse.Namespace) -> int:
         os.chdir(options.directory)
         set_relative_directory()
     rules = _rules(options)
-    rules.data_file.parent.mkdir(parents=True, exist_ok=True)  # as coverage.py does
+    if options.directory is None:
+        rules.data_file.parent.mkdir(parents=True, exist_ok=True)  # as coverage.py does
     with _Progress() as progress:
         outcome = combining.combine(
             [Path(path) for path in options.paths],
