@@ -107,7 +107,10 @@ def measured(suite: Suite, directory: Path, python: Path) -> Measured:
         for name, function in suite.scripts:
             module, _, called = function.partition(":")
             script = out / name
-            script.write_text(f"#!{python}\nfrom {module} import {called}\n{called}()\n")
+            script.write_text(
+                f"#!{python}\nfrom {module} import {called}\n"
+                f"if __name__ == '__main__':\n    {called}()\n"
+            )
             script.chmod(0o755)
         words = [
             *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"),
