@@ -22,11 +22,11 @@ BYTECODE = "Bytecode as it runs"
 SPECIALIZED = ("super_instructions", "loop_quicken", "show_caches", "*_specialize")
 
 KNOWN = (
-    *(
-        Difference(test=f"test.test_dis.*.test_{name}", why=BYTECODE, versions=("3.12", "3.13"))
-        for name in SPECIALIZED
+    *(Difference(test=f"test.test_dis.*.test_{name}", why=BYTECODE) for name in SPECIALIZED),
+    Difference(test="test.test_opcache.TestRaces*", why=BYTECODE),
+    Difference(
+        test="test.test_support.TestSupport.test_recursion", why=BYTECODE, versions=("3.11",)
     ),
-    Difference(test="test.test_opcache.*", why=BYTECODE, versions=("3.12", "3.13")),
     Difference(
         test="test.test_monitoring.ExceptionMonitoringTest.test_implicit_stop_iteration",
         why="The end of a generator in a for loop",

@@ -333,6 +333,39 @@ for each in seen:
 """,
     ),
     Program(
+        name="threads_begin_while_an_audit_hook_runs",
+        source="""
+import ctypes, gc, sys, threading, time
+sys.unraisablehook = lambda unraisable: print(unraisable.exc_value, unraisable.err_msg)
+inside = 0
+def hook(event, arguments):
+    global inside
+    if event == "sys.settrace" and inside < 40:
+        inside += 1
+        time.sleep(0.001)
+sys.addaudithook(hook)
+def work():
+    return len(ran)
+ran = []
+threads = [threading.Thread(target=lambda: ran.append(work())) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(ran))
+class Profiler:
+    def __call__(self, *_): pass
+    def __del__(self):
+        sys.setprofile(None)
+sys.unraisablehook = lambda unraisable: print(
+    unraisable.exc_value, getattr(unraisable.object, "__qualname__", unraisable.object))
+sys.setprofile(Profiler())
+sys.setprofile(work)
+print(sys.getprofile() is work)
+sys.setprofile(None)
+""",
+    ),
+    Program(
         name="garbage",
         source="""
 import gc, sys, weakref

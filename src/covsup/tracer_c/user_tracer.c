@@ -223,7 +223,7 @@ user_tracer_trace_thread(core *self)
     if (trace == NULL) {
         return -1;
     }
-    PyEval_SetTrace(self->tracefunc, (PyObject *)trace);
+    compat_trace_thread(self->tracefunc, (PyObject *)trace);
     Py_DECREF(trace);
     return PyErr_Occurred() ? -1 : 0;
 }
@@ -289,14 +289,25 @@ exchange_user(thread_trace *trace, PyObject *tracer)
 static PyObject *
 install(core *self, void (*set)(Py_tracefunc, PyObject *), Py_tracefunc function, PyObject *user)
 {
+    if (COMPAT_TRACER_NOT_REENTRANT && self->installing) {
+        /* As above; `set` would only write it down as ignored. Of trace functions there is one for
+         * all there (3.11 has no monitoring core), so that this is about a profile function. */
+        PyErr_SetString(PyExc_RuntimeError, "Cannot install a profile function while another "
+                                            "profile function is being installed");
+        return NULL;
+    }
     if (user == Py_None) {
+        self->installing = true;
         set(NULL, NULL);
+        self->installing = false;
     } else {
         thread_trace *trace = new_trace(self, user);
         if (trace == NULL) {
             return NULL;
         }
+        self->installing = true;
         set(function, (PyObject *)trace);
+        self->installing = false;
         Py_DECREF(trace);
     }
     if (PyErr_Occurred()) {
