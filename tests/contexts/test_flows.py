@@ -305,3 +305,101 @@ def test_eventlets_greenlets_belong_to_where_they_were_spawned(contexts: Context
     if importlib.util.find_spec("eventlet") is None or sys.version_info >= (3, 15):
         pytest.skip("this Python has no eventlet")
     contexts.check(EVENTLET)
+
+
+HOT = """
+import contextvars, threading
+from covsup import embed
+from proved import at
+def hot(label, act):
+    count = 700
+    for number in range(count):
+        at(label)
+        if number == 350:
+            label = act(label) or label
+        if number >= 350:
+            at(label)
+        else:
+            number += 1
+    at(label)
+def steps(labels):
+    for label in labels:
+        for number in range(700):
+            at(label)
+            yield
+            if number == 699:
+                at(label)
+def nothing(label):
+    pass
+def switches(label):
+    embed.switch_context("next")
+    return "next"
+def elsewhere(label):
+    contextvars.Context().run(hot, "", nothing)
+def in_a_thread(label):
+    with embed.context("inner"):
+        thread = threading.Thread(target=hot, args=(label + "|inner", nothing))
+        thread.start()
+    thread.join()
+embed.switch_context("calls")
+hot("calls", nothing)
+contextvars.Context().run(hot, "", nothing)
+hot("calls", nothing)
+embed.switch_context("switches")
+hot("switches", switches)
+for act in elsewhere, in_a_thread:
+    embed.switch_context(act.__name__)
+    hot(act.__name__, act)
+arrived, go_on = threading.Event(), threading.Event()
+def waits(label):
+    arrived.set()
+    go_on.wait()
+with embed.context("waits"):
+    thread = threading.Thread(target=hot, args=("in_a_thread|waits", waits))
+    thread.start()
+arrived.wait()
+embed.switch_context("others")
+hot("others", nothing)
+go_on.set()
+thread.join()
+embed.switch_context("steps")
+flow = steps(["steps", ""])
+for number in range(700):
+    next(flow)
+for number in range(700):
+    contextvars.Context().run(next, flow)
+list(flow)
+"""
+
+
+def test_hot_code_tells_every_context_that_comes_to_it(contexts_in_both_modes: Contexts) -> None:
+    contexts_in_both_modes.check(HOT)
+
+
+HOT_GREENLETS = """
+import greenlet
+from covsup import embed
+from proved import at
+def hot(label, act):
+    count = 700
+    for number in range(count):
+        at(label)
+        if number == 350:
+            act()
+        if number >= 350:
+            at(label)
+    at(label)
+main = greenlet.getcurrent()
+with embed.context("other"):
+    other = greenlet.greenlet(hot)
+other.switch("other", main.switch)
+embed.switch_context("main")
+hot("main", int)
+other.switch()
+hot("main", other.switch)
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("greenlet") is None, reason="needs greenlet")
+def test_hot_code_tells_the_contexts_of_greenlets(contexts_in_both_modes: Contexts) -> None:
+    contexts_in_both_modes.check(HOT_GREENLETS)

@@ -488,13 +488,16 @@ static PyObject *
 set_chain(contexts *self, PyObject *chain)
 {
     recent.owner = NULL;
-    return PyContextVar_Set(self->var, chain);
+    return contexts_change(self->owner) < 0 ? NULL : PyContextVar_Set(self->var, chain);
 }
 
 static int
 reset_chain(contexts *self, PyObject *token)
 {
     recent.owner = NULL;
+    if (contexts_change(self->owner) < 0) {
+        PyErr_Clear(); /* no memory; the context has to change all the same */
+    }
     return PyContextVar_Reset(self->var, token);
 }
 
@@ -741,6 +744,9 @@ contexts_forked(core *owner)
     self->thread = PyThread_get_thread_ident();
     if ((self->kinds & KIND_BIT(SEGMENT_PROCESS)) != 0 && set_process(self) < 0) {
         PyErr_Clear(); /* no memory: it goes on under its parent's label */
+    }
+    if (contexts_change(owner) < 0) {
+        PyErr_Clear(); /* no memory: as above */
     }
     self->epoch++;
 }

@@ -40,6 +40,17 @@ int contexts_start(core *self, unsigned kinds, PyObject *inherited);
 /* In the child after a fork. */
 void contexts_forked(core *self);
 
+/* The context changes in a frame that runs: events that slept are needed again. -1: exception. */
+static inline int
+contexts_change(core *self)
+{
+#if COMPAT_MONITORING
+    return self->asleep != NULL ? monitoring_wake(self) : 0;
+#else
+    return 0;
+#endif
+}
+
 /* What is told of the context that is current; NULL: none is. Sets no exception. */
 told_context *contexts_told(core *self);
 
@@ -89,19 +100,37 @@ const char *contexts_value(core *self, PyObject **holder);
 /* The module's functions. -1: exception set. */
 int contexts_add(PyObject *module);
 
+/* The same, or NULL where there are no contexts. */
+static inline told_context *
+context_now(core *self)
+{
+    return self->in_contexts ? contexts_told(self) : NULL;
+}
+
+/* Tell of a line or an arc in a context (NULL: none). */
+static inline bool
+tell_line_in(told_context *told, source_file *file, int line)
+{
+    return told != NULL ? told_line(told, file, line) : facts_line(file, line);
+}
+
+static inline bool
+tell_arc_in(told_context *told, source_file *file, int from, int to)
+{
+    return told != NULL ? told_arc(told, file, from, to) : facts_arc(file, from, to);
+}
+
 /* Tell of a line or an arc in the context that is current. */
 static inline bool
 tell_line(core *self, source_file *file, int line)
 {
-    told_context *told = self->in_contexts ? contexts_told(self) : NULL;
-    return told != NULL ? told_line(told, file, line) : facts_line(file, line);
+    return tell_line_in(context_now(self), file, line);
 }
 
 static inline bool
 tell_arc(core *self, source_file *file, int from, int to)
 {
-    told_context *told = self->in_contexts ? contexts_told(self) : NULL;
-    return told != NULL ? told_arc(told, file, from, to) : facts_arc(file, from, to);
+    return tell_arc_in(context_now(self), file, from, to);
 }
 
 #endif

@@ -333,9 +333,17 @@ release_state(void *extra)
     if (state->next != NULL) {
         state->next->previous = state->previous;
     }
+    code_state **link = &owner->asleep;
+    while (*link != NULL && *link != state) {
+        link = &(*link)->next_asleep;
+    }
+    if (*link != NULL) {
+        *link = state->next_asleep;
+    }
     pthread_mutex_unlock(&owner->lock);
 #if COMPAT_MONITORING
     flow_free(state->flow);
+    free(state->here);
 #endif
     free(state->seen);
     free(state->came_from);

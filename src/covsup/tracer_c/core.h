@@ -37,10 +37,13 @@ struct code_state {
     source_file *file;  /* NULL: it is not measured, but has roles; or a plugin claims it */
     claim *claim;       /* not NULL: a plugin tells its facts, and `file` is NULL */
     /* The monitoring core's. */
-    flow *flow;       /* NULL without branches */
-    bool watched;     /* it has events of its own */
-    bool muted;       /* some of them are disabled, as told outside of contexts */
-    bool start_muted; /* so is the event of its start, which is told too */
+    flow *flow;              /* NULL without branches */
+    bool watched;            /* it has events of its own */
+    bool muted;              /* some of them are disabled, as told outside of contexts */
+    bool start_muted;        /* so is the event of its start, which is told too */
+    struct told_here *here;  /* told_here.h; NULL until it runs with contexts */
+    bool asleep;             /* told_here.h */
+    code_state *next_asleep; /* in core->asleep */
     /* What its calls do to contexts (context_flows.h). */
     unsigned roles;
     unsigned misses;
@@ -69,6 +72,7 @@ struct core {
     Py_ssize_t extra_index;
     pthread_mutex_t lock;
     code_state *states;
+    code_state *asleep; /* those whose events are disabled as long as the context stays */
     contexts *contexts; /* NULL until contexts_start() */
     bool in_contexts;   /* facts may be of a context: nothing is told once and for all */
     /* sys.path as it was when `search_path` was last made from it. */
@@ -120,6 +124,13 @@ int monitoring_start(core *self);
 
 /* Facts get contexts from now on: what was told outside of them is told again. -1: exception. */
 int monitoring_rearm(core *self);
+
+/* The disabled events of a code object are sent again. -1: exception set. */
+int monitoring_restart(core *self, code_state *state);
+
+/* The context that is current changes, in a frame that runs: no code object's events sleep any
+ * more. -1: exception set. */
+int monitoring_wake(core *self);
 
 /* Measure a code object that runs already, and so does not announce itself; -1: exception. */
 int monitoring_watch_running(core *self, PyCodeObject *code, measured_as as);

@@ -18,6 +18,7 @@
 #include "journal.h"
 #include "plugin.h"
 #include "record.h"
+#include "told_here.h"
 #include "user_tracer.h"
 
 /* Ids that no kind of tool is advised to use come first: nobody asks for them by name. */
@@ -42,12 +43,33 @@ told(core *self, code_state *state, bool stored)
 {
     /* What could not be stored is offered again by the next event. What is told in one context may
      * have to be told in another, by whichever flow runs here next: nobody says when flows switch,
-     * so the events stay on while there are contexts. */
-    if (!stored || self->in_contexts) {
+     * so the events stay on while there are contexts, but where it is certain (told_here.h). */
+    if (!stored || (self->in_contexts && !state->asleep)) {
         Py_RETURN_NONE;
     }
     state->muted = true;
     return disable(self);
+}
+
+/* The same for a LINE event; that of the first line tells when a frame begins. */
+static PyObject *
+line_told(core *self, code_state *state, int line, bool stored)
+{
+    /* A LINE event that is disabled takes with it, this once, the INSTRUCTION event of the same
+     * place that another tool wants, which would come next (3.12). */
+    if (self->others_step || (state->asleep && line == state->here->body_line)) {
+        Py_RETURN_NONE;
+    }
+    return told(self, state, stored);
+}
+
+/* The context that an event of `state` belongs to. -1: exception set. */
+static int
+context_of_event(core *self, code_state *state, told_context **context, uint32_t *id)
+{
+    *context = context_now(self);
+    *id = *context != NULL ? told_id(*context) : 0;
+    return state->asleep && state->here->in != *id ? told_here_wake(self, state) : 0;
 }
 
 static int
@@ -273,32 +295,53 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
         PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
         return asked(self, state, frame != NULL ? plugin_frame_line(self, state, frame) : 0);
     }
-    bool stored = tell_line(self, state->file, line);
+    told_context *context;
+    uint32_t id;
+    if (context_of_event(self, state, &context, &id) < 0) {
+        return NULL;
+    }
+    if (self->in_contexts) {
+        if (told_here_has(state, id, line)) {
+            told_here_waste(self, state, id);
+            return line_told(self, state, line, true);
+        }
+        if (state->here == NULL) {
+            told_here_make(self, state);
+        }
+    }
+    bool stored = tell_line_in(context, state->file, line);
     const flow *flow = state->flow;
-    if (flow != NULL && (flow->target_lines >> (line % 64)) & 1) {
+    const flow_target *target = NULL;
+    bool shared = false;
+    if (flow != NULL && (flow->lone_lines >> (line % 64)) & 1) {
+        target = flow_target_of_line(flow, line);
+    }
+    if (flow != NULL && target == NULL && (flow->shared_lines >> (line % 64)) & 1) {
         /* Only where the line has more than one start, the frame (which has to be made an object)
          * is asked which of them this is. */
-        const flow_target *target = flow_target_of_line(flow, line);
-        if (target == NULL && flow->n_targets > 0) {
-            PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
-            target = frame != NULL ? flow_target_at(flow, PyFrame_GetLasti(frame)) : NULL;
-        }
-        if (target != NULL) {
-            stored = tell_arc(self, state->file, target->from, line) && stored;
-        }
+        PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
+        target = frame != NULL ? flow_target_at(flow, PyFrame_GetLasti(frame)) : NULL;
+        shared = true;
     }
-    if (self->others_step) {
-        /* A LINE event that is disabled takes with it, this once, the INSTRUCTION event of the same
-         * place, which would come next (3.12). */
-        Py_RETURN_NONE;
+    if (target != NULL) {
+        stored = tell_arc_in(context, state->file, target->from, line) && stored;
     }
-    return told(self, state, stored);
+    if (stored && !shared && self->in_contexts) {
+        told_here_add(state, id, line);
+    }
+    return line_told(self, state, line, stored);
 }
 
 static PyObject *
 tell_step(core *self, code_state *state, const flow_step *step)
 {
-    return told(self, state, step == NULL || tell_arc(self, state->file, step->line, step->to));
+    told_context *context;
+    uint32_t id;
+    if (context_of_event(self, state, &context, &id) < 0) {
+        return NULL;
+    }
+    return told(self, state,
+                step == NULL || tell_arc_in(context, state->file, step->line, step->to));
 }
 
 static PyObject *
@@ -363,6 +406,36 @@ on_instruction(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return tell_step(self, state, flow_step_at(state->flow, (int)PyLong_AsLong(args[1])));
 }
 
+/* Several threads may look at these at once in a free-threaded build. */
+static inline bool
+told_in(uint32_t *where, uint32_t id)
+{
+    return atomic_load_explicit((_Atomic uint32_t *)where, memory_order_relaxed) == id;
+}
+
+/* Tell the outcome of a branch, unless it was the last that was told of it in this context. False:
+ * it could not be stored. */
+static bool
+tell_outcome(core *self, code_state *state, flow_branch *branch, bool jumps, told_context *context,
+             uint32_t id)
+{
+    int to = jumps ? branch->jumps_to : branch->falls_to;
+    uint32_t *in = jumps ? &branch->jumps_in : &branch->falls_in;
+    if (to == 0) {
+        return true;
+    }
+    if (self->in_contexts && told_in(in, id)) {
+        told_here_waste(self, state, id);
+        return true;
+    }
+    bool stored = to > 0 && !self->branch ? tell_line_in(context, state->file, to)
+                                          : tell_arc_in(context, state->file, branch->line, to);
+    if (stored && self->in_contexts) {
+        atomic_store_explicit((_Atomic uint32_t *)in, id, memory_order_relaxed);
+    }
+    return stored;
+}
+
 #if COMPAT_BRANCH_SIDES
 
 static PyObject *
@@ -373,12 +446,14 @@ on_outcome(PyObject *module, PyObject *const *args, bool jumps)
     if (state == NULL || state->flow == NULL) {
         return disable(self);
     }
-    const flow_branch *branch = flow_branch_at(state->flow, (int)PyLong_AsLong(args[1]));
-    int to = branch == NULL ? 0 : jumps ? branch->jumps_to : branch->falls_to;
-    if (to > 0 && !self->branch) {
-        return told(self, state, tell_line(self, state->file, to));
+    told_context *context;
+    uint32_t id;
+    if (context_of_event(self, state, &context, &id) < 0) {
+        return NULL;
     }
-    return told(self, state, to == 0 || tell_arc(self, state->file, branch->line, to));
+    flow_branch *branch = flow_branch_at(state->flow, (int)PyLong_AsLong(args[1]));
+    return told(self, state,
+                branch == NULL || tell_outcome(self, state, branch, jumps, context, id));
 }
 
 static PyObject *
@@ -407,11 +482,20 @@ on_branch(PyObject *module, PyObject *const *args, Py_ssize_t count)
     if (branch == NULL) {
         return disable(self);
     }
-    bool falls = (int)PyLong_AsLong(args[2]) == branch->next;
-    int to = falls ? branch->falls_to : branch->jumps_to;
-    bool stored = to == 0 || tell_arc(self, state->file, branch->line, to);
+    told_context *context;
+    uint32_t id;
+    if (context_of_event(self, state, &context, &id) < 0) {
+        return NULL;
+    }
+    bool jumps = (int)PyLong_AsLong(args[2]) != branch->next;
+    bool stored = tell_outcome(self, state, branch, jumps, context, id);
     if (stored && !self->in_contexts) {
-        *(falls ? &branch->falls_told : &branch->jumps_told) = true;
+        *(jumps ? &branch->jumps_told : &branch->falls_told) = true;
+    }
+    if (self->in_contexts) {
+        return told(self, state,
+                    (branch->falls_to == 0 || told_in(&branch->falls_in, id)) &&
+                        (branch->jumps_to == 0 || told_in(&branch->jumps_in, id)));
     }
     return told(self, state,
                 (branch->falls_to == 0 || branch->falls_told) &&
@@ -628,12 +712,39 @@ release_tool(core *self, int tool, PyObject *codes)
 /* Events that are switched off and on again for a code object are no longer disabled in it; those
  * of other tools stay as they are, which sys.monitoring.restart_events() would not leave so. */
 int
+monitoring_restart(core *self, code_state *state)
+{
+    if (self->tool < 0) {
+        return 0;
+    }
+    if (set_local_events(self, self->tool, state->code, 0) < 0) {
+        return -1;
+    }
+    state->muted = false;
+    return watch_code(self, state);
+}
+
+int
+monitoring_wake(core *self)
+{
+    while (self->asleep != NULL) {
+        if (told_here_wake(self, self->asleep) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int
 monitoring_rearm(core *self)
 {
     int rc = -1;
     bool starts = false;
     if (self->tool < 0) {
         return 0;
+    }
+    if (monitoring_wake(self) < 0) {
+        return -1;
     }
     PyObject *codes = watched_codes(self, true, &starts);
     if (codes == NULL) {
@@ -664,7 +775,7 @@ monitoring_step_aside(core *self)
     int old = self->tool;
     int rc = -1;
     bool starts = false;
-    PyObject *codes = watched_codes(self, false, &starts);
+    PyObject *codes = monitoring_wake(self) == 0 ? watched_codes(self, false, &starts) : NULL;
     if (codes == NULL) {
         return -1;
     }

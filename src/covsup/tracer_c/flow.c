@@ -373,8 +373,13 @@ static void
 add_outcomes(analysis *a, int offset, int next, int line, int falls_to, int jumps_to)
 {
     if (falls_to != 0 || jumps_to != 0) {
-        a->out.branches[a->out.n_branches++] =
-            (flow_branch){offset, next, line, falls_to, jumps_to, false, false};
+        a->out.branches[a->out.n_branches++] = (flow_branch){.offset = offset,
+                                                             .next = next,
+                                                             .line = line,
+                                                             .falls_to = falls_to,
+                                                             .jumps_to = jumps_to,
+                                                             .falls_in = FLOW_TOLD_NOWHERE,
+                                                             .jumps_in = FLOW_TOLD_NOWHERE};
     }
 }
 
@@ -601,7 +606,7 @@ result_of(analysis *a)
             const instruction *i = &a->list[found->targets[t].at];
             bool lone = !has_bit(a->restarts, i->line - a->first_line);
             if (lone == (pass == 0)) {
-                self->target_lines |= UINT64_C(1) << (i->line % 64);
+                *(lone ? &self->lone_lines : &self->shared_lines) |= UINT64_C(1) << (i->line % 64);
                 self->targets[self->n_targets++] =
                     (flow_target){lone ? i->line : i->start * 2, found->targets[t].from};
             }

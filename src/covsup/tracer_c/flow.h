@@ -27,7 +27,10 @@ typedef struct {
     int falls_to;
     int jumps_to;
     bool falls_told, jumps_told; /* for good: an event that both outcomes share may be disabled */
+    uint32_t falls_in, jumps_in; /* the id of the context in which it was told last */
 } flow_branch;
+
+#define FLOW_TOLD_NOWHERE UINT32_MAX
 
 /* Running the instruction at `offset` tells the arc (line, to). */
 typedef struct {
@@ -43,7 +46,8 @@ typedef struct {
     flow_step *returns; /* by PY_RETURN events */
     flow_step *steps;   /* by INSTRUCTION events */
     int n_lone_targets, n_targets, n_branches, n_returns, n_steps;
-    uint64_t target_lines; /* bit (line % 64) is set for each line of a target */
+    uint64_t lone_lines;   /* bit (line % 64) is set for the line of each lone target */
+    uint64_t shared_lines; /* likewise for the other targets */
 } flow;
 
 /* The flow of `code`, or NULL with an exception set. Without `branches` it has nothing but

@@ -194,6 +194,23 @@ flow_resume_line(PyCodeObject *code)
     return line == reader.resume ? line : 0;
 }
 
+void
+flow_line_range(PyCodeObject *code, int *smallest, int *largest)
+{
+    location_reader reader = read_locations(code);
+    int units, line, least = 0, most = 0;
+    while (next_location(&reader, &units, &line)) {
+        if (line > 0) {
+            least = least == 0 || line < least ? line : least;
+            most = line > most ? line : most;
+        }
+    }
+    if (least > 0) {
+        *smallest = least;
+        *largest = most;
+    }
+}
+
 int
 flow_first_line(PyCodeObject *code)
 {

@@ -57,6 +57,9 @@ bool flow_is_lineless(uint8_t op);
 /* Whether `code` has an instruction `op` in its `bytes`. */
 bool flow_has(const uint8_t *bytes, int units, uint8_t op);
 
+/* The smallest and the largest line in `code`; both stay as they are where it has none. */
+void flow_line_range(PyCodeObject *code, int *smallest, int *largest);
+
 /* The first line that runs in `code`, but for its RESUME; 0: there is none. */
 int flow_first_line(PyCodeObject *code);
 

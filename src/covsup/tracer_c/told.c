@@ -42,6 +42,12 @@ told_free(told_context *self)
     free(self);
 }
 
+uint32_t
+told_id(const told_context *self)
+{
+    return self->id;
+}
+
 size_t
 told_size(const told_context *self)
 {

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "facts.h"
 
@@ -18,6 +19,9 @@ typedef struct told_context told_context;
 told_context *told_new(const char *label, size_t size);
 
 void told_free(told_context *self);
+
+/* Its id; 0 is that of the static context. */
+uint32_t told_id(const told_context *self);
 
 /* The bytes that it occupies. */
 size_t told_size(const told_context *self);
