@@ -43,6 +43,10 @@ PROGRAMS = {
     "first lines": wide_source(functions=60) + "\nwork()\n",
     "hot loop": f"{FUNCTION}\nfunction(range(20_000))\n",
     "hot calls": "def call(x):\n    return x\n\nfor x in range(20_000):\n    call(x)\n",
+    "hot context": (
+        "from covsup import embed\n"
+        f"{FUNCTION}\nwith embed.context('hot'):\n    function(range(20_000))\n"
+    ),
     "generator": (
         "def made(count):\n    for x in range(count):\n        if x != 3:\n            yield x\n\n"
         "for x in made(20_000):\n    pass\n"
