@@ -33,8 +33,12 @@ def start() -> None:
         leave_note(session, f"{type(error).__name__}: {error}")
 
 
-class Untrusted(Exception):
+class Untrusted(PermissionError):
     """The session is not one that this process may let itself be steered by."""
+
+    def __init__(self) -> None:
+        """Say the same each time: what was found there is nobody's business."""
+        super().__init__("the session is not this process's, or others may write to it")
 
 
 def is_covsup(argv: "list[str]") -> bool:

@@ -118,6 +118,20 @@ def test_what_is_no_session_is_refused_with_the_reason(tmp_path: Path) -> None:
             open_session(tmp_path)
 
 
+def test_where_a_directory_is_not_kept_to_its_owner_no_session_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    somebody_else = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: somebody_else)
+    with_owner = tmp_path.stat().st_uid
+    if with_owner == 0:
+        # Root's are everybody's to trust; so the directory is one that others write to.
+        monkeypatch.setattr("pathlib.Path.chmod", lambda path, _: os.chmod(path, 0o777))  # noqa: PTH101
+    with pytest.raises(SessionUnwritable, match="does not keep it to its owner"):
+        create_session(tmp_path / ".coverage", lambda name: Settings(session=name))
+    assert not find_sessions(tmp_path / ".coverage")
+
+
 def test_a_directory_that_cannot_be_made_is_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(SessionUnwritable, match="No such file"):
         create_session(tmp_path / "no" / ".coverage", lambda name: Settings(session=name))

@@ -16,7 +16,7 @@ from coverage.config import CoverageConfig
 from covsup.datafile.session import SessionNote
 from tests.concurrency.by_hand import Session, clean_environment
 from tests.fold.handmade import HandMade, handmade_session
-from tests.supervisor.test_other_users import AS_USER, USER, needs_reader
+from tests.supervisor.test_other_users import AS_USER, USER, let_all_through, needs_reader
 
 if TYPE_CHECKING:
     from tests.world import World
@@ -48,6 +48,19 @@ def test_root_is_not_steered_by_a_session_of_another_users(session: Session) -> 
     assert left_in(session.path) == set()
 
 
+def test_a_program_that_opens_its_session_to_all_has_no_snapshot_and_goes_on(
+    session: Session,
+) -> None:
+    session.configure()
+    outcome = session.run(
+        "import os\n"
+        "from covsup import embed\n"
+        "os.chmod(os.environ['COVSUP_SESSION'], 0o777)\n"
+        "print(embed.snapshot('taken'), os.path.exists('taken'))\n"
+    )
+    assert (outcome.stdout, outcome.stderr, outcome.status) == ("False False\n", "", 0)
+
+
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o1777])
 def test_a_session_that_others_may_write_to_is_not_joined(session: Session, mode: int) -> None:
     session.path.chmod(mode)
@@ -62,9 +75,7 @@ def test_a_session_that_others_may_write_to_is_not_joined(session: Session, mode
 def test_a_guest_is_measured_and_loads_no_code_but_roots(
     session: Session, tmp_path: Path, owner: str
 ) -> None:
-    for directory in (tmp_path, *tmp_path.parents[:-1]):
-        if directory.stat().st_uid == 0:
-            directory.chmod(directory.stat().st_mode | 0o011)
+    let_all_through(tmp_path)
     place = session.path / f"uid-{USER}"
     place.mkdir()
     os.chown(place, USER, -1)
@@ -102,9 +113,7 @@ def test_a_program_with_more_rights_than_its_starter_is_not_measured(
         pytest.skip("programs keep their starter's rights on this file system")
     session = Session(tmp_path)
     os.chown(session.path, 0 if mode & stat.S_ISUID else USER, -1)
-    for directory in (tmp_path, *tmp_path.parents[:-1]):
-        if directory.stat().st_uid == 0:
-            directory.chmod(directory.stat().st_mode | 0o011)
+    let_all_through(tmp_path)
     run = subprocess.run(
         [*AS_USER, python, "-c", "import os, sys; print(os.geteuid(), 'covsup' in sys.modules)"],
         env={**clean_environment(), "COVSUP_SESSION": str(session.path)}, cwd="/",
@@ -168,7 +177,7 @@ def test_a_session_that_is_not_ones_own_is_neither_combined_nor_shown(
     else:
         session.path.chmod(0o777)
         why = "others may write to"
-    for command in "combine", "tree":
+    for command in "combine", "tree", "erase":
         run = world.run(world.python, "-m", "covsup", command)
         assert run.ended == 1, run
         assert why in run.stderr

@@ -36,15 +36,15 @@ AS_USER = (
 needs_reader = pytest.mark.skipif(not reads_everything(), reason="no other user reads our files")
 
 
-def let_all_through(world: World) -> None:
-    for directory in (world.directory, *world.directory.parents):
+def let_all_through(place: Path) -> None:
+    for directory in (place, *place.parents):
         if directory.stat().st_uid == 0 and directory.parent != directory:
             directory.chmod(directory.stat().st_mode | 0o011)
 
 
 @pytest.mark.parametrize("call", ["setuid({})", "setreuid(-1, {})", "setresuid({}, {}, {})"])
 def test_root_makes_a_place_for_the_user_that_it_becomes(world: World, call: str) -> None:
-    let_all_through(world)
+    let_all_through(world.directory)
     world.write(
         "target.py",
         "import os\n"

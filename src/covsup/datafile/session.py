@@ -56,6 +56,10 @@ class SessionUnreadable(CovsupError):
     """A session directory, or its settings, cannot be read; nothing in it was touched."""
 
 
+class SessionForeign(SessionUnreadable):
+    """A session directory is somebody else's, or others may write to it: hands off."""
+
+
 class SessionUnwritable(CovsupError):
     """A session directory cannot be made or written where the data file is."""
 
@@ -310,6 +314,8 @@ class Session:
 
     path: Path
     settings: Settings
+    owner: int
+    """User id of whom the directory belongs to."""
     _known: dict[str, JournalFile] = field(default_factory=dict, compare=False, repr=False)
     """Journals that were listed before, by path: there may be many, and they are listed often."""
 
@@ -352,10 +358,9 @@ class Session:
         """Raise JournalUnreadable for the file of somebody who has no part in the session."""
         try:
             uid = os.lstat(journal.path).st_uid
-            owner = self.path.stat().st_uid
         except OSError as error:
             raise JournalUnreadable(f"{journal.path}: cannot be read: {error.strerror}") from error
-        if uid in {0, owner}:
+        if uid in {0, self.owner}:
             return
         place = _OWNER_DIRECTORY.fullmatch(Path(journal.path).parent.name)
         if place is None or uid != int(place["uid"]):
@@ -447,15 +452,22 @@ def create_session(data_file: Path, make_settings: Callable[[str], Settings]) ->
     try:
         _make_private(path)
         try:
+            owner = _owner(path)
             _write_whole(path / SETTINGS, settings.to_text())
-        except OSError:
+        except (OSError, SessionForeign):
             path.rmdir()
             raise
     except OSError as error:
         raise SessionUnwritable(
             f"cannot make a session directory in {parent}: {error.strerror or error}"
         ) from error
-    return Session(path, settings)
+    except SessionForeign as error:
+        # Some network and foreign file systems give every file one owner and one mode.
+        raise SessionUnwritable(
+            f"cannot make a session directory in {parent}: the file system does not keep it to its"
+            " owner; name a --data-file elsewhere"
+        ) from error
+    return Session(path, settings, owner)
 
 
 def close_session(session: Session) -> Session:
@@ -464,7 +476,7 @@ def close_session(session: Session) -> Session:
     mode = (session.path / SETTINGS).stat().st_mode
     write_settings(session.path / SETTINGS, settings)
     (session.path / SETTINGS).chmod(stat.S_IMODE(mode))
-    return Session(session.path, settings)
+    return replace(session, settings=settings)
 
 
 def let_in(session: Session, uids: Iterable[int]) -> None:
@@ -565,28 +577,35 @@ def find_sessions(data_file: Path) -> list[Path]:
 
 
 def open_session(path: Path) -> Session:
-    """Open an existing session directory. Raises SessionUnreadable with the reason.
+    """Open an existing session directory. Raises SessionUnreadable with the reason, SessionForeign
+    where it must not be touched.
 
     One that somebody else owns, or may write to, is not opened: what is in it decides what is
     written and deleted here.
     """
     try:
-        found = path.stat()
-        if found.st_uid not in {0, os.geteuid()}:
-            raise SessionUnreadable(
-                f"{path} belongs to user {found.st_uid}, not to you: have that user combine it"
-            )
-        if found.st_mode & 0o022:
-            raise SessionUnreadable(
-                f"others may write to {path}: it is used only if they may not (chmod go-w)"
-            )
-        return Session(path, read_settings(path / SETTINGS))
+        owner = _owner(path)
+        return Session(path, read_settings(path / SETTINGS), owner)
     except FileNotFoundError as error:
         raise SessionUnreadable(f"{path} is no session directory: it has no settings") from error
     except OSError as error:
         raise SessionUnreadable(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:
         raise SessionUnreadable(f"{path / SETTINGS}: {error}") from error
+
+
+def _owner(path: Path) -> int:
+    """Whom a session directory belongs to. Raises SessionForeign, and OSError."""
+    found = path.stat()
+    if found.st_uid not in {0, os.geteuid()}:
+        raise SessionForeign(
+            f"{path} belongs to user {found.st_uid}, not to you: have that user combine it"
+        )
+    if found.st_mode & 0o022:
+        raise SessionForeign(
+            f"others may write to {path}: it is used only if they may not (chmod go-w)"
+        )
+    return found.st_uid
 
 
 def read_settings(path: Path) -> Settings:

@@ -12,6 +12,7 @@ from coverage.files import set_relative_directory
 
 from covsup.datafile.session import (
     Session,
+    SessionForeign,
     SessionUnreadable,
     Settings,
     find_sessions,
@@ -119,9 +120,12 @@ def _erase_session(path: Path, data_file: Path) -> int:
     """Delete a session directory, unless it is in use or of another data file."""
     try:
         session = open_session(path)
+    except SessionForeign as error:
+        complain(str(error))
+        return NOT_STORED
     except SessionUnreadable:
         # Nothing could ever be made of it.
-        session = Session(path, Settings(session=path.name))
+        session = Session(path, Settings(session=path.name), os.geteuid())
     if session.settings.data_file not in {"", str(data_file)}:
         return 0
     try:
