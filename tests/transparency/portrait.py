@@ -30,6 +30,8 @@ import threading
 import warnings
 
 ADDRESS = re.compile(r"0x[0-9a-f]+")
+# By the name's end: the random name of a semaphore, /dev/shm/sem.sokIHQ, has ".so" in it too.
+LIBRARY = re.compile(r"/[^/]+\.so(?:\.[0-9]+)*$")
 # Lines of /proc/self/status that tell of nothing that two runs have to share.
 STATUS = re.compile(
     r"^(?:Umask|Uid|Gid|Groups|NoNewPrivs|Seccomp|Sig(?:Pnd|Blk|Ign|Cgt)|ShdPnd|Cap\w+"
@@ -61,7 +63,7 @@ def mapped() -> "list[str]":
     with open("/proc/self/maps") as file:
         lines = [line.split(maxsplit=5)[5:] for line in file]
     names = {"".join(name).strip() for name in lines}
-    return sorted(name for name in names if ".so" in name and "/covsup/" not in name)
+    return sorted(name for name in names if LIBRARY.search(name) and "/covsup/" not in name)
 
 
 def text_of(path: str) -> str:
