@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
@@ -28,6 +29,11 @@ CORES = ("monitoring", "settrace") if sys.version_info >= (3, 12) else ("settrac
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes minutes; runs only with --slow")
     config.addinivalue_line("markers", "torture: part of `make torture`; runs only with --torture")
+    # On a machine that is busy nothing has a deadline, and making inputs takes what it takes.
+    settings.register_profile(
+        "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("unhurried")
     become_subreaper()
     forbid_core_files()
     restore_default_signals()

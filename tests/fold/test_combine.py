@@ -708,6 +708,7 @@ def die_at(n: int, data_file: Path, keep: str = "") -> int:
 
 
 @forks
+@pytest.mark.timeout(240)  # some 150 steps, each synced to the disk, which others may keep busy
 def test_killed_at_any_step_it_may_be_repeated_and_nothing_is_lost(
     tmp_path: Path, owner: Callable[[HandMade, Path], subprocess.Popen[str]]
 ) -> None:

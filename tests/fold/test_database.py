@@ -80,7 +80,7 @@ def test_coverage_pys_report_and_combine_accept_the_file(tmp_path: Path) -> None
     assert "100%" in report.stdout
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(either)
 def test_everything_but_the_facts_comes_back(parts: list[Result]) -> None:
     whole = fold(parts)

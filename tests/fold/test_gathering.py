@@ -149,7 +149,7 @@ def gathered(looks: list[list[HandMade]]) -> Result:
     return gathering.result()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(some)
 def test_a_gathering_is_the_union_of_single_facts(looks: list[list[HandMade]]) -> None:
     told = Told()
@@ -158,7 +158,7 @@ def test_a_gathering_is_the_union_of_single_facts(looks: list[list[HandMade]]) -
     told.check(gathered(looks))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(some, st.randoms(use_true_random=False))
 def test_a_gathering_is_the_fold_of_its_images_in_any_order(
     looks: list[list[HandMade]], chance: random.Random
@@ -171,7 +171,7 @@ def test_a_gathering_is_the_fold_of_its_images_in_any_order(
     assert gathered(oldest_first) == fold(each)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(images(st.just(True)), images(st.just(False)))
 def test_a_gathering_refuses_lines_beside_branches_and_is_unchanged(
     branches: list[HandMade], plain: list[HandMade]

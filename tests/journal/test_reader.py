@@ -270,7 +270,8 @@ any_arc = st.tuples(
 any_text = st.tuples(st.sampled_from(["cwd", "host", "python"]), st.binary(max_size=30))
 # Each example writes the test's one file anew; nothing is kept of a run.
 own_file = settings(
-    deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

@@ -118,13 +118,12 @@ def said_by_c(words: bytes, order: str) -> Said:
     return said
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(any_words, st.sampled_from(ORDERS))
 def test_any_words_say_what_the_format_says_they_do(words: list[int], order: str) -> None:
     assert said_by_c(packed(words, order), order) == reference.read(words, order)
 
 
-@settings(deadline=None)
 @given(any_words, st.data())
 def test_damaged_words_say_what_is_left(words: list[int], data: st.DataObject) -> None:
     raw = bytearray(packed(words, "little"))
@@ -226,7 +225,6 @@ def test_arcs_are_united_as_sets_are(
     assert arcs_in(arcs_of(one)) == sorted(one)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), max_size=400), st.randoms())
 def test_many_arcs_are_sorted_and_none_is_there_twice(
     found: list[tuple[int, int]], chance: random.Random
