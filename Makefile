@@ -86,7 +86,7 @@ test: build
 
 # Faults, storms of processes, mutated journals: minutes, and more than CI has time for.
 torture: build
-	$(PY) -m pytest -n $(JOBS) --dist=loadgroup --torture --slow \
+	$(PY) -m pytest -n $(JOBS) --dist=loadgroup --torture --slow --timeout=300 \
 		tests/torture tests/journal tests/fold tests/security $(TESTS)
 
 $(LINT)/.installed: pyproject.toml

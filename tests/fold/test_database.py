@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 import subprocess
@@ -13,8 +14,10 @@ import pytest
 from coverage import CoverageData
 from coverage.sqldata import SCHEMA_VERSION
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from covsup.datafile import measured
+from covsup.datafile._facts import ARC_BITS, arc_numbers
 from covsup.datafile.contents import result_of, result_of_session
 from covsup.datafile.database import (
     DataFile,
@@ -28,6 +31,7 @@ from covsup.datafile.database import (
     write_database,
 )
 from covsup.datafile.derivation import provenance_of
+from covsup.datafile.facts import LARGEST_LINE, arcs_of, bits_of, numbits
 from covsup.datafile.fold import fold
 from covsup.datafile.journal import read_journal
 from covsup.datafile.result import Kind, Result
@@ -275,13 +279,33 @@ def test_rows_are_written_as_coverage_py_writes_them(
     other = tmp_path / "other"
     write_database(made_of(tmp_path, branch, 1), other)
     result = made_of(tmp_path, branch, 4)
-    for name, schema in (("rows", SCHEMA_VERSION), ("api", 0)):
+    for name, schema, knows_json in (
+        ("rows", SCHEMA_VERSION, True), ("one", SCHEMA_VERSION, False), ("api", 0, True),
+    ):  # fmt: skip
         monkeypatch.setattr(measured, "_KNOWN_SCHEMA", schema)
+        monkeypatch.setattr(measured, "_knows_json", lambda _, knows=knows_json: knows)
         for others in ((), (DataFile(path=other),)):
             write_database(result, tmp_path / f"{name}{len(others)}", others=others)
     assert own_rows(tmp_path / "rows0") == own_rows(tmp_path / "api0")
     assert own_rows(tmp_path / "rows1") == own_rows(tmp_path / "api1")
+    assert own_rows(tmp_path / "one1") == own_rows(tmp_path / "api1")
     assert own_rows(tmp_path / "rows1") != own_rows(tmp_path / "rows0")
+
+
+numbers = st.integers(-LARGEST_LINE, LARGEST_LINE) | st.integers(-9, 9)
+
+
+@given(
+    st.sets(st.tuples(numbers, numbers), max_size=9),
+    st.sets(st.integers(1, 99) | st.just(70_000), max_size=9),
+)
+def test_arcs_become_rows_in_the_order_of_their_index(
+    arcs: set[tuple[int, int]], lines: set[int]
+) -> None:
+    text = arc_numbers(arcs_of(arcs), numbits(bits_of(lines)))
+    half = 1 << (ARC_BITS - 1)
+    rows = [(n >> ARC_BITS, (n & (2 * half - 1)) - half) for n in json.loads(text)]
+    assert rows == sorted([*arcs, *((line, line) for line in lines)])
 
 
 def made_of(directory: Path, branch: bool, step: int) -> Result:

@@ -11,6 +11,12 @@ PyDoc_STRVAR(sort_doc,
              "Lines above `largest_line` are kept apart. What would make the facts cost more than\n"
              "`memory` bytes is left out, and counted.");
 
+PyDoc_STRVAR(arc_numbers_doc,
+             "arc_numbers(arcs, lines)\n--\n\n"
+             "The arcs, and each of the lines (numbits) as an arc to itself, as a JSON array. An\n"
+             "arc is a number there: its first line << ARC_BITS, plus its second line + half of\n"
+             "that range.");
+
 PyDoc_STRVAR(united_doc, "united(arcs, others)\n--\n\nThe union of two sets of arcs.");
 
 static PyObject *
@@ -30,6 +36,7 @@ united(PyObject *module, PyObject *args)
 
 static PyMethodDef methods[] = {
     {"sort", sort_journal, METH_VARARGS, sort_doc},
+    {"arc_numbers", arc_numbers, METH_VARARGS, arc_numbers_doc},
     {"united", united, METH_VARARGS, united_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -58,7 +65,7 @@ module_exec(PyObject *module)
     state->seed = (uint64_t)hash;
     state->sorted_type = add_type(module, &sorted_spec);
     state->gathered_type = state->sorted_type == NULL ? NULL : add_type(module, &gathered_spec);
-    return state->gathered_type == NULL ? -1 : 0;
+    return state->gathered_type == NULL ? -1 : PyModule_AddIntMacro(module, ARC_BITS);
 }
 
 static int

@@ -1,6 +1,8 @@
 """The fold's inner loop, in C. Sets of arcs are bytes, as `covsup.datafile.facts` has them."""
 
-from typing import final
+from typing import Final, final
+
+ARC_BITS: Final[int]
 
 @final
 class Sorted:
@@ -38,4 +40,5 @@ class Gathered:
     ]: ...
 
 def sort(words: bytes, swapped: bool, largest_line: int, memory: int, /) -> Sorted: ...
+def arc_numbers(arcs: bytes, lines: bytes, /) -> str: ...
 def united(arcs: bytes, others: bytes, /) -> bytes: ...

@@ -25,6 +25,10 @@ extern PyType_Spec sorted_spec;
 extern PyType_Spec gathered_spec;
 
 PyObject *sort_journal(PyObject *module, PyObject *args);
+PyObject *arc_numbers(PyObject *module, PyObject *args);
+
+/* An arc as one number: its first line << ARC_BITS, plus its second line + half of that range. */
+#define ARC_BITS 28
 
 /* A set of lines as an int whose bit n is line n; a set of arcs as bytes, two 32-bit numbers of
  * this machine's order for each arc. */

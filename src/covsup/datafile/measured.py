@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING, Final
 from coverage.numbits import register_sqlite_functions
 from coverage.sqldata import SCHEMA_VERSION
 
+from covsup.datafile._facts import ARC_BITS, arc_numbers
 from covsup.datafile.facts import arcs_in, numbers_in, numbits
 from covsup.datafile.result import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from coverage import CoverageData
 
     from covsup.datafile.facts import Arc
-    from covsup.datafile.result import Result
+    from covsup.datafile.result import Key, Result
 
 _KNOWN_SCHEMA: Final = 7
 
@@ -59,10 +60,7 @@ def _add_rows(db: sqlite3.Connection, result: Result) -> None:
     )
     contexts = dict(db.execute("SELECT context, id FROM context"))
     if result.kind is Kind.ARCS:
-        db.executemany(
-            "INSERT OR IGNORE INTO arc (file_id, context_id, fromno, tono) VALUES (?, ?, ?, ?)",
-            _arc_rows(result, files, contexts),
-        )
+        _add_arc_rows(db, result, files, contexts)
     else:
         db.executemany(
             "INSERT INTO line_bits (file_id, context_id, numbits) VALUES (?, ?, ?)"
@@ -76,18 +74,50 @@ def _add_rows(db: sqlite3.Connection, result: Result) -> None:
     db.execute("COMMIT")
 
 
-def _arc_rows(
-    result: Result, files: dict[str, int], contexts: dict[str, int]
-) -> Iterator[tuple[int, int, int, int]]:
-    """Rows of the table `arc`, as far as they can be in the order of its index.
+def _add_arc_rows(
+    db: sqlite3.Connection, result: Result, files: dict[str, int], contexts: dict[str, int]
+) -> None:
+    """Add rows to the table `arc`, in the order of its index. A line is a row, too, as coverage.py's
+    own core for sys.monitoring writes it.
 
-    There may be millions: no row is touched here.
+    There may be millions: no row is touched here, and where it can, SQLite makes them by itself.
     """
     keys = {*result.arcs, *result.lines}
-    for file_id, context_id, key in sorted((files[key[0]], contexts[key[1]], key) for key in keys):
+    ordered = sorted((files[key[0]], contexts[key[1]], key) for key in keys)
+    insert = "INSERT OR IGNORE INTO arc (file_id, context_id, fromno, tono)"
+    if _knows_json(db):
+        half = 1 << (ARC_BITS - 1)
+        db.executemany(
+            f"{insert} SELECT ?, ?, value >> {ARC_BITS}, (value & {2 * half - 1}) - {half}"
+            " FROM json_each(?)",
+            (
+                (
+                    file_id,
+                    context_id,
+                    arc_numbers(result.arcs.get(key, b""), numbits(result.lines.get(key, 0))),
+                )
+                for file_id, context_id, key in ordered
+            ),
+        )
+    else:
+        db.executemany(f"{insert} VALUES (?, ?, ?, ?)", _arc_rows(result, ordered))
+
+
+def _knows_json(db: sqlite3.Connection) -> bool:
+    """Whether SQLite was built with its JSON functions, as it nearly always is."""
+    try:
+        db.execute("SELECT value FROM json_each('[]')")
+    except sqlite3.OperationalError:
+        return False
+    return True
+
+
+def _arc_rows(
+    result: Result, ordered: Iterable[tuple[int, int, Key]]
+) -> Iterator[tuple[int, int, int, int]]:
+    for file_id, context_id, key in ordered:
         ends = memoryview(result.arcs.get(key, b"")).cast("i").tolist()
         yield from zip(repeat(file_id), repeat(context_id), ends[::2], ends[1::2])
-        # As coverage.py's own core for sys.monitoring writes a line.
         lines = numbers_in(result.lines.get(key, 0))
         yield from zip(repeat(file_id), repeat(context_id), lines, lines)
 

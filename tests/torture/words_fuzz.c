@@ -1,0 +1,207 @@
+/* words_fuzz.c - a libFuzzer target: any words sort into something sound, within their limits, and
+ * uniting what was sorted is commutative and idempotent.
+ *
+ * The first byte of an input chooses the byte order and the memory allowed; the words follow. Most
+ * mutations end with checksums that are right, for a text with a wrong one is not looked at.
+ * clang -fsanitize=fuzzer,address,undefined with words.c and sets.c: test_fuzz.py does it. */
+#include "words.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LARGEST_LINE = (1 << 24) - 1 };
+
+static void
+demand(bool so, const char *what)
+{
+    if (!so) {
+        fprintf(stderr, "not so: %s\n", what);
+        abort();
+    }
+}
+
+static void
+check_owned(const owned_facts *owned)
+{
+    demand(owned->lines.used <= LARGEST_LINE / 64 + 1, "lines are within the limit");
+    for (size_t at = 0; at < owned->arcs.used; at++) {
+        uint64_t arc = owned->arcs.arcs[at];
+        demand(at == 0 || owned->arcs.arcs[at - 1] < arc, "arcs are settled");
+        demand(abs(arc_from(arc)) <= LARGEST_LINE && abs(arc_to(arc)) <= LARGEST_LINE,
+               "arcs are within the limit");
+    }
+    size_t size = line_set_size(&owned->lines);
+    uint8_t *bytes = malloc(size + 1);
+    line_set_export(&owned->lines, bytes, size);
+    uint64_t count = 0;
+    for (size_t at = 0; at < size; at++) {
+        count += (uint64_t)__builtin_popcount(bytes[at]);
+    }
+    demand(count == line_set_count(&owned->lines), "what is exported is what is there");
+    demand(size == 0 || bytes[size - 1] != 0, "no byte too many is exported");
+    free(bytes);
+}
+
+static void
+check_definitions(const sorted_words *sorted, const definitions *found)
+{
+    for (size_t at = 0; at < found->used; at++) {
+        const definition *one = &found->items[at];
+        size_t length = (size_t)one->size + (one->module > 0 ? 1 + one->module : 0);
+        demand(one->at + length <= sorted->texts_used, "a definition is among the texts");
+    }
+}
+
+static void
+check(const sorted_words *sorted, const sort_limits *limits)
+{
+    demand(sorted->taken <= limits->memory, "no more memory than allowed");
+    for (uint32_t at = 0; at < sorted->keys.used; at++) {
+        demand(key_index_find(&sorted->keys, sorted->keys.keys[at]) == at, "each key is found");
+        check_owned(&sorted->owned[at]);
+    }
+    check_definitions(sorted, &sorted->files);
+    check_definitions(sorted, &sorted->contexts);
+    for (size_t at = 0; at < sorted->plain_used; at++) {
+        const plain_text *text = &sorted->plain[at];
+        demand(text->at + text->size <= sorted->texts_used, "a text is among the texts");
+    }
+    for (size_t at = 0; at < sorted->far_used; at++) {
+        const far_fact *far = &sorted->far[at];
+        demand(far->to > LARGEST_LINE || far->to < -LARGEST_LINE || far->from > LARGEST_LINE ||
+                   far->from < -LARGEST_LINE,
+               "what is far is far");
+    }
+}
+
+static bool
+same_lines(const line_set *one, const line_set *other)
+{
+    size_t size = line_set_size(one);
+    return size == line_set_size(other) &&
+           (size == 0 || memcmp(one->blocks, other->blocks, size) == 0);
+}
+
+static bool
+same_arcs(const arc_set *one, const arc_set *other)
+{
+    return one->used == other->used &&
+           (one->used == 0 || memcmp(one->arcs, other->arcs, one->used * 8) == 0);
+}
+
+static void
+unite(owned_facts *into, const owned_facts *from)
+{
+    demand(line_set_unite(&into->lines, &from->lines) == 0, "there is memory");
+    demand(arc_set_unite(&into->arcs, &from->arcs) == 0, "there is memory");
+}
+
+static void
+free_owned(owned_facts *owned)
+{
+    line_set_free(&owned->lines);
+    arc_set_free(&owned->arcs);
+}
+
+static void
+check_union(const owned_facts *one, const owned_facts *other)
+{
+    owned_facts forth = {0}, back = {0};
+    unite(&forth, one);
+    unite(&forth, other);
+    unite(&back, other);
+    unite(&back, one);
+    unite(&back, other);
+    unite(&back, &forth);
+    check_owned(&forth);
+    demand(same_lines(&forth.lines, &back.lines), "lines: the order does not matter");
+    demand(same_arcs(&forth.arcs, &back.arcs), "arcs: the order does not matter");
+    free_owned(&forth);
+    free_owned(&back);
+}
+
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most);
+
+/* CRC-32, written a second time, and plainly. */
+static uint32_t
+crc_of(const uint8_t *bytes, size_t size)
+{
+    uint32_t crc = UINT32_MAX;
+    for (size_t at = 0; at < size; at++) {
+        crc ^= bytes[at];
+        for (int bit = 0; bit < 8; bit++) {
+            crc = crc & 1 ? crc >> 1 ^ UINT32_C(0xedb88320) : crc >> 1;
+        }
+    }
+    return ~crc;
+}
+
+/* Gives every text whose words are all there the checksum that it needs. */
+static void
+mend(uint8_t *words, size_t count)
+{
+    uint64_t *all = malloc(count * 8 + 8);
+    uint8_t *text = malloc(count * 8 + 8);
+    memcpy(all, words, count * 8);
+    for (size_t at = 0; at < count; at++) {
+        size_t size = all[at] >> 24 & 0xffffff, needed = (size + 6) / 7, there = 0;
+        if (all[at] >> 56 != 0x40) {
+            continue;
+        }
+        while (there < needed && at + 1 + there < count && all[at + 1 + there] >> 56 == 0x31) {
+            memcpy(text + 7 * there, &all[at + 1 + there], 7);
+            there++;
+        }
+        if (there == needed) {
+            all[at] = (all[at] & ~UINT64_C(0xffffff)) | (crc_of(text, size) & 0xffffff);
+        }
+    }
+    memcpy(words, all, count * 8);
+    free(text);
+    free(all);
+}
+
+size_t
+LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed)
+{
+    size = LLVMFuzzerMutate(data, size, most);
+    if (seed % 8 != 0 && size > 8 && !(data[0] & 1)) {
+        mend(data + 1, (size - 1) / 8);
+    }
+    return size;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size == 0) {
+        return 0;
+    }
+    bool swapped = data[0] & 1;
+    sort_limits limits = {.largest_line = LARGEST_LINE,
+                          .memory = data[0] & 2 ? 4096 : (size_t)64 << 20};
+    size_t count = (size - 1) / 8, half = count / 2;
+    /* As large as it is, so that a word too many that is read is seen. */
+    uint8_t *words = malloc(count * 8 + 1);
+    memcpy(words, data + 1, count * 8);
+    sorted_words sorted[3] = {{.keys.seed = 1}, {.keys.seed = 2}, {.keys.seed = 3}};
+    demand(words_sort(&sorted[0], words, count, swapped, &limits) == 0, "there is memory");
+    demand(words_sort(&sorted[1], words, half, swapped, &limits) == 0, "there is memory");
+    demand(words_sort(&sorted[2], words + half * 8, count - half, swapped, &limits) == 0,
+           "there is memory");
+    for (int which = 0; which < 3; which++) {
+        check(&sorted[which], &limits);
+    }
+    for (uint32_t at = 0; at < sorted[1].keys.used && at < 64; at++) {
+        uint32_t other = key_index_find(&sorted[2].keys, sorted[1].keys.keys[at]);
+        if (other != KEY_MISSING) {
+            check_union(&sorted[1].owned[at], &sorted[2].owned[other]);
+        }
+    }
+    for (int which = 0; which < 3; which++) {
+        sorted_words_free(&sorted[which]);
+    }
+    free(words);
+    return 0;
+}
