@@ -1,5 +1,6 @@
 """The C extensions and the startup files; all else is in pyproject.toml."""
 
+import sys
 from glob import glob
 from typing import ClassVar
 
@@ -49,14 +50,27 @@ COMPILER = [
 ]
 
 
-def extension(name, room):
+def extension(name, room, **more):
     """Everything that is C in a room is one extension."""
     return Extension(
         name,
         sources=sorted(glob(f"{room}/*.c")),
         depends=sorted(glob(f"{room}/*.h")),
         extra_compile_args=COMPILER,
+        **more,
     )
+
+
+# No extension module: it knows Python by the names of functions alone, and nothing imports it. Built
+# as one it goes wherever the others go.
+CARRIER = [
+    extension(
+        "covsup.carrier._carrier",
+        "src/covsup/carrier",
+        # dlsym(), which glibc has in a library of its own before 2.34.
+        extra_link_args=["-Wl,--as-needed", "-ldl"],
+    )
+]
 
 
 setup(
@@ -64,5 +78,6 @@ setup(
     ext_modules=[
         extension("covsup.tracer_c._tracer", "src/covsup/tracer_c"),
         extension("covsup.datafile._facts", "src/covsup/datafile"),
+        *(CARRIER if sys.platform == "linux" else []),
     ],
 )

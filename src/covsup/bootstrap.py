@@ -18,10 +18,14 @@ MONITORING, SETTRACE = 1, 2  # the cores, as the journal's header names them
 _started = False
 
 
-def start() -> None:
-    """Measure this interpreter, if the environment says that it belongs to a session."""
+def start(session: "str | None" = None) -> None:
+    """Measure this interpreter, if the environment says that it belongs to a session.
+
+    Where the environment says nothing, `session` is what the carrier was given before the program
+    changed it.
+    """
     global _started  # noqa: PLW0603 - a .pth file may be read twice by one interpreter
-    session = os.environ.get("COVSUP_SESSION")
+    session = os.environ.get("COVSUP_SESSION", session)
     if not session or _started or is_covsup(sys.orig_argv):
         return
     _started = True  # first, so that a failed start is not tried again
@@ -317,7 +321,7 @@ def leave_note(session: str, why: str, kind: str = "start-failed") -> None:
         ("time_ns", str(now)),
         ("kind", kind),
         ("why", why),
-        *(("argv", item) for item in sys.orig_argv),
+        *(("argv", item) for item in getattr(sys, "orig_argv", [])),  # 3.9 has none
     ]
     text = "".join(
         f"{key}={value.replace('%', '%25').replace(chr(10), '%0A').replace(chr(13), '%0D')}\n"

@@ -171,7 +171,7 @@ def test_our_own_table_is_read_and_the_command_line_wins(here: Path) -> None:
     ("text", "message"),
     [
         ("grce = 1", "has no 'grce'; did you mean 'grace'?"),
-        ("xyz = 1", "has no 'xyz'; there are: concurrency, core, "),
+        ("xyz = 1", "has no 'xyz'; there are: carrier, concurrency, core, "),
         ("branch = true", "has no 'branch': that is coverage.py's; write it below ["),
         ("grace = 'long'", "grace = 'long' is not a number of seconds: write for example grace = "),
         ("grace = -1", " is not a number of seconds"),

@@ -12,6 +12,7 @@ import pytest
 
 from covsup.supervisor import target as targets
 from covsup.supervisor.target import Kind, find_target, interpreter_flags
+from tests.supervisor.live import on_linux
 
 if TYPE_CHECKING:
     from tests.world import Run, World
@@ -183,6 +184,7 @@ def test_an_interpreter_without_covsup_is_refused_with_the_line_that_installs_it
     run = world.covsup_run(*words, environment={"PATH": path})
     assert refused(run) == (
         f"{bare_python} has no covsup; install it with: {bare_python} -m pip install covsup"
+        + (", or use --carrier" if on_linux else "")
     )
 
 

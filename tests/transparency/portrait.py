@@ -32,6 +32,7 @@ import warnings
 ADDRESS = re.compile(r"0x[0-9a-f]+")
 # By the name's end: the random name of a semaphore, /dev/shm/sem.sokIHQ, has ".so" in it too.
 LIBRARY = re.compile(r"/[^/]+\.so(?:\.[0-9]+)*$")
+OURS = ("COVSUP_", "LD_PRELOAD")
 # Lines of /proc/self/status that tell of nothing that two runs have to share.
 STATUS = re.compile(
     r"^(?:Umask|Uid|Gid|Groups|NoNewPrivs|Seccomp|Sig(?:Pnd|Blk|Ign|Cgt)|ShdPnd|Cap\w+"
@@ -160,14 +161,10 @@ def portrait(name: str) -> "dict[str, object]":
         "session of the parent's": os.getsid(0) == os.getsid(parent) if parent else None,
         "terminal": [os.tcgetpgrp(0) == os.getpgrp()] if terminal else None,
         "environment": {
-            name: value
-            for name, value in sorted(os.environ.items())
-            if not name.startswith("COVSUP_")
+            name: value for name, value in sorted(os.environ.items()) if not name.startswith(OURS)
         },
         "environment of the kernel": sorted(
-            word
-            for word in text_of("/proc/self/environ").split("\0")
-            if not word.startswith("COVSUP_")
+            word for word in text_of("/proc/self/environ").split("\0") if not word.startswith(OURS)
         ),
     }
 

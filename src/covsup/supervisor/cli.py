@@ -255,6 +255,13 @@ def _add_measured(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
     how = _add_measured(parser)
     how.add_argument(
+        "--carrier",
+        action="store_true",
+        help="preload a small library into every program of the tree (LD_PRELOAD), which takes the"
+        " session through what scrubs environments, and measures Pythons that look for no startup"
+        " file (-S) or have no covsup of their own (Linux)",
+    )
+    how.add_argument(
         "--leave-orphans",
         action="store_true",
         help="do not become the parent of processes that lose theirs: an orphan then sees PID 1 as"
@@ -373,7 +380,12 @@ def _add_env(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     # What only `run` can do.
     parser.set_defaults(
-        grace=None, strict=False, fail_under=None, leave_orphans=False, parallel_mode=False
+        grace=None,
+        strict=False,
+        fail_under=None,
+        leave_orphans=False,
+        parallel_mode=False,
+        carrier=False,
     )
 
 

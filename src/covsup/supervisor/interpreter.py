@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from covsup.carrier.library import has_core
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.target import Kind, skips_startup_files
 
@@ -68,24 +69,32 @@ class Answer:
 
 
 def check(
-    target: Target, *, libraries: Collection[str], core: str, plugins: Collection[str] = ()
+    target: Target,
+    *,
+    libraries: Collection[str],
+    core: str,
+    plugins: Collection[str] = (),
+    carried: bool = False,
 ) -> None:
     """Raise UsageError if the target cannot run, or cannot be measured as asked for.
 
     `libraries` were named in --concurrency, `core` in --core; `plugins` are packages with plugins
-    of coverage.py's, which we have found ourselves.
+    of coverage.py's, which we have found ourselves; `carried`: the carrier goes along.
     """
     if target.interpreter is None:
         return
-    if target.kind is not Kind.COMMAND and skips_startup_files(sys.orig_argv):
-        raise UsageError("a Python started with -S skips the startup files: it cannot be measured")
+    if not carried and target.kind is not Kind.COMMAND and skips_startup_files(sys.orig_argv):
+        raise UsageError(
+            "a Python started with -S skips the startup files: it cannot be measured"
+            f"{or_carrier(OLDEST)}"
+        )
     asked = (*sorted(libraries), *plugins, *(["coverage"] if plugins else []))
     own = _is_our_own(target.interpreter)
     answer = _ask_ourselves(asked) if own else ask(target.interpreter, asked)
     if answer is None:
         # It does not run as an interpreter does: perhaps a launcher. The run itself will tell.
         return
-    what_is_wrong = why_not(target.interpreter, answer)
+    what_is_wrong = why_not(target.interpreter, answer, carried=carried)
     if what_is_wrong:
         raise UsageError(what_is_wrong)
     for name in asked:
@@ -109,16 +118,25 @@ def check(
         raise UsageError(f"{target.interpreter} finds no module {target.module} to run")
 
 
-def why_not(interpreter: str, answer: Answer) -> str:
+def why_not(interpreter: str, answer: Answer, *, carried: bool = False) -> str:
     """Why Pythons of this interpreter cannot be measured, and what to do; "" if they can."""
     if answer.version < OLDEST:
         return (
             f"{interpreter} is Python {answer.version[0]}.{answer.version[1]}, but covsup"
             f" measures {OLDEST[0]}.{OLDEST[1]} and later"
         )
-    if not answer.starts_covsup:
-        return f"{interpreter} has no covsup; install it with: {interpreter} -m pip install covsup"
-    return ""
+    if answer.starts_covsup or (carried and has_core(answer.version)):
+        return ""
+    has_none = "has no covsup, and the carrier no core for it" if carried else "has no covsup"
+    return (
+        f"{interpreter} {has_none}; install it with: {interpreter} -m pip install covsup"
+        f"{'' if carried else or_carrier(answer.version)}"
+    )
+
+
+def or_carrier(version: tuple[int, int]) -> str:
+    """What to add where the carrier would help Pythons of a version."""
+    return ", or use --carrier" if sys.platform == "linux" and has_core(version) else ""
 
 
 def ask(interpreter: str, libraries: Collection[str]) -> Answer | None:

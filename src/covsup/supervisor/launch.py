@@ -12,6 +12,7 @@ import signal
 import struct
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from covsup.carrier.library import PRELOAD, with_carrier
 from covsup.supervisor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ ours, and its reports take in what lies there: mixed, or refused where only one 
 _ERRNO: Final = struct.Struct("=i")
 
 
-def environment_for_target(session: Path) -> dict[str, str]:
+def environment_for_target(session: Path, carrier: Path | None) -> dict[str, str]:
     """The environment that covsup was given, less what starts coverage.py, and the session."""
     environment = dict(os.environ)
     for name in ("COVSUP_PARENT", *COVERAGES):
@@ -38,6 +39,8 @@ def environment_for_target(session: Path) -> dict[str, str]:
     if "LC_CTYPE" in environment and _set_by_python("LC_CTYPE"):
         del environment["LC_CTYPE"]
     environment["COVSUP_SESSION"] = os.fspath(session)
+    if carrier is not None:
+        environment[PRELOAD] = with_carrier(environment.get(PRELOAD, ""), carrier)
     return environment
 
 

@@ -120,6 +120,7 @@ KEYS: Final[Mapping[str, Key]] = {
     "grace": Key("a number of seconds", "grace = 5.0", _number(LONGEST_GRACE)),
     "strict": Key("true or false", "strict = true", _flag),
     "fail_under": Key("a number from 0 to 100", "fail_under = 90", _number(100)),
+    "carrier": Key("true or false", "carrier = true", _flag),
     "leave_orphans": Key("true or false", "leave_orphans = true", _flag),
 }
 

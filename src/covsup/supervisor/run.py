@@ -12,6 +12,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, NoReturn
 
+from covsup.carrier.library import NoCarrier, carrier_library
 from covsup.datafile.session import tidy_sessions_directory
 from covsup.supervisor import interpreter, launch, linux, signals
 from covsup.supervisor.conclusion import conclude
@@ -26,6 +27,7 @@ from covsup.supervisor.watch import Watcher
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+    from pathlib import Path
 
     from covsup.datafile.session import Session
     from covsup.supervisor.settings import RunSettings
@@ -44,8 +46,13 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
     settings = run_settings(options, words)
     target = find_target(words)
     libraries = [name for name in settings.concurrency if name in interpreter.LIBRARIES]
+    carrier = _carrier() if settings.carrier else None
     interpreter.check(
-        target, libraries=libraries, core=settings.core, plugins=_plugins_to_install(settings)
+        target,
+        libraries=libraries,
+        core=settings.core,
+        plugins=_plugins_to_install(settings),
+        carried=settings.carrier,
     )
     check_data_file(settings)
     _check_parallel_mode(settings)
@@ -56,7 +63,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
             complain(f"{name} is not passed on: covsup measures every process itself")
     session = open_session(settings, command=target.words, supervisor_pid=os.getpid())
     try:
-        status = _supervise(session, settings, target)
+        status = _supervise(session, settings, target, carrier)
     except UsageError:
         session.delete()
         tidy_sessions_directory(session.path.parent)
@@ -64,6 +71,13 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
     if not settings.parallel_mode:
         status = conclude(session, settings, status)
     signals.die_like_the_target(status)
+
+
+def _carrier() -> Path:
+    try:
+        return carrier_library()
+    except NoCarrier as error:
+        raise UsageError(f"--carrier {error}") from error
 
 
 def _plugins_to_install(settings: RunSettings) -> tuple[str, ...]:
@@ -85,7 +99,9 @@ def _check_parallel_mode(settings: RunSettings) -> None:
             raise UsageError(f"{option} needs the result, which --parallel-mode leaves to combine")
 
 
-def _supervise(session: Session, settings: RunSettings, target: Target) -> int:
+def _supervise(
+    session: Session, settings: RunSettings, target: Target, carrier: Path | None
+) -> int:
     """From before the start to the end of the grace; signals are the target's all that time."""
     mask = signals.block()
     try:
@@ -94,7 +110,8 @@ def _supervise(session: Session, settings: RunSettings, target: Target) -> int:
         try:
             if not settings.leave_orphans:
                 linux.adopt_orphans()
-            pid = launch.start(target, launch.environment_for_target(session.path), mask)
+            environment = launch.environment_for_target(session.path, carrier)
+            pid = launch.start(target, environment, mask)
             _have_descriptors()
             return _Supervision(session, settings, pid, sentry).run()
         finally:
@@ -117,11 +134,6 @@ def _have_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _why_not(program: str) -> str:
-    answer = interpreter.ask(program, ())
-    return "" if answer is None else interpreter.why_not(program, answer)
-
-
 class _Supervision:
     """The time between the start of the target and the end of the grace."""
 
@@ -133,7 +145,7 @@ class _Supervision:
         self._sentry = sentry
         self._status: int | None = None
         helpers = {sentry.pid} if sentry is not None else set()
-        self._watcher = Watcher(session, not_ours=helpers)
+        self._watcher = Watcher(session, not_ours=helpers, carried=settings.carrier)
 
     def run(self) -> int:
         """Wait for the target, then for what it left; the target's raw wait status."""
@@ -141,8 +153,14 @@ class _Supervision:
         while self._status is None:
             self._step()
         self._grace()
-        self._watcher.finish(_why_not)
+        self._watcher.finish(self._why_not)
         return self._status
+
+    def _why_not(self, program: str) -> str:
+        answer = interpreter.ask(program, ())
+        if answer is None:
+            return ""
+        return interpreter.why_not(program, answer, carried=self._settings.carrier)
 
     def _step(self) -> Received | None:
         """Until the next signal or the next look; the signal, if it was for nobody else."""

@@ -63,6 +63,7 @@ class RunSettings:
     strict: bool
     fail_under: float | None  # percent
     leave_orphans: bool
+    carrier: bool
     warnings: tuple[str, ...]  # what is odd about the settings, a sentence each
 
 
@@ -109,6 +110,7 @@ def run_settings(options: argparse.Namespace, words: Sequence[str] = ()) -> RunS
         strict=options.strict or ours.get("strict", False),
         fail_under=ours.get("fail_under") if options.fail_under is None else options.fail_under,
         leave_orphans=options.leave_orphans or ours.get("leave_orphans", False),
+        carrier=options.carrier or ours.get("carrier", False),
         warnings=tuple(warnings),
     )
 

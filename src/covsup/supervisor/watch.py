@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -34,6 +35,8 @@ _MANY_PROGRAMS: Final = 256
 _LEISURE: Final = 10  # times as long as a look took, until a bell makes us take another
 _GROWN_UP_SECONDS: Final = 0.3
 """After this a process runs what it runs, and has loaded what it loads."""
+
+_OR_CARRIER: Final = ", or use --carrier" if sys.platform == "linux" else ""
 
 _BORN_DEAD_SECONDS: Final = 1.0
 """A Python that a signal ends sooner may not have come as far as its startup files."""
@@ -69,9 +72,20 @@ class Watched:
 class Watcher:
     """The tree below this process."""
 
-    def __init__(self, session: Session, *, not_ours: set[int], table: Table | None = None) -> None:
-        """Watch what `session` starts; `not_ours` are children of this process that are not it."""
+    def __init__(
+        self,
+        session: Session,
+        *,
+        not_ours: set[int],
+        carried: bool = False,
+        table: Table | None = None,
+    ) -> None:
+        """Watch what `session` starts; `not_ours` are children of this process that are not it.
+
+        `carried`: the carrier goes along.
+        """
         self._session = session
+        self._carried = carried
         self._table = this_table() if table is None else table
         self._supervisor = os.getpid()
         self._not_ours = not_ours
@@ -363,16 +377,26 @@ class Watcher:
             # It is measured as its parent is: a journal of its own comes with the first new fact.
             parent = watched.forked_from
             return "" if parent.pid in self._journals else self._certain_reason(parent)
-        if is_python_name(program.argv[0] if program.argv else "") and skips_startup_files(
-            program.argv
+        if (
+            not self._carried
+            and is_python_name(program.argv[0] if program.argv else "")
+            and skips_startup_files(program.argv)
         ):
-            return "started with -S, which skips the startup files: start it without"
+            return "started with -S, which skips the startup files: start it without" + _OR_CARRIER
         return self._reason_in_environment(program) if program.environment_known else ""
 
     def _reason_in_environment(self, program: Program) -> str:
         match program.session:
             case None:
-                return "its environment has no COVSUP_SESSION: have what starts it pass that on"
+                if self._carried:
+                    return (
+                        "its environment has no COVSUP_SESSION, and something that the carrier is"
+                        " not in (a static or set-user-ID program) started it: have that pass it on"
+                    )
+                return (
+                    "its environment has no COVSUP_SESSION: have what starts it pass that on"
+                    + _OR_CARRIER
+                )
             case "":
                 return "switched off by an empty COVSUP_SESSION"
             case session if session != os.fspath(self._session.path):
@@ -417,6 +441,8 @@ class Watcher:
             is_python_name(name) for name in (program.executable, *program.argv[:1])
         ):
             reason = "a program that embeds Python, which has no covsup or never started it"
+            if not self._carried and sys.platform == "linux":
+                reason += ": use --carrier"
         else:
             reason = why_not(_interpreter_of(program))
         if not reason:

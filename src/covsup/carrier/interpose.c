@@ -1,0 +1,311 @@
+/* interpose.c - the functions that start programs, in front of the C library's.
+ *
+ * Each calls the next one of its name (another preloaded library's, perhaps) with an environment
+ * that carries the session; where nothing is missing, with what it was given. The C library's own
+ * calls among them do not come by here: so execv(), execl() and execvp() pass an environment to
+ * the function that takes one, and system() and popen() find what they need in `environ`.
+ *
+ * Threads: as these functions themselves: execve(), for one, also in a signal handler and in the
+ * child of a vfork(), which shares its parent's memory. So what is made stands on the stack;
+ * beyond STACK_WORDS in a mapping, which a child of vfork() leaves to its parent.
+ * Must never know: Python, what is carried. */
+#define _GNU_SOURCE
+#include "interpose.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "carried.h"
+
+extern char **environ;
+
+#define STACK_WORDS 2048
+#define PUBLIC __attribute__((visibility("default")))
+
+typedef int execve_call(const char *, char *const[], char *const[]);
+typedef int fexecve_call(int, char *const[], char *const[]);
+typedef int execveat_call(int, const char *, char *const[], char *const[], int);
+typedef int spawn_call(pid_t *, const char *, const posix_spawn_file_actions_t *,
+                       const posix_spawnattr_t *, char *const[], char *const[]);
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 39)
+#define HAVE_PIDFD_SPAWN 1
+#else
+#define HAVE_PIDFD_SPAWN 0
+#endif
+
+#if HAVE_PIDFD_SPAWN
+typedef int pidfd_spawn_call(int *, const char *, const posix_spawn_file_actions_t *,
+                             const posix_spawnattr_t *, char *const[], char *const[]);
+#endif
+
+static struct {
+    execve_call *execve, *execvpe;
+    fexecve_call *fexecve;
+    execveat_call *execveat;
+    spawn_call *posix_spawn, *posix_spawnp;
+#if HAVE_PIDFD_SPAWN
+    pidfd_spawn_call *pidfd_spawn, *pidfd_spawnp;
+#endif
+    int (*system)(const char *);
+    FILE *(*popen)(const char *, const char *);
+} next;
+
+void
+interpose_start(void)
+{
+    next.execve = (execve_call *)dlsym(RTLD_NEXT, "execve");
+    next.execvpe = (execve_call *)dlsym(RTLD_NEXT, "execvpe");
+    next.fexecve = (fexecve_call *)dlsym(RTLD_NEXT, "fexecve");
+    next.execveat = (execveat_call *)dlsym(RTLD_NEXT, "execveat");
+    next.posix_spawn = (spawn_call *)dlsym(RTLD_NEXT, "posix_spawn");
+    next.posix_spawnp = (spawn_call *)dlsym(RTLD_NEXT, "posix_spawnp");
+#if HAVE_PIDFD_SPAWN
+    next.pidfd_spawn = (pidfd_spawn_call *)dlsym(RTLD_NEXT, "pidfd_spawn");
+    next.pidfd_spawnp = (pidfd_spawn_call *)dlsym(RTLD_NEXT, "pidfd_spawnp");
+#endif
+    next.system = (int (*)(const char *))dlsym(RTLD_NEXT, "system");
+    next.popen = (FILE * (*)(const char *, const char *)) dlsym(RTLD_NEXT, "popen");
+}
+
+/* A constructor that runs before ours may start a program: what it needs is looked up there. */
+static void
+have(const void *function)
+{
+    if (function == NULL) {
+        interpose_start();
+    }
+}
+
+/* Do CALL, an expression of `carried`, with an environment that carries the session. Its result
+ * and errno are those of CALL. A macro, for the array has to live as long as the call. */
+#define CARRYING(environment, result, CALL)                                                        \
+    do {                                                                                           \
+        size_t words_ = carried_size(environment);                                                 \
+        bool mapped_ = words_ > STACK_WORDS;                                                       \
+        void *on_stack_[words_ == 0 || mapped_ ? 1 : words_];                                      \
+        char *const *carried = environment;                                                        \
+        void **space_ = mapped_ ? map_words(words_) : on_stack_;                                   \
+        if (words_ > 0 && space_ != NULL) {                                                        \
+            carried = carried_make(environment, space_);                                           \
+        }                                                                                          \
+        (result) = (CALL);                                                                         \
+        if (mapped_ && space_ != NULL) {                                                           \
+            unmap_words(space_, words_);                                                           \
+        }                                                                                          \
+    } while (0)
+
+static void **
+map_words(size_t words)
+{
+    int saved = errno;
+    void *space = mmap(NULL, words * sizeof(void *), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    errno = saved;
+    return space == MAP_FAILED ? NULL : space;
+}
+
+static void
+unmap_words(void **space, size_t words)
+{
+    int saved = errno;
+    (void)munmap(space, words * sizeof(void *));
+    errno = saved;
+}
+
+/* --- exec -------------------------------------------------------------------------------- */
+
+PUBLIC int
+execve(const char *path, char *const argv[], char *const envp[])
+{
+    int rc;
+    have(next.execve);
+    CARRYING(envp, rc, next.execve(path, argv, carried));
+    return rc;
+}
+
+PUBLIC int
+execv(const char *path, char *const argv[])
+{
+    return execve(path, argv, environ);
+}
+
+PUBLIC int
+execvpe(const char *file, char *const argv[], char *const envp[])
+{
+    int rc;
+    have(next.execvpe);
+    CARRYING(envp, rc, next.execvpe(file, argv, carried));
+    return rc;
+}
+
+PUBLIC int
+execvp(const char *file, char *const argv[])
+{
+    return execvpe(file, argv, environ);
+}
+
+PUBLIC int
+fexecve(int fd, char *const argv[], char *const envp[])
+{
+    int rc;
+    have(next.fexecve);
+    CARRYING(envp, rc, next.fexecve(fd, argv, carried));
+    return rc;
+}
+
+static int
+execveat_here(int directory, const char *path, char *const argv[], char *const envp[], int flags)
+{
+    if (next.execveat != NULL) {
+        return next.execveat(directory, path, argv, envp, flags);
+    }
+    /* A C library that is older than the call. */
+    return (int)syscall(SYS_execveat, directory, path, argv, envp, flags);
+}
+
+PUBLIC int
+execveat(int directory, const char *path, char *const argv[], char *const envp[], int flags)
+{
+    int rc;
+    have(next.execve);
+    CARRYING(envp, rc, execveat_here(directory, path, argv, carried, flags));
+    return rc;
+}
+
+/* The words of an execl...() as an array, which is `count` + 1 long. */
+#define LIST_WORDS(first, words, arguments)                                                        \
+    do {                                                                                           \
+        size_t at_ = 0;                                                                            \
+        for (char *word_ = (char *)(first);; word_ = va_arg(arguments, char *)) {                  \
+            (words)[at_++] = word_;                                                                \
+            if (word_ == NULL) {                                                                   \
+                break;                                                                             \
+            }                                                                                      \
+        }                                                                                          \
+    } while (0)
+
+static size_t
+count_words(const char *first, va_list arguments)
+{
+    size_t count = 1;
+    for (const char *word = first; word != NULL; word = va_arg(arguments, const char *)) {
+        count++;
+    }
+    return count;
+}
+
+PUBLIC int
+execl(const char *path, const char *first, ...)
+{
+    va_list arguments;
+    va_start(arguments, first);
+    size_t count = count_words(first, arguments);
+    va_end(arguments);
+    char *argv[count]; /* as the C library has it */
+    va_start(arguments, first);
+    LIST_WORDS(first, argv, arguments);
+    va_end(arguments);
+    return execve(path, argv, environ);
+}
+
+PUBLIC int
+execlp(const char *file, const char *first, ...)
+{
+    va_list arguments;
+    va_start(arguments, first);
+    size_t count = count_words(first, arguments);
+    va_end(arguments);
+    char *argv[count];
+    va_start(arguments, first);
+    LIST_WORDS(first, argv, arguments);
+    va_end(arguments);
+    return execvpe(file, argv, environ);
+}
+
+PUBLIC int
+execle(const char *path, const char *first, ...)
+{
+    va_list arguments;
+    va_start(arguments, first);
+    size_t count = count_words(first, arguments);
+    va_end(arguments);
+    char *argv[count];
+    va_start(arguments, first);
+    LIST_WORDS(first, argv, arguments);
+    char *const *envp = va_arg(arguments, char *const *);
+    va_end(arguments);
+    return execve(path, argv, envp);
+}
+
+/* --- spawn ------------------------------------------------------------------------------- */
+
+PUBLIC int
+posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+            const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+    int rc;
+    have(next.posix_spawn);
+    CARRYING(envp, rc, next.posix_spawn(pid, path, actions, attributes, argv, carried));
+    return rc;
+}
+
+PUBLIC int
+posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+             const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+    int rc;
+    have(next.posix_spawnp);
+    CARRYING(envp, rc, next.posix_spawnp(pid, file, actions, attributes, argv, carried));
+    return rc;
+}
+
+#if HAVE_PIDFD_SPAWN
+
+PUBLIC int
+pidfd_spawn(int *pidfd, const char *path, const posix_spawn_file_actions_t *actions,
+            const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+    int rc;
+    have(next.pidfd_spawn);
+    CARRYING(envp, rc, next.pidfd_spawn(pidfd, path, actions, attributes, argv, carried));
+    return rc;
+}
+
+PUBLIC int
+pidfd_spawnp(int *pidfd, const char *file, const posix_spawn_file_actions_t *actions,
+             const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+    int rc;
+    have(next.pidfd_spawnp);
+    CARRYING(envp, rc, next.pidfd_spawnp(pidfd, file, actions, attributes, argv, carried));
+    return rc;
+}
+
+#endif
+
+/* --- the shell --------------------------------------------------------------------------- */
+
+PUBLIC int
+system(const char *command)
+{
+    have(next.system);
+    if (command != NULL) {
+        carried_in_environ();
+    }
+    return next.system(command);
+}
+
+PUBLIC FILE *
+popen(const char *command, const char *mode)
+{
+    have(next.popen);
+    carried_in_environ();
+    return next.popen(command, mode);
+}

@@ -1,0 +1,45 @@
+"""Where the carrier is, for whoever starts a program with it."""
+
+from __future__ import annotations
+
+import sys
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from typing import Final
+
+HERE: Final = Path(__file__).resolve().parent
+PRELOAD: Final = "LD_PRELOAD"
+_SEPARATORS: Final = " \t\n:"
+_EXPANDED: Final = "$"
+
+
+class NoCarrier(Exception):
+    """There is no library to preload; the message says why, and what to do."""
+
+
+def carrier_library() -> Path:
+    """The library. Raises NoCarrier."""
+    if sys.platform != "linux":
+        raise NoCarrier(f"works on Linux, not on {sys.platform}: leave it out")
+    for suffix in EXTENSION_SUFFIXES:
+        path = HERE / f"_carrier{suffix}"
+        if path.is_file():
+            break
+    else:
+        raise NoCarrier(f"has no library in {HERE}: install covsup again")
+    if any(each in str(path) for each in _SEPARATORS + _EXPANDED):
+        raise NoCarrier(
+            f"cannot be preloaded from {HERE}: install covsup where the path has no space, colon or $"
+        )
+    return path
+
+
+def with_carrier(libraries: str, library: Path) -> str:
+    """The value of LD_PRELOAD that has the carrier, too."""
+    names = [name for name in libraries.replace(":", " ").split() if name != str(library)]
+    return ":".join([*names, str(library)])
+
+
+def has_core(version: tuple[int, int]) -> bool:
+    """Whether the carrier can measure Pythons of a version, covsup not being installed there."""
+    return any((HERE.parent / "tracer_c").glob(f"_tracer.cpython-{version[0]}{version[1]}-*.so"))

@@ -1,0 +1,247 @@
+/* python.c - a Python in this process, if there is one, is measured from its first line.
+ *
+ * A Python that is part of the program, or of a library which that is linked with, takes an audit
+ * hook before it is initialised (PEP 578). Its events say when the interpreter is complete and
+ * about to run the program's code: `cpython.run_*` in every way in which `python` starts, `exec`
+ * with each piece of code that a program which embeds Python has run. By then covsup's startup file
+ * has done its work, if there is one; else carrier/start.py does it.
+ *
+ * This file is compiled without Python's headers and serves every version: what it calls has been
+ * the same since 3.9.
+ * Threads: the hook runs with an attached thread state, maybe in several threads and interpreters.
+ * Must never know: which functions start programs; how a process is measured. */
+#define _GNU_SOURCE
+#include "python.h"
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "carried.h"
+
+typedef struct object PyObject;
+typedef int audit_hook(const char *, PyObject *, void *);
+
+/* PyMemAllocatorEx */
+typedef struct {
+    void *context;
+    void *(*malloc)(void *, size_t);
+    void *(*calloc)(void *, size_t, size_t);
+    void *(*realloc)(void *, void *, size_t);
+    void (*free)(void *, void *);
+} allocator;
+
+enum { RAW = 0 }; /* PYMEM_DOMAIN_RAW */
+
+static struct {
+    int (*add_audit_hook)(audit_hook *, void *);
+    void (*get_allocator)(int, allocator *);
+    void (*set_allocator)(int, const allocator *);
+    int (*is_initialized)(void);
+    void *(*this_interpreter)(void);
+    int64_t (*interpreter_id)(void *);
+    PyObject *(*interpreter_dict)(void *);           /* borrowed */
+    PyObject *(*modules)(void);                      /* borrowed */
+    PyObject *(*get_item)(PyObject *, const char *); /* borrowed; sets no exception */
+    int (*set_item)(PyObject *, const char *, PyObject *);
+    PyObject *(*get_attribute)(PyObject *, const char *);
+    PyObject *(*call_method)(PyObject *, const char *, const char *, ...);
+    PyObject *(*decode)(const char *);
+    int (*is_true)(PyObject *);
+    void (*clear_error)(void);
+    void (*release)(PyObject *); /* takes NULL */
+} py;
+
+#define DONE "covsup.carrier"
+
+static atomic_bool main_is_done;
+
+/* --- the hook's memory ------------------------------------------------------------------- */
+
+/* Python allocates an entry for the hook now, and frees it at its end by the allocator that it has
+ * then: another one where it was told so (-X dev, PYTHONMALLOC), which then aborts. So the entry is
+ * noted here, and given back to the allocator that it came from. */
+static allocator at_start, at_end;
+static void *hook_entry;
+
+static void *
+noting_malloc(void *context, size_t size)
+{
+    return hook_entry = at_start.malloc(context, size);
+}
+
+static void
+add_hook(audit_hook *hook)
+{
+    py.get_allocator(RAW, &at_start);
+    allocator noting = at_start;
+    noting.malloc = noting_malloc;
+    py.set_allocator(RAW, &noting);
+    (void)py.add_audit_hook(hook, NULL);
+    py.set_allocator(RAW, &at_start);
+}
+
+static void
+last_free(void *context, void *memory)
+{
+    if (memory != NULL && memory == hook_entry) {
+        hook_entry = NULL;
+        py.set_allocator(RAW, &at_end);
+        at_start.free(at_start.context, memory);
+    } else {
+        at_end.free(context, memory);
+    }
+}
+
+/* Python is about to free its hooks. */
+static void
+hook_ends(void)
+{
+    py.get_allocator(RAW, &at_end);
+    if (hook_entry != NULL &&
+        (at_end.free != at_start.free || at_end.context != at_start.context)) {
+        allocator last = at_end;
+        last.free = last_free;
+        py.set_allocator(RAW, &last);
+    }
+}
+
+/* --- the start --------------------------------------------------------------------------- */
+
+/* Whether the interpreter is made (__main__ comes last), and done with site, if it imports that,
+ * which runs the startup files. */
+static bool
+is_complete(PyObject *modules)
+{
+    PyObject *site = py.get_item(modules, "site"); /* borrowed */
+    if (site == NULL) {
+        return py.get_item(modules, "__main__") != NULL;
+    }
+    PyObject *spec = py.get_attribute(site, "__spec__");                                /* owned */
+    PyObject *going_on = spec != NULL ? py.get_attribute(spec, "_initializing") : NULL; /* owned */
+    bool importing = going_on != NULL && py.is_true(going_on) > 0;
+    py.release(going_on);
+    py.release(spec);
+    py.clear_error();
+    return !importing;
+}
+
+/* The module carrier/start.py, loaded from beside this library without a look at sys.path or
+ * sys.meta_path; owned, NULL with an exception set. */
+static PyObject *
+load_start(PyObject *modules)
+{
+    char path[PATH_MAX + sizeof("start.py")];
+    strcpy(path, carried_library());
+    strcpy(strrchr(path, '/') + 1, "start.py");
+    PyObject *inner = py.get_item(modules, "_frozen_importlib");          /* borrowed */
+    PyObject *outer = py.get_item(modules, "_frozen_importlib_external"); /* borrowed */
+    PyObject *file = NULL, *spec = NULL, *module = NULL;                  /* owned */
+    if (inner != NULL && outer != NULL && (file = py.decode(path)) != NULL) {
+        spec = py.call_method(outer, "spec_from_file_location", "sO", "covsup.carrier.start", file);
+    }
+    if (spec != NULL) {
+        module = py.call_method(inner, "_load", "O", spec);
+    }
+    py.release(spec);
+    py.release(file);
+    return module;
+}
+
+/* Measure this interpreter, unless its own covsup has begun to. */
+static void
+hand_over(PyObject *modules)
+{
+    if (py.get_item(modules, "covsup.bootstrap") == NULL) {
+        PyObject *start = load_start(modules);                                   /* owned */
+        PyObject *session = start != NULL ? py.decode(carried_session()) : NULL; /* owned */
+        PyObject *result =
+            session != NULL ? py.call_method(start, "start", "O", session) : NULL; /* owned */
+        py.release(result);
+        py.release(session);
+        py.release(start);
+        /* The program must live. That it has no journal the supervisor sees. */
+        py.clear_error();
+    }
+    carried_by_python();
+}
+
+static void
+look_at_interpreter(bool complete)
+{
+    void *interpreter = py.this_interpreter();
+    bool is_main = py.interpreter_id(interpreter) == 0;
+    if (is_main && atomic_load_explicit(&main_is_done, memory_order_relaxed)) {
+        return;
+    }
+    PyObject *dict = py.interpreter_dict(interpreter);      /* borrowed */
+    PyObject *modules = dict != NULL ? py.modules() : NULL; /* borrowed */
+    if (modules == NULL || py.get_item(dict, DONE) != NULL ||
+        (!complete && !is_complete(modules))) {
+        return;
+    }
+    /* First: what is done now raises events of its own. */
+    PyObject *mark = py.decode(""); /* owned */
+    int rc = mark != NULL ? py.set_item(dict, DONE, mark) : -1;
+    py.release(mark);
+    if (rc < 0) {
+        py.clear_error();
+        return;
+    }
+    if (is_main) {
+        atomic_store_explicit(&main_is_done, true, memory_order_relaxed);
+    }
+    hand_over(modules);
+}
+
+static int
+on_audit(const char *event, PyObject *arguments, void *unused)
+{
+    (void)arguments;
+    (void)unused;
+    bool runs = strncmp(event, "cpython.run_", sizeof("cpython.run_") - 1) == 0;
+    if ((runs || strcmp(event, "exec") == 0) && py.is_initialized()) {
+        look_at_interpreter(runs);
+    } else if (strcmp(event, "cpython._PySys_ClearAuditHooks") == 0) {
+        hook_ends();
+    }
+    return 0;
+}
+
+void
+python_start(void)
+{
+    static const struct {
+        void *function;
+        const char *name;
+    } wanted[] = {
+        {&py.add_audit_hook, "PySys_AddAuditHook"},
+        {&py.get_allocator, "PyMem_GetAllocator"},
+        {&py.set_allocator, "PyMem_SetAllocator"},
+        {&py.is_initialized, "Py_IsInitialized"},
+        {&py.this_interpreter, "PyInterpreterState_Get"},
+        {&py.interpreter_id, "PyInterpreterState_GetID"},
+        {&py.interpreter_dict, "PyInterpreterState_GetDict"},
+        {&py.modules, "PyImport_GetModuleDict"},
+        {&py.get_item, "PyDict_GetItemString"},
+        {&py.set_item, "PyDict_SetItemString"},
+        {&py.get_attribute, "PyObject_GetAttrString"},
+        {&py.call_method, "PyObject_CallMethod"},
+        {&py.decode, "PyUnicode_DecodeFSDefault"},
+        {&py.is_true, "PyObject_IsTrue"},
+        {&py.clear_error, "PyErr_Clear"},
+        {&py.release, "Py_DecRef"},
+    };
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+        void *found = dlsym(RTLD_DEFAULT, wanted[i].name);
+        if (found == NULL) {
+            return; /* no Python, or one of before 3.9 */
+        }
+        memcpy(wanted[i].function, &found, sizeof(found));
+    }
+    add_hook(on_audit);
+}
