@@ -98,7 +98,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     library = sysconfig.get_config_var("LIBDIR")
     name = sysconfig.get_config_var("LDLIBRARY").removeprefix("lib").partition(".so")[0]
-    if sysconfig.get_config_var("Py_ENABLE_SHARED"):
+    if (Path(library) / f"lib{name}.so").exists():
         subprocess.run(
             [*compiler(), *flags, f"-I{sysconfig.get_path('include')}", str(HERE / "embeds.c"),
              f"-L{library}", f"-l{name}", f"-Wl,-rpath,{library}", "-o", str(directory / "embeds")],
