@@ -49,9 +49,21 @@ def test_parallel_mode_leaves_everything_for_combine(world: World) -> None:
     assert run.stdout == f"Combined 2 sessions, 2 process images into {run.data_file}\n"
     assert run.lines("target.py") == {1, 2, 3, 5}
     assert not (world.directory / ".covsup").exists()
+
+
+def test_combine_after_all_is_combined_changes_nothing_and_is_no_error(world: World) -> None:
+    world.write("target.py", HALF)
+    assert beside(world, "combine").stderr.startswith("covsup: no session in ")
+    run = world.covsup_run("target.py", "x")
+    before = run.data_file.read_bytes()
     again = beside(world, "combine")
-    assert again.returncode == 1
-    assert again.stderr.startswith("covsup: no session in ")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout == f"Nothing new to combine into {run.data_file}\n"
+    assert run.data_file.read_bytes() == before
+    world.run(world.python, "-m", "coverage", "run", f"--data-file={run.data_file}", "target.py")
+    foreign = beside(world, "combine")
+    assert foreign.returncode == 1
+    assert foreign.stderr.startswith("covsup: no session in ")
 
 
 def test_combine_takes_coverages_files_and_coverage_takes_ours(world: World) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from coverage.files import set_relative_directory
 
+from covsup.datafile.database import is_data_file, read_provenance
 from covsup.datafile.session import (
     Session,
     SessionForeign,
@@ -23,7 +24,7 @@ from covsup.supervisor import combine as combining
 from covsup.supervisor.conclusion import lost_sentences, unmeasured_sentences
 from covsup.supervisor.coverage_settings import rcfile_for_coverage
 from covsup.supervisor.errors import NOT_STORED, UsageError
-from covsup.supervisor.inputs import InputUnusable
+from covsup.supervisor.inputs import InputUnusable, NoSession
 from covsup.supervisor.liveness import Look, supervisor_runs
 from covsup.supervisor.rules import Rules
 from covsup.supervisor.say import complain
@@ -46,17 +47,25 @@ def combine(options: argparse.Namespace) -> int:
     rules = _rules(options)
     if options.directory is None:
         rules.data_file.parent.mkdir(parents=True, exist_ok=True)  # as coverage.py does
-    with _Progress() as progress:
-        outcome = combining.combine(
-            [Path(path) for path in options.paths],
-            rules=rules,
-            keep=options.keep,
-            append=options.append,
-            progress=progress.step,
-            waiting=lambda directory: complain(
-                f"waiting for another covsup that combines in {directory}"
-            ),
-        )
+    try:
+        with _Progress() as progress:
+            outcome = combining.combine(
+                [Path(path) for path in options.paths],
+                rules=rules,
+                keep=options.keep,
+                append=options.append,
+                progress=progress.step,
+                waiting=lambda directory: complain(
+                    f"waiting for another covsup that combines in {directory}"
+                ),
+            )
+    except NoSession:
+        # `run` combines by itself: a script's `combine` after it is satisfied, not wrong.
+        if not _holds_sessions(rules.data_file):
+            raise
+        if not options.quiet:
+            sys.stdout.write(f"Nothing new to combine into {rules.data_file}\n")
+        return 0
     mine = set(outcome.sessions)
     for sentence in outcome.sentences():
         complain(sentence)
@@ -67,6 +76,11 @@ def combine(options: argparse.Namespace) -> int:
     if not options.quiet:
         sys.stdout.write(f"{_summary(outcome)}\n")
     return NOT_STORED if outcome.unreadable else 0
+
+
+def _holds_sessions(data_file: Path) -> bool:
+    """Whether sessions have been combined into it."""
+    return is_data_file(data_file) and bool(read_provenance(data_file).sessions)
 
 
 def erase(options: argparse.Namespace) -> int:

@@ -23,6 +23,10 @@ class NothingToCombine(CovsupError):
     """There is neither a session nor a journal nor a data file where they were looked for."""
 
 
+class NoSession(NothingToCombine):
+    """Nothing was named, and no session waits beside the data file."""
+
+
 class InputUnusable(CovsupError):
     """A path given is nothing that can be combined. Nothing was done."""
 
@@ -45,7 +49,7 @@ class Inputs:
         else:
             self._add_sessions(find_sessions(data_file))
             if not self.sessions:
-                raise NothingToCombine(f"no session in {sessions_directory(data_file)}")
+                raise NoSession(f"no session in {sessions_directory(data_file)}")
         if not (self.sessions or self.loose or self.data_files or self.names_target):
             raise NothingToCombine(f"nothing to combine in {', '.join(map(str, paths))}")
 
