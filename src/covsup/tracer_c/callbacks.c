@@ -1,8 +1,8 @@
 /* callbacks.c - call what the target has registered to watch itself, so that it is measured too.
  *
- * Threads: see callbacks.h. A greenlet that switches away inside a watcher takes the thread's
- * count with it; the watchers then see nothing of the others until it is back.
- * Must never know: what is recorded of the lines. */
+ * Threads: see callbacks.h. While a greenlet is away that switched inside a watcher, the others of
+ * its thread are not called: CPython counts so, too. Must never know: what is recorded of the
+ * lines. */
 #include "callbacks.h"
 
 static _Thread_local int running;
@@ -55,8 +55,16 @@ stand_in(PyObject *callable, PyObject *const *args, Py_ssize_t nargs)
     return callback_call(callable, args, (size_t)nargs);
 }
 
+static PyObject *
+nested_stand_in(PyObject *callable, PyObject *const *args, Py_ssize_t nargs)
+{
+    return callback_call(callable, args, (size_t)nargs);
+}
+
 static PyMethodDef stand_in_method = {"callback", (PyCFunction)(void (*)(void))stand_in,
                                       METH_FASTCALL, NULL};
+static PyMethodDef nested_method = {"callback", (PyCFunction)(void (*)(void))nested_stand_in,
+                                    METH_FASTCALL, NULL};
 
 PyObject *
 callback_wrap(PyObject *callable)
@@ -65,10 +73,19 @@ callback_wrap(PyObject *callable)
 }
 
 PyObject *
+callback_wrap_nested(PyObject *callable)
+{
+    return PyCFunction_New(&nested_method, callable);
+}
+
+PyObject *
 callback_unwrap(PyObject *object)
 {
-    if (PyCFunction_CheckExact(object) && ((PyCFunctionObject *)object)->m_ml == &stand_in_method) {
-        return Py_NewRef(PyCFunction_GET_SELF(object));
+    if (PyCFunction_CheckExact(object)) {
+        const PyMethodDef *method = ((PyCFunctionObject *)object)->m_ml;
+        if (method == &stand_in_method || method == &nested_method) {
+            return Py_NewRef(PyCFunction_GET_SELF(object));
+        }
     }
     return Py_NewRef(object);
 }

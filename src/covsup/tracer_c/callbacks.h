@@ -28,6 +28,9 @@ void callback_resume(int running);
 /* A stand-in that calls `callable` by callback_call(), or returns None while a watcher runs. */
 PyObject *callback_wrap(PyObject *callable);
 
+/* One that calls it also then: for a watcher that is told of what other watchers do. */
+PyObject *callback_wrap_nested(PyObject *callable);
+
 /* What a stand-in stands for; any other object itself. New reference; steals nothing. */
 PyObject *callback_unwrap(PyObject *object);
 

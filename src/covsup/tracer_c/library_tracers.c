@@ -8,7 +8,8 @@
 #include "hooks_wrap.h"
 #include "user_tracer.h"
 
-/* greenlet has a trace function of its own, called with tracing off too. */
+/* greenlet has a trace function of its own, called with tracing off too, and at every switch: also
+ * at one that a trace function makes, itself or any other. */
 
 static PyObject *
 greenlet_settrace_handler(const hook_call *call)
@@ -18,7 +19,7 @@ greenlet_settrace_handler(const hook_call *call)
     if (callback == NULL || call->nargs != 1 || callback == Py_None) {
         old = hook_original(call);
     } else {
-        PyObject *wrapped = callback_wrap(callback);
+        PyObject *wrapped = callback_wrap_nested(callback);
         old = wrapped != NULL ? hook_original_with(call, 0, NULL, wrapped) : NULL;
         Py_XDECREF(wrapped);
     }
