@@ -85,7 +85,7 @@ struct core {
     bool others_step;               /* and one has had INSTRUCTION events */
     bool shares_instructions;       /* everywhere: so do we */
     PyObject *get_local_events, *set_local_events, *set_events, *register_callback, *use_tool_id,
-        *free_tool_id;
+        *free_tool_id, *restart_events;
     struct {
         int line, branch, py_return, jump, yield_and_resume, instruction;
     } events;

@@ -221,7 +221,8 @@ monitoring_start(core *self)
         (self->set_events = own_function(self, "set_events")) == NULL ||
         (self->register_callback = own_function(self, "register_callback")) == NULL ||
         (self->use_tool_id = own_function(self, "use_tool_id")) == NULL ||
-        (self->free_tool_id = own_function(self, "free_tool_id")) == NULL) {
+        (self->free_tool_id = own_function(self, "free_tool_id")) == NULL ||
+        (self->restart_events = own_function(self, "restart_events")) == NULL) {
         return -1;
     }
     self->events.line = event_number(self, "LINE");
@@ -267,7 +268,9 @@ watched_codes(core *self, bool muted, bool *starts)
 }
 
 /* Give `tool` back as if it had never been used: before 3.14 free_tool_id leaves callbacks and
- * local events behind. */
+ * local events behind. Nor does any version forget what was disabled in code that does not run
+ * meanwhile, which the next tool with that id would miss: only a restart of all events does that, and
+ * every tool has to reckon with one. */
 static int
 release_tool(core *self, int tool, PyObject *codes)
 {
@@ -291,6 +294,8 @@ release_tool(core *self, int tool, PyObject *codes)
     PyObject *result = PyObject_CallFunction(self->set_events, "ii", tool, 0);
     Py_XDECREF(result);
     result = result != NULL ? PyObject_CallFunction(self->free_tool_id, "i", tool) : NULL;
+    Py_XDECREF(result);
+    result = result != NULL ? PyObject_CallNoArgs(self->restart_events) : NULL;
     Py_XDECREF(result);
     return result != NULL ? 0 : -1;
 }

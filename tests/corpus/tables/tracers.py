@@ -698,6 +698,37 @@ print(notes)
         python=(3, 12),
     ),
     tracing(
+        "monitoring_ids_in_turn_tell_of_functions_that_ran_before",
+        """
+import sys
+import textwrap
+
+monitoring = sys.monitoring
+events = monitoring.events
+notes = []
+
+def on_start(code, offset):
+    if code.co_name in ("seen", "dedent"):  #?
+        notes.append(code.co_name)  #?
+
+def seen():
+    return textwrap.dedent("")
+
+seen()
+for tool in (4, 3, 1, 5, 2, 0):
+    monitoring.use_tool_id(tool, "mine")
+    monitoring.register_callback(tool, events.PY_START, on_start)
+    monitoring.set_events(tool, events.PY_START)
+    seen()
+    seen()
+    monitoring.set_events(tool, 0)
+    monitoring.free_tool_id(tool)
+    print(tool, notes)
+    notes.clear()
+""",
+        python=(3, 12),
+    ),
+    tracing(
         "monitoring_local_events_of_one_function",
         """
 import sys
@@ -1077,6 +1108,49 @@ one.switch()
 print(one.throw(KeyError))
 greenlet.settrace(None)
 print("".join(events))
+""",
+    ),
+    Row(
+        name="greenlet_callback_is_told_of_switches_in_trace_functions",
+        needs=("greenlet",),
+        same_as_plain=True,
+        source="""
+import sys
+import greenlet
+
+def callback(event, arguments):
+    switches.append([names[one] for one in arguments])
+    if len(switches) == 1:
+        other.switch()
+
+def tracer(frame, event, argument):
+    if event == "call":  #T
+        other.switch()
+    return None
+
+def child():
+    main.switch()
+    return "child"
+
+def another():
+    while True:
+        main.switch()
+
+def seen():
+    return 1
+
+switches = []
+main = greenlet.getcurrent()
+one, other = greenlet.greenlet(child), greenlet.greenlet(another)
+names = {main: "main", one: "one", other: "other"}
+greenlet.settrace(callback)
+one.switch()
+print(one.switch(), one.switch())
+sys.settrace(tracer)
+seen()
+sys.settrace(None)
+greenlet.settrace(None)
+print(switches)
 """,
     ),
 ]
