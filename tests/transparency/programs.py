@@ -366,6 +366,35 @@ sys.setprofile(None)
 """,
     ),
     Program(
+        name="an_audit_hook_forbids_tracers",
+        source="""
+import sys, threading
+def hook(event, arguments):
+    if event in ("sys.settrace", "sys.setprofile") and on:
+        seen.append(event)
+        raise RuntimeError(event)
+def noting(frame, event, argument):
+    noted.append((frame.f_code.co_name, event))
+def called():
+    pass
+seen, noted, on = [], [], False
+sys.addaudithook(hook)
+def attempt(function, argument):
+    try:
+        function(argument)
+        print("done")
+    except RuntimeError as error:
+        print(repr(error))
+    called()
+    print(sys.gettrace(), sys.getprofile(), seen)
+for on in (True, False, True, False):
+    for function in (sys.settrace, sys.setprofile):
+        attempt(function, noting)
+        attempt(function, None)
+print(noted)
+""",
+    ),
+    Program(
         name="garbage",
         source="""
 import gc, sys, weakref

@@ -96,7 +96,6 @@ struct core {
     /* The target's own tracers. */
     Py_tracefunc tracefunc;          /* what is installed where the target traces */
     PyTypeObject *thread_trace_type; /* owned */
-    bool installing;                 /* a profile function, and an older one is being dropped */
 };
 
 /* The core of the running interpreter, or NULL where none was started. Never sets an exception. */

@@ -284,36 +284,24 @@ exchange_user(thread_trace *trace, PyObject *tracer)
     Py_RETURN_NONE;
 }
 
-/* `set` is PyEval_SetTrace or one of its kin: let it install `function` for the target's `user`,
- * or nothing for None. */
+/* Let CPython install the target's `user` as it would, with every word and audit event; then what
+ * it calls is `ours`. `function` and `object` are the slot in the thread. */
 static PyObject *
-install(core *self, void (*set)(Py_tracefunc, PyObject *), Py_tracefunc function, PyObject *user)
+install(core *self, const hook_call *call, PyObject *user, Py_tracefunc ours,
+        Py_tracefunc *function, PyObject **object)
 {
-    if (COMPAT_TRACER_NOT_REENTRANT && self->installing) {
-        /* As above; `set` would only write it down as ignored. Of trace functions there is one for
-         * all there (3.11 has no monitoring core), so that this is about a profile function. */
-        PyErr_SetString(PyExc_RuntimeError, "Cannot install a profile function while another "
-                                            "profile function is being installed");
+    thread_trace *trace = user != Py_None ? new_trace(self, user) : NULL;
+    if (trace == NULL && user != Py_None) {
         return NULL;
     }
-    if (user == Py_None) {
-        self->installing = true;
-        set(NULL, NULL);
-        self->installing = false;
-    } else {
-        thread_trace *trace = new_trace(self, user);
-        if (trace == NULL) {
-            return NULL;
-        }
-        self->installing = true;
-        set(function, (PyObject *)trace);
-        self->installing = false;
-        Py_DECREF(trace);
+    PyObject *result = hook_original(call);
+    if (result != NULL && trace != NULL && *object == user) {
+        *function = ours;
+        *object = Py_NewRef((PyObject *)trace);
+        Py_DECREF(user); /* the thread's; the caller has one too */
     }
-    if (PyErr_Occurred()) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    Py_XDECREF(trace);
+    return result;
 }
 
 /* A second tool with LINE events (CPython's own for sys.settrace, beside ours) makes CPython forget
@@ -333,7 +321,9 @@ settrace_handler(const hook_call *call)
         return hook_original(call);
     }
     if (self->settrace_event == NULL) {
-        PyObject *result = install(self, PyEval_SetTrace, self->tracefunc, tracer);
+        PyThreadState *thread = PyThreadState_Get();
+        PyObject *result =
+            install(self, call, tracer, self->tracefunc, &thread->c_tracefunc, &thread->c_traceobj);
         if (result != NULL && tracer != Py_None && restore_opcode_events() < 0) {
             Py_CLEAR(result);
         }
@@ -370,7 +360,8 @@ setprofile_handler(const hook_call *call)
     if (self == NULL || self->tracefunc == NULL || profiler == NULL || call->nargs != 1) {
         return hook_original(call);
     }
-    return install(self, PyEval_SetProfile, on_profile, profiler);
+    PyThreadState *thread = PyThreadState_Get();
+    return install(self, call, profiler, on_profile, &thread->c_profilefunc, &thread->c_profileobj);
 }
 
 static PyObject *
@@ -392,6 +383,24 @@ call_tracing_handler(const hook_call *call)
 
 #if COMPAT_MONITORING
 
+/* `set` is PyEval_SetTraceAllThreads or its kin: let it install `function` for the target's `user`,
+ * or nothing for None. */
+static PyObject *
+install_everywhere(core *self, void (*set)(Py_tracefunc, PyObject *), Py_tracefunc function,
+                   PyObject *user)
+{
+    thread_trace *trace = user != Py_None ? new_trace(self, user) : NULL;
+    if (trace == NULL && user != Py_None) {
+        return NULL;
+    }
+    set(trace != NULL ? function : NULL, (PyObject *)trace);
+    Py_XDECREF(trace);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 static PyObject *
 settrace_all_handler(const hook_call *call)
 {
@@ -401,7 +410,7 @@ settrace_all_handler(const hook_call *call)
         return hook_original(call);
     }
     if (self->settrace_event == NULL) {
-        return install(self, PyEval_SetTraceAllThreads, self->tracefunc, tracer);
+        return install_everywhere(self, PyEval_SetTraceAllThreads, self->tracefunc, tracer);
     }
     if (PySys_Audit("sys.settrace", NULL) < 0) {
         return NULL;
@@ -434,7 +443,7 @@ setprofile_all_handler(const hook_call *call)
     if (self == NULL || self->tracefunc == NULL || profiler == NULL || call->nargs != 1) {
         return hook_original(call);
     }
-    return install(self, PyEval_SetProfileAllThreads, on_profile, profiler);
+    return install_everywhere(self, PyEval_SetProfileAllThreads, on_profile, profiler);
 }
 
 HOOK(settrace_all, "sys", "_settraceallthreads");
