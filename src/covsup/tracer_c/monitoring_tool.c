@@ -269,8 +269,8 @@ watched_codes(core *self, bool muted, bool *starts)
 
 /* Give `tool` back as if it had never been used: before 3.14 free_tool_id leaves callbacks and
  * local events behind. Nor does any version forget what was disabled in code that does not run
- * meanwhile, which the next tool with that id would miss: only a restart of all events does that, and
- * every tool has to reckon with one. */
+ * meanwhile, which the next tool with that id would miss: only a restart of all events does that,
+ * and every tool has to reckon with one. */
 static int
 release_tool(core *self, int tool, PyObject *codes)
 {
