@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -99,6 +100,20 @@ def test_a_session_without_a_supervisor_or_with_ourselves_is_supervised_by_nobod
         assert not supervisor_runs(Settings(session="x", supervisor_pid=pid))
     elsewhere = Settings(session="x", supervisor_pid=os.getppid(), host="far", started_ns=2**62)
     assert not supervisor_runs(elsewhere)
+
+
+@pytest.mark.skipif(not liveness._HAS_PROC, reason="only Linux tells when a process started")
+def test_a_supervisor_is_known_whatever_its_clock_was_set_to_since() -> None:
+    parent = liveness._start_of(os.getppid())
+    assert parent is not None
+    assert parent.boottime_ns is not None
+    for after_ns, runs in ((10**9, True), (-(10**9), False)):
+        for clock_ns in (1, time.time_ns(), 2**62):
+            settings = Settings(
+                session="x", supervisor_pid=os.getppid(), started_ns=clock_ns,
+                started_boottime_ns=parent.boottime_ns + after_ns,
+            )  # fmt: skip
+            assert supervisor_runs(settings) is runs
 
 
 def test_a_header_is_judged_by_the_image_and_not_by_the_pid(tmp_path: Path) -> None:

@@ -286,3 +286,37 @@ def test_the_part_of_one_session_can_be_taken_out(tmp_path: Path) -> None:
     said = provenance_of(fold([one, two])).of_session("two")
     assert [each.pid for each in said.processes] == [2]
     assert [each.path for each in said.files] == ["/a"]
+
+
+def test_a_clock_that_is_set_while_they_run_makes_no_process_an_unmeasured_one(
+    tmp_path: Path,
+) -> None:
+    hour = 3600 * SECOND
+    for set_by in (hour, -hour):
+        root = HandMade(pid=11).spawned(12, "python3", "x.py", at_ns=T0 + SECOND)
+        since_boot = root.boottime_ns + SECOND
+        child = HandMade(
+            pid=12, ppid=11, parent_id=root.image_id, started_ns=T0 + set_by, boottime_ns=since_boot
+        )
+        look = saw(12, 1.0, boottime_ns=since_boot, python=True, argv=("python3", "x.py"), ppid=11)
+        said = told(tmp_path, root, child, observed=[look])
+        assert said.unmeasured == ()
+        assert [each.images for each in said.observed] == [(child.image_id,)]
+
+
+def test_a_pid_that_comes_again_soon_after_is_told_apart_by_the_time_since_boot(
+    tmp_path: Path,
+) -> None:
+    """Closer together than the wall clock's slack: two lives, one image each."""
+    one = HandMade(pid=12)
+    tick = 10_000_000
+    other = HandMade(
+        pid=12, started_ns=one.started_ns + 9 * tick, boottime_ns=one.boottime_ns + 9 * tick
+    )
+    looks = [
+        saw(12, 0.0, boottime_ns=one.boottime_ns, python=True, argv=("python3", "a.py")),
+        saw(12, 0.09, boottime_ns=other.boottime_ns, python=True, argv=("python3", "b.py")),
+    ]
+    said = told(tmp_path, one, other, observed=looks)
+    assert said.unmeasured == ()
+    assert [each.images for each in said.observed] == [(one.image_id,), (other.image_id,)]

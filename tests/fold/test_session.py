@@ -47,6 +47,7 @@ several = st.lists(words, max_size=3).map(tuple)
         source_dirs=several, source_pkgs=several, include=several, omit=several,
         cover_pylib=st.booleans(), data_file=words, rcfile=words, append=st.booleans(),
         cwd=words, command=several, started_ns=st.integers(0, 2**63),
+        started_boottime_ns=st.integers(0, 2**63),
         supervisor_pid=st.integers(0, 2**22), host=words,
         concurrency=st.sampled_from((("auto",), ("thread", "gevent"))),
     )

@@ -1,10 +1,12 @@
 """Mutates journals and has them read, united and shown: each gives a result or one clear error.
 
-    python tests/torture/fuzz.py [--seconds=60] [--seed=N] [--facts=SANITIZED_EXTENSION]
+    python tests/torture/fuzz.py [--seconds=60] [--seed=N] [--facts=SANITIZED_EXTENSION] [--guided]
 
 Starts from the samples of `tests/journal` and from what once went wrong (`tests/torture/corpus`).
 Prints how many inputs were tried; an input that breaks something is written to that corpus, and the
-exit status is 1. With `--facts`, an extension that was built with sanitizers is used.
+exit status is 1. With `--facts`, an extension that was built with sanitizers is used. With
+`--guided`, atheris chooses by what the Python code did with earlier ones, and keeps mutating what led
+somewhere new.
 """
 
 from __future__ import annotations
@@ -147,6 +149,12 @@ def mutated(data: bytes, others: list[bytes], chance: random.Random) -> bytes:
     for _ in range(chance.randint(1, 8)):
         if changed:
             chance.choice(CHANGES)(changed, chance, others)
+    return mended(changed, chance)
+
+
+def mended(data: bytes | bytearray, chance: random.Random) -> bytes:
+    """The same, mostly with a header that is sound again."""
+    changed = bytearray(data)
     if chance.randrange(10) and len(changed) >= HEADER:
         changed[:8] = b"COVSUPJ\n"
         changed[CHECK : CHECK + 8] = struct.pack("<Q", crc32(changed[IDENTITY]))
@@ -173,9 +181,7 @@ def fuzz(seconds: float, seed: int, *, tell: Callable[[str], None]) -> tuple[int
             try:
                 check(data)
             except Exception:  # noqa: BLE001 - whatever it is, it is what is looked for
-                path = CORPUS / f"{hashlib.sha256(data).hexdigest()[:16]}.journal"
-                CORPUS.mkdir(exist_ok=True)
-                path.write_bytes(data)
+                path = kept(data)
                 broken.append(path)
                 tell(f"{path}:\n{traceback.format_exc()}")
                 if len(broken) == 3:
@@ -183,14 +189,66 @@ def fuzz(seconds: float, seed: int, *, tell: Callable[[str], None]) -> tuple[int
     return count, broken
 
 
+def kept(data: bytes) -> Path:
+    """Where an input that broke something is from now on."""
+    CORPUS.mkdir(exist_ok=True)
+    path = CORPUS / f"{hashlib.sha256(data).hexdigest()[:16]}.journal"
+    path.write_bytes(data)
+    return path
+
+
+def fuzz_guided(seconds: float, seed: int) -> None:
+    """Have atheris try inputs for so long; the process ends with it."""
+    import atheris  # noqa: PLC0415 - only some have it
+
+    # What has no pure Python that could be guided by is imported before.
+    import coverage  # noqa: F401, PLC0415
+
+    directory = Path(tempfile.mkdtemp(prefix="covsup-fuzz-"))
+    with atheris.instrument_imports(include=["covsup"]):
+        check = make_check(directory)
+    seeds = [path.read_bytes() for path in sorted(SAMPLES.glob("*.journal"))]
+
+    def mutate(data: bytes, most: int, seed: int) -> bytes:
+        chance = random.Random(seed)
+        if chance.randrange(2):
+            return mutated(data, seeds, chance)[:most]
+        return mended(atheris.Mutate(data, len(data)), chance)
+
+    def tried(data: bytes) -> None:
+        try:
+            check(data)
+        except Exception:
+            kept(data)
+            raise
+
+    grown = directory / "corpus"
+    grown.mkdir()
+    places = [str(each) for each in (grown, SAMPLES, CORPUS) if each.exists()]
+    limits = [
+        f"-max_total_time={seconds:.0f}",
+        f"-seed={seed or 1}",
+        "-max_len=8192",
+        "-timeout=60",
+    ]
+    atheris.Setup(
+        [sys.argv[0], *limits, f"-artifact_prefix={directory}/", "-print_final_stats=1", *places],
+        tried, custom_mutator=mutate,
+    )  # fmt: skip
+    atheris.Fuzz()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     parser.add_argument("--facts", type=Path, help="the C extension to use")
+    parser.add_argument("--guided", action="store_true", help="let atheris choose the inputs")
     options = parser.parse_args()
     if options.facts is not None:
         load_facts(options.facts)
+    if options.guided:
+        fuzz_guided(options.seconds, options.seed)
     count, broken = fuzz(options.seconds, options.seed, tell=lambda text: print(text, flush=True))
     print(f"{count} inputs, {len(broken)} broke something (seed {options.seed})")
     return 1 if broken else 0

@@ -1,9 +1,12 @@
-"""The reader under mutated journals, with the C side built to stop at the first wrong access."""
+"""The reader under mutated journals, with the C side built to stop at the first wrong access; and
+under inputs that are chosen by what it did with earlier ones, where the tools for that are."""
 
 from __future__ import annotations
 
 import os
 import random
+import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -14,6 +17,8 @@ import pytest
 from tests.torture import fuzz
 
 FUZZ = Path(fuzz.__file__)
+WORDS = FUZZ.parent / "words.corpus"
+"""Inputs of `words_fuzz.c` that libFuzzer found to lead to all that it has seen, a line each."""
 SOURCES = fuzz.ROOT / "src" / "covsup" / "datafile"
 
 
@@ -48,6 +53,59 @@ def test_mutated_journals_give_a_result_or_one_error(tmp_path: Path, part: int) 
     )  # fmt: skip
     print(f"part {part}: {done.stdout}")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(300)
+def test_journals_that_are_chosen_by_what_the_reader_did_give_a_result_or_one_error(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("atheris", reason="atheris is not installed")
+    done = subprocess.run(
+        [sys.executable, FUZZ, "--guided", "--seconds=60"],
+        env={**os.environ, "TMPDIR": str(tmp_path)}, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    print(done.stderr[-1000:])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert units(done.stderr) > 100, done.stderr
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(300)
+def test_any_words_are_sorted_into_something_sound(tmp_path: Path) -> None:
+    if shutil.which("clang") is None:
+        pytest.skip("there is no clang, which libFuzzer comes with")
+    target = tmp_path / "words_fuzz"
+    built = subprocess.run(
+        ["clang", "-std=c11", "-g", "-O1", "-fsanitize=fuzzer,address,undefined",
+         "-fno-sanitize-recover=undefined", f"-I{SOURCES}", FUZZ.parent / "words_fuzz.c",
+         SOURCES / "words.c", SOURCES / "sets.c", "-lpthread", "-o", target],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    if built.returncode != 0 and "cannot find" in built.stderr:
+        pytest.skip("clang has no libFuzzer here")
+    assert built.returncode == 0, built.stderr
+    grown, seeds = tmp_path / "grown", tmp_path / "seeds"
+    for each in (grown, seeds):
+        each.mkdir()
+    for number, line in enumerate(WORDS.read_text().split()):
+        (seeds / str(number)).write_bytes(bytes.fromhex(line))
+    for sample in fuzz.SAMPLES.glob("*.journal"):
+        (seeds / sample.name).write_bytes(b"\0" + sample.read_bytes()[fuzz.HEADER :])
+    done = subprocess.run(
+        [target, "-max_total_time=60", "-max_len=2048", "-print_final_stats=1", grown, seeds],
+        cwd=tmp_path, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    print(done.stderr[-1000:])
+    assert done.returncode == 0, done.stderr
+    assert units(done.stderr) > 100, done.stderr
+
+
+def units(said: str) -> int:
+    """How many inputs libFuzzer says that it tried."""
+    found = re.search(r"number_of_executed_units: (\d+)", said)
+    assert found, said
+    return int(found[1])
 
 
 def test_what_once_broke_something_and_some_more_does_not() -> None:

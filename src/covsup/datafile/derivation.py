@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -44,6 +44,9 @@ _SAME_LIFE: Final = 0.05
 _CLOCK_SLACK: Final = 1.5
 """A creation time is boot time (whole seconds) plus ticks: this far off the wall clock at most."""
 
+_TICKS_SLACK_NS: Final = 20_000_000
+"""The time since boot at which a process was made is told in ticks."""
+
 _START_SLACK_NS: Final = 5_000_000_000
 """A child may have started by so much before its parent came to note that it did."""
 
@@ -72,6 +75,7 @@ class _Life:
     session: str
     pid: int
     created: float
+    boottime_ns: int  # likewise since boot; 0 = unknown
     looks: tuple[Observation, ...]  # in order of time
 
     def last_word(self) -> Observation:
@@ -89,6 +93,14 @@ class _Life:
                 reason=look.reason or said.reason,
             )
         return said
+
+    def has_begun_by(self, image: Image) -> bool:
+        """Whether it had begun when an image did. What was counted since boot decides, for the wall
+        clock may have been set in between."""
+        identity = image.identity
+        if self.boottime_ns and identity.boottime_ns:
+            return self.boottime_ns <= identity.boottime_ns + _TICKS_SLACK_NS
+        return self.created <= identity.started_ns / 1e9 + _CLOCK_SLACK
 
     def ending(self) -> Ending | None:
         """How it ended, or None where the supervisor does not know."""
@@ -306,17 +318,20 @@ class _View:
         executables = {
             value for image in self.images for key, value in image.properties if key == "executable"
         }
+        spawned = Counter((spawn.by, spawn.pid) for spawn in self.result.spawns)
         for spawn in sorted(self.result.spawns):
             argv = spawn.argv
             if not argv or not (looks_like_python(argv[0]) or argv[0] in executables):
                 continue
             session = self._session_of(spawn.by)
-            started = [
-                image.identity.started_ns for image in self.by_pid.get((session, spawn.pid), ())
-            ]
+            identities = [image.identity for image in self.by_pid.get((session, spawn.pid), ())]
             if not runs_code(argv) or any(
-                at_ns >= spawn.at_ns - _START_SLACK_NS for at_ns in started
+                each.started_ns >= spawn.at_ns - _START_SLACK_NS for each in identities
             ):
+                continue
+            # The clock may have been set back between the two: then who its parent is tells.
+            by_parent = sum(each.parent_id == spawn.by for each in identities)
+            if by_parent and by_parent >= spawned[spawn.by, spawn.pid]:
                 continue
             reason = why_unmeasured(argv)
             if reason is LEFT_NO_JOURNAL and self._was_born_dead(session, spawn.pid, spawn.at_ns):
@@ -417,9 +432,8 @@ class _View:
             by_pid[life.session, life.pid].append(life)
         for key, images in self.by_pid.items():
             for image in images:
-                started = image.identity.started_ns / 1e9
                 for life in reversed(by_pid.get(key, ())):
-                    if life.created <= started + _CLOCK_SLACK:
+                    if life.has_begun_by(image):
                         self.life_of_image[image.identity.image_id] = life
                         self.images_of_life[id(life)].append(image)
                         break
@@ -443,6 +457,7 @@ def _lives(observations: Iterable[tuple[str, Observation]]) -> Iterator[_Life]:
                 session=session,
                 pid=pid,
                 created=group[0].create_time,
+                boottime_ns=max(look.boottime_ns for look in group),
                 looks=tuple(sorted(group, key=lambda each: (each.at_ns, repr(each)))),
             )
             for group in groups

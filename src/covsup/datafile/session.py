@@ -42,7 +42,7 @@ _GONE: Final = ".gone-"
 
 _IGNORE: Final = ".gitignore"
 _IGNORE_ALL: Final = "*\n"
-_ATTEMPTS: Final = 10
+_ATTEMPTS: Final = 100
 
 _SESSION_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
 _JOURNAL_NAME = re.compile(
@@ -95,6 +95,9 @@ class Settings:
     cwd: str = ""
     command: tuple[str, ...] = ()
     started_ns: int = 0  # wall clock, nanoseconds since 1970
+    started_boottime_ns: int = (
+        0  # likewise since boot, which no setting of a clock moves; 0: unknown
+    )
     supervisor_pid: int = 0  # 0 = the session has no supervisor (it was only opened)
     host: str = ""
     more: tuple[tuple[str, str], ...] = ()
@@ -125,6 +128,7 @@ class Settings:
             ("cwd", self.cwd),
             *(("command", each) for each in self.command),
             ("started_ns", str(self.started_ns)),
+            ("started_boottime_ns", str(self.started_boottime_ns)),
             ("supervisor_pid", str(self.supervisor_pid)),
             ("host", self.host),
             *self.more,
@@ -172,6 +176,7 @@ class Settings:
             cwd=one("cwd"),
             command=every("command"),
             started_ns=int(one("started_ns", "0")),
+            started_boottime_ns=int(one("started_boottime_ns", "0")),
             supervisor_pid=int(one("supervisor_pid", "0")),
             host=one("host"),
             more=tuple((key, value) for key, values in many.items() for value in values),
@@ -254,6 +259,7 @@ class Observation:
     ended: HowKnown = ""  # "" = not seen to end; "gone" = it ended and nobody could say how
     status: int | None = None  # raw wait status, as os.waitpid gives it; None = unknown
     reason: str = ""  # why a Python process is not measured, where the supervisor knows
+    boottime_ns: int = 0  # its creation since boot, which no setting of a clock moves; 0 = unknown
 
     def to_json(self) -> str:
         """One line for observed.jsonl, without the newline."""
@@ -275,6 +281,7 @@ class Observation:
                 ended=_how_known(record.get("ended", "")),
                 status=None if status is None else int(status),
                 reason=str(record.get("reason", "")),
+                boottime_ns=int(record.get("boottime_ns", 0)),
             )
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"no observation: {error!r}") from error
@@ -453,6 +460,7 @@ def create_session(data_file: Path, make_settings: Callable[[str], Settings]) ->
         _make_private(path)
         try:
             owner = _owner(path)
+            _ignore_everything(parent)
             _write_whole(path / SETTINGS, settings.to_text())
         except (OSError, SessionForeign):
             path.rmdir()
@@ -508,18 +516,24 @@ def _make_private(path: Path) -> None:
     parent = path.parent
     for attempt in range(_ATTEMPTS):
         try:
+            # At once: with a session in it, nobody removes the directory of sessions any more.
             parent.mkdir(exist_ok=True)
-            if not (parent / _IGNORE).exists():
-                _write_whole(parent / _IGNORE, _IGNORE_ALL)
             path.mkdir(mode=0o700)
             break
         except (FileNotFoundError, FileExistsError):
             # Another covsup removed the directory of sessions, which was empty, under our hands.
-            hopeless = parent.exists() and not parent.is_dir()
-            if attempt == _ATTEMPTS - 1 or hopeless or not parent.parent.exists():
+            if attempt == _ATTEMPTS - 1 or _is_no_directory(parent) or not parent.parent.exists():
                 raise
     # A umask of 0777 would leave a directory that its own owner cannot enter.
     path.chmod(0o700)
+
+
+def _is_no_directory(path: Path) -> bool:
+    """Whether something else is there; looked at once, for it may come and go."""
+    try:
+        return not stat.S_ISDIR(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def tidy_sessions_directory(parent: Path) -> None:

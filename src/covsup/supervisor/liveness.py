@@ -191,6 +191,11 @@ def supervisor_runs(settings: Settings) -> bool:
     pid = settings.supervisor_pid
     if pid in {0, os.getpid()} or settings.host not in {"", os.uname().nodename}:
         return False
+    if _HAS_PROC and settings.started_boottime_ns:
+        started = _start_of(pid)
+        if started is None or started.boottime_ns is None:
+            return False
+        return started.boottime_ns <= settings.started_boottime_ns + _TICK_NS
     import psutil  # noqa: PLC0415 - slow to import
 
     try:

@@ -120,11 +120,18 @@ def open_session(
             cwd=os.getcwd(),  # noqa: PTH109 - a plain string
             command=command,
             started_ns=time.time_ns(),
+            started_boottime_ns=_since_boot_ns(),
             supervisor_pid=supervisor_pid,
             host=os.uname().nodename,
         )
 
     return create_session(settings.data_file, make)
+
+
+def _since_boot_ns() -> int:
+    """The time since boot in nanoseconds, as Linux tells when a process started; elsewhere 0."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return 0 if clock is None else time.clock_gettime_ns(clock)
 
 
 def _close(options: argparse.Namespace) -> int:

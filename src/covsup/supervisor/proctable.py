@@ -29,6 +29,7 @@ class Stat:
     create_time: float  # seconds since 1970
     memory: tuple[str, ...]  # changes when the process execs, and is the same after a fork
     exit_code: int | None  # raw wait status of a zombie, where we may see it
+    boottime_ns: int = 0  # when it was made, since boot; 0 = unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ class LinuxTable:
             create_time=_boot_time() + int(fields[19]) / _TICKS,
             memory=memory if fields[25] != "0" else (name.decode("ascii", "replace"),),
             exit_code=int(fields[49]) if state == "Z" else None,
+            boottime_ns=int(fields[19]) * (1_000_000_000 // _TICKS),
         )
 
     def program(self, pid: int) -> Program | None:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from covsup.datafile.database import is_data_file, read_provenance
 from covsup.datafile.errors import CovsupError
+from covsup.datafile.journal import StartKind
 from covsup.datafile.provenance import End
 from covsup.datafile.session import SETTINGS, SessionUnreadable, find_sessions, open_session
 from covsup.supervisor.combine import combine
@@ -228,7 +229,12 @@ class _Drawing:
 
     def _summary(self, provenance: Provenance) -> Text:
         images = len(provenance.processes)
-        processes = len({(each.host, each.pid) for each in provenance.processes})
+        known = {each.image_id for each in provenance.processes}
+        # Not by pids: these come again. An exec makes another image of the same process.
+        processes = sum(
+            each.started is not StartKind.EXECED or each.parent not in known
+            for each in provenance.processes
+        )
         parts = [f"{processes} measured process{'' if processes == 1 else 'es'}"]
         if images != processes:
             parts.append(f"{images} process images")

@@ -49,6 +49,7 @@ class Watched:
     pid: int
     ppid: int
     create_time: float
+    boottime_ns: int
     memory: tuple[str, ...]
     program: Program | None
     forked_from: Watched | None  # runs a copy of this one
@@ -252,6 +253,7 @@ class Watcher:
             pid=stat.pid,
             ppid=stat.ppid,
             create_time=stat.create_time,
+            boottime_ns=stat.boottime_ns,
             memory=stat.memory,
             program=None if stat.state == "Z" else self._table.program(stat.pid),
             forked_from=original,
@@ -345,6 +347,7 @@ class Watcher:
         observation = Observation(
             pid=watched.pid,
             create_time=watched.create_time,
+            boottime_ns=watched.boottime_ns,
             at_ns=time.time_ns(),
             ppid=watched.ppid,
             argv=program.argv if program is not None else (),
