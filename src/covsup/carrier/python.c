@@ -22,25 +22,9 @@
 #include <string.h>
 
 #include "carried.h"
-
-typedef struct object PyObject;
-typedef int audit_hook(const char *, PyObject *, void *);
-
-/* PyMemAllocatorEx */
-typedef struct {
-    void *context;
-    void *(*malloc)(void *, size_t);
-    void *(*calloc)(void *, size_t, size_t);
-    void *(*realloc)(void *, void *, size_t);
-    void (*free)(void *, void *);
-} allocator;
-
-enum { RAW = 0 }; /* PYMEM_DOMAIN_RAW */
+#include "hook.h"
 
 static struct {
-    int (*add_audit_hook)(audit_hook *, void *);
-    void (*get_allocator)(int, allocator *);
-    void (*set_allocator)(int, const allocator *);
     int (*is_initialized)(void);
     void *(*this_interpreter)(void);
     int64_t (*interpreter_id)(void *);
@@ -59,58 +43,6 @@ static struct {
 #define DONE "covsup.carrier"
 
 static atomic_bool main_is_done;
-
-/* --- the hook's memory ------------------------------------------------------------------- */
-
-/* Python allocates an entry for the hook now, and frees it at its end by the allocator that it has
- * then: another one where it was told so (-X dev, PYTHONMALLOC), which then aborts. So the entry is
- * noted here, and given back to the allocator that it came from. */
-static allocator at_start, at_end;
-static void *hook_entry;
-
-static void *
-noting_malloc(void *context, size_t size)
-{
-    return hook_entry = at_start.malloc(context, size);
-}
-
-static void
-add_hook(audit_hook *hook)
-{
-    py.get_allocator(RAW, &at_start);
-    allocator noting = at_start;
-    noting.malloc = noting_malloc;
-    py.set_allocator(RAW, &noting);
-    (void)py.add_audit_hook(hook, NULL);
-    py.set_allocator(RAW, &at_start);
-}
-
-static void
-last_free(void *context, void *memory)
-{
-    if (memory != NULL && memory == hook_entry) {
-        hook_entry = NULL;
-        py.set_allocator(RAW, &at_end);
-        at_start.free(at_start.context, memory);
-    } else {
-        at_end.free(context, memory);
-    }
-}
-
-/* Python is about to free its hooks. */
-static void
-hook_ends(void)
-{
-    py.get_allocator(RAW, &at_end);
-    if (hook_entry != NULL &&
-        (at_end.free != at_start.free || at_end.context != at_start.context)) {
-        allocator last = at_end;
-        last.free = last_free;
-        py.set_allocator(RAW, &last);
-    }
-}
-
-/* --- the start --------------------------------------------------------------------------- */
 
 /* Whether the interpreter is made (__main__ comes last), and done with site, if it imports that,
  * which runs the startup files. */
@@ -166,6 +98,9 @@ hand_over(PyObject *modules)
         py.release(start);
         /* The program must live. That it has no journal the supervisor sees. */
         py.clear_error();
+    } else {
+        /* It does so in sub-interpreters, too. */
+        hook_take_away();
     }
     carried_by_python();
 }
@@ -219,9 +154,6 @@ python_start(void)
         void *function;
         const char *name;
     } wanted[] = {
-        {&py.add_audit_hook, "PySys_AddAuditHook"},
-        {&py.get_allocator, "PyMem_GetAllocator"},
-        {&py.set_allocator, "PyMem_SetAllocator"},
         {&py.is_initialized, "Py_IsInitialized"},
         {&py.this_interpreter, "PyInterpreterState_Get"},
         {&py.interpreter_id, "PyInterpreterState_GetID"},
@@ -243,5 +175,5 @@ python_start(void)
         }
         memcpy(wanted[i].function, &found, sizeof(found));
     }
-    add_hook(on_audit);
+    (void)hook_add(on_audit);
 }

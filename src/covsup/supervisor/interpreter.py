@@ -146,6 +146,7 @@ def ask(interpreter: str, libraries: Collection[str]) -> Answer | None:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("COVSUP_")
     }
+    environment["COVSUP_SESSION"] = ""  # off, also where the carrier of another session is in us
     asked = sorted(libraries)
     try:
         said = subprocess.run(
