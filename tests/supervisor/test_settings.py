@@ -320,7 +320,8 @@ def test_an_unwritable_data_directory_is_refused(world: World) -> None:
     (world.directory / "data").chmod(0o555)
     run = as_nobody(world, "run", "--data-file=data/cov", "target.py")
     assert refused(run) == (
-        f"cannot put a data file into {world.directory / 'data'}: permission denied"
+        f"cannot put a data file into {world.directory / 'data'}: permission denied; name a"
+        " --data-file elsewhere"
     )
 
 

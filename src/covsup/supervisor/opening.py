@@ -77,7 +77,11 @@ def check_data_file(settings: RunSettings) -> None:
     except OSError as error:
         raise UsageError(f"cannot put a data file into {path.parent}: {error.strerror}") from error
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise UsageError(f"cannot put a data file into {path.parent}: permission denied")
+        read_only = os.statvfs(path.parent).f_flag & os.ST_RDONLY
+        why = "its file system is read-only" if read_only else "permission denied"
+        raise UsageError(
+            f"cannot put a data file into {path.parent}: {why}; name a --data-file elsewhere"
+        )
     if not path.exists():
         return
     if not path.is_file():
