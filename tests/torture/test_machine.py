@@ -39,7 +39,7 @@ BEFORE = {
     "descriptors are closed": "os.closerange(proof + 1, 65536)",
     "no descriptor is left": "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (proof + 1, 4096))",
     "files may not grow": "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))",
-    "memory is short": "import resource\nsize = int(open('/proc/self/statm').read().split()[0]) * 4096\nresource.setrlimit(resource.RLIMIT_AS, (size + (96 << 20), -1))",
+    "memory is short": "import resource\nsize = int(open('/proc/self/statm').read().split()[0]) * 4096\nresource.setrlimit(resource.RLIMIT_AS, (size + (96 << 20), resource.RLIM_INFINITY))",
     "the working directory is deleted": "os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')",
     "the session may not be written": "os.chmod(os.environ['COVSUP_SESSION'], 0o500)",
     "the session may not be entered": "os.chmod(os.environ['COVSUP_SESSION'], 0)",
