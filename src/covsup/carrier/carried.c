@@ -22,6 +22,7 @@
 extern char **environ;
 
 enum { SESSION, PARENT, CONTEXT, PAUSED, PRELOAD, VARIABLES };
+_Static_assert(sizeof((carried_look){0}.add) == PRELOAD * sizeof(bool), "one for each");
 
 /* Longer values are not carried; the bootstrap's and the tracer's are far shorter. */
 #define MOST 4096
@@ -124,32 +125,28 @@ carried_by_python(void)
 
 /* --- an environment ---------------------------------------------------------------------- */
 
-typedef struct {
-    const char *values[VARIABLES]; /* NULL: it is not there */
-    size_t count;                  /* of all entries */
-    bool add[PRELOAD];
-    bool preload; /* LD_PRELOAD is to be another */
-    bool reachable;
-} look;
-
 static const char *
 entry_of(int which)
 {
     return which == PARENT ? parent_entry : given[which];
 }
 
-/* Where `library` stands in a list of libraries, or NULL. */
-static const char *
-find_library(const char *list)
+/* Where `library` stands in a list of libraries of so many bytes; the length: nowhere. */
+static size_t
+find_library(const char *list, size_t length)
 {
-    size_t length = strlen(library);
-    for (const char *at = list; (at = strstr(at, library)) != NULL; at += length) {
-        bool begins = at == list || strchr(": \t", at[-1]) != NULL;
-        if (begins && (at[length] == '\0' || strchr(": \t", at[length]) != NULL)) {
+    size_t own = strlen(library), at = 0;
+    while (at < length) {
+        size_t end = at;
+        while (end < length && strchr(": \t", list[end]) == NULL) {
+            end++;
+        }
+        if (end - at == own && memcmp(list + at, library, own) == 0) {
             return at;
         }
+        at = end + 1;
     }
-    return NULL;
+    return length;
 }
 
 /* Whether the program that is started will find the library: not in another root, nor as a user
@@ -173,101 +170,109 @@ is_reachable(void)
 
 /* Look through an environment; false: it is as it has to be, or not ours to change. */
 static bool
-look_through(char *const environment[], look *at)
+look_through(char *const environment[], carried_look *look)
 {
-    *at = (look){0};
-    for (; environment != NULL && environment[at->count] != NULL; at->count++) {
-        const char *entry = environment[at->count];
-        if (entry[0] != 'C' && entry[0] != 'L') {
-            continue;
-        }
-        for (int which = 0; which < VARIABLES; which++) {
+    const char *values[VARIABLES] = {NULL};
+    *look = (carried_look){0};
+    const char *entry;
+    for (; environment != NULL && (entry = environment[look->count]) != NULL; look->count++) {
+        for (int which = 0; (entry[0] == 'C' || entry[0] == 'L') && which < VARIABLES; which++) {
             size_t length = variables[which].length;
-            if (at->values[which] == NULL && strncmp(entry, variables[which].name, length) == 0) {
-                at->values[which] = entry + length;
+            if (values[which] == NULL && strncmp(entry, variables[which].name, length) == 0) {
+                values[which] = entry + length;
+                look->position = which == PRELOAD ? look->count : look->position;
             }
         }
     }
-    const char *session = at->values[SESSION];
+    const char *session = values[SESSION];
     if (session != NULL && strcmp(session, carried_session()) != 0) {
         return false;
     }
-    at->reachable = is_reachable();
-    bool has_library = at->values[PRELOAD] != NULL && find_library(at->values[PRELOAD]) != NULL;
-    at->preload = has_library != at->reachable;
-    bool any = at->preload;
+    if (values[PRELOAD] != NULL) {
+        look->list = values[PRELOAD];
+        look->length = strlen(look->list);
+    } else {
+        look->position = look->count;
+    }
+    look->reachable = is_reachable();
+    bool has_library = find_library(look->list, look->length) < look->length;
+    look->preload = has_library != look->reachable;
+    bool any = look->preload;
     for (int which = SESSION; which < PRELOAD; which++) {
         /* Who passes the session on knows the context: there may be none now. */
-        at->add[which] = at->values[which] == NULL && entry_of(which)[0] != '\0' &&
-                         (session == NULL || which == PAUSED);
-        any = any || at->add[which];
+        look->add[which] = values[which] == NULL && entry_of(which)[0] != '\0' &&
+                           (session == NULL || which == PAUSED);
+        any = any || look->add[which];
     }
     return any;
 }
 
-/* LD_PRELOAD as it has to be; `text` has room for preload_size(). An empty list has no entry. */
+/* LD_PRELOAD as it has to be; `text` has room for preload_size(). NULL: an empty list has no entry.
+ */
 static size_t
-preload_size(const look *at)
+preload_size(const carried_look *look)
 {
-    const char *list = at->values[PRELOAD];
-    return variables[PRELOAD].length + (list != NULL ? strlen(list) + 1 : 0) + strlen(library) + 1;
+    return variables[PRELOAD].length + look->length + 1 + strlen(library) + 1;
 }
 
 static char *
-make_preload(const look *at, char *text)
+make_preload(const carried_look *look, char *text)
 {
-    const char *list = at->values[PRELOAD] != NULL ? at->values[PRELOAD] : "";
-    char *end = stpcpy(text, variables[PRELOAD].name);
-    if (at->reachable) {
-        if (list[0] != '\0') {
-            end = stpcpy(stpcpy(end, list), ":"); /* behind: some insist on being the first */
+    const char *list = look->list;
+    size_t length = look->length;
+    char *start = stpcpy(text, variables[PRELOAD].name), *end = start;
+    if (look->reachable) {
+        if (length > 0) {
+            memcpy(end, list, length); /* before ours: some insist on being the first */
+            end += length;
+            *end++ = ':';
         }
         strcpy(end, library);
         return text;
     }
-    const char *found = find_library(list);
-    const char *rest = found + strlen(library);
-    size_t before = (size_t)(found - list);
-    if (rest[0] != '\0') {
-        rest++;
+    size_t before = find_library(list, length);
+    size_t after = before + strlen(library);
+    if (after < length) {
+        after++;
     } else if (before > 0) {
         before--;
     }
-    memcpy(end, list, before);
-    strcpy(end + before, rest);
-    return end[0] != '\0' ? text : NULL;
+    memcpy(start, list, before);
+    end = start + before;
+    if (after < length) {
+        memcpy(end, list + after, length - after);
+        end += length - after;
+    }
+    *end = '\0';
+    return end > start ? text : NULL;
 }
 
 size_t
-carried_size(char *const environment[])
+carried_size(char *const environment[], carried_look *look)
 {
-    look at;
-    if (!on || !look_through(environment, &at)) {
+    if (!on || !look_through(environment, look)) {
         return 0;
     }
-    size_t words = at.count + VARIABLES + 1;
-    return words + (at.preload ? preload_size(&at) / sizeof(void *) + 1 : 0);
+    size_t words = look->count + VARIABLES + 1;
+    return words + (look->preload ? preload_size(look) / sizeof(void *) + 1 : 0);
 }
 
 char *const *
-carried_make(char *const environment[], void **space)
+carried_make(char *const environment[], const carried_look *look, void **space)
 {
-    look at;
     char **made = (char **)space, **next = made;
-    (void)look_through(environment, &at);
-    char *text = (char *)(space + at.count + VARIABLES + 1);
-    for (size_t i = 0; i < at.count; i++) {
-        if (!at.preload || at.values[PRELOAD] == NULL ||
-            environment[i] + variables[PRELOAD].length != at.values[PRELOAD]) {
+    char *text = (char *)(space + look->count + VARIABLES + 1);
+    for (size_t i = 0; i < look->count && environment[i] != NULL; i++) {
+        if (!look->preload || i != look->position) {
             *next++ = environment[i];
         }
     }
     for (int which = SESSION; which < PRELOAD; which++) {
-        if (at.add[which]) {
+        if (look->add[which]) {
             *next++ = (char *)entry_of(which);
         }
     }
-    if (at.preload && (text = make_preload(&at, text)) != NULL) {
+    if (look->preload && (text = make_preload(look, text)) != NULL) {
         *next++ = text;
     }
     *next = NULL;
@@ -277,21 +282,21 @@ carried_make(char *const environment[], void **space)
 void
 carried_in_environ(void)
 {
-    look at;
+    carried_look look;
     int saved = errno;
-    if (!on || !look_through(environ, &at)) {
+    if (!on || !look_through(environ, &look)) {
         return;
     }
     for (int which = SESSION; which < PRELOAD; which++) {
-        if (at.add[which]) {
+        if (look.add[which]) {
             char name[32] = "";
             memcpy(name, variables[which].name, variables[which].length - 1);
             (void)setenv(name, entry_of(which) + variables[which].length, 1);
         }
     }
-    if (at.preload) {
-        char *text = malloc(preload_size(&at));
-        const char *made = text != NULL ? make_preload(&at, text) : NULL;
+    if (look.preload) {
+        char *text = malloc(preload_size(&look));
+        const char *made = text != NULL ? make_preload(&look, text) : NULL;
         if (made != NULL) {
             (void)setenv("LD_PRELOAD", made + variables[PRELOAD].length, 1);
         } else if (text != NULL) {

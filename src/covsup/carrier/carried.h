@@ -21,12 +21,23 @@ const char *carried_session(void);
 /* The path of this library, as it was preloaded. */
 const char *carried_library(void);
 
+/* What was found in an environment, once: another thread may be changing it. */
+typedef struct {
+    size_t count;     /* of its entries */
+    size_t position;  /* of LD_PRELOAD among them; `count`: it has none */
+    const char *list; /* of libraries, in that; NULL likewise */
+    size_t length;    /* of the list */
+    bool add[4];      /* by variable, except LD_PRELOAD */
+    bool preload;     /* LD_PRELOAD is to be another */
+    bool reachable;   /* the next program will find the library */
+} carried_look;
+
 /* How many words of memory an environment like `environment` takes that carries the session on;
  * 0: it does, or is not to be changed (off, another session). It may be NULL. */
-size_t carried_size(char *const environment[]);
+size_t carried_size(char *const environment[], carried_look *look);
 
 /* That environment, in so many words at `space`. */
-char *const *carried_make(char *const environment[], void **space);
+char *const *carried_make(char *const environment[], const carried_look *look, void **space);
 
 /* Make the process's own environment carry the session, for library functions that start a
  * program with it. Calls setenv(). */

@@ -87,13 +87,14 @@ have(const void *function)
  * and errno are those of CALL. A macro, for the array has to live as long as the call. */
 #define CARRYING(environment, result, CALL)                                                        \
     do {                                                                                           \
-        size_t words_ = carried_size(environment);                                                 \
+        carried_look look_;                                                                        \
+        size_t words_ = carried_size(environment, &look_);                                         \
         bool mapped_ = words_ > STACK_WORDS;                                                       \
         void *on_stack_[words_ == 0 || mapped_ ? 1 : words_];                                      \
         char *const *carried = environment;                                                        \
         void **space_ = mapped_ ? map_words(words_) : on_stack_;                                   \
         if (words_ > 0 && space_ != NULL) {                                                        \
-            carried = carried_make(environment, space_);                                           \
+            carried = carried_make(environment, &look_, space_);                                   \
         }                                                                                          \
         (result) = (CALL);                                                                         \
         if (mapped_ && space_ != NULL) {                                                           \
