@@ -264,6 +264,21 @@ decide(core *self, const char *name, PyObject *globals, measured_as *as)
     return core_apply_rules(self, canonical, globals, "", &as->file);
 }
 
+static size_t
+left_out_slot(const PyObject *name)
+{
+    uint64_t address = (uint64_t)(uintptr_t)name >> 4;
+    return (size_t)((address * UINT64_C(0x9E3779B97F4A7C15)) >> 32) % LEFT_OUT;
+}
+
+bool
+core_leaves_out(const core *self, const PyCodeObject *code)
+{
+    const PyObject *name = code->co_filename;
+    return self->plugins == NULL &&
+           atomic_load_explicit(&self->left_out[left_out_slot(name)], memory_order_relaxed) == name;
+}
+
 bool
 core_file_of(core *self, PyCodeObject *code, PyObject *globals, measured_as *as)
 {
@@ -301,6 +316,10 @@ core_file_of(core *self, PyCodeObject *code, PyObject *globals, measured_as *as)
     if (address != NULL) {
         stored = PyDict_SetItem(self->files, code->co_filename, address) == 0;
         Py_DECREF(address);
+    }
+    if (stored && as->file == NULL && as->claim == NULL && self->plugins == NULL) {
+        atomic_store_explicit(&self->left_out[left_out_slot(code->co_filename)],
+                              Py_NewRef(code->co_filename), memory_order_relaxed);
     }
     return stored && (as->file != NULL || as->claim != NULL);
 }

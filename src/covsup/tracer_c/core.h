@@ -9,11 +9,15 @@
 #include "compat.h" /* Python.h comes first: it chooses what the system headers offer */
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "facts.h"
 #include "filter.h"
 #include "flow.h"
+
+/* How many names of files that are not measured are found without a look at `files`. */
+enum { LEFT_OUT = 1024 };
 
 /* How many functions of sys.monitoring take a tool id. */
 enum { MONITORING_HIDDEN = 9 };
@@ -69,6 +73,10 @@ struct core {
      * 0. */
     PyObject *files;
     struct plugins *plugins; /* plugin.h; NULL: there are none */
+    /* Some names of files that are not measured, by address; kept for good, so no other name gets
+     * that address. Not used with plugins, which may claim any file. One word each: any thread may
+     * read and write them. */
+    _Atomic(PyObject *) left_out[LEFT_OUT];
     Py_ssize_t extra_index;
     pthread_mutex_t lock;
     code_state *states;
@@ -104,6 +112,9 @@ core *core_of_interpreter(void);
 /* What `code`, run with `globals`, is measured as; false where it is not measured, or with an
  * exception set. */
 bool core_file_of(core *self, PyCodeObject *code, PyObject *globals, measured_as *as);
+
+/* Whether the file of `code` is known not to be measured. False is no answer. */
+bool core_leaves_out(const core *self, const PyCodeObject *code);
 
 /* The canonical `path` as a measured file, `plugin` being the name of the one that tells its facts
  * (or ""); `*file` stays NULL where the rules leave it out. -1 with an exception set. */

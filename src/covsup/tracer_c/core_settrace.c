@@ -99,6 +99,9 @@ static code_state *
 state_for(core *owner, PyFrameObject *frame, PyCodeObject *code)
 {
     code_state *state = core_state_of(owner, code);
+    if (state == NULL && !owner->in_contexts && core_leaves_out(owner, code)) {
+        return NULL;
+    }
     if (state != NULL && state->first_line == 0) {
         /* The monitoring core's, until it gave up. */
         return prepare_state(owner, state, code) < 0 ? NULL : state;
