@@ -21,6 +21,14 @@ class Difference:
 BYTECODE = "Bytecode as it runs"
 SPECIALIZED = ("super_instructions", "loop_quicken", "show_caches", "*_specialize")
 
+C_RETURNS = (
+    "MonitoringCountTest.test_c_return_count",
+    "MonitoringEventsTest.test_*",
+    "SimulateProfileTest.test_*",
+    "TestLoadSuperAttr.test_*",
+    "TestManyEvents.test_*",
+)
+
 KNOWN = (
     *(Difference(test=f"test.test_dis.*.test_{name}", why=BYTECODE) for name in SPECIALIZED),
     Difference(test="test.test_opcache.TestRaces*", why=BYTECODE),
@@ -31,6 +39,15 @@ KNOWN = (
         test="test.test_monitoring.ExceptionMonitoringTest.test_implicit_stop_iteration",
         why="The end of a generator in a for loop",
         versions=("3.12", "3.13"),
+    ),
+    *(
+        Difference(
+            test=f"test.test_monitoring.{name}",
+            why="C_RETURN events of Python functions, under the settrace core",
+            cores=("settrace",),
+            versions=("3.13",),
+        )
+        for name in C_RETURNS
     ),
     Difference(
         test="test.test_audit.AuditTest.test_threading",

@@ -3,7 +3,7 @@
     python tests/transparency/libraries.py [--core ...] [--jobs 2] [greenlet|gevent|eventlet|module ...]
 
 greenlet and gevent install their tests; for eventlet, `--eventlet` names an unpacked sdist. The
-library and the standard library are measured both. What is not run, with the reasons, is in LEFT_OUT.
+library and the standard library are measured both.
 """
 
 from __future__ import annotations
@@ -21,11 +21,6 @@ from tests.transparency import compare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-LEFT_OUT = {
-    "gevent.tests.test__all": "runs for minutes, and imports modules only",
-}
-"""Modules whose tests are not run, and why."""
 
 STANDARD_LIBRARY = str(Path(os.__file__).parent)
 
@@ -61,7 +56,7 @@ class Libraries:
                 for module in pkgutil.iter_modules(places or [])
                 if module.name.startswith("test_")
             ]
-        return [name for name in names if name not in LEFT_OUT]
+        return names
 
     def command(self, module: str, report: Path, match: Sequence[str]) -> compare.Command:
         library, _, name = module.partition(".")
