@@ -134,6 +134,9 @@ THREAD_MAKERS = (
 """Modules that can run Python in threads which C code creates: the settrace core then looks for
 them (foreign_threads.c), which makes calls slower, so it does not without one of these."""
 
+C_TRACERS = ("line_profiler._line_profiler", "hunter._tracer")
+"""Modules that install trace functions in C: the settrace core looks for these in the same way."""
+
 ADAPTERS = (
     ForkAdapter(),
     ExecAdapter(),

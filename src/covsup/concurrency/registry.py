@@ -70,7 +70,7 @@ def arm(concurrency: "Iterable[str]") -> "list[str]":
         if "auto" in wanted or name in wanted
         for trigger in wakes_on
     }
-    triggers.update(process.THREAD_MAKERS, (COVERAGES_TRACER,))
+    triggers.update(process.THREAD_MAKERS, process.C_TRACERS, (COVERAGES_TRACER,))
     refused += _tracer.arm_imports(wake, triggers)
     for trigger in triggers & sys.modules.keys():
         wake(trigger)  # a startup file before ours has imported it
@@ -79,12 +79,14 @@ def arm(concurrency: "Iterable[str]") -> "list[str]":
 
 def wake(trigger: str) -> None:
     """The module `trigger` has been imported: arm the adapter that waits for it."""
-    if trigger in process.THREAD_MAKERS and not _tracer.watch_foreign_threads():
-        _tracer.event(
-            NOTE_EVENT,
-            b"threads that C code creates are not measured: another tool "
-            b"evaluates the frames of this interpreter",
-        )
+    makes_threads = trigger in process.THREAD_MAKERS
+    if makes_threads or trigger in process.C_TRACERS:
+        what = b"threads that C code creates are" if makes_threads else b"what C code traces is"
+        if not _tracer.watch_foreign_threads():
+            _tracer.event(
+                NOTE_EVENT,
+                what + b" not measured: another tool evaluates the frames of this interpreter",
+            )
     if trigger == "greenlet":
         for refusal in _tracer.arm_greenlet():
             _tracer.event(NOTE_EVENT, f"not patched: {refusal}".encode())

@@ -414,6 +414,24 @@ settrace_join(core *self, PyFrameObject *frame)
     }
 }
 
+void
+settrace_catch_up(thread_trace *self)
+{
+    PyFrameObject *frame = (PyFrameObject *)Py_XNewRef((PyObject *)PyEval_GetFrame());
+    while (frame != NULL) {
+        frame_entry *entry = frame_table_find(&self->frames, frame);
+        int line = PyFrame_GetLineNumber(frame);
+        if (entry != NULL && entry->state != NULL && entry->state->claim == NULL && line > 0 &&
+            entry->last_line != line) {
+            entry->last_line = 0; /* where it came from was not seen */
+            note_line(self->owner, entry, line);
+        }
+        PyFrameObject *back = PyFrame_GetBack(frame); /* owned */
+        Py_DECREF(frame);
+        frame = back;
+    }
+}
+
 int
 settrace_take_over(core *self)
 {

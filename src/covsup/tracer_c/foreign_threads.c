@@ -1,4 +1,5 @@
-/* foreign_threads.c - trace threads that C code created, under the settrace core.
+/* foreign_threads.c - trace where C code had its hand in, under the settrace core: threads that it
+ * created, and those in which it installed a trace function of its own.
  *
  * Such a thread never passes through _thread, so nothing tells us that it begins. A frame
  * evaluator (PEP 523) sees the first frame of every thread. Its price is that calls between
@@ -6,9 +7,13 @@
  * create threads, and steps back while a thread is so deep in calls that the C stack might not
  * bear them: only a foreign thread that begins at such a moment is missed.
  *
+ * A trace function of C code's (PyEval_SetTrace) takes the place of ours, and nothing tells us
+ * either. Before the next frame, and as soon as the one has ended that did it, ours is back and
+ * calls it.
+ *
  * Threads: runs in every thread, with the GIL (or attached).
  * Must never know: what a trace function records. */
-#include "core.h"
+#include "user_tracer.h"
 
 #include <stdatomic.h>
 
@@ -17,24 +22,47 @@ enum { MOST_DEPTH = 200 }; /* 3.12 allows C code some 700 nested calls before Re
 static _Thread_local int depth;
 static _Thread_local bool starting; /* starting runs audit hooks, whose frames come here as well */
 
+/* What traces this thread, as long as frames are evaluated in it; owned. */
+static _Thread_local PyObject *trace;
+
+/* See that ours is the trace function of this thread. */
+static void
+keep_tracing(PyThreadState *thread)
+{
+    core *self;
+    if (thread->c_traceobj == trace && trace != NULL) {
+        return;
+    }
+    if (starting || thread->tracing > 0 || (self = core_of_interpreter()) == NULL ||
+        self->settrace_event == NULL) {
+        return;
+    }
+    starting = true;
+    PyObject *exception = compat_take_exception();
+    if (user_tracer_keep(self, &trace) < 0) {
+        PyErr_WriteUnraisable(NULL); /* the frame itself can run all the same */
+    }
+    compat_restore_exception(exception);
+    starting = false;
+}
+
 static PyObject *
 evaluate(PyThreadState *thread, struct _PyInterpreterFrame *frame, int throwing)
 {
-    /* A C tracer that somebody else put there is left alone. */
-    if (thread->c_tracefunc == NULL && !throwing && !starting) {
-        starting = true;
-        if (core_thread_begins() < 0) {
-            PyErr_WriteUnraisable(NULL); /* the frame itself can run all the same */
-        }
-        starting = false;
+    if (!throwing) {
+        keep_tracing(thread);
     }
     if (++depth == MOST_DEPTH) {
         _PyInterpreterState_SetEvalFrameFunc(PyThreadState_GetInterpreter(thread),
                                              _PyEval_EvalFrameDefault);
     }
     PyObject *result = _PyEval_EvalFrameDefault(thread, frame, throwing);
+    keep_tracing(thread);
     if (depth-- == MOST_DEPTH) {
         _PyInterpreterState_SetEvalFrameFunc(PyThreadState_GetInterpreter(thread), evaluate);
+    }
+    if (depth == 0) {
+        Py_CLEAR(trace);
     }
     return result;
 }

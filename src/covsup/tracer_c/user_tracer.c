@@ -228,6 +228,38 @@ user_tracer_trace_thread(core *self)
     return PyErr_Occurred() ? -1 : 0;
 }
 
+int
+user_tracer_keep(core *self, PyObject **known)
+{
+    PyThreadState *thread = PyThreadState_Get();
+    bool missed = *known != NULL && thread->c_tracefunc != self->tracefunc;
+    if (thread->c_tracefunc != self->tracefunc) {
+        thread_trace *trace =
+            new_trace(self, thread->c_tracefunc != NULL ? thread->c_traceobj : NULL);
+        if (trace == NULL) {
+            return -1;
+        }
+        trace->user_function = thread->c_tracefunc;
+        compat_trace_thread(self->tracefunc, (PyObject *)trace);
+        Py_DECREF(trace);
+        if (PyErr_Occurred()) {
+            return -1;
+        }
+    }
+    /* Also C code that put ours back that it had found. */
+    thread_trace *now = (thread_trace *)thread->c_traceobj, *before = (thread_trace *)*known;
+    if (before != NULL && before != now) {
+        frame_table frames = now->frames;
+        now->frames = before->frames;
+        before->frames = frames;
+    }
+    Py_XSETREF(*known, Py_NewRef((PyObject *)now));
+    if (missed || (before != NULL && before != now)) {
+        settrace_catch_up(now);
+    }
+    return 0;
+}
+
 /* Has a frame of this thread asked for opcode events? With `again`, it is asked to ask again.
  * -1 with an exception set. */
 static int

@@ -26,6 +26,14 @@ int user_tracer_arm(core *self, Py_tracefunc on_event);
 /* Trace the calling thread with the core's trace function; -1 with an exception set. */
 int user_tracer_trace_thread(core *self);
 
+/* The settrace core's trace function runs in the calling thread, whatever C code installed there,
+ * and calls that. `known` is the trace object that it had before, or NULL; it becomes the one that
+ * it has. -1 with an exception set. */
+int user_tracer_keep(core *self, PyObject **known);
+
+/* Lines of frames of this thread may have run unseen: tell at which they are (core_settrace.c). */
+void settrace_catch_up(thread_trace *trace);
+
 /* Does our trace function run in this thread? */
 bool user_tracer_is_tracing(const core *self);
 

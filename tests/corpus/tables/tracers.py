@@ -921,6 +921,50 @@ show()
 """,
     ),
     tracing(
+        "trace_function_of_c_code",
+        """
+import ctypes
+
+FUNCTION = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.py_object, ctypes.py_object, ctypes.c_int, ctypes.c_void_p
+)
+install = ctypes.pythonapi.PyEval_SetTrace
+install.argtypes = (ctypes.c_void_p, ctypes.py_object)
+events = []
+
+@FUNCTION
+def traced(owner, frame, what, argument):
+    if frame.f_code.co_name == "seen":  #?
+        events.append((owner, what, frame.f_lineno))  #?
+    return 0  #?
+
+def start():
+    install(ctypes.cast(traced, ctypes.c_void_p), "mine")
+
+def stop():
+    install(None, None)
+
+def seen(flag):
+    if flag:
+        result = 1
+    else:
+        result = 2
+    return result
+
+def use(flag):
+    start()
+    seen(flag)
+    stop()
+    after = seen(not flag)
+    return after
+
+use(0)
+use(1)
+end = 1
+print(events)
+""",
+    ),
+    tracing(
         "trace_function_itself_is_measured",
         """
 import sys
