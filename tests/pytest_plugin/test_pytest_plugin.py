@@ -285,7 +285,10 @@ def test_a_test_can_be_left_out(project: World) -> None:
         "    module.never()\n"
         "def test_by_fixture(no_covsup):\n"
         "    module.never()\n"
-        "    subprocess.check_call([sys.executable, '-c', 'import module; module.never()'])\n",
+        "    command = [sys.executable, '-c', 'import module; module.never()']\n"
+        "    subprocess.check_call(command)\n"
+        "    subprocess.check_call(command, env={})\n"
+        "    subprocess.check_call(command, env={}, close_fds=False)\n",
     )
     run = run_pytest(project, "--covsup", "--strict-markers")
     assert run.ended == 0, run

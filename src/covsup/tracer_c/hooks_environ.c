@@ -17,6 +17,7 @@
 #define SESSION "COVSUP_SESSION"
 #define PARENT "COVSUP_PARENT"
 #define CONTEXT "COVSUP_CONTEXT"
+#define PAUSED "COVSUP_PAUSED"
 
 static char parent_entry[sizeof(PARENT "=") + JOURNAL_PARENT_SIZE] = PARENT "=";
 static char *const parent_value = parent_entry + sizeof(PARENT "=") - 1;
@@ -167,6 +168,14 @@ is_session(PyObject *value)
     return same;
 }
 
+/* What the children of this process are to begin with, or NULL: nothing, so they are measured. */
+static const char *
+paused_value(void)
+{
+    const char *value = getenv(PAUSED);
+    return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
 /* keys and values as a dict that carries the session; NULL with or without an exception. */
 static PyObject *
 carried(PyObject *keys, PyObject *values)
@@ -175,6 +184,7 @@ carried(PyObject *keys, PyObject *values)
     PyObject *text = NULL, *holder = NULL; /* owned */
     PyObject *made = PyDict_New();         /* owned */
     bool has_session = false;
+    const char *paused = paused_value();
     if (made == NULL) {
         goto done;
     }
@@ -194,6 +204,9 @@ carried(PyObject *keys, PyObject *values)
             }
             has_session = true;
         }
+        if (is_name(key, PAUSED)) {
+            paused = NULL; /* as the program has it */
+        }
         if (PyDict_SetItem(made, key, value) < 0) {
             goto done;
         }
@@ -210,6 +223,13 @@ carried(PyObject *keys, PyObject *values)
         goto done;
     }
     Py_CLEAR(text);
+    if (paused != NULL) {
+        text = PyUnicode_DecodeFSDefault(paused);
+        if (text == NULL || PyDict_SetItemString(made, PAUSED, text) < 0) {
+            goto done;
+        }
+        Py_CLEAR(text);
+    }
     const char *context = context_value(&holder);
     if (context != NULL) {
         /* So that UTF-8 comes out, whatever encoding the system has. */
@@ -268,6 +288,7 @@ hooks_environ_list(PyObject *environ)
     PyObject *entry = NULL, *holder = NULL; /* owned */
     PyObject *made = PyList_New(0);         /* owned */
     bool done = false, has_session = false;
+    const char *paused = paused_value();
     if (made == NULL) {
         goto done;
     }
@@ -281,6 +302,9 @@ hooks_environ_list(PyObject *environ)
             goto done;
         }
         has_session = has_session || value != NULL;
+        if (value_of(item, PAUSED, sizeof(PAUSED) - 1) != NULL) {
+            paused = NULL; /* as the program has it */
+        }
         if (value_of(item, PARENT, sizeof(PARENT) - 1) == NULL &&
             value_of(item, CONTEXT, sizeof(CONTEXT) - 1) == NULL && PyList_Append(made, item) < 0) {
             goto done;
@@ -288,6 +312,13 @@ hooks_environ_list(PyObject *environ)
     }
     if (!has_session) {
         entry = PyBytes_FromString(session_entry);
+        if (entry == NULL || PyList_Append(made, entry) < 0) {
+            goto done;
+        }
+        Py_CLEAR(entry);
+    }
+    if (paused != NULL) {
+        entry = PyBytes_FromFormat(PAUSED "=%s", paused);
         if (entry == NULL || PyList_Append(made, entry) < 0) {
             goto done;
         }
