@@ -211,11 +211,10 @@ def test_a_python_is_measured_whatever_starts_it(way: str, batch: tuple[World, R
 @pytest.mark.xdist_group("carrier")
 def test_nothing_is_said_of_what_was_measured(batch: tuple[World, Run]) -> None:
     _, run = batch
-    # Those which another session has, or which are off.
     assert run.ended == 0
-    assert re.fullmatch(
-        r"covsup: 2 Python processes were not measured: .*(off|another)\.py.*\n", run.stderr
-    ), run.stderr
+    # But of those which another session has, or which are off, where they lived for long enough.
+    assert set(re.findall(r"(\w+)\.py\)", run.stderr)) <= {"off", "another"}, run.stderr
+    assert run.stderr.count("\n") <= 1, run.stderr
 
 
 @pytest.mark.xdist_group("carrier")
