@@ -63,7 +63,7 @@ KNOWN = (
     ),
     Difference(
         test="*.test_issue251_issue252_need_to_collect_in_background",
-        why="Open",
+        why="CPython's own, under any trace function",
         cores=("settrace",),
         versions=("3.11",),
     ),
