@@ -197,7 +197,7 @@ def ways() -> list[str]:
     return [*SHELL, *launched, *BY_PYTHON, *EMBEDDED]
 
 
-@pytest.mark.xdist_group("carrier")
+@pytest.mark.timeout(180)  # the first one waits for all
 @pytest.mark.parametrize("way", ways())
 def test_a_python_is_measured_whatever_starts_it(way: str, batch: tuple[World, Run]) -> None:
     world, run = batch
@@ -208,7 +208,6 @@ def test_a_python_is_measured_whatever_starts_it(way: str, batch: tuple[World, R
     assert run.lines(name) == {1, 2, 4}
 
 
-@pytest.mark.xdist_group("carrier")
 def test_nothing_is_said_of_what_was_measured(batch: tuple[World, Run]) -> None:
     _, run = batch
     assert run.ended == 0
@@ -217,7 +216,6 @@ def test_nothing_is_said_of_what_was_measured(batch: tuple[World, Run]) -> None:
     assert run.stderr.count("\n") <= 1, run.stderr
 
 
-@pytest.mark.xdist_group("carrier")
 def test_what_the_environment_says_of_a_session_holds(batch: tuple[World, Run]) -> None:
     world, run = batch
     _, stdout, _ = said(world, "environment")
@@ -234,7 +232,6 @@ def test_what_the_environment_says_of_a_session_holds(batch: tuple[World, Run]) 
         assert run.lines(f"{name}.py") == set()
 
 
-@pytest.mark.xdist_group("carrier")
 def test_what_fails_fails_as_without_it(batch: tuple[World, Run]) -> None:
     world, _ = batch
     plain = world.run("./launcher", "says_its_errors", "x")

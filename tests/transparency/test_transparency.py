@@ -165,7 +165,7 @@ def narrowed(one: object, other: object) -> tuple[object, object]:
     return one, other
 
 
-@pytest.mark.xdist_group("transparency")
+@pytest.mark.timeout(240)  # the first one of each way waits for all programs
 @pytest.mark.parametrize("core", HOW)
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 def test_a_measured_program_is_what_it_is_plainly(
