@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.carrier.library import carrier_library, has_core
+from covsup.carrier.preload import carrier_library, has_core
 from tests.journal.harness import compiler
 from tests.supervisor.live import beside
 from tests.world import World

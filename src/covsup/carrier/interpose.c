@@ -247,48 +247,23 @@ execle(const char *path, const char *first, ...)
 
 /* --- spawn ------------------------------------------------------------------------------- */
 
-PUBLIC int
-posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
-            const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
-{
-    int rc;
-    have(next.posix_spawn);
-    CARRYING(envp, rc, next.posix_spawn(pid, path, actions, attributes, argv, carried));
-    return rc;
-}
+/* One of these functions; they differ in what they give the process as. */
+#define SPAWN(name, process_type)                                                                  \
+    PUBLIC int name(process_type *process, const char *program,                                    \
+                    const posix_spawn_file_actions_t *actions,                                     \
+                    const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])   \
+    {                                                                                              \
+        int rc;                                                                                    \
+        have(next.name);                                                                           \
+        CARRYING(envp, rc, next.name(process, program, actions, attributes, argv, carried));       \
+        return rc;                                                                                 \
+    }
 
-PUBLIC int
-posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
-             const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
-{
-    int rc;
-    have(next.posix_spawnp);
-    CARRYING(envp, rc, next.posix_spawnp(pid, file, actions, attributes, argv, carried));
-    return rc;
-}
-
+SPAWN(posix_spawn, pid_t)
+SPAWN(posix_spawnp, pid_t)
 #if HAVE_PIDFD_SPAWN
-
-PUBLIC int
-pidfd_spawn(int *pidfd, const char *path, const posix_spawn_file_actions_t *actions,
-            const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
-{
-    int rc;
-    have(next.pidfd_spawn);
-    CARRYING(envp, rc, next.pidfd_spawn(pidfd, path, actions, attributes, argv, carried));
-    return rc;
-}
-
-PUBLIC int
-pidfd_spawnp(int *pidfd, const char *file, const posix_spawn_file_actions_t *actions,
-             const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
-{
-    int rc;
-    have(next.pidfd_spawnp);
-    CARRYING(envp, rc, next.pidfd_spawnp(pidfd, file, actions, attributes, argv, carried));
-    return rc;
-}
-
+SPAWN(pidfd_spawn, int)
+SPAWN(pidfd_spawnp, int)
 #endif
 
 /* --- the shell --------------------------------------------------------------------------- */

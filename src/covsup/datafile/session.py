@@ -95,9 +95,7 @@ class Settings:
     cwd: str = ""
     command: tuple[str, ...] = ()
     started_ns: int = 0  # wall clock, nanoseconds since 1970
-    started_boottime_ns: int = (
-        0  # likewise since boot, which no setting of a clock moves; 0: unknown
-    )
+    started_boottime_ns: int = 0  # likewise since boot, whatever the clock is set to; 0 = unknown
     supervisor_pid: int = 0  # 0 = the session has no supervisor (it was only opened)
     host: str = ""
     more: tuple[tuple[str, str], ...] = ()

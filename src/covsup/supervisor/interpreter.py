@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from covsup.carrier.library import has_core
+from covsup.carrier.preload import has_core
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.target import Kind, skips_startup_files
 

@@ -12,7 +12,7 @@ import signal
 import struct
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from covsup.carrier.library import PRELOAD, with_carrier
+from covsup.carrier.preload import PRELOAD, with_carrier
 from covsup.supervisor.errors import UsageError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-from covsup.carrier.library import NoCarrier, carrier_library
+from covsup.carrier.preload import NoCarrier, carrier_library
 from covsup.datafile.session import tidy_sessions_directory
 from covsup.supervisor import interpreter, launch, linux, signals
 from covsup.supervisor.conclusion import conclude

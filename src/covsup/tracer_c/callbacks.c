@@ -47,18 +47,18 @@ callback_call(PyObject *callable, PyObject *const *args, size_t nargs)
 /* A stand-in is a builtin function whose `self` is the callable: no type of our own is needed. */
 
 static PyObject *
+nested_stand_in(PyObject *callable, PyObject *const *args, Py_ssize_t nargs)
+{
+    return callback_call(callable, args, (size_t)nargs);
+}
+
+static PyObject *
 stand_in(PyObject *callable, PyObject *const *args, Py_ssize_t nargs)
 {
     if (callback_is_running()) {
         Py_RETURN_NONE;
     }
-    return callback_call(callable, args, (size_t)nargs);
-}
-
-static PyObject *
-nested_stand_in(PyObject *callable, PyObject *const *args, Py_ssize_t nargs)
-{
-    return callback_call(callable, args, (size_t)nargs);
+    return nested_stand_in(callable, args, nargs);
 }
 
 static PyMethodDef stand_in_method = {"callback", (PyCFunction)(void (*)(void))stand_in,

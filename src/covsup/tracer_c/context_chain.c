@@ -188,7 +188,6 @@ segment_kind_of(PyObject *segment)
     return (segment_kind)PyLong_AsLong(PyTuple_GET_ITEM(segment, 0));
 }
 
-/* The texts of the segments that are not of `without` (bits), joined; NULL with an exception. */
 PyObject *
 segments_joined(contexts *self, PyObject *segments, unsigned without)
 {
@@ -217,7 +216,6 @@ segments_joined(contexts *self, PyObject *segments, unsigned without)
     return label;
 }
 
-/* The chain of `segments` (a tuple); NULL with an exception set. */
 PyObject *
 chain_new(contexts *self, PyObject *segments)
 {
@@ -250,7 +248,6 @@ chain_is(const contexts *self, PyObject *object)
     return object != NULL && Py_IS_TYPE(object, self->type);
 }
 
-/* The segment of a kind in a tuple of them, borrowed, or NULL. */
 PyObject *
 segments_find(PyObject *segments, segment_kind kind)
 {
@@ -262,8 +259,6 @@ segments_find(PyObject *segments, segment_kind kind)
     return NULL;
 }
 
-/* A new tuple: `segments` without the kinds (bits) and without `but` (NULL: none), then with `more`
- * (NULL: nothing) at its end, or in front where that is the process's. */
 PyObject *
 segments_changed(PyObject *segments, unsigned without, PyObject *but, PyObject *more)
 {

@@ -89,8 +89,6 @@ placed(PyObject *segments, segment_kind kind, PyObject *name)
     return result;
 }
 
-/* The segments (owned, a tuple) that the flow has which runs here, given those that it was found
- * with; NULL with an exception set. */
 PyObject *
 segments_here(contexts *self, PyObject *found)
 {

@@ -25,8 +25,6 @@ static _Thread_local struct {
     PyObject *name;  /* owned, or NULL */
 } beginning;
 
-/* The chain that the context variable, the thread or the interpreter has; borrowed, or NULL
- * without an exception. */
 PyObject *
 contexts_found(contexts *self)
 {
@@ -51,7 +49,6 @@ contexts_thread_name(contexts *self)
     return PyThread_get_thread_ident() == self->thread ? self->main_name : NULL;
 }
 
-/* The segments that are current; owned, or NULL with an exception set. */
 PyObject *
 contexts_segments(contexts *self)
 {
@@ -80,8 +77,6 @@ contexts_reset(contexts *self, PyObject *token)
     return PyContextVar_Reset(self->var, token);
 }
 
-/* Make the segments the current ones. The context variable's token (owned), or NULL with an
- * exception set. */
 PyObject *
 contexts_set_segments(contexts *self, PyObject *segments)
 {
@@ -168,7 +163,6 @@ contexts_carried_without(core *owner, unsigned kinds)
     return chain;
 }
 
-/* Facts get contexts from now on. -1: exception set. */
 int
 contexts_turn_on(contexts *self)
 {

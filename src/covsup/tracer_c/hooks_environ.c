@@ -176,13 +176,33 @@ paused_value(void)
     return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
+/* Put a variable into a dict of them, by the encoding of the system, so that the same bytes come
+ * out again. -1: exception set. */
+static int
+put(PyObject *made, const char *name, const char *value)
+{
+    PyObject *text = PyUnicode_DecodeFSDefault(value); /* owned */
+    int rc = text != NULL ? PyDict_SetItemString(made, name, text) : -1;
+    Py_XDECREF(text);
+    return rc;
+}
+
+/* Append a variable to a list of "NAME=value". -1: exception set. */
+static int
+append(PyObject *made, const char *name, const char *value)
+{
+    PyObject *entry = PyBytes_FromFormat("%s=%s", name, value); /* owned */
+    int rc = entry != NULL ? PyList_Append(made, entry) : -1;
+    Py_XDECREF(entry);
+    return rc;
+}
+
 /* keys and values as a dict that carries the session; NULL with or without an exception. */
 static PyObject *
 carried(PyObject *keys, PyObject *values)
 {
-    PyObject *result = NULL;               /* owned */
-    PyObject *text = NULL, *holder = NULL; /* owned */
-    PyObject *made = PyDict_New();         /* owned */
+    PyObject *result = NULL, *holder = NULL; /* owned */
+    PyObject *made = PyDict_New();           /* owned */
     bool has_session = false;
     const char *paused = paused_value();
     if (made == NULL) {
@@ -211,37 +231,14 @@ carried(PyObject *keys, PyObject *values)
             goto done;
         }
     }
-    if (!has_session) {
-        text = PyUnicode_DecodeFSDefault(session);
-        if (text == NULL || PyDict_SetItemString(made, SESSION, text) < 0) {
-            goto done;
-        }
-        Py_CLEAR(text);
-    }
-    text = PyUnicode_DecodeFSDefault(parent_value);
-    if (text == NULL || PyDict_SetItemString(made, PARENT, text) < 0) {
-        goto done;
-    }
-    Py_CLEAR(text);
-    if (paused != NULL) {
-        text = PyUnicode_DecodeFSDefault(paused);
-        if (text == NULL || PyDict_SetItemString(made, PAUSED, text) < 0) {
-            goto done;
-        }
-        Py_CLEAR(text);
-    }
     const char *context = context_value(&holder);
-    if (context != NULL) {
-        /* So that UTF-8 comes out, whatever encoding the system has. */
-        text = PyUnicode_DecodeFSDefault(context);
-        if (text == NULL || PyDict_SetItemString(made, CONTEXT, text) < 0) {
-            goto done;
-        }
+    if ((has_session || put(made, SESSION, session) == 0) && put(made, PARENT, parent_value) == 0 &&
+        (paused == NULL || put(made, PAUSED, paused) == 0) &&
+        (context == NULL || put(made, CONTEXT, context) == 0)) {
+        result = Py_NewRef(made);
     }
-    result = Py_NewRef(made);
 done:
     Py_XDECREF(holder);
-    Py_XDECREF(text);
     Py_XDECREF(made);
     return result;
 }
@@ -285,8 +282,8 @@ hooks_environ_list(PyObject *environ)
         return NULL;
     }
     refresh_parent();
-    PyObject *entry = NULL, *holder = NULL; /* owned */
-    PyObject *made = PyList_New(0);         /* owned */
+    PyObject *holder = NULL;        /* owned */
+    PyObject *made = PyList_New(0); /* owned */
     bool done = false, has_session = false;
     const char *paused = paused_value();
     if (made == NULL) {
@@ -310,33 +307,13 @@ hooks_environ_list(PyObject *environ)
             goto done;
         }
     }
-    if (!has_session) {
-        entry = PyBytes_FromString(session_entry);
-        if (entry == NULL || PyList_Append(made, entry) < 0) {
-            goto done;
-        }
-        Py_CLEAR(entry);
-    }
-    if (paused != NULL) {
-        entry = PyBytes_FromFormat(PAUSED "=%s", paused);
-        if (entry == NULL || PyList_Append(made, entry) < 0) {
-            goto done;
-        }
-        Py_CLEAR(entry);
-    }
     const char *context = context_value(&holder);
-    if (context != NULL) {
-        entry = PyBytes_FromFormat(CONTEXT "=%s", context);
-        if (entry == NULL || PyList_Append(made, entry) < 0) {
-            goto done;
-        }
-        Py_CLEAR(entry);
-    }
-    entry = PyBytes_FromString(parent_entry);
-    done = entry != NULL && PyList_Append(made, entry) == 0;
+    done = (has_session || append(made, SESSION, session) == 0) &&
+           (paused == NULL || append(made, PAUSED, paused) == 0) &&
+           (context == NULL || append(made, CONTEXT, context) == 0) &&
+           append(made, PARENT, parent_value) == 0;
 done:
     PyErr_Clear();
-    Py_XDECREF(entry);
     Py_XDECREF(holder);
     if (!done) {
         Py_CLEAR(made);
