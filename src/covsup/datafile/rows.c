@@ -87,8 +87,8 @@ arc_numbers(PyObject *module, PyObject *args)
         return NULL;
     }
     size_t count = (size_t)arcs_size / 8 + count_bits(lines, (size_t)lines_size);
-    char *text = count < PY_SSIZE_T_MAX / (MOST_DIGITS + 2) ? malloc(count * (MOST_DIGITS + 2) + 2)
-                                                            : NULL;
+    char *text =
+        count < PY_SSIZE_T_MAX / (MOST_DIGITS + 2) ? malloc(count * (MOST_DIGITS + 2) + 2) : NULL;
     if (text == NULL) {
         return PyErr_NoMemory();
     }
