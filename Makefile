@@ -75,7 +75,9 @@ $(VENV)/.built: $(VENV)/.installed $(C_FILES)
 
 dependencies: $(VENV)/.dependencies
 
+# Compiled here, where PYTHONDONTWRITEBYTECODE may be set: each process would compile it again.
 build: $(VENV)/.built
+	@$(PY) -m compileall -q src/covsup
 
 demo: build
 	$(PY) examples/gevent_server/demo.py --directory $(DEMO)

@@ -109,20 +109,29 @@ def against_coverage(by_tool: dict[str, float]) -> float | None:
 
 
 def show_start(console: Console, times: dict[str, tuple[float, float]]) -> None:
-    plain_wall, plain_cpu = times["plain"]
-    shown = Table("", "wall ms", "over plain", "CPU ms", "over plain", title_justify="left")
-    shown.title = "start and end of a child that does nothing"
-    for column in shown.columns[1:]:
-        column.justify = "right"
-    for kind, (wall, cpu) in times.items():
-        shown.add_row(
-            kind,
-            f"{wall * 1e3:.2f}",
-            f"{(wall - plain_wall) * 1e3:+.2f}",
-            f"{cpu * 1e3:.2f}",
-            f"{(cpu - plain_cpu) * 1e3:+.2f}",
-        )
-    console.print(shown)
+    title = "start and end of a child that does nothing"
+    console.print(milliseconds(title, ("wall", "CPU"), times))
+
+
+def show_runs(console: Console, times: dict[str, tuple[float, float]]) -> None:
+    title = "a program that does nothing: when its first line runs, when the command is over"
+    console.print(milliseconds(title, ("first line", "over"), times))
+
+
+def milliseconds(
+    title: str, names: tuple[str, str], times: dict[str, tuple[float, float]]
+) -> Table:
+    """Give a table of two times of each kind, each also as its difference to plain."""
+    shown = Table("", title=title, title_justify="left")
+    for name in names:
+        shown.add_column(f"{name} ms", justify="right")
+        shown.add_column("over plain", justify="right")
+    for kind, taken in times.items():
+        cells = []
+        for seconds, plain in zip(taken, times["plain"], strict=True):
+            cells += [f"{seconds * 1e3:.2f}", f"{(seconds - plain) * 1e3:+.2f}"]
+        shown.add_row(kind, *cells)
+    return shown
 
 
 def arguments() -> argparse.Namespace:
@@ -156,6 +165,9 @@ def main() -> int:
             times = startup.measure(directory, options.starts)
             show_start(console, times)
             numbers["startup"] = times
+            times = startup.measure_runs(directory, options.starts // 3)
+            show_runs(console, times)
+            numbers["runs"] = times
         modes = ("line", "branch") if options.mode == "both" else (options.mode,)
         for mode in modes if chosen else ():
             contenders = tools(branch=mode == "branch", slow=options.pytrace)

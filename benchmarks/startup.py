@@ -1,4 +1,4 @@
-"""What a measured child costs at its start: a Python that does nothing, plain and in a session."""
+"""What starts cost: of a child that does nothing, plain and in a session, and of whole runs."""
 
 from __future__ import annotations
 
@@ -64,6 +64,47 @@ def start(environment: dict[str, str]) -> tuple[float, float]:
     if status:
         raise RuntimeError(f"{NOTHING} ended with wait status {status}")
     return wall, usage.ru_utime + usage.ru_stime
+
+
+# Says when its first line ran: the clock is that of every process.
+FIRST_LINE = "import time\nprint(time.clock_gettime(time.CLOCK_MONOTONIC))\n"
+
+
+def run_once(words: list[str], directory: Path) -> tuple[float, float]:
+    """Run a program that does nothing; gives seconds to its first line, and until all is over."""
+    begin = time.clock_gettime(time.CLOCK_MONOTONIC)
+    done = subprocess.run(
+        [sys.executable, *words, "first_line.py"],
+        cwd=directory,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    end = time.clock_gettime(time.CLOCK_MONOTONIC)
+    return float(done.stdout) - begin, end - begin
+
+
+def measure_runs(directory: Path, rounds: int) -> dict[str, tuple[float, float]]:
+    """Give each tool's median seconds to the program's first line, and of the whole command."""
+    (directory / "first_line.py").write_text(FIRST_LINE, encoding="utf-8")
+    kinds = {
+        "plain": [],
+        "covsup run": ["-m", "covsup", "run", "--branch"],
+        "covsup run -p": ["-m", "covsup", "run", "--branch", "-p"],
+        "coverage run": ["-m", "coverage", "run", "--branch"],
+    }
+    times: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
+    for turn in range(-2, rounds):
+        for kind, words in kinds.items():
+            taken = run_once(words, directory)
+            if turn >= 0:
+                times[kind].append(taken)
+    return {
+        kind: (
+            statistics.median(first for first, _ in taken),
+            statistics.median(whole for _, whole in taken),
+        )
+        for kind, taken in times.items()
+    }
 
 
 def measure(directory: Path, rounds: int) -> dict[str, tuple[float, float]]:

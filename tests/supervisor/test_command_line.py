@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.supervisor.cli import make_parsers, split_target
+from covsup.supervisor.cli import make_parser, make_run_parser, split_target
 from tests.supervisor.live import beside
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 
 def parsers() -> Iterator[argparse.ArgumentParser]:
-    parser, _ = make_parsers()
-    waiting = [parser]
+    waiting = [make_parser(), make_run_parser()]
     while waiting:
         each = waiting.pop()
         yield each
@@ -124,7 +123,7 @@ def test_a_mistake_is_one_line(world: World, words: list[str], message: str) -> 
 def test_the_target_begins_where_our_options_end(
     words: list[str], own: list[str], target: list[str]
 ) -> None:
-    assert split_target(make_parsers()[1], words) == (own, target)
+    assert split_target(make_run_parser(), words) == (own, target)
 
 
 def test_debug_sys_and_config_show_what_matters(world: World) -> None:

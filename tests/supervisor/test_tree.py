@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -204,7 +203,7 @@ def image(name: str, pid: int, at: int, **other: object) -> ProcessRecord:
         lost=Lost(),
         forks_lost=Lost(),
     )
-    return replace(record, **other)  # type: ignore[arg-type]
+    return record._replace(**other)  # type: ignore[arg-type]
 
 
 def seen(name: str, pid: int, ppid: int, at: int, **other: object) -> ObservedRecord:
@@ -220,7 +219,7 @@ def seen(name: str, pid: int, ppid: int, at: int, **other: object) -> ObservedRe
         images=(),
         reason="",
     )
-    return replace(record, **other)  # type: ignore[arg-type]
+    return record._replace(**other)  # type: ignore[arg-type]
 
 
 def drawn(

@@ -14,10 +14,9 @@ import os
 import secrets
 import sqlite3
 from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from coverage import CoverageData
 from coverage.exceptions import CoverageException
@@ -114,8 +113,7 @@ class DataFileUnwritable(CovsupError):
     """A data file could not be written. What was there before is still there."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataFile:
+class DataFile(NamedTuple):
     """An existing data file whose contents go into another one."""
 
     path: Path

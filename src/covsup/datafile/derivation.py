@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from covsup.datafile.interpreters import (
     LEFT_NO_JOURNAL,
@@ -68,8 +67,7 @@ def provenance_of(result: Result) -> Provenance:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Life:
+class _Life(NamedTuple):
     """A pid from its creation to its end, by the supervisor's observations."""
 
     session: str
@@ -82,8 +80,7 @@ class _Life:
         """All observations in one: what came later holds, an end is not forgotten."""
         said = self.looks[0]
         for look in self.looks[1:]:
-            said = replace(
-                look,
+            said = look._replace(
                 ppid=said.ppid or look.ppid,  # an orphan was somebody's child before
                 argv=look.argv or said.argv,
                 executable=look.executable or said.executable,
@@ -207,7 +204,7 @@ class _View:
             told = _ending_of_word(image.ended)
         if told is not None:
             if image.ended is not None and told.end is End.EXITED:
-                return replace(told, detail=_how(image.ended.how))
+                return told._replace(detail=_how(image.ended.how))
             return told
         if image.running_ns > image.gone_ns:
             return Ending(end=End.RUNNING, known_from=KnownFrom.SUPERVISOR)

@@ -12,7 +12,6 @@ table, a terminal, a file.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
 
 from covsup.datafile.errors import CovsupError
@@ -145,7 +144,7 @@ def fold(results: Iterable[Result]) -> Result:
 def remapped(result: Result, map_path: Callable[[str], str]) -> Result:
     """The same with every path replaced; paths that become one are united."""
     folding = Folding()
-    folding.add(replace(result, lines={}, arcs={}, modules={}, plugins={}, first={}, shared={}))
+    folding.add(result._replace(lines={}, arcs={}, modules={}, plugins={}, first={}, shared={}))
     folding.add_facts(result, {path: map_path(path) for path in result.paths()})
     return folding.result()
 
@@ -154,10 +153,10 @@ def seen(result: Result, *, running: Iterable[str], gone: Iterable[str], at_ns: 
     """The result with what was seen of its images at `at_ns`: which ran and which no longer."""
     images = dict(result.images)
     for image_id in running:
-        images[image_id] = replace(images[image_id], running_ns=at_ns)
+        images[image_id] = images[image_id]._replace(running_ns=at_ns)
     for image_id in gone:
-        images[image_id] = replace(images[image_id], gone_ns=at_ns)
-    return replace(result, images=images)
+        images[image_id] = images[image_id]._replace(gone_ns=at_ns)
+    return result._replace(images=images)
 
 
 def _unite_owners(mine: dict[Owner, Bits], shared: Bits, theirs: Mapping[Owner, Bits]) -> Bits:

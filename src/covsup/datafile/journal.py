@@ -16,7 +16,6 @@ import stat
 import struct
 import sys
 from binascii import crc32
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
@@ -120,16 +119,14 @@ class Header(NamedTuple):
     forks_lost_stage: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileDef:
+class FileDef(NamedTuple):
     """A measured file. Text that is no UTF-8 has surrogates, as os.fsdecode() gives them."""
 
     path: str
     module: str  # "" = unknown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AboutToExec:
+class AboutToExec(NamedTuple):
     """The image was about to become another one; what it did before is complete."""
 
     at_ns: int
@@ -137,16 +134,14 @@ class AboutToExec:
     argv: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecFailed:
+class ExecFailed(NamedTuple):
     """The exec that was announced did not happen; the image went on."""
 
     at_ns: int
     errno: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spawned:
+class Spawned(NamedTuple):
     """The image started another program."""
 
     at_ns: int
@@ -154,8 +149,7 @@ class Spawned:
     argv: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reaped:
+class Reaped(NamedTuple):
     """The image waited for a child of its own."""
 
     at_ns: int
@@ -163,8 +157,7 @@ class Reaped:
     status: int  # as wait() gives it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class Ended(NamedTuple):
     """The image was about to end itself."""
 
     at_ns: int
@@ -172,8 +165,7 @@ class Ended:
     status: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LibraryUsed:
+class LibraryUsed(NamedTuple):
     """A concurrency library was imported."""
 
     at_ns: int
@@ -181,16 +173,14 @@ class LibraryUsed:
     version: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserTracer:
+class UserTracer(NamedTuple):
     """The program installed a tracer of its own."""
 
     at_ns: int
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class Note(NamedTuple):
     """Something the measured side wants to be known."""
 
     at_ns: int
@@ -202,8 +192,7 @@ Event: TypeAlias = (
 )
 
 
-@dataclass(slots=True, kw_only=True)
-class Journal:
+class Journal(NamedTuple):
     """The sound contents of one journal file.
 
     The views (`files`, `contexts`, `lines`, `arcs`) are made anew at each look; the fold takes
@@ -250,13 +239,12 @@ class Journal:
         return found
 
 
-@dataclass(slots=True, kw_only=True)
-class Slots:
+class Slots(NamedTuple):
     """The journals of forked processes that could make no file, in the file of another one."""
 
     journals: list[Journal]
     problems: list[str]  # slots that cannot be used, each in one line
-    unbegun: int = 0  # handed out, and their processes have written nothing yet, or never will
+    unbegun: int  # handed out, and their processes have written nothing yet, or never will
 
 
 def read_journal(path: str | Path) -> Journal:
@@ -273,22 +261,24 @@ def read_slots(path: str | Path, header: Header) -> Slots:
 
     Raises JournalUnreadable.
     """
-    found = Slots(journals=[], problems=[])
+    journals: list[Journal] = []
+    problems: list[str] = []
+    unbegun = 0
     with _Opened(path) as (fd, size):
         for offset in _slots_of(header):
             try:
                 journal = _read_one(path, fd, offset, size)
             except JournalNotBegun:
-                found.unbegun += 1
+                unbegun += 1
                 continue
             except (JournalDamaged, JournalForeign) as error:
-                found.problems.append(f"{error} (the journal at byte {offset})")
+                problems.append(f"{error} (the journal at byte {offset})")
                 continue
             if journal.header.offset == offset:
-                found.journals.append(journal)
+                journals.append(journal)
             else:
-                found.problems.append(f"{path}: the journal at byte {offset} is not of this place")
-    return found
+                problems.append(f"{path}: the journal at byte {offset} is not of this place")
+    return Slots(journals=journals, problems=problems, unbegun=unbegun)
 
 
 def read_lodgers(path: str | Path) -> frozenset[tuple[int, str]]:

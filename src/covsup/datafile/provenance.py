@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from covsup.datafile.journal import StartKind
 
@@ -36,8 +35,7 @@ class KnownFrom(Enum):
     NOBODY = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Ending(NamedTuple):
     """How an image ended, and who knows it."""
 
     end: End
@@ -70,8 +68,7 @@ class Ending:
         return self.end is End.KILLED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessRecord:
+class ProcessRecord(NamedTuple):
     """One measured process image."""
 
     image_id: str
@@ -112,8 +109,7 @@ class ProcessRecord:
                 return "spawn" if self.parent is not None else "start"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObservedRecord:
+class ObservedRecord(NamedTuple):
     """One process that the supervisor saw, measured or not, Python or not."""
 
     session: str
@@ -128,8 +124,7 @@ class ObservedRecord:
     reason: str  # why it is not measured, where the supervisor said so
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Unmeasured:
+class Unmeasured(NamedTuple):
     """A Python process of the session without a journal."""
 
     session: str
@@ -141,8 +136,7 @@ class Unmeasured:
     parent: str | None = None  # an image id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileShare:
+class FileShare(NamedTuple):
     """What one image has of one file."""
 
     path: str
@@ -151,8 +145,7 @@ class FileShare:
     alone: int  # of these: lines that nobody else executed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
+class Provenance(NamedTuple):
     """Everything that `covsup tree` and the closing lines of a run show."""
 
     sessions: tuple[Settings, ...]  # oldest first

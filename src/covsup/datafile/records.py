@@ -8,7 +8,6 @@ so that equal values are equal texts.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from covsup.datafile.journal import AboutToExec, Core, Ended, EndedHow, ExecFailed, StartKind
@@ -72,15 +71,15 @@ def encode_image(image: Image) -> str:
 def encode_others(result: Result) -> Iterator[tuple[str, str]]:
     """Everything in a result that belongs to no single image: its kind and its JSON."""
     for reap in sorted(result.reaps):
-        yield "reap", _json(asdict(reap))
+        yield "reap", _json(reap._asdict())
     for spawn in sorted(result.spawns):
-        yield "spawn", _json(asdict(spawn))
+        yield "spawn", _json(spawn._asdict())
     for problem in sorted(result.problems):
-        yield "problem", _json(asdict(problem))
+        yield "problem", _json(problem._asdict())
     for session, note in sorted(result.notes):
-        yield "note", _json({"session": session, "note": asdict(note)})
+        yield "note", _json({"session": session, "note": note._asdict()})
     for session, observation in result.observations:
-        yield "observation", _json({"session": session, "observation": asdict(observation)})
+        yield "observation", _json({"session": session, "observation": observation._asdict()})
 
 
 def result_from(

@@ -7,9 +7,9 @@ ended) is no field here: it is derived (`covsup.datafile.derivation`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from covsup.datafile.journal import AboutToExec, Ended, ExecFailed
 
@@ -37,8 +37,7 @@ class Kind(Enum):
     ARCS = "branches"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(NamedTuple):
     """What never changes in the life of an image."""
 
     image_id: str
@@ -61,8 +60,7 @@ class Identity:
         return (self.started_ns, self.image_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
+class Lost(NamedTuple):
     """What an image could not store, with the first reason."""
 
     facts: int = 0
@@ -85,8 +83,7 @@ class Lost:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
+class Image(NamedTuple):
     """What is known of one process image from its own journal, and from who looked at it."""
 
     identity: Identity
@@ -99,8 +96,8 @@ class Image:
     notes: frozenset[tuple[int, str]] = frozenset()
     lines: int = 0  # lines that it executed itself
     threads: int = 0
-    lost: Lost = field(default_factory=Lost)
-    forks_lost: Lost = field(default_factory=Lost)  # by its forks while they had no journal at all
+    lost: Lost = Lost()
+    forks_lost: Lost = Lost()  # by its forks while they had no journal at all
     running_ns: int = 0  # when it was last seen running, wall clock
     gone_ns: int = 0  # when it was seen to run no more, wall clock
 
@@ -128,8 +125,7 @@ class Image:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Reap:
+class Reap(NamedTuple):
     """An image waited for a child and got this raw status."""
 
     by: str
@@ -138,8 +134,7 @@ class Reap:
     status: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Spawn:
+class Spawn(NamedTuple):
     """An image started another program."""
 
     by: str
@@ -148,8 +143,7 @@ class Spawn:
     argv: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Problem:
+class Problem(NamedTuple):
     """Something in a journal that could not be used."""
 
     session: str
@@ -158,25 +152,24 @@ class Problem:
     unused: bool  # the journal holds something that was not used: it must not be deleted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class Result(NamedTuple):
     """What any number of images did. Not to be changed once made: folds share its parts."""
 
     kind: Kind | None = None  # None: nothing was executed
-    lines: Mapping[Key, Bits] = field(default_factory=dict)
+    lines: Mapping[Key, Bits] = MappingProxyType({})
     """Of a branch measurement, too: there, a line is what coverage.py calls the arc (line, line)."""
-    arcs: Mapping[Key, Arcs] = field(default_factory=dict)
-    modules: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    plugins: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    arcs: Mapping[Key, Arcs] = MappingProxyType({})
+    modules: Mapping[str, frozenset[str]] = MappingProxyType({})
+    plugins: Mapping[str, frozenset[str]] = MappingProxyType({})
     """By path: the plugins of coverage.py's that told its facts; nearly always one."""
-    first: Mapping[str, Mapping[Owner, Bits]] = field(default_factory=dict)
+    first: Mapping[str, Mapping[Owner, Bits]] = MappingProxyType({})
     """By path: the lines that each image was the first to execute; no line is in two of them."""
-    shared: Mapping[str, Bits] = field(default_factory=dict)
+    shared: Mapping[str, Bits] = MappingProxyType({})
     """By path: the lines that more than one image executed."""
-    images: Mapping[str, Image] = field(default_factory=dict)
+    images: Mapping[str, Image] = MappingProxyType({})
     reaps: frozenset[Reap] = frozenset()
     spawns: frozenset[Spawn] = frozenset()
-    sessions: Mapping[str, Settings] = field(default_factory=dict)
+    sessions: Mapping[str, Settings] = MappingProxyType({})
     observations: frozenset[tuple[str, Observation]] = frozenset()
     notes: frozenset[tuple[str, SessionNote]] = frozenset()
     problems: frozenset[Problem] = frozenset()

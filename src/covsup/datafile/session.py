@@ -12,15 +12,10 @@ import errno
 import json
 import os
 import re
-import secrets
-import shutil
 import stat
-import tempfile
 import time
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, cast, get_args
 
 from covsup.datafile.errors import CovsupError, JournalUnreadable
 
@@ -64,8 +59,7 @@ class SessionUnwritable(CovsupError):
     """A session directory cannot be made or written where the data file is."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """What holds for a whole session. The measured side reads the first group only.
 
     Patterns are prepared (absolute, or starting with a wildcard), directories are canonical:
@@ -184,8 +178,7 @@ class Settings:
 NoteKind = Literal["start-failed", "lost", "refused", "note"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class SessionNote:
+class SessionNote(NamedTuple):
     """What a measured process could not do, left in the session directory by itself."""
 
     pid: int
@@ -238,8 +231,7 @@ class SessionNote:
 HowKnown = Literal["", "wait", "pidfd", "gone"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Observation:
+class Observation(NamedTuple):
     """What the supervisor saw of one process of the tree, measured or not.
 
     A process may be observed any number of times (when it appears, when its command line changes
@@ -261,7 +253,7 @@ class Observation:
 
     def to_json(self) -> str:
         """One line for observed.jsonl, without the newline."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return json.dumps(self._asdict(), separators=(",", ":"))
 
     @classmethod
     def from_mapping(cls, record: Mapping[str, Any]) -> Self:
@@ -285,8 +277,7 @@ class Observation:
             raise ValueError(f"no observation: {error!r}") from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class JournalFile:
+class JournalFile(NamedTuple):
     """A journal by its file name; nothing has been read yet."""
 
     path: str  # of a session's thousands a Path each would be felt
@@ -313,16 +304,17 @@ class JournalFile:
         )
 
 
-@dataclass(frozen=True, slots=True)
 class Session:
     """An existing session directory with its settings."""
 
-    path: Path
-    settings: Settings
-    owner: int
-    """User id of whom the directory belongs to."""
-    _known: dict[str, JournalFile] = field(default_factory=dict, compare=False, repr=False)
-    """Journals that were listed before, by path: there may be many, and they are listed often."""
+    def __init__(self, path: Path, settings: Settings, owner: int) -> None:
+        """Of a directory that is there; nothing is read."""
+        self.path: Final = path
+        self.settings: Final = settings
+        self.owner: Final = owner
+        """User id of whom the directory belongs to."""
+        self._known: dict[str, JournalFile] = {}
+        """Journals that were listed before, by path: there may be many, and they are listed often."""
 
     @property
     def id(self) -> str:
@@ -385,7 +377,7 @@ class Session:
 
     def leave_note(self, note: SessionNote) -> None:
         """Add a note; it is there whole or not at all."""
-        name = f"note-{note.pid}-{secrets.token_hex(6)}.note"
+        name = f"note-{note.pid}-{os.urandom(6).hex()}.note"
         _write_whole(self.path / name, note.to_text())
 
     def observations(self) -> list[Observation]:
@@ -440,8 +432,8 @@ def sessions_directory(data_file: Path) -> Path:
 
 def new_session_id(now_ns: int | None = None) -> str:
     """A fresh id; ids sort by time (to the second)."""
-    seconds = (time.time_ns() if now_ns is None else now_ns) / 1e9
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+    seconds = (time.time_ns() if now_ns is None else now_ns) // 10**9
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(seconds))}-{os.urandom(4).hex()}"
 
 
 def create_session(data_file: Path, make_settings: Callable[[str], Settings]) -> Session:
@@ -478,11 +470,11 @@ def create_session(data_file: Path, make_settings: Callable[[str], Settings]) ->
 
 def close_session(session: Session) -> Session:
     """Have an open session end when its processes have; the next combination deletes it."""
-    settings = replace(session.settings, open=False)
+    settings = session.settings._replace(open=False)
     mode = (session.path / SETTINGS).stat().st_mode
     write_settings(session.path / SETTINGS, settings)
     (session.path / SETTINGS).chmod(stat.S_IMODE(mode))
-    return replace(session, settings=settings)
+    return Session(session.path, settings, session.owner)
 
 
 def let_in(session: Session, uids: Iterable[int]) -> None:
@@ -565,6 +557,8 @@ def _ignore_everything(parent: Path) -> None:
 
 def _remove_tree(path: Path) -> None:
     """Delete a directory that somebody else may be deleting, too."""
+    import shutil  # noqa: PLC0415 - it takes its time, which the start of a target would wait for
+
     while path.exists():
         try:
             shutil.rmtree(path)
@@ -670,13 +664,14 @@ def _read_text(path: Path) -> str:
 
 def _write_whole(path: Path, text: str) -> None:
     """Write a file so that it is there whole or not at all."""
-    descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+    temporary = path.with_name(f".new-{os.urandom(6).hex()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(text.encode("utf-8", "surrogateescape"))
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

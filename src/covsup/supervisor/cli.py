@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -15,7 +16,8 @@ from covsup.supervisor.errors import NOT_STORED, USAGE, UsageError
 from covsup.supervisor.say import complain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
 ANSWER_PYTEST: Final = "--answer-pytest"
 """What covsup's pytest plugin asks for, and nobody else."""
@@ -41,6 +43,18 @@ options that this Python was started with, or, for a command, as it is. Every Py
 is measured, whoever started it.
 """
 
+_RUN: Final[Mapping[str, Any]] = {
+    "usage": "covsup run [options] [--] TARGET\n\n"
+    "  covsup run script.py [args]     a script, a directory or an archive with a __main__\n"
+    "  covsup run -m module [args]     a module, as python -m\n"
+    "  covsup run command [args]       any command: gunicorn app:app, bash start.sh, make test",
+    "description": "Run TARGET, measure every Python process that comes of it, and combine what they"
+    "\nexecuted into one data file. Without TARGET: what command_line in coverage.py's\nsettings"
+    " says.",
+    "epilog": _RUN_STATUS,
+    "formatter_class": argparse.RawDescriptionHelpFormatter,
+    "allow_abbrev": False,
+}
 _ENV_EXAMPLES: Final = """\
 examples:
   eval "$(covsup env --branch --source=src)"        in sh, bash, zsh
@@ -104,13 +118,16 @@ def _main(words: list[str]) -> int:  # noqa: PLR0911 - one per command
             from covsup.supervisor.pytest_report import main as answer_pytest  # noqa: PLC0415
 
             return answer_pytest()
-    parser, run_parser = make_parsers()
     if words[:1] == ["run"]:
+        # Until the target is started: nothing of what its start needs has cycles.
+        gc.disable()
+        run_parser = make_run_parser()
         own, target = split_target(run_parser, words[1:])
         run_options = run_parser.parse_args(own)
         from covsup.supervisor.run import run  # noqa: PLC0415
 
         run(run_options, target)
+    parser = make_parser()
     options = parser.parse_args(words)
     match options.command:
         case "env":
@@ -164,8 +181,15 @@ def split_target(
     return list(words[:index]), list(words[index:])
 
 
-def make_parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
-    """The parser of everything, and that of `run`'s own options."""
+def make_run_parser() -> argparse.ArgumentParser:
+    """The parser of `run`'s own options, without what a program's start would have to wait for."""
+    parser = Parser(prog="covsup run", **_RUN)
+    _add_run_options(parser)
+    return parser
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of every command."""
     parser = Parser(
         prog="covsup",
         description="Coverage of a whole process tree: threads, greenlets, forks, execs and"
@@ -177,22 +201,10 @@ def make_parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     commands = parser.add_subparsers(
         title="commands", dest="command", metavar="COMMAND", parser_class=Parser
     )
-    run_parser = commands.add_parser(
-        "run",
-        help="run a program and measure it and every Python that it starts",
-        usage="covsup run [options] [--] TARGET\n\n"
-        "  covsup run script.py [args]     a script, a directory or an archive with a __main__\n"
-        "  covsup run -m module [args]     a module, as python -m\n"
-        "  covsup run command [args]       any command: gunicorn app:app, bash start.sh, make test",
-        description="Run TARGET, measure every Python process that comes of it, and combine what they"
-        "\nexecuted into one data file. Without TARGET: what command_line in coverage.py's\nsettings"
-        " says.",
-        epilog=_RUN_STATUS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    run = commands.add_parser(
+        "run", help="run a program and measure it and every Python that it starts", **_RUN
     )
-    _add_run_options(run_parser)
-    _add_foreign(run_parser)
+    _add_run_options(run)
     _add_combine(commands)
     _add_env(commands)
     for name, text in REPORTS.items():
@@ -200,7 +212,7 @@ def make_parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     _add_tree(commands)
     _add_erase(commands)
     _add_debug(commands)
-    return parser, run_parser
+    return parser
 
 
 def _add_measured(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
@@ -297,10 +309,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         help="end with status 3 if the target succeeded, but a Python process was not measured, or"
         " something is unreadable or lost",
     )
-
-
-def _add_foreign(parser: argparse.ArgumentParser) -> None:
-    """Options of `coverage run` that have no meaning here, so that what to do can be said."""
+    # Options of `coverage run` that have no meaning here, so that what to do can be said.
     parser.add_argument("--timid", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--save-signal", help=argparse.SUPPRESS)
     parser.add_argument("--debug", help=argparse.SUPPRESS)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from covsup.datafile.database import (
@@ -83,8 +82,7 @@ def combine(
         outcome = work.write(append=append)
         if not keep:
             work.clean_up()
-            outcome = replace(
-                outcome,
+            outcome = outcome._replace(
                 kept=tuple(work.kept),
                 programs=tuple(work.programs),
                 leftovers=tuple(work.leftovers),

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from covsup.datafile.errors import CovsupError
 from covsup.supervisor.coverage_settings import rcfile_of_session
+from covsup.supervisor.cycles import no_search_for_cycles
 from covsup.supervisor.errors import BELOW_MINIMUM, INCOMPLETE, NOT_STORED
 from covsup.supervisor.owed import make_owed, owed_by
 from covsup.supervisor.say import complain
@@ -52,6 +54,13 @@ def conclude(session: Session, settings: RunSettings, status: int) -> int:
     if status == 0 and settings.fail_under is not None:
         return _minimum(settings, settings.fail_under)
     return status
+
+
+def prepare() -> None:
+    """Load what combining needs, which takes a while: the sooner is the end of the run."""
+    # Whatever is wrong with it, `conclude` meets it again, when it can be said.
+    with suppress(ImportError), no_search_for_cycles():
+        import covsup.supervisor.combine  # noqa: F401, PLC0415
 
 
 def unmeasured_sentences(provenance: Provenance) -> list[str]:
@@ -117,8 +126,9 @@ def _process(pid: int, argv: tuple[str, ...]) -> str:
 
 def _combine(session: Session, settings: RunSettings) -> Outcome:
     # Here and not above: what combining needs is slow to import, and the target has run by now.
-    from covsup.supervisor.combine import combine  # noqa: PLC0415
-    from covsup.supervisor.rules import Rules  # noqa: PLC0415
+    with no_search_for_cycles():
+        from covsup.supervisor.combine import combine  # noqa: PLC0415
+        from covsup.supervisor.rules import Rules  # noqa: PLC0415
 
     rules = Rules.of_session(session.settings)
     return combine(

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.own_settings import CONCURRENCY, listed
@@ -45,8 +44,7 @@ _UNKNOWN_CONCURRENCY: Final = "Unknown concurrency choices: "
 _REFUSED_VALUE: Final = re.compile(r"Couldn't read config file (?P<file>.+?): .*: (?P<value>.+)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoverageSettings:
+class CoverageSettings(NamedTuple):
     """What coverage.py's files and variables say."""
 
     branch: bool = False

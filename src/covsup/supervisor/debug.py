@@ -7,7 +7,6 @@ import platform
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -18,7 +17,7 @@ from covsup.datafile import journal as journals
 from covsup.datafile.errors import CovsupError
 from covsup.datafile.session import find_sessions
 from covsup.supervisor import linux
-from covsup.supervisor.cli import make_parsers
+from covsup.supervisor.cli import make_run_parser
 from covsup.supervisor.errors import NOT_STORED
 from covsup.supervisor.interpreter import startup_files
 from covsup.supervisor.say import complain, printable
@@ -119,13 +118,13 @@ def _kernel_at_least(major: int, minor: int) -> str:
 
 
 def _config(options: argparse.Namespace) -> Iterator[tuple[str, object]]:
-    _, parser = make_parsers()
+    parser = make_run_parser()
     words = [
         f"--{name.replace('_', '-')}={value}"
         for name in ("data_file", "rcfile")
         if (value := getattr(options, name)) is not None
     ]
-    for name, value in asdict(run_settings(parser.parse_args(words))).items():
+    for name, value in run_settings(parser.parse_args(words))._asdict().items():
         if name != "plugin_config":  # coverage.py's settings once more, for machines
             yield name, ", ".join(map(str, value)) if isinstance(value, tuple) else value
 

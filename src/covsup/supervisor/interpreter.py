@@ -10,9 +10,8 @@ import importlib.machinery
 import os
 import site
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from covsup.carrier.preload import has_core
 from covsup.supervisor.errors import UsageError
@@ -59,8 +58,7 @@ sys.stdout.write(" ".join(map(str, words)) + "\\n")
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What an interpreter says of itself."""
 
     version: tuple[int, int]

@@ -10,10 +10,9 @@ import os
 import re
 import time
 from collections import defaultdict
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,8 +47,7 @@ class Verdict(Enum):
     ELSEWHERE = "elsewhere"  # on another host, which cannot be asked
 
 
-@dataclass(frozen=True, slots=True)
-class _Unclear:
+class _Unclear(NamedTuple):
     """A process whose mappings we may not read: it is known by its start alone."""
 
     boottime_ns: int | None

@@ -10,10 +10,9 @@ import os
 import sys
 import textwrap
 from collections import Counter
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.say import printable
@@ -43,8 +42,7 @@ KINDS: Final = {To.UNNEEDED: Kind.DROP, To.UNSUPPORTED: Kind.UNSUPPORTED}
 """What is to be done about a word of coverage.py's that is not honoured."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(NamedTuple):
     """One place in a project."""
 
     path: str  # as one would name it in the project's directory

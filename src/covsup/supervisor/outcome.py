@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,8 +11,7 @@ if TYPE_CHECKING:
     from covsup.datafile.provenance import Provenance
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StillRunning:
+class StillRunning(NamedTuple):
     """An image that was folded as far as it had come, and whose journal is kept."""
 
     session: str
@@ -23,8 +21,7 @@ class StillRunning:
     host: str  # "" = this one
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a combination did."""
 
     data_file: Path

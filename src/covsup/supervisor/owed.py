@@ -7,7 +7,6 @@ beginning, and takes it back when it has reported. What is there when all has en
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -78,4 +77,6 @@ def _make(request: Request, session: Session) -> None:
 
 def _rule(line: str, title: str) -> str:
     """A title in the middle of a line, as pytest draws it."""
+    import shutil  # noqa: PLC0415 - only where there is something to print
+
     return f" {title} ".center(shutil.get_terminal_size().columns, line)

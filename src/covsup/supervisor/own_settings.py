@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.settings_files import OWN_FILES, coverage_prefix, read_entries
@@ -38,8 +37,7 @@ _NEARLY: Final = re.compile(rb"(?m)^[ \t]*\[[ \t]*(tool[.:]covsup\b[^\]\n]*|covs
 _IN_INI: Final = re.compile(rb"(?m)^\[(covsup)\]")
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """One setting of ours."""
 
     wanted: str  # what to write, in words

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from itertools import chain
 from struct import Struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from covsup.datafile.contents import Gathering, result_of_session
 from covsup.datafile.database import DataFileUnusable, is_data_file
@@ -96,8 +96,7 @@ class Part:
         return all(journal.path in done for journal in self.journals())
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
+class _Read(NamedTuple):
     """The journals of one image, as read."""
 
     journals: list[Journal]

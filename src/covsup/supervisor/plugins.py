@@ -10,9 +10,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from coverage.config import CoverageConfig
 from coverage.plugin_support import Plugins
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
     from covsup.datafile.session import Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PluginSettings:
+class PluginSettings(NamedTuple):
     """What measured processes and the end of the session need to know of plugins."""
 
     modules: tuple[str, ...] = ()  # that measured processes load; in coverage.py's order

@@ -10,8 +10,7 @@ import functools
 import os
 import sys
 import time
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from covsup.supervisor.linux import HAS_PROC
 
@@ -19,8 +18,7 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _MOST_OF_A_FILE: Final = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Stat:
+class Stat(NamedTuple):
     """One process as the table shows it."""
 
     pid: int
@@ -32,8 +30,7 @@ class Stat:
     boottime_ns: int = 0  # when it was made, since boot; 0 = unknown
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(NamedTuple):
     """What a process runs."""
 
     argv: tuple[str, ...]

@@ -68,13 +68,12 @@ def _sentences(outcome: Outcome, session: str) -> list[str]:
 def _open(request: Mapping[str, Any]) -> dict[str, Any]:
     """Open a session that ends with the process that asks, and with all that it started."""
     # Here, where no tests have been run yet; a report needs nothing of it.
-    from covsup.supervisor.cli import make_parsers  # noqa: PLC0415
+    from covsup.supervisor.cli import make_parser  # noqa: PLC0415
     from covsup.supervisor.opening import check_data_file, open_session  # noqa: PLC0415
     from covsup.supervisor.settings import run_settings  # noqa: PLC0415
 
     try:
-        options, _ = make_parsers()
-        settings = run_settings(options.parse_args(["env", *request["options"]]))
+        settings = run_settings(make_parser().parse_args(["env", *request["options"]]))
         check_data_file(settings)
         command = ("pytest", *request["options"])
         session = open_session(settings, command=command, supervisor_pid=request["pid"])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from coverage import Coverage
 from coverage.exceptions import CoverageException
@@ -21,12 +21,11 @@ if TYPE_CHECKING:
     from covsup.datafile.session import Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class Rules(NamedTuple):
     """What coverage.py's settings say about combining."""
 
     data_file: Path
-    paths: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    paths: Mapping[str, Sequence[str]] = MappingProxyType({})
     relative_files: bool = False
     namespace_packages: bool = False
     disable_warnings: frozenset[str] = frozenset()

@@ -6,16 +6,17 @@ watch; what was executed is in the journals whatever happens here.
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
 import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from covsup.carrier.preload import NoCarrier, carrier_library
 from covsup.datafile.session import tidy_sessions_directory
 from covsup.supervisor import interpreter, launch, linux, signals
-from covsup.supervisor.conclusion import conclude
+from covsup.supervisor.conclusion import conclude, prepare
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.opening import check_data_file, open_session
 from covsup.supervisor.say import complain
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from covsup.supervisor.settings import RunSettings
     from covsup.supervisor.signals import Received
     from covsup.supervisor.target import Target
+
+
+_SHORT_SECONDS: Final = 1.0
+"""A target younger than this is still starting, and needs the machine more than we do."""
 
 
 def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
@@ -112,6 +117,7 @@ def _supervise(
                 linux.adopt_orphans()
             environment = launch.environment_for_target(session.path, carrier)
             pid = launch.start(target, environment, mask)
+            gc.enable()
             _have_descriptors()
             return _Supervision(session, settings, pid, sentry).run()
         finally:
@@ -144,6 +150,8 @@ class _Supervision:
         self._target = target
         self._sentry = sentry
         self._status: int | None = None
+        self._began = time.monotonic()
+        self._is_prepared = settings.parallel_mode  # then there is nothing to prepare
         helpers = {sentry.pid} if sentry is not None else set()
         self._watcher = Watcher(session, not_ours=helpers, carried=settings.carrier)
 
@@ -168,6 +176,7 @@ class _Supervision:
         if received is None:
             self._reap()
             self._watcher.look()
+            self._prepare()
             return None
         if signals.is_the_bell(received):
             self._watcher.answer_bell()
@@ -186,6 +195,12 @@ class _Supervision:
                 signals.pass_on(received.number, self._target)
         self._reap()
         return received if for_us else None
+
+    def _prepare(self) -> None:
+        """Load what the end needs while there is nothing to do, if the target is no short one."""
+        if not self._is_prepared and time.monotonic() - self._began > _SHORT_SECONDS:
+            self._is_prepared = True
+            prepare()
 
     def _grace(self) -> None:
         """Wait for stragglers; whoever wants us to end cuts it short."""

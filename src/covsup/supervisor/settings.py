@@ -7,9 +7,8 @@ means where `covsup run` was started.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from covsup.supervisor.coverage_settings import rcfile_for_later, read_coverage
 from covsup.supervisor.errors import UsageError
@@ -38,8 +37,7 @@ _FOREIGN: Final = ("timid", "save_signal", "debug")
 _BEYOND_COVERAGE: Final = ("fork", "exec", "spawn", "exit")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSettings:
+class RunSettings(NamedTuple):
     """What holds for one `covsup run`."""
 
     branch: bool

@@ -7,8 +7,7 @@ and who else has a section in the same file.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from covsup.supervisor.errors import UsageError
 
@@ -27,8 +26,7 @@ _KEY: Final = re.compile(r"(?P<key>[^\s=:#;\[][^=:]*?)\s*[=:]")
 _TOML_KEY: Final = re.compile(r"\s*(?P<key>[\w\-.\"' ]+?)\s*=")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """One key of a section."""
 
     section: str  # as the file has it; in TOML with dots
@@ -37,8 +35,7 @@ class Entry:
     line: int  # 0 = it could not be found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class Section(NamedTuple):
     """One section of coverage.py's."""
 
     name: str  # as coverage.py calls it: run

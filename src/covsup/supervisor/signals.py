@@ -11,8 +11,7 @@ import os
 import resource
 import signal
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from covsup.supervisor.linux import forbid_core_file
 from covsup.supervisor.say import complain
@@ -30,8 +29,7 @@ _END: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SI
 _WITHOUT_INFO_SECONDS: Final = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """A signal that the supervisor got."""
 
     number: int

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from covsup.supervisor.errors import UsageError
 
@@ -36,8 +34,7 @@ class Kind(Enum):
     COMMAND = "command"  # as it is
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(NamedTuple):
     """What is to be run."""
 
     kind: Kind
@@ -127,9 +124,15 @@ def _module(words: Sequence[str]) -> Target:
     )
 
 
+def _which(word: str) -> str | None:
+    from shutil import which  # noqa: PLC0415 - with every kind of archive that it knows: slow
+
+    return which(word)
+
+
 def _is_script(word: str) -> bool:
     """Whether our interpreter is to run it; raises UsageError where it cannot be run at all."""
-    on_path = os.sep not in word and shutil.which(word) is not None
+    on_path = os.sep not in word and _which(word) is not None
     if os.path.isdir(word):  # noqa: PTH112 - a word of the command line, kept as it is
         return _is_program_directory(word, on_path=on_path)
     if os.path.isfile(word):  # noqa: PTH113
@@ -163,7 +166,7 @@ def _is_script_file(word: str, *, on_path: bool) -> bool:
 
 def _command(words: Sequence[str]) -> Target:
     word = words[0]
-    path = shutil.which(word)
+    path = _which(word)
     if path is None:
         if os.path.exists(word) and os.sep in word:  # noqa: PTH110
             raise UsageError(f"{word} is not executable")
@@ -189,7 +192,7 @@ def _interpreter_named_in(path: str) -> str | None:
         return None
     if os.path.basename(words[0]) == "env":  # noqa: PTH119
         named = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
-        return shutil.which(named[0]) if named and is_python_name(named[0]) else None
+        return _which(named[0]) if named and is_python_name(named[0]) else None
     if is_python_name(words[0]):
         return words[0]
     trampoline = _TRAMPOLINE.match(rest)

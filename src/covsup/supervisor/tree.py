@@ -5,9 +5,8 @@ from __future__ import annotations
 import shlex
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
@@ -44,8 +43,7 @@ class NothingToShow(CovsupError):
     """There is no session."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Marks:
+class _Marks(NamedTuple):
     """What the lines of the tree are drawn with."""
 
     fork: str

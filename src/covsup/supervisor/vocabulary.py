@@ -6,9 +6,8 @@ migrate` says what to write instead, and docs/settings.md lists the same, which 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,8 +21,7 @@ class To(Enum):
     UNSUPPORTED = "unsupported"
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(NamedTuple):
     """What a word of theirs is to us, and why, in a few words."""
 
     to_us: To

@@ -12,7 +12,6 @@ import os
 import resource
 import sys
 import time
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from covsup.datafile.session import JournalFile, Observation, is_place_of_user
@@ -42,23 +41,31 @@ _BORN_DEAD_SECONDS: Final = 1.0
 """A Python that a signal ends sooner may not have come as far as its startup files."""
 
 
-@dataclass(slots=True)
 class Watched:
     """One process of the tree, from its first look to its end."""
 
-    pid: int
-    ppid: int
-    create_time: float
-    boottime_ns: int
-    memory: tuple[str, ...]
-    program: Program | None
-    forked_from: Watched | None  # runs a copy of this one
-    pidfd: int | None
-    since: float  # time.monotonic() of the first look at this program
-    said: Observation | None = None  # the last that was observed of it
-    zombie: bool = False  # it has ended, and nobody has waited for it
-    looked_for_library: bool = False
-    embeds_python: bool = False
+    def __init__(
+        self,
+        stat: Stat,
+        *,
+        program: Program | None,
+        forked_from: Watched | None,
+        pidfd: int | None,
+    ) -> None:
+        """As `stat` finds it now."""
+        self.pid: Final = stat.pid
+        self.ppid = stat.ppid
+        self.create_time: Final = stat.create_time
+        self.boottime_ns: Final = stat.boottime_ns
+        self.memory = stat.memory
+        self.program = program
+        self.forked_from = forked_from  # runs a copy of this one
+        self.pidfd = pidfd
+        self.since = time.monotonic()  # of the first look at this program
+        self.said: Observation | None = None  # the last that was observed of it
+        self.zombie = False  # it has ended, and nobody has waited for it
+        self.looked_for_library = False
+        self.embeds_python = False
 
     @property
     def is_python(self) -> bool:
@@ -250,15 +257,10 @@ class Watcher:
             pidfd = None
         original = self._programs.get(stat.memory)
         watched = Watched(
-            pid=stat.pid,
-            ppid=stat.ppid,
-            create_time=stat.create_time,
-            boottime_ns=stat.boottime_ns,
-            memory=stat.memory,
+            stat,
             program=None if stat.state == "Z" else self._table.program(stat.pid),
             forked_from=original,
             pidfd=pidfd,
-            since=time.monotonic(),
         )
         self._watched[stat.pid] = watched
         self._programs.setdefault(stat.memory, watched)
@@ -357,7 +359,7 @@ class Watcher:
             status=status,
             reason=reason,
         )
-        if watched.said and replace(watched.said, at_ns=observation.at_ns) == observation:
+        if watched.said and watched.said._replace(at_ns=observation.at_ns) == observation:
             return
         watched.said = observation
         self._news.append(observation)
