@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from covsup.supervisor.linux import HAS_PROC
 from tests.supervisor.live import Live, covsup, state, wait_until
 
 if TYPE_CHECKING:
@@ -88,6 +91,32 @@ def test_alternating_signals_to_covsup_and_to_the_group_all_arrive_once(world: W
         live.kill(signal.SIGUSR2)
         live.wait_for("late None")
         assert live.ended() == 0
+
+
+# The second comes after we took the first and before the sentry has forgotten it.
+TWICE_TO_THE_GROUP = """\
+import os, signal
+from covsup.supervisor import signals
+from covsup.supervisor.sentry import Sentry
+signals.block()
+sentry = Sentry()
+for number in (signal.SIGINT, signal.SIGRTMIN + 3):
+    os.killpg(0, number)
+    assert signals.receive(1).number == number
+    for _ in range(3):
+        os.killpg(0, number)
+    assert sentry.went_to_the_group(number)
+    while (more := signals.receive(0)) is not None:
+        assert sentry.went_to_the_group(more.number), "passed on, and the target has it already"
+sentry.close()
+"""
+
+
+@pytest.mark.skipif(not HAS_PROC, reason="what went to the group cannot be told here")
+def test_a_signal_to_the_group_is_not_passed_on_when_it_comes_twice_in_a_moment() -> None:
+    subprocess.run(
+        [sys.executable, "-c", TWICE_TO_THE_GROUP], start_new_session=True, check=True, timeout=60
+    )
 
 
 def test_what_the_target_sends_to_its_own_group_it_gets_once(world: World) -> None:

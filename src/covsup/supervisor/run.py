@@ -181,9 +181,6 @@ class _Supervision:
         if signals.is_the_bell(received):
             self._watcher.answer_bell()
             return None
-        if self._watcher.is_due:
-            # Nor may signals without end keep us from looking.
-            self._watcher.look()
         for_us = False
         if not signals.is_from_a_child(received):
             for_us = self._status is not None
@@ -194,6 +191,9 @@ class _Supervision:
             ):
                 signals.pass_on(received.number, self._target)
         self._reap()
+        if self._watcher.is_due:
+            # Signals without end may not keep us from looking.
+            self._watcher.look()
         return received if for_us else None
 
     def _prepare(self) -> None:

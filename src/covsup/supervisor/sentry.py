@@ -56,18 +56,15 @@ class Sentry:
         """Whether a signal that we just got was sent to the whole group; None: not to be known."""
         if not HAS_PROC:
             return None
-        until = time.monotonic() + _GROUP_SECONDS
-        while True:
-            pending = self._pending()
-            if pending is None:
-                return None
-            if pending >> (number - 1) & 1:
-                # This one only: what else is pending there is evidence of what we get next.
-                self._forget(number)
-                return True
-            if time.monotonic() > until:
-                return False
-            time.sleep(_GROUP_SECONDS / 10)
+        grouped = self._has_got(number)
+        if grouped:
+            # This one only: what else is pending there is evidence of what we get next.
+            self._forget(number)
+            while number in signal.sigpending() and self._has_got(number) is False:
+                # Sent once more before this was forgotten: for the sentry, as for any process that
+                # has not had the time to handle the first, the two are one. So be it here.
+                signal.sigwait({number})
+        return grouped
 
     def watch(self, target: int) -> None:
         """Wake us, who are about to stop, when the target goes on or ends."""
@@ -91,6 +88,19 @@ class Sentry:
             # Killed; whether a signal went to the group is then told from its origin.
             return False
         return True
+
+    def _has_got(self, number: int) -> bool | None:
+        """Whether a signal that we have got is pending in the sentry, or will be in a moment."""
+        until = time.monotonic() + _GROUP_SECONDS
+        while True:
+            pending = self._pending()
+            if pending is None:
+                return None
+            if pending >> (number - 1) & 1:
+                return True
+            if time.monotonic() > until:
+                return False
+            time.sleep(_GROUP_SECONDS / 10)
 
     def _pending(self) -> int | None:
         try:
