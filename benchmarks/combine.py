@@ -107,14 +107,16 @@ def journal(image: bytes, number: int, by_context: dict[str, Facts], *, branch: 
                 words += blob(1, struct.pack("=I", files[path]) + path.encode() + b"\0" + module)
             owner = 1 << 60 | files[path] << 42 | context
             words += [owner | line << 22 for line in lines]
-            head = 0x20 << 56 | files[path] << 32 | context
+            owner = files[path] << 44 | context
             for begin, end in arcs:
-                words += [head, 0x30 << 56 | (begin & 0xFFFFFFF) << 28 | end & 0xFFFFFFF]
+                kind = 0x7 if end > 0 else 0xD
+                difference = (abs(end) - begin) & 0x7FF
+                words.append(kind << 60 | owner | begin << 26 | difference << 15)
     words += blob(3, struct.pack("=IQBi", 5, 10**18 + number * 10**6 + 10**9, 1, 0))
     body = struct.pack(f"={len(words)}Q", *words)
     identity = struct.pack(
         "=IIQ16s16sQQQQIIIIIIQQ120x",
-        *(1, 512, 0x0102030405060708, image, bytes(16), 5_000_000 + number, 1),
+        *(2, 512, 0x0102030405060708, image, bytes(16), 5_000_000 + number, 1),
         *(10**18 + number * 10**6, 10**15 + number * 10**6),
         *(0, 1, sys.hexversion, 1, int(branch), 0, 64 << 20, os.getuid()),
     )

@@ -42,7 +42,7 @@ class HandMade:
     branch: bool = False
     segment: int = 0
     core: int = 1
-    version: int = 1
+    version: int = 2
     uid: int = field(default_factory=os.getuid)
     threads: int = 1
     lost: tuple[int, int, int, int] = (0, 0, 0, 0)
@@ -65,6 +65,13 @@ class HandMade:
         file_id, context_id = self._file(path, ""), self._context(context)
         mask = (1 << 28) - 1
         for begin, end in arcs:
+            line, difference = abs(begin), abs(end) - abs(begin)
+            near = -1024 <= difference < 1024 and line < 1 << 18 and context_id < 1 << 15
+            if near and not (begin < 0 and end < 0) and self.version > 1:
+                kind = 0xB if begin < 0 else 0xD if end < 0 else 0x7
+                owner = kind << 60 | file_id << 44 | context_id
+                self.words.append(owner | line << 26 | (difference & 0x7FF) << 15)
+                continue
             self.words += [
                 0x20 << 56 | file_id << 32 | context_id,
                 0x30 << 56 | (begin & mask) << 28 | (end & mask),

@@ -26,12 +26,12 @@ class Said:
     damaged: int = 0
 
 
-def read(words: list[int], order: str) -> Said:
+def read(words: list[int], order: str, version: int = 2) -> Said:
     """`order` is the byte order of the numbers in texts, "little" or "big"."""
     said = Said()
     at = 0
     while at < len(words):
-        at += _record(said, words[at:], order)
+        at += _record(said, words[at:], order, version)
     return said
 
 
@@ -43,7 +43,7 @@ def _followers(words: list[int], tag: int, most: int) -> int:
     return count
 
 
-def _record(said: Said, words: list[int], order: str) -> int:  # noqa: PLR0911 - one a kind
+def _record(said: Said, words: list[int], order: str, version: int) -> int:  # noqa: PLR0911 - one a kind
     """Take in the first record, or word; gives of how many words it is."""
     head = words[0]
     tag = head >> 56
@@ -57,6 +57,12 @@ def _record(said: Said, words: list[int], order: str) -> int:  # noqa: PLR0911 -
         case _ if 0x10 <= tag <= 0x1F:
             owner = (head >> 42 & 0x3FFFF, head & 0x3FFFFF)
             said.lines.setdefault(owner, set()).add(head >> 22 & 0xFFFFF)
+            return 1
+        case _ if version > 1 and tag >> 4 in {0x7, 0xB, 0xD}:
+            line = head >> 26 & 0x3FFFF
+            other = line + _signed(head >> 15, 11)
+            pair = (-line if tag >> 4 == 0xB else line, -other if tag >> 4 == 0xD else other)
+            said.arcs.setdefault((head >> 44 & 0xFFFF, head & 0x7FFF), set()).add(pair)
             return 1
         case 0x20 if _followers(words, CONT, 1) == 1:
             pair = (_signed(words[1] >> 28, 28), _signed(words[1], 28))

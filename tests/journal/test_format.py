@@ -150,7 +150,14 @@ def test_a_spawned_image_has_the_parent_that_its_environment_names_well(
         ("line 5 of file 1 in context 0", "line 1 5 0"),
         ("line 1048575 of file 262143 in context 4194303", "line 262143 1048575 4194303"),
         ("line 1048576 of file 1 in context 0", "line 1 1048576 0"),
+        ("arc 5 to 7 of file 1 in context 2", "arc 1 5 7 2"),
+        ("arc -3 to 5 of file 1 in context 2", "arc 1 -3 5 2"),
         ("arc 5 to -3 of file 1 in context 2", "arc 1 5 -3 2"),
+        (
+            "arc 262143 to 261119 of file 65535 in context 32767",
+            "arc 65535 262143 261119 32767",
+        ),
+        ("arc 5 to -3 of file 65536 in context 2", "arc 65536 5 -3 2"),
         ("arc 200000000 to -1 of file 1 in context 0", "arc 1 200000000 -1 0"),
         ("file 1, path `/a.py`, module `a`", "file 1 /a.py a"),
     ],
@@ -187,6 +194,17 @@ def test_a_line_is_read_as_it_was_written(
         (1, 2),
         (-1, 1),
         (1, -1),
+        (-3, -4),
+        (0, 0),
+        (0, 1023),
+        (0, -1023),
+        (-1, 1025),
+        (1024, -1025),
+        (2000, 976),
+        (2000, 975),
+        (-2000, 975),
+        (-(1 << 18) + 1, (1 << 18) + 1022),
+        (1 << 18, 1 << 18),
         ((1 << 27) - 1, -(1 << 27)),
         (1 << 27, 1),
         (-1, 1 << 27),
@@ -194,12 +212,12 @@ def test_a_line_is_read_as_it_was_written(
         ((1 << 31) - 1, 0),
     ],
 )
-@pytest.mark.parametrize("context", [0, (1 << 32) - 1])
-def test_an_arc_is_read_as_it_was_written(
-    harness: Harness, start: int, end: int, context: int
-) -> None:
-    journal = harness.run(f"start DIR -\narc 7 {start} {end} {context}").journal()
-    assert journal.arcs == {(7, context): {(start, end)}}
+def test_an_arc_is_read_as_it_was_written(harness: Harness, start: int, end: int) -> None:
+    places = [(7, 0), (7, (1 << 15) - 1), (7, 1 << 15), (7, (1 << 32) - 1)]
+    places += [((1 << 16) - 1, 0), (1 << 16, 0), ((1 << 24) - 1, (1 << 32) - 1)]
+    script = "".join(f"arc {file} {start} {end} {context}\n" for file, context in places)
+    journal = harness.run(f"start DIR -\n{script}").journal()
+    assert journal.arcs == {place: {(start, end)} for place in places}
     assert journal.lines == {}
 
 
@@ -328,12 +346,12 @@ def test_a_process_with_nothing_new_costs_at_most_16_kib(harness: Harness) -> No
         assert path.stat().st_blocks * 512 <= 16384
 
 
-def test_a_fact_costs_at_most_16_bytes(harness: Harness) -> None:
-    done = harness.run("start DIR -\nlines 1 1 100000\narc 1 1 2 0")
+def test_a_fact_costs_8_bytes_and_a_rare_one_more(harness: Harness) -> None:
+    done = harness.run("start DIR -\nlines 1 1 100000\narc 1 1 2 0\narc 1 1 2000 0")
     journal = done.journal()
     assert done.answers("lines") == ["100000"]
     assert journal.lines[1, 0] == set(range(1, 100001))
-    assert journal.header.tail == 512 + 100000 * 8 + 16
+    assert journal.header.tail == 512 + 100000 * 8 + 8 + 16
     (path,) = done.directory.iterdir()
     assert path.stat().st_blocks * 512 <= journal.header.tail + (256 << 10) + 4096
     assert path.stat().st_blocks * 512 <= journal.header.allocated + 4096

@@ -21,7 +21,7 @@ from covsup.datafile.errors import (
     JournalNotBegun,
     JournalUnreadable,
 )
-from covsup.datafile.journal import Journal, Note, read_journal
+from covsup.datafile.journal import VERSION, Journal, Note, read_journal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ IMAGE = bytes(range(16))
 def header(
     *,
     order: str = "=",
-    version: int = 1,
+    version: int = VERSION,
     tail: int = 512,
     image: bytes = IMAGE,
     start_kind: int = 1,
@@ -59,6 +59,13 @@ def line(file_id: int, number: int, context: int = 0) -> int:
 def arc(file_id: int, start: int, end: int, context: int = 0) -> list[int]:
     mask = (1 << 28) - 1
     return [0x20 << 56 | file_id << 32 | context, 0x30 << 56 | (start & mask) << 28 | end & mask]
+
+
+def near(file_id: int, start: int, end: int, context: int = 0) -> int:
+    """The same in one word."""
+    kind = 0xB if start < 0 else 0xD if end < 0 else 0x7
+    difference = (abs(end) - abs(start)) & 0x7FF
+    return kind << 60 | file_id << 44 | abs(start) << 26 | difference << 15 | context
 
 
 def blob(kind: int, payload: bytes) -> list[int]:
@@ -115,10 +122,10 @@ def test_a_header_with_impossible_values_is_damaged(path: Path) -> None:
 
 
 def test_a_newer_version_is_refused_by_its_number(path: Path) -> None:
-    assert "format 2" in refused(path, header(version=2), JournalForeign)
+    assert f"format {VERSION + 1}" in refused(path, header(version=VERSION + 1), JournalForeign)
     with pytest.raises(JournalForeign) as caught:
         read_journal(path)
-    assert caught.value.version == 2
+    assert caught.value.version == VERSION + 1
     assert isinstance(caught.value, CovsupError)
 
 
@@ -154,6 +161,15 @@ def test_records_around_damage_are_used(path: Path) -> None:
     assert journal.files[1].path == "/a.py"
     assert journal.problems == [f"4 of its {len(words)} words make no sense"]
     assert journal.torn == 0
+
+
+def test_a_journal_of_the_first_version_has_no_arcs_of_one_word(path: Path) -> None:
+    words = [line(1, 1), near(1, 2, 3), *arc(1, 4, 5), near(1, -1, 1), near(1, 5, -1)]
+    path.write_bytes(header(version=1, tail=512 + 8 * len(words)) + packed(words))
+    journal = read_journal(path)
+    assert journal.lines == {(1, 0): {1}}
+    assert journal.arcs == {(1, 0): {(4, 5)}}
+    assert journal.problems == ["3 of its 6 words make no sense"]
 
 
 def test_records_that_were_not_finished_are_no_damage(path: Path) -> None:
@@ -290,7 +306,11 @@ def test_every_record_is_found_among_all_others(
                 words.append(line(file_id, number, context))
                 lines.setdefault((file_id, context), set()).add(number)
             case (int(file_id), int(start), int(end), int(context)):
-                words += arc(file_id, start, end, context)
+                words += (
+                    arc(file_id, start, end, context)
+                    if start <= 0 and end <= 0
+                    else [near(file_id, start, end, context)]
+                )
                 arcs.setdefault((file_id, context), set()).add((start, end))
             case (str(key), bytes(value)):
                 words += blob(4, key.encode() + b"\0" + value)
@@ -312,7 +332,7 @@ def test_any_bytes_after_a_header_give_a_journal(path: Path, data: bytes) -> Non
 tagged_words = st.lists(
     st.builds(
         lambda tag, rest: tag << 56 | rest,
-        st.sampled_from([0, 0x10, 0x1F, 0x20, 0x21, 0x22, 0x30, 0x31, 0x40, 0x50, 0xFF]),
+        st.sampled_from([0, 0x10, 0x1F, 0x20, 0x21, 0x22, 0x30, 0x31, 0x40, 0x50, 0x7A, 0xFF]),
         st.integers(0, (1 << 56) - 1),
     ),
     max_size=80,
@@ -338,6 +358,7 @@ def test_any_bytes_give_a_journal_or_one_error(path: Path, data: bytes, keep: in
 @given(at=st.integers(8, 700), bit=st.integers(0, 7))
 def test_a_flipped_bit_harms_only_its_own_record(path: Path, at: int, bit: int) -> None:
     words = [line(1, number) for number in range(1, 21)]
+    words += [near(1, -1, 1), near(1, 1, 2), near(1, 2, -1)]
     data = bytearray(header(tail=512 + 8 * len(words)) + packed(words))
     data[min(at, len(data) - 1)] ^= 1 << bit
     path.write_bytes(data)
@@ -347,10 +368,14 @@ def test_a_flipped_bit_harms_only_its_own_record(path: Path, at: int, bit: int) 
         assert at < 256  # the identity
         return
     kept = journal.lines.get((1, 0), set())
+    arcs = journal.arcs.get((1, 0), set())
     if at >= 512:
-        assert len(kept & set(range(1, 21))) >= 19
+        assert len(kept & set(range(1, 21))) + len(arcs & {(-1, 1), (1, 2), (2, -1)}) >= 22
+        # A word that became another kind of word says nothing.
+        assert at % 8 != 7 or bit < 4 or len(kept) + len(arcs) == 22
     elif at >= 264:
         assert kept == set(range(1, 21))
+        assert arcs == {(-1, 1), (1, 2), (2, -1)}
 
 
 def test_journals_of_one_image_do_not_depend_on_each_other(harness: Harness) -> None:

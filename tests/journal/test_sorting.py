@@ -20,7 +20,7 @@ from covsup.datafile.facts import (
     bits_of,
     numbers_in,
 )
-from covsup.datafile.journal import MOST_MEMORY
+from covsup.datafile.journal import MOST_MEMORY, VERSION
 from tests.journal import reference
 from tests.journal.reference import Said
 
@@ -55,6 +55,16 @@ arcs = st.builds(
     ],
     small, small, numbers, numbers,
 )  # fmt: skip
+near_arcs = st.builds(
+    lambda kind, file, line, difference, context: [
+        kind << 60 | file << 44 | line << 26 | bits(difference, 11) << 15 | context
+    ],
+    st.sampled_from((0x7, 0xB, 0xD)),
+    small | st.integers(0, (1 << 16) - 1),
+    st.integers(0, 70) | st.integers(0, (1 << 18) - 1),
+    st.integers(-70, 70) | st.integers(-1024, 1023),
+    small | st.integers(0, (1 << 15) - 1),
+)
 wide_lines = st.builds(
     lambda file, line: [0x21 << 56 | file << 32, 0x30 << 56 | bits(line, 56)], small, numbers
 )
@@ -82,7 +92,7 @@ strange = st.builds(
     anything | st.just(0),
 )
 any_words = st.lists(
-    lines | arcs | wide_lines | wide_arcs | texts | strange, max_size=60
+    lines | arcs | near_arcs | wide_lines | wide_arcs | texts | strange, max_size=60
 ).map(lambda records: [word for record in records for word in record])  # fmt: skip
 
 
@@ -90,12 +100,14 @@ def packed(words: list[int], order: str) -> bytes:
     return b"".join(word.to_bytes(8, order) for word in words)  # type: ignore[arg-type]
 
 
-def sorted_by_c(words: bytes, order: str, memory: int = MOST_MEMORY) -> Sorted:
-    return sort(words, order != NATIVE, LARGEST_LINE, memory)
+def sorted_by_c(
+    words: bytes, order: str, memory: int = MOST_MEMORY, version: int = VERSION
+) -> Sorted:
+    return sort(words, order != NATIVE, version, LARGEST_LINE, memory)
 
 
-def said_by_c(words: bytes, order: str) -> Said:
-    found = sorted_by_c(words, order)
+def said_by_c(words: bytes, order: str, version: int = VERSION) -> Said:
+    found = sorted_by_c(words, order, version=version)
     torn, senseless, damaged, left_out = found.counts()
     assert left_out == 0
     said = Said(
@@ -119,9 +131,12 @@ def said_by_c(words: bytes, order: str) -> Said:
 
 
 @settings(max_examples=200)
-@given(any_words, st.sampled_from(ORDERS))
-def test_any_words_say_what_the_format_says_they_do(words: list[int], order: str) -> None:
-    assert said_by_c(packed(words, order), order) == reference.read(words, order)
+@given(any_words, st.sampled_from(ORDERS), st.sampled_from((1, VERSION)))
+def test_any_words_say_what_the_format_says_they_do(
+    words: list[int], order: str, version: int
+) -> None:
+    expected = reference.read(words, order, version)
+    assert said_by_c(packed(words, order), order, version) == expected
 
 
 @given(any_words, st.data())
@@ -146,7 +161,9 @@ def random_words(chance: random.Random) -> list[int]:
     """Much faster than hypothesis, and nearer to what a disk gives back."""
     words: list[int] = []
     for _ in range(chance.randrange(80)):
-        tag = chance.choice((0, 0x10, 0x11, 0x20, 0x21, 0x22, 0x30, 0x30, 0x31, 0x40, 0x77))
+        tag = chance.choice(
+            (0, 0x10, 0x11, 0x20, 0x21, 0x22, 0x30, 0x30, 0x31, 0x40, 0x57, 0x70, 0xB0, 0xDF)
+        )
         words += [tag << 56 | chance.getrandbits(chance.choice((8, 30, 56)))] * chance.choice(
             (1, 2)
         )
@@ -160,9 +177,9 @@ def fuzz(seconds: float, seed: int) -> int:
     begin = time.monotonic()
     count = 0
     while count < 100 or time.monotonic() - begin < seconds:
-        words, order = random_words(chance), chance.choice(ORDERS)
-        expected = reference.read(words, order)
-        assert said_by_c(packed(words, order), order) == expected, (seed, count)
+        words, order, version = random_words(chance), chance.choice(ORDERS), chance.choice((1, 2))
+        expected = reference.read(words, order, version)
+        assert said_by_c(packed(words, order), order, version) == expected, (seed, count)
         count += 1
     return count
 
@@ -183,17 +200,20 @@ def test_hostile_words_cost_no_more_than_their_limit() -> None:
     words = [1 << 60 | file << 42 | 0xFFFFF << 22 for file in range(2000)]
     words += [word for file in range(2000) for word in (0x20 << 56 | file << 32, 0x30 << 56 | 5)]
     words += [word for line in range(2000) for word in (0x21 << 56, 0x3F << 56 | line)]
+    words += [0x7 << 60 | line << 26 for line in range(2000)]
     limit = 4 << 20
     found = sorted_by_c(packed(words, NATIVE), NATIVE, memory=limit)
     kept = sum(len(numbers_in(these)) for these in found.lines().values())
     kept += sum(len(arcs_in(these)) for these in found.arcs().values())
     *_, left_out = found.counts()
     assert 10 < kept < 100
-    assert kept + left_out == 4000
+    assert kept + left_out == 6000
     assert sum(these.bit_length() // 8 for these in found.lines().values()) < limit
 
 
 def test_a_row_without_room_is_counted_word_by_word() -> None:
+    arcs = [0x7 << 60 | line << 26 for line in range(1000)]
+    assert sorted_by_c(packed(arcs, NATIVE), NATIVE, memory=0).counts() == (0, 0, 0, 1000)
     words = [1 << 60 | line << 22 for line in range(1, 64_000, 64)]
     assert sorted_by_c(packed(words, NATIVE), NATIVE, memory=0).counts() == (0, 0, 0, 1000)
     found = sorted_by_c(packed(words, NATIVE), NATIVE, memory=1 << 10)
@@ -205,9 +225,9 @@ def test_a_row_without_room_is_counted_word_by_word() -> None:
 def test_what_is_no_words_is_refused() -> None:
     for wrong in (b"1234567", b"123456789"):
         with pytest.raises(ValueError, match="no words"):
-            sort(wrong, False, LARGEST_LINE, MOST_MEMORY)
+            sort(wrong, False, VERSION, LARGEST_LINE, MOST_MEMORY)
     with pytest.raises(ValueError, match="no limits"):
-        sort(b"", False, LARGEST_LINE, -1)
+        sort(b"", False, VERSION, LARGEST_LINE, -1)
     with pytest.raises(ValueError, match="no arcs"):
         united(b"", b"1234")
     with pytest.raises(TypeError):

@@ -36,7 +36,7 @@ HEADER, IDENTITY, CHECK = 512, slice(8, 240), 240
 MOST_CPU_SECONDS = 5.0
 INTERESTING = (0, 1, 7, 8, 255, 511, 512, 1 << 16, (1 << 24) - 1, 1 << 24, (1 << 31) - 1, 1 << 31,
                (1 << 32) - 1, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)  # fmt: skip
-KINDS = (0x10, 0x11, 0x20, 0x21, 0x30, 0x31, 0x40, 0x41, 0xFF)
+KINDS = (0x10, 0x11, 0x20, 0x21, 0x30, 0x31, 0x40, 0x41, 0x70, 0xB0, 0xD0, 0xFF)
 
 
 class Broken(Exception):

@@ -1,8 +1,9 @@
 /* words_fuzz.c - a libFuzzer target: any words sort into something sound, within their limits, and
  * uniting what was sorted is commutative and idempotent.
  *
- * The first byte of an input chooses the byte order and the memory allowed; the words follow. Most
- * mutations end with checksums that are right, for a text with a wrong one is not looked at.
+ * The first byte of an input chooses the byte order, the memory allowed and the version; the words
+ * follow. Most mutations end with checksums that are right, for a text with a wrong one is not
+ * looked at.
  * clang -fsanitize=fuzzer,address,undefined with words.c and sets.c: test_fuzz.py does it. */
 #include "words.h"
 
@@ -178,7 +179,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0) {
         return 0;
     }
-    bool swapped = data[0] & 1;
+    words_format format = {.swapped = data[0] & 1, .version = data[0] & 4 ? 1 : 2};
     sort_limits limits = {.largest_line = LARGEST_LINE,
                           .memory = data[0] & 2 ? 4096 : (size_t)64 << 20};
     size_t count = (size - 1) / 8, half = count / 2;
@@ -186,9 +187,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *words = malloc(count * 8 + 1);
     memcpy(words, data + 1, count * 8);
     sorted_words sorted[3] = {{.keys.seed = 1}, {.keys.seed = 2}, {.keys.seed = 3}};
-    demand(words_sort(&sorted[0], words, count, swapped, &limits) == 0, "there is memory");
-    demand(words_sort(&sorted[1], words, half, swapped, &limits) == 0, "there is memory");
-    demand(words_sort(&sorted[2], words + half * 8, count - half, swapped, &limits) == 0,
+    demand(words_sort(&sorted[0], words, count, format, &limits) == 0, "there is memory");
+    demand(words_sort(&sorted[1], words, half, format, &limits) == 0, "there is memory");
+    demand(words_sort(&sorted[2], words + half * 8, count - half, format, &limits) == 0,
            "there is memory");
     for (int which = 0; which < 3; which++) {
         check(&sorted[which], &limits);

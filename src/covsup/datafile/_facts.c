@@ -5,11 +5,13 @@
 
 #include <string.h>
 
-PyDoc_STRVAR(sort_doc,
-             "sort(words, swapped, largest_line, memory)\n--\n\n"
-             "Sort the words of a journal; `swapped` if its byte order is not this machine's.\n\n"
-             "Lines above `largest_line` are kept apart. What would make the facts cost more than\n"
-             "`memory` bytes is left out, and counted.");
+PyDoc_STRVAR(
+    sort_doc,
+    "sort(words, swapped, version, largest_line, memory)\n--\n\n"
+    "Sort the words of a journal of a format's version; `swapped` if its byte order is not\n"
+    "this machine's.\n\n"
+    "Lines above `largest_line` are kept apart. What would make the facts cost more than\n"
+    "`memory` bytes is left out, and counted.");
 
 PyDoc_STRVAR(arc_numbers_doc,
              "arc_numbers(arcs, lines)\n--\n\n"

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
     from covsup.datafile.facts import Arc
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""The format that is written now; earlier ones are read as well."""
 MAGIC: Final = b"COVSUPJ\n"
 HEADER_SIZE: Final = 512
 LARGEST: Final = 64 << 20
@@ -87,6 +88,7 @@ class EndedHow(IntEnum):
 class Header(NamedTuple):
     """Who wrote a journal, and how far it is. A tuple, of which thousands are made quickly."""
 
+    version: int  # of the format
     image_id: str  # 32 hexadecimal digits
     parent_image_id: str | None  # None: unknown
     pid: int
@@ -357,7 +359,7 @@ def journal_of(header: Header, order: str, words: bytes, problems: list[str]) ->
     if problems:
         length = len(words.rstrip(b"\0"))
         words = words[: (length + _WORD - 1) // _WORD * _WORD]
-    facts = sort(words, order != _NATIVE, LARGEST_LINE, MOST_MEMORY)
+    facts = sort(words, order != _NATIVE, header.version, LARGEST_LINE, MOST_MEMORY)
     torn, senseless, damaged, left_out = facts.counts()
     texts = _Texts(order, facts.texts())
     damaged += texts.damaged
@@ -383,7 +385,7 @@ def _header_of(path: str | Path, head: bytes) -> tuple[Header, str]:
     """The header, and the byte order of the machine that wrote it, as `struct` names it."""
     order = ">" if head[16:24] == _BYTE_ORDER.to_bytes(8, "big") else "<"
     begun = head.ljust(12, b"\0")
-    if begun[:8] == bytes(8) and struct.unpack(f"{order}I", begun[8:12])[0] in (0, VERSION):
+    if begun[:8] == bytes(8) and struct.unpack(f"{order}I", begun[8:12])[0] <= VERSION:
         # The magic comes last.
         raise JournalNotBegun(f"{path}: its process began it and wrote nothing")
     if head[:8] != MAGIC:
@@ -397,9 +399,9 @@ def _header_of(path: str | Path, head: bytes) -> tuple[Header, str]:
         tail, allocated, lost_facts, lost_events, lost_errno, lost_stage, threads,
         slots_used, forks_lost_facts, forks_lost_events, forks_errno, forks_stage,
     ) = _HEADER[order].unpack_from(head)  # fmt: skip
-    if byte_order == _BYTE_ORDER and version != VERSION:
+    if byte_order == _BYTE_ORDER and not 1 <= version <= VERSION:
         raise JournalForeign(
-            f"{path}: has format {version}, and this covsup reads format {VERSION}:"
+            f"{path}: has format {version}, and this covsup reads formats 1 to {VERSION}:"
             " combine it with the covsup that wrote it",
             version=version,
         )
@@ -407,6 +409,7 @@ def _header_of(path: str | Path, head: bytes) -> tuple[Header, str]:
         raise JournalDamaged(f"{path}: its header is damaged")
     try:
         header = Header(
+            version=version,
             image_id=image.hex(),
             parent_image_id=parent.hex() if parent != _NO_IMAGE else None,
             pid=pid,

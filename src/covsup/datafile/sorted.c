@@ -59,9 +59,9 @@ sort_journal(PyObject *module, PyObject *args)
     facts_state *state = PyModule_GetState(module);
     Py_buffer words;
     int swapped;
-    unsigned int largest_line;
+    unsigned int version, largest_line;
     Py_ssize_t memory;
-    if (!PyArg_ParseTuple(args, "y*pIn", &words, &swapped, &largest_line, &memory)) {
+    if (!PyArg_ParseTuple(args, "y*pIIn", &words, &swapped, &version, &largest_line, &memory)) {
         return NULL;
     }
     sorted_object *self = NULL;
@@ -74,10 +74,11 @@ sort_journal(PyObject *module, PyObject *args)
         goto done;
     }
     self->words = (sorted_words){.keys.seed = state->seed};
+    words_format format = {.version = version, .swapped = swapped};
     sort_limits limits = {.largest_line = largest_line, .memory = (size_t)memory};
     int failed;
     Py_BEGIN_ALLOW_THREADS
-    failed = words_sort(&self->words, words.buf, (size_t)words.len / 8, swapped, &limits);
+    failed = words_sort(&self->words, words.buf, (size_t)words.len / 8, format, &limits);
     Py_END_ALLOW_THREADS
     if (failed) {
         Py_CLEAR(self);

@@ -9,6 +9,9 @@ enum tag {
     TAG_UNWRITTEN = 0x00,
     TAG_LINE_FIRST = 0x10,
     TAG_LINE_LAST = 0x1f,
+    TAG_NEAR = 0x70,  /* to 0x7f */
+    TAG_ENTER = 0xb0, /* to 0xbf */
+    TAG_LEAVE = 0xd0, /* to 0xdf */
     TAG_ARC = 0x20,
     TAG_LINE_WIDE = 0x21,
     TAG_ARC_WIDE = 0x22,
@@ -20,6 +23,7 @@ enum tag {
 enum text_type { TEXT_FILE = 1, TEXT_CONTEXT = 2 };
 
 #define LINE_OWNER UINT64_C(0x0ffffc00003fffff) /* file id and context id of a LINE */
+#define NEAR_OWNER UINT64_C(0x0ffff00000007fff) /* and of an arc of one word */
 #define BYTES_OF_DATA 7
 
 /* What an owner and a far fact cost besides their contents, Python's share included. */
@@ -30,7 +34,7 @@ typedef struct {
     sorted_words *sorted;
     const uint8_t *words;
     size_t count;
-    bool swapped;
+    words_format format;
     const sort_limits *limits;
 } sorting;
 
@@ -39,7 +43,7 @@ word_at(const sorting *work, size_t at)
 {
     uint64_t word;
     memcpy(&word, work->words + at * 8, 8);
-    return work->swapped ? __builtin_bswap64(word) : word;
+    return work->format.swapped ? __builtin_bswap64(word) : word;
 }
 
 static unsigned
@@ -152,6 +156,15 @@ add_wide_line(sorting *work, uint64_t key, uint64_t line)
 }
 
 static int
+add_arc_to(sorting *work, uint32_t owner, int32_t from, int32_t to)
+{
+    if (!may_take(work, 2 * sizeof(uint64_t))) {
+        return 0;
+    }
+    return arc_set_append(&work->sorted->owned[owner].arcs, arc_of(from, to));
+}
+
+static int
 add_arc(sorting *work, uint64_t key, int64_t from, int64_t to)
 {
     int64_t largest = work->limits->largest_line;
@@ -162,10 +175,7 @@ add_arc(sorting *work, uint64_t key, int64_t from, int64_t to)
     if (owner < 0) {
         return owner == -2 ? 0 : -1;
     }
-    if (!may_take(work, 2 * sizeof(uint64_t))) {
-        return 0;
-    }
-    return arc_set_append(&work->sorted->owned[owner].arcs, arc_of((int32_t)from, (int32_t)to));
+    return add_arc_to(work, (uint32_t)owner, (int32_t)from, (int32_t)to);
 }
 
 /* A row of LINE words. Most are of the same owner as the one before and near it: so a block is
@@ -217,6 +227,42 @@ add_lines(sorting *work, size_t at)
         }
     }
     *block |= bits;
+    return at;
+}
+
+static bool
+is_near(const sorting *work, uint64_t word)
+{
+    unsigned tag = word >> 56 & 0xf0;
+    return work->format.version >= 2 && (tag == TAG_NEAR || tag == TAG_ENTER || tag == TAG_LEAVE);
+}
+
+/* A row of arcs of one word each. Gives where it ends, or 0 without memory. */
+static size_t
+add_near_arcs(sorting *work, size_t at)
+{
+    uint64_t last = UINT64_MAX;
+    int64_t owner = -2;
+    for (; at < work->count; at++) {
+        uint64_t word = word_at(work, at);
+        if (!is_near(work, word)) {
+            break;
+        }
+        if ((word & NEAR_OWNER) != last) {
+            last = word & NEAR_OWNER;
+            owner = owner_of(work, (word >> 44 & 0xffff) << 32 | (word & 0x7fff));
+        } else if (owner == -2) {
+            work->sorted->left_out++;
+        }
+        int32_t line = word >> 26 & 0x3ffff;
+        int32_t other = line + (int32_t)signed_bits(word >> 15, 11);
+        unsigned tag = word >> 56 & 0xf0;
+        if (owner == -1 ||
+            (owner >= 0 && add_arc_to(work, (uint32_t)owner, tag == TAG_ENTER ? -line : line,
+                                      tag == TAG_LEAVE ? -other : other) < 0)) {
+            return 0;
+        }
+    }
     return at;
 }
 
@@ -289,7 +335,7 @@ add_text(sorting *work, unsigned type, uint32_t size)
         }
         definition one = {.at = at + 4, .size = size - 4};
         memcpy(&one.id, text, 4);
-        one.id = work->swapped ? __builtin_bswap32(one.id) : one.id;
+        one.id = work->format.swapped ? __builtin_bswap32(one.id) : one.id;
         if (type == TEXT_CONTEXT) {
             result = add_definition(&sorted->contexts, one);
         } else {
@@ -400,17 +446,20 @@ add_record(sorting *work, size_t at)
         if (tag >= TAG_LINE_FIRST && tag <= TAG_LINE_LAST) {
             return add_lines(work, at);
         }
+        if (is_near(work, head)) {
+            return add_near_arcs(work, at);
+        }
     }
     sorted->senseless++;
     return at + 1;
 }
 
 int
-words_sort(sorted_words *sorted, const uint8_t *words, size_t count, bool swapped,
+words_sort(sorted_words *sorted, const uint8_t *words, size_t count, words_format format,
            const sort_limits *limits)
 {
     sorting work = {
-        .sorted = sorted, .words = words, .count = count, .swapped = swapped, .limits = limits};
+        .sorted = sorted, .words = words, .count = count, .format = format, .limits = limits};
     for (size_t at = 0; at < count;) {
         at = add_record(&work, at);
         if (at == 0) {

@@ -62,8 +62,14 @@ typedef struct {
     size_t memory; /* what the facts may cost, in bytes, about */
 } sort_limits;
 
+/* How words are to be read. */
+typedef struct {
+    uint32_t version; /* of the format: the first has no arcs of one word */
+    bool swapped;     /* of the other byte order */
+} words_format;
+
 /* Sorts `count` words of 8 bytes each. -1: no memory; whatever is in `sorted`, free it. */
-int words_sort(sorted_words *sorted, const uint8_t *words, size_t count, bool swapped,
+int words_sort(sorted_words *sorted, const uint8_t *words, size_t count, words_format format,
                const sort_limits *limits);
 void sorted_words_free(sorted_words *sorted);
 

@@ -90,7 +90,7 @@ store_fact(const uint64_t *words, unsigned count)
 }
 
 static int
-fits(int32_t number, int bits)
+fits(int64_t number, int bits)
 {
     int64_t half = INT64_C(1) << (bits - 1);
     return number >= -half && number < half;
@@ -111,9 +111,32 @@ journal_line(uint32_t file, uint32_t line, uint32_t context)
     return store_fact(words, 2);
 }
 
+/* An arc as one word, or 0 where it needs more: its lines are near each other, as a rule, and what
+ * a function's entry and exit name is its first line. */
+static uint64_t
+near_arc(uint32_t file, int32_t from, int32_t to, uint32_t context)
+{
+    unsigned nibble = from < 0 ? RECORD_ENTER_NIBBLE
+                      : to < 0 ? RECORD_LEAVE_NIBBLE
+                               : RECORD_NEAR_NIBBLE;
+    int64_t line = from < 0 ? -(int64_t)from : from;
+    int64_t difference = (nibble == RECORD_LEAVE_NIBBLE ? -(int64_t)to : to) - line;
+    if ((from < 0 && to < 0) || file > RECORD_MASK(RECORD_NEAR_FILE_BITS) ||
+        line > (int64_t)RECORD_MASK(RECORD_NEAR_LINE_BITS) ||
+        !fits(difference, RECORD_NEAR_DIFFERENCE_BITS) ||
+        context > RECORD_MASK(RECORD_NEAR_CONTEXT_BITS)) {
+        return 0;
+    }
+    return record_near(nibble, file, (uint32_t)line, (int32_t)difference, context);
+}
+
 int
 journal_arc(uint32_t file, int32_t from, int32_t to, uint32_t context)
 {
+    uint64_t word = near_arc(file, from, to, context);
+    if (word != 0) {
+        return store_fact(&word, 1);
+    }
     if (file > RECORD_MASK(RECORD_HEAD_FILE_BITS)) {
         return journal_lose(A_FACT, failed(ERANGE, JOURNAL_STAGE_RANGE));
     }

@@ -1,4 +1,4 @@
-/* record.h - the bytes of a journal, format version 1.
+/* record.h - the bytes of a journal, format version 2.
  *
  * The only place in C where the layout is written down; docs/journal-format.md says the same in
  * words, and the tests hold the two, the writer and the reader against each other.
@@ -13,7 +13,7 @@
 
 #define JOURNAL_MAGIC "COVSUPJ\n" /* 8 bytes, without the NUL; stored last, with release order */
 #define JOURNAL_MAGIC_SIZE 8
-#define JOURNAL_VERSION 1u
+#define JOURNAL_VERSION 2u
 #define JOURNAL_HEADER_SIZE 512u
 #define JOURNAL_BYTE_ORDER UINT64_C(0x0102030405060708)
 #define JOURNAL_CHECKED_FROM 8u /* the identity check covers [CHECKED_FROM, CHECKED_TO) */
@@ -115,6 +115,10 @@ static_assert(offsetof(journal_header, forks_lost_errno) == 328, "layout: raise 
 #define RECORD_WORD_SIZE 8u
 #define RECORD_TAG_SHIFT 56
 #define RECORD_LINE_NIBBLE 0x1u /* in the top four bits: tags 0x10 to 0x1f */
+/* Arcs of one word. No one bit that flips makes a line or an arc of another of these. */
+#define RECORD_NEAR_NIBBLE 0x7u  /* from line to line */
+#define RECORD_ENTER_NIBBLE 0xbu /* the first line is negative */
+#define RECORD_LEAVE_NIBBLE 0xdu /* the second line is */
 #define RECORD_TAG_ARC 0x20u
 #define RECORD_TAG_LINE_WIDE 0x21u
 #define RECORD_TAG_ARC_WIDE 0x22u
@@ -126,6 +130,11 @@ static_assert(offsetof(journal_header, forks_lost_errno) == 328, "layout: raise 
 #define RECORD_LINE_FILE_BITS 18
 #define RECORD_LINE_LINE_BITS 20
 #define RECORD_LINE_CONTEXT_BITS 22
+/* NEAR, ENTER and LEAVE: one word; of both lines without their signs. */
+#define RECORD_NEAR_FILE_BITS 16
+#define RECORD_NEAR_LINE_BITS 18
+#define RECORD_NEAR_DIFFERENCE_BITS 11 /* signed: the second line less the first */
+#define RECORD_NEAR_CONTEXT_BITS 15
 /* Heads of ARC, LINE_WIDE and ARC_WIDE. */
 #define RECORD_HEAD_FILE_BITS 24
 #define RECORD_HEAD_CONTEXT_BITS 32
@@ -173,6 +182,16 @@ record_line(uint32_t file, uint32_t line, uint32_t context)
     return ((uint64_t)RECORD_LINE_NIBBLE << 60) |
            ((uint64_t)file << (RECORD_LINE_LINE_BITS + RECORD_LINE_CONTEXT_BITS)) |
            ((uint64_t)line << RECORD_LINE_CONTEXT_BITS) | context;
+}
+
+static inline uint64_t
+record_near(unsigned nibble, uint32_t file, uint32_t line, int32_t difference, uint32_t context)
+{
+    uint64_t low = (uint64_t)(uint32_t)difference & RECORD_MASK(RECORD_NEAR_DIFFERENCE_BITS);
+    uint64_t word = (uint64_t)nibble << RECORD_NEAR_FILE_BITS | file;
+    word = word << RECORD_NEAR_LINE_BITS | line;
+    word = word << RECORD_NEAR_DIFFERENCE_BITS | low;
+    return word << RECORD_NEAR_CONTEXT_BITS | context;
 }
 
 static inline uint64_t
