@@ -214,6 +214,8 @@ def test_hostile_words_cost_no_more_than_their_limit() -> None:
 def test_a_row_without_room_is_counted_word_by_word() -> None:
     arcs = [0x7 << 60 | line << 26 for line in range(1000)]
     assert sorted_by_c(packed(arcs, NATIVE), NATIVE, memory=0).counts() == (0, 0, 0, 1000)
+    torn = [1 << 60, 0, 1 << 60 | 5 << 22, 0x30 << 56]
+    assert sorted_by_c(packed(torn, NATIVE), NATIVE, memory=0).counts() == (1, 1, 0, 2)
     words = [1 << 60 | line << 22 for line in range(1, 64_000, 64)]
     assert sorted_by_c(packed(words, NATIVE), NATIVE, memory=0).counts() == (0, 0, 0, 1000)
     found = sorted_by_c(packed(words, NATIVE), NATIVE, memory=1 << 10)

@@ -140,7 +140,9 @@ sort(uint64_t *arcs, size_t count)
     if (count <= shortest) {
         return 0;
     }
-    uint64_t *other = malloc(count * sizeof(*other));
+    uint64_t few[256];
+    bool is_many = count > sizeof(few) / sizeof(*few);
+    uint64_t *other = is_many ? malloc(count * sizeof(*other)) : few;
     if (other == NULL) {
         return -1;
     }
@@ -162,7 +164,9 @@ sort(uint64_t *arcs, size_t count)
     if (source != arcs) {
         memcpy(arcs, source, count * sizeof(*arcs));
     }
-    free(other);
+    if (is_many) {
+        free(other);
+    }
     return 0;
 }
 

@@ -23,6 +23,7 @@ enum tag {
 enum text_type { TEXT_FILE = 1, TEXT_CONTEXT = 2 };
 
 #define LINE_OWNER UINT64_C(0x0ffffc00003fffff) /* file id and context id of a LINE */
+#define LINE_IN_BLOCK (UINT64_C(63) << 22)      /* the line's place in a block of 64 */
 #define NEAR_OWNER UINT64_C(0x0ffff00000007fff) /* and of an arc of one word */
 #define BYTES_OF_DATA 7
 
@@ -180,29 +181,33 @@ add_arc(sorting *work, uint64_t key, int64_t from, int64_t to)
 
 /* A row of LINE words. Most are of the same owner as the one before and near it: so a block is
  * gathered in a register. Gives where the row ends, or 0 without memory. */
-static size_t
-add_lines(sorting *work, size_t at)
+static inline __attribute__((always_inline)) size_t
+add_lines_of(sorting *work, size_t at, bool swapped)
 {
+    const uint8_t *words = work->words;
+    const size_t count = work->count;
+    uint64_t block_of = 0; /* a word of the block that `bits` are of */
     uint64_t last = 0, bits = 0, no_block = 0;
     uint64_t *block = &no_block; /* where `bits` go */
     uint64_t *blocks = NULL;     /* of the owner; line 64 * `room` is the first without a place */
-    uint32_t room = 0, number = UINT32_MAX;
+    uint32_t room = 0;
     int64_t owner = -2;
-    for (; at < work->count; at++) {
-        uint64_t word = word_at(work, at);
-        uint64_t whose = word & (LINE_OWNER | UINT64_C(0xf) << 60);
-        uint32_t line = word >> 22 & 0xfffff;
-        if (whose == last && line / 64 == number) {
-            bits |= UINT64_C(1) << (line % 64);
+    for (; at < count; at++) {
+        uint64_t word;
+        memcpy(&word, words + at * 8, 8);
+        word = swapped ? __builtin_bswap64(word) : word;
+        if (((word ^ block_of) & ~LINE_IN_BLOCK) == 0 && block != &no_block) {
+            bits |= UINT64_C(1) << (word >> 22 & 63);
             continue;
         }
         *block |= bits;
         bits = 0;
-        number = UINT32_MAX;
         block = &no_block;
         if (word >> 60 != TAG_LINE_FIRST >> 4) {
             break;
         }
+        uint64_t whose = word & (LINE_OWNER | UINT64_C(0xf) << 60);
+        uint32_t line = word >> 22 & 0xfffff;
         if (whose != last) {
             last = whose;
             owner = owner_of(work, (word >> 42 & 0x3ffff) << 32 | (word & 0x3fffff));
@@ -221,13 +226,19 @@ add_lines(sorting *work, size_t at)
             room = work->sorted->owned[owner].lines.used;
         }
         if (line / 64 < room) {
-            number = line / 64;
-            block = &blocks[number];
+            block_of = word;
+            block = &blocks[line / 64];
             bits = UINT64_C(1) << (line % 64);
         }
     }
     *block |= bits;
     return at;
+}
+
+static size_t
+add_lines(sorting *work, size_t at)
+{
+    return work->format.swapped ? add_lines_of(work, at, true) : add_lines_of(work, at, false);
 }
 
 static bool
