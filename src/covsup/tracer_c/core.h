@@ -152,9 +152,9 @@ int monitoring_step_aside(core *self);
 /* From now on the target sees sys.monitoring as if we used none of its ids. -1: exception. */
 int monitoring_hide_tool(core *self);
 
-/* Nor does it see, in the list of all events, those that trace functions of ours need. `monitoring`
- * of the core is set. -1: exception. */
-int monitoring_hide_events(core *self);
+/* For trace functions of ours: what the target registers there is measured as it runs, and the list
+ * of all events shows none that they need. `monitoring` of the core is set. -1: exception. */
+int monitoring_trace_callbacks(core *self);
 
 /* The target is about to ask for INSTRUCTION events everywhere: have them too. -1: exception. */
 int monitoring_share_instructions(core *self);

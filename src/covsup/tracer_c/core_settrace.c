@@ -457,7 +457,7 @@ settrace_start(core *self)
     }
 #if COMPAT_MONITORING
     self->monitoring = Py_XNewRef(PySys_GetObject("monitoring"));
-    if (self->monitoring != NULL && monitoring_hide_events(self) < 0) {
+    if (self->monitoring != NULL && monitoring_trace_callbacks(self) < 0) {
         return -1;
     }
 #endif

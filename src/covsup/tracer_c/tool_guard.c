@@ -167,6 +167,14 @@ replace(core *self, const char *name, PyMethodDef *method)
     return original;
 }
 
+/* Nor does it see, in the list of all events, those that are there for our sake. */
+static int
+hide_events(core *self)
+{
+    self->all_events = replace(self, "_all_events", &all_events_method);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
 int
 monitoring_hide_tool(core *self)
 {
@@ -176,14 +184,15 @@ monitoring_hide_tool(core *self)
             return -1;
         }
     }
-    return monitoring_hide_events(self);
+    return hide_events(self);
 }
 
 int
-monitoring_hide_events(core *self)
+monitoring_trace_callbacks(core *self)
 {
-    self->all_events = replace(self, "_all_events", &all_events_method);
-    return PyErr_Occurred() ? -1 : 0;
+    self->hidden[REGISTER_CALLBACK] =
+        replace(self, guarded[REGISTER_CALLBACK], &methods[REGISTER_CALLBACK]);
+    return PyErr_Occurred() ? -1 : hide_events(self);
 }
 
 #endif

@@ -1122,7 +1122,6 @@ monitoring.free_tool_id(4)
 print(lines, starts, bool(others))
 """,
         python=(3, 12),
-        gaps={"settrace": "Python suspends trace functions while it calls these"},
     ),
     Row(
         name="greenlet_callback_itself_is_measured",
