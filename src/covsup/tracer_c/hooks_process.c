@@ -5,7 +5,9 @@
 #include "hooks_process.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "compat.h"
@@ -131,12 +133,29 @@ tell_spawned(PyObject *result, PyObject *argv)
     (void)journal_event(EVENT_SPAWNED, payload.bytes, payload.size);
 }
 
+/* How much waits to be read from the descriptor that is an argument of a call; 0 where it is none.
+ */
+static int
+bytes_waiting(PyObject *argument)
+{
+    int overflow = 0, waiting = 0;
+    if (argument == NULL || !PyLong_Check(argument)) {
+        return 0;
+    }
+    long descriptor = PyLong_AsLongAndOverflow(argument, &overflow);
+    if (descriptor < 0 || descriptor > INT_MAX || ioctl((int)descriptor, FIONREAD, &waiting) != 0) {
+        return 0;
+    }
+    return waiting;
+}
+
 /* fork_exec(args, executables, close_fds, pass_fds, cwd, env, ...): how many follow depends on the
- * version. */
+ * version. A child that cannot run the program says so in a pipe: nothing was spawned then. (Where
+ * the child got a copy of the memory, it may do so too late to be seen here.) */
 static PyObject *
 os_fork_exec_handler(const hook_call *call)
 {
-    enum { ARGS = 0, ENVIRON = 5, USER = 19 };
+    enum { ARGS = 0, ENVIRON = 5, ERRORS = 12, USER = 19 };
     PyObject *environ = hook_argument(call, ENVIRON, NULL);
     PyObject *carried = NULL; /* stolen by call_carrying() */
     hooks_let_in(hook_argument(call, USER, NULL));
@@ -145,8 +164,11 @@ os_fork_exec_handler(const hook_call *call)
     } else if (environ != NULL) {
         carried = hooks_environ_list(environ);
     }
+    int before = bytes_waiting(hook_argument(call, ERRORS, NULL));
     PyObject *result = call_carrying(call, ENVIRON, NULL, carried);
-    tell_spawned(result, hook_argument(call, ARGS, NULL));
+    if (bytes_waiting(hook_argument(call, ERRORS, NULL)) <= before) {
+        tell_spawned(result, hook_argument(call, ARGS, NULL));
+    }
     return result;
 }
 
