@@ -20,6 +20,7 @@ class Said:
     arcs: dict[tuple[int, int], set[tuple[int, int]]] = field(default_factory=dict)
     files: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
     contexts: dict[int, bytes] = field(default_factory=dict)
+    properties: dict[bytes, bytes] = field(default_factory=dict)
     others: list[tuple[int, bytes]] = field(default_factory=list)
     torn: int = 0
     senseless: int = 0
@@ -90,6 +91,9 @@ def _text(said: Said, words: list[int], order: str) -> int:
     number = int.from_bytes(text[:4], order)  # type: ignore[arg-type]
     if there < needed or crc32(text) & 0xFFFFFF != check:
         said.damaged += 1
+    elif kind == 4:
+        key, _, value = text.partition(b"\0")
+        said.properties[key] = value
     elif kind not in {1, 2}:
         said.others.append((kind, text))
     elif kind == 2 and length >= 4:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from covsup.datafile import journal as reader
 from covsup.datafile.errors import (
     CovsupError,
     JournalDamaged,
@@ -21,9 +22,17 @@ from covsup.datafile.errors import (
     JournalNotBegun,
     JournalUnreadable,
 )
-from covsup.datafile.journal import VERSION, Journal, Note, read_journal
+from covsup.datafile.journal import (
+    VERSION,
+    Journal,
+    Note,
+    read_journal,
+    read_lodgers,
+    read_slots,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.journal.harness import Harness
@@ -352,6 +361,48 @@ def test_any_bytes_give_a_journal_or_one_error(path: Path, data: bytes, keep: in
     path.write_bytes(header()[:keep] + data)
     with contextlib.suppress(JournalError):
         read_journal(path)
+
+
+header_numbers = st.sampled_from([0, 1, 2, 3, 4, 504, 511, 512, 520, 600, 1 << 31, 1 << 63])
+
+
+@own_file
+@given(
+    words=tagged_words,
+    changes=st.lists(st.tuples(st.integers(0, 83), header_numbers), max_size=3),
+    cut=st.integers(0, 100) | st.just(10_000),
+    at=st.sampled_from((0, 0, 0, 8, 512)),
+)
+def test_what_is_read_at_once_is_what_is_read_step_by_step(
+    path: Path, words: list[int], changes: list[tuple[int, int]], cut: int, at: int
+) -> None:
+    data = bytearray(header(tail=512 + 8 * len(words)) + packed(words))
+    for field, number in changes:
+        struct.pack_into("=I", data, 4 * field, number & 0xFFFFFFFF)
+    data[248:256] = struct.pack("=Q", crc32(data[8:248]))
+    path.write_bytes(bytes(at) + data[: max(512, len(data) - cut) if cut < 100 else len(data)])
+
+    def read(how: Callable[..., Journal]) -> object:
+        with path.open("rb") as file:
+            try:
+                journal = how(path, file.fileno(), at, path.stat().st_size)
+            except JournalError as error:
+                return type(error), str(error)
+        parts = (journal.lines, journal.arcs, journal.files, journal.contexts, journal.properties)
+        return journal.header, parts, journal.events, journal.claims, journal.problems, journal.torn
+
+    assert read(reader._read_one) == read(reader._read_any)
+
+
+def test_slots_that_no_file_reaches_are_none(path: Path) -> None:
+    for slots_at in (1 << 27, 1 << 63, (1 << 64) - 1):
+        data = bytearray(header())
+        struct.pack_into("=QII", data, 136, slots_at, 16384, 10)
+        struct.pack_into("=Q", data, 304, 5)
+        data[248:256] = struct.pack("=Q", crc32(data[8:248]))
+        path.write_bytes(data)
+        assert read_slots(path, read_journal(path).header).journals == []
+        assert read_lodgers(path) == frozenset()
 
 
 @own_file

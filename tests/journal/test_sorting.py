@@ -115,6 +115,7 @@ def said_by_c(words: bytes, order: str, version: int = VERSION) -> Said:
         arcs={key: set(arcs_in(these)) for key, these in found.arcs().items()},
         files={number: (path, module) for number, path, module in found.files()},
         contexts=dict(found.contexts()),
+        properties={os.fsencode(key): value for key, value in found.properties().items()},
         others=found.texts(),
         torn=torn,
         senseless=senseless,

@@ -13,6 +13,14 @@ PyDoc_STRVAR(
     "Lines above `largest_line` are kept apart. What would make the facts cost more than\n"
     "`memory` bytes is left out, and counted.");
 
+PyDoc_STRVAR(
+    read_sound_doc,
+    "read_sound(fd, offset, size, newest, largest_line, memory, kinds, cores)\n--\n\n"
+    "The fields of a journal's header, and its words sorted; None if it is not sound.\n\n"
+    "It begins at `offset` in a file of `size` bytes, and is of the version `newest` or an\n"
+    "earlier one; the limits are those of sort(). `kinds` and `cores` are what the header's\n"
+    "numbers stand for, from 1 on.");
+
 PyDoc_STRVAR(arc_numbers_doc,
              "arc_numbers(arcs, lines)\n--\n\n"
              "The arcs, and each of the lines (numbits) as an arc to itself, as a JSON array. An\n"
@@ -38,6 +46,7 @@ united(PyObject *module, PyObject *args)
 
 static PyMethodDef methods[] = {
     {"sort", sort_journal, METH_VARARGS, sort_doc},
+    {"read_sound", read_sound, METH_VARARGS, read_sound_doc},
     {"arc_numbers", arc_numbers, METH_VARARGS, arc_numbers_doc},
     {"united", united, METH_VARARGS, united_doc},
     {NULL, NULL, 0, NULL},

@@ -31,7 +31,7 @@ from covsup.datafile.result import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from covsup.datafile.journal import Event, Header, Journal
+    from covsup.datafile.journal import Event, Journal
     from covsup.datafile.session import Observation, SessionNote, Settings
 
 
@@ -80,8 +80,7 @@ class Gathering:
         segments = journals
         if len(segments) > 1:
             segments = sorted(journals, key=lambda journal: journal.header.segment)
-        headers = [journal.header for journal in segments]
-        header = headers[0]
+        header = segments[0].header
         kind = Kind.ARCS if header.branch else Kind.LINES
         if self._kind not in {None, kind} and any(each.facts.files() for each in segments):
             raise MixedMeasurement(MIXED)
@@ -112,27 +111,29 @@ class Gathering:
                 uid=header.uid,
             ),
             properties=frozenset(
-                (key, value.decode("utf-8", "surrogateescape"))
-                for journal in segments
-                for key, value in journal.properties.items()
+                [
+                    (key, value.decode("utf-8", "surrogateescape"))
+                    for journal in segments
+                    for key, value in journal.properties.items()
+                ]
             ),
             ended=events.ended,
             about_to_exec=events.about_to_exec,
             exec_failed=events.exec_failed,
-            libraries=frozenset(events.libraries),
-            tracers=frozenset(events.tracers),
-            notes=frozenset(events.notes),
+            libraries=events.libraries,
+            tracers=events.tracers,
+            notes=events.notes,
             lines=lines,
-            threads=max(each.threads_started for each in headers),
-            lost=_lost_in(headers),
-            forks_lost=_lost_by_forks(headers),
+            threads=max([each.header.threads_started for each in segments]),
+            lost=_lost_in(segments),
+            forks_lost=_lost_by_forks(segments),
             running_ns=running_ns,
             gone_ns=gone_ns,
         )
         known = self._images.get(header.image_id)
         self._images[header.image_id] = image if known is None else known.union(image)
-        self._reaps.update(events.reaps)
-        self._spawns.update(events.spawns)
+        self._reaps |= events.reaps
+        self._spawns |= events.spawns
         for journal in segments:
             for path, plugin in journal.claims:
                 known_plugins = self._plugins.get(path, frozenset())
@@ -198,39 +199,51 @@ def result_of_session(
 class _Events:
     """The events of one image, sorted by what they are good for."""
 
-    def __init__(self, image_id: str, segments: Iterable[Journal]) -> None:
-        self.reaps: list[Reap] = []
-        self.spawns: list[Spawn] = []
-        self.ended: Ended | None = None
-        self.about_to_exec: AboutToExec | None = None
-        self.exec_failed: ExecFailed | None = None
-        self.libraries: set[tuple[str, str]] = set()
-        self.tracers: set[str] = set()
-        self.notes: set[tuple[int, str]] = set()
-        for journal in segments:
-            for event in journal.events:
-                self._add(image_id, event)
+    reaps: frozenset[Reap] = frozenset()
+    spawns: frozenset[Spawn] = frozenset()
+    ended: Ended | None = None
+    about_to_exec: AboutToExec | None = None
+    exec_failed: ExecFailed | None = None
+    libraries: frozenset[tuple[str, str]] = frozenset()
+    tracers: frozenset[str] = frozenset()
+    notes: frozenset[tuple[int, str]] = frozenset()
 
-    def _add(self, by: str, event: Event) -> None:
-        match event:
-            case AboutToExec():
-                self.about_to_exec = last(self.about_to_exec, event)
-            case ExecFailed():
-                self.exec_failed = last(self.exec_failed, event)
-            case Spawned(at_ns=at_ns, pid=pid, argv=argv):
-                self.spawns.append(Spawn(by=by, at_ns=at_ns, pid=pid, argv=tuple(argv)))
-            case Reaped(at_ns=at_ns, pid=pid, status=status):
-                self.reaps.append(Reap(by=by, at_ns=at_ns, pid=pid, status=status))
-            case Ended():
-                self.ended = last(self.ended, event)
-            case LibraryUsed(name=name, version=version):
-                self.libraries.add((name, version))
-            case UserTracer(text=text):
-                self.tracers.add(text)
-            case Note(at_ns=at_ns, text=text):
-                self.notes.add((at_ns, text))
-            case _:
-                assert_never(event)
+    def __init__(self, image_id: str, segments: Iterable[Journal]) -> None:
+        events = [event for journal in segments for event in journal.events]
+        if len(events) == 1 and isinstance(events[0], Ended):
+            self.ended = events[0]
+        elif events:
+            self._sort(image_id, events)
+
+    def _sort(self, by: str, events: Iterable[Event]) -> None:
+        reaps: list[Reap] = []
+        spawns: list[Spawn] = []
+        libraries: list[tuple[str, str]] = []
+        tracers: list[str] = []
+        notes: list[tuple[int, str]] = []
+        for event in events:
+            match event:
+                case AboutToExec():
+                    self.about_to_exec = last(self.about_to_exec, event)
+                case ExecFailed():
+                    self.exec_failed = last(self.exec_failed, event)
+                case Spawned(at_ns=at_ns, pid=pid, argv=argv):
+                    spawns.append(Spawn(by=by, at_ns=at_ns, pid=pid, argv=tuple(argv)))
+                case Reaped(at_ns=at_ns, pid=pid, status=status):
+                    reaps.append(Reap(by=by, at_ns=at_ns, pid=pid, status=status))
+                case Ended():
+                    self.ended = last(self.ended, event)
+                case LibraryUsed(name=name, version=version):
+                    libraries.append((name, version))
+                case UserTracer(text=text):
+                    tracers.append(text)
+                case Note(at_ns=at_ns, text=text):
+                    notes.append((at_ns, text))
+                case _:
+                    assert_never(event)
+        self.reaps, self.spawns = frozenset(reaps), frozenset(spawns)
+        self.libraries, self.tracers = frozenset(libraries), frozenset(tracers)
+        self.notes = frozenset(notes)
 
 
 def _utf8(label: str) -> str:
@@ -238,8 +251,13 @@ def _utf8(label: str) -> str:
     return label.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _lost_in(headers: Sequence[Header]) -> Lost:
-    if not any(each.lost_facts or each.lost_events or each.lost_stage for each in headers):
+def _lost_in(journals: Sequence[Journal]) -> Lost:
+    headers = [
+        header
+        for journal in journals
+        if (header := journal.header).lost_facts or header.lost_events or header.lost_stage
+    ]
+    if not headers:
         return _NOTHING_LOST
     first = next((each for each in headers if each.lost_errno or each.lost_stage), headers[0])
     return Lost(
@@ -250,8 +268,13 @@ def _lost_in(headers: Sequence[Header]) -> Lost:
     )
 
 
-def _lost_by_forks(headers: Sequence[Header]) -> Lost:
-    if not any(each.forks_lost_facts or each.forks_lost_events for each in headers):
+def _lost_by_forks(journals: Sequence[Journal]) -> Lost:
+    headers = [
+        header
+        for journal in journals
+        if (header := journal.header).forks_lost_facts or header.forks_lost_events
+    ]
+    if not headers:
         return _NOTHING_LOST
     first = next((each for each in headers if each.forks_lost_stage), headers[0])
     return Lost(

@@ -24,7 +24,11 @@ typedef struct {
 extern PyType_Spec sorted_spec;
 extern PyType_Spec gathered_spec;
 
+/* One without words; NULL with an exception set. */
+sorted_object *new_sorted(facts_state *state);
+
 PyObject *sort_journal(PyObject *module, PyObject *args);
+PyObject *read_sound(PyObject *module, PyObject *args);
 PyObject *arc_numbers(PyObject *module, PyObject *args);
 
 /* An arc as one number: its first line << ARC_BITS, plus its second line + half of that range. */

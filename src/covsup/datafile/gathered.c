@@ -293,9 +293,12 @@ static int
 add_ends(line_set *lines, const arc_set *arcs)
 {
     int32_t largest = 0;
+    if (arcs->used > 0) {
+        int32_t last = arc_from(arcs->arcs[arcs->used - 1]); /* they are sorted by it */
+        largest = last > 0 ? last : 0;
+    }
     for (size_t at = 0; at < arcs->used; at++) {
-        int32_t from = arc_from(arcs->arcs[at]), to = arc_to(arcs->arcs[at]);
-        largest = from > largest ? from : largest;
+        int32_t to = arc_to(arcs->arcs[at]);
         largest = to > largest ? to : largest;
     }
     if (line_set_reach(lines, (uint32_t)largest / 64 + 1) < 0) {

@@ -19,7 +19,7 @@ from binascii import crc32
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from covsup.datafile._facts import Sorted, sort
+from covsup.datafile._facts import Sorted, read_sound, sort
 from covsup.datafile.errors import (
     JournalDamaged,
     JournalError,
@@ -30,6 +30,7 @@ from covsup.datafile.errors import (
 from covsup.datafile.facts import LARGEST_LINE, arcs_in, numbers_in
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from covsup.datafile.facts import Arc
@@ -70,8 +71,8 @@ class Core(IntEnum):
     SETTRACE = 2
 
 
-_START_KINDS: Final = {kind.value: kind for kind in StartKind}
-_CORES: Final = {core.value: core for core in Core}
+_KINDS: Final = tuple(StartKind)
+_CORES: Final = tuple(Core)
 _NO_IMAGE: Final = bytes(16)
 
 
@@ -249,12 +250,13 @@ class Slots(NamedTuple):
     unbegun: int  # handed out, and their processes have written nothing yet, or never will
 
 
-def read_journal(path: str | Path) -> Journal:
+def read_journal(path: str | Path, check_owner: Callable[[int], None] | None = None) -> Journal:
     """Read the journal at `path`, which may be growing.
 
+    `check_owner` is given the user id of the file's owner before anything is read, and may raise.
     Raises JournalUnreadable, JournalNotBegun, JournalDamaged or JournalForeign.
     """
-    with _Opened(path) as (fd, size):
+    with _Opened(path, check_owner) as (fd, size):
         return _read_one(path, fd, 0, size)
 
 
@@ -302,7 +304,7 @@ def read_lodgers(path: str | Path) -> frozenset[tuple[int, str]]:
 
 def _slots_of(header: Header) -> range:
     """Where the slots begin that were handed out."""
-    if not header.slots_at or header.slot_size < HEADER_SIZE:
+    if not 0 < header.slots_at <= LARGEST or header.slot_size < HEADER_SIZE:
         return range(0)
     used = min(header.slots_used, header.slot_count, _MOST_SLOTS)
     return range(header.slots_at, header.slots_at + used * header.slot_size, header.slot_size)
@@ -314,10 +316,11 @@ class _Opened:
     A class, for there may be thousands, and a generator costs three times as much.
     """
 
-    __slots__ = ("_fd", "_path")
+    __slots__ = ("_check_owner", "_fd", "_path")
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, check_owner: Callable[[int], None] | None = None) -> None:
         self._path = path
+        self._check_owner = check_owner
 
     def __enter__(self) -> tuple[int, int]:
         path = self._path
@@ -335,6 +338,12 @@ class _Opened:
         if not stat.S_ISREG(status.st_mode):
             os.close(self._fd)
             raise JournalUnreadable(f"{path}: cannot be read: it is no regular file")
+        if self._check_owner is not None:
+            try:
+                self._check_owner(status.st_uid)
+            except BaseException:
+                os.close(self._fd)
+                raise
         return self._fd, status.st_size
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
@@ -346,6 +355,16 @@ class _Opened:
 
 def _read_one(path: str | Path, fd: int, offset: int, size: int) -> Journal:
     """The journal that begins at `offset` in a file of `size` bytes."""
+    sound = read_sound(fd, offset, size, VERSION, LARGEST_LINE, MOST_MEMORY, _KINDS, _CORES)
+    if sound is None:
+        return _read_any(path, fd, offset, size)
+    fields, facts = sound
+    header = Header._make(fields)
+    return _journal_with(header, facts, _NATIVE, (header.tail - HEADER_SIZE) // _WORD, [])
+
+
+def _read_any(path: str | Path, fd: int, offset: int, size: int) -> Journal:
+    """The same, be it sound or not."""
     header, order = _header_of(path, os.pread(fd, HEADER_SIZE, offset))
     words, problems = _read_words(fd, header, offset, size)
     return journal_of(header, order, words, problems)
@@ -360,12 +379,19 @@ def journal_of(header: Header, order: str, words: bytes, problems: list[str]) ->
         length = len(words.rstrip(b"\0"))
         words = words[: (length + _WORD - 1) // _WORD * _WORD]
     facts = sort(words, order != _NATIVE, header.version, LARGEST_LINE, MOST_MEMORY)
+    return _journal_with(header, facts, order, len(words) // _WORD, problems)
+
+
+def _journal_with(
+    header: Header, facts: Sorted, order: str, words: int, problems: list[str]
+) -> Journal:
+    """The journal of `words` words that were sorted into `facts`."""
     torn, senseless, damaged, left_out = facts.counts()
     texts = _Texts(order, facts.texts())
     damaged += texts.damaged
     said = texts.strange
     if senseless:
-        said.add(f"{senseless} of its {len(words) // _WORD} words make no sense")
+        said.add(f"{senseless} of its {words} words make no sense")
     if damaged:
         said.add(f"{damaged} of its texts are damaged")
     if left_out:
@@ -374,7 +400,7 @@ def journal_of(header: Header, order: str, words: bytes, problems: list[str]) ->
         header=header,
         facts=facts,
         events=texts.events,
-        properties=texts.properties,
+        properties=facts.properties(),
         claims=texts.claims,
         torn=torn,
         problems=[*problems, *sorted(said)],
@@ -417,9 +443,9 @@ def _header_of(path: str | Path, head: bytes) -> tuple[Header, str]:
             start_realtime_ns=realtime,
             start_boottime_ns=boottime,
             generation=generation,
-            start_kind=_START_KINDS[start_kind],
+            start_kind=StartKind(start_kind),
             python_hexversion=python,
-            core=_CORES[core],
+            core=Core(core),
             branch=bool(flags & 1),
             segment=segment,
             capacity=capacity,
@@ -441,8 +467,8 @@ def _header_of(path: str | Path, head: bytes) -> tuple[Header, str]:
             forks_lost_errno=forks_errno,
             forks_lost_stage=forks_stage,
         )
-    except KeyError as error:
-        raise JournalDamaged(f"{path}: its header is damaged: there is no {error}") from error
+    except ValueError as error:
+        raise JournalDamaged(f"{path}: its header is damaged: {error}") from error
     return header, order
 
 
@@ -477,12 +503,11 @@ def _read_words(fd: int, header: Header, offset: int, size: int) -> tuple[bytes,
 
 
 class _Texts:
-    """The texts of one journal that are neither files nor contexts."""
+    """The texts of one journal that are neither files, contexts nor properties."""
 
     def __init__(self, order: str, texts: list[tuple[int, bytes]]) -> None:
         self._order = order
         self.events: list[Event] = []
-        self.properties: dict[str, bytes] = {}
         self.claims: set[tuple[str, str]] = set()
         self.damaged = 0
         self.strange: set[str] = set()
@@ -498,9 +523,6 @@ class _Texts:
             case 3:
                 (event, at_ns) = self._unpack("IQ", payload)
                 self._use_event(event, at_ns, payload[12:])
-            case 4:
-                key, _, value = payload.partition(b"\0")
-                self.properties[_text(key)] = value
             case 5:
                 path, plugin = payload.decode().split("\0")  # strict: neither is stored otherwise
                 self.claims.add((path, plugin))

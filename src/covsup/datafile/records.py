@@ -8,6 +8,7 @@ so that equal values are equal texts.
 from __future__ import annotations
 
 import json
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING, Any, Final
 
 from covsup.datafile.journal import AboutToExec, Core, Ended, EndedHow, ExecFailed, StartKind
@@ -26,6 +27,19 @@ def encode_settings(settings: Settings) -> str:
     return _json(settings.to_text())
 
 
+_IMAGE: Final = (
+    '{"about_to_exec":%s,"ended":%s,"exec_failed":%s,"forks_lost":%s,"gone_ns":%d,'
+    '"identity":{"boottime_ns":%d,"branch":%s,"core":%d,"generation":%d,"image_id":%s,'
+    '"parent_id":%s,"pid":%d,"ppid":%d,"python":%d,"session":%s,"started":%d,"started_ns":%d,'
+    '"uid":%d},"libraries":%s,"lines":%d,"lost":%s,"notes":%s,"properties":[%s],'
+    '"running_ns":%d,"threads":%d,"tracers":%s}'
+)
+_LOST: Final = '{"errno":%d,"events":%d,"facts":%d,"stage":%d}'
+"""By hand, for there are as many as processes, and an encoder costs five times as much."""
+
+_NUMBERS: Final = ("boottime_ns", "generation", "pid", "ppid", "python", "started_ns", "uid")
+
+
 def encode_image(image: Image) -> str:
     """Everything known of an image as JSON."""
     identity, about, failed, ended = (
@@ -34,37 +48,33 @@ def encode_image(image: Image) -> str:
         image.exec_failed,
         image.ended,
     )
-    return _json(
-        {
-            "identity": {
-                "image_id": identity.image_id,
-                "session": identity.session,
-                "pid": identity.pid,
-                "ppid": identity.ppid,
-                "parent_id": identity.parent_id,
-                "started": identity.started.value,
-                "generation": identity.generation,
-                "started_ns": identity.started_ns,
-                "boottime_ns": identity.boottime_ns,
-                "python": identity.python,
-                "core": identity.core.value,
-                "branch": identity.branch,
-                "uid": identity.uid,
-            },
-            "properties": sorted(image.properties),
-            "ended": ended and [ended.at_ns, ended.how.value, ended.status],
-            "about_to_exec": about and [about.at_ns, about.path, list(about.argv)],
-            "exec_failed": failed and [failed.at_ns, failed.errno],
-            "libraries": sorted(image.libraries),
-            "tracers": sorted(image.tracers),
-            "notes": sorted(image.notes),
-            "lines": image.lines,
-            "threads": image.threads,
-            "lost": _lost(image.lost),
-            "forks_lost": _lost(image.forks_lost),
-            "running_ns": image.running_ns,
-            "gone_ns": image.gone_ns,
-        }
+    return _IMAGE % (
+        _json([about.at_ns, about.path, about.argv]) if about else "null",
+        f"[{ended.at_ns:d},{ended.how:d},{ended.status:d}]" if ended else "null",
+        _json([failed.at_ns, failed.errno]) if failed else "null",
+        _lost(image.forks_lost),
+        image.gone_ns,
+        identity.boottime_ns,
+        "true" if identity.branch else "false",
+        identity.core,
+        identity.generation,
+        _quoted(identity.image_id),
+        "null" if identity.parent_id is None else _quoted(identity.parent_id),
+        identity.pid,
+        identity.ppid,
+        identity.python,
+        _quoted(identity.session),
+        identity.started,
+        identity.started_ns,
+        identity.uid,
+        _json(sorted(image.libraries)) if image.libraries else "[]",
+        image.lines,
+        _lost(image.lost),
+        _json(sorted(image.notes)) if image.notes else "[]",
+        ",".join([f"[{_quoted(key)},{_quoted(value)}]" for key, value in sorted(image.properties)]),
+        image.running_ns,
+        image.threads,
+        _json(sorted(image.tracers)) if image.tracers else "[]",
     )
 
 
@@ -135,6 +145,10 @@ def result_from(
 def _image(record: dict[str, Any]) -> Image:
     identity, ended = record["identity"], record["ended"]
     about, failed = record["about_to_exec"], record["exec_failed"]
+    lost, forks_lost = record["lost"], record.get("forks_lost", {})
+    _check_numbers(*(identity[name] for name in _NUMBERS), *(ended or ()))
+    _check_numbers(*(record[name] for name in ("lines", "threads", "running_ns", "gone_ns")))
+    _check_numbers(*lost.values(), *forks_lost.values())
     return Image(
         identity=Identity(
             **{
@@ -152,17 +166,21 @@ def _image(record: dict[str, Any]) -> Image:
         notes=frozenset((at_ns, text) for at_ns, text in record["notes"]),
         lines=record["lines"],
         threads=record["threads"],
-        lost=Lost(**record["lost"]),
-        forks_lost=Lost(**record.get("forks_lost", {})),
+        lost=Lost(**lost),
+        forks_lost=Lost(**forks_lost),
         running_ns=record["running_ns"],
         gone_ns=record["gone_ns"],
     )
 
 
-def _lost(lost: Lost) -> dict[str, int]:
-    return {
-        "facts": lost.facts, "events": lost.events, "errno": lost.errno, "stage": lost.stage
-    }  # fmt: skip
+def _lost(lost: Lost) -> str:
+    return _LOST % (lost.errno, lost.events, lost.facts, lost.stage)
+
+
+def _check_numbers(*found: object) -> None:
+    """Raise TypeError where something is no whole number, as it would be taken for one later."""
+    if not all(type(each) is int for each in found):
+        raise TypeError(f"these are no numbers: {found}")
 
 
 _json: Final = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode

@@ -14,6 +14,7 @@ import os
 import re
 import stat
 import time
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, cast, get_args
 
@@ -334,29 +335,33 @@ class Session:
         found: list[JournalFile] = []
         with os.scandir(self.path) as entries:
             for entry in entries:
-                owner = _OWNER_DIRECTORY.fullmatch(entry.name)
-                if owner is None:
-                    found += self._journal_at(entry)
-                elif entry.is_dir(follow_symlinks=False):
-                    with os.scandir(entry.path) as others:
-                        uid = int(owner["uid"])
-                        found += [each for other in others for each in self._journal_at(other, uid)]
-        return sorted(found, key=lambda each: (each.image_id, each.segment, each.path))
+                if (journal := self._journal_at(entry)) is not None:
+                    found.append(journal)
+                elif (owner := _OWNER_DIRECTORY.fullmatch(entry.name)) is not None:
+                    found += self._journals_of_user(entry, int(owner["uid"]))
+        found.sort(key=attrgetter("image_id", "segment", "path"))
+        return found
 
-    def _journal_at(self, entry: os.DirEntry[str], uid: int | None = None) -> Iterator[JournalFile]:
+    def _journal_at(self, entry: os.DirEntry[str]) -> JournalFile | None:
         journal = self._known.get(entry.path) or JournalFile.named(entry.name, entry.path)
         if journal is None or not entry.is_file(follow_symlinks=False):
-            return
-        if uid is None or entry.stat(follow_symlinks=False).st_uid == uid:
-            self._known[entry.path] = journal
-            yield journal
+            return None
+        self._known[entry.path] = journal
+        return journal
 
-    def check_owner(self, journal: JournalFile) -> None:
-        """Raise JournalUnreadable for the file of somebody who has no part in the session."""
-        try:
-            uid = os.lstat(journal.path).st_uid
-        except OSError as error:
-            raise JournalUnreadable(f"{journal.path}: cannot be read: {error.strerror}") from error
+    def _journals_of_user(self, directory: os.DirEntry[str], uid: int) -> list[JournalFile]:
+        if not directory.is_dir(follow_symlinks=False):
+            return []
+        with os.scandir(directory.path) as entries:
+            return [
+                journal
+                for entry in entries
+                if (journal := self._journal_at(entry)) is not None
+                and entry.stat(follow_symlinks=False).st_uid == uid
+            ]
+
+    def check_owner(self, journal: JournalFile, uid: int) -> None:
+        """Raise JournalUnreadable for a file whose owner `uid` has no part in the session."""
         if uid in {0, self.owner}:
             return
         place = _OWNER_DIRECTORY.fullmatch(Path(journal.path).parent.name)

@@ -5,11 +5,8 @@
 #include <string.h>
 
 void *
-grown(void *items, size_t used, size_t *room, size_t size)
+grown_items(void *items, size_t *room, size_t size)
 {
-    if (used < *room) {
-        return items;
-    }
     size_t wanted = *room < 8 ? 8 : *room * 2;
     if (wanted > SIZE_MAX / 2 / size) {
         return NULL;
@@ -100,18 +97,6 @@ line_set_free(line_set *set)
 }
 
 /* Arcs. */
-
-int
-arc_set_append(arc_set *set, uint64_t arc)
-{
-    uint64_t *moved = grown(set->arcs, set->used, &set->room, sizeof(*set->arcs));
-    if (moved == NULL) {
-        return -1;
-    }
-    set->arcs = moved;
-    set->arcs[set->used++] = arc;
-    return 0;
-}
 
 /* Merges what is sorted already, run by run: much of a journal is. */
 static int

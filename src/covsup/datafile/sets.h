@@ -10,6 +10,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The same once there is no room. */
+void *grown_items(void *items, size_t *room, size_t size);
+
+/* Makes room for one more of `size` bytes each; gives the new address, or NULL. */
+static inline void *
+grown(void *items, size_t used, size_t *room, size_t size)
+{
+    return used < *room ? items : grown_items(items, room, size);
+}
+
 /* Line numbers: bit n of block n / 64 is line n. */
 typedef struct {
     uint64_t *blocks;
@@ -56,7 +66,18 @@ arc_to(uint64_t arc)
     return (int32_t)((uint32_t)arc ^ UINT32_C(0x80000000));
 }
 
-int arc_set_append(arc_set *set, uint64_t arc);
+static inline int
+arc_set_append(arc_set *set, uint64_t arc)
+{
+    uint64_t *moved = (uint64_t *)grown(set->arcs, set->used, &set->room, sizeof(*set->arcs));
+    if (moved == NULL) {
+        return -1;
+    }
+    set->arcs = moved;
+    set->arcs[set->used++] = arc;
+    return 0;
+}
+
 int arc_set_settle(arc_set *set);
 /* Both settled, before and after. */
 int arc_set_unite(arc_set *into, const arc_set *from);
@@ -78,8 +99,5 @@ uint32_t key_index_find(const key_index *index, uint64_t key);
 /* The number of a key, which becomes the next one where it is new; KEY_MISSING without memory. */
 uint32_t key_index_add(key_index *index, uint64_t key);
 void key_index_free(key_index *index);
-
-/* Makes room for one more of `size` bytes each; gives the new address, or NULL. */
-void *grown(void *items, size_t used, size_t *room, size_t size);
 
 #endif

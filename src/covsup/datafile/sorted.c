@@ -53,6 +53,16 @@ arcs_from_bytes(arc_set *arcs, PyObject *bytes)
     return 0;
 }
 
+sorted_object *
+new_sorted(facts_state *state)
+{
+    sorted_object *self = PyObject_New(sorted_object, state->sorted_type);
+    if (self != NULL) {
+        self->words = (sorted_words){.keys.seed = state->seed};
+    }
+    return self;
+}
+
 PyObject *
 sort_journal(PyObject *module, PyObject *args)
 {
@@ -69,11 +79,10 @@ sort_journal(PyObject *module, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "these are no words, or no limits");
         goto done;
     }
-    self = PyObject_New(sorted_object, state->sorted_type);
+    self = new_sorted(state);
     if (self == NULL) {
         goto done;
     }
-    self->words = (sorted_words){.keys.seed = state->seed};
     words_format format = {.version = version, .swapped = swapped};
     sort_limits limits = {.largest_line = largest_line, .memory = (size_t)memory};
     int failed;
@@ -211,6 +220,38 @@ contexts(sorted_object *self, PyObject *unused)
     return list;
 }
 
+/* A property has its key up to the first NUL, and its value from there on. */
+static int
+add_property(PyObject *dict, const char *text, uint32_t size)
+{
+    const char *nul = memchr(text, 0, size);
+    Py_ssize_t length = nul == NULL ? (Py_ssize_t)size : nul - text;
+    Py_ssize_t rest = nul == NULL ? 0 : (Py_ssize_t)size - length - 1;
+    PyObject *key = PyUnicode_DecodeUTF8(text, length, "surrogateescape");
+    PyObject *value = PyBytes_FromStringAndSize(nul == NULL ? "" : nul + 1, rest);
+    int rc = key == NULL || value == NULL ? -1 : PyDict_SetItem(dict, key, value);
+    Py_XDECREF(key);
+    Py_XDECREF(value);
+    return rc;
+}
+
+PyDoc_STRVAR(properties_doc, "properties()\n--\n\nThe properties: of one key the last counts.");
+
+static PyObject *
+properties(sorted_object *self, PyObject *unused)
+{
+    const sorted_words *words = &self->words;
+    PyObject *dict = PyDict_New();
+    for (size_t at = 0; dict != NULL && at < words->plain_used; at++) {
+        const plain_text *text = &words->plain[at];
+        if (text->type == TEXT_PROPERTY &&
+            add_property(dict, (const char *)words->texts + text->at, text->size) < 0) {
+            Py_CLEAR(dict);
+        }
+    }
+    return dict;
+}
+
 PyDoc_STRVAR(texts_doc, "texts()\n--\n\nAll other texts: (type, payload).");
 
 static PyObject *
@@ -220,6 +261,9 @@ texts(sorted_object *self, PyObject *unused)
     PyObject *list = PyList_New(0);
     for (size_t at = 0; list != NULL && at < words->plain_used; at++) {
         const plain_text *text = &words->plain[at];
+        if (text->type == TEXT_PROPERTY) {
+            continue;
+        }
         if (append(list, Py_BuildValue("(By#)", text->type, words->texts + text->at,
                                        (Py_ssize_t)text->size)) < 0) {
             Py_CLEAR(list);
@@ -247,6 +291,7 @@ static PyMethodDef methods[] = {
     {"far", (PyCFunction)far, METH_NOARGS, far_doc},
     {"files", (PyCFunction)files, METH_NOARGS, files_doc},
     {"contexts", (PyCFunction)contexts, METH_NOARGS, contexts_doc},
+    {"properties", (PyCFunction)properties, METH_NOARGS, properties_doc},
     {"texts", (PyCFunction)texts, METH_NOARGS, texts_doc},
     {"counts", (PyCFunction)counts, METH_NOARGS, counts_doc},
     {NULL, NULL, 0, NULL},

@@ -20,8 +20,6 @@ enum tag {
     TAG_BLOB = 0x40,
 };
 
-enum text_type { TEXT_FILE = 1, TEXT_CONTEXT = 2 };
-
 #define LINE_OWNER UINT64_C(0x0ffffc00003fffff) /* file id and context id of a LINE */
 #define LINE_IN_BLOCK (UINT64_C(63) << 22)      /* the line's place in a block of 64 */
 #define NEAR_OWNER UINT64_C(0x0ffff00000007fff) /* and of an arc of one word */
@@ -157,15 +155,6 @@ add_wide_line(sorting *work, uint64_t key, uint64_t line)
 }
 
 static int
-add_arc_to(sorting *work, uint32_t owner, int32_t from, int32_t to)
-{
-    if (!may_take(work, 2 * sizeof(uint64_t))) {
-        return 0;
-    }
-    return arc_set_append(&work->sorted->owned[owner].arcs, arc_of(from, to));
-}
-
-static int
 add_arc(sorting *work, uint64_t key, int64_t from, int64_t to)
 {
     int64_t largest = work->limits->largest_line;
@@ -176,7 +165,10 @@ add_arc(sorting *work, uint64_t key, int64_t from, int64_t to)
     if (owner < 0) {
         return owner == -2 ? 0 : -1;
     }
-    return add_arc_to(work, (uint32_t)owner, (int32_t)from, (int32_t)to);
+    if (!may_take(work, 2 * sizeof(uint64_t))) {
+        return 0;
+    }
+    return arc_set_append(&work->sorted->owned[owner].arcs, arc_of((int32_t)from, (int32_t)to));
 }
 
 /* A row of LINE words. Most are of the same owner as the one before and near it: so a block is
@@ -241,40 +233,63 @@ add_lines(sorting *work, size_t at)
     return work->format.swapped ? add_lines_of(work, at, true) : add_lines_of(work, at, false);
 }
 
+/* Whether a word is a whole arc. */
 static bool
-is_near(const sorting *work, uint64_t word)
+is_near(words_format format, uint64_t word)
 {
-    unsigned tag = word >> 56 & 0xf0;
-    return work->format.version >= 2 && (tag == TAG_NEAR || tag == TAG_ENTER || tag == TAG_LEAVE);
+    const unsigned kinds = 1u << (TAG_NEAR >> 4) | 1u << (TAG_ENTER >> 4) | 1u << (TAG_LEAVE >> 4);
+    return format.version >= 2 && (kinds >> (word >> 60) & 1) != 0;
 }
 
 /* A row of arcs of one word each. Gives where it ends, or 0 without memory. */
-static size_t
-add_near_arcs(sorting *work, size_t at)
+static inline __attribute__((always_inline)) size_t
+add_near_arcs_of(sorting *work, size_t at, bool swapped)
 {
+    const words_format format = work->format;
+    const uint8_t *words = work->words;
+    const size_t count = work->count;
     uint64_t last = UINT64_MAX;
-    int64_t owner = -2;
-    for (; at < work->count; at++) {
-        uint64_t word = word_at(work, at);
-        if (!is_near(work, word)) {
+    arc_set *into = NULL;
+    for (; at < count; at++) {
+        uint64_t word;
+        memcpy(&word, words + at * 8, 8);
+        word = swapped ? __builtin_bswap64(word) : word;
+        if (!is_near(format, word)) {
             break;
         }
         if ((word & NEAR_OWNER) != last) {
             last = word & NEAR_OWNER;
-            owner = owner_of(work, (word >> 44 & 0xffff) << 32 | (word & 0x7fff));
-        } else if (owner == -2) {
+            int64_t owner = owner_of(work, (word >> 44 & 0xffff) << 32 | (word & 0x7fff));
+            if (owner == -1) {
+                return 0;
+            }
+            into = owner < 0 ? NULL : &work->sorted->owned[owner].arcs;
+            if (into == NULL) {
+                continue;
+            }
+        } else if (into == NULL) {
             work->sorted->left_out++;
+            continue;
+        }
+        if (!may_take(work, 2 * sizeof(uint64_t))) {
+            continue;
         }
         int32_t line = word >> 26 & 0x3ffff;
         int32_t other = line + (int32_t)signed_bits(word >> 15, 11);
         unsigned tag = word >> 56 & 0xf0;
-        if (owner == -1 ||
-            (owner >= 0 && add_arc_to(work, (uint32_t)owner, tag == TAG_ENTER ? -line : line,
-                                      tag == TAG_LEAVE ? -other : other) < 0)) {
+        if (arc_set_append(into, arc_of(tag == TAG_ENTER ? -line : line,
+                                        tag == TAG_LEAVE ? -other : other)) < 0) {
             return 0;
         }
     }
     return at;
+}
+
+static size_t
+add_near_arcs(sorting *work, size_t at)
+{
+    return work->format.swapped ? add_near_arcs_of(work, at, true)
+                                : add_near_arcs_of(work, at, false);
 }
 
 /* CRC-32 as zlib's, eight bytes at a time: table n is for the byte n places before the last. */
@@ -298,20 +313,23 @@ make_crc_tables(void)
     }
 }
 
-static uint32_t
-crc32_of(const uint8_t *bytes, size_t size)
+uint32_t
+words_crc32(const uint8_t *bytes, size_t size)
 {
     static pthread_once_t made = PTHREAD_ONCE_INIT; /* interpreters share it */
     pthread_once(&made, make_crc_tables);
     uint32_t crc = UINT32_MAX;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     for (; size >= 8; size -= 8, bytes += 8) {
-        uint32_t next = 0;
-        for (int place = 0; place < 8; place++) {
-            uint32_t byte = bytes[place] ^ (place < 4 ? crc >> (8 * place) & 255 : 0);
-            next ^= crc_tables[7 - place][byte];
-        }
-        crc = next;
+        uint64_t eight;
+        memcpy(&eight, bytes, 8);
+        eight ^= crc;
+        crc = crc_tables[7][eight & 255] ^ crc_tables[6][eight >> 8 & 255] ^
+              crc_tables[5][eight >> 16 & 255] ^ crc_tables[4][eight >> 24 & 255] ^
+              crc_tables[3][eight >> 32 & 255] ^ crc_tables[2][eight >> 40 & 255] ^
+              crc_tables[1][eight >> 48 & 255] ^ crc_tables[0][eight >> 56];
     }
+#endif
     for (; size > 0; size--) {
         crc = crc >> 8 ^ crc_tables[0][(crc ^ *bytes++) & 255];
     }
@@ -409,7 +427,7 @@ add_blob(sorting *work, size_t at)
         }
 #endif
     }
-    if ((crc32_of(text, size) & 0xffffff) != (head & 0xffffff)) {
+    if ((words_crc32(text, size) & 0xffffff) != (head & 0xffffff)) {
         sorted->damaged_texts++;
         return next;
     }
@@ -457,7 +475,7 @@ add_record(sorting *work, size_t at)
         if (tag >= TAG_LINE_FIRST && tag <= TAG_LINE_LAST) {
             return add_lines(work, at);
         }
-        if (is_near(work, head)) {
+        if (is_near(work->format, head)) {
             return add_near_arcs(work, at);
         }
     }

@@ -7,6 +7,8 @@
 
 #include "sets.h"
 
+enum text_type { TEXT_FILE = 1, TEXT_CONTEXT = 2, TEXT_PROPERTY = 4 };
+
 /* What one file has in one context. */
 typedef struct {
     line_set lines;
@@ -72,5 +74,8 @@ typedef struct {
 int words_sort(sorted_words *sorted, const uint8_t *words, size_t count, words_format format,
                const sort_limits *limits);
 void sorted_words_free(sorted_words *sorted);
+
+/* As zlib's. */
+uint32_t words_crc32(const uint8_t *bytes, size_t size);
 
 #endif

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 _BEGINNING: Final = Struct("=8s64xQ224xQ")
 """Of a journal's header: the magic, which is written last, when its image started, and how many
 others have journals in its file."""
+
+_NO_MAGIC: Final = bytes(8)
 
 _UNBORN_SECONDS: Final = 60.0
 
@@ -247,9 +250,7 @@ class Reader:
         whole = True
         for file in files:
             try:
-                if part.session is not None:
-                    part.session.check_owner(file)
-                journals.append(_read_as_named(file))
+                journals.append(_read_as_named(file, part.session))
                 good.append(file.path)
             except JournalNotBegun:
                 # Its process was killed before it could begin, or it is about to.
@@ -343,8 +344,8 @@ def _take(
 
 def _property(journals: Iterable[Journal], key: str) -> str:
     """What the journals of an image say, or nothing."""
-    said = {journal.properties.get(key, b"") for journal in journals} - {b""}
-    return os.fsdecode(min(said)) if said else ""
+    said = min([said for journal in journals if (said := journal.properties.get(key))], default=b"")
+    return os.fsdecode(said) if said else ""
 
 
 def _host(journals: Iterable[Journal]) -> str:
@@ -393,15 +394,16 @@ def _begun(
             begun[journal.path] = 0
             continue
         magic, started_ns, slots_used = _BEGINNING.unpack(head.ljust(_BEGINNING.size, b"\0"))
-        if any(magic):
+        if magic != _NO_MAGIC:
             begun[journal.path] = started_ns
             if slots_used:
                 lodgers |= read_lodgers(journal.path)
     return begun, frozenset(lodgers)
 
 
-def _read_as_named(file: JournalFile) -> Journal:
-    journal = read_journal(file.path)
+def _read_as_named(file: JournalFile, session: Session | None) -> Journal:
+    check_owner = None if session is None else partial(session.check_owner, file)
+    journal = read_journal(file.path, check_owner)
     header = journal.header
     if (header.image_id, header.pid, header.segment) != (file.image_id, file.pid, file.segment):
         raise JournalDamaged(f"{file.path}: its name and its header are of different processes")
