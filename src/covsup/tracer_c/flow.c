@@ -232,6 +232,15 @@ add_target(analysis *a, int k, int from)
     a->out.targets[a->out.n_targets++] = (flow_target){k, from};
 }
 
+/* Every exception that leaves a generator or coroutine comes by here: a StopIteration becomes
+ * another exception, and the RERAISE that follows ends the frame. */
+static bool
+is_stop_iteration_error(const instruction *i)
+{
+    const int intrinsic_stopiteration_error = 3; /* 3.12 to 3.15 */
+    return i->op == CALL_INTRINSIC_1 && i->oparg == intrinsic_stopiteration_error;
+}
+
 /* Where an exception goes that the handler at `k` gets: the line on which the handler begins, the
  * exit where nothing but clean-up handles it, or 0 where that is not certain. */
 static int
@@ -247,7 +256,7 @@ handler_line(const analysis *a, int k)
         }
         if (i->op == RERAISE) {
             k = i->handler;
-        } else if (i->kind == SAFE) {
+        } else if (i->kind == SAFE || is_stop_iteration_error(i)) {
             k++;
         } else {
             return 0;
@@ -495,6 +504,15 @@ find_silent_lines(analysis *a)
     }
 }
 
+/* Is the instruction at `k` a raise statement that may share its line with a branch, though the
+ * branch leads to another line first (where the statement goes on)? Or one that is a whole body? */
+static bool
+raises_here(const analysis *a, int k, bool one_liner)
+{
+    const instruction *i = &a->list[k];
+    return i->op == RAISE_VARARGS && (one_liner || (is_marked(a, i->line) && !asserts(a, k)));
+}
+
 /* Returns and raises on the line of the branch that leads to them. */
 static void
 find_ends(analysis *a, bool one_liner)
@@ -508,7 +526,7 @@ find_ends(analysis *a, bool one_liner)
         if (i->kind == RETURNS && (one_liner || i->ends_itself || is_marked(a, i->line))) {
             a->out.returns[a->out.n_returns++] =
                 (flow_step){i->at * 2, i->line, -a->code->co_firstlineno};
-        } else if (i->kind == RAISES && i->ends_itself) {
+        } else if (i->kind == RAISES && (i->ends_itself || raises_here(a, k, one_liner))) {
             int to = handler_line(a, i->handler);
             if (to != 0 && to != i->line) {
                 add_step(a, k, i->line, to);
