@@ -21,6 +21,7 @@ import tempfile
 import time
 import traceback
 from binascii import crc32
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -37,6 +38,13 @@ MOST_CPU_SECONDS = 5.0
 INTERESTING = (0, 1, 7, 8, 255, 511, 512, 1 << 16, (1 << 24) - 1, 1 << 24, (1 << 31) - 1, 1 << 31,
                (1 << 32) - 1, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)  # fmt: skip
 KINDS = (0x10, 0x11, 0x20, 0x21, 0x30, 0x31, 0x40, 0x41, 0x70, 0xB0, 0xD0, 0xFF)
+
+
+SEEN: Final = tuple(
+    attrgetter(name)
+    for name in ("header", "lines", "arcs", "files", "contexts", "properties", "events", "problems")
+)
+"""What there is to see of a journal."""
 
 
 class Broken(Exception):
@@ -61,7 +69,12 @@ def make_check(directory: Path) -> Callable[[bytes], None]:
     from covsup.datafile.derivation import provenance_of  # noqa: PLC0415
     from covsup.datafile.errors import JournalError  # noqa: PLC0415
     from covsup.datafile.fold import fold  # noqa: PLC0415
-    from covsup.datafile.journal import read_journal, read_lodgers, read_slots  # noqa: PLC0415
+    from covsup.datafile.journal import (  # noqa: PLC0415
+        read_any_journal,
+        read_journal,
+        read_lodgers,
+        read_slots,
+    )
     from covsup.supervisor.forest import forest  # noqa: PLC0415
 
     path = directory / "77-00000000000000000000000000000000.0.journal"
@@ -73,10 +86,13 @@ def make_check(directory: Path) -> Callable[[bytes], None]:
             read_lodgers(path)
             journal = read_journal(path)
             slots = read_slots(path, journal.header)
+            other = read_any_journal(path)
         except JournalError as error:
             if "\n" in str(error):
                 raise Broken(f"the error takes more than one line: {error}") from error
             return
+        if any(seen(journal) != seen(other) for seen in SEEN):
+            raise Broken("it is not the same when it is read step by step")
         journals = [journal, *slots.journals]
         one = result_of([journal], session="s")
         result = fold([one, one])

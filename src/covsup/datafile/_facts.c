@@ -13,13 +13,12 @@ PyDoc_STRVAR(
     "Lines above `largest_line` are kept apart. What would make the facts cost more than\n"
     "`memory` bytes is left out, and counted.");
 
-PyDoc_STRVAR(
-    read_sound_doc,
-    "read_sound(fd, offset, size, newest, largest_line, memory, kinds, cores)\n--\n\n"
-    "The fields of a journal's header, and its words sorted; None if it is not sound.\n\n"
-    "It begins at `offset` in a file of `size` bytes, and is of the version `newest` or an\n"
-    "earlier one; the limits are those of sort(). `kinds` and `cores` are what the header's\n"
-    "numbers stand for, from 1 on.");
+PyDoc_STRVAR(read_sound_doc,
+             "read_sound(path, owner, newest, largest_line, memory, kinds, cores)\n--\n\n"
+             "The fields of a journal's header, and its words sorted; None if it is not sound.\n\n"
+             "Sound is a whole journal, of the version `newest` or an earlier one, in a regular\n"
+             "file of root's or of the user `owner` (None: anybody). The limits are those of\n"
+             "sort(); `kinds` and `cores` are what the header's numbers stand for, from 1 on.");
 
 PyDoc_STRVAR(arc_numbers_doc,
              "arc_numbers(arcs, lines)\n--\n\n"

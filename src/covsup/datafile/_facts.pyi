@@ -1,5 +1,6 @@
 """The fold's inner loop, in C. Sets of arcs are bytes, as `covsup.datafile.facts` has them."""
 
+from os import PathLike
 from typing import Any, Final, final
 
 ARC_BITS: Final[int]
@@ -44,9 +45,8 @@ def sort(
     words: bytes, swapped: bool, version: int, largest_line: int, memory: int, /
 ) -> Sorted: ...
 def read_sound(
-    fd: int,
-    offset: int,
-    size: int,
+    path: str | PathLike[str],
+    owner: int | None,
     newest: int,
     largest_line: int,
     memory: int,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections import Counter, defaultdict
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from covsup.datafile.interpreters import (
@@ -18,7 +19,7 @@ from covsup.datafile.interpreters import (
     runs_code,
     why_unmeasured,
 )
-from covsup.datafile.journal import EndedHow, StartKind
+from covsup.datafile.journal import Core, EndedHow, StartKind
 from covsup.datafile.provenance import (
     End,
     Ending,
@@ -33,7 +34,6 @@ from covsup.datafile.provenance import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from covsup.datafile.journal import Ended
     from covsup.datafile.result import Image, Reap, Result
     from covsup.datafile.session import Observation
 
@@ -51,6 +51,9 @@ _START_SLACK_NS: Final = 5_000_000_000
 
 _BORN_DEAD_NS: Final = 2_000_000_000
 """A Python that a signal ends sooner may not have come as far as its startup files."""
+
+
+_CORES: Final = {core: core.name.lower() for core in Core}
 
 
 def provenance_of(result: Result) -> Provenance:
@@ -136,7 +139,6 @@ class _View:
             identity = image.identity
             said = image.said()
             parent, known_from = self.parent(image)
-            version = identity.python
             yield ProcessRecord(
                 image_id=identity.image_id,
                 session=identity.session,
@@ -151,16 +153,16 @@ class _View:
                 executable=said.get("executable", ""),
                 cwd=said.get("cwd", ""),
                 host=said.get("host", ""),
-                python=f"{version >> 24}.{version >> 16 & 255}.{version >> 8 & 255}",
-                core=identity.core.name.lower(),
+                python=_release(identity.python),
+                core=_CORES[identity.core],
                 branch=identity.branch,
                 ending=self.ending(image),
                 lines=image.lines,
                 unique_lines=self.unique.get(identity.image_id, 0),
                 threads=image.threads,
-                libraries=tuple(sorted(image.libraries)),
-                tracers=tuple(sorted(image.tracers)),
-                notes=tuple(text for _, text in sorted(image.notes)),
+                libraries=tuple(sorted(image.libraries)) if image.libraries else (),
+                tracers=tuple(sorted(image.tracers)) if image.tracers else (),
+                notes=tuple([text for _, text in sorted(image.notes)]) if image.notes else (),
                 lost=image.lost,
                 forks_lost=image.forks_lost,
             )
@@ -171,11 +173,8 @@ class _View:
         if identity.started is not StartKind.SPAWNED:
             known = KnownFrom.ITSELF if identity.parent_id else KnownFrom.NOBODY
             return identity.parent_id, known
-        candidates = [
-            each
-            for each in self.by_pid.get((identity.session, identity.ppid), ())
-            if each.identity.owner < identity.owner
-        ]
+        known_by_pid = self.by_pid.get((identity.session, identity.ppid), ())
+        candidates = [each for each in known_by_pid if each.identity.owner < identity.owner]
         if candidates and self._alive_at(candidates[-1], identity.started_ns):
             return candidates[-1].identity.image_id, KnownFrom.PROCESS_ID
         if identity.parent_id is not None:
@@ -201,7 +200,7 @@ class _View:
         """How an image ended with which its process ended, too."""
         told = self._waited_for(image) or self._seen_to_end(image)
         if told is None and image.ended is not None:
-            told = _ending_of_word(image.ended)
+            return _ending_of_word(image.ended.how, image.ended.status)
         if told is not None:
             if image.ended is not None and told.end is End.EXITED:
                 return told._replace(detail=_how(image.ended.how))
@@ -380,7 +379,9 @@ class _View:
     def _waited_for(self, image: Image) -> Ending | None:
         """What its parent's wait said."""
         identity = image.identity
-        reaps = self.reaps.get((identity.session, identity.pid), [])
+        reaps = self.reaps.get((identity.session, identity.pid))
+        if reaps is None:
+            return None
         index = bisect_left(reaps, identity.started_ns, key=lambda reap: reap.at_ns)
         if index == len(reaps):
             return None
@@ -486,11 +487,17 @@ def _ending_of_status(status: int, known_from: KnownFrom) -> Ending:
     return Ending(end=End.EXITED, known_from=known_from, status=os.WEXITSTATUS(status))
 
 
-def _ending_of_word(ended: Ended) -> Ending:
-    """An ending as the process itself announced it."""
-    if ended.how is EndedHow.SIGNAL:
-        return Ending(end=End.KILLED, known_from=KnownFrom.ITSELF, signal=ended.status)
-    return Ending(end=End.EXITED, known_from=KnownFrom.ITSELF, status=ended.status)
+@lru_cache(maxsize=256)
+def _ending_of_word(how: EndedHow, status: int) -> Ending:
+    """An ending as the process itself announced it: mostly the same as that of the one before."""
+    if how is EndedHow.SIGNAL:
+        return Ending(end=End.KILLED, known_from=KnownFrom.ITSELF, signal=status)
+    return Ending(end=End.EXITED, known_from=KnownFrom.ITSELF, status=status, detail=_how(how))
+
+
+@lru_cache(maxsize=256)
+def _release(version: int) -> str:
+    return f"{version >> 24}.{version >> 16 & 255}.{version >> 8 & 255}"
 
 
 def _how(how: EndedHow) -> str:

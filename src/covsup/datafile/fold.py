@@ -67,9 +67,12 @@ class Folding:
     def add(self, result: Result) -> Self:
         """Take in one more result. Raises MixedMeasurement, and is then unchanged."""
         self.add_facts(result, None)
-        for image_id, image in result.images.items():
-            known = self._images.get(image_id)
-            self._images[image_id] = image if known is None else known.union(image)
+        if self._images:
+            for image_id, image in result.images.items():
+                known = self._images.get(image_id)
+                self._images[image_id] = image if known is None else known.union(image)
+        else:
+            self._images = dict(result.images)
         for session, settings in result.sessions.items():
             known_settings = self._sessions.get(session, settings)
             self._sessions[session] = agreed(known_settings, settings)

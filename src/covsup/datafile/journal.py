@@ -250,12 +250,25 @@ class Slots(NamedTuple):
     unbegun: int  # handed out, and their processes have written nothing yet, or never will
 
 
-def read_journal(path: str | Path, check_owner: Callable[[int], None] | None = None) -> Journal:
+def read_journal(
+    path: str | Path, owner: int | None = None, check_owner: Callable[[int], None] | None = None
+) -> Journal:
     """Read the journal at `path`, which may be growing.
 
-    `check_owner` is given the user id of the file's owner before anything is read, and may raise.
-    Raises JournalUnreadable, JournalNotBegun, JournalDamaged or JournalForeign.
+    A file of another user than root and `owner` is read if `check_owner`, given that user's id,
+    does not raise; None: of any user. Raises JournalUnreadable, JournalNotBegun, JournalDamaged or
+    JournalForeign.
     """
+    sound = read_sound(path, owner, VERSION, LARGEST_LINE, MOST_MEMORY, _KINDS, _CORES)
+    if sound is not None:
+        fields, facts = sound
+        header = Header._make(fields)
+        return _journal_with(header, facts, _NATIVE, (header.tail - HEADER_SIZE) // _WORD, [])
+    return read_any_journal(path, check_owner)
+
+
+def read_any_journal(path: str | Path, check_owner: Callable[[int], None] | None = None) -> Journal:
+    """The same step by step, be it sound or not."""
     with _Opened(path, check_owner) as (fd, size):
         return _read_one(path, fd, 0, size)
 
@@ -355,16 +368,6 @@ class _Opened:
 
 def _read_one(path: str | Path, fd: int, offset: int, size: int) -> Journal:
     """The journal that begins at `offset` in a file of `size` bytes."""
-    sound = read_sound(fd, offset, size, VERSION, LARGEST_LINE, MOST_MEMORY, _KINDS, _CORES)
-    if sound is None:
-        return _read_any(path, fd, offset, size)
-    fields, facts = sound
-    header = Header._make(fields)
-    return _journal_with(header, facts, _NATIVE, (header.tail - HEADER_SIZE) // _WORD, [])
-
-
-def _read_any(path: str | Path, fd: int, offset: int, size: int) -> Journal:
-    """The same, be it sound or not."""
     header, order = _header_of(path, os.pread(fd, HEADER_SIZE, offset))
     words, problems = _read_words(fd, header, offset, size)
     return journal_of(header, order, words, problems)

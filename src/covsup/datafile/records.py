@@ -37,6 +37,9 @@ _IMAGE: Final = (
 _LOST: Final = '{"errno":%d,"events":%d,"facts":%d,"stage":%d}'
 """By hand, for there are as many as processes, and an encoder costs five times as much."""
 
+_NOTHING_LOST: Final = Lost()
+_NOTHING: Final = _LOST % (0, 0, 0, 0)
+
 _NUMBERS: Final = ("boottime_ns", "generation", "pid", "ppid", "python", "started_ns", "uid")
 
 
@@ -174,6 +177,8 @@ def _image(record: dict[str, Any]) -> Image:
 
 
 def _lost(lost: Lost) -> str:
+    if lost == _NOTHING_LOST:
+        return _NOTHING
     return _LOST % (lost.errno, lost.events, lost.facts, lost.stage)
 
 

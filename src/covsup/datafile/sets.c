@@ -21,16 +21,25 @@ grown_items(void *items, size_t *room, size_t size)
 /* Lines. */
 
 int
+line_set_reserve(line_set *set, uint32_t room)
+{
+    uint64_t *moved = realloc(set->blocks, (size_t)room * sizeof(*moved));
+    if (moved == NULL) {
+        return -1;
+    }
+    set->blocks = moved;
+    set->room = room;
+    return 0;
+}
+
+int
 line_set_reach(line_set *set, uint32_t blocks)
 {
     if (blocks > set->room) {
         uint32_t room = set->room * 2 > blocks ? set->room * 2 : blocks;
-        uint64_t *moved = realloc(set->blocks, (size_t)room * sizeof(*moved));
-        if (moved == NULL) {
+        if (line_set_reserve(set, room) < 0) {
             return -1;
         }
-        set->blocks = moved;
-        set->room = room;
     }
     if (blocks > set->used) {
         memset(set->blocks + set->used, 0, (size_t)(blocks - set->used) * sizeof(*set->blocks));

@@ -26,6 +26,8 @@ typedef struct {
     uint32_t used, room;
 } line_set;
 
+/* Makes room for so many blocks, which are not in use. */
+int line_set_reserve(line_set *set, uint32_t room);
 /* Makes room for `blocks` blocks; new ones are empty. */
 int line_set_reach(line_set *set, uint32_t blocks);
 int line_set_unite(line_set *into, const line_set *from);

@@ -1,12 +1,14 @@
 /* sound.c - reads a journal that is as nearly all are: whole, and of this machine's byte order.
  *
- * The header and the words come with one system call, as a rule, and are looked at without the GIL.
+ * The header and the words come with one system call, as a rule, and all is done without the GIL.
  * What is not so is left to the reader in Python, which knows what to say of it: so this has no
  * errors but "not sound". docs/journal-format.md says what the fields are.
  * Must never know: paths, sessions, what an event says. */
 #include "facts.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define HEADER_SIZE 512
@@ -100,23 +102,22 @@ is_sound(const uint8_t *header, uint32_t newest)
            tail % 8 == 0;
 }
 
-/* The journal at `offset` in a file of `size` bytes, in memory; NULL if it is not sound. */
+/* The journal at the beginning of a file of `size` bytes, in memory; NULL if it is not sound. */
 static uint8_t *
-read_whole(int fd, uint64_t offset, uint64_t size, uint32_t newest)
+read_whole(int fd, uint64_t size, uint32_t newest)
 {
-    uint64_t room = offset <= size ? size - offset : 0;
-    uint64_t have = room < AT_FIRST ? room : AT_FIRST;
+    uint64_t have = size < AT_FIRST ? size : AT_FIRST;
     uint8_t *bytes = have < HEADER_SIZE ? NULL : malloc(AT_FIRST);
     if (bytes == NULL) {
         return NULL;
     }
-    ssize_t got = pread(fd, bytes, (size_t)have, (off_t)offset);
+    ssize_t got = pread(fd, bytes, (size_t)have, 0);
     if (got < HEADER_SIZE || !is_sound(bytes, newest)) {
         goto not_sound;
     }
     have = (uint64_t)got;
     uint64_t capacity = number_at(bytes, CAPACITY_AT, 8), tail = number_at(bytes, TAIL_AT, 8);
-    if (tail > room || tail > capacity || tail > LARGEST_JOURNAL) {
+    if (tail > size || tail > capacity || tail > LARGEST_JOURNAL) {
         goto not_sound;
     }
     if (tail > have) {
@@ -125,7 +126,7 @@ read_whole(int fd, uint64_t offset, uint64_t size, uint32_t newest)
             goto not_sound;
         }
         bytes = moved;
-        if (!read_all(fd, bytes + have, tail - have, offset + have)) {
+        if (!read_all(fd, bytes + have, tail - have, have)) {
             goto not_sound;
         }
     }
@@ -184,40 +185,66 @@ header_of(const uint8_t *header, PyObject *kinds, PyObject *cores)
     return all;
 }
 
+/* A regular file that `owner` or root owns, as `O_NOFOLLOW` finds it; -1 if it is none. */
+static int
+open_file(const char *path, unsigned long long owner, bool any_owner, uint64_t *size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    struct stat found;
+    if (fd < 0) {
+        return -1;
+    }
+    if (fstat(fd, &found) != 0 || !S_ISREG(found.st_mode) || found.st_size < 0 ||
+        (!any_owner && found.st_uid != 0 && found.st_uid != owner)) {
+        close(fd);
+        return -1;
+    }
+    *size = (uint64_t)found.st_size;
+    return fd;
+}
+
 PyObject *
 read_sound(PyObject *module, PyObject *args)
 {
     facts_state *state = PyModule_GetState(module);
-    int fd;
-    unsigned long long offset, size;
+    PyObject *path, *owner, *kinds, *cores, *result = NULL;
     unsigned int newest, largest_line;
     Py_ssize_t memory;
-    PyObject *kinds, *cores;
-    if (!PyArg_ParseTuple(args, "iKKIInO!O!", &fd, &offset, &size, &newest, &largest_line, &memory,
-                          &PyTuple_Type, &kinds, &PyTuple_Type, &cores)) {
+    if (!PyArg_ParseTuple(args, "O&OIInO!O!", PyUnicode_FSConverter, &path, &owner, &newest,
+                          &largest_line, &memory, &PyTuple_Type, &kinds, &PyTuple_Type, &cores)) {
         return NULL;
+    }
+    bool any_owner = owner == Py_None;
+    unsigned long long uid = any_owner ? 0 : PyLong_AsUnsignedLongLong(owner);
+    sorted_object *sorted = NULL;
+    if (PyErr_Occurred()) {
+        goto done;
     }
     if (largest_line >= INT32_MAX || memory < 0 || PyTuple_GET_SIZE(kinds) != 3 ||
         PyTuple_GET_SIZE(cores) != 2) {
         PyErr_SetString(PyExc_ValueError, "these are no limits, or no enumerations");
-        return NULL;
+        goto done;
+    }
+    sorted = new_sorted(state);
+    if (sorted == NULL) {
+        goto done;
     }
     sort_limits limits = {.largest_line = largest_line, .memory = (size_t)memory};
-    sorted_object *sorted = new_sorted(state);
-    if (sorted == NULL) {
-        return NULL;
-    }
-    uint8_t *bytes;
+    uint64_t size = 0;
+    uint8_t *bytes = NULL;
     int failed = 0;
     Py_BEGIN_ALLOW_THREADS
-    bytes = read_whole(fd, offset, size, newest);
+    int fd = open_file(PyBytes_AS_STRING(path), uid, any_owner, &size);
+    if (fd >= 0) {
+        bytes = read_whole(fd, size, newest);
+        close(fd);
+    }
     if (bytes != NULL) {
         words_format format = {.version = (uint32_t)number_at(bytes, VERSION_AT, 4)};
         size_t count = (size_t)(number_at(bytes, TAIL_AT, 8) - HEADER_SIZE) / 8;
         failed = words_sort(&sorted->words, bytes + HEADER_SIZE, count, format, &limits);
     }
     Py_END_ALLOW_THREADS
-    PyObject *result = NULL;
     if (failed) {
         PyErr_NoMemory();
     } else if (bytes == NULL) {
@@ -228,6 +255,8 @@ read_sound(PyObject *module, PyObject *args)
         Py_XDECREF(header);
     }
     free(bytes);
-    Py_DECREF(sorted);
+done:
+    Py_DECREF(path);
+    Py_XDECREF(sorted);
     return result;
 }

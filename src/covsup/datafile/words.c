@@ -29,6 +29,8 @@ enum tag {
 #define OWNER_COST 512
 #define FAR_COST 256
 
+enum { FIRST_BLOCKS = 16 }; /* their cost is among that of an owner */
+
 typedef struct {
     sorted_words *sorted;
     const uint8_t *words;
@@ -133,7 +135,9 @@ add_line_to(sorting *work, uint32_t owner, uint32_t line)
         if (blocks > room && !may_take(work, ((size_t)blocks * 2 - room) * 8)) {
             return 0;
         }
-        if (line_set_reach(lines, blocks) < 0) {
+        /* Most files have their lines within the first 1,024. */
+        if ((room == 0 && blocks < FIRST_BLOCKS && line_set_reserve(lines, FIRST_BLOCKS) < 0) ||
+            line_set_reach(lines, blocks) < 0) {
             return -1;
         }
     }

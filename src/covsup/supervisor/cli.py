@@ -85,6 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()
+            # What there is goes with the process: no search for cycles in it first.
+            gc.freeze()
     except UsageError as error:
         complain(str(error))
         return USAGE
@@ -135,9 +137,12 @@ def _main(words: list[str]) -> int:  # noqa: PLR0911 - one per command
 
             return env(options)
         case "combine":
-            from covsup.supervisor.commands import combine  # noqa: PLC0415
+            from covsup.supervisor.cycles import no_search_for_cycles  # noqa: PLC0415
 
-            return combine(options)
+            with no_search_for_cycles():
+                from covsup.supervisor.commands import combine  # noqa: PLC0415
+
+                return combine(options)
         case "erase":
             from covsup.supervisor.commands import erase  # noqa: PLC0415
 

@@ -402,8 +402,10 @@ def _begun(
 
 
 def _read_as_named(file: JournalFile, session: Session | None) -> Journal:
-    check_owner = None if session is None else partial(session.check_owner, file)
-    journal = read_journal(file.path, check_owner)
+    if session is None:
+        journal = read_journal(file.path)
+    else:
+        journal = read_journal(file.path, session.owner, partial(session.check_owner, file))
     header = journal.header
     if (header.image_id, header.pid, header.segment) != (file.image_id, file.pid, file.segment):
         raise JournalDamaged(f"{file.path}: its name and its header are of different processes")
