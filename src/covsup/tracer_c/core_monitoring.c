@@ -308,14 +308,45 @@ told_in(uint32_t *where, uint32_t id)
     return atomic_load_explicit((_Atomic uint32_t *)where, memory_order_relaxed) == id;
 }
 
+/* The outcome that the frame's next event tells, and the line that it is an outcome of. Whatever
+ * happens in between (the name of an exception may be the last to hold an object) happens in other
+ * frames. Frames are only compared. */
+static _Thread_local struct {
+    const PyFrameObject *frame;
+    const code_state *state;
+    int line;
+} later;
+
+static void
+tell_now(const code_state *state, int to, told_context *context)
+{
+    const PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
+    if (frame == NULL || later.frame != frame || later.state != state || to == 0) {
+        later.frame = NULL;
+    } else if (to != FLOW_LATER) { /* else this try statement ends a clause of another one */
+        (void)tell_arc_in(context, state->file, later.line, to);
+        later.frame = NULL;
+    }
+}
+
 /* Tell the outcome of a branch, unless it was the last that was told of it in this context. False:
- * it could not be stored. */
+ * it could not be stored, or its events are wanted each time. */
 static bool
 tell_outcome(core *self, code_state *state, flow_branch *branch, bool jumps, told_context *context,
              uint32_t id)
 {
     int to = jumps ? branch->jumps_to : branch->falls_to;
     uint32_t *in = jumps ? &branch->jumps_in : &branch->falls_in;
+    if (branch->line == FLOW_LATER) {
+        tell_now(state, to, context);
+        return false;
+    }
+    if (to == FLOW_LATER) {
+        later.frame = PyEval_GetFrame(); /* borrowed */
+        later.state = state;
+        later.line = branch->line;
+        return false;
+    }
     if (to == 0) {
         return true;
     }

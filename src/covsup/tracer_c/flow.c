@@ -27,6 +27,7 @@ typedef struct {
     uint8_t *starts;   /* bitmap: the lines that start somewhere */
     uint8_t *restarts; /* bitmap: those that start in two places or more */
     int first_line, last_line;
+    bool has_except_star;
     uint8_t *visited;
     int *stack;
     flow out; /* with arrays that are large enough for anything */
@@ -40,6 +41,16 @@ falls_through(const instruction *i)
     return i->kind != JUMPS && i->kind != RETURNS && i->kind != RAISES;
 }
 
+/* Is the jump at `k` the one after the `except*` clauses of a try statement? */
+static bool
+ends_except_star(const analysis *a, int k)
+{
+    const int intrinsic_prep_reraise_star = 1; /* 3.12 to 3.15 */
+    return k >= 2 && k < a->count && a->list[k].kind == BRANCH && a->list[k].line == 0 &&
+           a->list[k - 1].op == COPY && a->list[k - 2].op == CALL_INTRINSIC_2 &&
+           a->list[k - 2].oparg == intrinsic_prep_reraise_star;
+}
+
 static void
 link_jumps(analysis *a)
 {
@@ -50,6 +61,9 @@ link_jumps(analysis *a)
         if (target >= 0) {
             a->entered_next[k] = a->entered_head[target];
             a->entered_head[target] = k;
+        }
+        if (ends_except_star(a, k + 2)) {
+            a->has_except_star = true;
         }
     }
 }
@@ -284,11 +298,49 @@ asserts(const analysis *a, int k)
     return false;
 }
 
+/* Does control go from `k`, reached from `line`, straight to the jump after `except*` clauses? What
+ * is on the way unbinds the name of the exception and cannot fail, but in a namespace that refuses
+ * it. */
+static bool
+ends_clause(const analysis *a, int k, int line)
+{
+    for (int steps = 0; k >= 0 && k < a->count && steps <= MAX_CHAIN; steps++) {
+        const instruction *i = &a->list[k];
+        if (i->line > 0 && i->line != line) {
+            return false;
+        }
+        switch (i->op) {
+        case LIST_APPEND:
+        case STORE_NAME:
+        case DELETE_FAST:
+        case DELETE_NAME:
+        case DELETE_GLOBAL:
+        case DELETE_DEREF:
+        case CALL_INTRINSIC_2:
+            k++;
+            continue;
+        default:
+            break;
+        }
+        if (i->kind == BRANCH) {
+            return ends_except_star(a, k);
+        }
+        if (i->kind != SAFE && i->kind != JUMPS) {
+            return false;
+        }
+        k = i->kind == JUMPS ? i->target : k + 1;
+    }
+    return false;
+}
+
 /* Where control goes on a new line after reaching instruction `k` from `line`: what facts_arc
  * wants, or 0 where no event is needed or nothing is certain. */
 static int
 follow(analysis *a, int k, int line)
 {
+    if (a->has_except_star && ends_clause(a, k, line)) {
+        return FLOW_LATER;
+    }
     bool certain = true;
     int sure = k; /* from here on nothing can raise */
     for (int steps = 0; k >= 0 && k < a->count && steps <= a->count; steps++) {
@@ -299,6 +351,9 @@ follow(analysis *a, int k, int line)
             }
             if (certain) {
                 return i->line;
+            }
+            if (line == FLOW_LATER) {
+                return 0;
             }
             if (i->told == 0 && i->starts_line && first_entered_from(a, k, line)) {
                 add_target(a, k, line);
@@ -416,7 +471,9 @@ find_branches(analysis *a)
             continue;
         }
         int line = i->line > 0 ? i->line : line_before(a, k, 0);
-        if (line <= 0) {
+        if (ends_except_star(a, k)) {
+            line = FLOW_LATER;
+        } else if (line <= 0) {
             continue;
         }
         if (i->kind == BRANCH) {

@@ -5,6 +5,7 @@
 #ifndef COVSUP_FLOW_H
 #define COVSUP_FLOW_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,7 +20,11 @@ typedef struct {
 
 /* What a conditional jump tells: the line reached (negative: the exit) when it falls through and
  * when it jumps; 0 where the outcome needs no event (it stays within the line, or something else
- * tells it). */
+ * tells it).
+ *
+ * After the `except*` clauses of a try statement one more jump, on no line, decides whether what is
+ * left of the group is raised again. An outcome that leads there is FLOW_LATER: the frame's next
+ * event is that of the jump, whose line is FLOW_LATER too, and tells where the outcome led. */
 typedef struct {
     int offset; /* of the jump, in bytes, as in branch events */
     int next;   /* the offset that is its destination when it falls through */
@@ -31,6 +36,7 @@ typedef struct {
 } flow_branch;
 
 #define FLOW_TOLD_NOWHERE UINT32_MAX
+#define FLOW_LATER INT_MIN
 
 /* Running the instruction at `offset` tells the arc (line, to). */
 typedef struct {
