@@ -31,7 +31,7 @@ PACKAGE := pyproject.toml setup.py covsup.pth covsup.start
 # A make that is itself started inside a session builds and checks outside it.
 unexport COVSUP_SESSION COVSUP_PARENT
 
-.PHONY: help demo test dependencies build lint lint-rules lint-layout lint-types lint-c format torture bench bench-check bench-combine transparency transparency-libraries dist clean
+.PHONY: help demo test dependencies build lint lint-rules lint-layout lint-types lint-c format torture bench bench-check bench-combine bench-real transparency transparency-libraries dist clean
 .DEFAULT_GOAL := help
 
 help:
@@ -44,6 +44,7 @@ help:
 	@echo "make bench    plain, covsup and coverage.py in turn; ratios of medians"
 	@echo "make bench-check   instructions of the hot paths, against the recorded ones (valgrind)"
 	@echo "make bench-combine   combining, against coverage.py (BENCH='--processes 10000 --branch')"
+	@echo "make bench-real   whole commands on programs and test suites, beside slipcover too"
 	@echo "make transparency   CPython's own tests, plainly and measured (CPYTHON='--jobs 2 test_os')"
 	@echo "make transparency-libraries   the same of greenlet, gevent, eventlet (LIBRARIES='greenlet')"
 	@echo "make dist     wheel and sdist into dist/"
@@ -126,6 +127,9 @@ bench-check: build
 
 bench-combine: build
 	$(PY) benchmarks/combine.py $(BENCH)
+
+bench-real: build
+	$(PY) benchmarks/real.py $(BENCH)
 
 transparency: build
 	PYTHONPATH=. $(PY) -u tests/transparency/cpython.py $(CPYTHON)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from covsup.supervisor.target import Target
 
 
-_SHORT_SECONDS: Final = 1.0
+_SHORT_SECONDS: Final = 0.2
 """A target younger than this is still starting, and needs the machine more than we do."""
 
 

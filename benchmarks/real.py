@@ -1,0 +1,253 @@
+"""Time whole commands on real programs: plain, covsup, coverage.py's best core, slipcover.
+
+    python benchmarks/real.py [--rounds N] [--sdists DIR] [NAME ...]
+
+Five programs (in `programs/`) and the test suites of three packages, whose source distributions are
+taken from --sdists or downloaded with pip. Everything that a user waits for is in the time: start,
+run, the combining of what children left. The tools take turns, one run each per round; printed are
+medians of wall time and of the CPU time of all processes, over plain's. A run that does not end or
+print as the plain one does is left out and named. slipcover takes part where it is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from tests.oracle.packages import Package, unpacked  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROGRAMS = ("matrices", "queens", "lisp", "logs", "actors")
+SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """A package, and what of it is measured."""
+
+    package: Package
+    source: str
+    has_children: bool = False
+
+
+SUITES = (
+    Suite(
+        package=Package(
+            name="click",
+            version="8.5.1",
+            without=("deprecations", "pager", "editor", "stress", "subprocess"),
+        ),
+        source="click",
+    ),
+    Suite(
+        package=Package(name="mistune", version="3.4.0"),
+        source="mistune",
+    ),
+    Suite(
+        package=Package(
+            name="pebble",
+            version="5.2.3",
+            tests=("test/test_concurrent_process_fork.py", "test/test_concurrent_process_spawn.py"),
+            root=".",
+        ),
+        source="pebble",
+        has_children=True,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One row of the table: what is run, where, and what is measured of it."""
+
+    name: str
+    words: tuple[str, ...]
+    directory: Path
+    path: Path
+    source: Path
+    has_children: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    wall: float
+    cpu: float
+
+
+def jobs(wanted: set[str], sdists: Path, work: Path) -> Iterator[Job]:
+    for name in PROGRAMS:
+        if not wanted or name in wanted:
+            programs = HERE / "programs"
+            yield Job(
+                name=name,
+                words=(str(programs / f"{name}.py"),),
+                directory=work,
+                path=programs,
+                source=programs,
+                has_children=False,
+            )
+    for suite in SUITES:
+        package = suite.package
+        if wanted and package.name not in wanted:
+            continue
+        directory = unpacked(package, sdists, work)
+        words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+        words += ["-p", "no:covsup", "-p", "no:randomly", f"--rootdir={directory}"]
+        words += ["-o", "addopts=", "-o", "filterwarnings=ignore"]
+        if package.without:
+            words += ["-k", " and ".join(f"not {word}" for word in package.without)]
+        root = directory / package.root
+        yield Job(
+            name=f"{package.name} {package.version}'s tests",
+            words=(*words, *package.tests),
+            directory=directory,
+            path=root,
+            source=root / suite.source,
+            has_children=suite.has_children,
+        )
+
+
+def commands(tool: str, job: Job, data: Path) -> list[list[str]]:
+    """Give what the tool's user types, one command after the other."""
+    python = sys.executable
+    if tool == "plain":
+        return [[python, *job.words]]
+    if tool == "covsup":
+        run = [python, "-m", "covsup", "run", "--branch", f"--rcfile={os.devnull}"]
+        run += [f"--data-file={data / '.coverage'}", f"--source={job.source}"]
+        return [[*run, *job.words]]
+    if tool == "slipcover":
+        run = [python, "-m", "slipcover", "--branch", f"--source={job.source}"]
+        return [[*run, "--json", f"--out={data / 'out.json'}", *job.words]]
+    settings = data / "coveragerc"
+    lines = ["[run]", f"core = {tool.split()[1]}", f"data_file = {data / '.coverage'}"]
+    if job.has_children:
+        lines += ["parallel = true", "concurrency = multiprocessing, thread"]
+        lines += ["patch = subprocess, _exit"]
+    settings.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    coverage = [python, "-m", "coverage"]
+    run = [*coverage, "run", f"--rcfile={settings}", "--branch", f"--source={job.source}"]
+    combine = [*coverage, "combine", "-q", f"--rcfile={settings}"]
+    return [[*run, *job.words], *([combine] if job.has_children else [])]
+
+
+def run(tool: str, job: Job, work: Path) -> tuple[Taken, str]:
+    """Run once; gives the times, its last line less what is new each time, and its status."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("COVSUP_", "COVERAGE_", "PYTHON"))
+    }
+    environment |= {"PYTHONHASHSEED": "0", "PYTHONPATH": str(job.path)}
+    said = ""
+    with tempfile.TemporaryDirectory(dir=work) as data:
+        before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        for words in commands(tool, job, Path(data)):
+            done = subprocess.run(
+                words,
+                env=environment,
+                cwd=job.directory,
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+            )
+            last = (done.stdout or done.stderr).strip().splitlines()[-1:]
+            said = said or f"{re.sub(r' in [0-9.]+s.*', '', ''.join(last))}, {done.returncode}"
+        wall = time.perf_counter() - begin
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Taken(wall, cpu), said
+
+
+def measure(job: Job, tools: list[str], rounds: int, work: Path) -> tuple[dict[str, Taken], str]:
+    """Give each tool's medians, and what there is to say about those that are left out."""
+    taken: dict[str, list[Taken]] = {tool: [] for tool in tools}
+    _, expected = run("plain", job, work)  # which also compiles
+    remarks = ""
+    for turn in range(rounds):
+        order = list(taken)
+        for tool in order[turn % len(order) :] + order[: turn % len(order)]:
+            try:
+                times, said = run(tool, job, work)
+            except subprocess.TimeoutExpired as error:
+                said = str(error)
+            if said == expected:
+                taken[tool].append(times)
+            else:
+                remarks += f"{job.name}: {tool}: {said} instead of {expected}\n"
+                del taken[tool]
+    medians = {
+        tool: Taken(
+            statistics.median(each.wall for each in times),
+            statistics.median(each.cpu for each in times),
+        )
+        for tool, times in taken.items()
+    }
+    return medians, remarks
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these; default: all")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each tool (default 5)")
+    parser.add_argument("--sdists", type=Path, help="where the source distributions are or go")
+    parser.add_argument("--json", type=Path, help="also write the medians to this file")
+    options = parser.parse_args()
+    known = {*PROGRAMS, *(suite.package.name for suite in SUITES)}
+    if set(options.names) - known:
+        parser.error(f"known are {', '.join(sorted(known))}")
+    best = "coverage sysmon" if sys.version_info >= (3, 14) else "coverage ctrace"
+    tools = ["plain", "covsup", best, *(["slipcover"] if find_spec("slipcover") else [])]
+    console = Console(width=None if sys.stdout.isatty() else 130)
+    version = f"Python {platform.python_version()}"
+    shown = Table("", title=f"{version}: branches, whole commands, wall (CPU), plain = 1")
+    for tool in tools:
+        shown.add_column("plain, seconds" if tool == "plain" else tool, justify="right")
+    everything: dict[str, dict[str, tuple[float, float]]] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        work = Path(scratch).resolve()
+        sdists = (options.sdists or work / "sdists").resolve()
+        for job in jobs(set(options.names), sdists, work):
+            medians, remarks = measure(job, tools, options.rounds, work)
+            console.print(remarks, end="", highlight=False, markup=False)
+            plain = medians.get("plain")
+            if plain is None:  # it is not the same each time: there is nothing to compare with
+                continue
+            cells = [f"{plain.wall:.2f} ({plain.cpu:.2f})"]
+            for tool in tools[1:]:
+                times = medians.get(tool)
+                cells.append(
+                    f"{times.wall / plain.wall:.2f} ({times.cpu / plain.cpu:.2f})" if times else "-"
+                )
+            shown.add_row(job.name, *cells)
+            everything[job.name] = {tool: (t.wall, t.cpu) for tool, t in medians.items()}
+    console.print(shown)
+    if options.json is not None:
+        options.json.write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
