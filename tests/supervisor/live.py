@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import platform
 import pty
 import re
 import select
@@ -159,6 +160,10 @@ def beside(world: World, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+_SIGTIMEDWAIT = {"x86_64": "128", "aarch64": "137"}
+"""The number of rt_sigtimedwait, as /proc says it."""
+
+
 def wait_until(condition: Callable[[], bool], what: str) -> None:
     """Wait for something outside of our reach; it has PATIENCE."""
     until = time.monotonic() + PATIENCE
@@ -172,6 +177,18 @@ def is_pending(pid: int, number: signal.Signals) -> bool:
     status = Path(f"/proc/{pid}/status").read_text()
     masks = re.findall(r"^S(?:ig|hd)Pnd:\s*(\w+)$", status, re.MULTILINE)
     return any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
+
+
+def is_waiting(pid: int) -> bool:
+    """Whether a supervisor sleeps until the next signal comes, with those before it dealt with."""
+    try:
+        call = Path(f"/proc/{pid}/syscall").read_text(encoding="ascii").split()[0]
+        waits = _SIGTIMEDWAIT[platform.machine()]
+    except (OSError, KeyError):
+        # A kernel that does not tell, or another machine: long enough, if nothing else runs.
+        time.sleep(0.05)
+        return True
+    return call == waits
 
 
 def state(pid: int) -> str:

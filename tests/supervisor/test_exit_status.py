@@ -95,10 +95,11 @@ def test_as_pid_1_signals_from_outside_the_namespace_reach_the_target(world: Wor
         pytest.skip("no new pid namespace to be had")
     world.write(
         "target.py",
-        "import os, signal, subprocess, sys\n"
+        "import os, signal, subprocess, sys, time\n"
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))\n"
         "subprocess.run(['kill', '-TERM', '1'])\n"  # a grandchild of PID 1: not its own child
-        "signal.pause()\n",
+        "while True:\n"
+        "    time.sleep(0.05)\n",
     )
     run = world.run(
         unshare, "-pf", "--mount-proc", world.python, "-m", "covsup", "run", "target.py"

@@ -51,7 +51,11 @@ def test_ctrl_c_reaches_the_target_once(world: World) -> None:
 
 
 def test_ctrl_c_that_kills_the_target_kills_covsup_alike(world: World) -> None:
-    world.write("target.py", "import time\nprint('ready', flush=True)\ntime.sleep(60)\n")
+    # As above: an interrupt between the line and a long sleep would wait for the sleep's end.
+    world.write(
+        "target.py",
+        "import time\nprint('ready', flush=True)\nwhile True:\n    time.sleep(0.05)\n",
+    )
     with Live(world, *covsup(world, "target.py"), terminal=True) as live:
         live.wait_for("ready")
         live.send("\x03")
@@ -211,13 +215,14 @@ def test_hanging_up_reaches_a_target_whose_supervisor_leads_the_session(world: W
     """The kernel tells the session's leader, and the group only when that has ended."""
     world.write(
         "target.py",
-        "import os, signal, sys\n"
+        "import os, signal, sys, time\n"
         "def hang_up(*_):\n"
         "    open('hung-up', 'w').close()\n"
         "    os._exit(4)\n"
         "signal.signal(signal.SIGHUP, hang_up)\n"
         "print('ready', flush=True)\n"
-        "signal.pause()\n",
+        "while True:\n"
+        "    time.sleep(0.05)\n",
     )
     with Live(world, *covsup(world, "target.py"), terminal=True) as live:
         live.wait_for("ready")

@@ -111,7 +111,12 @@ class DirectoryBell:
             return
 
     def take_down(self) -> None:
-        """Stop watching; may return before it is done."""
+        """Ring no more."""
+        import fcntl  # noqa: PLC0415 - not on every path
+
+        # At once: SIGIO would end us where it is not blocked any more.
+        flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL)
+        fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags & ~os.O_ASYNC)
         # The kernel makes the last close wait for all who may be looking at the watch, some 20 ms,
         # and whoever ends with it open waits as long. So a thread of its own waits, meanwhile.
         try:

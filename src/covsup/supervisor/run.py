@@ -6,11 +6,13 @@ watch; what was executed is in the journals whatever happens here.
 
 from __future__ import annotations
 
+import _thread
 import gc
 import os
 import resource
 import signal
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from covsup.carrier.preload import NoCarrier, carrier_library
@@ -200,7 +202,9 @@ class _Supervision:
         """Load what the end needs while there is nothing to do, if the target is no short one."""
         if not self._is_prepared and time.monotonic() - self._began > _SHORT_SECONDS:
             self._is_prepared = True
-            prepare()
+            # In a thread, for signals that come meanwhile: two that wait for us become one.
+            with suppress(RuntimeError):  # no thread is to be had
+                _thread.start_new_thread(prepare, ())
 
     def _grace(self) -> None:
         """Wait for stragglers; whoever wants us to end cuts it short."""

@@ -59,7 +59,7 @@ class Sentry:
         grouped = self._has_got(number)
         if grouped:
             # This one only: what else is pending there is evidence of what we get next.
-            self._forget(number)
+            self.forget(number)
             while number in signal.sigpending() and self._has_got(number) is False:
                 # Sent once more before this was forgotten: for the sentry, as for any process that
                 # has not had the time to handle the first, the two are one. So be it here.
@@ -72,9 +72,10 @@ class Sentry:
 
     def unwatch(self, stopped_by: int) -> None:
         """We are awake; the signals that had us stop and go on are dealt with."""
-        self._forget(stopped_by, signal.SIGCONT)
+        self.forget(stopped_by, signal.SIGCONT)
 
-    def _forget(self, *numbers: int) -> None:
+    def forget(self, *numbers: int) -> None:
+        """Signals that it has got tell nothing of those that we get from now on."""
         if self._command(b"%b %b\n" % (_FORGET, b" ".join(b"%d" % each for each in numbers))):
             poll = select.poll()
             poll.register(self._answers, select.POLLIN)

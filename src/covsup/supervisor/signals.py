@@ -85,6 +85,11 @@ def is_for_the_target(
     """
     if received.sender == os.getpid() or (received.sender and is_child(received.sender)):
         return False
+    if received.code == _FROM_THE_KERNEL and received.number in _FROM_KEYS:
+        # A terminal's, which signals nothing but groups.
+        if sentry is not None:
+            sentry.forget(received.number)
+        return False
     grouped = sentry.went_to_the_group(received.number) if sentry is not None else None
     if grouped is not None:
         return not grouped
