@@ -79,7 +79,7 @@ def test_any_words_are_sorted_into_something_sound(tmp_path: Path) -> None:
     built = subprocess.run(
         ["clang", "-std=c11", "-g", "-O1", "-fsanitize=fuzzer,address,undefined",
          "-fno-sanitize-recover=undefined", f"-I{SOURCES}", FUZZ.parent / "words_fuzz.c",
-         SOURCES / "words.c", SOURCES / "sets.c", "-lpthread", "-o", target],
+         SOURCES / "words.c", SOURCES / "texts.c", SOURCES / "sets.c", "-lpthread", "-o", target],
         check=False, capture_output=True, text=True,
     )  # fmt: skip
     if built.returncode != 0 and "cannot find" in built.stderr:

@@ -4,7 +4,7 @@
  * The first byte of an input chooses the byte order, the memory allowed and the version; the words
  * follow. Most mutations end with checksums that are right, for a text with a wrong one is not
  * looked at.
- * clang -fsanitize=fuzzer,address,undefined with words.c and sets.c: test_fuzz.py does it. */
+ * clang -fsanitize=fuzzer,address,undefined with words.c, texts.c and sets.c: test_fuzz.py does it. */
 #include "words.h"
 
 #include <stdio.h>

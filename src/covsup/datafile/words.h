@@ -75,7 +75,11 @@ int words_sort(sorted_words *sorted, const uint8_t *words, size_t count, words_f
                const sort_limits *limits);
 void sorted_words_free(sorted_words *sorted);
 
-/* As zlib's. */
+/* texts.c: CRC-32 as zlib's. */
 uint32_t words_crc32(const uint8_t *bytes, size_t size);
+
+/* Takes in the text of `size` bytes at the end of `texts`, for which there is room; one that is not
+ * what its type promises is counted, and goes. -1: no memory. */
+int texts_add(sorted_words *sorted, unsigned type, uint32_t size, bool swapped);
 
 #endif
