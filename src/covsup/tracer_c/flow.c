@@ -223,12 +223,13 @@ first_entered_from(analysis *a, int k, int line)
     return true;
 }
 
-/* Running instruction `k` for the first time tells the arc (line, to). */
+/* Running instruction `k` for the first time tells the arc (line, to), unless other lines lead to
+ * it, too. */
 static void
 add_step(analysis *a, int k, int line, int to)
 {
     instruction *i = &a->list[k];
-    if (!i->step) {
+    if (!i->step && (i->line == line || line_before(a, k, 0) == line)) {
         i->step = true;
         a->out.steps[a->out.n_steps++] = (flow_step){i->start * 2, line, to};
     }
@@ -298,9 +299,41 @@ asserts(const analysis *a, int k)
     return false;
 }
 
-/* Does control go from `k`, reached from `line`, straight to the jump after `except*` clauses? What
- * is on the way unbinds the name of the exception and cannot fail, but in a namespace that refuses
- * it. */
+static bool
+deletes(uint8_t store, uint8_t op)
+{
+    return (store == STORE_FAST && op == DELETE_FAST) ||
+           (store == STORE_NAME && op == DELETE_NAME) ||
+           (store == STORE_GLOBAL && op == DELETE_GLOBAL) ||
+           (store == STORE_DEREF && op == DELETE_DEREF);
+}
+
+static bool
+loads_none(const instruction *i)
+{
+#ifdef LOAD_COMMON_CONSTANT
+    return i->op == LOAD_CONST || i->op == LOAD_COMMON_CONSTANT; /* the latter from 3.15 on */
+#else
+    return i->op == LOAD_CONST;
+#endif
+}
+
+/* Is the instruction at `k` one of those that unbind the name of an exception (`e = None; del e`)?
+ * They cannot fail, but in a namespace that refuses it. */
+static bool
+unbinds(const analysis *a, int k)
+{
+    for (int store = k - 1; store <= k; store++) {
+        if (store >= 1 && store + 1 < a->count && loads_none(&a->list[store - 1]) &&
+            deletes(a->list[store].op, a->list[store + 1].op) &&
+            a->list[store].oparg == a->list[store + 1].oparg) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Does control go from `k`, reached from `line`, straight to the jump after `except*` clauses? */
 static bool
 ends_clause(const analysis *a, int k, int line)
 {
@@ -309,26 +342,17 @@ ends_clause(const analysis *a, int k, int line)
         if (i->line > 0 && i->line != line) {
             return false;
         }
-        switch (i->op) {
-        case LIST_APPEND:
-        case STORE_NAME:
-        case DELETE_FAST:
-        case DELETE_NAME:
-        case DELETE_GLOBAL:
-        case DELETE_DEREF:
-        case CALL_INTRINSIC_2:
-            k++;
-            continue;
-        default:
-            break;
-        }
         if (i->kind == BRANCH) {
             return ends_except_star(a, k);
         }
-        if (i->kind != SAFE && i->kind != JUMPS) {
+        if (i->kind == JUMPS) {
+            k = i->target;
+        } else if (i->kind == SAFE || i->op == LIST_APPEND || i->op == CALL_INTRINSIC_2 ||
+                   unbinds(a, k)) {
+            k++;
+        } else {
             return false;
         }
-        k = i->kind == JUMPS ? i->target : k + 1;
     }
     return false;
 }
@@ -387,6 +411,10 @@ follow(analysis *a, int k, int line)
             sure = k = i->target;
             break;
         case MAY_RAISE:
+            if (unbinds(a, k)) {
+                k++;
+                break;
+            }
             certain = false;
             sure = ++k;
             break;
@@ -531,7 +559,7 @@ find_definition_ends(analysis *a)
             if (i->kind == JUMPS) {
                 p = i->target;
             } else if (i->kind == SAFE || i->kind == MAY_RAISE) {
-                last = flow_is_lineless(i->op) ? last : p;
+                last = flow_is_lineless(i->op) || i->line != line ? last : p;
                 p++;
             } else {
                 break; /* a branch, a return and a raise have events of their own */
