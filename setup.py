@@ -17,6 +17,9 @@ class build_startup_files(Command):
 
     user_options: ClassVar = []
     files = ("covsup.pth", "covsup.start")
+    # For any .start file Python imports pkgutil and thirty modules more, at each start. The line in
+    # covsup.pth is executed until 3.18 where no .start lies beside it, and costs next to nothing.
+    installed = files[:1] if (3, 15) <= sys.version_info < (3, 18) else files
     build_lib = None
     editable_mode = False
 
@@ -30,7 +33,7 @@ class build_startup_files(Command):
         install = self.get_finalized_command("install")
         root = install.install_lib if self.editable_mode else self.build_lib
         self.mkpath(root)
-        for name in self.files:
+        for name in self.installed:
             self.copy_file(name, f"{root}/{name}")
 
     def get_source_files(self):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EVERYTHING = """\
 import sys
-before = {*sys.modules, "covsup"}  # which 3.15 imports at its start, for the startup file
+before = {*sys.modules, "covsup"}
 from covsup import embed
 embed.flush_events(), embed.cleanup(), embed.cleanup_on_sigterm(), embed.cleanup_on_signal(1)
 embed.pause(), embed.resume(), embed.resume()

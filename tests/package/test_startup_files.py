@@ -13,6 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LINE = (ROOT / "covsup.pth").read_text(encoding="utf-8")
 NEWER = sys.version_info >= (3, 15)
+HAS_BOTH = NEWER and sys.version_info < (3, 18)
+"""It executes the line in the .pth, and would execute a .start instead, which is slow."""
 
 
 def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -26,9 +28,24 @@ def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("name", ["covsup.pth", "covsup.start"])
-def test_both_files_are_in_site_packages(name: str) -> None:
+def test_what_this_python_executes_is_in_site_packages(name: str) -> None:
     installed = Path(sysconfig.get_path("purelib")) / name
-    assert installed.read_text(encoding="utf-8") == (ROOT / name).read_text(encoding="utf-8")
+    if HAS_BOTH and name == "covsup.start":
+        assert not installed.exists()
+    else:
+        assert installed.read_text(encoding="utf-8") == (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_a_python_without_a_session_starts_with_nothing_more_than_without_covsup() -> None:
+    program = "import sys; print([name in sys.modules for name in ('covsup', 'pkgutil', 're')])"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONDONTWRITEBYTECODE": "1"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "[False, False, False]\n"
 
 
 def test_the_line_is_one_line_that_site_executes() -> None:
