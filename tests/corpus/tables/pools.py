@@ -127,9 +127,10 @@ def work(number):
 """,
         """
 with context.Pool(1, initializer=prepare, initargs=("base",), maxtasksperchild=1) as pool:
-    print(pool.map(work, range(4), chunksize=1))
+    found = pool.map(work, range(4), chunksize=1)
     pool.close()
     pool.join()
+print(found)  # not before: a worker that is forked then would print it, too
 """,
         "[0, 1, 2, 'base']\n",
     ),
