@@ -329,6 +329,8 @@ def measure_from_now_on(options: argparse.Namespace) -> "list[str]":
         and _is_of_the_project(getattr(module, "__file__", None))
     )
     os.environ["COVSUP_SESSION"] = answer["session"]
+    if "preload" in answer:
+        os.environ["LD_PRELOAD"] = answer["preload"]
     from covsup import bootstrap  # noqa: PLC0415
 
     bootstrap.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from covsup.carrier.preload import carrier_library, has_core
+from covsup.supervisor.errors import UsageError
+from covsup.supervisor.shells import put, take_out
 from tests.journal.harness import compiler
 from tests.supervisor.live import beside
 from tests.world import World
@@ -301,6 +304,43 @@ def test_a_setting_switches_it_on(world: World) -> None:
     world.write("target.py", STEPS)
     run = world.covsup_run("env", "-i", world.python, "target.py")
     assert run.lines("target.py") == {1, 2, 4}
+
+
+def test_a_session_without_a_supervisor_takes_it_along(world: World) -> None:
+    world.write("target.py", STEPS)
+    script = """\
+LD_PRELOAD=libm.so.6; export LD_PRELOAD
+eval "$(python -m covsup env --carrier)"
+env -i "$(command -v python)" -S target.py
+eval "$(python -m covsup env --close)"
+python -m covsup combine -q
+echo "left: $COVSUP_SESSION $LD_PRELOAD"
+"""
+    run = world.run("sh", "-c", script)
+    assert (run.ended, run.stdout, run.stderr) == (0, "left:  libm.so.6\n", "")
+    assert run.lines("target.py") == {1, 2, 4}
+
+
+def test_the_carrier_in_the_words_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LD_PRELOAD", raising=False)
+    session, library = Path("/s"), carrier_library()
+    for form, expected in {
+        "systemd": f'COVSUP_SESSION="/s"\nLD_PRELOAD="{library}"\n',
+        "env-file": f"COVSUP_SESSION=/s\nLD_PRELOAD={library}\n",
+        "fish": f"set -gx COVSUP_SESSION '/s'\nset -gx LD_PRELOAD '{library}'\n",
+        "csh": f"setenv COVSUP_SESSION '/s';\nsetenv LD_PRELOAD '{library}';\n",
+    }.items():
+        assert put(form, session, library) == expected
+    package = library.parent.parent
+    assert shlex.split(put("docker", session, library))[-2:] == [
+        "--mount", f"type=bind,source={package},target={package},readonly",
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="no --carrier with it"):
+        put("path", session, library)
+    assert take_out("json", library) == '{"COVSUP_SESSION": null}\n'
+    monkeypatch.setenv("LD_PRELOAD", str(library))
+    assert take_out("sh", library) == "unset COVSUP_SESSION\nunset LD_PRELOAD\n"
+    assert take_out("docker", library) == "--env COVSUP_SESSION= --env LD_PRELOAD=\n"
 
 
 def test_the_closing_line_names_it_where_it_would_help(world: World) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -350,6 +351,25 @@ def test_pytest_main_begins_at_once_and_the_next_command_has_the_rest(project: W
     assert (report.ended, report.stderr) == (0, "")
     assert 10 in report.lines("module.py")
     assert not (project.directory / ".covsup").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the carrier is for Linux")
+def test_pytest_main_takes_the_carrier_of_the_settings_along(project: World) -> None:
+    project.write("pyproject.toml", "[tool.covsup]\ncarrier = true\n")
+    project.write("child.py", "ran = 1\n")
+    project.write(
+        "test_child.py",
+        "import subprocess, sys\n"
+        "def test_child():\n"
+        "    subprocess.run([sys.executable, '-S', 'child.py'], check=True)\n",
+    )
+    words = ["-p", "no:cacheprovider", "-p", "no:xdist", "test_child.py", "--covsup"]
+    run = project.run(
+        project.python, "-c", f"import pytest; raise SystemExit(pytest.main({words}))",
+        data_file=project.directory / ".coverage", environment={"PYTEST_ADDOPTS": ""},
+    )  # fmt: skip
+    assert run.ended == 0, run
+    assert run.lines("child.py") == {1}
 
 
 def test_without_an_option_nothing_is_loaded(project: World) -> None:

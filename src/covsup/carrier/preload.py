@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 HERE: Final = Path(__file__).resolve().parent
+PACKAGE: Final = HERE.parent
+"""What the library needs of covsup: its start.py, the bootstrap and the cores."""
 PRELOAD: Final = "LD_PRELOAD"
 _SEPARATORS: Final = " \t\n:"
 _EXPANDED: Final = "$"
@@ -36,10 +38,15 @@ def carrier_library() -> Path:
 
 def with_carrier(libraries: str, library: Path) -> str:
     """The value of LD_PRELOAD that has the carrier, too."""
-    names = [name for name in libraries.replace(":", " ").split() if name != str(library)]
-    return ":".join([*names, str(library)])
+    without = without_carrier(libraries, library)
+    return f"{without}:{library}" if without else str(library)
+
+
+def without_carrier(libraries: str, library: Path) -> str:
+    """The value of LD_PRELOAD that has the carrier no more."""
+    return ":".join(name for name in libraries.replace(":", " ").split() if name != str(library))
 
 
 def has_core(version: tuple[int, int]) -> bool:
     """Whether the carrier can measure Pythons of a version, covsup not being installed there."""
-    return any((HERE.parent / "tracer_c").glob(f"_tracer.cpython-{version[0]}{version[1]}-*.so"))
+    return any((PACKAGE / "tracer_c").glob(f"_tracer.cpython-{version[0]}{version[1]}-*.so"))

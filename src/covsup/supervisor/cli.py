@@ -266,11 +266,6 @@ def _add_measured(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         help="where events come from: monitoring (Python 3.12 and later), settrace, or auto (the"
         " default: monitoring where there is it)",
     )
-    return how
-
-
-def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    how = _add_measured(parser)
     how.add_argument(
         "--carrier",
         action="store_true",
@@ -278,6 +273,11 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         " session through what scrubs environments, and measures Pythons that look for no startup"
         " file (-S) or have no covsup of their own (Linux)",
     )
+    return how
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    how = _add_measured(parser)
     how.add_argument(
         "--leave-orphans",
         action="store_true",
@@ -399,7 +399,6 @@ def _add_env(commands: argparse._SubParsersAction[Parser]) -> None:
         fail_under=None,
         leave_orphans=False,
         parallel_mode=False,
-        carrier=False,
     )
 
 

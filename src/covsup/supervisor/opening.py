@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from covsup.carrier.preload import NoCarrier, carrier_library
 from covsup.datafile import session as sessions
 from covsup.datafile.errors import CovsupError
 from covsup.datafile.session import Session, Settings, create_session
@@ -46,6 +47,7 @@ def env(options: argparse.Namespace) -> int:
     settings = run_settings(options)
     check_data_file(settings)
     uids = list(_user_ids(options.user or ()))
+    carrier = carrier_to_preload() if settings.carrier else None
     for warning in settings.warnings:
         complain(warning)
     for name in COVERAGES:
@@ -54,7 +56,7 @@ def env(options: argparse.Namespace) -> int:
     session = open_session(settings, command=("covsup", "env"), supervisor_pid=0)
     try:
         sessions.let_in(session, uids)
-        text = put(options.shell, session.path)
+        text = put(options.shell, session.path, carrier)
     except CovsupError:
         session.delete()
         sessions.tidy_sessions_directory(session.path.parent)
@@ -67,6 +69,14 @@ def env(options: argparse.Namespace) -> int:
                  f" --user={os.geteuid()}, or open the session as root")  # fmt: skip
     sys.stdout.write(text)
     return 0
+
+
+def carrier_to_preload() -> Path:
+    """The carrier's library. Raises UsageError where there is none."""
+    try:
+        return carrier_library()
+    except NoCarrier as error:
+        raise UsageError(f"--carrier {error}") from error
 
 
 def check_data_file(settings: RunSettings) -> None:
@@ -151,7 +161,11 @@ def _close(options: argparse.Namespace) -> int:
             continue
         if session.settings.open:
             sessions.close_session(session)
-    sys.stdout.write(take_out(options.shell))
+    try:
+        carrier: Path | None = carrier_library()
+    except NoCarrier:
+        carrier = None
+    sys.stdout.write(take_out(options.shell, carrier))
     return 0
 
 

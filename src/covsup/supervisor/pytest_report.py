@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from coverage import Coverage
 from coverage.exceptions import CoverageException, NoDataError
 from coverage.results import display_covered, should_fail_under
 
+from covsup.carrier.preload import PRELOAD, with_carrier
 from covsup.datafile import session as sessions
 from covsup.datafile.errors import CovsupError
 from covsup.supervisor.combine import combine
@@ -69,17 +71,25 @@ def _open(request: Mapping[str, Any]) -> dict[str, Any]:
     """Open a session that ends with the process that asks, and with all that it started."""
     # Here, where no tests have been run yet; a report needs nothing of it.
     from covsup.supervisor.cli import make_parser  # noqa: PLC0415
-    from covsup.supervisor.opening import check_data_file, open_session  # noqa: PLC0415
+    from covsup.supervisor.opening import (  # noqa: PLC0415
+        carrier_to_preload,
+        check_data_file,
+        open_session,
+    )
     from covsup.supervisor.settings import run_settings  # noqa: PLC0415
 
     try:
         settings = run_settings(make_parser().parse_args(["env", *request["options"]]))
         check_data_file(settings)
+        carrier = carrier_to_preload() if settings.carrier else None
         command = ("pytest", *request["options"])
         session = open_session(settings, command=command, supervisor_pid=request["pid"])
     except CovsupError as error:
         return {"error": str(error)}
-    return {"session": str(session.path), "warnings": settings.warnings}
+    said: dict[str, Any] = {"session": str(session.path), "warnings": settings.warnings}
+    if carrier is not None:
+        said["preload"] = with_carrier(os.environ.get(PRELOAD, ""), carrier)
+    return said
 
 
 def reports(request: Mapping[str, Any], settings: Settings) -> dict[str, Any]:

@@ -15,12 +15,11 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from covsup.carrier.preload import NoCarrier, carrier_library
 from covsup.datafile.session import tidy_sessions_directory
 from covsup.supervisor import interpreter, launch, linux, signals
 from covsup.supervisor.conclusion import conclude, prepare
 from covsup.supervisor.errors import UsageError
-from covsup.supervisor.opening import check_data_file, open_session
+from covsup.supervisor.opening import carrier_to_preload, check_data_file, open_session
 from covsup.supervisor.say import complain
 from covsup.supervisor.sentry import Sentry
 from covsup.supervisor.settings import command_line_of, run_settings
@@ -53,7 +52,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
     settings = run_settings(options, words)
     target = find_target(words)
     libraries = [name for name in settings.concurrency if name in interpreter.LIBRARIES]
-    carrier = _carrier() if settings.carrier else None
+    carrier = carrier_to_preload() if settings.carrier else None
     interpreter.check(
         target,
         libraries=libraries,
@@ -78,13 +77,6 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
     if not settings.parallel_mode:
         status = conclude(session, settings, status)
     signals.die_like_the_target(status)
-
-
-def _carrier() -> Path:
-    try:
-        return carrier_library()
-    except NoCarrier as error:
-        raise UsageError(f"--carrier {error}") from error
 
 
 def _plugins_to_install(settings: RunSettings) -> tuple[str, ...]:

@@ -1,4 +1,7 @@
-"""How a session is put into an environment: one variable, in the words of whoever will read it."""
+"""How a session is put into an environment, in the words of whoever will read it.
+
+It is one variable, or two where the carrier goes along.
+"""
 
 from __future__ import annotations
 
@@ -7,90 +10,131 @@ import os
 import shlex
 from typing import TYPE_CHECKING, Final
 
+from covsup.carrier.preload import PACKAGE, PRELOAD, with_carrier, without_carrier
 from covsup.supervisor.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    Variables = Mapping[str, str]
 
 _NAME: Final = "COVSUP_SESSION"
 _PARENT: Final = "COVSUP_PARENT"
 """Names the process that starts another; stale where a shell of one session opens the next."""
 
 
-def put(form: str, session: Path) -> str:
+def put(form: str, session: Path, carrier: Path | None = None) -> str:
     """What puts a session into an environment. Raises UsageError where it cannot be said."""
-    text = FORMS[form](os.fspath(session))
+    variables = {_NAME: os.fspath(session)}
+    if carrier is not None:
+        here = os.environ.get(PRELOAD, "") if form in _UNSET else ""
+        variables[PRELOAD] = with_carrier(here, carrier)
+    text = FORMS[form](variables)
     return f"{text}{_UNSET[form](_PARENT)}" if form in _UNSET and _PARENT in os.environ else text
 
 
-def take_out(form: str) -> str:
-    """What takes a session out of an environment again."""
+def take_out(form: str, carrier: Path | None = None) -> str:
+    """What takes a session out of an environment again, and the carrier where it has that."""
+    here = os.environ.get(PRELOAD, "")
+    names = [_NAME]
+    left = "" if carrier is None else without_carrier(here, carrier)
+    if left != here:
+        names.append(PRELOAD)
     unset = _UNSET.get(form)
     if unset is not None:
-        return unset(_NAME)
+        text = "".join(map(unset, names))
+        return f"{text}{FORMS[form]({PRELOAD: left})}" if PRELOAD in names and left else text
     # An empty one means off, where a variable can be set but not removed.
-    return {"json": f'{{"{_NAME}": null}}\n', "docker": f"--env {_NAME}=\n", "path": ""}.get(
-        form, f"{_NAME}=\n"
-    )
+    return {
+        "json": json.dumps(dict.fromkeys(names)) + "\n",
+        "docker": " ".join(f"--env {name}=" for name in names) + "\n",
+        "path": "",
+    }.get(form, "".join(f"{name}=\n" for name in names))
 
 
-def _sh(session: str) -> str:
-    return f"export {_NAME}={shlex.quote(session)}\n"
+def _sh(variables: Variables) -> str:
+    return "".join(f"export {name}={shlex.quote(text)}\n" for name, text in variables.items())
 
 
-def _fish(session: str) -> str:
-    quoted = session.replace("\\", "\\\\").replace("'", "\\'")
-    return f"set -gx {_NAME} '{quoted}'\n"
+def _fish(variables: Variables) -> str:
+    said = ""
+    for name, text in variables.items():
+        quoted = text.replace("\\", "\\\\").replace("'", "\\'")
+        said += f"set -gx {name} '{quoted}'\n"
+    return said
 
 
-def _csh(session: str) -> str:
-    # The history is substituted within quotes, too, and a quoted newline needs a backslash.
-    quoted = session.replace("'", "'\\''").replace("!", "\\!").replace("\n", "\\\n")
-    return f"setenv {_NAME} '{quoted}';\n"
+def _csh(variables: Variables) -> str:
+    said = ""
+    for name, text in variables.items():
+        # The history is substituted within quotes, too, and a quoted newline needs a backslash.
+        quoted = text.replace("'", "'\\''").replace("!", "\\!").replace("\n", "\\\n")
+        said += f"setenv {name} '{quoted}';\n"
+    return said
 
 
-def _powershell(session: str) -> str:
-    # These are quotes there, too.
-    quoted = "".join(each * 2 if each in "'‘’‚‛" else each for each in session)  # noqa: RUF001
-    return f"$Env:{_NAME} = '{quoted}'\n"
+def _powershell(variables: Variables) -> str:
+    said = ""
+    for name, text in variables.items():
+        # These are quotes there, too.
+        quoted = "".join(each * 2 if each in "'‘’‚‛" else each for each in text)  # noqa: RUF001
+        said += f"$Env:{name} = '{quoted}'\n"
+    return said
 
 
-def _json(session: str) -> str:
-    return json.dumps({_NAME: session}) + "\n"
+def _json(variables: Variables) -> str:
+    return json.dumps(dict(variables)) + "\n"
 
 
-def _docker(session: str) -> str:
-    """Options of `docker run`: the variable, and the directory that it names.
+def _docker(variables: Variables) -> str:
+    """Options of `docker run`: the variables, and the directories that they name.
 
     Through --mount, which takes a colon in a path; a field in quotes may hold commas.
     """
-    fields = ("type=bind", f"source={session}", f"target={session}")
-    mount = ",".join('"' + each.replace('"', '""') + '"' if set(each) & set(',"\n') else each
-                     for each in fields)  # fmt: skip
-    return f"--env {shlex.quote(f'{_NAME}={session}')} --mount {shlex.quote(mount)}\n"
+    mounts = [(variables[_NAME], "")]
+    if PRELOAD in variables:
+        mounts.append((os.fspath(PACKAGE), "readonly"))
+    said = [f"--env {shlex.quote(f'{name}={text}')}" for name, text in variables.items()]
+    for directory, how in mounts:
+        fields = (
+            "type=bind",
+            f"source={directory}",
+            f"target={directory}",
+            *([how] if how else ()),
+        )
+        mount = ",".join('"' + each.replace('"', '""') + '"' if set(each) & set(',"\n') else each
+                         for each in fields)  # fmt: skip
+        said.append(f"--mount {shlex.quote(mount)}")
+    return " ".join(said) + "\n"
 
 
-def _env_file(session: str) -> str:
+def _env_file(variables: Variables) -> str:
     """Lines that are taken as they are: nothing is quoted, so nothing may need it."""
-    if "\n" in session or "\r" in session:
-        raise UsageError(f"a path with a line feed cannot stand in a file of variables: {session}")
-    return f"{_NAME}={session}\n"
+    for text in variables.values():
+        if "\n" in text or "\r" in text:
+            raise UsageError(f"a path with a line feed cannot stand in a file of variables: {text}")
+    return "".join(f"{name}={text}\n" for name, text in variables.items())
 
 
-def _systemd(session: str) -> str:
-    # In double quotes a backslash hides any of these; a line feed may stand there as it is.
-    quoted = session
-    for each in '\\"`$':
-        quoted = quoted.replace(each, "\\" + each)
-    return f'{_NAME}="{quoted}"\n'
+def _systemd(variables: Variables) -> str:
+    said = ""
+    for name, text in variables.items():
+        # In double quotes a backslash hides any of these; a line feed may stand there as it is.
+        quoted = text
+        for each in '\\"`$':
+            quoted = quoted.replace(each, "\\" + each)
+        said += f'{name}="{quoted}"\n'
+    return said
 
 
-def _path(session: str) -> str:
-    return f"{session}\n"
+def _path(variables: Variables) -> str:
+    if PRELOAD in variables:
+        raise UsageError("--shell=path prints the session directory alone: no --carrier with it")
+    return f"{variables[_NAME]}\n"
 
 
-FORMS: Final[dict[str, Callable[[str], str]]] = {
+FORMS: Final[dict[str, Callable[[Variables], str]]] = {
     **dict.fromkeys(("sh", "bash", "zsh", "dash", "ksh"), _sh),
     "fish": _fish,
     **dict.fromkeys(("csh", "tcsh"), _csh),
