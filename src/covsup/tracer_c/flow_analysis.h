@@ -1,0 +1,95 @@
+/* flow_analysis.h - one code object while it is analysed: what flow.c, flow_paths.c and
+ * flow_result.c share. */
+#ifndef COVSUP_FLOW_ANALYSIS_H
+#define COVSUP_FLOW_ANALYSIS_H
+
+#include "flow.h"
+#include "flow_code.h"
+
+#if COMPAT_MONITORING
+
+typedef struct {
+    PyCodeObject *code;
+    decoded_code decoded;
+    instruction *list; /* the decoded ones */
+    int count;
+    int *entered_head; /* per instruction: first in `entered_next` of the jumps into it, or -1 */
+    int *entered_next; /* per instruction: the next one that jumps to the same place */
+    uint8_t *lines;    /* bitmap from first_line on: the lines from which branches leave */
+    uint8_t *starts;   /* bitmap: the lines that start somewhere */
+    uint8_t *restarts; /* bitmap: those that start in two places or more */
+    int first_line, last_line;
+    bool has_except_star;
+    uint8_t *visited;
+    int *stack;
+    flow out; /* with arrays that are large enough for anything */
+} flow_analysis;
+
+static inline bool
+flow_falls_through(const instruction *i)
+{
+    return i->kind != JUMPS && i->kind != RETURNS && i->kind != RAISES;
+}
+
+static inline void
+flow_set_bit(uint8_t *map, int bit)
+{
+    map[bit / 8] |= (uint8_t)(1 << (bit % 8));
+}
+
+static inline bool
+flow_has_bit(const uint8_t *map, int bit)
+{
+    return (map[bit / 8] >> (bit % 8)) & 1;
+}
+
+static inline bool
+flow_is_marked(const flow_analysis *a, int line)
+{
+    return line >= a->first_line && line <= a->last_line &&
+           flow_has_bit(a->lines, line - a->first_line);
+}
+
+/* flow_paths.c */
+
+enum { AMBIGUOUS = -1, UNREACHED = 0 }; /* instead of a line */
+
+/* Is the jump at `k` the one after the `except*` clauses of a try statement? */
+bool flow_ends_except_star(const flow_analysis *a, int k);
+
+/* The one line from which control enters instruction `k`, looking through instructions without a
+ * line; AMBIGUOUS, or UNREACHED. */
+int flow_line_before(const flow_analysis *a, int k, int depth);
+
+/* Does control reach instruction `k` for the first time in a frame always from `line`? Everything
+ * that can run before it is walked, exception handlers included. */
+bool flow_first_entered_from(flow_analysis *a, int k, int line);
+
+/* Running instruction `k` for the first time tells the arc (line, to), unless other lines lead to
+ * it, too. */
+void flow_add_step(flow_analysis *a, int k, int line, int to);
+
+/* The line that begins at instruction `k` tells that control came from line `from`. */
+void flow_add_target(flow_analysis *a, int k, int from);
+
+/* Where an exception goes that the handler at `k` gets: the line on which the handler begins, the
+ * exit where nothing but clean-up handles it, or 0 where that is not certain. */
+int flow_handler_line(const flow_analysis *a, int k);
+
+/* Is the raise at `k` that of an assert statement, which is no branch for a report? */
+bool flow_asserts(const flow_analysis *a, int k);
+
+/* Where control goes on a new line after reaching instruction `k` from `line`: what facts_arc
+ * wants, or 0 where no event is needed or nothing is certain. */
+int flow_follow(flow_analysis *a, int k, int line);
+
+/* flow_result.c */
+
+/* What was found, in one allocation of its size; NULL: out of memory. */
+flow *flow_keep(flow_analysis *a);
+
+/* Where there is nothing to tell. */
+flow *flow_nothing(void);
+
+#endif
+#endif
