@@ -179,8 +179,10 @@ def is_pending(pid: int, number: signal.Signals) -> bool:
     return any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
 
 
-def is_waiting(pid: int) -> bool:
-    """Whether a supervisor sleeps until the next signal comes, with those before it dealt with."""
+def has_dealt_with(pid: int, number: signal.Signals) -> bool:
+    """Whether a supervisor has taken a signal, and sleeps until the next comes."""
+    if is_pending(pid, number):
+        return False  # nor does it sleep, though /proc may say so until it runs
     try:
         call = Path(f"/proc/{pid}/syscall").read_text(encoding="ascii").split()[0]
         waits = _SIGTIMEDWAIT[platform.machine()]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from covsup.supervisor.linux import HAS_PROC
-from tests.supervisor.live import Live, covsup, is_waiting, state, wait_until
+from tests.supervisor.live import Live, covsup, has_dealt_with, state, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +65,9 @@ def test_a_signal_sent_to_covsup_reaches_the_target_once(world: World, number: i
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=str)
-def test_a_signal_to_the_process_group_reaches_the_target_once(world: World, number: int) -> None:
+def test_a_signal_to_the_process_group_reaches_the_target_once(
+    world: World, number: signal.Signals
+) -> None:
     world.write("target.py", LISTENER)
     with Live(world, *covsup(world, "target.py")) as live:
         live.wait_for("ready")
@@ -73,7 +75,7 @@ def test_a_signal_to_the_process_group_reaches_the_target_once(world: World, num
             os.killpg(live.pid, number)
             live.wait_for(f"got {int(number)}\n")
             # It may be slower than the target, and the next would be one with this.
-            wait_until(lambda: is_waiting(live.pid), "the supervisor has dealt with it")
+            wait_until(lambda: has_dealt_with(live.pid, number), "it has dealt with it")
         live.kill(signal.SIGUSR2)
         live.wait_for("late None")
         assert live.ended() == 0
@@ -89,7 +91,7 @@ def test_alternating_signals_to_covsup_and_to_the_group_all_arrive_once(world: W
             else:
                 live.kill(signal.SIGUSR1)
             live.wait_for(f"got {int(signal.SIGUSR1)}\n")
-            wait_until(lambda: is_waiting(live.pid), "the supervisor has dealt with it")
+            wait_until(lambda: has_dealt_with(live.pid, signal.SIGUSR1), "it has dealt with it")
         live.kill(signal.SIGUSR2)
         live.wait_for("late None")
         assert live.ended() == 0
