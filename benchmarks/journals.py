@@ -18,13 +18,13 @@ import tempfile
 from pathlib import Path
 
 from prepared import WIDE_FUNCTIONS, WIDE_LINES, wide_source
+from tools import CORES
 
 PARENT = """
 import subprocess, sys
 for _ in range(int(sys.argv[1])):
     subprocess.run([sys.executable, "-c", "import wide; wide.work()"], check=True)
 """
-CORES = ("monitoring", "settrace") if sys.version_info >= (3, 12) else ("settrace",)
 
 
 def journals(directory: Path, processes: int, *options: str) -> list[tuple[int, int]]:

@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 from prepared import WIDE_LINES, wide_source
+from tools import CORES
 
 PROGRAM = """
 import sys
@@ -28,7 +29,6 @@ for line in open("/proc/self/smaps_rollup"):
     if line.startswith("Rss"):
         print(line.split()[1])
 """
-CORES = ("monitoring", "settrace") if sys.version_info >= (3, 12) else ("settrace",)
 COVERAGES = ("ctrace", "sysmon") if sys.version_info >= (3, 14) else ("ctrace",)
 ROUNDS = 5
 

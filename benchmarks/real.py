@@ -29,11 +29,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from tools import plain_environment
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from tests.oracle.packages import Package, unpacked  # noqa: E402
+from tests.oracle.packages import PACKAGES, Package, pytest_of, unpacked  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,17 +53,10 @@ class Suite:
 
 
 SUITES = (
-    Suite(
-        package=Package(
-            name="click",
-            version="8.5.1",
-            without=("deprecations", "pager", "editor", "stress", "subprocess"),
-        ),
-        source="click",
-    ),
-    Suite(
-        package=Package(name="mistune", version="3.4.0"),
-        source="mistune",
+    *(
+        Suite(package=package, source=package.name)
+        for package in PACKAGES
+        if package.name in {"click", "mistune"}
     ),
     Suite(
         package=Package(
@@ -112,15 +106,10 @@ def jobs(wanted: set[str], sdists: Path, work: Path) -> Iterator[Job]:
         if wanted and package.name not in wanted:
             continue
         directory = unpacked(package, sdists, work)
-        words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
-        words += ["-p", "no:covsup", "-p", "no:randomly", f"--rootdir={directory}"]
-        words += ["-o", "addopts=", "-o", "filterwarnings=ignore"]
-        if package.without:
-            words += ["-k", " and ".join(f"not {word}" for word in package.without)]
         root = directory / package.root
         yield Job(
             name=f"{package.name} {package.version}'s tests",
-            words=(*words, *package.tests),
+            words=(*pytest_of(package, directory), "-p", "no:covsup"),
             directory=directory,
             path=root,
             source=root / suite.source,
@@ -154,12 +143,7 @@ def commands(tool: str, job: Job, data: Path) -> list[list[str]]:
 
 def run(tool: str, job: Job, work: Path) -> tuple[Taken, str]:
     """Run once; gives the times, its last line less what is new each time, and its status."""
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("COVSUP_", "COVERAGE_", "PYTHON"))
-    }
-    environment |= {"PYTHONHASHSEED": "0", "PYTHONPATH": str(job.path)}
+    environment = plain_environment() | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(job.path)}
     said = ""
     with tempfile.TemporaryDirectory(dir=work) as data:
         before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()

@@ -11,7 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from tools import write_settings
+from tools import plain_environment, write_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +76,7 @@ def run_once(words: list[str], directory: Path) -> tuple[float, float]:
     done = subprocess.run(
         [sys.executable, *words, "first_line.py"],
         cwd=directory,
+        env=plain_environment(),
         stdout=subprocess.PIPE,
         check=True,
     )
@@ -109,11 +110,7 @@ def measure_runs(directory: Path, rounds: int) -> dict[str, tuple[float, float]]
 
 def measure(directory: Path, rounds: int) -> dict[str, tuple[float, float]]:
     """Give each kind's median wall and CPU seconds; the kinds take turns."""
-    plain = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("COVSUP_", "COVERAGE_", "PYTHON"))
-    }
+    plain = plain_environment()
     kinds = environments(directory, plain)
     with session(directory, plain) as added:
         kinds["covsup"] = plain | added

@@ -22,6 +22,18 @@ SYSMON_BRANCHES = sys.version_info >= (3, 14)
 """coverage.py's sysmon core has branches only there; before, it uses another core instead."""
 
 
+CORES = ("monitoring", "settrace") if sys.version_info >= (3, 12) else ("settrace",)
+
+
+def plain_environment() -> dict[str, str]:
+    """Give this environment, less what steers covsup, coverage.py or Python."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("COVSUP_", "COVERAGE_", "PYTHON"))
+    }
+
+
 class Unfair(Exception):
     """The tool did not do the work that it was to be timed at."""
 
@@ -78,10 +90,7 @@ PLAIN = Tool(name="plain", branch=False, watcher="")
 
 def tools(*, branch: bool, slow: bool) -> list[Tool]:
     """Give the tools that this Python can run; those of covsup come first."""
-    found = []
-    if sys.version_info >= (3, 12):
-        found.append(Tool(name="covsup monitoring", core="monitoring", branch=branch))
-    found.append(Tool(name="covsup settrace", core="settrace", branch=branch))
+    found = [Tool(name=f"covsup {core}", core=core, branch=branch) for core in CORES]
     found.append(Tool(name="coverage ctrace", core="ctrace", branch=branch, watcher="CTracer"))
     if sys.version_info >= (3, 12) and (SYSMON_BRANCHES or not branch):
         found.append(
@@ -103,16 +112,11 @@ class Timing:
 def run(tool: Tool, workload: Workload, directory: Path, data: Path) -> Timing:
     """Run once. Raises Unfair if another core than asked for was at work."""
     data.mkdir(exist_ok=True)
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("COVSUP_", "COVERAGE_", "PYTHON"))
-    }
     command = tool.command(workload, directory, data)
     start = time.perf_counter()
     done = subprocess.run(
         command,
-        env=environment | {"PYTHONHASHSEED": "0"},
+        env=plain_environment() | {"PYTHONHASHSEED": "0"},
         cwd=data,
         check=False,
         capture_output=True,

@@ -84,6 +84,15 @@ def unpacked(package: Package, sdists: Path, work: Path) -> Path:
     return work / found[0].name.removesuffix(".tar.gz")
 
 
+def pytest_of(package: Package, directory: Path) -> list[str]:
+    """Give the words that have a Python run the package's suite in one process."""
+    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
+    words += ["-o", "addopts=", "-o", "filterwarnings=ignore", f"--rootdir={directory}"]
+    if package.without:
+        words += ["-k", " and ".join(f"not {word}" for word in package.without)]
+    return [*words, *package.tests]
+
+
 def measured(package: Package, directory: Path, by: str) -> Run:
     """Run the suite under one measurer."""
     world = World(directory)
@@ -91,21 +100,7 @@ def measured(package: Package, directory: Path, by: str) -> Run:
     no_settings = directory.parent / "no-settings"  # the package's own would leave files out
     no_settings.touch()
     environment = {"PYTHONPATH": str(directory / package.root), "PYTHONDONTWRITEBYTECODE": "1"}
-    pytest = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    pytest += [
-        "-p",
-        "no:covsup",
-        "-p",
-        "no:randomly",
-        "-o",
-        "addopts=",
-        "-o",
-        "filterwarnings=ignore",
-    ]
-    pytest += ["--maxfail=10000", f"--rootdir={directory}"]
-    if package.without:
-        pytest += ["-k", " and ".join(f"not {word}" for word in package.without)]
-    pytest += package.tests
+    pytest = [*pytest_of(package, directory), "-p", "no:covsup", "-x", "--maxfail=10000"]
     if by.startswith("oracle"):
         return world.run(
             *(world.python, "-m", "coverage", "run", "--branch", f"--data-file={data_file}"),

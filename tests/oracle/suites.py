@@ -29,7 +29,7 @@ from xml.etree import ElementTree
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.oracle.packages import Package, unpacked
+from tests.oracle.packages import Package, pytest_of, unpacked
 from tests.world import World, become_subreaper
 
 if TYPE_CHECKING:
@@ -113,14 +113,10 @@ def measured(suite: Suite, directory: Path, python: Path) -> Measured:
             )
             script.chmod(0o755)
         words = [
-            *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"),
-            *("-p", "no:randomly", "-o", "addopts=", "-o", "filterwarnings=ignore"),
-            *(f"--rootdir={directory}", f"--junitxml={out}/outcomes.xml"),
+            *pytest_of(package, directory),
+            f"--junitxml={out}/outcomes.xml",
             *(f"--cov={suite.source}", f"--cov-config={out}/no-settings"),
             *("--cov-report=term", f"--cov-report=json:{out}/report.json"),
-            *(["-k", " and ".join(f"not {word}" for word in package.without)]
-              if package.without else []),
-            *package.tests,
         ]  # fmt: skip
         environment = {
             "PYTHONPATH": str(directory / package.root),

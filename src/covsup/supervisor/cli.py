@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from covsup import __version__
 from covsup.datafile.errors import CovsupError
+from covsup.supervisor.cycles import no_search_for_cycles
 from covsup.supervisor.errors import NOT_STORED, USAGE, UsageError
 from covsup.supervisor.say import complain
 
@@ -114,20 +115,16 @@ def _main(words: list[str]) -> int:  # noqa: PLR0911 - one per command
 
         return report(words)
     if words == [ANSWER_PYTEST]:
-        from covsup.supervisor.cycles import no_search_for_cycles  # noqa: PLC0415
-
         with no_search_for_cycles():
             from covsup.supervisor.pytest_report import main as answer_pytest  # noqa: PLC0415
 
             return answer_pytest()
     if words[:1] == ["run"]:
-        # Until the target is started: nothing of what its start needs has cycles.
-        gc.disable()
-        run_parser = make_run_parser()
-        own, target = split_target(run_parser, words[1:])
-        run_options = run_parser.parse_args(own)
-        from covsup.supervisor.run import run  # noqa: PLC0415
-
+        with no_search_for_cycles():
+            run_parser = make_run_parser()
+            own, target = split_target(run_parser, words[1:])
+            run_options = run_parser.parse_args(own)
+            from covsup.supervisor.run import run  # noqa: PLC0415
         run(run_options, target)
     parser = make_parser()
     options = parser.parse_args(words)
@@ -137,8 +134,6 @@ def _main(words: list[str]) -> int:  # noqa: PLR0911 - one per command
 
             return env(options)
         case "combine":
-            from covsup.supervisor.cycles import no_search_for_cycles  # noqa: PLC0415
-
             with no_search_for_cycles():
                 from covsup.supervisor.commands import combine  # noqa: PLC0415
 

@@ -7,7 +7,6 @@ watch; what was executed is in the journals whatever happens here.
 from __future__ import annotations
 
 import _thread
-import gc
 import os
 import resource
 import signal
@@ -111,7 +110,6 @@ def _supervise(
                 linux.adopt_orphans()
             environment = launch.environment_for_target(session.path, carrier)
             pid = launch.start(target, environment, mask)
-            gc.enable()
             _have_descriptors()
             return _Supervision(session, settings, pid, sentry).run()
         finally:

@@ -5,6 +5,7 @@ It is one variable, or two where the carrier goes along.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shlex
@@ -53,34 +54,25 @@ def take_out(form: str, carrier: Path | None = None) -> str:
     }.get(form, "".join(f"{name}=\n" for name in names))
 
 
-def _sh(variables: Variables) -> str:
-    return "".join(f"export {name}={shlex.quote(text)}\n" for name, text in variables.items())
+def _sh(name: str, text: str) -> str:
+    return f"export {name}={shlex.quote(text)}\n"
 
 
-def _fish(variables: Variables) -> str:
-    said = ""
-    for name, text in variables.items():
-        quoted = text.replace("\\", "\\\\").replace("'", "\\'")
-        said += f"set -gx {name} '{quoted}'\n"
-    return said
+def _fish(name: str, text: str) -> str:
+    quoted = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"set -gx {name} '{quoted}'\n"
 
 
-def _csh(variables: Variables) -> str:
-    said = ""
-    for name, text in variables.items():
-        # The history is substituted within quotes, too, and a quoted newline needs a backslash.
-        quoted = text.replace("'", "'\\''").replace("!", "\\!").replace("\n", "\\\n")
-        said += f"setenv {name} '{quoted}';\n"
-    return said
+def _csh(name: str, text: str) -> str:
+    # The history is substituted within quotes, too, and a quoted newline needs a backslash.
+    quoted = text.replace("'", "'\\''").replace("!", "\\!").replace("\n", "\\\n")
+    return f"setenv {name} '{quoted}';\n"
 
 
-def _powershell(variables: Variables) -> str:
-    said = ""
-    for name, text in variables.items():
-        # These are quotes there, too.
-        quoted = "".join(each * 2 if each in "'‘’‚‛" else each for each in text)  # noqa: RUF001
-        said += f"$Env:{name} = '{quoted}'\n"
-    return said
+def _powershell(name: str, text: str) -> str:
+    # These are quotes there, too.
+    quoted = "".join(each * 2 if each in "'‘’‚‛" else each for each in text)  # noqa: RUF001
+    return f"$Env:{name} = '{quoted}'\n"
 
 
 def _json(variables: Variables) -> str:
@@ -109,23 +101,19 @@ def _docker(variables: Variables) -> str:
     return " ".join(said) + "\n"
 
 
-def _env_file(variables: Variables) -> str:
-    """Lines that are taken as they are: nothing is quoted, so nothing may need it."""
-    for text in variables.values():
-        if "\n" in text or "\r" in text:
-            raise UsageError(f"a path with a line feed cannot stand in a file of variables: {text}")
-    return "".join(f"{name}={text}\n" for name, text in variables.items())
+def _env_file(name: str, text: str) -> str:
+    """A line that is taken as it is: nothing is quoted, so nothing may need it."""
+    if "\n" in text or "\r" in text:
+        raise UsageError(f"a path with a line feed cannot stand in a file of variables: {text}")
+    return f"{name}={text}\n"
 
 
-def _systemd(variables: Variables) -> str:
-    said = ""
-    for name, text in variables.items():
-        # In double quotes a backslash hides any of these; a line feed may stand there as it is.
-        quoted = text
-        for each in '\\"`$':
-            quoted = quoted.replace(each, "\\" + each)
-        said += f'{name}="{quoted}"\n'
-    return said
+def _systemd(name: str, text: str) -> str:
+    # In double quotes a backslash hides any of these; a line feed may stand there as it is.
+    quoted = text
+    for each in '\\"`$':
+        quoted = quoted.replace(each, "\\" + each)
+    return f'{name}="{quoted}"\n'
 
 
 def _path(variables: Variables) -> str:
@@ -134,15 +122,20 @@ def _path(variables: Variables) -> str:
     return f"{variables[_NAME]}\n"
 
 
+def _each(say: Callable[[str, str], str]) -> Callable[[Variables], str]:
+    """A form that says one variable after the other."""
+    return lambda variables: "".join(itertools.starmap(say, variables.items()))
+
+
 FORMS: Final[dict[str, Callable[[Variables], str]]] = {
-    **dict.fromkeys(("sh", "bash", "zsh", "dash", "ksh"), _sh),
-    "fish": _fish,
-    **dict.fromkeys(("csh", "tcsh"), _csh),
-    **dict.fromkeys(("powershell", "pwsh"), _powershell),
+    **dict.fromkeys(("sh", "bash", "zsh", "dash", "ksh"), _each(_sh)),
+    "fish": _each(_fish),
+    **dict.fromkeys(("csh", "tcsh"), _each(_csh)),
+    **dict.fromkeys(("powershell", "pwsh"), _each(_powershell)),
     "json": _json,
     "docker": _docker,
-    "env-file": _env_file,
-    "systemd": _systemd,
+    "env-file": _each(_env_file),
+    "systemd": _each(_systemd),
     "path": _path,
 }
 _UNSET: Final[dict[str, Callable[[str], str]]] = {
