@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile.journal import Ended, Reaped, Spawned
+from covsup.datafile.journal import Ended, Reaped, Spawned, Unexecuted
 from tests.concurrency.by_hand import StartKind
 
 if TYPE_CHECKING:
@@ -114,6 +114,24 @@ def test_the_childs_pid_command_line_and_end_are_told(session: Session) -> None:
     ]
     assert outcome.child_of(outcome.first, StartKind.SPAWNED) if len(outcome.images) == 2 else True
     assert len(outcome.images) == 3
+
+
+def test_a_forked_child_that_cannot_execute_its_program_is_none(session: Session) -> None:
+    outcome = session.run(
+        """
+        import os, subprocess, sys
+        for more in ({"user": os.getuid()}, {"preexec_fn": os.getpid}, {"extra_groups": []}):
+            try:
+                subprocess.run([sys.executable, "-c", "never"], cwd="/none", **more)
+            except OSError:
+                pass
+        subprocess.run([sys.executable, "-c", "raise SystemExit(255)"], user=os.getuid())
+        """
+    )
+    assert outcome.status == 0, outcome.stderr
+    awaited = [event.pid for event in outcome.first.events(Reaped)]
+    assert [event.pid for event in outcome.first.events(Unexecuted)] == awaited[:3]
+    assert len(awaited) == 4
 
 
 def test_stopped_children_are_not_taken_for_ended_ones(session: Session) -> None:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 MAGIC = b"COVSUPJ\n"
 SPAWNED, FORKED, EXECED = 1, 2, 3
-EXEC_ABOUT, EXEC_FAILED, PROCESS_SPAWNED, REAPED, ENDED, LIBRARY, TRACER, NOTE = range(1, 9)
+EXEC_ABOUT, EXEC_FAILED, PROCESS_SPAWNED, REAPED, ENDED = range(1, 6)
+LIBRARY, TRACER, NOTE, UNEXECUTED = range(6, 10)
 # A pid that no process has: above the largest pid_max.
 DEAD_PID = 5_000_000
 
@@ -91,6 +92,9 @@ class HandMade:
     def spawned(self, pid: int, *argv: str, at_ns: int | None = None) -> HandMade:
         payload = struct.pack("<I", pid) + b"\0".join(map(os.fsencode, argv))
         return self.event(PROCESS_SPAWNED, payload, at_ns)
+
+    def unexecuted(self, pid: int, at_ns: int | None = None) -> HandMade:
+        return self.event(UNEXECUTED, struct.pack("<I", pid), at_ns)
 
     def about_to_exec(self, path: str, *argv: str, at_ns: int | None = None) -> HandMade:
         return self.event(EXEC_ABOUT, b"\0".join(map(os.fsencode, (path, *argv))), at_ns)

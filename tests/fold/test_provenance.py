@@ -252,6 +252,15 @@ def test_a_python_that_a_signal_ends_as_it_starts_is_not_called_unmeasured(tmp_p
     assert {each.pid for each in told(tmp_path, root).unmeasured} == {13, 14, 15}
 
 
+def test_a_python_that_could_not_be_executed_is_not_called_unmeasured(tmp_path: Path) -> None:
+    root = HandMade(pid=11).spawned(12, "python3", "x.py", at_ns=T0 + SECOND)
+    root.unexecuted(12, at_ns=T0 + 2 * SECOND)
+    root.spawned(13, "python3", "y.py", at_ns=T0 + SECOND)
+    # The pid comes again, for one that can.
+    root.spawned(12, "python3", "z.py", at_ns=T0 + 100 * SECOND)
+    assert [each.argv[1] for each in told(tmp_path, root).unmeasured] == ["y.py", "z.py"]
+
+
 def test_a_measured_python_is_not_called_unmeasured(tmp_path: Path) -> None:
     root = HandMade(pid=11).spawned(12, "python3", "x.py", at_ns=T0 + SECOND)
     child = HandMade(pid=12, ppid=11, started_ns=T0 + SECOND - 1000)

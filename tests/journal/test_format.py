@@ -22,6 +22,7 @@ from covsup.datafile.journal import (
     Reaped,
     Spawned,
     StartKind,
+    Unexecuted,
     UserTracer,
     read_journal,
 )
@@ -294,6 +295,7 @@ EVENTS: list[tuple[int, str, Callable[[int], object]]] = [
     ),
     (7, packed(b"pdb"), lambda at: UserTracer(at_ns=at, text="pdb")),
     (8, "-", lambda at: Note(at_ns=at, text="")),
+    (9, packed(("I", 77)), lambda at: Unexecuted(at_ns=at, pid=77)),
 ]
 
 

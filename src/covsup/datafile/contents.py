@@ -14,6 +14,7 @@ from covsup.datafile.journal import (
     Note,
     Reaped,
     Spawned,
+    Unexecuted,
     UserTracer,
 )
 from covsup.datafile.result import (
@@ -25,6 +26,7 @@ from covsup.datafile.result import (
     Reap,
     Result,
     Spawn,
+    Stillborn,
     last,
 )
 
@@ -60,6 +62,7 @@ class Gathering:
         self._images: dict[str, Image] = {}
         self._reaps: set[Reap] = set()
         self._spawns: set[Spawn] = set()
+        self._stillborn: set[Stillborn] = set()
         self._problems: set[Problem] = set()
         self._plugins: dict[str, frozenset[str]] = {}
 
@@ -134,6 +137,7 @@ class Gathering:
         self._images[header.image_id] = image if known is None else known.union(image)
         self._reaps |= events.reaps
         self._spawns |= events.spawns
+        self._stillborn |= events.stillborn
         for journal in segments:
             for path, plugin in journal.claims:
                 known_plugins = self._plugins.get(path, frozenset())
@@ -178,6 +182,7 @@ class Gathering:
             images=dict(self._images),
             reaps=frozenset(self._reaps),
             spawns=frozenset(self._spawns),
+            stillborn=frozenset(self._stillborn),
             problems=frozenset(self._problems),
         )
 
@@ -201,6 +206,7 @@ class _Events:
 
     reaps: frozenset[Reap] = frozenset()
     spawns: frozenset[Spawn] = frozenset()
+    stillborn: frozenset[Stillborn] = frozenset()
     ended: Ended | None = None
     about_to_exec: AboutToExec | None = None
     exec_failed: ExecFailed | None = None
@@ -218,6 +224,7 @@ class _Events:
     def _sort(self, by: str, events: Iterable[Event]) -> None:
         reaps: list[Reap] = []
         spawns: list[Spawn] = []
+        stillborn: list[Stillborn] = []
         libraries: list[tuple[str, str]] = []
         tracers: list[str] = []
         notes: list[tuple[int, str]] = []
@@ -229,6 +236,8 @@ class _Events:
                     self.exec_failed = last(self.exec_failed, event)
                 case Spawned(at_ns=at_ns, pid=pid, argv=argv):
                     spawns.append(Spawn(by=by, at_ns=at_ns, pid=pid, argv=tuple(argv)))
+                case Unexecuted(at_ns=at_ns, pid=pid):
+                    stillborn.append(Stillborn(by=by, at_ns=at_ns, pid=pid))
                 case Reaped(at_ns=at_ns, pid=pid, status=status):
                     reaps.append(Reap(by=by, at_ns=at_ns, pid=pid, status=status))
                 case Ended():
@@ -242,6 +251,7 @@ class _Events:
                 case _:
                     assert_never(event)
         self.reaps, self.spawns = frozenset(reaps), frozenset(spawns)
+        self.stillborn = frozenset(stillborn)
         self.libraries, self.tracers = frozenset(libraries), frozenset(tracers)
         self.notes = frozenset(notes)
 

@@ -34,7 +34,7 @@ from covsup.datafile.provenance import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from covsup.datafile.result import Image, Reap, Result
+    from covsup.datafile.result import Image, Reap, Result, Spawn
     from covsup.datafile.session import Observation
 
 _SAME_LIFE: Final = 0.05
@@ -315,8 +315,11 @@ class _View:
             value for image in self.images for key, value in image.properties if key == "executable"
         }
         spawned = Counter((spawn.by, spawn.pid) for spawn in self.result.spawns)
+        unexecuted = self._unexecuted()
         for spawn in sorted(self.result.spawns):
             argv = spawn.argv
+            if spawn in unexecuted:
+                continue
             if not argv or not (looks_like_python(argv[0]) or argv[0] in executables):
                 continue
             session = self._session_of(spawn.by)
@@ -341,6 +344,20 @@ class _View:
                 ppid=self.result.images[spawn.by].identity.pid if self._knows(spawn.by) else 0,
                 parent=spawn.by,
             )
+
+    def _unexecuted(self) -> set[Spawn]:
+        """What was started and did not come as far as its program."""
+        if not self.result.stillborn:
+            return set()
+        by_pid: dict[tuple[str, int], list[Spawn]] = defaultdict(list)
+        for spawn in self.result.spawns:
+            by_pid[spawn.by, spawn.pid].append(spawn)
+        found = set()
+        for each in self.result.stillborn:
+            before = [one for one in by_pid[each.by, each.pid] if one.at_ns <= each.at_ns]
+            if before:
+                found.add(max(before, key=lambda one: one.at_ns))
+        return found
 
     def _was_born_dead(self, session: str, pid: int, at_ns: int) -> bool:
         """Whether a signal ended a process so soon that it may have run nothing of the target's.

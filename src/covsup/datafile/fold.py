@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Problem,
         Reap,
         Spawn,
+        Stillborn,
     )
     from covsup.datafile.session import Observation, SessionNote, Settings
 
@@ -60,6 +61,7 @@ class Folding:
         self._sessions: dict[str, Settings] = {}
         self._reaps: set[Reap] = set()
         self._spawns: set[Spawn] = set()
+        self._stillborn: set[Stillborn] = set()
         self._observations: set[tuple[str, Observation]] = set()
         self._notes: set[tuple[str, SessionNote]] = set()
         self._problems: set[Problem] = set()
@@ -78,6 +80,7 @@ class Folding:
             self._sessions[session] = agreed(known_settings, settings)
         self._reaps |= result.reaps
         self._spawns |= result.spawns
+        self._stillborn |= result.stillborn
         self._observations |= result.observations
         self._notes |= result.notes
         self._problems |= result.problems
@@ -122,6 +125,7 @@ class Folding:
             images=dict(self._images),
             reaps=frozenset(self._reaps),
             spawns=frozenset(self._spawns),
+            stillborn=frozenset(self._stillborn),
             sessions=dict(self._sessions),
             observations=frozenset(self._observations),
             notes=frozenset(self._notes),

@@ -168,6 +168,13 @@ class Ended(NamedTuple):
     status: int
 
 
+class Unexecuted(NamedTuple):
+    """A child of the image, told of as spawned, could not execute its program, and ended."""
+
+    at_ns: int
+    pid: int
+
+
 class LibraryUsed(NamedTuple):
     """A concurrency library was imported."""
 
@@ -191,7 +198,15 @@ class Note(NamedTuple):
 
 
 Event: TypeAlias = (
-    AboutToExec | ExecFailed | Spawned | Reaped | Ended | LibraryUsed | UserTracer | Note
+    AboutToExec
+    | ExecFailed
+    | Spawned
+    | Unexecuted
+    | Reaped
+    | Ended
+    | LibraryUsed
+    | UserTracer
+    | Note
 )
 
 
@@ -556,6 +571,8 @@ class _Texts:
                 event = UserTracer(at_ns=at_ns, text=_text(payload))
             case 8:
                 event = Note(at_ns=at_ns, text=_text(payload))
+            case 9:
+                event = Unexecuted(at_ns=at_ns, pid=self._unpack("I", payload)[0])
             case _:
                 self.strange.add(f"it holds events of an unknown kind ({kind})")
                 return

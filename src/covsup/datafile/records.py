@@ -12,7 +12,7 @@ from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING, Any, Final
 
 from covsup.datafile.journal import AboutToExec, Core, Ended, EndedHow, ExecFailed, StartKind
-from covsup.datafile.result import Identity, Image, Lost, Problem, Reap, Result, Spawn
+from covsup.datafile.result import Identity, Image, Lost, Problem, Reap, Result, Spawn, Stillborn
 from covsup.datafile.session import Observation, SessionNote, Settings
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ def encode_others(result: Result) -> Iterator[tuple[str, str]]:
         yield "reap", _json(reap._asdict())
     for spawn in sorted(result.spawns):
         yield "spawn", _json(spawn._asdict())
+    for stillborn in sorted(result.stillborn):
+        yield "stillborn", _json(stillborn._asdict())
     for problem in sorted(result.problems):
         yield "problem", _json(problem._asdict())
     for session, note in sorted(result.notes):
@@ -111,7 +113,7 @@ def result_from(
     """
     sessions = [Settings.from_text(json.loads(text)) for text in settings]
     decoded = [_image(json.loads(text)) for text in images]
-    reaps, spawns, problems = set(), set(), set()
+    reaps, spawns, all_stillborn, problems = set(), set(), set(), set()
     notes, observations = set(), set()
     for kind, text in others:
         record = json.loads(text)
@@ -120,6 +122,8 @@ def result_from(
                 reaps.add(Reap(**record))
             case "spawn":
                 spawns.add(Spawn(**{**record, "argv": tuple(record["argv"])}))
+            case "stillborn":
+                all_stillborn.add(Stillborn(**record))
             case "problem":
                 problems.add(Problem(**record))
             case "note":
@@ -139,6 +143,7 @@ def result_from(
         sessions={each.session: each for each in sessions},
         reaps=frozenset(reaps),
         spawns=frozenset(spawns),
+        stillborn=frozenset(all_stillborn),
         problems=frozenset(problems),
         notes=frozenset(notes),
         observations=frozenset(observations),

@@ -143,6 +143,14 @@ class Spawn(NamedTuple):
     argv: tuple[str, ...]
 
 
+class Stillborn(NamedTuple):
+    """What an image had started as another program could not execute it, and ended by then."""
+
+    by: str
+    at_ns: int
+    pid: int
+
+
 class Problem(NamedTuple):
     """Something in a journal that could not be used."""
 
@@ -169,6 +177,7 @@ class Result(NamedTuple):
     images: Mapping[str, Image] = MappingProxyType({})
     reaps: frozenset[Reap] = frozenset()
     spawns: frozenset[Spawn] = frozenset()
+    stillborn: frozenset[Stillborn] = frozenset()
     sessions: Mapping[str, Settings] = MappingProxyType({})
     observations: frozenset[tuple[str, Observation]] = frozenset()
     notes: frozenset[tuple[str, SessionNote]] = frozenset()

@@ -208,6 +208,8 @@ def _event(event: Event) -> str:
             said = f"exec failed: {os.strerror(number)}"
         case journals.Spawned(pid=pid, argv=argv):
             said = f"spawned {pid}: {' '.join(argv)}"
+        case journals.Unexecuted(pid=pid):
+            said = f"{pid} could not execute that program"
         case journals.Reaped(pid=pid, status=status):
             said = f"reaped {pid}: wait status {status}"
         case journals.Ended(how=how, status=status):

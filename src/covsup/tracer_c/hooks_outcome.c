@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "hooks_unexecuted.h"
 #include "journal.h"
 
 /* --- children ---------------------------------------------------------------------------- */
@@ -45,7 +46,7 @@ number_at(PyObject *tuple, Py_ssize_t at)
     return PyLong_AsLongAndOverflow(PyTuple_GET_ITEM(tuple, at), &overflow);
 }
 
-/* wait, waitpid, wait3, wait4: (pid, status, ...). */
+/* wait, wait3: (pid, status, ...). */
 static PyObject *
 os_wait_handler(const hook_call *call)
 {
@@ -55,9 +56,25 @@ os_wait_handler(const hook_call *call)
     }
     return result;
 }
-#define os_waitpid_handler os_wait_handler
 #define os_wait3_handler os_wait_handler
-#define os_wait4_handler os_wait_handler
+
+/* waitpid(pid, ...), wait4(pid, ...): likewise, of a certain child. */
+static PyObject *
+os_waitpid_handler(const hook_call *call)
+{
+    int overflow;
+    PyObject *argument = hook_argument(call, 0, "pid");
+    long pid = argument != NULL && PyLong_Check(argument)
+                   ? PyLong_AsLongAndOverflow(argument, &overflow)
+                   : -1;
+    bool unexecuted = pid > 0 && unexecuted_so_far((uint32_t)pid); /* a zombie still says so */
+    PyObject *result = os_wait_handler(call);
+    if (result != NULL && PyTuple_Check(result) && number_at(result, 0) == pid) {
+        unexecuted_reaped((uint32_t)pid, unexecuted, (int)number_at(result, 1));
+    }
+    return result;
+}
+#define os_wait4_handler os_waitpid_handler
 
 /* waitid: None, or (si_pid, si_uid, si_signo, si_status, si_code). */
 static PyObject *

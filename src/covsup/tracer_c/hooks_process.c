@@ -14,6 +14,7 @@
 #include "contexts.h"
 #include "hooks_environ.h"
 #include "hooks_events.h"
+#include "hooks_unexecuted.h"
 #include "hooks_wrap.h"
 #include "journal.h"
 
@@ -116,15 +117,23 @@ HOOK(os_execve, "posix", "execve");
 
 /* --- spawn ------------------------------------------------------------------------------- */
 
-/* `result` is a child's pid, or NULL. */
+/* The child's pid that a call returned; 0 where it is none. */
+static uint32_t
+pid_of(PyObject *result)
+{
+    int overflow = 0;
+    return result == NULL || !PyLong_Check(result)
+               ? 0
+               : (uint32_t)PyLong_AsLongAndOverflow(result, &overflow);
+}
+
 static void
 tell_spawned(PyObject *result, PyObject *argv)
 {
-    int overflow = 0;
-    if (result == NULL || !PyLong_Check(result)) {
+    uint32_t pid = pid_of(result);
+    if (pid == 0) {
         return;
     }
-    uint32_t pid = (uint32_t)PyLong_AsLongAndOverflow(result, &overflow);
     event_payload payload = {0};
     payload_add(&payload, &pid, sizeof(pid));
     if (argv != NULL) {
@@ -149,13 +158,19 @@ bytes_waiting(PyObject *argument)
     return waiting;
 }
 
+static bool
+is_something(PyObject *argument)
+{
+    return argument != NULL && argument != Py_None;
+}
+
 /* fork_exec(args, executables, close_fds, pass_fds, cwd, env, ...): how many follow depends on the
- * version. A child that cannot run the program says so in a pipe: nothing was spawned then. (Where
- * the child got a copy of the memory, it may do so too late to be seen here.) */
+ * version. A child that cannot run the program says so in a pipe: nothing was spawned then. Where
+ * the child got a copy of the memory, it may do so after this: that is seen when it is awaited. */
 static PyObject *
 os_fork_exec_handler(const hook_call *call)
 {
-    enum { ARGS = 0, ENVIRON = 5, ERRORS = 12, USER = 19 };
+    enum { ARGS = 0, ENVIRON = 5, ERRORS = 12, GROUP = 17, GROUPS = 18, USER = 19, BEFORE = 21 };
     PyObject *environ = hook_argument(call, ENVIRON, NULL);
     PyObject *carried = NULL; /* stolen by call_carrying() */
     hooks_let_in(hook_argument(call, USER, NULL));
@@ -168,6 +183,12 @@ os_fork_exec_handler(const hook_call *call)
     PyObject *result = call_carrying(call, ENVIRON, NULL, carried);
     if (bytes_waiting(hook_argument(call, ERRORS, NULL)) <= before) {
         tell_spawned(result, hook_argument(call, ARGS, NULL));
+        if (is_something(hook_argument(call, GROUP, NULL)) ||
+            is_something(hook_argument(call, GROUPS, NULL)) ||
+            is_something(hook_argument(call, USER, NULL)) ||
+            is_something(hook_argument(call, BEFORE, NULL))) {
+            unexecuted_expect(pid_of(result)); /* with any of these it was a fork(), no vfork() */
+        }
     }
     return result;
 }

@@ -167,6 +167,7 @@ typedef enum {
     EVENT_LIBRARY = 6,     /* name, NUL, version */
     EVENT_TRACER = 7,      /* text */
     EVENT_NOTE = 8,        /* text */
+    EVENT_UNEXECUTED = 9,  /* u32 pid */
 } event_kind;
 
 typedef enum {
