@@ -17,7 +17,8 @@ import pytest
 from coverage import CoverageData
 from coverage.files import set_relative_directory
 
-from covsup.datafile.database import DataFileUnusable, DataFileUnwritable, read_provenance
+from covsup.datafile.database import read_provenance
+from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
 from covsup.datafile.fold import MixedMeasurement
 from covsup.datafile.session import Observation, open_session
 from covsup.supervisor.combine import Outcome, combine

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from coverage import CoverageData
-from coverage.sqldata import SCHEMA_VERSION
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,9 +19,6 @@ from covsup.datafile import measured
 from covsup.datafile._facts import ARC_BITS, arc_numbers
 from covsup.datafile.contents import result_of, result_of_session
 from covsup.datafile.database import (
-    DataFile,
-    DataFileUnusable,
-    DataFileUnwritable,
     is_data_file,
     kind_of,
     read_provenance,
@@ -31,9 +27,11 @@ from covsup.datafile.database import (
     write_database,
 )
 from covsup.datafile.derivation import provenance_of
+from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
 from covsup.datafile.facts import LARGEST_LINE, arcs_of, bits_of, numbits
 from covsup.datafile.fold import fold
 from covsup.datafile.journal import read_journal
+from covsup.datafile.measured import DataFile
 from covsup.datafile.result import Kind, Result
 from covsup.datafile.session import Observation, SessionNote, Settings
 from tests.fold.handmade import HandMade
@@ -280,9 +278,9 @@ def test_rows_are_written_as_coverage_py_writes_them(
     write_database(made_of(tmp_path, branch, 1), other)
     result = made_of(tmp_path, branch, 4)
     for name, schema, knows_json in (
-        ("rows", SCHEMA_VERSION, True), ("one", SCHEMA_VERSION, False), ("api", 0, True),
+        ("rows", True, True), ("one", True, False), ("api", False, True),
     ):  # fmt: skip
-        monkeypatch.setattr(measured, "_KNOWN_SCHEMA", schema)
+        monkeypatch.setattr(measured, "_is_known_schema", lambda known=schema: known)
         monkeypatch.setattr(measured, "_knows_json", lambda _, knows=knows_json: knows)
         for others in ((), (DataFile(path=other),)):
             write_database(result, tmp_path / f"{name}{len(others)}", others=others)
@@ -317,3 +315,41 @@ def made_of(directory: Path, branch: bool, step: int) -> Result:
             made.went("/a.py", (-1, step), (step, -1), context=context)
     made.ran("/empty.py")
     return result_of([read_journal(made.write(directory))])
+
+
+def test_the_tables_are_coverage_pys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = {}
+    for known in (True, False):
+        monkeypatch.setattr(measured, "_is_known_schema", lambda known=known: known)
+        path = tmp_path / str(known)
+        write_database(Result(), path, kind=Kind.ARCS, touched={"/a.x": "plugin", "/b.py": ""})
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            names = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1")
+            tables[known] = {
+                name: [
+                    db.execute(f"PRAGMA {question}({name})").fetchall()
+                    for question in ("table_info", "foreign_key_list", "index_list")
+                ]
+                for (name,) in names.fetchall()
+            }
+            assert db.execute("SELECT version FROM coverage_schema").fetchall() == [(7,)]
+        data = CoverageData(str(path))
+        data.read()
+        assert (data.has_arcs(), data.measured_files()) == (True, {"/a.x", "/b.py"})
+        assert (data.file_tracer("/a.x"), data.file_tracer("/b.py")) == ("plugin", "")
+    assert tables[True] == tables[False]
+
+
+def test_a_schema_that_is_not_known_is_left_to_coverage_py(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert measured._is_known_schema()
+    package = tmp_path / "coverage"
+    package.mkdir()
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    assert not measured._is_known_schema()
+    for text in ("SCHEMA_VERSION = 8\n", "from elsewhere import SCHEMA_VERSION\n"):
+        (package / "sqldata.py").write_text(text)
+        assert not measured._is_known_schema()
+    (package / "sqldata.py").write_text("# 7\nSCHEMA_VERSION = 7\n")
+    assert measured._is_known_schema()

@@ -226,6 +226,21 @@ def test_reports_are_coverages_with_its_own_options(
     assert (world.directory / made).exists()
 
 
+@pytest.mark.parametrize("options", [["--branch"], ["--branch", "--append"]])
+def test_a_run_imports_coverage_py_only_where_it_needs_it(world: World, options: list[str]) -> None:
+    world.write("target.py", "print(1)\n")
+    for _ in range(2):
+        run = world.run(
+            world.python, "-X", "importtime", "-m", "covsup", "run", *options, "--", "target.py"
+        )
+        assert run.ended == 0
+        assert run.lines("target.py") == {1}
+    imported = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines()}
+    assert "covsup.supervisor.combine" in imported
+    # What it is to be united with is read by coverage.py.
+    assert ("coverage" in imported) == ("--append" in options)
+
+
 def test_a_report_that_fails_has_coverages_status(world: World) -> None:
     world.write("target.py", HALF)
     world.covsup_run("target.py")

@@ -1,8 +1,8 @@
 """The data file: coverage.py's SQLite database, with our provenance in tables beside its own.
 
-What was executed is written through coverage.py's public API, so that its reports and its
-`combine` take the file as one of theirs. The tables named `covsup_*` hold what coverage.py has no
-place for; it ignores them. A data file appears whole or not at all: it is written beside its
+What was executed is in coverage.py's own tables (`covsup.datafile.measured`), so that its reports
+and its `combine` take the file as one of theirs. The tables named `covsup_*` hold what coverage.py
+has no place for; it ignores them. A data file appears whole or not at all: it is written beside its
 place, brought to the disk and then renamed. Nobody else may write it meanwhile: the caller holds
 the lock.
 """
@@ -11,27 +11,24 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import sqlite3
 from collections import defaultdict
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple
-
-from coverage import CoverageData
-from coverage.exceptions import CoverageException
+from typing import TYPE_CHECKING, Final
 
 from covsup.datafile import records
 from covsup.datafile.derivation import provenance_of
-from covsup.datafile.errors import CovsupError
+from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
 from covsup.datafile.facts import numbits
-from covsup.datafile.measured import add_facts
+from covsup.datafile.measured import write_facts
 from covsup.datafile.result import Kind, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from covsup.datafile.facts import Bits
+    from covsup.datafile.measured import DataFile
     from covsup.datafile.provenance import Provenance
     from covsup.datafile.result import Owner
 
@@ -105,21 +102,6 @@ CREATE TABLE covsup_lost (
 """
 
 
-class DataFileUnusable(CovsupError):
-    """A file is no data file of coverage.py's, or a damaged one. It was left as it is."""
-
-
-class DataFileUnwritable(CovsupError):
-    """A data file could not be written. What was there before is still there."""
-
-
-class DataFile(NamedTuple):
-    """An existing data file whose contents go into another one."""
-
-    path: Path
-    map_path: Callable[[str], str] | None = None  # None: its paths stay
-
-
 def write_database(
     result: Result,
     path: Path,
@@ -140,9 +122,9 @@ def write_database(
     """
     target = Path(os.path.realpath(path))
     remove_leftovers(target.parent)
-    temporary = target.parent / f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    temporary = target.parent / f"{_TEMPORARY}{os.getpid()}-{os.urandom(4).hex()}.tmp"
     try:
-        _write_facts(result, temporary, kind, others, touched)
+        write_facts(result, temporary, kind, others, touched)
         provenance = provenance_of(result)
         _write_provenance(result, provenance, temporary)
         _sync(temporary)
@@ -243,64 +225,6 @@ def read_provenance(path: Path) -> Provenance:
     if not is_data_file(path):
         raise DataFileUnusable(f"there is no data file at {path}")
     return provenance_of(read_who(path))
-
-
-def _write_facts(
-    result: Result,
-    temporary: Path,
-    kind: Kind | None,
-    others: Sequence[DataFile],
-    touched: Mapping[str, str],
-) -> None:
-    data = CoverageData(str(temporary))
-    try:
-        # Makes the file, with coverage.py's tables, also where nothing follows.
-        data.measured_contexts()
-        for other in others:
-            _add_data_file(data, other)
-        kind = result.kind or kind
-        match kind:
-            case Kind.LINES:
-                data.add_lines({})
-            case Kind.ARCS:
-                data.add_arcs({})
-            case None:
-                pass
-        if kind is not None:
-            executed = {path for keys in (result.lines, result.arcs) for path, _ in keys}
-            data.touch_files(sorted({*touched, *executed}))
-        # Who told the facts of a file reports it, and else who knows that it is one of its kind.
-        _add_plugins(data, {path: min(names) for path, names in result.plugins.items()})
-        _add_plugins(data, touched)
-        data.write()
-        add_facts(data, temporary, result)
-    except CoverageException as error:
-        raise DataFileUnwritable(f"cannot write {temporary.parent}: {error}") from error
-    finally:
-        data.close(force=True)
-
-
-def _add_plugins(data: CoverageData, plugins: Mapping[str, str]) -> None:
-    """Say which plugins report files of which nothing is said yet."""
-    measured = data.measured_files()
-    data.add_file_tracers(
-        {
-            path: name
-            for path, name in sorted(plugins.items())
-            if name and path in measured and not data.file_tracer(path)
-        }
-    )
-
-
-def _add_data_file(data: CoverageData, other: DataFile) -> None:
-    reading = CoverageData(str(other.path))
-    try:
-        reading.read()
-        data.update(reading, map_path=other.map_path)
-    except CoverageException as error:
-        raise DataFileUnusable(f"{other.path}: {error}") from error
-    finally:
-        reading.close(force=True)
 
 
 def _write_provenance(result: Result, provenance: Provenance, temporary: Path) -> None:

@@ -30,3 +30,11 @@ class JournalForeign(JournalError):
         """`version` is the format version that the journal claims."""
         super().__init__(message)
         self.version = version
+
+
+class DataFileUnusable(CovsupError):
+    """A file is no data file of coverage.py's, or a damaged one. It was left as it is."""
+
+
+class DataFileUnwritable(CovsupError):
+    """A data file could not be written. What was there before is still there."""

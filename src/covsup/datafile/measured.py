@@ -1,58 +1,147 @@
 """What was executed, into coverage.py's own tables.
 
-Through coverage.py's API each file of each context costs several statements, and its arcs a Python
-set: with thousands of contexts that is most of a combination's time and memory. So the rows are
-written here, as its schema 7 has them; with any other schema the API is used.
+Written here as its schema 7 has them. Through its API, which takes any other schema, each file of
+each context costs several statements, and its arcs a Python set: with thousands of contexts that is
+most of a combination's time and memory. And importing coverage.py takes longer than all else at the
+end of a short run.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
-from collections import defaultdict
+from importlib.machinery import PathFinder
 from itertools import repeat
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from coverage.numbits import register_sqlite_functions
-from coverage.sqldata import SCHEMA_VERSION
-
+from covsup import __version__
 from covsup.datafile._facts import ARC_BITS, arc_numbers
-from covsup.datafile.facts import arcs_in, numbers_in, numbits
+from covsup.datafile.facts import numbers_in, numbits
 from covsup.datafile.result import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from coverage import CoverageData
-
-    from covsup.datafile.facts import Arc
     from covsup.datafile.result import Key, Result
 
 _KNOWN_SCHEMA: Final = 7
+_SCHEMA_IN_SOURCE: Final = re.compile(rb"^SCHEMA_VERSION = (\d+)$", re.MULTILINE)
+
+_TABLES: Final = """
+CREATE TABLE coverage_schema (version integer);
+CREATE TABLE meta (key text, value text, unique (key));
+CREATE TABLE file (id integer primary key, path text, unique (path));
+CREATE TABLE context (id integer primary key, context text, unique (context));
+CREATE TABLE line_bits (
+    file_id integer,
+    context_id integer,
+    numbits blob,
+    foreign key (file_id) references file (id),
+    foreign key (context_id) references context (id),
+    unique (file_id, context_id)
+);
+CREATE TABLE arc (
+    file_id integer,
+    context_id integer,
+    fromno integer,
+    tono integer,
+    foreign key (file_id) references file (id),
+    foreign key (context_id) references context (id),
+    unique (file_id, context_id, fromno, tono)
+);
+CREATE TABLE tracer (
+    file_id integer primary key,
+    tracer text,
+    foreign key (file_id) references file (id)
+);
+"""
 
 
-def add_facts(data: CoverageData, path: Path, result: Result) -> None:
-    """Add what `result` says was executed to `data`, which is at `path` and knows its kind.
+class DataFile(NamedTuple):
+    """An existing data file whose contents go into another one."""
 
-    The files are there already. May raise CoverageException or sqlite3.Error.
+    path: Path
+    map_path: Callable[[str], str] | None = None  # None: its paths stay
+
+
+def write_facts(
+    result: Result,
+    path: Path,
+    kind: Kind | None,
+    others: Sequence[DataFile],
+    touched: Mapping[str, str],
+) -> None:
+    """Make a data file at `path`, where there is none, of what `result` and `others` hold.
+
+    `kind` and `touched` are as `covsup.datafile.database.write_database` has them. Raises
+    DataFileUnwritable, DataFileUnusable for one of `others`, or sqlite3.Error.
     """
-    if SCHEMA_VERSION == _KNOWN_SCHEMA:
-        data.close(force=True)
+    kind = result.kind or kind
+    executed = {path for keys in (result.lines, result.arcs) for path, _ in keys}
+    files = sorted({*touched, *executed}) if kind is not None else []
+    # Who told the facts of a file reports it, and else who knows that it is one of its kind.
+    plugins = {**touched, **{path: min(names) for path, names in result.plugins.items()}}
+    if _is_known_schema():
+        if others:
+            from covsup.datafile import through_api  # noqa: PLC0415 - it imports coverage.py
+
+            through_api.make(path, others)
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+            # Killed in the middle, the file is thrown away: it needs no journal of its own.
+            db.execute("PRAGMA journal_mode = off")
+            db.execute("PRAGMA synchronous = off")
+            if not others:
+                db.executescript(_TABLES)
+            db.execute("BEGIN")
+            if not others:
+                _say_what_it_is(db)
+            _add_files(db, kind, files, plugins)
             _add_rows(db, result)
-    elif result.kind is Kind.ARCS:
-        _add_arcs(data, result)
+            db.execute("COMMIT")
     else:
-        _add_lines(data, result)
+        from covsup.datafile import through_api  # noqa: PLC0415
+
+        through_api.make(path, others)
+        through_api.add(path, result, kind, files, plugins)
+
+
+def _is_known_schema() -> bool:
+    """Whether the coverage.py that is installed has the tables that we know.
+
+    Asked of its source, as importing it takes long; where that cannot be read, it is not known.
+    """
+    spec = PathFinder.find_spec("coverage")
+    for place in (spec and spec.submodule_search_locations) or ():
+        with contextlib.suppress(OSError):
+            found = _SCHEMA_IN_SOURCE.search(Path(place, "sqldata.py").read_bytes())
+            return found is not None and int(found[1]) == _KNOWN_SCHEMA
+    return False
+
+
+def _say_what_it_is(db: sqlite3.Connection) -> None:
+    db.execute("INSERT INTO coverage_schema VALUES (?)", (_KNOWN_SCHEMA,))
+    # There, coverage.py names itself.
+    db.execute("INSERT INTO meta VALUES ('version', ?)", (f"covsup {__version__}",))
+
+
+def _add_files(
+    db: sqlite3.Connection, kind: Kind | None, files: Iterable[str], plugins: Mapping[str, str]
+) -> None:
+    """Say what is measured, of which files, and which plugins report them, if nothing is said yet."""
+    if kind is not None:
+        has_arcs = "1" if kind is Kind.ARCS else "0"
+        db.execute("INSERT OR IGNORE INTO meta VALUES ('has_arcs', ?)", (has_arcs,))
+    db.executemany("INSERT OR IGNORE INTO file (path) VALUES (?)", ((path,) for path in files))
+    db.executemany(
+        "INSERT INTO tracer SELECT id, ? FROM file WHERE path = ?"
+        " ON CONFLICT (file_id) DO UPDATE SET tracer = excluded.tracer WHERE tracer = ''",
+        ((name, path) for path, name in sorted(plugins.items()) if name),
+    )
 
 
 def _add_rows(db: sqlite3.Connection, result: Result) -> None:
-    # Killed in the middle, the file is thrown away: it needs no journal of its own.
-    db.execute("PRAGMA journal_mode = off")
-    db.execute("PRAGMA synchronous = off")
-    register_sqlite_functions(db)
-    db.execute("BEGIN")
     files = dict(db.execute("SELECT path, id FROM file"))
     labels = {label for keys in (result.lines, result.arcs) for _, label in keys}
     db.executemany(
@@ -62,6 +151,7 @@ def _add_rows(db: sqlite3.Connection, result: Result) -> None:
     if result.kind is Kind.ARCS:
         _add_arc_rows(db, result, files, contexts)
     else:
+        db.create_function("numbits_union", 2, _united, deterministic=True)
         db.executemany(
             "INSERT INTO line_bits (file_id, context_id, numbits) VALUES (?, ?, ?)"
             " ON CONFLICT (file_id, context_id)"
@@ -71,7 +161,11 @@ def _add_rows(db: sqlite3.Connection, result: Result) -> None:
                 for (path, label), bits in result.lines.items()
             ),
         )
-    db.execute("COMMIT")
+
+
+def _united(one: bytes, other: bytes) -> bytes:
+    """The union of two of coverage.py's numbits."""
+    return numbits(int.from_bytes(one, "little") | int.from_bytes(other, "little"))
 
 
 def _add_arc_rows(
@@ -120,23 +214,3 @@ def _arc_rows(
         yield from zip(repeat(file_id), repeat(context_id), ends[::2], ends[1::2])
         lines = numbers_in(result.lines.get(key, 0))
         yield from zip(repeat(file_id), repeat(context_id), lines, lines)
-
-
-def _add_lines(data: CoverageData, result: Result) -> None:
-    contexts: dict[str, dict[str, list[int]]] = defaultdict(dict)
-    for (path, context), bits in result.lines.items():
-        contexts[context][path] = numbers_in(bits)
-    for context, by_path in contexts.items():
-        data.set_context(context)
-        data.add_lines(by_path)
-
-
-def _add_arcs(data: CoverageData, result: Result) -> None:
-    contexts: dict[str, dict[str, list[Arc]]] = defaultdict(dict)
-    for path, context in {*result.arcs, *result.lines}:
-        arcs = arcs_in(result.arcs.get((path, context), b""))
-        lines = numbers_in(result.lines.get((path, context), 0))
-        contexts[context][path] = [*arcs, *((line, line) for line in lines)]
-    for context, by_path in contexts.items():
-        data.set_context(context)
-        data.add_arcs(by_path)

@@ -78,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command of covsup and give its exit status; `run` does not return."""
     # Warnings that the user asked for (-W error) are asked of the target, not of our libraries.
     warnings.simplefilter("ignore")
+    if "coverage" in sys.modules:
+        _keep_out_of_coverage()
     words = list(sys.argv[1:] if arguments is None else arguments)
     refused = USAGE if words[:1] == ["run"] else NOT_STORED
     try:
@@ -107,6 +109,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
         return 128 + signal.SIGINT
+
+
+def _keep_out_of_coverage() -> None:
+    """Where coverage.py's own startup file measures us: make an object of its own by hand, which
+    tells it not to keep what it started by itself."""
+    from coverage import Coverage  # noqa: PLC0415 - it is there already
+
+    Coverage(data_file=None, config_file=False)
 
 
 def _main(words: list[str]) -> int:  # noqa: PLR0911 - one per command

@@ -16,16 +16,15 @@ import os
 from typing import TYPE_CHECKING
 
 from covsup.datafile.database import (
-    DataFile,
-    DataFileUnusable,
-    DataFileUnwritable,
     is_data_file,
     kind_of,
     read_who,
     sessions_in,
     write_database,
 )
+from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
 from covsup.datafile.fold import Folding, MixedMeasurement, remapped
+from covsup.datafile.measured import DataFile
 from covsup.datafile.result import Kind, Result
 from covsup.datafile.session import Session, tidy_sessions_directory
 from covsup.supervisor.cycles import no_search_for_cycles
@@ -33,14 +32,14 @@ from covsup.supervisor.inputs import Inputs, NothingToCombine
 from covsup.supervisor.locks import locked, version_of
 from covsup.supervisor.outcome import Outcome
 from covsup.supervisor.parts import Part, Reader
-from covsup.supervisor.plugins import FileFinders
 from covsup.supervisor.unexecuted import unexecuted_files, unseen_packages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from covsup.supervisor.rules import Rules
+    from covsup.supervisor.unexecuted import FilesOfPlugins
 
 
 def combine(
@@ -139,14 +138,21 @@ class _Work:
         warnings: list[str] = []
         silent = self._rules.disable_warnings
         for session in sessions:
-            plugins = FileFinders(session.settings)
+            find: FilesOfPlugins = _no_files
+            if session.settings.plugins:
+                from covsup.supervisor.plugins import (  # noqa: PLC0415 - it imports coverage.py
+                    FileFinders,
+                )
+
+                plugins = FileFinders(session.settings)
+                find = plugins.find
+                warnings += plugins.problems
             touched |= unexecuted_files(
                 session.settings,
                 result.modules,
-                plugins.find,
+                find,
                 namespace_packages=self._rules.namespace_packages,
             )
-            warnings += plugins.problems
             warnings += [
                 f"{sentence} ({slug})"
                 for slug, sentence in unseen_packages(session.settings, result.modules)
@@ -271,6 +277,11 @@ class _Gathered:
                 " only lines: one data file cannot hold both; combine them one at a time, each"
                 " with a --data-file of its own (nothing was changed)"
             )
+
+
+def _no_files(_: str) -> Iterator[tuple[str, str]]:
+    """What plugins report in a directory where there are none."""
+    return iter(())
 
 
 def _delete(paths: Iterable[str]) -> None:

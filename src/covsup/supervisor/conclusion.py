@@ -56,11 +56,15 @@ def conclude(session: Session, settings: RunSettings, status: int) -> int:
     return status
 
 
-def prepare() -> None:
-    """Load what combining needs, which takes a while: the sooner is the end of the run."""
+def prepare(settings: RunSettings) -> None:
+    """Load what the end needs, which takes a while: the sooner is the end of the run."""
     # Whatever is wrong with it, `conclude` meets it again, when it can be said.
     with suppress(ImportError), no_search_for_cycles():
-        import covsup.supervisor.combine  # noqa: F401, PLC0415
+        from covsup.supervisor import combine, rules  # noqa: F401, PLC0415
+
+        has_sources = settings.source_dirs or settings.source_pkgs
+        if has_sources or settings.append or settings.fail_under is not None:
+            import coverage  # noqa: F401, PLC0415 - the slowest of all; where it is needed
 
 
 def unmeasured_sentences(provenance: Provenance) -> list[str]:

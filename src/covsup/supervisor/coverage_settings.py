@@ -90,7 +90,7 @@ def read_coverage(rcfile: str | None, words: Sequence[str] | None = None) -> Cov
     Its plugins are loaded, and configure, only for a target (`words`); remarks are made then, too.
     """
     data_file = os.environ.get("COVERAGE_FILE") or ".coverage"
-    if not _has_files(rcfile):
+    if not has_files(rcfile_for_coverage(rcfile)):
         remarks = () if words is None else tuple(_on_variables(()))
         return CoverageSettings(data_file=data_file, remarks=remarks)
     config = _configuration(rcfile)
@@ -276,11 +276,14 @@ def shown_path(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-def _has_files(rcfile: str | None) -> bool:
-    """Whether coverage.py would find any settings; an unreadable file of its own is refused."""
-    if rcfile == "":
-        return False
-    if rcfile or any(os.environ.get(name) for name in _VARIABLES):
+def has_files(rcfile: str | bool) -> bool:
+    """Whether coverage.py, told `rcfile`, would find any settings without being imported.
+
+    Raises UsageError for an unreadable file of its own.
+    """
+    if isinstance(rcfile, str) or not rcfile:
+        return bool(rcfile)
+    if any(os.environ.get(name) for name in _VARIABLES):
         return True
     for name in (*OWN_FILES, *SHARED_FILES):
         try:

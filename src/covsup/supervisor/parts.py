@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from covsup.datafile.contents import Gathering, result_of_session
-from covsup.datafile.database import DataFileUnusable, is_data_file
+from covsup.datafile.database import is_data_file
 from covsup.datafile.derivation import provenance_of
-from covsup.datafile.errors import JournalDamaged, JournalError, JournalNotBegun
+from covsup.datafile.errors import (
+    DataFileUnusable,
+    JournalDamaged,
+    JournalError,
+    JournalNotBegun,
+)
 from covsup.datafile.fold import fold
 from covsup.datafile.journal import read_journal, read_lodgers, read_slots
 from covsup.datafile.provenance import End
@@ -42,31 +46,39 @@ _NO_MAGIC: Final = bytes(8)
 _UNBORN_SECONDS: Final = 60.0
 
 
-@dataclass(slots=True)
 class Part:
     """A session, or loose journals, as read."""
 
-    name: str  # for messages
-    directory: Path
-    session: Session | None
-    only: frozenset[str] | None
-    said: Result | None = None  # what the session says besides its journals
-    ended: Gathering = field(default_factory=Gathering)  # what need not be read again
-    live: Gathering = field(default_factory=Gathering)
-    elsewhere: list[tuple[list[JournalFile], set[str]]] = field(default_factory=list)
-    """Images still to be judged, by the files that hold their journals."""
-    told: Gathering = field(default_factory=Gathering)  # what these say
-    folded: bool = False  # a partial fold is there
-    finished: list[str] = field(default_factory=list)  # journals of images that have ended
-    held: set[str] = field(default_factory=set)  # journals that hold something else, too
-    begun: Mapping[str, int] = field(default_factory=dict)
-    """Journals of which the magic was there before the look: when they began."""
-    lodgers: frozenset[tuple[int, str]] = frozenset()
-    """Likewise: the pids and images that have journals in slots of others' files."""
-    broken: bool = False  # the partial fold is there and cannot be read
-    members: list[int] = field(default_factory=list)  # processes that were started in it
-    supervised: bool = False  # another covsup will combine it, too
-    stays: bool = False  # something of it has to be looked at again
+    __slots__ = (
+        "begun", "broken", "directory", "elsewhere", "ended", "finished", "folded", "held", "live",
+        "lodgers", "members", "name", "only", "said", "session", "stays", "supervised", "told",
+    )  # fmt: skip
+
+    def __init__(
+        self, name: str, directory: Path, session: Session | None, only: frozenset[str] | None
+    ) -> None:
+        """Not a dataclass, whose module takes longer to import than most of combining."""
+        self.name = name  # for messages
+        self.directory = directory
+        self.session = session
+        self.only = only
+        self.said: Result | None = None  # what the session says besides its journals
+        self.ended = Gathering()  # what need not be read again
+        self.live = Gathering()
+        self.elsewhere: list[tuple[list[JournalFile], set[str]]] = []
+        """Images still to be judged, by the files that hold their journals."""
+        self.told = Gathering()  # what these say
+        self.folded = False  # a partial fold is there
+        self.finished: list[str] = []  # journals of images that have ended
+        self.held: set[str] = set()  # journals that hold something else, too
+        self.begun: Mapping[str, int] = {}
+        """Journals of which the magic was there before the look: when they began."""
+        self.lodgers: frozenset[tuple[int, str]] = frozenset()
+        """Likewise: the pids and images that have journals in slots of others' files."""
+        self.broken = False  # the partial fold is there and cannot be read
+        self.members: list[int] = []  # processes that were started in it
+        self.supervised = False  # another covsup will combine it, too
+        self.stays = False  # something of it has to be looked at again
 
     def journals(self) -> list[JournalFile]:
         """The journals in question that are there now."""

@@ -100,8 +100,6 @@ class FileFinders:
         """Load them; `problems` says which of them could not be."""
         self.problems: list[str] = []
         self._plugins = Plugins()
-        if not settings.plugins:
-            return
         config = CoverageConfig.deserialize(settings.plugin_config)
         with _importable(settings.plugin_path):
             for module in settings.plugins:

@@ -8,11 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from coverage import Coverage
-from coverage.exceptions import CoverageException
-from coverage.files import PathAliases
-
-from covsup.supervisor.coverage_settings import rcfile_of_session
+from covsup.supervisor.coverage_settings import has_files, rcfile_of_session
+from covsup.supervisor.errors import UsageError
 from covsup.supervisor.inputs import InputUnusable
 
 if TYPE_CHECKING:
@@ -40,6 +37,15 @@ class Rules(NamedTuple):
         """Take them from coverage.py's settings file: `rcfile`, its own search (True), or none
         at all (False). `data_file` wins over what it says. Raises InputUnusable."""
         try:
+            if data_file is not None and not has_files(rcfile):
+                return cls(data_file=_absolute(data_file))
+        except UsageError as error:
+            raise InputUnusable(str(error)) from error
+
+        from coverage import Coverage  # noqa: PLC0415 - the slowest import of all
+        from coverage.exceptions import CoverageException  # noqa: PLC0415
+
+        try:
             settings = Coverage(
                 data_file=None if data_file is None else os.fspath(data_file),
                 config_file=rcfile,
@@ -50,7 +56,7 @@ class Rules(NamedTuple):
         named = settings.get_option("run:data_file")
         disabled = settings.get_option("run:disable_warnings")
         return cls(
-            data_file=Path(os.path.abspath(data_file or str(named))),  # noqa: PTH100 - links stay
+            data_file=_absolute(data_file or str(named)),
             paths=paths if isinstance(paths, dict) else {},
             relative_files=bool(settings.get_option("run:relative_files")),
             namespace_packages=bool(settings.get_option("report:include_namespace_packages")),
@@ -59,6 +65,12 @@ class Rules(NamedTuple):
 
     def map_path(self) -> Callable[[str], str]:
         """The function that gives the path under which a file is reported. Raises InputUnusable."""
+        if not self.paths and not self.relative_files:
+            return str
+
+        from coverage.exceptions import CoverageException  # noqa: PLC0415
+        from coverage.files import PathAliases  # noqa: PLC0415
+
         aliases = PathAliases(relative=self.relative_files)
         try:
             for result, *patterns in self.paths.values():
@@ -67,3 +79,7 @@ class Rules(NamedTuple):
         except CoverageException as error:
             raise InputUnusable(f"[paths]: {error}") from error
         return functools.cache(aliases.map)
+
+
+def _absolute(path: str | Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 - links stay

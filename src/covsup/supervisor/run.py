@@ -194,7 +194,7 @@ class _Supervision:
             self._is_prepared = True
             # In a thread, for signals that come meanwhile: two that wait for us become one.
             with suppress(RuntimeError):  # no thread is to be had
-                _thread.start_new_thread(prepare, ())
+                _thread.start_new_thread(prepare, (self._settings,))
 
     def _grace(self) -> None:
         """Wait for stragglers; whoever wants us to end cuts it short."""

@@ -12,18 +12,18 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coverage.files import GlobMatcher, canonical_filename, find_python_files
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from covsup.datafile.session import Settings
 
+    FilesOfPlugins = Callable[[str], Iterable[tuple[str, str]]]
+
 
 def unexecuted_files(
     settings: Settings,
     modules: Mapping[str, frozenset[str]],
-    of_plugins: Callable[[str], Iterable[tuple[str, str]]],
+    of_plugins: FilesOfPlugins,
     *,
     namespace_packages: bool,
 ) -> dict[str, str]:
@@ -33,6 +33,15 @@ def unexecuted_files(
     of each executed file; `of_plugins` gives the files in a directory that plugins report;
     `namespace_packages` is coverage.py's include_namespace_packages.
     """
+    if not (settings.source_dirs or settings.source_pkgs):
+        return {}
+
+    from coverage.files import (  # noqa: PLC0415 - the slowest import of all
+        GlobMatcher,
+        canonical_filename,
+        find_python_files,
+    )
+
     omit = GlobMatcher(list(settings.omit), "omit") if settings.omit else None
     found: dict[str, str] = {}
     for place in _places(settings, modules):
@@ -52,6 +61,11 @@ def unseen_packages(
 
     Each with the name that coverage.py has for such a warning.
     """
+    if not settings.source_pkgs:
+        return
+
+    from coverage.files import GlobMatcher, canonical_filename  # noqa: PLC0415
+
     names = {name for of_file in modules.values() for name in of_file}
     omit = GlobMatcher(list(settings.omit), "omit") if settings.omit else None
     for package in settings.source_pkgs:
