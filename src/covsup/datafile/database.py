@@ -16,6 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote_from_bytes
 
 from covsup.datafile import records
 from covsup.datafile.derivation import provenance_of
@@ -320,7 +321,8 @@ def _write_provenance(result: Result, provenance: Provenance, temporary: Path) -
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that cannot write, not even to mend the file."""
-    uri = Path(os.path.abspath(path)).as_uri() + "?mode=ro"  # noqa: PTH100 - links stay
+    # Not as_uri(): on 3.14 it imports urllib.request, and thereby ssl, which takes longer than all this.
+    uri = f"file://{quote_from_bytes(os.fsencode(os.path.abspath(path)))}?mode=ro"  # noqa: PTH100 - links stay
     try:
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as db:
             yield db

@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import warnings
-from typing import TYPE_CHECKING, Final, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from covsup import __version__
 from covsup.datafile.errors import CovsupError
@@ -18,7 +19,7 @@ from covsup.supervisor.say import complain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
+
 
 ANSWER_PYTEST: Final = "--answer-pytest"
 """What covsup's pytest plugin asks for, and nobody else."""
@@ -44,6 +45,42 @@ options that this Python was started with, or, for a command, as it is. Every Py
 is measured, whoever started it.
 """
 
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the terminal. argparse makes a formatter for each option that is added, and
+    would import shutil for its width."""
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        """`options` are those of argparse's formatter."""
+        super().__init__(prog, **{"width": _columns() - 2, **options})
+
+    if sys.version_info[:2] == (3, 14):
+        # There, what colours need (inspect, of all things) is imported for the first option that is
+        # added; on 3.15 when there is something to print, and so here.
+
+        def _set_color(self, *arguments: Any, **options: Any) -> None:
+            for name in ("_theme", "_decolor"):
+                self.__dict__.pop(name, None)
+            self._set_color_now = partial(super()._set_color, *arguments, **options)
+
+        def __getattr__(self, name: str) -> Any:  # noqa: D105
+            if name not in {"_theme", "_decolor"}:
+                raise AttributeError(name)
+            self._set_color_now()
+            return self.__dict__[name]
+
+
+def _columns() -> int:
+    """The width of the terminal, as shutil has it."""
+    named = os.environ.get("COLUMNS", "")
+    if named.isascii() and named.isdigit() and int(named):
+        return int(named)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
+    except (AttributeError, ValueError, OSError):
+        return 80
+
+
 _RUN: Final[Mapping[str, Any]] = {
     "usage": "covsup run [options] [--] TARGET\n\n"
     "  covsup run script.py [args]     a script, a directory or an archive with a __main__\n"
@@ -53,7 +90,7 @@ _RUN: Final[Mapping[str, Any]] = {
     "\nexecuted into one data file. Without TARGET: what command_line in coverage.py's\nsettings"
     " says.",
     "epilog": _RUN_STATUS,
-    "formatter_class": argparse.RawDescriptionHelpFormatter,
+    "formatter_class": Help,
     "allow_abbrev": False,
 }
 _ENV_EXAMPLES: Final = """\
@@ -140,7 +177,7 @@ def _main(words: list[str]) -> int:  # noqa: PLR0911 - one per command
     options = parser.parse_args(words)
     match options.command:
         case "env":
-            from covsup.supervisor.opening import env  # noqa: PLC0415
+            from covsup.supervisor.env import env  # noqa: PLC0415
 
             return env(options)
         case "combine":
@@ -364,7 +401,7 @@ def _add_env(commands: argparse._SubParsersAction[Parser]) -> None:
         "collects at any time, as often as you like; the session stays open until\n"
         "`covsup env --close`.",
         epilog=_ENV_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
         allow_abbrev=False,
     )
     _add_measured(parser)

@@ -132,32 +132,35 @@ def _which(word: str) -> str | None:
 
 def _is_script(word: str) -> bool:
     """Whether our interpreter is to run it; raises UsageError where it cannot be run at all."""
-    on_path = os.sep not in word and _which(word) is not None
     if os.path.isdir(word):  # noqa: PTH112 - a word of the command line, kept as it is
-        return _is_program_directory(word, on_path=on_path)
+        return _is_program_directory(word)
     if os.path.isfile(word):  # noqa: PTH113
-        is_script = _is_script_file(word, on_path=on_path)
+        is_script = _is_script_file(word)
         if is_script and not os.access(word, os.R_OK):
             raise UsageError(f"cannot read {word}: permission denied")
         return is_script
-    if word.endswith(_PYTHON_FILES) and not on_path:
+    if word.endswith(_PYTHON_FILES) and not _is_on_path(word):
         raise UsageError(f"there is no script {word}")
     return False
 
 
-def _is_program_directory(word: str, *, on_path: bool) -> bool:
+def _is_on_path(word: str) -> bool:
+    return os.sep not in word and _which(word) is not None
+
+
+def _is_program_directory(word: str) -> bool:
     names = ("__main__.py", "__main__.pyc")
     if any(os.path.isfile(os.path.join(word, name)) for name in names):  # noqa: PTH113, PTH118
         return True
-    if not on_path:
+    if not _is_on_path(word):
         raise UsageError(f"{word} is a directory without a __main__.py")
     return False
 
 
-def _is_script_file(word: str, *, on_path: bool) -> bool:
+def _is_script_file(word: str) -> bool:
     if word.endswith(_PYTHON_FILES) or _is_archive(word):
         return True
-    if on_path or (os.sep in word and os.access(word, os.X_OK)):
+    if _is_on_path(word) or (os.sep in word and os.access(word, os.X_OK)):
         return False
     if _interpreter_named_in(word) is None and _head(word).startswith((b"#!", b"\x7fELF")):
         raise UsageError(f"{word} is neither Python nor executable")
