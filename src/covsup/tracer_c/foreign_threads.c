@@ -19,50 +19,72 @@
 
 enum { MOST_DEPTH = 200 }; /* 3.12 allows C code some 700 nested calls before RecursionError */
 
-static _Thread_local int depth;
-static _Thread_local bool starting; /* starting runs audit hooks, whose frames come here as well */
+/* What this thread does in one interpreter; it may call into another one, from C code. */
+typedef struct {
+    PyThreadState *thread; /* whose this is; only compared */
+    int depth;
+    bool starting;   /* starting runs audit hooks, whose frames come here as well */
+    PyObject *trace; /* owned: what traces it, as long as frames are evaluated in it */
+} evaluation;
 
-/* What traces this thread, as long as frames are evaluated in it; owned. */
-static _Thread_local PyObject *trace;
+static _Thread_local evaluation here;
 
 /* See that ours is the trace function of this thread. */
 static void
 keep_tracing(PyThreadState *thread)
 {
     core *self;
-    if (thread->c_traceobj == trace && trace != NULL) {
+    if (thread->c_traceobj == here.trace && here.trace != NULL) {
         return;
     }
-    if (starting || thread->tracing > 0 || (self = core_of_interpreter()) == NULL ||
+    if (here.starting || thread->tracing > 0 || (self = core_of_interpreter()) == NULL ||
         self->settrace_event == NULL) {
         return;
     }
-    starting = true;
+    here.starting = true;
     PyObject *exception = compat_take_exception();
-    if (user_tracer_keep(self, &trace) < 0) {
+    if (user_tracer_keep(self, &here.trace) < 0) {
         PyErr_WriteUnraisable(NULL); /* the frame itself can run all the same */
     }
     compat_restore_exception(exception);
-    starting = false;
+    here.starting = false;
+}
+
+static PyObject *evaluate(PyThreadState *thread, struct _PyInterpreterFrame *frame, int throwing);
+
+/* A call from another interpreter, whose frames go on afterwards. */
+static PyObject *
+evaluate_inside(PyThreadState *thread, struct _PyInterpreterFrame *frame, int throwing)
+{
+    evaluation outer = here;
+    here = (evaluation){.thread = thread};
+    PyObject *result = evaluate(thread, frame, throwing);
+    Py_CLEAR(here.trace); /* it is gone, unless greenlets were left behind */
+    here = outer;
+    return result;
 }
 
 static PyObject *
 evaluate(PyThreadState *thread, struct _PyInterpreterFrame *frame, int throwing)
 {
+    if (here.thread != thread && here.depth != 0) {
+        return evaluate_inside(thread, frame, throwing);
+    }
+    here.thread = thread;
     if (!throwing) {
         keep_tracing(thread);
     }
-    if (++depth == MOST_DEPTH) {
+    if (++here.depth == MOST_DEPTH) {
         _PyInterpreterState_SetEvalFrameFunc(PyThreadState_GetInterpreter(thread),
                                              _PyEval_EvalFrameDefault);
     }
     PyObject *result = _PyEval_EvalFrameDefault(thread, frame, throwing);
     keep_tracing(thread);
-    if (depth-- == MOST_DEPTH) {
+    if (here.depth-- == MOST_DEPTH) {
         _PyInterpreterState_SetEvalFrameFunc(PyThreadState_GetInterpreter(thread), evaluate);
     }
-    if (depth == 0) {
-        Py_CLEAR(trace);
+    if (here.depth == 0) {
+        Py_CLEAR(here.trace);
     }
     return result;
 }

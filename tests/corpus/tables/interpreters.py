@@ -65,6 +65,39 @@ print("done")
         "done\n",
     ),
     row(
+        "called_in_another_interpreter_from_python_code",
+        f"""
+import ctypes
+from concurrent import interpreters
+import counting
+
+def ask(sub):
+    if sub is not None:
+        return sub.call(counting.count, 3)
+
+counting.count(0)
+sub = interpreters.create()
+ask(None)
+sub.exec('{PATH}')
+print(ask(sub))
+print(ask(sub))
+sub.close()
+""",
+        "3\n3\n",
+        files={
+            "counting.py": """
+STEP = 1
+
+def count(number):
+    total = 0
+    for _ in range(number):
+        total += STEP
+    return total
+"""
+        },
+        python=(3, 14),
+    ),
+    row(
         "legacy_interpreter_that_shares_the_gil",
         f"""
 import interpreters
