@@ -42,7 +42,9 @@ SHELL = {
     "isolated_and_scrubbed": "env -i {python} -I -S -E {file}",
     "make": "make -f {here}/all.mk",
     "unset": "unset COVSUP_SESSION LD_PRELOAD; exec {python} {file}",
-    "another_preload": "env -i LD_PRELOAD=libc.so.6 {python} {file}",
+    "another_preload": "env -i LD_PRELOAD=libm.so.6 {python} {file}",
+    "the_c_library": "env -i LD_PRELOAD=libc.so.6 env -i {python} {file}",
+    "the_c_library_first": "LD_PRELOAD=\"libm.so.6 libc.so.6 $LD_PRELOAD\" sh -c 'env -i {python} {file}'",
     "a_module": "env -i {python} -S -m {name}",
     "a_command": "env -i {python} -S -c 'import {name}'",
     "a_directory": "env -i {python} -S folder",
@@ -81,7 +83,7 @@ ENVIRONMENTS = {
     "environment": "env -i sh -c 'env | sort'",
     "environment_off": "env -i COVSUP_SESSION= sh -c 'env | sort'",
     "environment_of_another": "env -i COVSUP_SESSION=/x sh -c 'env | sort'",
-    "environment_preload": "env -i LD_PRELOAD=libc.so.6:libm.so.6 sh -c 'echo $LD_PRELOAD'",
+    "environment_preload": "env -i LD_PRELOAD=libm.so.6:libc.so.6:libdl.so.2 sh -c 'echo $LD_PRELOAD'",
     "off": "env -i COVSUP_SESSION= {python} {file}",
     "another": "env -i COVSUP_SESSION=/x {python} {file}",
     "paused": "COVSUP_PAUSED=1 env -i {python} {file}",
@@ -230,7 +232,7 @@ def test_what_the_environment_says_of_a_session_holds(batch: tuple[World, Run]) 
         assert "LD_PRELOAD" not in stdout
         assert "COVSUP_PARENT" not in stdout
     _, stdout, _ = said(world, "environment_preload")
-    assert stdout.split(":") == ["libc.so.6", "libm.so.6", f"{carrier_library()}\n"]
+    assert stdout == f"libm.so.6:{carrier_library()}:libc.so.6:libdl.so.2\n"
     for name in "off", "another", "paused":
         assert run.lines(f"{name}.py") == set()
 

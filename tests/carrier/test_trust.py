@@ -150,3 +150,6 @@ def test_it_stands_last_and_once_in_the_list_of_libraries() -> None:
     assert with_carrier("", path) == "/x/_carrier.so"
     assert with_carrier("a.so b.so", path) == "a.so:b.so:/x/_carrier.so"
     assert with_carrier("/x/_carrier.so:a.so", path) == "a.so:/x/_carrier.so"
+    # The C library in front of it would take the functions that start programs away from it.
+    assert with_carrier("a.so:libc.so.6 b.so", path) == "a.so:/x/_carrier.so:libc.so.6:b.so"
+    assert with_carrier("/lib/libc.so.6 /x/_carrier.so", path) == "/x/_carrier.so:/lib/libc.so.6"

@@ -131,22 +131,61 @@ entry_of(int which)
     return which == PARENT ? parent_entry : given[which];
 }
 
-/* Where `library` stands in a list of libraries of so many bytes; the length: nowhere. */
+/* The next name in a list of libraries of so many bytes, from `*at` on, and its length; 0: none. */
 static size_t
-find_library(const char *list, size_t length)
+next_name(const char *list, size_t length, size_t *at)
 {
-    size_t own = strlen(library), at = 0;
-    while (at < length) {
-        size_t end = at;
-        while (end < length && strchr(": \t", list[end]) == NULL) {
-            end++;
-        }
-        if (end - at == own && memcmp(list + at, library, own) == 0) {
-            return at;
-        }
-        at = end + 1;
+    while (*at < length && strchr(": \t", list[*at]) != NULL) {
+        (*at)++;
     }
-    return length;
+    size_t end = *at;
+    while (end < length && strchr(": \t", list[end]) == NULL) {
+        end++;
+    }
+    return end - *at;
+}
+
+static bool
+is_library(const char *name, size_t length)
+{
+    return length == strlen(library) && memcmp(name, library, length) == 0;
+}
+
+/* The C library itself, which leaves no function that starts programs to those behind it. */
+static bool
+is_c_library(const char *name, size_t length)
+{
+    static const char *const beginnings[] = {"libc.so", "libc-2.", "libc.musl", "ld-musl"};
+    for (size_t i = length; i > 0; i--) {
+        if (name[i - 1] == '/') {
+            name += i;
+            length -= i;
+            break;
+        }
+    }
+    for (size_t i = 0; i < sizeof(beginnings) / sizeof(*beginnings); i++) {
+        size_t size = strlen(beginnings[i]);
+        if (length >= size && memcmp(name, beginnings[i], size) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether `library` is in a list; `in_place`: where its functions are found, too. */
+static bool
+has_library(const char *list, size_t length, bool *in_place)
+{
+    bool behind = false;
+    for (size_t at = 0, size; (size = next_name(list, length, &at)) > 0; at += size) {
+        if (is_library(list + at, size)) {
+            *in_place = !behind;
+            return true;
+        }
+        behind = behind || is_c_library(list + at, size);
+    }
+    *in_place = false;
+    return false;
 }
 
 /* Whether the program that is started will find the library: not in another root, nor as a user
@@ -195,8 +234,8 @@ look_through(char *const environment[], carried_look *look)
         look->position = look->count;
     }
     look->reachable = is_reachable();
-    bool has_library = find_library(look->list, look->length) < look->length;
-    look->preload = has_library != look->reachable;
+    bool in_place, has = has_library(look->list, look->length, &in_place);
+    look->preload = look->reachable ? !in_place : has;
     bool any = look->preload;
     for (int which = SESSION; which < PRELOAD; which++) {
         /* Who passes the session on knows the context: there may be none now. */
@@ -207,8 +246,6 @@ look_through(char *const environment[], carried_look *look)
     return any;
 }
 
-/* LD_PRELOAD as it has to be; `text` has room for preload_size(). NULL: an empty list has no entry.
- */
 static size_t
 preload_size(const carried_look *look)
 {
@@ -216,32 +253,35 @@ preload_size(const carried_look *look)
 }
 
 static char *
+add_name(const char *start, char *end, const char *name, size_t size)
+{
+    if (end > start) {
+        *end++ = ':';
+    }
+    memcpy(end, name, size);
+    return end + size;
+}
+
+/* LD_PRELOAD as it has to be; `text` has room for preload_size(). NULL: an empty list has no entry.
+ */
+static char *
 make_preload(const carried_look *look, char *text)
 {
     const char *list = look->list;
-    size_t length = look->length;
     char *start = stpcpy(text, variables[PRELOAD].name), *end = start;
-    if (look->reachable) {
-        if (length > 0) {
-            memcpy(end, list, length); /* before ours: some insist on being the first */
-            end += length;
-            *end++ = ':';
+    bool missing = look->reachable;
+    for (size_t at = 0, size; (size = next_name(list, look->length, &at)) > 0; at += size) {
+        if (is_library(list + at, size)) {
+            continue;
         }
-        strcpy(end, library);
-        return text;
+        if (missing && is_c_library(list + at, size)) {
+            end = add_name(start, end, library, strlen(library));
+            missing = false;
+        }
+        end = add_name(start, end, list + at, size);
     }
-    size_t before = find_library(list, length);
-    size_t after = before + strlen(library);
-    if (after < length) {
-        after++;
-    } else if (before > 0) {
-        before--;
-    }
-    memcpy(start, list, before);
-    end = start + before;
-    if (after < length) {
-        memcpy(end, list + after, length - after);
-        end += length - after;
+    if (missing) {
+        end = add_name(start, end, library, strlen(library)); /* some insist on being the first */
     }
     *end = '\0';
     return end > start ? text : NULL;

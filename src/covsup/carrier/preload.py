@@ -37,14 +37,25 @@ def carrier_library() -> Path:
 
 
 def with_carrier(libraries: str, library: Path) -> str:
-    """The value of LD_PRELOAD that has the carrier, too."""
-    without = without_carrier(libraries, library)
-    return f"{without}:{library}" if without else str(library)
+    """The value of LD_PRELOAD that has the carrier, too.
+
+    At the end, for some libraries insist on being the first, but in front of the C library: that
+    would leave it none of the functions that start programs.
+    """
+    names = [name for name in without_carrier(libraries, library).split(":") if name]
+    places = [at for at, name in enumerate(names) if _is_c_library(name)]
+    names.insert(places[0] if places else len(names), str(library))
+    return ":".join(names)
 
 
 def without_carrier(libraries: str, library: Path) -> str:
     """The value of LD_PRELOAD that has the carrier no more."""
     return ":".join(name for name in libraries.replace(":", " ").split() if name != str(library))
+
+
+def _is_c_library(name: str) -> bool:
+    """As carried.c has it."""
+    return name.rpartition("/")[2].startswith(("libc.so", "libc-2.", "libc.musl", "ld-musl"))
 
 
 def has_core(version: tuple[int, int]) -> bool:
