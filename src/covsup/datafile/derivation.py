@@ -94,11 +94,11 @@ class _Life(NamedTuple):
             )
         return said
 
-    def has_begun_by(self, image: Image) -> bool:
+    def has_begun_by(self, image: Image, *, wall: bool = False) -> bool:
         """Whether it had begun when an image did. What was counted since boot decides, for the wall
-        clock may have been set in between."""
+        clock may have been set in between; or that clock, if `wall`."""
         identity = image.identity
-        if self.boottime_ns and identity.boottime_ns:
+        if self.boottime_ns and identity.boottime_ns and not wall:
             return self.boottime_ns <= identity.boottime_ns + _TICKS_SLACK_NS
         return self.created <= identity.started_ns / 1e9 + _CLOCK_SLACK
 
@@ -442,16 +442,24 @@ class _View:
 
     def _match_lives(self) -> None:
         """Find the life that each image belongs to."""
-        by_pid: dict[tuple[str, int], list[_Life]] = defaultdict(list)
+        by_pid: dict[tuple[str, str, int], list[_Life]] = defaultdict(list)
         for life in self.lives:
-            by_pid[life.session, life.pid].append(life)
-        for key, images in self.by_pid.items():
+            by_pid[life.session, "", life.pid].append(life)
+            said = life.last_word()
+            if said.namespace:
+                by_pid[life.session, said.namespace, said.inner_pid].append(life)
+        namespaces = {namespace for _, namespace, _ in by_pid}
+        for (session, pid), images in self.by_pid.items():
             for image in images:
-                for life in reversed(by_pid.get(key, ())):
-                    if life.has_begun_by(image):
-                        self.life_of_image[image.identity.image_id] = life
-                        self.images_of_life[id(life)].append(image)
-                        break
+                # What its pid is in the supervisor's namespace it cannot know.
+                there = image.said().get("pid_namespace", "") if len(namespaces) > 1 else ""
+                lives = by_pid.get((session, there if there in namespaces else "", pid), ())
+                begun = [life for life in lives if life.has_begun_by(image)]
+                # In a time namespace the time since boot is another one.
+                begun = begun or [life for life in lives if life.has_begun_by(image, wall=True)]
+                if begun:
+                    self.life_of_image[image.identity.image_id] = begun[-1]
+                    self.images_of_life[id(begun[-1])].append(image)
 
 
 def _lives(observations: Iterable[tuple[str, Observation]]) -> Iterator[_Life]:

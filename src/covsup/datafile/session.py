@@ -251,6 +251,8 @@ class Observation(NamedTuple):
     status: int | None = None  # raw wait status, as os.waitpid gives it; None = unknown
     reason: str = ""  # why a Python process is not measured, where the supervisor knows
     boottime_ns: int = 0  # its creation since boot, which no setting of a clock moves; 0 = unknown
+    namespace: str = ""  # the pid namespace that it is in, if that is not the supervisor's
+    inner_pid: int = 0  # its pid there
 
     def to_json(self) -> str:
         """One line for observed.jsonl, without the newline."""
@@ -273,6 +275,8 @@ class Observation(NamedTuple):
                 status=None if status is None else int(status),
                 reason=str(record.get("reason", "")),
                 boottime_ns=int(record.get("boottime_ns", 0)),
+                namespace=str(record.get("namespace", "")),
+                inner_pid=int(record.get("inner_pid", 0)),
             )
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"no observation: {error!r}") from error

@@ -70,6 +70,7 @@ class _Forest:
             # A snapshot that the program asked for is made beside the session, not in it.
             if not seen.images and not is_covsup(seen.argv):
                 self._add_seen(seen, unmeasured)
+            self._adopt(seen)
         for each_unmeasured in unmeasured:
             self._add_unmeasured(each_unmeasured)
 
@@ -131,6 +132,13 @@ class _Forest:
                 break
         self._others.append(node)
         self._add(node, seen.ppid, named)
+
+    def _adopt(self, seen: ObservedRecord) -> None:
+        """The first process of a pid namespace knows no parent; from outside it has one."""
+        for image_id in seen.images[:1]:
+            node = self._nodes.get(image_id)
+            if node is not None and self._ppid[id(node)] == 0:
+                self._ppid[id(node)] = seen.ppid
 
     def _add_unmeasured(self, unmeasured: Unmeasured) -> None:
         # What a measured image became by an exec comes after that, whenever it was seen.

@@ -55,6 +55,12 @@ class Table(Protocol):
     def maps_python(self, pid: int) -> bool:
         """Whether a Python library is mapped into it."""
 
+    def inner_pid(self, pid: int) -> tuple[str, int]:
+        """The pid namespace that it is in, and its pid there; "" and 0 where that is our own."""
+
+    def sees(self, pid: int, path: str) -> bool | None:
+        """Whether what is at `path` here is there for it, too; None = unknown."""
+
 
 class LinuxTable:
     """/proc."""
@@ -118,6 +124,33 @@ class LinuxTable:
         """Whether a Python library is mapped into it."""
         return b"/libpython3" in (_contents(f"/proc/{pid}/maps") or b"")
 
+    def inner_pid(self, pid: int) -> tuple[str, int]:
+        """The pid namespace that it is in, and its pid there; "" and 0 where that is our own."""
+        try:
+            namespace = os.readlink(f"/proc/{pid}/ns/pid")  # noqa: PTH115 - it leads nowhere
+        except OSError:
+            return "", 0
+        if namespace == _own_pid_namespace():
+            return "", 0
+        for line in (_contents(f"/proc/{pid}/status") or b"").splitlines():
+            if line.startswith(b"NSpid:"):
+                return namespace, int(line.split()[-1])
+        return "", 0
+
+    def sees(self, pid: int, path: str) -> bool | None:
+        """Whether what is at `path` here is there for it, too; None = unknown."""
+        try:
+            here = os.stat(path)  # noqa: PTH116 - no path is meant
+        except OSError:
+            return None
+        try:
+            there = os.stat(f"/proc/{pid}/root{path}")  # noqa: PTH116
+        except (FileNotFoundError, NotADirectoryError):
+            return False if _is_there(f"/proc/{pid}/root/") else None  # it has just ended
+        except OSError:
+            return None
+        return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
+
 
 class PortableTable:
     """psutil's."""
@@ -174,6 +207,16 @@ class PortableTable:
         del pid
         return False
 
+    def inner_pid(self, pid: int) -> tuple[str, int]:
+        """There are no namespaces."""
+        del pid
+        return "", 0
+
+    def sees(self, pid: int, path: str) -> bool | None:
+        """Nothing is known."""
+        del pid, path
+        return None
+
 
 class NoTable:
     """Linux without /proc: only children of ours are known of."""
@@ -197,6 +240,16 @@ class NoTable:
         del pid
         return False
 
+    def inner_pid(self, pid: int) -> tuple[str, int]:
+        """Nothing is known."""
+        del pid
+        return "", 0
+
+    def sees(self, pid: int, path: str) -> bool | None:
+        """Nothing is known."""
+        del pid, path
+        return None
+
 
 def this_table() -> Table:
     """The table of this machine."""
@@ -211,6 +264,22 @@ def _boot_time() -> float:
         if line.startswith(b"btime "):
             return float(line.split()[1])
     return 0.0
+
+
+@functools.cache
+def _own_pid_namespace() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - it leads nowhere
+    except OSError:
+        return ""
+
+
+def _is_there(path: str) -> bool:
+    try:
+        os.stat(path)  # noqa: PTH116 - no path is meant
+    except OSError:
+        return False
+    return True
 
 
 def _owner(path: str) -> int | None:

@@ -51,12 +51,14 @@ class Watched:
         program: Program | None,
         forked_from: Watched | None,
         pidfd: int | None,
+        inner: tuple[str, int] = ("", 0),
     ) -> None:
-        """As `stat` finds it now."""
+        """As `stat` finds it now; `inner` is the pid namespace that it is in, and its pid there."""
         self.pid: Final = stat.pid
         self.ppid = stat.ppid
         self.create_time: Final = stat.create_time
         self.boottime_ns: Final = stat.boottime_ns
+        self.namespace, self.inner_pid = inner
         self.memory = stat.memory
         self.program = program
         self.forked_from = forked_from  # runs a copy of this one
@@ -66,6 +68,7 @@ class Watched:
         self.zombie = False  # it has ended, and nobody has waited for it
         self.looked_for_library = False
         self.embeds_python = False
+        self.sees_session: bool | None = None  # the session directory, None = unknown
 
     @property
     def is_python(self) -> bool:
@@ -261,6 +264,7 @@ class Watcher:
             program=None if stat.state == "Z" else self._table.program(stat.pid),
             forked_from=original,
             pidfd=pidfd,
+            inner=self._table.inner_pid(stat.pid),
         )
         self._watched[stat.pid] = watched
         self._programs.setdefault(stat.memory, watched)
@@ -300,6 +304,7 @@ class Watcher:
             watched.program = program
             watched.since = self._changed = time.monotonic()
             watched.looked_for_library = watched.embeds_python = False
+            watched.sees_session = None
             self._note(watched)
         elif not watched.looked_for_library and self._age(watched) > _GROWN_UP_SECONDS:
             watched.looked_for_library = True
@@ -340,6 +345,10 @@ class Watcher:
             os.close(watched.pidfd)
             watched.pidfd = None
 
+    def _has_journal(self, watched: Watched) -> bool:
+        """Whether it is measured; where its pid is another one for itself, nearly surely."""
+        return watched.pid in self._journals or watched.inner_pid in self._journals
+
     def _note(
         self, watched: Watched, *, ended: HowKnown = "", status: int | None = None, reason: str = ""
     ) -> None:
@@ -358,6 +367,8 @@ class Watcher:
             ended=ended,
             status=status,
             reason=reason,
+            namespace=watched.namespace,
+            inner_pid=watched.inner_pid,
         )
         if watched.said and watched.said._replace(at_ns=observation.at_ns) == observation:
             return
@@ -367,7 +378,7 @@ class Watcher:
     def _verdict(self, watched: Watched, reason: str) -> bool | None:
         """Whether it counts as a Python: only where that is sure, for it is then held to be one
         that ought to be measured."""
-        if watched.pid in self._journals or reason:
+        if self._has_journal(watched) or reason:
             return True
         if watched.program is None or watched.is_python or not watched.program.argv:
             return None
@@ -381,14 +392,16 @@ class Watcher:
         if watched.forked_from is not None:
             # It is measured as its parent is: a journal of its own comes with the first new fact.
             parent = watched.forked_from
-            return "" if parent.pid in self._journals else self._certain_reason(parent)
+            return "" if self._has_journal(parent) else self._certain_reason(parent)
         if (
             not self._carried
             and is_python_name(program.argv[0] if program.argv else "")
             and skips_startup_files(program.argv)
         ):
             return "started with -S, which skips the startup files: start it without" + _OR_CARRIER
-        return self._reason_in_environment(program) if program.environment_known else ""
+        if program.environment_known and (reason := self._reason_in_environment(program)):
+            return reason
+        return "" if self._has_journal(watched) else self._reason_in_mounts(watched)
 
     def _reason_in_environment(self, program: Program) -> str:
         match program.session:
@@ -408,6 +421,23 @@ class Watcher:
                 return f"it belongs to another session, {session}"
             case _:
                 return ""
+
+    def _reason_in_mounts(self, watched: Watched) -> str:
+        """Why a process that would take part in the session cannot: it has another root directory,
+        or other mounts. What was seen of it holds when it has ended."""
+        path = os.fspath(self._session.path)
+        program = watched.program
+        if program is None or program.session != path:
+            return ""
+        if watched.sees_session is not False:
+            seen = self._table.sees(watched.pid, path)
+            watched.sees_session = watched.sees_session if seen is None else seen
+        if watched.sees_session is not False:
+            return ""
+        return (
+            f"the session directory {path} is not there where it ran (other mounts, another root):"
+            " mount it there at the same path, or choose a place that is by --data-file"
+        )
 
     def _reason_in_user(self, program: Program) -> str:
         """Why a process of another user is not measured, if it is one."""
@@ -433,7 +463,7 @@ class Watcher:
         return (
             watched.is_python
             and watched.forked_from is None
-            and watched.pid not in self._journals
+            and not self._has_journal(watched)
             and not self._certain_reason(watched)
         )
 
@@ -454,7 +484,7 @@ class Watcher:
             reason = self._reason_in_user(program)
         if not reason:
             seconds = (last.at_ns / 1e9 - watched.create_time) if last.ended else 0.0
-            if seconds < _BORN_DEAD_SECONDS:
+            if seconds < _BORN_DEAD_SECONDS and last.status != 0:
                 return
             reason = "it left no journal, though its environment and its interpreter, as they are now, would let it"
         self._note(watched, ended=last.ended, status=last.status, reason=reason)
