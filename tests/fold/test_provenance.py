@@ -313,6 +313,21 @@ def test_a_clock_that_is_set_while_they_run_makes_no_process_an_unmeasured_one(
         assert [each.images for each in said.observed] == [(child.image_id,)]
 
 
+def test_a_wait_counts_though_the_clock_was_set_back_before_it(tmp_path: Path) -> None:
+    hour = 3600 * SECOND
+    root = HandMade(pid=11)
+    children = [
+        HandMade(pid=12, ppid=11, parent_id=root.image_id, start_kind=FORKED, started_ns=T0 + at)
+        for at in (hour, 2 * hour)
+    ]
+    root.reaped(12, signal.SIGKILL, at_ns=T0 + SECOND)
+    _, child = told(tmp_path, root, children[0]).processes
+    assert child.ending.words == "killed by SIGKILL"
+    # Of two there is no telling which it was for.
+    _, *both = told(tmp_path, root, *children).processes
+    assert [each.ending.words for each in both] == ["unknown", "unknown"]
+
+
 def test_a_pid_that_comes_again_soon_after_is_told_apart_by_the_time_since_boot(
     tmp_path: Path,
 ) -> None:

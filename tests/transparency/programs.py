@@ -257,6 +257,18 @@ ENDS = [
 
 INSIDE = [
     Program(
+        name="the_extensions_in_a_report_of_a_crash",
+        source="""
+import subprocess, sys
+crash = (
+    "import faulthandler, resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); "
+    "faulthandler.enable(); faulthandler._sigsegv()"
+)
+done = subprocess.run([sys.executable, "-c", crash], capture_output=True, text=True)
+print(done.returncode, [line for line in done.stderr.splitlines() if "xtension" in line])
+""",
+    ),
+    Program(
         name="depth_of_the_stack",
         source="""
 import inspect, sys, threading, traceback, weakref

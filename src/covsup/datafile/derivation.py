@@ -401,13 +401,27 @@ class _View:
             return None
         index = bisect_left(reaps, identity.started_ns, key=lambda reap: reap.at_ns)
         if index == len(reaps):
-            return None
+            return self._only_wait(image, reaps)
         reap = reaps[index]
         for other in self.by_pid[identity.session, identity.pid]:
             # The pid came again before this wait, so the wait is for that later process.
             if identity.owner < other.identity.owner and other.identity.started_ns <= reap.at_ns:
                 return None
         return _ending_of_status(reap.status, KnownFrom.PARENT)
+
+    def _only_wait(self, image: Image, reaps: list[Reap]) -> Ending | None:
+        """What its parent's wait said, by a clock that was set back while it ran.
+
+        Only where there is no doubt: one process of this pid, and one wait for it.
+        """
+        identity = image.identity
+        parent = identity.parent_id
+        waits = [reap for reap in reaps if reap.by == parent]
+        same = self.by_pid[identity.session, identity.pid]
+        begun = [each for each in same if each.identity.started is not StartKind.EXECED]
+        if len(waits) != 1 or begun != [image]:
+            return None
+        return _ending_of_status(waits[0].status, KnownFrom.PARENT)
 
     def _seen_to_end(self, image: Image) -> Ending | None:
         """What the supervisor saw of the end of the process of its last image."""

@@ -340,7 +340,10 @@ module_exec(PyObject *module)
         PyErr_SetString(PyExc_RuntimeError, "no lock can be made");
         return -1;
     }
-    if (contexts_add(module) < 0 || hooks_add(module) < 0) {
+    /* Not by the definition: faulthandler lists, in a crash's report, modules whose one has them.
+     */
+    if (PyModule_AddFunctions(module, methods) < 0 || contexts_add(module) < 0 ||
+        hooks_add(module) < 0) {
         return -1;
     }
     return embedding_add(module);
@@ -362,7 +365,7 @@ PyDoc_STRVAR(module_doc, "Where execution events come from, and the journal they
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, .m_name = "covsup.tracer_c._tracer",
     .m_doc = module_doc,   .m_size = sizeof(module_state),
-    .m_methods = methods,  .m_slots = slots,
+    .m_slots = slots,
 };
 
 PyMODINIT_FUNC
