@@ -24,7 +24,10 @@ PORTRAITS = f"""
 import importlib, inspect, json, os, pickle, sys
 portraits = {{}}
 for module, name in {[(patch.module, patch.function) for patch in PATCHES]!r}:
-    function = getattr(importlib.import_module(module), name, None)
+    try:
+        function = getattr(importlib.import_module(module), name, None)
+    except ImportError:  # a version that has it not
+        continue
     if function is None:
         continue
     try:

@@ -33,6 +33,26 @@ KNOWN = (
     *(Difference(test=f"test.test_dis.*.test_{name}", why=BYTECODE) for name in SPECIALIZED),
     Difference(test="test.test_opcache.TestRaces*", why=BYTECODE),
     Difference(
+        test="test.test_opcache.TestSpecializer.test_send_*",
+        why=BYTECODE,
+        versions=("3.14", "3.15"),
+    ),
+    Difference(
+        test="test.test_monitoring.TestBranchConsistency.test_async_for",
+        why="Where an async for branches",
+        versions=("3.14", "3.15"),
+    ),
+    Difference(
+        test="test.test_monitoring.TestDisable.test_disable_legal_events",
+        why="Events that a tool has disabled",
+        versions=("3.14", "3.15"),
+    ),
+    Difference(
+        test="test.test_code.CodeTest.test_stateless",
+        why="What is put on code objects",
+        versions=("3.14", "3.15"),
+    ),
+    Difference(
         test="test.test_support.TestSupport.test_recursion", why=BYTECODE, versions=("3.11",)
     ),
     Difference(

@@ -257,6 +257,36 @@ ENDS = [
 
 INSIDE = [
     Program(
+        name="functions_for_another_interpreter",
+        source="""
+try:
+    from concurrent import interpreters
+except ImportError:
+    raise SystemExit
+def outer():
+    def inner(number, *, by=2):
+        if number:
+            return number * by
+        return 0
+    return inner
+inner = outer()
+ran = [inner(3), inner(0), (lambda: 7)()]
+sub = interpreters.create()
+print(ran, sub.call(inner, 4), sub.call(lambda: 8))
+def told(function, number):
+    return function(number)
+print(told(inner, 1), sub.call(told, inner, 5))
+queue = interpreters.create_queue()
+queue.put(inner)
+print(queue.get()(6))
+try:
+    sub.call(open)
+except interpreters.ExecutionFailed as error:
+    print(str(error).splitlines()[0])
+sub.close()
+""",
+    ),
+    Program(
         name="the_extensions_in_a_report_of_a_crash",
         source="""
 import subprocess, sys

@@ -114,6 +114,15 @@ class ThreadAdapter:
     patches = tuple(
         Patch("_thread", function, why="counts threads; switches the settrace core on in a new one")
         for function in ("start_new_thread", "start_new", "start_joinable_thread")
+    ) + tuple(
+        Patch(module, function, why="a function is given to another interpreter without our data")
+        for module, function in (
+            ("_interpreters", "call"),
+            ("_interpreters", "exec"),
+            ("_interpreters", "set___main___attrs"),
+            ("_interpqueues", "put"),
+            ("_interpchannels", "send"),
+        )
     )
 
     def arm(self) -> list[str]:

@@ -144,6 +144,45 @@ compat_set_code_extra(PyObject *code, Py_ssize_t index, void *extra)
     return rc;
 }
 
+/* Where functions go to other interpreters as they are, unless something is put on their code. */
+#if PY_VERSION_HEX >= 0x030E0000
+#define COMPAT_SHARES_FUNCTIONS 1
+#else
+#define COMPAT_SHARES_FUNCTIONS 0
+#endif
+
+/* Take what is put on a code object off it, to be put back; NULL where that is not ours alone. */
+static inline void *
+compat_take_code_extras(PyObject *code, Py_ssize_t index)
+{
+#ifndef Py_GIL_DISABLED
+    struct {
+        Py_ssize_t size;
+        void *of[];
+    } *room = ((PyCodeObject *)code)->co_extra;
+    bool alone = room != NULL && room->size > index && room->of[index] != NULL;
+    for (Py_ssize_t i = 0; alone && i < room->size; i++) {
+        alone = i == index || room->of[i] == NULL;
+    }
+    if (alone) {
+        ((PyCodeObject *)code)->co_extra = NULL;
+        return room;
+    }
+#endif
+    return NULL;
+}
+
+/* False: something else has been put there meanwhile. */
+static inline bool
+compat_put_code_extras(PyObject *code, void *room)
+{
+    if (((PyCodeObject *)code)->co_extra != NULL) {
+        return false;
+    }
+    ((PyCodeObject *)code)->co_extra = room;
+    return true;
+}
+
 /* The value of a frame's local variable: owned, or NULL without an exception. */
 PyObject *compat_frame_variable(PyFrameObject *frame, const char *name);
 

@@ -324,14 +324,79 @@ core_file_of(core *self, PyCodeObject *code, PyObject *globals, measured_as *as)
     return stored && (as->file != NULL || as->claim != NULL);
 }
 
-code_state *
-core_state_of(core *self, PyCodeObject *code)
+static code_state *
+state_on(core *self, PyCodeObject *code)
 {
     void *extra = NULL;
     if (compat_get_code_extra((PyObject *)code, self->extra_index, &extra) < 0) {
         PyErr_Clear(); /* only where `code` is no code object, which no event sends */
     }
     return extra;
+}
+
+/* Put a hidden state back; with the lock. NULL: there is none. */
+static code_state *
+show_state(core *self, PyCodeObject *code)
+{
+    code_state *before = NULL, *state = atomic_load(&self->taken);
+    while (state != NULL && state->code != code) {
+        before = state;
+        state = state->next_hidden;
+    }
+    if (state == NULL) {
+        return NULL;
+    }
+    /* What others have put there in this moment stays, and the old room, which a reader may still
+     * look at, is left behind. */
+    if (!compat_put_code_extras((PyObject *)code, state->taken_off) &&
+        compat_set_code_extra((PyObject *)code, self->extra_index, state) < 0) {
+        PyErr_Clear();
+        return state; /* it stays hidden, and is found here */
+    }
+    if (before != NULL) {
+        before->next_hidden = state->next_hidden;
+    } else {
+        atomic_store(&self->taken, state->next_hidden);
+    }
+    state->next_hidden = NULL;
+    state->taken_off = NULL;
+    return state;
+}
+
+code_state *
+core_state_of(core *self, PyCodeObject *code)
+{
+    code_state *state = state_on(self, code);
+    if (state == NULL && atomic_load_explicit(&self->taken, memory_order_relaxed) != NULL) {
+        pthread_mutex_lock(&self->lock);
+        state = show_state(self, code);
+        pthread_mutex_unlock(&self->lock);
+    }
+    return state;
+}
+
+bool
+core_hide_state(core *self, PyCodeObject *code)
+{
+    pthread_mutex_lock(&self->lock);
+    code_state *state = state_on(self, code);
+    void *room =
+        state != NULL ? compat_take_code_extras((PyObject *)code, self->extra_index) : NULL;
+    if (room != NULL) {
+        state->taken_off = room;
+        state->next_hidden = atomic_load(&self->taken);
+        atomic_store(&self->taken, state);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return room != NULL;
+}
+
+void
+core_show_state(core *self, PyCodeObject *code)
+{
+    pthread_mutex_lock(&self->lock);
+    (void)show_state(self, code);
+    pthread_mutex_unlock(&self->lock);
 }
 
 /* Called by CPython when a code object dies. */
@@ -385,7 +450,10 @@ core_add_state(core *self, PyCodeObject *code, measured_as as)
     pthread_mutex_lock(&self->lock);
     /* Under our lock also because setting an extra is not thread-safe in free-threaded builds
      * (cpython #144981). */
-    code_state *there = core_state_of(self, code);
+    code_state *there = state_on(self, code);
+    if (there == NULL) {
+        there = show_state(self, code);
+    }
     if (there == NULL && compat_set_code_extra((PyObject *)code, self->extra_index, state) == 0) {
         state->next = self->states;
         if (self->states != NULL) {

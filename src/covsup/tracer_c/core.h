@@ -57,6 +57,9 @@ struct code_state {
     uint8_t *seen;       /* line mode: 1 once the line is told */
     int *came_from;      /* branch mode: the line last told as control's origin; 0: none */
     PyObject *resumable; /* owned: co_code of a generator or coroutine; NULL for others */
+    /* While it is taken off its code object: */
+    void *taken_off;
+    code_state *next_hidden; /* in core->taken */
 };
 
 static inline bool
@@ -80,9 +83,10 @@ struct core {
     Py_ssize_t extra_index;
     pthread_mutex_t lock;
     code_state *states;
-    code_state *asleep; /* those whose events are disabled as long as the context stays */
-    contexts *contexts; /* NULL until contexts_start() */
-    bool in_contexts;   /* facts may be of a context: nothing is told once and for all */
+    code_state *asleep;          /* those whose events are disabled as long as the context stays */
+    _Atomic(code_state *) taken; /* those that are taken off their code objects */
+    contexts *contexts;          /* NULL until contexts_start() */
+    bool in_contexts;            /* facts may be of a context: nothing is told once and for all */
     /* sys.path as it was when `search_path` was last made from it. */
     PyObject *search_path_key; /* owned tuple, or NULL */
     string_list search_path;
@@ -126,6 +130,11 @@ code_state *core_state_of(core *self, PyCodeObject *code);
 
 /* A new state for `code`, attached to it; NULL with an exception set. */
 code_state *core_add_state(core *self, PyCodeObject *code, measured_as as);
+
+/* Take the state of `code`, which the caller holds, off it, until it is shown or asked for. False:
+ * it has none, or others have put something there, too. */
+bool core_hide_state(core *self, PyCodeObject *code);
+void core_show_state(core *self, PyCodeObject *code);
 
 int core_prepare(core *self); /* the first use of a core in this interpreter; -1: exception */
 

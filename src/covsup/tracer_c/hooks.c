@@ -80,7 +80,15 @@ arm_exit(PyObject *module, PyObject *Py_UNUSED(none))
 static PyObject *
 arm_threads(PyObject *module, PyObject *Py_UNUSED(none))
 {
-    return arm_all(thread_hooks);
+    PyObject *refused = arm_all(thread_hooks), *others; /* owned */
+    if (refused == NULL || (others = arm_all(interpreter_hooks)) == NULL) {
+        Py_XDECREF(refused);
+        return NULL;
+    }
+    PyObject *both = PySequence_InPlaceConcat(refused, others); /* owned */
+    Py_DECREF(refused);
+    Py_DECREF(others);
+    return both;
 }
 
 /* A module whose functions are wrapped was imported anew (a test's fresh copy), or for the first
@@ -90,10 +98,10 @@ arm_again(PyObject *name)
 {
     Py_UCS4 first = PyUnicode_GET_LENGTH(name) == 0 ? 0 : PyUnicode_READ_CHAR(name, 0);
     if (first != 'p' && first != '_') {
-        return; /* neither posix, _posixsubprocess nor _thread */
+        return; /* neither posix, _posixsubprocess, _thread nor _interpreters */
     }
-    hook *const *const every[] = {exec_hooks, spawn_hooks,  wait_hooks,
-                                  exit_hooks, thread_hooks, user_hooks};
+    hook *const *const every[] = {exec_hooks,   spawn_hooks, wait_hooks,       exit_hooks,
+                                  thread_hooks, user_hooks,  interpreter_hooks};
     PyObject *refused = NULL; /* owned */
     for (size_t i = 0; i < sizeof(every) / sizeof(every[0]); i++) {
         for (hook *const *at = every[i]; *at != NULL; at++) {

@@ -18,6 +18,7 @@ extern hook *const wait_hooks[];
 extern hook *const exit_hooks[];
 extern hook *const thread_hooks[];
 extern hook *const user_hooks[];
+extern hook *const interpreter_hooks[];
 
 /* What is started next may be a process of this user, as a call's argument names it, or NULL. */
 void hooks_let_in(PyObject *uid);

@@ -98,6 +98,34 @@ def count(number):
         python=(3, 14),
     ),
     row(
+        "a_function_that_is_given_to_another_interpreter",
+        """
+from concurrent import interpreters
+
+def make():
+    def function(flag):
+        if flag:
+            return "given"
+        return "here"
+    def other(flag):
+        if flag:  #F
+            return "never"  #-
+        return "there"
+    return function, other
+
+function, other = make()
+sub = interpreters.create()
+print(function(False))
+print(sub.call(function, False))
+print(function(True))
+print(sub.call(other, False))
+sub.close()
+""",
+        "here\nhere\ngiven\nthere\n",
+        files={},
+        python=(3, 14),
+    ),
+    row(
         "legacy_interpreter_that_shares_the_gil",
         f"""
 import interpreters

@@ -1,0 +1,93 @@
+/* hooks_interpreters.c - functions that are given to other interpreters leave as they came.
+ *
+ * From 3.14 on CPython hands a function that uses nothing outside itself to another interpreter as
+ * it is, but none on whose code anything has been put, as our state is. So it is taken off during
+ * the call that gives the function away; the code's next event, in another thread, puts it back.
+ *
+ * Threads: with an attached thread state.
+ * Must never know: what that state is. */
+#include "hooks_process.h"
+
+#include "compat.h"
+#include "core.h"
+
+#if COMPAT_SHARES_FUNCTIONS
+
+enum { MOST_FUNCTIONS = 64, DEEPEST = 4 };
+
+typedef struct {
+    core *self;
+    size_t count;
+    PyObject *codes[MOST_FUNCTIONS]; /* owned */
+} given;
+
+/* The functions in an argument, also in the containers that are passed on item by item. */
+static void
+hide_functions(given *all, PyObject *object, int depth)
+{
+    if (object == NULL || depth > DEEPEST || all->count == MOST_FUNCTIONS) {
+        return;
+    }
+    PyObject *code = PyFunction_Check(object) ? PyFunction_GET_CODE(object)
+                     : PyCode_Check(object)   ? object
+                                              : NULL; /* borrowed */
+    if (code != NULL) {
+        if (core_hide_state(all->self, (PyCodeObject *)code)) {
+            all->codes[all->count++] = Py_NewRef(code);
+        }
+    } else if (PyTuple_CheckExact(object)) {
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(object); i++) {
+            hide_functions(all, PyTuple_GET_ITEM(object, i), depth + 1);
+        }
+    } else if (PyDict_CheckExact(object)) {
+        PyObject *key, *value; /* borrowed; nothing runs during the walk */
+        Py_ssize_t at = 0;
+        while (PyDict_Next(object, &at, &key, &value)) {
+            hide_functions(all, value, depth + 1);
+        }
+    }
+}
+
+static PyObject *
+interpreters_call_handler(const hook_call *call)
+{
+    given all = {.self = core_of_interpreter()};
+    Py_ssize_t count = call->nargs + (call->kwnames != NULL ? PyTuple_GET_SIZE(call->kwnames) : 0);
+    for (Py_ssize_t i = 0; all.self != NULL && i < count; i++) {
+        hide_functions(&all, call->args[i], 0);
+    }
+    if (all.self != NULL) {
+        hide_functions(&all, call->keywords, 0);
+    }
+    PyObject *result = hook_original(call);
+    for (size_t i = 0; i < all.count; i++) {
+        core_show_state(all.self, (PyCodeObject *)all.codes[i]);
+    }
+    PyObject *exception = all.count > 0 ? compat_take_exception() : NULL;
+    for (size_t i = 0; i < all.count; i++) {
+        Py_DECREF(all.codes[i]);
+    }
+    if (all.count > 0) {
+        compat_restore_exception(exception);
+    }
+    return result;
+}
+#define interpreters_exec_handler interpreters_call_handler
+#define interpreters_set_handler interpreters_call_handler
+#define queues_put_handler interpreters_call_handler
+#define channels_send_handler interpreters_call_handler
+
+HOOK(interpreters_call, "_interpreters", "call");
+HOOK(interpreters_exec, "_interpreters", "exec");
+HOOK(interpreters_set, "_interpreters", "set___main___attrs");
+HOOK(queues_put, "_interpqueues", "put");
+HOOK(channels_send, "_interpchannels", "send");
+
+hook *const interpreter_hooks[] = {&interpreters_call, &interpreters_exec, &interpreters_set,
+                                   &queues_put,        &channels_send,     NULL};
+
+#else
+
+hook *const interpreter_hooks[] = {NULL};
+
+#endif
