@@ -37,6 +37,15 @@ KNOWN = (
         why=BYTECODE,
         versions=("3.14", "3.15"),
     ),
+    *(
+        Difference(
+            test=f"test.test_opcache.TestSpecializer.test_{name}",
+            why=BYTECODE,
+            cores=("settrace",),
+            versions=("3.14",),
+        )
+        for name in ("for_iter", "load_const")
+    ),
     Difference(
         test="test.test_monitoring.TestBranchConsistency.test_async_for",
         why="Where an async for branches",
@@ -65,7 +74,7 @@ KNOWN = (
             test=f"test.test_monitoring.{name}",
             why="C_RETURN events of Python functions, under the settrace core",
             cores=("settrace",),
-            versions=("3.13",),
+            versions=("3.13", "3.14"),
         )
         for name in C_RETURNS
     ),
@@ -73,13 +82,13 @@ KNOWN = (
         test="test.test_audit.AuditTest.test_threading",
         why="Audit events",
         cores=("settrace",),
-        versions=("3.12", "3.13"),
+        versions=("3.12", "3.13", "3.14"),
     ),
     Difference(
         test="test.test_sys_settrace.*.test_20_async_for_loop",
         why="Exceptions at an await, once opcodes are traced",
         cores=("settrace",),
-        versions=("3.12",),
+        versions=("3.12", "3.14"),
     ),
     Difference(
         test="*.test_issue251_issue252_need_to_collect_in_background",
