@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -55,3 +56,43 @@ def test_a_statement_is_reported_as_by_the_oracle(
     assert (str(path) in oracle) == (str(path) in ours)
     if str(path) in oracle:
         assert not differences(oracle[str(path)], ours[str(path)])
+
+
+NOT_LEFT = """\
+def never[T](x: T): return x
+def called[T](x: T): return x
+called(1)
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="needs type parameters")
+@pytest.mark.parametrize("core", CORES)
+def test_a_definition_with_type_parameters_on_one_line_is_left_only_by_a_call(
+    world: World, core: str
+) -> None:
+    # The oracle takes the code that makes the type parameters for a call.
+    program = world.write("program.py", NOT_LEFT)
+    report = world.covsup_run(program, core=core, branch=True).file("program.py")
+    assert report.missing_branches == {(1, -1)}
+    assert report.executed_branches == {(1, 2), (2, -2), (2, 3)}
+
+
+RAISED_AFTER_THE_CLAUSES = """\
+def raises(x):
+    try:
+        raise ExceptionGroup("", [ValueError()])
+    except* ValueError:
+        if x: raise KeyError
+    return 1
+for x in 0, 1:
+    try: raises(x)
+    except ExceptionGroup: pass
+"""
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_what_an_except_star_clause_raises_leaves_the_function(world: World, core: str) -> None:
+    # From 3.14 on the oracle goes to line -1 first.
+    program = world.write("program.py", RAISED_AFTER_THE_CLAUSES)
+    report = world.covsup_run(program, core=core, branch=True).file("program.py")
+    assert report.executed_branches >= {(5, 6), (5, -1)}

@@ -57,6 +57,7 @@ struct code_state {
     uint8_t *seen;       /* line mode: 1 once the line is told */
     int *came_from;      /* branch mode: the line last told as control's origin; 0: none */
     PyObject *resumable; /* owned: co_code of a generator or coroutine; NULL for others */
+    bool makes_generic;  /* it is that of type parameters */
     /* While it is taken off its code object: */
     void *taken_off;
     code_state *next_hidden; /* in core->taken */

@@ -219,12 +219,43 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
         shared = true;
     }
     if (target != NULL) {
-        stored = tell_arc_in(context, state->file, target->from, line) && stored;
+        stored =
+            tell_arc_in(context, state->file, target->from, target->to != 0 ? target->to : line) &&
+            stored;
     }
     if (stored && !shared && self->in_contexts) {
         told_here_add(state, id, line);
     }
     return line_told(self, state, line, stored);
+}
+
+/* The outcome that the frame's next event tells, and the line that it is an outcome of. Whatever
+ * happens in between (the name of an exception may be the last to hold an object) happens in other
+ * frames. Frames are only compared. */
+static _Thread_local struct {
+    const PyFrameObject *frame;
+    const code_state *state;
+    int line;
+} later;
+
+static void
+tell_later(const code_state *state, int line)
+{
+    later.frame = PyEval_GetFrame(); /* borrowed */
+    later.state = state;
+    later.line = line;
+}
+
+static void
+tell_now(const code_state *state, int to, told_context *context)
+{
+    const PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
+    if (frame == NULL || later.frame != frame || later.state != state || to == 0) {
+        later.frame = NULL;
+    } else if (to != FLOW_LATER) { /* else this try statement ends a clause of another one */
+        (void)tell_arc_in(context, state->file, later.line, to);
+        later.frame = NULL;
+    }
 }
 
 static PyObject *
@@ -234,6 +265,10 @@ tell_step(core *self, code_state *state, const flow_step *step)
     uint32_t id;
     if (context_of_event(self, state, &context, &id) < 0) {
         return NULL;
+    }
+    if (step != NULL && step->to == FLOW_LATER) {
+        tell_later(state, step->line);
+        return told(self, state, false);
     }
     return told(self, state,
                 step == NULL || tell_arc_in(context, state->file, step->line, step->to));
@@ -308,27 +343,6 @@ told_in(uint32_t *where, uint32_t id)
     return atomic_load_explicit((_Atomic uint32_t *)where, memory_order_relaxed) == id;
 }
 
-/* The outcome that the frame's next event tells, and the line that it is an outcome of. Whatever
- * happens in between (the name of an exception may be the last to hold an object) happens in other
- * frames. Frames are only compared. */
-static _Thread_local struct {
-    const PyFrameObject *frame;
-    const code_state *state;
-    int line;
-} later;
-
-static void
-tell_now(const code_state *state, int to, told_context *context)
-{
-    const PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
-    if (frame == NULL || later.frame != frame || later.state != state || to == 0) {
-        later.frame = NULL;
-    } else if (to != FLOW_LATER) { /* else this try statement ends a clause of another one */
-        (void)tell_arc_in(context, state->file, later.line, to);
-        later.frame = NULL;
-    }
-}
-
 /* Tell the outcome of a branch, unless it was the last that was told of it in this context. False:
  * it could not be stored, or its events are wanted each time. */
 static bool
@@ -342,9 +356,7 @@ tell_outcome(core *self, code_state *state, flow_branch *branch, bool jumps, tol
         return false;
     }
     if (to == FLOW_LATER) {
-        later.frame = PyEval_GetFrame(); /* borrowed */
-        later.state = state;
-        later.line = branch->line;
+        tell_later(state, branch->line);
         return false;
     }
     if (to == 0) {

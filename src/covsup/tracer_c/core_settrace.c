@@ -12,6 +12,7 @@
 #include "core.h"
 
 #include "context_flows.h"
+#include "flow_code.h"
 #include "plugin.h"
 #include "user_tracer.h"
 
@@ -30,6 +31,9 @@ prepare_state(core *owner, code_state *state, PyCodeObject *code)
         }
     }
     state->first_line = code->co_firstlineno;
+#if COMPAT_MONITORING
+    state->makes_generic = flow_makes_generic(code);
+#endif
     return 0;
 }
 
@@ -309,7 +313,9 @@ on_return(thread_trace *self, PyFrameObject *frame, bool raises)
                 note_line(self->owner, entry, line);
             }
         }
-        tell_arc(self->owner, state->file, entry->last_line, -state->first_line);
+        if (!state->makes_generic) {
+            tell_arc(self->owner, state->file, entry->last_line, -state->first_line);
+        }
     }
     frame_table_leave(&self->frames, entry);
     if (flow != NULL) {

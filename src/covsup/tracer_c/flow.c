@@ -31,87 +31,6 @@ link_jumps(flow_analysis *a)
     }
 }
 
-static void
-mark_line(flow_analysis *a, int line)
-{
-    if (line >= a->first_line && line <= a->last_line && line > 0) {
-        flow_set_bit(a->lines, line - a->first_line);
-    }
-}
-
-/* The code object that the MAKE_FUNCTION at `k` is about to wrap, or NULL. */
-static PyCodeObject *
-function_made_at(const flow_analysis *a, int k)
-{
-    for (int back = k - 1; back >= 0 && back >= k - 2; back--) {
-        const instruction *i = &a->list[back];
-        if (i->op == LOAD_CONST && i->oparg < PyTuple_GET_SIZE(a->code->co_consts)) {
-            PyObject *constant = PyTuple_GET_ITEM(a->code->co_consts, i->oparg);
-            return PyCode_Check(constant) ? (PyCodeObject *)constant : NULL;
-        }
-    }
-    return NULL;
-}
-
-/* The target of a loop may stand on lines of its own, which then lead into the body. */
-static void
-mark_loop_target(flow_analysis *a, int k)
-{
-    enum { MOST = 8 }; /* some instructions of the body among them do no harm */
-    for (int end = k + MOST; k < end && k < a->count && a->list[k].kind != BRANCH; k++) {
-        switch (a->list[k].op) {
-        case STORE_FAST:
-        case STORE_NAME:
-        case STORE_GLOBAL:
-        case STORE_DEREF:
-        case STORE_ATTR:
-        case STORE_SUBSCR:
-        case UNPACK_SEQUENCE:
-        case UNPACK_EX:
-#ifdef STORE_FAST_STORE_FAST
-        case STORE_FAST_STORE_FAST:
-#endif
-#ifdef STORE_FAST_LOAD_FAST
-        case STORE_FAST_LOAD_FAST:
-#endif
-            mark_line(a, a->list[k].line);
-            break;
-        default:
-            break;
-        }
-    }
-}
-
-/* Mark the lines that a report may give more than one exit. */
-static void
-mark_branch_lines(flow_analysis *a)
-{
-    for (int m = 0; m < a->decoded.n_notable; m++) {
-        int k = a->decoded.notable[m];
-        const instruction *i = &a->list[k];
-        if (i->kind == BRANCH || i->op == GET_ANEXT || i->op == END_ASYNC_FOR ||
-            i->op == NOP) { /* what is left of `while True`, whose else counts as an exit */
-            mark_line(a, i->line);
-            if (i->op == FOR_ITER) {
-                mark_loop_target(a, k + 1);
-            }
-        } else if (i->op == END_SEND) {
-            mark_loop_target(a, k + 1);
-            if (i->line > 0) {
-                /* The interpreter may send a LINE event here too, after an exception thrown in. */
-                flow_set_bit(a->restarts, i->line - a->first_line);
-            }
-        } else if (i->op == MAKE_FUNCTION) {
-            PyCodeObject *made = function_made_at(a, k);
-            if (made != NULL && flow_is_one_liner(made)) {
-                mark_line(a, i->line);
-                mark_line(a, flow_first_line(made));
-                mark_line(a, made->co_firstlineno);
-            }
-        }
-    }
-}
-
 /* LINE events that tell an arc by themselves. */
 static void
 find_targets(flow_analysis *a)
@@ -121,7 +40,7 @@ find_targets(flow_analysis *a)
         if (!i->starts_line || i->line <= 0) {
             continue;
         }
-        int bit = i->line - a->first_line;
+        int bit = i->event_line - a->first_line;
         flow_set_bit(flow_has_bit(a->starts, bit) ? a->restarts : a->starts, bit);
         int from = flow_line_before(a, k, 0);
         if (from > 0 && from != i->line && flow_is_marked(a, from)) {
@@ -218,7 +137,7 @@ find_definition_ends(flow_analysis *a)
 {
     for (int m = 0; m < a->decoded.n_notable; m++) {
         int k = a->decoded.notable[m];
-        PyCodeObject *made = a->list[k].op == MAKE_FUNCTION ? function_made_at(a, k) : NULL;
+        PyCodeObject *made = a->list[k].op == MAKE_FUNCTION ? flow_function_made_at(a, k) : NULL;
         if (made == NULL || !flow_is_one_liner(made)) {
             continue;
         }
@@ -245,6 +164,9 @@ find_definition_ends(flow_analysis *a)
                 last = flow_is_lineless(i->op) || i->line != line ? last : p;
                 p++;
             } else {
+                if (flow_ends_except_star(a, p) && flow_is_marked(a, line)) {
+                    flow_add_step(a, last, line, FLOW_LATER);
+                }
                 break; /* a branch, a return and a raise have events of their own */
             }
         }
@@ -286,13 +208,16 @@ raises_here(const flow_analysis *a, int k, bool one_liner)
 static void
 find_ends(flow_analysis *a, bool one_liner)
 {
+    /* That of the type parameters has the line of what it defines, which has not been called. */
+    const bool generic = flow_makes_generic(a->code);
     for (int m = 0; m < a->decoded.n_notable; m++) {
         int k = a->decoded.notable[m];
         const instruction *i = &a->list[k];
         if (i->line <= 0) {
             continue;
         }
-        if (i->kind == RETURNS && (one_liner || i->ends_itself || flow_is_marked(a, i->line))) {
+        if (i->kind == RETURNS && !generic &&
+            (one_liner || i->ends_itself || flow_is_marked(a, i->line))) {
             a->out.returns[a->out.n_returns++] =
                 (flow_step){i->at * 2, i->line, -a->code->co_firstlineno};
         } else if (i->kind == RAISES && (i->ends_itself || raises_here(a, k, one_liner))) {
@@ -382,7 +307,10 @@ flow_new(PyCodeObject *code, bool branches)
     }
     link_jumps(&a);
     if (branches) {
-        mark_branch_lines(&a);
+        if (!flow_mark_lines(&a)) {
+            PyErr_NoMemory();
+            goto done;
+        }
         find_targets(&a);
         find_branches(&a);
         find_definition_ends(&a);

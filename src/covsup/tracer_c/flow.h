@@ -12,10 +12,12 @@
 #include "compat.h"
 
 /* When the line that starts at `at` begins for the first time, control came from line `from`: there
- * is no other way to it. */
+ * is no other way to it. Where `to` is not 0, it stays on line `from` and will leave it for that.
+ */
 typedef struct {
     int at; /* a line that starts nowhere else; of others, the offset in bytes, as in f_lasti */
     int from;
+    int to;
 } flow_target;
 
 /* What a conditional jump tells: the line reached (negative: the exit) when it falls through and
@@ -38,7 +40,7 @@ typedef struct {
 #define FLOW_TOLD_NOWHERE UINT32_MAX
 #define FLOW_LATER INT_MIN
 
-/* Running the instruction at `offset` tells the arc (line, to). */
+/* Running the instruction at `offset` tells the arc (line, to); `to` may be FLOW_LATER. */
 typedef struct {
     int offset;
     int line;

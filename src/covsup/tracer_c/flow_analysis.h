@@ -1,5 +1,5 @@
-/* flow_analysis.h - one code object while it is analysed: what flow.c, flow_paths.c and
- * flow_result.c share. */
+/* flow_analysis.h - one code object while it is analysed: what flow.c, flow_lines.c, flow_paths.c
+ * and flow_result.c share. */
 #ifndef COVSUP_FLOW_ANALYSIS_H
 #define COVSUP_FLOW_ANALYSIS_H
 
@@ -49,6 +49,15 @@ flow_is_marked(const flow_analysis *a, int line)
     return line >= a->first_line && line <= a->last_line &&
            flow_has_bit(a->lines, line - a->first_line);
 }
+
+/* flow_lines.c */
+
+/* The code object that the MAKE_FUNCTION at `k` is about to wrap, or NULL. */
+PyCodeObject *flow_function_made_at(const flow_analysis *a, int k);
+
+/* Mark the lines that a report may give more than one exit, and give the instructions on those that
+ * it makes one the first of them. False: out of memory. */
+bool flow_mark_lines(flow_analysis *a);
 
 /* flow_paths.c */
 

@@ -111,18 +111,19 @@ read_varint(const uint8_t **p, const uint8_t *end)
 
 typedef struct {
     const uint8_t *p, *end;
-    int line; /* of the last entry that had one */
+    int line;     /* of the last entry that had one */
+    int end_line; /* on which the expression or statement of the last entry ends */
 } location_reader;
 
 static location_reader
 read_locations(PyCodeObject *code)
 {
     const uint8_t *p = (const uint8_t *)PyBytes_AS_STRING(code->co_linetable);
-    return (location_reader){p, p + PyBytes_GET_SIZE(code->co_linetable), code->co_firstlineno};
+    return (location_reader){p, p + PyBytes_GET_SIZE(code->co_linetable), code->co_firstlineno, 0};
 }
 
-/* Sets the number of units and the line (0: none) of the next entry; false at the end. Columns and
- * end lines, which are of no interest here, are passed over. */
+/* Sets the number of units and the line (0: none) of the next entry; false at the end. Columns,
+ * which are of no interest here, are passed over. */
 static inline bool
 next_location(location_reader *reader, int *units, int *line)
 {
@@ -133,13 +134,13 @@ next_location(location_reader *reader, int *units, int *line)
     unsigned first = *p++, code = (first >> 3) & 15;
     *units = (int)(first & 7) + 1;
     if (code < 10) { /* on the same line, as most are; one more byte */
-        *line = reader->line;
+        *line = reader->end_line = reader->line;
         reader->p = p + 1;
         return true;
     }
     if (code < 13) { /* two more bytes */
         reader->line += (int)code - 10;
-        *line = reader->line;
+        *line = reader->end_line = reader->line;
         reader->p = p + 2;
         return true;
     }
@@ -147,7 +148,10 @@ next_location(location_reader *reader, int *units, int *line)
     if (code != 15) {
         unsigned delta = read_varint(&p, reader->end);
         reader->line += (delta & 1) ? -(int)(delta >> 1) : (int)(delta >> 1);
-        *line = reader->line;
+        *line = reader->end_line = reader->line;
+    }
+    if (code == 14) {
+        reader->end_line += (int)read_varint(&p, reader->end);
     }
     while (p < reader->end && (*p & 128) == 0) { /* only the first byte of an entry has the bit */
         p++;
@@ -220,27 +224,6 @@ flow_first_line(PyCodeObject *code)
 }
 
 bool
-flow_is_one_liner(PyCodeObject *code)
-{
-    const Py_UCS4 lambda_or_comprehension = '<';
-    if (PyUnicode_GET_LENGTH(code->co_name) > 0 &&
-        PyUnicode_READ_CHAR(code->co_name, 0) == lambda_or_comprehension) {
-        return false;
-    }
-    body_reader reader = read_body(code);
-    int first = next_body_line(&reader);
-    if (first == 0 || first == reader.resume) {
-        return first != 0;
-    }
-    for (int line; (line = next_body_line(&reader)) != 0;) {
-        if (line != first) {
-            return false;
-        }
-    }
-    return true;
-}
-
-bool
 flow_has(const uint8_t *bytes, int units, uint8_t op)
 {
     for (int u = 0; u < units; u++) {
@@ -249,6 +232,69 @@ flow_has(const uint8_t *bytes, int units, uint8_t op)
         }
     }
     return false;
+}
+
+/* Are there statements in `code` with others in them, whose instructions say that they end where
+ * these do? (Not so `if`, `while` and `match`.) */
+static bool
+has_blocks(PyCodeObject *code)
+{
+    PyObject *bytes = PyCode_GetCode(code); /* owned; without specialisation or instrumentation */
+    if (bytes == NULL) {
+        PyErr_Clear(); /* what is said then costs some events */
+        return false;
+    }
+    const uint8_t *units = (const uint8_t *)PyBytes_AS_STRING(bytes);
+    int count = (int)(PyBytes_GET_SIZE(bytes) / 2);
+    bool found = flow_has(units, count, FOR_ITER) || flow_has(units, count, GET_ANEXT) ||
+                 flow_has(units, count, PUSH_EXC_INFO);
+    Py_DECREF(bytes);
+    return found;
+}
+
+bool
+flow_is_nameless(PyCodeObject *code)
+{
+    return PyUnicode_GET_LENGTH(code->co_name) > 0 && PyUnicode_READ_CHAR(code->co_name, 0) == '<';
+}
+
+bool
+flow_makes_generic(PyCodeObject *code)
+{
+    static const char prefix[] = "<generic parameters of ";
+    if (!flow_is_nameless(code)) {
+        return false;
+    }
+    Py_ssize_t length = PyUnicode_GET_LENGTH(code->co_name);
+    for (Py_ssize_t c = 0; c < (Py_ssize_t)sizeof(prefix) - 1; c++) {
+        if (c >= length || PyUnicode_READ_CHAR(code->co_name, c) != (Py_UCS4)prefix[c]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+flow_is_one_liner(PyCodeObject *code)
+{
+    if (flow_is_nameless(code)) {
+        return false;
+    }
+    body_reader reader = read_body(code);
+    int first = next_body_line(&reader);
+    if (first == 0 || first == reader.resume) {
+        return first != 0;
+    }
+    int last = reader.locations.end_line;
+    bool one_line = true;
+    for (int line; (line = next_body_line(&reader)) != 0;) {
+        if (line > last) { /* backwards it goes to where the statement begins */
+            return false;
+        }
+        one_line = one_line && line == first;
+        last = reader.locations.end_line > last ? reader.locations.end_line : last;
+    }
+    return one_line || !has_blocks(code);
 }
 
 /* The instructions themselves, their lines, and where a line begins in order. */
@@ -276,6 +322,7 @@ decode_instructions(decoded_code *self, const uint8_t *bytes)
                 covered += run;
             }
             if (line > 0) {
+                self->has_long_lines |= reader.end_line > line;
                 smallest = smallest == 0 || line < smallest ? line : smallest;
                 largest = line > largest ? line : largest;
             }
@@ -285,6 +332,8 @@ decode_instructions(decoded_code *self, const uint8_t *bytes)
             .at = at,
             .next = u,
             .line = line,
+            .end_line = line > 0 ? reader.end_line : 0,
+            .event_line = line,
             .target = -1,
             .handler = -1,
             .oparg = oparg,

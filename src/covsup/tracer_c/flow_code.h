@@ -20,12 +20,14 @@ typedef enum {
 } instruction_kind;
 
 typedef struct {
-    int start;   /* unit of the first EXTENDED_ARG, or of the opcode */
-    int at;      /* unit of the opcode */
-    int next;    /* unit after its caches */
-    int line;    /* 0: none */
-    int target;  /* index of the instruction jumped to, or -1 */
-    int handler; /* index of the instruction that handles what it raises, or -1 */
+    int start;      /* unit of the first EXTENDED_ARG, or of the opcode */
+    int at;         /* unit of the opcode */
+    int next;       /* unit after its caches */
+    int line;       /* 0: none; where a report makes several one, the first of them */
+    int end_line;   /* on which the expression or statement ends that it belongs to; 0: none */
+    int event_line; /* of its LINE event */
+    int target;     /* index of the instruction jumped to, or -1 */
+    int handler;    /* index of the instruction that handles what it raises, or -1 */
     int oparg;
     int told; /* its LINE event tells that control came from this line; 0: it does not */
     uint8_t op;
@@ -43,6 +45,7 @@ typedef struct {
     int *notable;       /* the instructions that may tell anything but their lines, in order */
     int count, units, n_notable;
     int first_line, last_line; /* the smallest and the largest; 0: there are none */
+    bool has_long_lines;       /* an expression or statement stands on more than one line */
 } decoded_code;
 
 /* Decode `code`, whose bytecode is `bytes` (as of PyCode_GetCode). False: out of memory. */
@@ -63,8 +66,14 @@ void flow_line_range(PyCodeObject *code, int *smallest, int *largest);
 /* The first line that runs in `code`, but for its RESUME; 0: there is none. */
 int flow_first_line(PyCodeObject *code);
 
+/* Is it that of no function or class with a name, but of a lambda, a comprehension, a module? */
+bool flow_is_nameless(PyCodeObject *code);
+
+/* Does `code` make the type parameters of a function or class, which it then defines (PEP 695)? */
+bool flow_makes_generic(PyCodeObject *code);
+
 /* Does the body of `code` stand on one line, perhaps that of its own definition? A report then
- * counts leaving it as an exit of that line. */
+ * counts leaving it as an exit of that line. (A line ends where brackets are closed.) */
 bool flow_is_one_liner(PyCodeObject *code);
 
 #endif

@@ -76,6 +76,12 @@ flow_add_step(flow_analysis *a, int k, int line, int to)
     instruction *i = &a->list[k];
     if (!i->step && (i->line == line || flow_line_before(a, k, 0) == line)) {
         i->step = true;
+        if (COMPAT_LINE_TAKES_INSTRUCTION && i->starts_line && i->told == 0 && to != FLOW_LATER &&
+            i[-1].op != END_SEND) { /* where it is not sent each time */
+            i->told = -1;           /* nothing else */
+            a->out.targets[a->out.n_targets++] = (flow_target){k, line, to};
+            return;
+        }
         a->out.steps[a->out.n_steps++] = (flow_step){i->start * 2, line, to};
     }
 }
@@ -88,7 +94,7 @@ flow_add_target(flow_analysis *a, int k, int from)
         return;
     }
     i->told = from;
-    a->out.targets[a->out.n_targets++] = (flow_target){k, from};
+    a->out.targets[a->out.n_targets++] = (flow_target){k, from, 0};
 }
 
 /* Every exception that leaves a generator or coroutine comes by here: a StopIteration becomes
@@ -100,33 +106,14 @@ is_stop_iteration_error(const instruction *i)
     return i->op == CALL_INTRINSIC_1 && i->oparg == intrinsic_stopiteration_error;
 }
 
-int
-flow_handler_line(const flow_analysis *a, int k)
-{
-    for (int steps = 0; steps < MAX_CHAIN; steps++) {
-        if (k < 0 || k >= a->count) {
-            return -a->code->co_firstlineno;
-        }
-        const instruction *i = &a->list[k];
-        if (i->line > 0) {
-            return i->line;
-        }
-        if (i->op == RERAISE) {
-            k = i->handler;
-        } else if (i->kind == SAFE || is_stop_iteration_error(i)) {
-            k++;
-        } else {
-            return 0;
-        }
-    }
-    return 0;
-}
-
 bool
 flow_asserts(const flow_analysis *a, int k)
 {
-    for (int back = k - 1; back >= 0 && a->list[back].kind != BRANCH; back--) {
+    for (int back = k - 1; back >= 0; back--) {
         const instruction *i = &a->list[back];
+        if (i->kind == BRANCH || i->kind == RAISES) {
+            break; /* where the assertion begins, or another one ends */
+        }
 #ifdef LOAD_ASSERTION_ERROR
         if (i->op == LOAD_ASSERTION_ERROR) {
             return true;
@@ -174,6 +161,37 @@ unbinds(const flow_analysis *a, int k)
     return false;
 }
 
+/* Is the instruction at `k`, which cannot fail, one of those that end an `except*` clause? */
+static bool
+keeps_group(const flow_analysis *a, int k)
+{
+    return a->list[k].op == LIST_APPEND || a->list[k].op == CALL_INTRINSIC_2 || unbinds(a, k);
+}
+
+int
+flow_handler_line(const flow_analysis *a, int k)
+{
+    for (int steps = 0; steps < MAX_CHAIN; steps++) {
+        if (k < 0 || k >= a->count) {
+            return -a->code->co_firstlineno;
+        }
+        const instruction *i = &a->list[k];
+        if (i->line > 0) {
+            return i->line;
+        }
+        if (i->op == RERAISE) {
+            k = i->handler;
+        } else if (i->kind == JUMPS || flow_ends_except_star(a, k)) {
+            k = i->target; /* in an `except*` clause: something is to be raised after the last */
+        } else if (i->kind == SAFE || is_stop_iteration_error(i) || keeps_group(a, k)) {
+            k++;
+        } else {
+            return 0;
+        }
+    }
+    return 0;
+}
+
 /* Does control go from `k`, reached from `line`, straight to the jump after `except*` clauses? */
 static bool
 ends_clause(const flow_analysis *a, int k, int line)
@@ -188,8 +206,7 @@ ends_clause(const flow_analysis *a, int k, int line)
         }
         if (i->kind == JUMPS) {
             k = i->target;
-        } else if (i->kind == SAFE || i->op == LIST_APPEND || i->op == CALL_INTRINSIC_2 ||
-                   unbinds(a, k)) {
+        } else if (i->kind == SAFE || keeps_group(a, k)) {
             k++;
         } else {
             return false;

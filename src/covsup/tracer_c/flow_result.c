@@ -54,11 +54,13 @@ flow_keep(flow_analysis *a)
     for (int pass = 0; pass < 2; pass++) {
         for (int t = 0; t < found->n_targets; t++) {
             const instruction *i = &a->list[found->targets[t].at];
-            bool lone = !flow_has_bit(a->restarts, i->line - a->first_line);
+            bool lone = !flow_has_bit(a->restarts, i->event_line - a->first_line);
             if (lone == (pass == 0)) {
-                *(lone ? &self->lone_lines : &self->shared_lines) |= UINT64_C(1) << (i->line % 64);
+                *(lone ? &self->lone_lines : &self->shared_lines) |= UINT64_C(1)
+                                                                     << (i->event_line % 64);
                 self->targets[self->n_targets++] =
-                    (flow_target){lone ? i->line : i->start * 2, found->targets[t].from};
+                    (flow_target){lone ? i->event_line : i->start * 2, found->targets[t].from,
+                                  found->targets[t].to};
             }
         }
         if (pass == 0) {
