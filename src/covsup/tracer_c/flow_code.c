@@ -2,8 +2,7 @@
  *
  * Every measured code object comes through here when it first runs, so the loops are kept short.
  *
- * Formats: the location table is that of CPython's Objects/locations.md (3.11 to 3.15), the
- * exception table that of Objects/exception_handling_notes.txt.
+ * Format: the exception table is that of Objects/exception_handling_notes.txt.
  *
  * Threads: pure, but for the memory it allocates. Must never know: what is made of it. */
 #include "flow_code.h"
@@ -11,6 +10,8 @@
 #if COMPAT_MONITORING
 
 #include <stdlib.h>
+
+#include "locations.h"
 
 enum { KIND = 15, LINELESS = 16, NOTABLE = 32 };
 
@@ -91,73 +92,6 @@ bool
 flow_is_lineless(uint8_t op)
 {
     return (traits[op] & LINELESS) != 0;
-}
-
-/* Location table: one entry covers some code units. */
-
-static unsigned
-read_varint(const uint8_t **p, const uint8_t *end)
-{
-    unsigned value = 0;
-    for (int shift = 0; *p < end && shift < 30; shift += 6) {
-        unsigned byte = *(*p)++;
-        value |= (byte & 63) << shift;
-        if ((byte & 64) == 0) {
-            break;
-        }
-    }
-    return value;
-}
-
-typedef struct {
-    const uint8_t *p, *end;
-    int line;     /* of the last entry that had one */
-    int end_line; /* on which the expression or statement of the last entry ends */
-} location_reader;
-
-static location_reader
-read_locations(PyCodeObject *code)
-{
-    const uint8_t *p = (const uint8_t *)PyBytes_AS_STRING(code->co_linetable);
-    return (location_reader){p, p + PyBytes_GET_SIZE(code->co_linetable), code->co_firstlineno, 0};
-}
-
-/* Sets the number of units and the line (0: none) of the next entry; false at the end. Columns,
- * which are of no interest here, are passed over. */
-static inline bool
-next_location(location_reader *reader, int *units, int *line)
-{
-    const uint8_t *p = reader->p;
-    if (p >= reader->end) {
-        return false;
-    }
-    unsigned first = *p++, code = (first >> 3) & 15;
-    *units = (int)(first & 7) + 1;
-    if (code < 10) { /* on the same line, as most are; one more byte */
-        *line = reader->end_line = reader->line;
-        reader->p = p + 1;
-        return true;
-    }
-    if (code < 13) { /* two more bytes */
-        reader->line += (int)code - 10;
-        *line = reader->end_line = reader->line;
-        reader->p = p + 2;
-        return true;
-    }
-    *line = 0;
-    if (code != 15) {
-        unsigned delta = read_varint(&p, reader->end);
-        reader->line += (delta & 1) ? -(int)(delta >> 1) : (int)(delta >> 1);
-        *line = reader->end_line = reader->line;
-    }
-    if (code == 14) {
-        reader->end_line += (int)read_varint(&p, reader->end);
-    }
-    while (p < reader->end && (*p & 128) == 0) { /* only the first byte of an entry has the bit */
-        p++;
-    }
-    reader->p = p;
-    return true;
 }
 
 /* The lines of a code object from its RESUME on: that of the RESUME itself first. */

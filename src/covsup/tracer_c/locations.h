@@ -1,0 +1,79 @@
+/* locations.h - the lines of a code object, from its location table.
+ *
+ * Format: that of CPython's Objects/locations.md (3.11 to 3.15); one entry covers some code units.
+ * In a header, as each code object that is measured is read by it when it first runs.
+ *
+ * Threads: pure. Must never know: instructions. */
+#ifndef COVSUP_LOCATIONS_H
+#define COVSUP_LOCATIONS_H
+
+#include "compat.h"
+
+#include <stdint.h>
+
+static inline unsigned
+read_varint(const uint8_t **p, const uint8_t *end)
+{
+    unsigned value = 0;
+    for (int shift = 0; *p < end && shift < 30; shift += 6) {
+        unsigned byte = *(*p)++;
+        value |= (byte & 63) << shift;
+        if ((byte & 64) == 0) {
+            break;
+        }
+    }
+    return value;
+}
+
+typedef struct {
+    const uint8_t *p, *end;
+    int line;     /* of the last entry that had one */
+    int end_line; /* on which the expression or statement of the last entry ends */
+} location_reader;
+
+static inline location_reader
+read_locations(PyCodeObject *code)
+{
+    const uint8_t *p = (const uint8_t *)PyBytes_AS_STRING(code->co_linetable);
+    return (location_reader){p, p + PyBytes_GET_SIZE(code->co_linetable), code->co_firstlineno, 0};
+}
+
+/* Sets the number of units and the line (0: none) of the next entry; false at the end. Columns,
+ * which are of no interest here, are passed over. */
+static inline bool
+next_location(location_reader *reader, int *units, int *line)
+{
+    const uint8_t *p = reader->p;
+    if (p >= reader->end) {
+        return false;
+    }
+    unsigned first = *p++, code = (first >> 3) & 15;
+    *units = (int)(first & 7) + 1;
+    if (code < 10) { /* on the same line, as most are; one more byte */
+        *line = reader->end_line = reader->line;
+        reader->p = p + 1;
+        return true;
+    }
+    if (code < 13) { /* two more bytes */
+        reader->line += (int)code - 10;
+        *line = reader->end_line = reader->line;
+        reader->p = p + 2;
+        return true;
+    }
+    *line = 0;
+    if (code != 15) {
+        unsigned delta = read_varint(&p, reader->end);
+        reader->line += (delta & 1) ? -(int)(delta >> 1) : (int)(delta >> 1);
+        *line = reader->end_line = reader->line;
+    }
+    if (code == 14) {
+        reader->end_line += (int)read_varint(&p, reader->end);
+    }
+    while (p < reader->end && (*p & 128) == 0) { /* only the first byte of an entry has the bit */
+        p++;
+    }
+    reader->p = p;
+    return true;
+}
+
+#endif
