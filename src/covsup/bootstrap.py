@@ -113,6 +113,7 @@ def measure(session: str) -> None:
         _tracer.event(NOTE, f"not patched: {refusal}".encode())
     if core == SETTRACE:
         _tracer.start_settrace()
+        registry.settrace_started(quietly=one("core", "auto") == "quiet")
         if not first:
             # From 3.13 on each call into a sub-interpreter comes with a thread state of its own.
             _tracer.watch_foreign_threads()

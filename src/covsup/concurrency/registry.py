@@ -70,16 +70,30 @@ def arm(concurrency: "Iterable[str]") -> "list[str]":
         if "auto" in wanted or name in wanted
         for trigger in wakes_on
     }
-    triggers.update(process.THREAD_MAKERS, process.C_TRACERS, (COVERAGES_TRACER,))
+    triggers.update(process.THREAD_MAKERS, process.C_TRACERS, (COVERAGES_TRACER, "greenlet"))
     refused += _tracer.arm_imports(wake, triggers)
     for trigger in triggers & sys.modules.keys():
         wake(trigger)  # a startup file before ours has imported it
     return refused
 
 
+def settrace_started(*, quietly: bool) -> None:
+    """Do what has to wait until the settrace core runs.
+
+    Where events come for all frames or for none (3.11), have none of frames that tell nothing, if
+    `quietly`, but not beside what has to see all of them.
+    """
+    if quietly and {"greenlet", *process.C_TRACERS}.isdisjoint(sys.modules):
+        _tracer.run_quietly()
+    for trigger in {*process.THREAD_MAKERS, *process.C_TRACERS} & sys.modules.keys():
+        wake(trigger)
+
+
 def wake(trigger: str) -> None:
     """The module `trigger` has been imported: arm the adapter that waits for it."""
     makes_threads = trigger in process.THREAD_MAKERS
+    if trigger in process.C_TRACERS:
+        _tracer.see_all_frames()
     if makes_threads or trigger in process.C_TRACERS:
         what = b"threads that C code creates are" if makes_threads else b"what C code traces is"
         if not _tracer.watch_foreign_threads():
@@ -88,6 +102,8 @@ def wake(trigger: str) -> None:
                 what + b" not measured: another tool evaluates the frames of this interpreter",
             )
     if trigger == "greenlet":
+        # A greenlet that is away keeps the state of its frames where nobody can change it.
+        _tracer.see_all_frames()
         for refusal in _tracer.arm_greenlet():
             _tracer.event(NOTE_EVENT, f"not patched: {refusal}".encode())
     if trigger == COVERAGES_TRACER:

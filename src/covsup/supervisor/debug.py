@@ -61,7 +61,7 @@ def _system(options: argparse.Namespace) -> Iterator[tuple[str, object]]:
     yield "started as", " ".join(sys.orig_argv)
     yield "startup files", ", ".join(map(str, startup_files())) or "MISSING: install covsup"
     yield "tracer", _tracer()
-    yield "cores", "monitoring, settrace" if hasattr(sys, "monitoring") else "settrace"
+    yield "cores", "monitoring, settrace" if hasattr(sys, "monitoring") else "settrace, quiet"
     for name in _LIBRARIES:
         try:
             yield name, metadata.version(name)

@@ -18,7 +18,7 @@ from covsup.supervisor.vocabulary import SETTINGS, nearest, nearest_or_all
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-CORES: Final = ("auto", "monitoring", "settrace")
+CORES: Final = ("auto", "monitoring", "settrace", "quiet")
 CONCURRENCY: Final = (
     "auto", "thread", "multiprocessing", "gevent", "eventlet", "greenlet", "asyncio",
     "fork", "exec", "spawn", "exit",

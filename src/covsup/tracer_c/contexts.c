@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#include "quiet.h"
+
 /* What the thread found last; valid while nothing has changed in its context variables. */
 static _Thread_local struct {
     contexts *owner;
@@ -170,6 +172,7 @@ contexts_turn_on(contexts *self)
         return 0;
     }
     self->owner->in_contexts = true;
+    quiet_stop(self->owner); /* what is told in one context is new in another */
 #if COMPAT_MONITORING
     if (monitoring_rearm(self->owner) < 0) {
         return -1;

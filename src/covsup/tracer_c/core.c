@@ -6,6 +6,7 @@
 #include "core.h"
 
 #include "plugin.h"
+#include "reach.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -428,6 +429,8 @@ release_state(void *extra)
 #if COMPAT_MONITORING
     flow_free(state->flow);
     free(state->here);
+#else
+    reach_free(state->reach);
 #endif
     free(state->seen);
     free(state->came_from);

@@ -61,6 +61,10 @@ struct code_state {
     /* While it is taken off its code object: */
     void *taken_off;
     code_state *next_hidden; /* in core->taken */
+    /* Whether it has anything left to tell (quiet.h). */
+    bool is_told;
+    int patience, patience_was; /* looked at when so many known lines have run again; 0: never */
+    struct reach *reach;        /* owned; NULL until then */
 };
 
 static inline bool
@@ -106,6 +110,7 @@ struct core {
     PyObject *all_events;
     /* The settrace core's. */
     Py_tracefunc settrace_event; /* NULL under the monitoring core */
+    bool has_quiet_frames;       /* there may be frames that have no events (quiet.h) */
     /* The target's own tracers. */
     Py_tracefunc tracefunc;          /* what is installed where the target traces */
     PyTypeObject *thread_trace_type; /* owned */

@@ -14,17 +14,21 @@
 #include "context_flows.h"
 #include "flow_code.h"
 #include "plugin.h"
+#include "quiet.h"
 #include "user_tracer.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* Code that has run so many of its lines again is worth the analysis of what is left to tell. */
+enum { FIRST_PATIENCE = 256 };
 
 /* What a code object needs besides its file: tables over its lines. */
 static int
 prepare_state(core *owner, code_state *state, PyCodeObject *code)
 {
     const int resumable = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR;
-    if (owner->branch && (code->co_flags & resumable) != 0) {
+    if ((owner->branch || quiet_is_on(owner)) && (code->co_flags & resumable) != 0) {
         state->resumable = PyCode_GetCode(code);
         if (state->resumable == NULL) {
             return -1;
@@ -34,7 +38,28 @@ prepare_state(core *owner, code_state *state, PyCodeObject *code)
 #if COMPAT_MONITORING
     state->makes_generic = flow_makes_generic(code);
 #endif
+    if (quiet_is_on(owner)) {
+        state->patience = state->patience_was = FIRST_PATIENCE;
+    }
     return 0;
+}
+
+/* A line ran again that is told already. */
+static inline void
+repeats(core *owner, code_state *state)
+{
+    if (state->patience > 0 && --state->patience == 0) {
+        quiet_consider(owner, state);
+    }
+}
+
+/* A line or arc is told that was not. */
+static inline void
+is_new(core *owner, code_state *state)
+{
+    if (state->reach != NULL) {
+        quiet_consider(owner, state);
+    }
 }
 
 /* Makes room for `line` in the tables; false where they cannot cover it. */
@@ -79,22 +104,27 @@ note_line(core *owner, frame_entry *entry, int line)
         entry->last_line = line;
         if (index >= 0 && index < state->n_lines && state->came_from[index] == from && from != 0 &&
             !owner->in_contexts) {
+            repeats(owner, state);
             return;
         }
         bool stored = from != 0 ? tell_arc(owner, state->file, from, line)
                                 : tell_line(owner, state->file, line);
         if (stored && from != 0 && !owner->in_contexts && cover_line(owner, state, line)) {
             state->came_from[index] = from;
+            repeats(owner, state);
+            is_new(owner, state);
         } else if (!stored && facts_paused()) {
             entry->last_line = 0; /* nor does an arc that is told later begin there */
         }
     } else {
         if (index >= 0 && index < state->n_lines && state->seen[index] && !owner->in_contexts) {
+            repeats(owner, state);
             return;
         }
         if (tell_line(owner, state->file, line) && !owner->in_contexts &&
             cover_line(owner, state, line)) {
             state->seen[index] = 1;
+            is_new(owner, state);
         }
     }
 }
@@ -133,6 +163,25 @@ state_for(core *owner, PyFrameObject *frame, PyCodeObject *code)
     return state;
 }
 
+/* Have no more events in the frame that one was just sent for, if they are of no use; did it? */
+static bool
+quiet_if_useless(thread_trace *self, frame_entry *entry)
+{
+    if (!quiet_is_on(self->owner) || entry->flow != NULL) {
+        return false;
+    }
+    const code_state *state = entry->state;
+    /* Of an exception, too, no event would come: so not where one may be handled. */
+    if (state == NULL ||
+        (state->is_told && PyBytes_GET_SIZE(state->code->co_exceptiontable) == 0)) {
+        if (quiet_frame(self->owner)) {
+            frame_table_leave(&self->frames, entry);
+            return true;
+        }
+    }
+    return false;
+}
+
 static int
 on_call(thread_trace *self, PyFrameObject *frame)
 {
@@ -156,6 +205,9 @@ on_call(thread_trace *self, PyFrameObject *frame)
                 entry->last_line = PyFrame_GetLineNumber(frame);
             }
         }
+        if (entry->last_line <= 0) {
+            entry->interrupted = false;
+        }
     }
     Py_DECREF(code);
     if (entry == NULL) {
@@ -167,6 +219,9 @@ on_call(thread_trace *self, PyFrameObject *frame)
     }
     if (state != NULL && state->claim != NULL) {
         return plugin_frame_starts(self->owner, state, frame, resumed);
+    }
+    if (state == NULL && entry->flow == NULL) {
+        quiet_if_useless(self, entry);
     }
     return 0;
 }
@@ -205,6 +260,7 @@ on_line(thread_trace *self, PyFrameObject *frame)
     if (entry->state != NULL) {
         note_line(self->owner, entry, PyFrame_GetLineNumber(frame));
     }
+    quiet_if_useless(self, entry);
     return 0;
 }
 
@@ -265,6 +321,25 @@ exception_is_flow(PyObject *bytes, int at, PyObject *arg)
     return false;
 }
 
+/* The first event of a frame that had none until now: it has told all up to the line that it is on.
+ * What there is about it is of an earlier frame at its address. */
+static int
+end_quiet(thread_trace *self, PyFrameObject *frame)
+{
+    PyCodeObject *code = PyFrame_GetCode(frame); /* owned */
+    code_state *state = core_state_of(self->owner, code);
+    Py_DECREF(code);
+    frame_entry *entry = frame_table_enter(&self->frames, frame);
+    if (entry == NULL) {
+        return -1;
+    }
+    entry->state = state != NULL && is_measured(state) ? state : NULL;
+    entry->flow = NULL;
+    entry->interrupted = false;
+    entry->last_line = PyFrame_GetLineNumber(frame);
+    return 0;
+}
+
 /* An exception that interrupts a line decides no branch of it: where control goes next is no
  * outcome of that line. Not so where the exception is what the line says (raise, a finally that
  * goes on) or how a loop ends. */
@@ -272,6 +347,12 @@ static int
 on_exception(thread_trace *self, PyFrameObject *frame, PyObject *arg)
 {
     frame_entry *entry = frame_table_find(&self->frames, frame);
+    if (entry != NULL) {
+        if (quiet_if_useless(self, entry)) {
+            return 0;
+        }
+        entry->interrupted = true;
+    }
     if (entry == NULL || entry->state == NULL || entry->state->claim != NULL ||
         !self->owner->branch) {
         return 0;
@@ -371,15 +452,19 @@ on_event(PyObject *trace, PyFrameObject *frame, int what, PyObject *arg)
     thread_trace *self = (thread_trace *)trace;
     int rc = 0;
     Py_INCREF(trace); /* the target's tracer may end the tracing of this thread */
+    bool was_quiet = false;
     if (what == PyTrace_CALL) {
         rc = on_call(self, frame);
+    } else if (self->owner->has_quiet_frames && quiet_ends(frame)) {
+        was_quiet = true;
+        rc = end_quiet(self, frame);
     }
     if (rc == 0 && self->user != NULL) {
         rc = forward(self, frame, what, arg);
     }
     switch (what) {
     case PyTrace_LINE:
-        if (rc == 0) {
+        if (rc == 0 && !was_quiet) {
             rc = on_line(self, frame);
         }
         break;

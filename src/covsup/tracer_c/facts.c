@@ -235,10 +235,31 @@ facts_line(source_file *file, int line)
     return true;
 }
 
+static uint64_t
+arc_key(int from, int to)
+{
+    return ((uint64_t)(uint32_t)from << 32) | (uint32_t)to;
+}
+
+bool
+facts_has_line(const source_file *file, int line)
+{
+    uint32_t word = (uint32_t)line / 64;
+    line_map *map = atomic_load_explicit(&file->lines, memory_order_acquire);
+    return map != NULL && word < map->words &&
+           (atomic_load_explicit(&map->bits[word], memory_order_relaxed) >> (line % 64) & 1) != 0;
+}
+
+bool
+facts_has_arc(const source_file *file, int from, int to)
+{
+    return key_set_has(&file->arcs, arc_key(from, to));
+}
+
 bool
 facts_arc(source_file *file, int from, int to)
 {
-    uint64_t key = ((uint64_t)(uint32_t)from << 32) | (uint32_t)to;
+    uint64_t key = arc_key(from, to);
     if (key == 0 || key_set_has(&file->arcs, key)) {
         return true;
     }

@@ -34,6 +34,10 @@ bool facts_line(source_file *file, int line);
  * whose first line that is). Same result as facts_line. */
 bool facts_arc(source_file *file, int from, int to);
 
+/* Is that told, here or by whom this process was forked from? */
+bool facts_has_line(const source_file *file, int line);
+bool facts_has_arc(const source_file *file, int from, int to);
+
 /* Tell nothing more, in any thread, until facts_resume() was called as often; lines and arcs are
  * then refused as if they could not be stored, and so are offered again. A forked child inherits
  * it. */

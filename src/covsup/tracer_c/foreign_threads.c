@@ -13,6 +13,7 @@
  *
  * Threads: runs in every thread, with the GIL (or attached).
  * Must never know: what a trace function records. */
+#include "quiet.h"
 #include "user_tracer.h"
 
 #include <stdatomic.h>
@@ -95,6 +96,9 @@ foreign_threads_watch(void)
     core *self = core_of_interpreter();
     if (self == NULL || self->settrace_event == NULL) {
         return 0; /* sys.monitoring sees every thread by itself */
+    }
+    if (quiet_watches_threads(self)) {
+        return 0;
     }
     PyInterpreterState *interpreter = PyInterpreterState_Get();
     _PyFrameEvalFunction current = _PyInterpreterState_GetEvalFrameFunc(interpreter);

@@ -75,6 +75,7 @@ frame_table_enter(frame_table *self, PyFrameObject *frame)
         }
         entry = &self->slots[i];
         entry->frame = frame;
+        entry->interrupted = false;
         self->used++;
     }
     entry->hides_lines = false;

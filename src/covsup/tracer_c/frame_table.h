@@ -18,6 +18,7 @@ typedef struct {
     struct code_state *flow;  /* the same where it has roles in contexts, measured or not */
     int last_line;            /* 0: unknown */
     bool hides_lines;         /* the target wants no line events of this frame */
+    bool interrupted;         /* by an exception: it may be anywhere since (quiet.h) */
     struct source_file *file; /* of claimed code: where its facts go; NULL: nowhere */
 } frame_entry;
 

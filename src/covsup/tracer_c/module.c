@@ -14,6 +14,7 @@
 #include "journal.h"
 #include "library_tracers.h"
 #include "plugin.h"
+#include "quiet.h"
 #include "embedding.h"
 
 typedef struct {
@@ -259,6 +260,27 @@ start_settrace(PyObject *module, PyObject *unused)
     return start_core(module, settrace_start);
 }
 
+PyDoc_STRVAR(
+    run_quietly_doc,
+    "run_quietly()\n--\n\n"
+    "Have no events in frames that have nothing to tell; False where that is not possible.");
+
+static PyObject *
+run_quietly(PyObject *module, PyObject *unused)
+{
+    core *self = core_of_interpreter();
+    return PyBool_FromLong(self != NULL && quiet_start(self));
+}
+
+PyDoc_STRVAR(see_all_frames_doc, "see_all_frames()\n--\n\nHave events in every frame again.");
+
+static PyObject *
+see_all_frames(PyObject *module, PyObject *unused)
+{
+    quiet_stop(core_of_interpreter());
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(watch_foreign_threads_doc,
              "watch_foreign_threads()\n--\n\n"
              "See also the threads that C code creates; False where that is not possible.");
@@ -318,6 +340,8 @@ static PyMethodDef methods[] = {
     {"expect_plugins", expect_plugins, METH_O, expect_plugins_doc},
     {"start_monitoring", start_monitoring, METH_NOARGS, start_monitoring_doc},
     {"start_settrace", start_settrace, METH_NOARGS, start_settrace_doc},
+    {"run_quietly", run_quietly, METH_NOARGS, run_quietly_doc},
+    {"see_all_frames", see_all_frames, METH_NOARGS, see_all_frames_doc},
     {"watch_foreign_threads", watch_foreign_threads, METH_NOARGS, watch_foreign_threads_doc},
     {"arm_greenlet", arm_greenlet, METH_NOARGS, arm_greenlet_doc},
     {"arm_c_tracer", arm_c_tracer, METH_O, arm_c_tracer_doc},

@@ -11,6 +11,7 @@
 #include "callbacks.h"
 #include "contexts.h"
 #include "hooks_wrap.h"
+#include "quiet.h"
 
 static const char *const event_names[] = {"call",   "exception",   "line",     "return",
                                           "c_call", "c_exception", "c_return", "opcode"};
@@ -40,6 +41,9 @@ call_user(PyObject *callback, PyFrameObject *frame, int what, PyObject *arg)
 static void
 set_user(thread_trace *self, PyObject *user, Py_tracefunc function)
 {
+    if (user != NULL) {
+        quiet_stop(self->owner); /* it sees every frame */
+    }
     PyObject *old = self->user;
     self->user = user;
     self->user_function = function;
@@ -187,6 +191,9 @@ new_trace(core *self, PyObject *user)
 {
     thread_trace *trace = PyObject_New(thread_trace, self->thread_trace_type);
     if (trace != NULL) {
+        if (user != NULL) {
+            quiet_stop(self);
+        }
         trace->owner = self;
         trace->user = Py_XNewRef(user);
         trace->user_function = NULL;
@@ -199,7 +206,11 @@ new_trace(core *self, PyObject *user)
 bool
 user_tracer_is_tracing(const core *self)
 {
-    return PyThreadState_Get()->c_tracefunc == self->tracefunc;
+    const PyThreadState *thread = PyThreadState_Get();
+    return thread->c_tracefunc == self->tracefunc ||
+           /* away as long as this frame is quiet */
+           (thread->c_tracefunc == NULL && quiet_is_on(self) && thread->c_traceobj != NULL &&
+            Py_IS_TYPE(thread->c_traceobj, self->thread_trace_type));
 }
 
 bool
@@ -391,6 +402,9 @@ setprofile_handler(const hook_call *call)
     PyObject *profiler = hook_argument(call, 0, NULL);
     if (self == NULL || self->tracefunc == NULL || profiler == NULL || call->nargs != 1) {
         return hook_original(call);
+    }
+    if (profiler != Py_None) {
+        quiet_stop(self); /* it sees every frame */
     }
     PyThreadState *thread = PyThreadState_Get();
     return install(self, call, profiler, on_profile, &thread->c_profilefunc, &thread->c_profileobj);
