@@ -35,6 +35,21 @@ os.write(writing, b"x")
 
 
 @pytest.mark.skipif(not on_linux, reason="orphans are adopted on Linux")
+def test_a_chain_of_processes_each_of_which_starts_the_next_and_ends_is_waited_for(
+    world: World,
+) -> None:
+    world.write(
+        "target.py",
+        "import os\nfor number in range(300):\n    if os.fork():\n        os._exit(0)\n"
+        "late = 'at the end of the chain'\nprint(late)\n",
+    )
+    run = world.covsup_run("target.py")
+    assert (run.ended, run.stdout, run.stderr) == (0, "at the end of the chain\n", "")
+    assert run.lines("target.py") == {1, 2, 3, 4, 5, 6}
+    assert len(read_provenance(run.data_file).processes) == 301
+
+
+@pytest.mark.skipif(not on_linux, reason="orphans are adopted on Linux")
 def test_an_orphan_is_waited_for_and_its_end_is_known(world: World) -> None:
     world.write("target.py", ORPHANER)
     run = world.covsup_run("target.py", "0.3", "9")

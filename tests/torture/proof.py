@@ -2,7 +2,8 @@
 
 A program tells a line by a call on that line; the proof is a file opened with O_APPEND, one number
 a line, written before anything else happens. Whatever then becomes of the process, a line in the
-proof did run.
+proof did run. Each takes eight bytes, so that none lies across two pages: a write that does is cut
+between them where the process is killed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ PROVING = """\
 import os, sys
 proof = os.open(os.environ["PROOF"], os.O_WRONLY | os.O_APPEND)
 def told():
-    os.write(proof, b"%d\\n" % sys._getframe(1).f_lineno)
+    os.write(proof, b"%7d\\n" % sys._getframe(1).f_lineno)
     return True
 """
 

@@ -200,7 +200,13 @@ class _Supervision:
         """Wait for stragglers; whoever wants us to end cuts it short."""
         until = time.monotonic() + self._settings.grace
         self._watcher.look()
-        while self._watcher.alive() and time.monotonic() < until:
+        while time.monotonic() < until:
+            if not self._watcher.alive():
+                # Whoever ended during that look may have started somebody before.
+                if self._watcher.was_still:
+                    return
+                self._watcher.look()
+                continue
             received = self._step()
             if received is not None and signals.asks_to_end(received):
                 return

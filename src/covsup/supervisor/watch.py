@@ -111,6 +111,8 @@ class Watcher:
         self._most_pidfds = max(0, limit - _SPARE_DESCRIPTORS)
         self._news: list[Observation] = []
         self._changed = self._looked = time.monotonic()
+        self.was_still = False
+        """Whether nobody began or ended since the last look began."""
         self._look_seconds = 0.0  # that the last look took
         self._bell = linux.DirectoryBell.hang(os.fspath(session.path))
         self._undecided: list[Watched] = []  # ended Pythons of which no journal was seen
@@ -138,6 +140,7 @@ class Watcher:
     def look(self) -> None:
         """Take one look."""
         self._looked = time.monotonic()
+        self.was_still = True
         self._read_directory()
         pids = self._table.pids()
         self._strangers &= pids
@@ -269,6 +272,7 @@ class Watcher:
         self._watched[stat.pid] = watched
         self._programs.setdefault(stat.memory, watched)
         self._changed = time.monotonic()
+        self.was_still = False
         if stat.state != "Z":
             self._note(watched)
 
@@ -289,7 +293,7 @@ class Watcher:
             self._see_end(watched)
             return
         if stat.state == "Z":
-            watched.zombie = True
+            self._see_zombie(watched)
             return
         if stat.memory != watched.memory:
             program = self._table.program(watched.pid)
@@ -321,12 +325,16 @@ class Watcher:
         stat = self._table.stat(watched.pid)
         if status is None and stat is not None and stat.create_time == watched.create_time:
             # The kernel tells when its parent has waited for it, or we shall wait for it.
-            watched.zombie = True
+            self._see_zombie(watched)
             return
         if status is None:
             self._end(watched, "gone", None)
         else:
             self._end(watched, "pidfd", status)
+
+    def _see_zombie(self, watched: Watched) -> None:
+        self.was_still = self.was_still and watched.zombie
+        watched.zombie = True
 
     def _settle(self) -> None:
         """Pythons that ended undecided: their journal may have been seen since."""
@@ -335,6 +343,7 @@ class Watcher:
     def _end(self, watched: Watched, known: HowKnown, status: int | None) -> None:
         del self._watched[watched.pid]
         self._changed = time.monotonic()
+        self.was_still = False
         self._note(watched, ended=known, status=status)
         if self._is_undecided(watched):
             self._undecided.append(watched)
