@@ -31,7 +31,7 @@ WAYS = {
 SEEN = """
 import os, sys
 def is_seen(path):
-    with open(path) as file:
+    with open(path if os.path.exists(path) else os.devnull) as file:  # it is not there at once
         return f'["{sys.executable}","{sys.argv[0]}"' in file.read()
 while not is_seen(sys.argv[1]):
     os.sched_yield()

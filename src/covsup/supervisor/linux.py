@@ -12,7 +12,7 @@ import select
 import signal
 import struct
 import sys
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 HAS_PROC: Final = sys.platform == "linux" and os.access("/proc/self/stat", os.R_OK)
 
@@ -27,6 +27,14 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 _PIDFD_INFO: Final = struct.Struct("=QQ11Ii")
 _PIDFD_INFO_EXIT: Final = 1 << 3
 _PIDFD_GET_INFO: Final = 3 << 30 | _PIDFD_INFO.size << 16 | 0xFF << 8 | 11
+
+
+def pid_namespace(pid: int | Literal["self"]) -> str:
+    """The pid namespace that a process is in; "" = unknown."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid")  # noqa: PTH115 - it leads nowhere
+    except OSError:
+        return ""
 
 
 def adopt_orphans() -> bool:

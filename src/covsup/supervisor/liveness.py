@@ -14,6 +14,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from covsup.supervisor.linux import pid_namespace
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -75,7 +77,7 @@ class Look:
         self._mapped: set[str] = set()
         self._unclear: dict[int, _Unclear] = {}
         self._host = os.uname().nodename
-        self._namespace = _pid_namespace()
+        self._namespace = pid_namespace("self")
         pids = {*lodgers, *(journal.pid for journal in journals)}
         if _HAS_PROC:
             # Of many journals' processes few are there; a thread's id is nobody's pid.
@@ -175,13 +177,6 @@ def _names_of(pid: int) -> set[int]:
     except OSError:
         return {pid}
     return {pid, *(int(each) for line in _PIDS.findall(status) for each in line.split())}
-
-
-def _pid_namespace() -> str:
-    try:
-        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - it leads nowhere
-    except OSError:
-        return ""
 
 
 def supervisor_runs(settings: Settings) -> bool:

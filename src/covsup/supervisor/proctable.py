@@ -12,7 +12,7 @@ import sys
 import time
 from typing import Final, NamedTuple, Protocol
 
-from covsup.supervisor.linux import HAS_PROC
+from covsup.supervisor.linux import HAS_PROC, pid_namespace
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _MOST_OF_A_FILE: Final = 1 << 20
@@ -126,11 +126,8 @@ class LinuxTable:
 
     def inner_pid(self, pid: int) -> tuple[str, int]:
         """The pid namespace that it is in, and its pid there; "" and 0 where that is our own."""
-        try:
-            namespace = os.readlink(f"/proc/{pid}/ns/pid")  # noqa: PTH115 - it leads nowhere
-        except OSError:
-            return "", 0
-        if namespace == _own_pid_namespace():
+        namespace = pid_namespace(pid)
+        if namespace in {"", _own_pid_namespace()}:
             return "", 0
         for line in (_contents(f"/proc/{pid}/status") or b"").splitlines():
             if line.startswith(b"NSpid:"):
@@ -143,16 +140,37 @@ class LinuxTable:
             here = os.stat(path)  # noqa: PTH116 - no path is meant
         except OSError:
             return None
+        its_root = f"/proc/{pid}/root"
         try:
-            there = os.stat(f"/proc/{pid}/root{path}")  # noqa: PTH116
+            there = os.stat(its_root + path)  # noqa: PTH116
         except (FileNotFoundError, NotADirectoryError):
-            return False if _is_there(f"/proc/{pid}/root/") else None  # it has just ended
+            has_just_ended = not os.path.exists(its_root)  # noqa: PTH110
+            return None if has_just_ended else False
         except OSError:
             return None
         return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
 
 
-class PortableTable:
+class _WithoutProc:
+    """What only /proc tells, or tells cheaply."""
+
+    def maps_python(self, pid: int) -> bool:
+        """Not known."""
+        del pid
+        return False
+
+    def inner_pid(self, pid: int) -> tuple[str, int]:
+        """Not known, or there are no namespaces."""
+        del pid
+        return "", 0
+
+    def sees(self, pid: int, path: str) -> bool | None:
+        """Not known."""
+        del pid, path
+        return None
+
+
+class PortableTable(_WithoutProc):
     """psutil's."""
 
     def pids(self) -> set[int]:
@@ -202,23 +220,8 @@ class PortableTable:
             environment_known=bool(environment),
         )
 
-    def maps_python(self, pid: int) -> bool:
-        """Whether a Python library is mapped into it: not to be told cheaply here."""
-        del pid
-        return False
 
-    def inner_pid(self, pid: int) -> tuple[str, int]:
-        """There are no namespaces."""
-        del pid
-        return "", 0
-
-    def sees(self, pid: int, path: str) -> bool | None:
-        """Nothing is known."""
-        del pid, path
-        return None
-
-
-class NoTable:
+class NoTable(_WithoutProc):
     """Linux without /proc: only children of ours are known of."""
 
     def pids(self) -> set[int]:
@@ -233,21 +236,6 @@ class NoTable:
     def program(self, pid: int) -> Program | None:
         """Nothing is known."""
         del pid
-        return None
-
-    def maps_python(self, pid: int) -> bool:
-        """Nothing is known."""
-        del pid
-        return False
-
-    def inner_pid(self, pid: int) -> tuple[str, int]:
-        """Nothing is known."""
-        del pid
-        return "", 0
-
-    def sees(self, pid: int, path: str) -> bool | None:
-        """Nothing is known."""
-        del pid, path
         return None
 
 
@@ -268,18 +256,7 @@ def _boot_time() -> float:
 
 @functools.cache
 def _own_pid_namespace() -> str:
-    try:
-        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - it leads nowhere
-    except OSError:
-        return ""
-
-
-def _is_there(path: str) -> bool:
-    try:
-        os.stat(path)  # noqa: PTH116 - no path is meant
-    except OSError:
-        return False
-    return True
+    return pid_namespace("self")
 
 
 def _owner(path: str) -> int | None:
