@@ -17,15 +17,16 @@ SOURCE = Path(__file__).resolve().parents[2] / "src"
 ALLOWED = {
     "__init__": set(),
     "__main__": {"supervisor"},
-    "supervisor": {"carrier", "datafile"},
-    "carrier": {"bootstrap"},  # start.py alone, in a measured process
+    "hints": set(),  # what of typing runs
+    "supervisor": {"carrier", "datafile", "hints"},
+    "carrier": {"bootstrap", "hints"},  # start.py alone, in a measured process
     "bootstrap": {"concurrency", "plugins", "tracer_c"},
     "plugins": set(),
     "concurrency": {"tracer_c"},
     "embed": {"bootstrap", "tracer_c"},
     "pytest_plugin": {"bootstrap", "embed", "pytest_reports"},  # in pytest, which has argparse
     "pytest_reports": {"embed"},
-    "datafile": set(),
+    "datafile": {"hints"},
     "tracer_c": set(),
 }
 # What a measured process never imports because of us: its cost, and what the target could notice.

@@ -54,7 +54,7 @@ def test_help_imports_nothing_heavy(world: World, words: list[str]) -> None:
         f"    main({words!r})\n"
         "except SystemExit:\n"
         "    pass\n"
-        "heavy = {'coverage', 'psutil', 'rich', 'sqlite3', 'subprocess', 'json', 'asyncio'}\n"
+        "heavy = {'coverage', 'psutil', 'rich', 'sqlite3', 'subprocess', 'json', 'asyncio', 'typing'}\n"
         "print('heavy', sorted(heavy & sys.modules.keys()))\n"
     )
     run = world.run(world.python, "-c", code)
@@ -69,7 +69,7 @@ def test_a_run_has_nothing_heavy_imported_while_the_target_runs(world: World) ->
         "from covsup.supervisor.cli import main\n"
         "start = launch.start\n"
         "def started(*args):\n"
-        "    heavy = {'coverage', 'psutil', 'rich', 'sqlite3', 'subprocess', 'asyncio'}\n"
+        "    heavy = {'coverage', 'psutil', 'rich', 'sqlite3', 'subprocess', 'typing'}\n"
         "    print('heavy', sorted(heavy & sys.modules.keys()), flush=True)\n"
         "    return start(*args)\n"
         "launch.start = started\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sqlite3
 from typing import TYPE_CHECKING
@@ -13,8 +14,6 @@ from tests.supervisor.live import beside
 from tests.supervisor.test_target import refused
 
 if TYPE_CHECKING:
-    import os
-
     from tests.world import World
 
 HALF = "import sys\nif len(sys.argv) > 1:\n    one = 1\nelse:\n    two = 2\n"
@@ -226,7 +225,11 @@ def test_reports_are_coverages_with_its_own_options(
     assert (world.directory / made).exists()
 
 
-@pytest.mark.parametrize("options", [["--branch"], ["--branch", "--append"]])
+@pytest.mark.parametrize(
+    "options",
+    [["--branch"], ["--branch", f"--rcfile={os.devnull}"], ["--branch", "--append"]],
+    ids=["alone", "no settings", "append"],
+)
 def test_a_run_imports_coverage_py_only_where_it_needs_it(world: World, options: list[str]) -> None:
     world.write("target.py", "print(1)\n")
     for _ in range(2):
@@ -239,6 +242,7 @@ def test_a_run_imports_coverage_py_only_where_it_needs_it(world: World, options:
     assert "covsup.supervisor.combine" in imported
     # What it is to be united with is read by coverage.py.
     assert ("coverage" in imported) == ("--append" in options)
+    assert ("typing" in imported) == ("--append" in options)
 
 
 def test_a_report_that_fails_has_coverages_status(world: World) -> None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
-from typing import Final
+
+from covsup.hints import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Final
 
 HERE: Final = Path(__file__).resolve().parent
 PACKAGE: Final = HERE.parent

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, assert_never
-
 from covsup.datafile._facts import Gathered
 from covsup.datafile.fold import MIXED, MixedMeasurement
 from covsup.datafile.journal import (
@@ -29,9 +27,11 @@ from covsup.datafile.result import (
     Stillborn,
     last,
 )
+from covsup.hints import TYPE_CHECKING, assert_never
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Final
 
     from covsup.datafile.journal import Event, Journal
     from covsup.datafile.session import Observation, SessionNote, Settings

@@ -15,7 +15,6 @@ import sqlite3
 from collections import defaultdict
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
 from urllib.parse import quote_from_bytes
 
 from covsup.datafile import records
@@ -24,9 +23,11 @@ from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
 from covsup.datafile.facts import numbits
 from covsup.datafile.measured import write_facts
 from covsup.datafile.result import Kind, Result
+from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from typing import Final
 
     from covsup.datafile.facts import Bits
     from covsup.datafile.measured import DataFile

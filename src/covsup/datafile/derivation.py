@@ -11,7 +11,6 @@ import os
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
 
 from covsup.datafile.interpreters import (
     LEFT_NO_JOURNAL,
@@ -30,9 +29,11 @@ from covsup.datafile.provenance import (
     Provenance,
     Unmeasured,
 )
+from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Final
 
     from covsup.datafile.result import Image, Reap, Result, Spawn
     from covsup.datafile.session import Observation

@@ -6,12 +6,13 @@ Both are canonical: equal sets are equal values, so results can be compared and 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final, TypeAlias
 
 from covsup.datafile._facts import united
+from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+    from typing import Final, TypeAlias
 
 __all__ = [
     "LARGEST_LINE", "Arc", "Arcs", "Bits", "arcs_in", "arcs_of", "bits_of", "numbers_in", "numbits",

@@ -12,14 +12,14 @@ table, a terminal, a file.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Self
-
 from covsup.datafile.errors import CovsupError
 from covsup.datafile.facts import united
 from covsup.datafile.result import Result, agreed
+from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from typing import Final, Self
 
     from covsup.datafile.facts import Arcs, Bits
     from covsup.datafile.result import (

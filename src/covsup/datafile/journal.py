@@ -17,7 +17,6 @@ import struct
 import sys
 from binascii import crc32
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from covsup.datafile._facts import Sorted, read_sound, sort
 from covsup.datafile.errors import (
@@ -28,10 +27,12 @@ from covsup.datafile.errors import (
     JournalUnreadable,
 )
 from covsup.datafile.facts import LARGEST_LINE, arcs_in, numbers_in
+from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import Final, TypeAlias
 
     from covsup.datafile.facts import Arc
 

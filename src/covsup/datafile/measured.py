@@ -14,15 +14,16 @@ import sqlite3
 from importlib.machinery import PathFinder
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
 
 from covsup import __version__
 from covsup.datafile._facts import ARC_BITS, arc_numbers
 from covsup.datafile.facts import numbers_in, numbits
 from covsup.datafile.result import Kind
+from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Final
 
     from covsup.datafile.result import Key, Result
 

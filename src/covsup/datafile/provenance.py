@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import signal
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
 
 from covsup.datafile.journal import StartKind
+from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from covsup.datafile.result import Lost, Problem

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import json
 from json.encoder import encode_basestring_ascii as _quoted
-from typing import TYPE_CHECKING, Any, Final
 
 from covsup.datafile.journal import AboutToExec, Core, Ended, EndedHow, ExecFailed, StartKind
 from covsup.datafile.result import Identity, Image, Lost, Problem, Reap, Result, Spawn, Stillborn
 from covsup.datafile.session import Observation, SessionNote, Settings
+from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any, Final
 
     from covsup.datafile.facts import Bits
     from covsup.datafile.result import Owner

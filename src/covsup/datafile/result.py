@@ -9,25 +9,25 @@ from __future__ import annotations
 
 from enum import Enum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
-from covsup.datafile.journal import AboutToExec, Ended, ExecFailed
+from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import TypeAlias, TypeVar
 
     from covsup.datafile.facts import Arcs, Bits
-    from covsup.datafile.journal import Core, StartKind
+    from covsup.datafile.journal import AboutToExec, Core, Ended, ExecFailed, StartKind
     from covsup.datafile.session import Observation, SessionNote, Settings
+
+    SomeEvent = TypeVar("SomeEvent", AboutToExec, Ended, ExecFailed)
+    Something = TypeVar("Something")
 
 Key: TypeAlias = tuple[str, str]
 """A measured path and a context label."""
 
 Owner: TypeAlias = tuple[int, str]
 """An image that executed something: its start (wall clock, ns) and its id. Ordered by time."""
-
-SomeEvent = TypeVar("SomeEvent", AboutToExec, Ended, ExecFailed)
-Something = TypeVar("Something")
 
 
 class Kind(Enum):

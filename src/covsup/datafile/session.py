@@ -16,12 +16,13 @@ import stat
 import time
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, cast, get_args
 
 from covsup.datafile.errors import CovsupError, JournalUnreadable
+from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Any, Final, Literal, Self, TypeAlias
 
 SESSIONS: Final = ".covsup"
 """Name of the directory that holds all sessions of a data file."""
@@ -176,7 +177,7 @@ class Settings(NamedTuple):
         )
 
 
-NoteKind = Literal["start-failed", "lost", "refused", "note"]
+NoteKind: TypeAlias = 'Literal["start-failed", "lost", "refused", "note"]'
 
 
 class SessionNote(NamedTuple):
@@ -229,7 +230,13 @@ class SessionNote(NamedTuple):
         )
 
 
-HowKnown = Literal["", "wait", "pidfd", "gone"]
+HowKnown: TypeAlias = 'Literal["", "wait", "pidfd", "gone"]'
+_HOWS_KNOWN: Final[dict[str, HowKnown]] = {
+    "": "",
+    "wait": "wait",
+    "pidfd": "pidfd",
+    "gone": "gone",
+}
 
 
 class Observation(NamedTuple):
@@ -656,7 +663,7 @@ def _decode(value: str) -> str:
 
 def _how_known(said: object) -> HowKnown:
     """One of the words that we know; any other one says at least that it ended."""
-    return cast("HowKnown", said) if said in get_args(HowKnown) else "gone"
+    return _HOWS_KNOWN.get(str(said), "gone")
 
 
 def _bit(value: bool) -> str:

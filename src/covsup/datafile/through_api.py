@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from coverage import CoverageData
 from coverage.exceptions import CoverageException
@@ -15,6 +14,7 @@ from coverage.exceptions import CoverageException
 from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
 from covsup.datafile.facts import arcs_in, numbers_in
 from covsup.datafile.result import Kind
+from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -9,16 +9,17 @@ import signal
 import sys
 import warnings
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from covsup import __version__
 from covsup.datafile.errors import CovsupError
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.cycles import no_search_for_cycles
 from covsup.supervisor.errors import NOT_STORED, USAGE, UsageError
 from covsup.supervisor.say import complain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any, Final, NoReturn
 
 
 ANSWER_PYTEST: Final = "--answer-pytest"

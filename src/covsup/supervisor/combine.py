@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
 
 from covsup.datafile.database import (
     is_data_file,
@@ -27,6 +26,7 @@ from covsup.datafile.fold import Folding, MixedMeasurement, remapped
 from covsup.datafile.measured import DataFile
 from covsup.datafile.result import Kind, Result
 from covsup.datafile.session import Session, tidy_sessions_directory
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.cycles import no_search_for_cycles
 from covsup.supervisor.inputs import Inputs, NothingToCombine
 from covsup.supervisor.locks import locked, version_of

@@ -6,7 +6,6 @@ import glob
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from coverage.files import set_relative_directory
 
@@ -20,6 +19,7 @@ from covsup.datafile.session import (
     open_session,
     tidy_sessions_directory,
 )
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor import combine as combining
 from covsup.supervisor.conclusion import lost_sentences, unmeasured_sentences
 from covsup.supervisor.coverage_settings import rcfile_for_coverage

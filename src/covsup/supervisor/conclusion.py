@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from covsup.datafile.errors import CovsupError
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.coverage_settings import rcfile_of_session
 from covsup.supervisor.cycles import no_search_for_cycles
 from covsup.supervisor.errors import BELOW_MINIMUM, INCOMPLETE, NOT_STORED

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
 
+from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.own_settings import CONCURRENCY, listed
 from covsup.supervisor.settings_files import (
@@ -31,6 +31,7 @@ from covsup.supervisor.vocabulary import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+    from typing import Final
 
     from coverage import Coverage
 
@@ -276,13 +277,23 @@ def shown_path(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
+def _is_empty(rcfile: str) -> bool:
+    """Whether there is nothing to read; not tried, for a pipe gives what it has but once."""
+    try:
+        return rcfile == os.devnull or (os.path.isfile(rcfile) and not os.path.getsize(rcfile))  # noqa: PTH113, PTH202
+    except OSError:
+        return False  # coverage.py says what is wrong with it
+
+
 def has_files(rcfile: str | bool) -> bool:
     """Whether coverage.py, told `rcfile`, would find any settings without being imported.
 
     Raises UsageError for an unreadable file of its own.
     """
-    if isinstance(rcfile, str) or not rcfile:
-        return bool(rcfile)
+    if isinstance(rcfile, str):
+        return not _is_empty(rcfile)
+    if not rcfile:
+        return False
     if any(os.environ.get(name) for name in _VARIABLES):
         return True
     for name in (*OWN_FILES, *SHARED_FILES):

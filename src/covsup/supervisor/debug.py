@@ -10,12 +10,12 @@ import sys
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, assert_never
 
 from covsup import __version__
 from covsup.datafile import journal as journals
 from covsup.datafile.errors import CovsupError
 from covsup.datafile.session import find_sessions
+from covsup.hints import TYPE_CHECKING, assert_never
 from covsup.supervisor import linux
 from covsup.supervisor.cli import make_run_parser
 from covsup.supervisor.errors import NOT_STORED

@@ -6,11 +6,11 @@ import os
 import stat
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from covsup.carrier.preload import NoCarrier, carrier_library
 from covsup.datafile import session as sessions
 from covsup.datafile.errors import CovsupError
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.launch import COVERAGES
 from covsup.supervisor.opening import carrier_to_preload, check_data_file, open_session

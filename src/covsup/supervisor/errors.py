@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from covsup.datafile.errors import CovsupError
+from covsup.hints import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Final
 
 NOT_STORED: Final = 1
 """The command could not store or show its result; of `run`, where the target itself succeeded."""

@@ -6,13 +6,13 @@ delete the session. The next command that looks at the data file does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
 from covsup.datafile.errors import CovsupError
 from covsup.datafile.session import find_sessions, open_session, tidy_sessions_directory
+from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Final
 
     from covsup.datafile.session import Session
 

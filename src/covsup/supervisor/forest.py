@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
 
 from covsup.datafile.interpreters import is_covsup
 from covsup.datafile.journal import StartKind
 from covsup.datafile.provenance import End
+from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Final
+
     from covsup.datafile.provenance import (
         Ending,
         ObservedRecord,

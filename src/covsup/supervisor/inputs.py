@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from covsup.datafile.errors import CovsupError
 from covsup.datafile.session import (
@@ -14,6 +13,7 @@ from covsup.datafile.session import (
     find_sessions,
     sessions_directory,
 )
+from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -11,14 +11,15 @@ import os
 import site
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
 
 from covsup.carrier.preload import has_core
+from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.target import Kind, skips_startup_files
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from typing import Final
 
     from covsup.supervisor.target import Target
 

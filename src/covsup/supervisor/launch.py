@@ -10,14 +10,15 @@ import errno
 import os
 import signal
 import struct
-from typing import TYPE_CHECKING, Final, NoReturn
 
 from covsup.carrier.preload import PRELOAD, with_carrier
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+    from typing import Final, NoReturn
 
     from covsup.supervisor.target import Target
 

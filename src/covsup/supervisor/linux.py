@@ -12,7 +12,11 @@ import select
 import signal
 import struct
 import sys
-from typing import Final, Literal, Self
+
+from covsup.hints import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Final, Literal, Self
 
 HAS_PROC: Final = sys.platform == "linux" and os.access("/proc/self/stat", os.R_OK)
 

@@ -12,12 +12,13 @@ import time
 from collections import defaultdict
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
 
+from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.linux import pid_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Final
 
     from covsup.datafile.journal import Header
     from covsup.datafile.session import JournalFile, Settings

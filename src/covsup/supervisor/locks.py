@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from typing import TYPE_CHECKING
 
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.inputs import InputUnusable
 
 if TYPE_CHECKING:

@@ -12,14 +12,15 @@ import textwrap
 from collections import Counter
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
 
+from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.say import printable
 from covsup.supervisor.vocabulary import To
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Final
 
 _WIDTH: Final = 80
 _INDENT: Final = "    "

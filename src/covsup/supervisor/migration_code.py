@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import shlex
-from typing import TYPE_CHECKING, Final
 
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.migration import KINDS, Finding, Kind, text_of
 from covsup.supervisor.migration_commands import in_words
 from covsup.supervisor.migration_settings import requirement
@@ -15,6 +15,7 @@ from covsup.supervisor.vocabulary import VARIABLES, To
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+    from typing import Final
 
     from covsup.supervisor.migration_commands import Data
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from enum import Enum
 from fnmatch import fnmatch
-from typing import TYPE_CHECKING, Final
 
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.migration import KINDS, Finding, Kind, text_of
 from covsup.supervisor.migration_settings import PYTEST_OPTION, requirement, understood
 from covsup.supervisor.vocabulary import RUN_OPTIONS, VARIABLES, To
@@ -18,6 +18,7 @@ from covsup.supervisor.vocabulary import RUN_OPTIONS, VARIABLES, To
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+    from typing import Final
 
 _FILES: Final = (
     "tox.ini", "tox.toml", "setup.cfg", "pyproject.toml", "Makefile", "makefile", "GNUmakefile",

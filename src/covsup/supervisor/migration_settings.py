@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.coverage_settings import unknown_words
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.migration import KINDS, Finding, Kind, text_of
@@ -23,6 +23,7 @@ from covsup.supervisor.vocabulary import SETTINGS, Meaning, To
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Final
 
 _OFF: Final = frozenset({"", "0", "false", "no", "off", "none"})
 _PYTEST_SECTIONS: Final = (

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Final
 
 from covsup.carrier.preload import NoCarrier, carrier_library
 from covsup.datafile.session import Settings, create_session
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.finished import tidy_finished
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Final
 
     from covsup.datafile.session import Session
     from covsup.supervisor.settings import RunSettings

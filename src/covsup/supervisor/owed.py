@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
 
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.finished import OWED
 from covsup.supervisor.say import complain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any, TypeAlias
 
     from covsup.datafile.session import Session
 
-Request = dict[str, Any]
+Request: TypeAlias = "dict[str, Any]"
 
 
 def owed_by(session: Session) -> list[Request]:

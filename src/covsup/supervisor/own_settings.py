@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.settings_files import OWN_FILES, coverage_prefix, read_entries
 from covsup.supervisor.vocabulary import SETTINGS, nearest, nearest_or_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any, Final
 
 CORES: Final = ("auto", "monitoring", "settrace", "quiet")
 CONCURRENCY: Final = (

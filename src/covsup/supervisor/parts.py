@@ -11,7 +11,6 @@ import time
 from functools import partial
 from itertools import chain
 from struct import Struct
-from typing import TYPE_CHECKING, Final, NamedTuple
 
 from covsup.datafile.contents import Gathering, result_of_session
 from covsup.datafile.database import is_data_file
@@ -26,12 +25,14 @@ from covsup.datafile.fold import fold
 from covsup.datafile.journal import read_journal, read_lodgers, read_slots
 from covsup.datafile.provenance import End
 from covsup.datafile.session import JournalFile, Session, SessionUnreadable, open_session
+from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.liveness import Look, Verdict, supervisor_runs
 from covsup.supervisor.outcome import StillRunning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
+    from typing import Final
 
     from covsup.datafile.journal import Journal
     from covsup.datafile.result import Problem, Result

@@ -11,11 +11,11 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 from coverage.config import CoverageConfig
 from coverage.plugin_support import Plugins
 
+from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
 
 if TYPE_CHECKING:

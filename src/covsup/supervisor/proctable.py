@@ -10,9 +10,12 @@ import functools
 import os
 import sys
 import time
-from typing import Final, NamedTuple, Protocol
 
+from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.linux import HAS_PROC, pid_namespace
+
+if TYPE_CHECKING:
+    from typing import Final, Protocol
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _MOST_OF_A_FILE: Final = 1 << 20
@@ -40,26 +43,28 @@ class Program(NamedTuple):
     uid: int | None = None  # the effective one; None = unknown
 
 
-class Table(Protocol):
-    """A process table."""
+if TYPE_CHECKING:
 
-    def pids(self) -> set[int]:
-        """Every process there is."""
+    class Table(Protocol):
+        """A process table."""
 
-    def stat(self, pid: int) -> Stat | None:
-        """One process, or None if it is gone."""
+        def pids(self) -> set[int]:
+            """Every process there is."""
 
-    def program(self, pid: int) -> Program | None:
-        """What it runs, or None if it is gone."""
+        def stat(self, pid: int) -> Stat | None:
+            """One process, or None if it is gone."""
 
-    def maps_python(self, pid: int) -> bool:
-        """Whether a Python library is mapped into it."""
+        def program(self, pid: int) -> Program | None:
+            """What it runs, or None if it is gone."""
 
-    def inner_pid(self, pid: int) -> tuple[str, int]:
-        """The pid namespace that it is in, and its pid there; "" and 0 where that is our own."""
+        def maps_python(self, pid: int) -> bool:
+            """Whether a Python library is mapped into it."""
 
-    def sees(self, pid: int, path: str) -> bool | None:
-        """Whether what is at `path` here is there for it, too; None = unknown."""
+        def inner_pid(self, pid: int) -> tuple[str, int]:
+            """The pid namespace that it is in, and its pid there; "" and 0 where that is our own."""
+
+        def sees(self, pid: int, path: str) -> bool | None:
+            """Whether what is at `path` here is there for it, too; None = unknown."""
 
 
 class LinuxTable:

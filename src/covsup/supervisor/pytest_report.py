@@ -11,7 +11,6 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from coverage import Coverage
 from coverage.exceptions import CoverageException, NoDataError
@@ -20,6 +19,7 @@ from coverage.results import display_covered, should_fail_under
 from covsup.carrier.preload import PRELOAD, with_carrier
 from covsup.datafile import session as sessions
 from covsup.datafile.errors import CovsupError
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combine import combine
 from covsup.supervisor.conclusion import lost_sentences, unmeasured_sentences
 from covsup.supervisor.coverage_settings import rcfile_of_session
@@ -28,6 +28,7 @@ from covsup.supervisor.rules import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from covsup.datafile.session import Settings
     from covsup.supervisor.outcome import Outcome

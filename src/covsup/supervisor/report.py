@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import TYPE_CHECKING, Final
 
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.cycles import no_search_for_cycles
 from covsup.supervisor.errors import NOT_STORED
 from covsup.supervisor.say import complain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Final
 
 _NAMES: Final = {"--data-file": "data_file", "--rcfile": "rcfile"}
 

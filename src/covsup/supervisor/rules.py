@@ -6,14 +6,15 @@ import functools
 import os
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, Self
 
+from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.coverage_settings import has_files, rcfile_of_session
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.inputs import InputUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Self
 
     from covsup.datafile.session import Settings
 

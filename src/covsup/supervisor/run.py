@@ -12,9 +12,9 @@ import resource
 import signal
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NoReturn
 
 from covsup.datafile.session import tidy_sessions_directory
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor import interpreter, launch, linux, signals
 from covsup.supervisor.conclusion import conclude, prepare
 from covsup.supervisor.errors import UsageError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
     from pathlib import Path
+    from typing import Final, NoReturn
 
     from covsup.datafile.session import Session
     from covsup.supervisor.settings import RunSettings

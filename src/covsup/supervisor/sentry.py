@@ -14,9 +14,12 @@ import os
 import select
 import signal
 import time
-from typing import Final, NoReturn
 
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.linux import HAS_PROC
+
+if TYPE_CHECKING:
+    from typing import Final, NoReturn
 
 _FORGET: Final = b"forget"
 _WATCH: Final = b"watch"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.coverage_settings import rcfile_for_later, read_coverage
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.own_settings import (
@@ -25,6 +25,7 @@ from covsup.supervisor.vocabulary import RUN_OPTIONS, UNNEEDED_SETTINGS, To
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from typing import Any, Final
 
     from covsup.supervisor.coverage_settings import CoverageSettings
 

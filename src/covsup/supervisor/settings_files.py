@@ -7,13 +7,14 @@ and who else has a section in the same file.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+    from typing import Any, Final
 
 OWN_FILES: Final = (".coveragerc", ".coveragerc.toml")
 """coverage.py's own settings files."""

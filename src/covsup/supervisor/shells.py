@@ -9,14 +9,15 @@ import itertools
 import json
 import os
 import shlex
-from typing import TYPE_CHECKING, Final
 
 from covsup.carrier.preload import PACKAGE, PRELOAD, with_carrier, without_carrier
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+    from typing import Final
 
     Variables = Mapping[str, str]
 

@@ -11,13 +11,14 @@ import os
 import resource
 import signal
 import sys
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
+from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.linux import forbid_core_file
 from covsup.supervisor.say import complain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Final, NoReturn
 
     from covsup.supervisor.sentry import Sentry
 

@@ -10,12 +10,13 @@ import os
 import re
 import sys
 from enum import Enum
-from typing import TYPE_CHECKING, Final, NamedTuple
 
+from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Final
 
 _PYTHON_NAME: Final = re.compile(r"(python|pypy)(\d+(\.\d+)*)?[a-z]*", re.ASCII)
 _PYTHON_FILES: Final = (".py", ".pyw", ".pyc")

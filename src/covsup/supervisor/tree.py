@@ -6,7 +6,6 @@ import shlex
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
@@ -16,6 +15,7 @@ from covsup.datafile.errors import CovsupError
 from covsup.datafile.journal import StartKind
 from covsup.datafile.provenance import End
 from covsup.datafile.session import SETTINGS, SessionUnreadable, find_sessions, open_session
+from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.combine import combine
 from covsup.supervisor.forest import forest
 from covsup.supervisor.rules import Rules
@@ -25,6 +25,7 @@ from covsup.supervisor.settings import data_file_of
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
+    from typing import Final
 
     from covsup.datafile.provenance import Provenance
     from covsup.datafile.session import Settings

@@ -10,7 +10,8 @@ import sys
 from importlib.machinery import PathFinder
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -12,9 +12,9 @@ import os
 import resource
 import sys
 import time
-from typing import TYPE_CHECKING, Final
 
 from covsup.datafile.session import JournalFile, Observation, is_place_of_user
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor import linux
 from covsup.supervisor.proctable import this_table
 from covsup.supervisor.target import is_python_name, skips_startup_files
@@ -22,6 +22,7 @@ from covsup.supervisor.target import is_python_name, skips_startup_files
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import Final
 
     from covsup.datafile.session import HowKnown, Session
     from covsup.supervisor.proctable import Program, Stat, Table
