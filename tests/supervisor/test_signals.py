@@ -7,16 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from covsup.supervisor.linux import HAS_PROC
 from tests.supervisor.live import Live, covsup, has_dealt_with, state, wait_until
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.world import World
 
 # Prints each signal it gets, and ends on the first SIGUSR2 after half a second of silence.
@@ -92,6 +92,41 @@ def test_alternating_signals_to_covsup_and_to_the_group_all_arrive_once(world: W
                 live.kill(signal.SIGUSR1)
             live.wait_for(f"got {int(signal.SIGUSR1)}\n")
             wait_until(lambda: has_dealt_with(live.pid, signal.SIGUSR1), "it has dealt with it")
+        live.kill(signal.SIGUSR2)
+        live.wait_for("late None")
+        assert live.ended() == 0
+
+
+def matching(pattern: bytes, shown: str, root: int) -> list[int]:
+    """Give those of the tree below `root` of which `pkill` would match what /proc shows."""
+    tree = [psutil.Process(root)]
+    tree += tree[0].children(recursive=True)
+    return [
+        each.pid
+        for each in tree
+        if pattern in Path(f"/proc/{each.pid}/{shown}").read_bytes().replace(b"\0", b" ")
+    ]
+
+
+@pytest.mark.skipif(not HAS_PROC, reason="what went to several cannot be told here")
+@pytest.mark.parametrize(
+    ("pattern", "shown", "matched"),
+    [(b"covsup run", "cmdline", 1), (b"target.py", "cmdline", 3), (b"py", "comm", 3)],
+    ids=["covsup's words", "the target's words", "names"],
+)
+def test_a_signal_to_all_that_match_reaches_the_target_once(
+    world: World, pattern: bytes, shown: str, matched: int
+) -> None:
+    world.write("target.py", LISTENER)
+    with Live(world, *covsup(world, "target.py")) as live:
+        live.wait_for("ready")
+        for _ in range(3):
+            pids = matching(pattern, shown, live.pid)
+            assert len(pids) == matched
+            for pid in pids:
+                os.kill(pid, signal.SIGTERM)
+            live.wait_for(f"got {int(signal.SIGTERM)}\n")
+            wait_until(lambda: has_dealt_with(live.pid, signal.SIGTERM), "it has dealt with it")
         live.kill(signal.SIGUSR2)
         live.wait_for("late None")
         assert live.ended() == 0

@@ -24,6 +24,9 @@ def why_unmeasured(argv: Sequence[str]) -> str:
     return LEFT_NO_JOURNAL
 
 
+SENTRY: Final = "[sentry]"
+"""How the command line of the second process of a `covsup run` begins."""
+
 LEFT_NO_JOURNAL: Final = (
     "it left no journal: it ended before its startup files, its environment lost"
     " COVSUP_SESSION, or its interpreter has no covsup"
@@ -65,6 +68,8 @@ def runs_code(argv: Sequence[str]) -> bool:
 
 def is_covsup(argv: Sequence[str]) -> bool:
     """Whether a command line is covsup's own: such a process belongs to no session."""
+    if argv and argv[0] == SENTRY:
+        return True
     if not any(word.endswith("covsup") for word in argv):
         return False
     words = iter(argv[1:])

@@ -12,13 +12,20 @@ import select
 import signal
 import struct
 import sys
+from pathlib import Path
 
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Final, Literal, Self
 
 HAS_PROC: Final = sys.platform == "linux" and os.access("/proc/self/stat", os.R_OK)
+
+# proc(5): fields of /proc/PID/stat, the first of which follows the name in brackets; and a name.
+_FIRST_AFTER_NAME: Final = 3
+_ARGV_FIELDS: Final = (48, 49)
+_COMM_BYTES: Final = 15
 
 _IN_CREATE: Final = 0x100
 _F_SETSIG: Final = 10
@@ -49,6 +56,25 @@ def adopt_orphans() -> bool:
 def forbid_core_file() -> None:
     """Leave no core file, also where the kernel pipes cores to a program whatever the limit is."""
     _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def look_like(name: str, argv: Sequence[str]) -> None:
+    """Show another name and command line of this process, as far as there is room for them.
+
+    Elsewhere than on Linux, and where the kernel does not say where they are, they stay.
+    """
+    if not HAS_PROC:
+        return
+    try:
+        Path("/proc/self/comm").write_bytes(os.fsencode(name)[:_COMM_BYTES])
+        after_name = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return
+    begin, end = (int(after_name[field - _FIRST_AFTER_NAME]) for field in _ARGV_FIELDS)
+    if begin and begin < end:
+        # The last byte stays 0: else the kernel goes on with the environment behind it.
+        shown = b"\0".join(map(os.fsencode, argv))[: end - begin - 1]
+        ctypes.memmove(begin, shown.ljust(end - begin, b"\0"), end - begin)
 
 
 def open_pidfd(pid: int) -> int | None:

@@ -105,7 +105,7 @@ def _supervise(
     mask = signals.block()
     try:
         # In this order: the sentry is small while little is imported.
-        sentry = _sentry() if linux.HAS_PROC else None
+        sentry = _sentry(target) if linux.HAS_PROC else None
         try:
             if not settings.leave_orphans:
                 linux.adopt_orphans()
@@ -120,9 +120,9 @@ def _supervise(
         signals.unblock(mask)
 
 
-def _sentry() -> Sentry:
+def _sentry(target: Target) -> Sentry:
     try:
-        return Sentry()
+        return Sentry(target.argv)
     except OSError as error:
         raise UsageError(f"cannot start a process: {error.strerror}") from error
 

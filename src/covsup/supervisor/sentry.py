@@ -5,7 +5,9 @@ whole group (Ctrl-C, `kill -- -PGID`) if it is pending in the sentry as well; th
 too and must not get it again. And while the supervisor is stopped together with the target, the
 sentry sees the target go on and wakes the supervisor.
 
-It is forked from the supervisor, with every signal blocked, and ends when the supervisor does.
+It is forked from the supervisor, with every signal blocked, and ends when the supervisor does. It has
+the target's name, and its command line behind `[sentry]`: who sends a signal to all that match in
+one of these (`pkill`) sends it to the sentry if to the target, and not because it is our fork.
 """
 
 from __future__ import annotations
@@ -15,10 +17,12 @@ import select
 import signal
 import time
 
+from covsup.datafile.interpreters import SENTRY
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.linux import HAS_PROC
+from covsup.supervisor.linux import HAS_PROC, look_like
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Final, NoReturn
 
 _FORGET: Final = b"forget"
@@ -34,14 +38,14 @@ _ANSWER_SECONDS: Final = 0.5  # it may be stopped, and then need not hold us up
 class Sentry:
     """The supervisor's side."""
 
-    def __init__(self) -> None:
-        """Fork the sentry. The caller has blocked every signal."""
+    def __init__(self, argv: Sequence[str] = ()) -> None:
+        """Fork the sentry of a target with this command line. The caller has blocked every signal."""
         commands_reading, self._commands = os.pipe()
         self._answers, answers_writing = os.pipe()
         supervisor = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
-            _serve(supervisor, commands_reading, answers_writing)
+            _serve(supervisor, commands_reading, answers_writing, argv)
         os.close(commands_reading)
         os.close(answers_writing)
 
@@ -117,9 +121,10 @@ class Sentry:
         return None
 
 
-def _serve(supervisor: int, commands: int, answers: int) -> NoReturn:
+def _serve(supervisor: int, commands: int, answers: int, argv: Sequence[str]) -> NoReturn:
     """The sentry's side."""
     try:
+        look_like(os.path.basename(argv[0]) if argv else SENTRY, (SENTRY, *argv))  # noqa: PTH119
         os.closerange(0, min(commands, answers))
         os.closerange(min(commands, answers) + 1, max(commands, answers))
         os.closerange(max(commands, answers) + 1, 65_536)
