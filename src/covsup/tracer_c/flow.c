@@ -91,6 +91,19 @@ add_branch(flow_analysis *a, const instruction *i, int line, int falls_to, int j
     }
 }
 
+/* The `async for` that the END_ASYNC_FOR at `k` may end leads to line `to` then. Any exception of
+ * the iterator comes to that instruction, and its own event (from 3.14 on that of a branch, too) is
+ * sent before it looks which; only what follows tells that the loop is over. (Where a `break` may
+ * lead there, too, the loop is taken to end without an error; else a jump of its own follows.) */
+static void
+add_async_for_end(flow_analysis *a, int k, int line, int to)
+{
+    int after = k + 1;
+    bool alone = after < a->count && a->entered_head[after] < 0 && !a->list[after].is_handler &&
+                 !flow_is_lineless(a->list[after].op);
+    flow_add_step(a, alone ? after : k, line, to);
+}
+
 static void
 find_branches(flow_analysis *a)
 {
@@ -110,19 +123,19 @@ find_branches(flow_analysis *a)
             int falls_to = flow_follow(a, k + 1, line);
             int jumps_to = i->target >= 0 ? flow_follow(a, i->target, line) : 0;
             add_branch(a, i, line, falls_to, jumps_to);
-        } else if (i->op == END_ASYNC_FOR || (i->op == END_SEND && ends_async_for_await(a, k))) {
-            /* An `async for` ends or goes on. From 3.14 on that is a branch, whose events name the
-             * END_SEND when it ends and the instruction after that when it goes on. */
+        } else if (i->op == END_ASYNC_FOR) {
             int to = flow_follow(a, k + 1, line);
-            if (!COMPAT_BRANCH_SIDES) {
-                if (to != 0) {
-                    flow_add_step(a, k, line, to);
-                }
-            } else if (i->op == END_SEND) {
+            if (to != 0) {
+                add_async_for_end(a, k, line, to);
+            }
+        } else if (ends_async_for_await(a, k)) {
+            /* An `async for` goes on. From 3.14 on that is a branch, whose event names the
+             * instruction after the END_SEND. */
+            int to = flow_follow(a, k + 1, line);
+            if (COMPAT_BRANCH_SIDES) {
                 add_outcomes(a, (i->at + 1) * 2, 0, line, to, 0);
-            } else if (i->next >= i->oparg) {
-                int awaited = a->decoded.index_of[i->next - i->oparg]; /* the END_SEND */
-                add_outcomes(a, a->list[awaited].at * 2, 0, line, 0, to);
+            } else if (to != 0) {
+                flow_add_step(a, k, line, to);
             }
         }
     }

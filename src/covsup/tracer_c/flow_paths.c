@@ -77,8 +77,9 @@ flow_add_step(flow_analysis *a, int k, int line, int to)
     if (!i->step && (i->line == line || flow_line_before(a, k, 0) == line)) {
         i->step = true;
         if (COMPAT_LINE_TAKES_INSTRUCTION && i->starts_line && i->told == 0 && to != FLOW_LATER &&
-            i[-1].op != END_SEND) { /* where it is not sent each time */
-            i->told = -1;           /* nothing else */
+            i[-1].op != END_SEND &&
+            i[-1].op != END_ASYNC_FOR) { /* where it is not sent each time */
+            i->told = -1;                /* nothing else */
             a->out.targets[a->out.n_targets++] = (flow_target){k, line, to};
             return;
         }

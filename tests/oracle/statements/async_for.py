@@ -145,6 +145,69 @@ async def multi_line(limit):
         )
 
 
+async def interrupted(items):
+    x = 0
+    try:
+        async for item in items:
+            x = item
+    except OSError:
+        x = 1
+    return x
+
+
+async def interrupted_then_else(items):
+    x = 0
+    while x < 3:
+        x += 1
+        try:
+            async for item in items:
+                if item == 7:
+                    break
+            else:
+                return "ended"
+        except OSError:
+            continue
+    return x
+
+
+async def interrupted_in_handler(items):
+    try:
+        raise ValueError
+    except ValueError:
+        try:
+            async for item in items:
+                x = item
+        except (
+            OSError,
+            asyncio.CancelledError,
+        ):
+            pass
+        x = 1
+    return x
+
+
+async def cancelled():
+    waiting = asyncio.Event()
+
+    async def never():
+        yield 1
+        waiting.set()
+        await asyncio.Event().wait()
+
+    async def consume():
+        try:
+            async for item in never():
+                x = item
+        except asyncio.CancelledError:
+            x = 2
+        return x
+
+    task = asyncio.create_task(consume())
+    await waiting.wait()
+    task.cancel()
+    await task
+
+
 async def main():
     await plain(Numbers(2))
     await with_else(Numbers(2), 1)
@@ -163,6 +226,10 @@ async def main():
     await in_if(0)
     await over_generators()
     await multi_line(1)
+    await interrupted(Numbers(2, 1))
+    await interrupted_then_else(Numbers(2, 1))
+    await interrupted_in_handler(Numbers(2, 1))
+    await cancelled()
 
 
 asyncio.run(main())
