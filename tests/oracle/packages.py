@@ -1,4 +1,4 @@
-"""Hold a dozen packages' own test suites to the oracle, and print every difference.
+"""Hold some packages' own test suites to the oracle, and print every difference.
 
     python tests/oracle/packages.py [--sdists DIR] [--work DIR] [NAME ...]
 
@@ -51,10 +51,17 @@ PACKAGES = (
     Package(name="boltons", version="26.2.0", root="."),
     Package(name="cachetools", version="8.0.0", without=("threading", "stampede", "lock", "cond")),
     Package(
+        name="cattrs",
+        version="26.2.1",
+        tests=("tests/test_gen.py", "tests/test_structure.py", "tests/test_generics.py"),
+        without=("hyp",),
+    ),
+    Package(
         name="click",
         version="8.5.1",
         without=("deprecations", "pager", "editor", "stress", "subprocess"),
     ),
+    Package(name="h11", version="0.16.0", tests=("h11",), root=".", without=("against_stdlib",)),
     Package(name="humanize", version="4.17.0"),
     Package(name="idna", version="3.20", root=".", without=("main", "cli")),
     Package(name="jinja2", version="3.1.6", without=("async", "thread")),
@@ -67,7 +74,9 @@ PACKAGES = (
     Package(name="pyparsing", version="3.3.3", root=".", without=("diagram",)),
     Package(name="pyrsistent", version="0.20.0", root=".", without=("hypothesis", "memory")),
     Package(name="tabulate", version="0.10.0", tests=("test",), root=".", without=("cli", "numpy")),
+    Package(name="tomlkit", version="0.15.2", root="."),
     Package(name="toolz", version="1.2.0", tests=("toolz",), root="."),
+    Package(name="wsproto", version="1.3.2"),
 )
 
 
