@@ -42,29 +42,28 @@ struct code_state {
     claim *claim;       /* not NULL: a plugin tells its facts, and `file` is NULL */
     /* The monitoring core's. */
     flow *flow;              /* NULL without branches */
+    struct told_here *here;  /* told_here.h; NULL until it runs with contexts */
+    code_state *next_asleep; /* in core->asleep */
     bool watched;            /* it has events of its own */
     bool muted;              /* some of them are disabled, as told outside of contexts */
     bool start_muted;        /* so is the event of its start, which is told too */
-    struct told_here *here;  /* told_here.h; NULL until it runs with contexts */
     bool asleep;             /* told_here.h */
-    code_state *next_asleep; /* in core->asleep */
+    /* The settrace core's: per line, counted from first_line. */
+    bool makes_generic; /* it is that of type parameters */
+    bool is_told;       /* it has nothing left to tell (quiet.h) */
+    int first_line, n_lines;
+    int patience, patience_was; /* looked at when so many known lines have run again; 0: never */
+    struct reach *reach;        /* owned; NULL until then */
+    uint8_t *seen;              /* line mode: 1 once the line is told */
+    int *came_from;             /* branch mode: the line last told as control's origin; 0: none */
+    PyObject *resumable;        /* owned: co_code of a generator or coroutine; NULL for others */
     /* What its calls do to contexts (context_flows.h). */
     unsigned roles;
     unsigned misses;
     const char *local;
-    /* The settrace core's: per line, counted from first_line. */
-    int first_line, n_lines;
-    uint8_t *seen;       /* line mode: 1 once the line is told */
-    int *came_from;      /* branch mode: the line last told as control's origin; 0: none */
-    PyObject *resumable; /* owned: co_code of a generator or coroutine; NULL for others */
-    bool makes_generic;  /* it is that of type parameters */
     /* While it is taken off its code object: */
     void *taken_off;
     code_state *next_hidden; /* in core->taken */
-    /* Whether it has anything left to tell (quiet.h). */
-    bool is_told;
-    int patience, patience_was; /* looked at when so many known lines have run again; 0: never */
-    struct reach *reach;        /* owned; NULL until then */
 };
 
 static inline bool

@@ -62,6 +62,16 @@ is_new(core *owner, code_state *state)
     }
 }
 
+/* Of how many lines the tables of `code` are made: most functions end on their last line. */
+static int
+first_size(PyCodeObject *code)
+{
+    enum { FIRST_LINES = 16, MOST_AT_ONCE = 256 };
+    int last = (int)Py_SIZE(code) * (int)sizeof(uint16_t) - (int)sizeof(uint16_t);
+    int lines = PyCode_Addr2Line(code, last) - code->co_firstlineno + 1;
+    return lines > 0 && lines <= MOST_AT_ONCE ? lines : FIRST_LINES;
+}
+
 /* Makes room for `line` in the tables; false where they cannot cover it. */
 static bool
 cover_line(core *owner, code_state *state, int line)
@@ -74,9 +84,9 @@ cover_line(core *owner, code_state *state, int line)
     if (index < state->n_lines) {
         return true;
     }
-    int lines = state->n_lines == 0 ? 16 : state->n_lines;
+    int lines = state->n_lines == 0 ? first_size(state->code) : state->n_lines;
     while (lines <= index) {
-        lines += lines / 2; /* 16, 24, 36, 54 … */
+        lines *= 2;
     }
     size_t size = owner->branch ? sizeof(int) : 1;
     void *old = owner->branch ? (void *)state->came_from : (void *)state->seen;
