@@ -237,6 +237,28 @@ def test_sigterm_in_the_very_first_moment_is_not_lost(world: World) -> None:
             assert live.ended() == -signal.SIGTERM
 
 
+@pytest.mark.skipif(not HAS_PROC, reason="what went to the group cannot be told here")
+def test_what_went_to_the_group_before_the_target_was_there_is_passed_on(world: World) -> None:
+    world.write("target.py", "import signal\nsignal.pause()\n")
+    code = (
+        "import os\n"
+        "from covsup.supervisor import launch\n"
+        "from covsup.supervisor.cli import main\n"
+        "made = launch.environment_for_target\n"
+        "def make(*args):\n"
+        "    print('now', flush=True)\n"
+        "    os.read(0, 1)\n"
+        "    return made(*args)\n"
+        "launch.environment_for_target = make\n"
+        "main(['run', 'target.py'])\n"
+    )
+    with Live(world, world.python, "-c", code) as live:
+        live.wait_for("now")
+        os.killpg(live.pid, signal.SIGTERM)
+        live.send("\n")
+        assert live.ended() == -signal.SIGTERM
+
+
 DISPOSITIONS = "grep -E '^Sig(Ign|Blk|Cgt)' /proc/self/status"
 
 

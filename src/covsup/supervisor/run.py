@@ -110,6 +110,9 @@ def _supervise(
             if not settings.leave_orphans:
                 linux.adopt_orphans()
             environment = launch.environment_for_target(session.path, carrier)
+            if sentry is not None:
+                # What went to the group until now, the target does not have.
+                sentry.forget(*signal.valid_signals())
             pid = launch.start(target, environment, mask)
             _have_descriptors()
             return _Supervision(session, settings, pid, sentry).run()
