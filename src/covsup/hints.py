@@ -1,8 +1,8 @@
 """What of `typing` is needed when the program runs, without its import and its checks.
 
-The import of `typing` takes two to four milliseconds, and `typing.NamedTuple` compiles every annotation
-of its fields to check it: together a quarter of what the start of `covsup run` would take. What only
-annotates is imported below `if TYPE_CHECKING`.
+The import of `typing` takes two to four milliseconds, and `typing.NamedTuple` compiles every
+annotation of its fields to check it: together a quarter of what the start of `covsup run` would
+take. What only annotates is imported below `if TYPE_CHECKING`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ else:
             fields = members.pop("__annotations__")
             defaults = [members.pop(field) for field in fields if field in members]
             made = namedtuple(name, fields, defaults=defaults, module=members.pop("__module__"))
-            made.__annotations__ = fields
             for member, value in members.items():
                 setattr(made, member, value)
             return made

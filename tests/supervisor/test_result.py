@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from covsup.supervisor.linux import HAS_PROC
 from tests.supervisor.live import beside
 from tests.supervisor.test_target import refused
 
@@ -131,6 +132,31 @@ def test_an_interpreter_without_covsup_below_a_shell_is_named_with_its_cure(
     run = world.covsup_run("sh", "-c", f"{bare_python} until_seen.py; true")
     assert run.ended == 0
     assert f"{bare_python} has no covsup; install it with: {bare_python} -m pip" in run.stderr
+
+
+@pytest.mark.skipif(not HAS_PROC, reason="there is no second process of covsup's")
+def test_of_a_session_in_a_session_only_the_target_is_named(world: World) -> None:
+    world.write(
+        "outer.py",
+        "import os, subprocess, sys\n"
+        "words = [sys.executable, '-m', 'covsup', 'run', '--data-file=inner', 'until_seen.py']\n"
+        "subprocess.run([*words, os.environ['COVSUP_SESSION'] + '/observed.jsonl'], check=True)\n",
+    )
+    world.write(
+        "until_seen.py",
+        "import os, sys\n"
+        "def seen():\n"
+        "    return open(sys.argv[1]).read() if os.path.exists(sys.argv[1]) else ''\n"
+        "while f'\"pid\":{os.getpid()},' not in seen():\n"
+        "    pass\n",
+    )
+    run = world.covsup_run("outer.py")
+    assert run.ended == 0
+    (line,) = [line for line in run.stderr.splitlines() if "not measured" in line]
+    assert line.startswith("covsup: 1 Python process was not measured: ")
+    assert "until_seen.py" in line
+    assert "it belongs to another session" in line
+    assert "sentry" not in beside(world, "tree").stdout
 
 
 def test_strict_is_content_where_all_is_measured(world: World) -> None:

@@ -290,10 +290,10 @@ def has_files(rcfile: str | bool) -> bool:
 
     Raises UsageError for an unreadable file of its own.
     """
-    if isinstance(rcfile, str):
-        return not _is_empty(rcfile)
     if not rcfile:
         return False
+    if isinstance(rcfile, str):
+        return not _is_empty(rcfile)
     if any(os.environ.get(name) for name in _VARIABLES):
         return True
     for name in (*OWN_FILES, *SHARED_FILES):

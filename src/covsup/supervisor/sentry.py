@@ -5,9 +5,9 @@ whole group (Ctrl-C, `kill -- -PGID`) if it is pending in the sentry as well; th
 too and must not get it again. And while the supervisor is stopped together with the target, the
 sentry sees the target go on and wakes the supervisor.
 
-It is forked from the supervisor, with every signal blocked, and ends when the supervisor does. It has
-the target's name, and its command line behind `[sentry]`: who sends a signal to all that match in
-one of these (`pkill`) sends it to the sentry if to the target, and not because it is our fork.
+It is forked from the supervisor, with every signal blocked, and ends when the supervisor does. It
+has the target's name, and its command line behind `[sentry]`: who sends a signal to all that match
+in one of these (`pkill`) sends it to the sentry if to the target, and not because it is our fork.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ static int
 first_size(PyCodeObject *code)
 {
     enum { FIRST_LINES = 16, MOST_AT_ONCE = 256 };
-    int last = (int)Py_SIZE(code) * (int)sizeof(uint16_t) - (int)sizeof(uint16_t);
+    int last = 2 * ((int)Py_SIZE(code) - 1);
     int lines = PyCode_Addr2Line(code, last) - code->co_firstlineno + 1;
     return lines > 0 && lines <= MOST_AT_ONCE ? lines : FIRST_LINES;
 }
