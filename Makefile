@@ -16,7 +16,10 @@ ifeq ($(VERSION),)
 $(error no Python 3.11 or newer found; name one with PYTHON=/path/to/python3)
 endif
 
-VENV := .venv-$(VERSION)
+# `make test` installs the releases that constraints.txt names; an empty CONSTRAINTS takes the newest
+# ones, into an environment of their own.
+CONSTRAINTS ?= constraints.txt
+VENV := .venv-$(if $(CONSTRAINTS),,newest-)$(VERSION)
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 # The tools that check are the same whichever interpreter is tested.
@@ -31,12 +34,13 @@ PACKAGE := pyproject.toml setup.py covsup.pth covsup.start
 # A make that is itself started inside a session builds and checks outside it.
 unexport COVSUP_SESSION COVSUP_PARENT
 
-.PHONY: help demo test dependencies build lint lint-rules lint-layout lint-types lint-c format torture bench bench-check bench-combine bench-real transparency transparency-libraries dist clean
+.PHONY: help demo test dependencies constraints build lint lint-rules lint-layout lint-types lint-c format torture bench bench-check bench-combine bench-real transparency transparency-libraries dist clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     measure a gevent server with worker processes; show report and tree"
 	@echo "make test     run the tests (PYTHON=python3.13, JOBS=2, TESTS='-k fork' tests/...)"
+	@echo "make constraints   renew constraints.txt, the releases that the tests and checks install"
 	@echo "make torture  tests that take minutes: refusals, storms of processes, mutated journals"
 	@echo "make build    bring the virtual environment and the C extensions up to date"
 	@echo "make lint     ruff, mypy --strict, clang-format: check only"
@@ -50,22 +54,31 @@ help:
 	@echo "make dist     wheel and sdist into dist/"
 	@echo "make clean    remove what these made"
 
-# Prints what pyproject.toml requires at run time and for the extra $(1).
-requirements = $(PYTHON) -c 'import tomllib; \
+# Prints what pyproject.toml requires at run time and for the extras $(1).
+requirements = $(PYTHON) -c 'import sys, tomllib; \
     project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
-    print(*project["dependencies"], *project["optional-dependencies"]["$(1)"], sep="\n")'
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+    extras = (project["optional-dependencies"][extra] for extra in sys.argv[1:]); \
+    print(*project["dependencies"], *(each for extra in extras for each in extra), sep="\n")' $(1)
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS:%=--constraint=%)
 
 # What others wrote is installed apart from covsup itself: an interpreter that is too new for some
 # library fails here, and what fails later is covsup's own.
-$(VENV)/.dependencies: pyproject.toml
+$(VENV)/.base: pyproject.toml $(CONSTRAINTS)
 	@$(PY) -c pass 2>/dev/null || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
-	$(call requirements,test) >$(VENV)/requirements.txt
-	$(PY) $(PIP_INSTALL) 'setuptools>=80' wheel -r $(VENV)/requirements.txt
+	@echo "$(VENV): installing what covsup and the demo need (some 20 seconds)"
+	@$(call requirements,demo) >$(VENV)/requirements-demo.txt
+	@$(PY) $(PIP_INSTALL) 'setuptools>=80' wheel -r $(VENV)/requirements-demo.txt
 	@touch $@
 
-$(VENV)/.installed: $(VENV)/.dependencies $(PACKAGE)
-	$(PY) $(PIP_INSTALL) --no-build-isolation --no-deps -e .
+$(VENV)/.dependencies: $(VENV)/.base
+	@echo "$(VENV): installing what the tests need (some 30 seconds)"
+	@$(call requirements,demo test) >$(VENV)/requirements-test.txt
+	@$(PY) $(PIP_INSTALL) -r $(VENV)/requirements-test.txt
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.base $(PACKAGE)
+	@echo "$(VENV): installing covsup itself, from here"
+	@$(PY) $(PIP_INSTALL) --no-build-isolation --no-deps -e .
 	@touch $@
 
 # The extensions: after each change of a C file. An extension beside the sources carries its
@@ -85,15 +98,20 @@ demo: build
 	$(PY) -m covsup report --data-file=$(DEMO)/.coverage --show-missing
 	$(PY) -m covsup tree --data-file=$(DEMO)/.coverage
 
-test: build
+test: dependencies build
 	$(PY) -m pytest -n $(JOBS) --dist=loadgroup $(TESTS)
 
+# For all Pythons at once; `git diff` shows what is new.
+constraints: $(LINT)/.installed
+	printf '%s\n' 'setuptools>=80' wheel | $(LINT)/bin/uv pip compile pyproject.toml - --all-extras \
+		--universal --upgrade --quiet --no-header --no-annotate --output-file constraints.txt
+
 # Faults, storms of processes, mutated journals: minutes, and more than CI has time for.
-torture: build
+torture: dependencies build
 	$(PY) -m pytest -n $(JOBS) --dist=loadgroup --torture --slow --timeout=300 \
 		tests/torture tests/journal tests/fold tests/security $(TESTS)
 
-$(LINT)/.installed: pyproject.toml
+$(LINT)/.installed: pyproject.toml $(CONSTRAINTS)
 	@$(LINT)/bin/python -c pass 2>/dev/null || { rm -rf $(LINT) && $(PYTHON) -m venv $(LINT); }
 	$(call requirements,lint) >$(LINT)/requirements.txt
 	$(LINT)/bin/python $(PIP_INSTALL) -r $(LINT)/requirements.txt
@@ -119,29 +137,29 @@ format: $(LINT)/.installed
 	$(LINT)/bin/ruff format .
 	$(LINT)/bin/clang-format -i $(C_FILES)
 
-bench: build
+bench: dependencies build
 	$(PY) benchmarks/run.py $(BENCH)
 
-bench-check: build
+bench-check: dependencies build
 	$(PY) benchmarks/check.py $(BENCH)
 
-bench-combine: build
+bench-combine: dependencies build
 	$(PY) benchmarks/combine.py $(BENCH)
 
-bench-real: build
+bench-real: dependencies build
 	$(PY) benchmarks/real.py $(BENCH)
 
-transparency: build
+transparency: dependencies build
 	PYTHONPATH=. $(PY) -u tests/transparency/cpython.py $(CPYTHON)
 
 # greenlet's tests and gevent's want objgraph.
-transparency-libraries: build
+transparency-libraries: dependencies build
 	$(PY) $(PIP_INSTALL) objgraph
 	PYTHONPATH=. $(PY) -u tests/transparency/libraries.py $(LIBRARIES)
 
 dist: $(LINT)/.installed
 	rm -rf dist
-	$(LINT)/bin/python -m build --outdir dist .
+	$(if $(CONSTRAINTS),PIP_CONSTRAINT=$(abspath $(CONSTRAINTS))) $(LINT)/bin/python -m build --outdir dist .
 
 clean:
 	rm -rf build dist .venv-* .coverage .covsup .pytest_cache .mypy_cache .ruff_cache
