@@ -18,6 +18,7 @@ from types import MappingProxyType
 from urllib.parse import quote_from_bytes
 
 from covsup.datafile import records
+from covsup.datafile.by_value import is_sent_code, sent_code_in, without_sent_code
 from covsup.datafile.derivation import provenance_of
 from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
 from covsup.datafile.facts import numbits
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Final
 
-    from covsup.datafile.facts import Bits
+    from covsup.datafile.facts import Arcs, Bits
     from covsup.datafile.measured import DataFile
     from covsup.datafile.provenance import Provenance
-    from covsup.datafile.result import Owner
+    from covsup.datafile.result import Key, Owner
 
 TABLES_VERSION: Final = 1
 """Of the covsup_* tables; raised when their meaning changes."""
@@ -82,6 +83,14 @@ CREATE TABLE covsup_shared (
     path text primary key,
     numbits blob
 );
+CREATE TABLE covsup_sent_code (
+    -- What was executed of functions that were sent by value, while their file is not known.
+    name text,              -- see docs/journal-format.md; stands for a path in the tables above
+    context text,
+    numbits blob,
+    arcs blob,              -- as pairs of 32-bit numbers
+    unique (name, context)
+);
 CREATE TABLE covsup_module (path text, module text, unique (path, module));
 CREATE TABLE covsup_record (
     -- What else was written down: waits, starts, observations, notes, problems.
@@ -126,9 +135,13 @@ def write_database(
     remove_leftovers(target.parent)
     temporary = target.parent / f"{_TEMPORARY}{os.getpid()}-{os.urandom(4).hex()}.tmp"
     try:
-        write_facts(result, temporary, kind, others, touched)
+        has_sent_code = bool(sent_code_in(result))
+        in_files = without_sent_code(result) if has_sent_code else result
+        write_facts(in_files, temporary, kind, others, touched)
         provenance = provenance_of(result)
         _write_provenance(result, provenance, temporary)
+        if has_sent_code:
+            _write_sent_code(result, temporary)
         _sync(temporary)
         temporary.replace(target)
         _sync(target.parent)
@@ -183,7 +196,7 @@ def sessions_in(path: Path) -> set[str]:
 
 
 def read_who(path: Path) -> Result:
-    """Everything in a data file but the lines and branches themselves, ready to be folded.
+    """Everything in a data file but the lines and branches of files, ready to be folded.
 
     An empty result for one of coverage.py's own. Raises DataFileUnusable.
     """
@@ -204,6 +217,7 @@ def read_who(path: Path) -> Result:
         modules: dict[str, frozenset[str]] = {}
         for file, module in db.execute("SELECT path, module FROM covsup_module"):
             modules[file] = modules.get(file, frozenset()) | {module}
+        lines, arcs, kind = _read_sent_code(db)
         try:
             return records.result_from(
                 settings=[row[0] for row in db.execute("SELECT settings FROM covsup_session")],
@@ -215,7 +229,7 @@ def read_who(path: Path) -> Result:
                     for file, numbits in db.execute("SELECT path, numbits FROM covsup_shared")
                 },
                 modules=modules,
-            )
+            )._replace(lines=lines, arcs=arcs, kind=kind)
         except (ValueError, KeyError, TypeError) as error:
             raise DataFileUnusable(
                 f"{path}: its covsup_* tables make no sense: {error!r}"
@@ -319,6 +333,21 @@ def _write_provenance(result: Result, provenance: Provenance, temporary: Path) -
         db.commit()
 
 
+def _write_sent_code(result: Result, temporary: Path) -> None:
+    with contextlib.closing(sqlite3.connect(temporary)) as db:
+        db.execute("PRAGMA journal_mode = off")
+        db.execute("PRAGMA synchronous = off")
+        db.executemany(
+            "INSERT INTO covsup_sent_code VALUES (?, ?, ?, ?)",
+            (
+                (*key, numbits(result.lines.get(key, 0)), result.arcs.get(key, b""))
+                for key in {*result.lines, *result.arcs}
+                if is_sent_code(key[0])
+            ),
+        )
+        db.commit()
+
+
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that cannot write, not even to mend the file."""
@@ -336,8 +365,32 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _has_our_tables(db: sqlite3.Connection) -> bool:
-    found = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'covsup_schema'").fetchone()
+    return _has_table(db, "covsup_schema")
+
+
+def _has_table(db: sqlite3.Connection, name: str) -> bool:
+    found = db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone()
     return found is not None
+
+
+def _read_sent_code(
+    db: sqlite3.Connection,
+) -> tuple[dict[Key, Bits], dict[Key, Arcs], Kind | None]:
+    """What was executed of code of which the file is not known, and how that was measured."""
+    lines: dict[Key, Bits] = {}
+    arcs: dict[Key, Arcs] = {}
+    if not _has_table(db, "covsup_sent_code"):
+        return lines, arcs, None  # made before there was such code
+    rows = db.execute("SELECT name, context, numbits, arcs FROM covsup_sent_code").fetchall()
+    for name, context, bits, pairs in rows:
+        if bits:
+            lines[name, context] = int.from_bytes(bits, "little")
+        if pairs:
+            arcs[name, context] = pairs
+    if not rows:
+        return lines, arcs, None
+    has_arcs = db.execute("SELECT value FROM meta WHERE key = 'has_arcs'").fetchone()
+    return lines, arcs, Kind.ARCS if has_arcs == ("1",) else Kind.LINES
 
 
 def _sync(path: Path) -> None:

@@ -18,7 +18,7 @@ from covsup.datafile.result import Result, agreed
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from typing import Final, Self
 
     from covsup.datafile.facts import Arcs, Bits
@@ -154,6 +154,18 @@ def remapped(result: Result, map_path: Callable[[str], str]) -> Result:
     folding.add(result._replace(lines={}, arcs={}, modules={}, plugins={}, first={}, shared={}))
     folding.add_facts(result, {path: map_path(path) for path in result.paths()})
     return folding.result()
+
+
+def without_paths(result: Result, paths: Collection[str]) -> Result:
+    """The same without what was executed in these files."""
+    return result._replace(
+        lines={key: bits for key, bits in result.lines.items() if key[0] not in paths},
+        arcs={key: arcs for key, arcs in result.arcs.items() if key[0] not in paths},
+        modules={path: names for path, names in result.modules.items() if path not in paths},
+        plugins={path: names for path, names in result.plugins.items() if path not in paths},
+        first={path: owners for path, owners in result.first.items() if path not in paths},
+        shared={path: bits for path, bits in result.shared.items() if path not in paths},
+    )
 
 
 def seen(result: Result, *, running: Iterable[str], gone: Iterable[str], at_ns: int) -> Result:

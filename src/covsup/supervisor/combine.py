@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 
+from covsup.datafile.by_value import sent_code_in
 from covsup.datafile.database import (
     is_data_file,
     kind_of,
@@ -133,9 +134,8 @@ class _Work:
         kind = gathered.kind or next(
             (Kind.ARCS if each.settings.branch else Kind.LINES for each in sessions), None
         )
-        result = gathered.folding.result()
+        result, warnings = self._placed(gathered.folding.result())
         touched: dict[str, str] = {}
-        warnings: list[str] = []
         silent = self._rules.disable_warnings
         for session in sessions:
             find: FilesOfPlugins = _no_files
@@ -179,6 +179,18 @@ class _Work:
             kept=tuple(part.directory for part in self._parts if part.session is not None),
             provenance=provenance,
         )
+
+    def _placed(self, result: Result) -> tuple[Result, list[str]]:
+        """The result with the lines of functions that were sent by value in their files, and what
+        there is to say of it."""
+        sent = sent_code_in(result)
+        if not sent:
+            return result, []
+
+        from covsup.supervisor.by_value import Placing  # noqa: PLC0415 - hardly any run needs it
+
+        placing = Placing(result, sent, self._map_path)
+        return placing.place(), placing.sentences
 
     def clean_up(self) -> None:
         """Delete what is in the data file now; what cannot be deleted is told."""
@@ -263,7 +275,7 @@ class _Gathered:
     def take_file(self, path: Path, name: str, map_path: Callable[[str], str] | None) -> None:
         """Have what is in a data file. Raises DataFileUnusable, and then nothing was taken."""
         kind, who = kind_of(path), read_who(path)
-        self._agree(name, kind)
+        self._agree(name, kind or who.kind)
         if kind is not None:
             self.files.append(DataFile(path=path, map_path=map_path))
         self.folding.add(who if map_path is None else remapped(who, map_path))

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from types import MappingProxyType
 
+from covsup.datafile.by_value import is_sent_code
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.coverage_settings import has_files, rcfile_of_session
 from covsup.supervisor.errors import UsageError
@@ -79,7 +80,7 @@ class Rules(NamedTuple):
                     aliases.add(pattern, result)
         except CoverageException as error:
             raise InputUnusable(f"[paths]: {error}") from error
-        return functools.cache(aliases.map)
+        return functools.cache(lambda path: path if is_sent_code(path) else str(aliases.map(path)))
 
 
 def _absolute(path: str | Path) -> Path:

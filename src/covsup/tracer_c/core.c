@@ -5,6 +5,7 @@
  * Must never know: adapters, the layout of the journal. */
 #include "core.h"
 
+#include "by_value.h"
 #include "plugin.h"
 #include "reach.h"
 
@@ -265,6 +266,61 @@ decide(core *self, const char *name, PyObject *globals, measured_as *as)
     return core_apply_rules(self, canonical, globals, "", &as->file);
 }
 
+/* The file that `globals` say their module was loaded from, where it is measured. `*unknown`: they
+ * name none, and are those of a main program. -1 with an exception set. */
+static int
+source_by_globals(core *self, PyObject *globals, source_file **source, bool *unknown)
+{
+    char canonical[PATH_MAX];
+    PyObject *dunder_file = string_global(globals, "__file__");
+    const char *loaded = dunder_file != NULL ? PyUnicode_AsUTF8(dunder_file) : NULL;
+    PyErr_Clear(); /* a __file__ that is not UTF-8 cannot be stored */
+    *unknown = false;
+    if (loaded == NULL || loaded[0] == '\0') {
+        /* Of a notebook, a prompt or -c, or what a library generated. */
+        PyObject *module = string_global(globals, "__name__");
+        *unknown = module != NULL && PyUnicode_CompareWithASCIIString(module, "__main__") == 0;
+        return 0;
+    }
+    if (refresh_search_path(self) < 0) {
+        return -1;
+    }
+    if (!locate(self, loaded, canonical)) {
+        return 0;
+    }
+    if (ends_with(canonical, ".pyc") || ends_with(canonical, ".pyo")) {
+        canonical[strlen(canonical) - 1] = '\0';
+    }
+    return core_apply_rules(self, canonical, globals, "", source);
+}
+
+/* Code that was sent by value counts as a file of its own. The result gives its lines to the file
+ * that has the code. Without a line it is of no interest, so the journal learns of it by its first.
+ */
+static int
+decide_by_value(core *self, PyCodeObject *code, PyObject *globals, measured_as *as)
+{
+    source_file *source = NULL;
+    bool unknown = false;
+    if (source_by_globals(self, globals, &source, &unknown) < 0) {
+        return -1;
+    }
+    if (source == NULL && !unknown) {
+        return 0;
+    }
+    char *name = by_value_name(code, source != NULL ? facts_path(source) : "");
+    if (name == NULL) {
+        return -1;
+    }
+    as->file = facts_file(name, source != NULL ? facts_module(source) : "", "");
+    free(name);
+    if (as->file == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}
+
 static size_t
 left_out_slot(const PyObject *name)
 {
@@ -290,6 +346,10 @@ core_file_of(core *self, PyCodeObject *code, PyObject *globals, measured_as *as)
     if (self->plugins != NULL && self->plugins->load != NULL && name != NULL &&
         plugins_load_if_due(self, name) < 0) {
         return false;
+    }
+    if (name != NULL && by_value_is(name)) {
+        /* One name for any number of files: it is no key. */
+        return decide_by_value(self, code, globals, as) == 0 && as->file != NULL;
     }
     PyObject *known = PyDict_GetItemWithError(self->files, code->co_filename); /* borrowed */
     if (known != NULL) {

@@ -175,6 +175,18 @@ facts_file_id(const source_file *file)
     return file->id;
 }
 
+const char *
+facts_path(const source_file *file)
+{
+    return file->definition + sizeof(uint32_t);
+}
+
+const char *
+facts_module(const source_file *file)
+{
+    return facts_path(file) + file->path_length + 1;
+}
+
 void
 facts_touch(source_file *file)
 {

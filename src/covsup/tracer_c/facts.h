@@ -20,6 +20,10 @@ source_file *facts_file(const char *path, const char *module, const char *plugin
 
 uint32_t facts_file_id(const source_file *file);
 
+/* What it was made with. */
+const char *facts_path(const source_file *file);
+const char *facts_module(const source_file *file);
+
 /* True when the current journal can take a fact of `file`: it exists and defines the file. */
 bool facts_define(source_file *file);
 

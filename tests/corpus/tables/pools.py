@@ -614,6 +614,66 @@ if __name__ == "__main__":  #?
         prints="['none', 'some']\n",
     ),
     Row(
+        name="loky_pool_of_lambdas_closures_methods_and_decorated",
+        needs=("loky",),
+        source="""
+import functools
+import loky
+
+def outer(limit):
+    def inner(number):
+        if number > limit:
+            return [each for each in range(number) if each > 9]
+        return "less"
+    return inner
+
+class Scale:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def times(self, number):
+        return number * self.factor
+
+    @classmethod
+    def made(cls, number):
+        if number:
+            return cls(number).times(number)
+        return None
+
+def logged(function):
+    @functools.wraps(function)
+    def wrapper(*arguments):
+        result = function(*arguments)
+        return result
+    return wrapper
+
+@logged
+def work(number):
+    while number:
+        number -= 1
+    return number
+
+def in_worker_only(number):
+    if number > 9:  #F
+        return "never"  #-
+    def nested():
+        yield number
+        return
+    return list(nested())
+
+if __name__ == "__main__":  #?
+    square = lambda number: (
+        number
+        * number
+    )
+    executor = loky.get_reusable_executor(max_workers=2)
+    for function in work, outer(0), Scale(2).times, Scale.made, square, in_worker_only:
+        print(list(executor.map(function, range(2))))
+    executor.shutdown(wait=True)
+""",
+        prints="[0, 0]\n['less', []]\n[0, 2]\n[None, 1]\n[0, 1]\n[[0], [1]]\n",
+    ),
+    Row(
         name="billiard_pool",
         needs=("billiard",),
         source="""

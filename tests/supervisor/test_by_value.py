@@ -1,0 +1,319 @@
+"""Functions that were sent by value: their lines are those of the file that they come from.
+
+`sent` in these programs does what cloudpickle does to code; the corpus has the real one, with loky.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import CORES
+from tests.supervisor.live import beside
+
+if TYPE_CHECKING:
+    from tests.world import Run, World
+
+SENDING = """
+import os
+import types
+
+def renamed(code):
+    constants = [renamed(each) if isinstance(each, types.CodeType) else each
+                 for each in code.co_consts]
+    return code.replace(co_filename="<dynamic-code>", co_consts=tuple(constants))
+
+def sent(function):
+    if "PLAINLY" in os.environ:
+        return function
+    copy = types.FunctionType(renamed(function.__code__), dict(function.__globals__),
+                              function.__name__, function.__defaults__, function.__closure__)
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
+"""
+
+EVERY_KIND = '''
+import asyncio
+import functools
+from sending import sent
+
+def plain(number):
+    """With a text."""
+    if number > 1:
+        return "more"
+    return "less"
+
+def outer(limit):
+    def inner(number):
+        if number > limit:
+            return lambda: (
+                number
+            )
+        return [each for each in range(number) if each]
+    return inner
+
+class Scale:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def times(self, number, *, more=0):
+        if more:
+            number += more
+        return number * self.factor
+
+    @classmethod
+    def make(cls):
+        return cls(2)
+
+    @staticmethod
+    def twice(number):
+        return number * 2
+
+def logged(function):
+    @functools.wraps(function)
+    def wrapper(*arguments):
+        result = function(*arguments)
+        return result
+    return wrapper
+
+@logged
+def decorated(number):
+    while number:
+        number -= 1
+    return number
+
+def constants(value):
+    if value in {"one", "two", "three", b"four", 5, -0.0, 1j, (6, None)}:
+        return value[1:-1:2], value[:1], ..., 1e300, -1, 0.5, True, "\\ud800"
+    return 1 << 70, 123456789012345678901234567890, (1, (2.5, "three"), b"four", False), "ü"
+
+def generates(number):
+    for each in range(number):
+        try:
+            yield each
+        finally:
+            each += 1
+    return (each for each in "ab")
+
+async def waits():
+    async with asyncio.Lock():
+        async for each in counts():
+            await asyncio.sleep(0)
+    return [each async for each in counts()]
+
+async def counts():
+    yield 1
+
+def makes_class():
+    class Local:
+        attribute = 1
+        def method(self):
+            match self.attribute:
+                case 1:
+                    return "one"
+                case _:
+                    return "other"
+    return Local().method()
+
+sent(plain)(1)
+for number in 0, 2:
+    found = sent(sent(outer(1)))(number)
+    if number:
+        sent(found)()
+sent(Scale.times)(sent(Scale.make.__func__)(Scale), 3)
+sent(Scale.times)(Scale(1), 3, more=1)
+sent(Scale.twice)(3)
+sent(decorated)(2)
+sent(decorated.__wrapped__)(0)
+sent(constants)("one")
+sent(constants)(9)
+list(sent(generates)(2))
+asyncio.run(sent(waits)())
+sent(makes_class)()
+square = sent(lambda number: (
+    number
+    * number
+))
+square(2)
+'''
+
+
+def lines_of(text: str, *beginnings: str) -> set[int]:
+    """Give the numbers of the lines that begin so, apart from spaces."""
+    return {
+        number
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip().startswith(beginnings)
+    }
+
+
+def sender(world: World, text: str) -> str:
+    """Write what sends functions by value, and a program that uses it."""
+    world.write("sending.py", SENDING)
+    world.write("program.py", text)
+    return "program.py"
+
+
+@pytest.mark.parametrize("branch", [False, True], ids=["lines", "branches"])
+@pytest.mark.parametrize("core", CORES)
+def test_sent_code_gives_what_it_gives_where_it_is_not_sent(
+    world: World, core: str, branch: bool
+) -> None:
+    program = sender(world, EVERY_KIND)
+    sent = world.covsup_run(program, branch=branch, core=core)
+    assert (sent.ended, sent.stderr) == (0, "")
+    lines, arcs = sent.lines(program), sent.arcs(program)
+    plainly = world.covsup_run(program, branch=branch, core=core, environment={"PLAINLY": "1"})
+    assert lines == plainly.lines(program)
+    assert arcs == plainly.arcs(program)
+    assert sent.data.measured_files() == plainly.data.measured_files()
+
+
+def test_sent_code_has_the_context_that_it_runs_in(world: World) -> None:
+    text = """
+from sending import sent
+
+def work(number):
+    return number
+
+def test_one():
+    sent(work)(1)
+
+test_one()
+"""
+    program = sender(world, text)
+    world.write(".coveragerc", "[run]\ndynamic_context = test_function\n")
+    run = world.covsup_run(program, "x", options=["--context=all"])
+    path = str(world.directory / program)
+    assert run.data.contexts_by_lineno(path)[5] == ["all|__main__.test_one"]
+
+
+EDITS_ITSELF = """
+from sending import sent
+
+def work(number):
+    return number + 1
+
+def other(number):
+    return 2
+
+sent(work)(1)
+with open(__file__) as file:
+    text = file.read()
+with open(__file__, "w") as file:
+    file.write(text.replace("+ 1", "+ 7"))
+sent(other)(1)
+"""
+
+
+def unplaced(run: Run) -> int:
+    with sqlite3.connect(run.data_file) as db:
+        return int(db.execute("SELECT count(*) FROM covsup_sent_code").fetchone()[0])
+
+
+@pytest.mark.parametrize("branch", [False, True], ids=["lines", "branches"])
+def test_code_that_no_file_has_any_more_is_said_and_kept_until_one_has(
+    world: World, branch: bool
+) -> None:
+    program = sender(world, EDITS_ITSELF)
+    run = world.covsup_run(program, branch=branch)
+    path = world.directory / program
+    assert run.ended == 0
+    assert run.stderr == (
+        "covsup: 1 line of a function sent by value is not in the result (work):"
+        f" {path} has no such code any more\n"
+    )
+    assert 8 in run.lines(program)
+    assert 5 not in run.lines(program)
+    assert unplaced(run)
+    assert beside(world, "report").returncode == 0
+    again = beside(world, "combine", "--append", ".coverage")
+    assert again.stderr == run.stderr
+    world.write(program, EDITS_ITSELF)
+    again = beside(world, "combine", ".coverage")
+    assert again.stderr == ""
+    run.__dict__.pop("data")
+    assert {5, 8} <= run.lines(program)
+    assert not unplaced(run)
+
+
+def test_code_of_files_that_are_not_measured_is_not_measured_either(world: World) -> None:
+    program = sender(world, EVERY_KIND)
+    run = world.covsup_run(program, options=["--omit=program.py"])
+    assert (run.ended, run.stderr) == (0, "")
+    assert run.data.measured_files() == {str(world.directory / "sending.py")}
+    run = world.covsup_run(program, options=["--include=sending.py"])
+    assert (run.ended, run.stderr) == (0, "")
+    assert run.data.measured_files() == {str(world.directory / "sending.py")}
+
+
+def test_code_that_was_generated_is_no_loss(world: World) -> None:
+    text = """
+import collections
+import dataclasses
+from sending import sent
+
+@dataclasses.dataclass
+class Point:
+    x: int = 0
+
+Pair = collections.namedtuple("Pair", "a b")
+sent(Point.__init__)(Point(), 3)
+sent(Pair.__new__)(Pair, 1, 2)
+"""
+    program = sender(world, text)
+    run = world.covsup_run(program)
+    assert (run.ended, run.stderr) == (0, "")
+    assert not unplaced(run)
+
+
+def test_code_of_no_known_file_goes_to_the_one_measured_file_that_has_it(world: World) -> None:
+    world.write("one.py", "def work(number):\n    return number\n")
+    text = """
+import one
+from sending import sent
+
+def renamed(number):
+    return number
+
+for function in one.work, renamed:
+    copy = sent(function)
+    del copy.__globals__["__file__"]
+    copy.__globals__["__name__"] = "__main__"
+    copy(1)
+"""
+    program = sender(world, text)
+    run = world.covsup_run(program)
+    assert (run.ended, run.stderr) == (0, "")
+    assert 2 in run.lines("one.py")
+    assert 6 in run.lines(program)
+    world.write("two.py", "def work(number):\n    return number\n")
+    world.write(program, "import two\n" + text.lstrip("\n"))
+    run = world.covsup_run(program)
+    places = " and ".join(str(world.directory / name) for name in ("one.py", "two.py"))
+    assert run.stderr == (
+        "covsup: 1 line of a function sent by value is not in the result (work):"
+        f" {places} have the same code\n"
+    )
+    assert 2 not in run.lines("one.py")
+
+
+def test_code_of_a_prompt_is_said_to_be_of_no_file(world: World) -> None:
+    sender(world, "")
+    text = "from sending import sent\ndef work():\n    return 1\nsent(work)()\nsent(lambda: 2)()\n"
+    run = world.covsup_run(world.python, "-c", text)
+    assert run.stderr == (
+        "covsup: 2 lines of functions sent by value are not in the result (<lambda>, work):"
+        " its module has no file (a notebook, a prompt, or -c)\n"
+    )
+
+
+def test_paths_of_sent_code_are_mapped_as_all_are(world: World) -> None:
+    program = sender(world, EDITS_ITSELF.replace("+ 7", "+ 1"))
+    world.write(".coveragerc", "[run]\nrelative_files = true\n")
+    run = world.covsup_run(program)
+    assert (run.ended, run.stderr) == (0, "")
+    assert run.data.measured_files() == {"program.py", "sending.py"}
+    assert {5, 8} <= set(run.data.lines("program.py") or ())
