@@ -19,8 +19,7 @@ from coverage.files import set_relative_directory
 
 from covsup.datafile.database import read_provenance
 from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
-from covsup.datafile.fold import MixedMeasurement
-from covsup.datafile.session import Observation, open_session
+from covsup.datafile.session import Observation, open_session, write_settings
 from covsup.supervisor.combine import Outcome, combine
 from covsup.supervisor.inputs import InputUnusable, NothingToCombine
 from covsup.supervisor.rules import Rules
@@ -167,9 +166,11 @@ def test_what_an_unfinished_session_had_is_there_whatever_became_of_the_data_fil
     assert lines(data_file) == {"/b.py": [7]}
     stop(child)
     outcome = combine(rules=rules(data_file))
-    assert lines(data_file) == {"/a.py": [1, 2], "/b.py": [7]}
-    assert len(outcome.provenance.of_session(session.id).processes) == 2
-    data_file.unlink()
+    assert lines(data_file) == {"/b.py": [7]}
+    (aside,) = outcome.aside
+    assert lines(aside.data_file) == {"/a.py": [1, 2]}
+    assert len(outcome.provenance_of(session.id).processes) == 2
+    assert not session.path.exists()
 
 
 def test_a_snapshot_deletes_nothing_and_may_be_repeated(
@@ -444,20 +445,118 @@ def test_a_segment_that_cannot_be_read_keeps_the_others_of_its_image(data_file: 
     assert lines(data_file) == {"/a.py": [1, 2]}
 
 
-def test_line_data_and_branch_data_are_refused_and_nothing_is_changed(data_file: Path) -> None:
-    one = handmade_session(data_file, [HandMade().ran("/a.py", 1)])
-    two = handmade_session(data_file, [HandMade(branch=True).ran("/a.py", 2)], branch=True)
-    with pytest.raises(MixedMeasurement) as caught:
+def test_a_session_of_lines_beside_one_of_branches_is_set_aside_once(data_file: Path) -> None:
+    one = handmade_session(data_file, [HandMade().ran("/a.py", 1)], started_ns=1)
+    handmade_session(data_file, [HandMade(branch=True).ran("/a.py", 2)], branch=True, started_ns=2)
+    outcome = combine(rules=rules(data_file))
+    (aside,) = outcome.aside
+    assert aside.data_file == data_file.with_name(f".coverage.{one.id}")
+    assert (lines(data_file), lines(aside.data_file)) == ({"/a.py": [2]}, {"/a.py": [1]})
+    (sentence,) = outcome.sentences()
+    assert f"session {one.id} measured lines only" in sentence
+    assert not (data_file.parent / ".covsup").exists()
+    with pytest.raises(NothingToCombine):
         combine(rules=rules(data_file))
-    assert one.id in str(caught.value)
-    assert two.id in str(caught.value)
-    assert not data_file.exists()
-    combine([one.path], rules=rules(data_file))
-    with pytest.raises(MixedMeasurement, match="branches"):
-        combine(rules=rules(data_file), append=True)
-    assert lines(data_file) == {"/a.py": [1]}
+
+
+def test_what_is_of_the_other_kind_than_the_data_file_is_set_aside_or_left(
+    data_file: Path,
+) -> None:
+    coverage_py_data(data_file, c=[3])
+    session = handmade_session(data_file, [HandMade(branch=True).ran("/a.py", 2)], branch=True)
+    other = data_file.with_name("other")
+    combine([session.path], rules=rules(other), keep=True)
+    outcome = combine(rules=rules(data_file), append=True)
+    assert lines(data_file) == {"/c.py": [3]}
+    assert lines(outcome.data_file_of(session.id)) == {"/a.py": [2]}
+    with pytest.raises(NothingToCombine, match="measured branches"):
+        combine([other], rules=rules(data_file), append=True)
+    assert (lines(data_file), lines(other)) == ({"/c.py": [3]}, {"/a.py": [2]})
+
+
+def test_what_comes_late_of_a_run_goes_to_its_own_result_alone(
+    data_file: Path, owner: Callable[[HandMade, Path], subprocess.Popen[str]]
+) -> None:
+    first = handmade_session(data_file, [HandMade(pid=DEAD_PID + 1).ran("/a.py", 1)])
+    child = owner(HandMade().ran("/a.py", 2), first.path)
+    combine([first.path], rules=rules(data_file), concludes=True)
+    stop(child)
+    combine(rules=rules(data_file), keep=True)
+    assert lines(data_file) == {"/a.py": [1, 2]}
+    # Sessions of which there is no result yet make a new one.
+    handmade_session(data_file, [HandMade().ran("/b.py", 7)])
+    outcome = combine(rules=rules(data_file))
+    assert lines(data_file) == {"/b.py": [7]}
+    assert lines(outcome.data_file_of(first.id)) == {"/a.py": [1, 2]}
+    assert not (data_file.parent / ".covsup").exists()
+
+
+def test_a_session_that_was_set_aside_and_goes_on_stays_aside_and_is_not_reported_again(
+    data_file: Path, owner: Callable[[HandMade, Path], subprocess.Popen[str]]
+) -> None:
+    first = handmade_session(data_file, [HandMade(pid=DEAD_PID + 1).ran("/a.py", 1)], started_ns=1)
+    running = HandMade().ran("/a.py", 2)
+    child = owner(running, first.path)
+    handmade_session(data_file, [HandMade(branch=True).ran("/a.py", 9)], branch=True, started_ns=2)
+    aside = data_file.with_name(f".coverage.{first.id}")
+    for turn in (True, False):
+        outcome = combine(rules=rules(data_file))
+        assert any("measured lines only" in each for each in outcome.sentences()) is turn
+        assert (lines(data_file), lines(aside)) == ({"/a.py": [9]}, {"/a.py": [1, 2]})
+    running.ran("/a.py", 3).write(first.path)
+    stop(child)
     combine(rules=rules(data_file))
-    assert lines(data_file) == {"/a.py": [2]}
+    assert (lines(data_file), lines(aside)) == ({"/a.py": [9]}, {"/a.py": [1, 2, 3]})
+    assert not first.path.exists()
+
+
+def test_sessions_of_other_data_files_in_the_same_directory_are_left_to_these(
+    data_file: Path,
+) -> None:
+    other = data_file.with_name("other")
+    handmade_session(data_file, [HandMade().ran("/a.py", 1)])
+    handmade_session(other, [HandMade().ran("/b.py", 2)])
+    moved = handmade_session(data_file, [HandMade().ran("/c.py", 3)])
+    moved_settings = moved.settings._replace(data_file="/ci/7/.coverage")
+    write_settings(moved.path / "settings", moved_settings)
+    combine(rules=rules(data_file))
+    assert lines(data_file) == {"/a.py": [1], "/c.py": [3]}
+    assert not moved.path.exists()
+    with pytest.raises(NothingToCombine, match=r"of this data file, but of .*/other"):
+        combine(rules=rules(data_file))
+    combine(rules=rules(other))
+    assert lines(other) == {"/b.py": [2]}
+
+
+EMPTY: dict[str, list[HandMade]] = {
+    "no process": [],
+    "a process that executed nothing": [HandMade()],
+}
+
+
+@pytest.mark.parametrize("what", EMPTY)
+@pytest.mark.parametrize("how", [{}, {"append": True}, {"keep": True}])
+@pytest.mark.parametrize("more", [{}, {"open": True}, {"source_pkgs": ("nowhere",)}])
+def test_a_session_without_data_leaves_the_data_there_as_they_are(
+    data_file: Path, what: str, how: dict[str, bool], more: dict[str, object]
+) -> None:
+    coverage_py_data(data_file, c=[3])
+    handmade_session(data_file, EMPTY[what], **more)
+    outcome = combine(rules=rules(data_file), **how)
+    assert outcome.nothing
+    assert "no data was collected (no-data-collected)" in outcome.sentences()
+    assert lines(data_file) == {"/c.py": [3]}
+
+
+def test_data_files_without_data_replace_nothing_and_stay(data_file: Path) -> None:
+    coverage_py_data(data_file, c=[3])
+    other = coverage_py_data(data_file.with_name("other"))
+    hollow = data_file.with_name("hollow")
+    hollow.touch()
+    for paths in ([other], [other, hollow]):
+        assert combine(paths, rules=rules(data_file)).nothing
+    assert lines(data_file) == {"/c.py": [3]}
+    assert other.exists()
 
 
 def test_a_data_file_that_is_no_database_is_not_overwritten(data_file: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import re
 import struct
@@ -15,7 +16,7 @@ import pytest
 from coverage import CoverageData
 
 from tests.fold.handmade import DEAD_PID, HandMade, handmade_session
-from tests.supervisor.live import PATIENCE, Live, beside, covsup
+from tests.supervisor.live import PATIENCE, Live, beside, covsup, wait_until
 
 if TYPE_CHECKING:
     from tests.world import World
@@ -144,3 +145,75 @@ def test_without_a_terminal_or_with_few_journals_there_is_no_bar(world: World) -
         shown = live.rest()
         assert live.ended() == 0
     assert "reading" not in shown
+
+
+STAYS = """\
+import os
+if os.fork() == 0:
+    print("up", flush=True)
+    os.read(0, 1)
+    late = 1
+    os._exit(0)
+"""
+
+
+def is_mapped(session: Path) -> bool:
+    """Whether a process has a journal of the session."""
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        with contextlib.suppress(OSError):
+            if session.name in maps.read_text():
+                return True
+    return False
+
+
+def held_open(world: World, *options: str) -> Live:
+    """A run whose grace is over while a process that it left goes on, until something is sent."""
+    world.write("stays.py", STAYS)
+    return Live(world, *covsup(world, "stays.py", options=["--grace=0", *options]))
+
+
+@pytest.mark.parametrize("branch", [(), ("--branch",)])
+def test_what_a_process_of_an_earlier_run_does_is_no_part_of_the_next_run(
+    world: World, branch: tuple[str, ...]
+) -> None:
+    world.write("next.py", "print(1)\n")
+    with held_open(world) as live:
+        live.wait_for("up")
+        assert live.ended() == 0
+        (session,) = (world.directory / ".covsup").glob("*-*")
+        run = beside(world, "run", *branch, "next.py")
+        assert (run.returncode, run.stderr) == (0, "")
+        during = beside(world, "combine")
+        assert "still running" in during.stderr
+        assert during.stderr.count("is older than the result in") == 1
+        live.send("x")
+        live.rest()
+        wait_until(lambda: not is_mapped(session), "the process had ended")
+    after = beside(world, "combine")
+    assert (after.returncode, after.stderr) == (0, "")
+    assert not (world.directory / ".covsup").exists()
+    assert executed(world.data_file, world.directory / "next.py") == {1}
+    assert executed(world.data_file, world.directory / "stays.py") == set()
+    (aside,) = world.directory.glob(".coverage.*")
+    assert executed(aside, world.directory / "stays.py") == {1, 2, 3, 4, 5, 6}
+    assert beside(world, "combine").returncode == 0, "what is set aside stays there"
+    assert aside.exists()
+
+
+def test_a_run_of_no_python_leaves_the_data_that_there_are(world: World) -> None:
+    world.write("target.py", "print(1)\n")
+    world.covsup_run("target.py")
+    for options in ((), ("--append",), ("--source=.",)):
+        run = world.covsup_run("true", options=options)
+        assert (run.ended, run.stderr) == (
+            0, "covsup: no data was collected (no-data-collected)\n",
+        )  # fmt: skip
+        assert run.lines("target.py") == {1}
+    below = world.covsup_run("true", options=["--fail-under=1"])
+    assert below.ended == 2, below
+    opened = beside(world, "env", "--shell=path")
+    empty = beside(world, "combine")
+    assert empty.returncode == 1
+    assert "nothing to combine" in empty.stderr
+    assert Path(opened.stdout.strip()).exists()
+    assert executed(world.data_file, world.directory / "target.py") == {1}

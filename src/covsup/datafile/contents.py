@@ -168,6 +168,11 @@ class Gathering:
         """How many images there are."""
         return len(self._images)
 
+    @property
+    def kind(self) -> Kind | None:
+        """What they measured; None where they executed nothing."""
+        return self._kind
+
     def result(self) -> Result:
         """The union so far. Later additions do not change it."""
         lines, arcs, modules, first, shared = self._facts.result()

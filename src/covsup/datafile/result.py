@@ -205,6 +205,11 @@ class Result(NamedTuple):
         return counts
 
 
+def says_anything(result: Result) -> bool:
+    """Whether there is more in a result than the settings of its sessions."""
+    return bool(result._replace(sessions={}) != Result(sessions={}))
+
+
 def last(one: SomeEvent | None, other: SomeEvent | None) -> SomeEvent | None:
     """The later of two events of a kind."""
     if one is None or other is None:

@@ -34,6 +34,12 @@ FOLDED: Final = "folded"
 
 FORMAT: Final = "1"
 
+CONCLUDED: Final = "concluded"
+"""A mark: the run has ended and made its result; what comes later is a leftover of that run."""
+
+REPORTED: Final = "reported"
+"""A mark: a pytest that measured itself has made its report."""
+
 _GONE: Final = ".gone-"
 """How the name of a session directory begins while it is being deleted."""
 
@@ -337,6 +343,15 @@ class Session:
     def folded(self) -> Path:
         """Where the partial fold of this session is, if there is one."""
         return self.path / FOLDED
+
+    @property
+    def has_result(self) -> bool:
+        """Whether the run of this session has ended and made its result."""
+        return (self.path / CONCLUDED).exists() or (self.path / REPORTED).exists()
+
+    def mark(self, name: str) -> None:
+        """Leave the mark CONCLUDED or REPORTED."""
+        (self.path / name).touch()
 
     def journals(self) -> list[JournalFile]:
         """Every journal that is there now, by image and segment.

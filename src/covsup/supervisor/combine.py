@@ -4,6 +4,8 @@ What `covsup run` does at its end and what `covsup combine` does. The order is t
 who runs, read, write the data file durably, and only then delete. Killed at any moment, it may be
 repeated and gives the same; two at a time take turns.
 
+What cannot go into the data file goes into one of its own (`covsup.supervisor.division`).
+
 A session that goes on (one of its processes runs, a journal of it is unreadable) keeps its
 directory. What was taken out of its deleted journals stays there as a partial fold, so that the
 directory alone always gives everything of the session, whatever happens to the data file.
@@ -22,23 +24,30 @@ from covsup.datafile.database import (
     sessions_in,
     write_database,
 )
+from covsup.datafile.derivation import provenance_of
 from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
-from covsup.datafile.fold import Folding, MixedMeasurement, remapped
+from covsup.datafile.fold import Folding, remapped
 from covsup.datafile.measured import DataFile
-from covsup.datafile.result import Kind, Result
-from covsup.datafile.session import Session, tidy_sessions_directory
-from covsup.hints import TYPE_CHECKING
+from covsup.datafile.result import Kind, says_anything
+from covsup.datafile.session import CONCLUDED, tidy_sessions_directory
+from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.cycles import no_search_for_cycles
+from covsup.supervisor.division import divide, place_aside
 from covsup.supervisor.inputs import Inputs, NothingToCombine
 from covsup.supervisor.locks import locked, version_of
-from covsup.supervisor.outcome import Outcome
-from covsup.supervisor.parts import Part, Reader
+from covsup.supervisor.outcome import Outcome, SetAside
+from covsup.supervisor.parts import Reader
 from covsup.supervisor.unexecuted import unexecuted_files, unseen_packages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from covsup.datafile.provenance import Provenance
+    from covsup.datafile.result import Result
+    from covsup.datafile.session import Session
+    from covsup.supervisor.division import Reason
+    from covsup.supervisor.parts import Part
     from covsup.supervisor.rules import Rules
     from covsup.supervisor.unexecuted import FilesOfPlugins
 
@@ -49,6 +58,7 @@ def combine(
     rules: Rules,
     keep: bool = False,
     append: bool = False,
+    concludes: bool = False,
     progress: Callable[[int, int], None] | None = None,
     waiting: Callable[[Path], None] | None = None,
 ) -> Outcome:
@@ -57,9 +67,12 @@ def combine(
     `paths` are session directories, directories that hold sessions or data files, journals and
     data files. What was combined is deleted, unless `keep`. An existing data file is replaced;
     it is united with the rest if `append`, if it is named in `paths`, and if it holds a part of
-    a session that is combined now (a snapshot, or what had ended by an earlier time).
-    `progress` is called with the number of journals read and of all; `waiting` with a directory
-    that another combination holds, before we wait for it.
+    a session that is combined now (a snapshot, or what had ended by an earlier time). Where there
+    is no data to combine, its data stay as they are. What cannot go into the data file is set
+    aside (`covsup.supervisor.division`).
+    `concludes`: a run has ended, and this is its result. `progress` is called with the number of
+    journals read and of all; `waiting` with a directory that another combination holds, before we
+    wait for it.
 
     Raises NothingToCombine, InputUnusable, DataFileUnusable, DataFileUnwritable,
     SessionUnreadable, MixedMeasurement; then nothing was deleted and the data file is as it was.
@@ -77,7 +90,7 @@ def combine(
         append = append or inputs.names_target or (
             waited and before != version_of(rules.data_file)
         )  # fmt: skip
-        work = _Work(inputs, rules, map_path, progress)
+        work = _Work(inputs, rules, map_path, progress, concludes=concludes)
         work.read()
         outcome = work.write(append=append)
         if not keep:
@@ -99,7 +112,10 @@ class _Work:
         rules: Rules,
         map_path: Callable[[str], str],
         progress: Callable[[int, int], None] | None,
+        *,
+        concludes: bool,
     ) -> None:
+        self._concludes = concludes
         self.kept: list[Path] = []
         self.leftovers: list[str] = []
         self.programs: list[int] = []
@@ -116,50 +132,98 @@ class _Work:
         self._reader.read(self._inputs)
 
     def write(self, *, append: bool) -> Outcome:
-        """Write the data file."""
+        """Write the data file, and one for each session that is set aside."""
         target = self._rules.data_file
-        gathered = _Gathered()
-        sessions = [part.session for part in self._parts if part.session is not None]
-        if is_data_file(target) and (append or self._continues(sessions)):
-            gathered.take_file(target, str(target), None)
-        for part in self._parts:
-            gathered.take(part.past(), part.name, self._map_path)
-            gathered.take(part.live.result(), part.name, self._map_path)
-            if part.session is not None and part.folded:
-                gathered.take_file(part.session.folded, part.name, self._map_path)
+        known = sessions_in(target) if is_data_file(target) else set()
         for path in self._inputs.data_files:
-            self._take_input(path, gathered)
+            self._take_input(path)
         if not (self._parts or self._data_files or self._inputs.names_target):
             raise NothingToCombine("; ".join(self._reader.unreadable))
+        division = divide(
+            self._parts,
+            self._data_files,
+            target,
+            append=append or any(_appends(part) for part in self._parts),
+            by_default=self._inputs.by_default,
+        )
+        for why in division.left.values():
+            self._reader.leave(why)
+        self._data_files = list(division.data_files)
+        self._parts[:] = [*division.parts, *division.aside]
+        if division.left and not (self._parts or self._data_files):
+            raise NothingToCombine("; ".join(self._reader.unreadable))
+        written = self._write_file(target, division.parts, extend=division.extends)
+        aside = tuple(self._set_aside(part, why) for part, why in division.aside.items())
+        sessions = [part.session.id for part in division.parts if part.session is not None]
+        return Outcome(
+            data_file=target,
+            sessions=tuple(sorted(sessions)),
+            images=self._reader.images,
+            data_files=len(self._data_files),
+            running=tuple(self._reader.running),
+            unreadable=tuple(self._reader.unreadable),
+            warnings=written.warnings,
+            kept=tuple(part.directory for part in self._parts if part.session is not None),
+            provenance=written.provenance,
+            aside=aside,
+            nothing=written.nothing and not known.intersection(sessions) and not aside,
+        )
+
+    def _set_aside(self, part: Part, why: Reason) -> SetAside:
+        """Store a session in a data file of its own."""
+        assert part.session is not None
+        path = place_aside(self._rules.data_file, part.session.id)
+        is_known = is_data_file(path)
+        written = self._write_file(path, [part], extend=is_known)
+        return SetAside(
+            session=part.session.id,
+            data_file=path,
+            why=why.text,
+            is_mixed=why.is_mixed,
+            is_new=not (is_known and self._inputs.by_default),
+            provenance=written.provenance,
+        )
+
+    def _write_file(self, target: Path, parts: Sequence[Part], *, extend: bool) -> _Written:
+        """Write what `parts` hold, and the data files into the data file, with what is in `target`
+        if `extend`. Where there is no data at all, the data in `target` stay as they are.
+        """
+        gathered = _Gathered()
+        for part in parts:
+            gathered.take(part.past(), self._map_path)
+            gathered.take(part.live.result(), self._map_path)
+            if part.session is not None and part.folded:
+                gathered.take_file(part.session.folded, self._map_path)
+        if target == self._rules.data_file:
+            self._data_files = [path for path in self._data_files if self._gather(path, gathered)]
+        result, measured = gathered.folding.result(), gathered.kind
+        has_images, is_silent = bool(result.images), not says_anything(result)
+        is_there = is_data_file(target)
+        if is_there and extend:
+            gathered.take_file(target, None)
+        result, warnings = self._placed(gathered.folding.result())
+        touched: dict[str, str] = {}
+        sessions = [part.session for part in parts if part.session is not None]
+        for session in sessions:
+            self._find_unexecuted(session, result, touched, warnings)
+        # A result of 0 % needs a process that was measured.
+        nothing = measured is None and not (touched and has_images)
+        if (
+            measured is None
+            and (parts or self._data_files)
+            and "no-data-collected" not in self._rules.disable_warnings
+        ):
+            warnings.append("no data was collected (no-data-collected)")
+        if nothing:
+            touched, self._data_files = {}, []
+            if is_silent:
+                return _Written(provenance_of(result), nothing=True, warnings=tuple(warnings))
+            if is_there and not extend:
+                gathered.take_file(target, None)
+                result, _ = self._placed(gathered.folding.result())
         kind = gathered.kind or next(
             (Kind.ARCS if each.settings.branch else Kind.LINES for each in sessions), None
         )
-        result, warnings = self._placed(gathered.folding.result())
-        touched: dict[str, str] = {}
-        silent = self._rules.disable_warnings
-        for session in sessions:
-            find: FilesOfPlugins = _no_files
-            if session.settings.plugins:
-                from covsup.supervisor.plugins import (  # noqa: PLC0415 - it imports coverage.py
-                    FileFinders,
-                )
-
-                plugins = FileFinders(session.settings)
-                find = plugins.find
-                warnings += plugins.problems
-            touched |= unexecuted_files(
-                session.settings,
-                result.modules,
-                find,
-                namespace_packages=self._rules.namespace_packages,
-            )
-            warnings += [
-                f"{sentence} ({slug})"
-                for slug, sentence in unseen_packages(session.settings, result.modules)
-                if slug not in silent
-            ]
-        if gathered.kind is None and "no-data-collected" not in silent:
-            warnings.append("no data was collected (no-data-collected)")
         provenance = write_database(
             result,
             target,
@@ -167,18 +231,32 @@ class _Work:
             others=gathered.files,
             touched={self._map_path(path): name for path, name in touched.items()},
         )
-        ids = {session.id for session in sessions}
-        return Outcome(
-            data_file=target,
-            sessions=tuple(sorted(ids)),
-            images=self._reader.images,
-            data_files=len(self._data_files),
-            running=tuple(self._reader.running),
-            unreadable=tuple(self._reader.unreadable),
-            warnings=tuple(warnings),
-            kept=tuple(part.directory for part in self._parts if part.session is not None),
-            provenance=provenance,
+        return _Written(provenance, nothing=nothing, warnings=tuple(warnings))
+
+    def _find_unexecuted(
+        self, session: Session, result: Result, touched: dict[str, str], warnings: list[str]
+    ) -> None:
+        """Add the files of a session's sources that never ran, and what there is to say of them."""
+        find: FilesOfPlugins = _no_files
+        if session.settings.plugins:
+            from covsup.supervisor.plugins import (  # noqa: PLC0415 - it imports coverage.py
+                FileFinders,
+            )
+
+            plugins = FileFinders(session.settings)
+            find = plugins.find
+            warnings += plugins.problems
+        touched |= unexecuted_files(
+            session.settings,
+            result.modules,
+            find,
+            namespace_packages=self._rules.namespace_packages,
         )
+        warnings += [
+            f"{sentence} ({slug})"
+            for slug, sentence in unseen_packages(session.settings, result.modules)
+            if slug not in self._rules.disable_warnings
+        ]
 
     def _placed(self, result: Result) -> tuple[Result, list[str]]:
         """The result with the lines of functions that were sent by value in their files, and what
@@ -217,6 +295,8 @@ class _Work:
             part.session.delete()
         else:
             self.kept.append(part.directory)
+            if self._concludes:
+                part.session.mark(CONCLUDED)
             goes_on = part.supervised or part.session.settings.open
             if not goes_on and not part.live.images:
                 self.programs += part.members
@@ -235,60 +315,60 @@ class _Work:
             folding.add(read_who(session.folded))
         write_database(folding.result(), session.folded, others=others)
 
-    def _continues(self, sessions: Iterable[Session]) -> bool:
-        """Whether a session belongs to what is there: by --append, or as a part of it is."""
-        known = sessions_in(self._rules.data_file)
-        return any(
-            each.settings.append or each.id in known or each.folded.exists() for each in sessions
-        )
-
-    def _take_input(self, path: Path, gathered: _Gathered) -> None:
-        """Have a data file that was named; what cannot be read is told and left."""
+    def _take_input(self, path: Path) -> None:
+        """Note a data file that was named; what cannot be read is reported and left."""
         try:
             if is_data_file(path):
-                gathered.take_file(path, str(path), self._map_path)
+                kind_of(path)
                 self._data_files.append(path)
             else:
                 self._reader.leave(f"{path} is empty")
         except DataFileUnusable as error:
             self._reader.leave(error)
 
+    def _gather(self, path: Path, gathered: _Gathered) -> bool:
+        """Have a data file that was named; False where it cannot be read."""
+        try:
+            gathered.take_file(path, self._map_path)
+        except DataFileUnusable as error:
+            self._reader.leave(error)
+            return False
+        return True
+
+
+class _Written(NamedTuple):
+    """What writing a data file came to."""
+
+    provenance: Provenance
+    nothing: bool  # there was no data
+    warnings: tuple[str, ...]
+
 
 class _Gathered:
-    """Everything that goes into the data file. Lines and branches do not go together."""
+    """Everything that goes into a data file: lines or branches, not both."""
 
     def __init__(self) -> None:
         self.folding = Folding()
         self.files: list[DataFile] = []
-        self._by_kind: dict[Kind, str] = {}
-
-    @property
-    def kind(self) -> Kind | None:
+        self.kind: Kind | None = None
         """What is measured; None where nothing was."""
-        return next(iter(self._by_kind), None)
 
-    def take(self, result: Result, name: str, map_path: Callable[[str], str]) -> None:
-        """Have a result; `name` is whose it is."""
-        self._agree(name, result.kind)
+    def take(self, result: Result, map_path: Callable[[str], str]) -> None:
+        """Have a result."""
         self.folding.add(remapped(result, map_path))
+        self.kind = self.kind or result.kind
 
-    def take_file(self, path: Path, name: str, map_path: Callable[[str], str] | None) -> None:
+    def take_file(self, path: Path, map_path: Callable[[str], str] | None) -> None:
         """Have what is in a data file. Raises DataFileUnusable, and then nothing was taken."""
         kind, who = kind_of(path), read_who(path)
-        self._agree(name, kind or who.kind)
         if kind is not None:
             self.files.append(DataFile(path=path, map_path=map_path))
         self.folding.add(who if map_path is None else remapped(who, map_path))
+        self.kind = self.kind or kind or who.kind
 
-    def _agree(self, name: str, kind: Kind | None) -> None:
-        if kind is not None:
-            self._by_kind.setdefault(kind, name)
-        if len(self._by_kind) == 2:
-            raise MixedMeasurement(
-                f"{self._by_kind[Kind.ARCS]} measured branches and {self._by_kind[Kind.LINES]}"
-                " only lines: one data file cannot hold both; combine them one at a time, each"
-                " with a --data-file of its own (nothing was changed)"
-            )
+
+def _appends(part: Part) -> bool:
+    return part.session is not None and part.session.settings.append
 
 
 def _no_files(_: str) -> Iterator[tuple[str, str]]:

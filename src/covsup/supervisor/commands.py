@@ -24,7 +24,7 @@ from covsup.supervisor import combine as combining
 from covsup.supervisor.conclusion import lost_sentences, unmeasured_sentences
 from covsup.supervisor.coverage_settings import rcfile_for_coverage
 from covsup.supervisor.errors import NOT_STORED, UsageError
-from covsup.supervisor.inputs import InputUnusable, NoSession
+from covsup.supervisor.inputs import InputUnusable, NoSession, is_of
 from covsup.supervisor.liveness import Look, supervisor_runs
 from covsup.supervisor.rules import Rules
 from covsup.supervisor.say import complain
@@ -69,13 +69,17 @@ def combine(options: argparse.Namespace) -> int:
     mine = set(outcome.sessions)
     for sentence in outcome.sentences():
         complain(sentence)
-    for session in sorted(mine):
-        provenance = outcome.provenance.of_session(session)
+    for session in sorted({*mine, *(each.session for each in outcome.aside)}):
+        provenance = outcome.provenance_of(session)
         for sentence in (*unmeasured_sentences(provenance), *lost_sentences(provenance)):
             complain(sentence)
+    if outcome.nothing:
+        complain(f"nothing to combine: {outcome.data_file} is as it was")
+        return NOT_STORED
     if not options.quiet:
         sys.stdout.write(f"{_summary(outcome)}\n")
-    return NOT_STORED if outcome.unreadable else 0
+    is_mixed = any(each.is_new and each.is_mixed for each in outcome.aside)
+    return NOT_STORED if outcome.unreadable or is_mixed else 0
 
 
 def _holds_sessions(data_file: Path) -> bool:
@@ -140,7 +144,7 @@ def _erase_session(path: Path, data_file: Path) -> int:
     except SessionUnreadable:
         # Nothing could ever be made of it.
         session = Session(path, Settings(session=path.name), os.geteuid())
-    if session.settings.data_file not in {"", str(data_file)}:
+    if not is_of(path, data_file):
         return 0
     try:
         journals = session.journals()

@@ -42,17 +42,21 @@ def conclude(session: Session, settings: RunSettings, status: int) -> int:
     except (CovsupError, OSError) as error:
         complain(f"{error}; all is kept in {session.path}: mend it and run `covsup combine`")
         return status or NOT_STORED << 8
-    provenance = outcome.provenance.of_session(session.id)
+    provenance = outcome.provenance_of(session.id)
     incomplete = [*unmeasured_sentences(provenance), *lost_sentences(provenance)]
     for sentence in (*outcome.sentences(), *incomplete):
         complain(sentence)
     running = {each.pid for each in outcome.running}
-    make_owed([each for each in owed if each["pid"] not in running], session, status)
+    # Where nothing was collected, an older result in the data file is not this run's.
+    data_file = None if outcome.nothing else outcome.data_file_of(session.id)
+    make_owed([each for each in owed if each["pid"] not in running], session, status, data_file)
+    if status == 0 and settings.append and outcome.data_file_of(session.id) != outcome.data_file:
+        return NOT_STORED << 8
     if status == 0 and settings.strict and (incomplete or outcome.unreadable):
         complain(f"--strict: not everything was measured and kept, so the status is {INCOMPLETE}")
         return INCOMPLETE << 8
     if status == 0 and settings.fail_under is not None:
-        return _minimum(settings, settings.fail_under)
+        return _minimum(settings, settings.fail_under, data_file)
     return status
 
 
@@ -136,15 +140,19 @@ def _combine(session: Session, settings: RunSettings) -> Outcome:
 
     rules = Rules.of_session(session.settings)
     return combine(
-        [session.path], rules=rules, append=settings.append, waiting=_say_that_we_wait
-    )  # fmt: skip
+        [session.path],
+        rules=rules,
+        append=settings.append,
+        concludes=True,
+        waiting=_say_that_we_wait,
+    )
 
 
 def _say_that_we_wait(directory: Path) -> None:
     complain(f"waiting for another covsup that combines in {directory}")
 
 
-def _minimum(settings: RunSettings, minimum: float) -> int:
+def _minimum(settings: RunSettings, minimum: float, data_file: Path | None) -> int:
     """Compare the total with --fail-under, as coverage.py's reports do."""
     import io  # noqa: PLC0415
 
@@ -154,7 +162,7 @@ def _minimum(settings: RunSettings, minimum: float) -> int:
 
     try:
         measured = Coverage(
-            data_file=str(settings.data_file), config_file=rcfile_of_session(settings.rcfile)
+            data_file=data_file and str(data_file), config_file=rcfile_of_session(settings.rcfile)
         )
         measured.load()
         total = measured.report(file=io.StringIO())

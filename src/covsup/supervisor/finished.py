@@ -7,7 +7,12 @@ delete the session. The next command that looks at the data file does.
 from __future__ import annotations
 
 from covsup.datafile.errors import CovsupError
-from covsup.datafile.session import find_sessions, open_session, tidy_sessions_directory
+from covsup.datafile.session import (
+    REPORTED,
+    find_sessions,
+    open_session,
+    tidy_sessions_directory,
+)
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,14 +21,13 @@ if TYPE_CHECKING:
 
     from covsup.datafile.session import Session
 
-_REPORTED: Final = "reported"
 OWED: Final = "*.owed"
 """Reports that were asked for and not made yet."""
 
 
 def mark_as_reported(session: Session) -> None:
     """Note that what the session recorded so far is in the data file and was told."""
-    (session.path / _REPORTED).touch()
+    session.mark(REPORTED)
 
 
 def tidy_finished(data_file: Path) -> None:
@@ -33,7 +37,7 @@ def tidy_finished(data_file: Path) -> None:
     the result that it was a part of.
     """
     for path in find_sessions(data_file):
-        if not (path / _REPORTED).exists() or any(path.glob(OWED)):
+        if not (path / REPORTED).exists() or any(path.glob(OWED)):
             continue
         try:
             session = open_session(path)

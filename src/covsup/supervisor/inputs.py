@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from covsup.datafile.session import (
     SETTINGS,
     JournalFile,
     find_sessions,
+    read_settings,
     sessions_directory,
 )
 from covsup.hints import TYPE_CHECKING
@@ -31,6 +33,27 @@ class InputUnusable(CovsupError):
     """A path given is nothing that can be combined. Nothing was done."""
 
 
+def is_of(session: Path, data_file: Path) -> bool:
+    """Whether a session beside a data file is one of that file, and not of another one there.
+
+    The name decides: the directory may have been moved here together with its data file.
+    """
+    try:
+        settings = read_settings(session / SETTINGS)
+    except (OSError, ValueError):
+        return True  # what is wrong with it is reported when it is opened
+    return os.path.basename(settings.data_file) in {"", data_file.name}  # noqa: PTH119 - a text
+
+
+def _and_of_others(sessions: Iterable[Path]) -> str:
+    """The data files of sessions, for a message."""
+    names = set()
+    for session in sessions:
+        with contextlib.suppress(OSError, ValueError):
+            names.add(read_settings(session / SETTINGS).data_file)
+    return f" of this data file, but of {', '.join(sorted(names))}" if names else ""
+
+
 class Inputs:
     """What is to be combined, sorted by what it is."""
 
@@ -42,14 +65,18 @@ class Inputs:
         """Journals outside of a session, by directory: their images."""
         self.data_files: list[Path] = []
         self.names_target = False
+        self.by_default = not paths
+        """Nothing was named: this is what waits beside the data file."""
         self._data_file = data_file
         if paths:
             for path in paths:
                 self._add(Path(os.path.abspath(path)))  # noqa: PTH100 - links stay
         else:
-            self._add_sessions(find_sessions(data_file))
+            waiting = find_sessions(data_file)
+            self._add_sessions(path for path in waiting if is_of(path, data_file))
             if not self.sessions:
-                raise NoSession(f"no session in {sessions_directory(data_file)}")
+                others = _and_of_others(waiting)
+                raise NoSession(f"no session in {sessions_directory(data_file)}{others}")
         if not (self.sessions or self.loose or self.data_files or self.names_target):
             raise NothingToCombine(f"nothing to combine in {', '.join(map(str, paths))}")
 

@@ -21,6 +21,21 @@ class StillRunning(NamedTuple):
     host: str  # "" = this one
 
 
+class SetAside(NamedTuple):
+    """A session that could not go into the data file and has one of its own."""
+
+    session: str  # its id
+    data_file: Path
+    why: str  # "session X measured branches, ..."
+    is_mixed: bool  # because lines and branches cannot be in one file
+    is_new: bool  # it was not set aside before
+    provenance: Provenance
+
+    def sentence(self) -> str:
+        """What there is to say of it."""
+        return f"{self.why}: it is in {self.data_file} now"
+
+
 class Outcome(NamedTuple):
     """What a combination did."""
 
@@ -32,10 +47,25 @@ class Outcome(NamedTuple):
     unreadable: tuple[str, ...]  # one sentence per journal or data file that was left where it is
     warnings: tuple[str, ...]  # what coverage.py would warn of
     kept: tuple[Path, ...]  # session directories that stay
-    provenance: Provenance  # of everything that is in the data file now
+    provenance: Provenance  # of the sessions, and of what the data file held before if it stays
     programs: tuple[int, ...] = ()
     """Processes that belong to a session of which no measured process runs, but these do."""
     leftovers: tuple[str, ...] = ()  # one sentence per thing that could not be deleted
+    aside: tuple[SetAside, ...] = ()
+    nothing: bool = False  # there was no data, and the data file has the data that it had
+
+    def data_file_of(self, session: str) -> Path:
+        """The data file that holds what a session measured."""
+        return next(
+            (each.data_file for each in self.aside if each.session == session), self.data_file
+        )
+
+    def provenance_of(self, session: str) -> Provenance:
+        """What is known of the processes of one session."""
+        found = next(
+            (each.provenance for each in self.aside if each.session == session), self.provenance
+        )
+        return found.of_session(session)
 
     def sentences(self) -> list[str]:
         """What there is to say, a line each; nothing where all went as it should."""
@@ -59,6 +89,7 @@ class Outcome(NamedTuple):
                 f"programs of the session still run (pid {pids}): what Python they start is"
                 " measured, too; `covsup combine` picks it up"
             )
+        said += [each.sentence() for each in self.aside if each.is_new]
         return [*said, *self.leftovers, *self.warnings]
 
 

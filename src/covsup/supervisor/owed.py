@@ -15,6 +15,7 @@ from covsup.supervisor.say import complain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
     from typing import Any, TypeAlias
 
     from covsup.datafile.session import Session
@@ -35,8 +36,10 @@ def owed_by(session: Session) -> list[Request]:
     return found
 
 
-def make_owed(requests: Sequence[Request], session: Session, status: int) -> None:
-    """Make them; the data file is complete, and `status` is the target's raw wait status."""
+def make_owed(
+    requests: Sequence[Request], session: Session, status: int, data_file: Path | None
+) -> None:
+    """Make them; `data_file` has the session, and `status` is the target's raw wait status."""
     for request in requests:
         if request["not_on_fail"] and status != 0:
             continue
@@ -45,10 +48,10 @@ def make_owed(requests: Sequence[Request], session: Session, status: int) -> Non
             if request["reports"]
             else f"pytest, process {request['pid']}, ended without its verdict on the coverage"
         )
-        _make(request, session)
+        _make(request, session, data_file)
 
 
-def _make(request: Request, session: Session) -> None:
+def _make(request: Request, session: Session, data_file: Path | None) -> None:
     import contextlib  # noqa: PLC0415 - as coverage.py: only where a pytest was killed
 
     from coverage.exceptions import CoverageException  # noqa: PLC0415
@@ -59,7 +62,7 @@ def _make(request: Request, session: Session) -> None:
     try:
         with contextlib.chdir(request["directory"]):
             set_relative_directory()
-            answer = reports(request, session.settings)
+            answer = reports(request, session.settings, data_file)
     except (CoverageException, OSError) as error:
         complain(f"no report could be made: {error}")
         return

@@ -13,7 +13,7 @@ from itertools import chain
 from struct import Struct
 
 from covsup.datafile.contents import Gathering, result_of_session
-from covsup.datafile.database import is_data_file
+from covsup.datafile.database import is_data_file, kind_of
 from covsup.datafile.derivation import provenance_of
 from covsup.datafile.errors import (
     DataFileUnusable,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from covsup.datafile.journal import Journal
-    from covsup.datafile.result import Problem, Result
+    from covsup.datafile.result import Kind, Problem, Result
     from covsup.supervisor.inputs import Inputs
 
 _BEGINNING: Final = Struct("=8s64xQ224xQ")
@@ -80,6 +80,19 @@ class Part:
         self.members: list[int] = []  # processes that were started in it
         self.supervised = False  # another covsup will combine it, too
         self.stays = False  # something of it has to be looked at again
+
+    @property
+    def images(self) -> int:
+        """How many images have journals in it."""
+        return self.ended.images + self.live.images
+
+    @property
+    def kind(self) -> Kind | None:
+        """What was measured; None where nothing was executed."""
+        kind = self.ended.kind or self.live.kind
+        if kind is None and self.folded and self.session is not None:
+            return kind_of(self.session.folded)
+        return kind
 
     def journals(self) -> list[JournalFile]:
         """The journals in question that are there now."""

@@ -48,7 +48,8 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         rules = Rules.of_session(session.settings)
         append = session.settings.append or request["append"]
         outcome = combine([session.path], rules=rules, keep=True, append=append)
-        said = reports(request, session.settings)
+        data_file = None if outcome.nothing else outcome.data_file_of(session.id)
+        said = reports(request, session.settings, data_file)
         if session.settings.supervisor_pid == request["pid"]:
             mark_as_reported(session)
             said["said"] = _sentences(outcome, session.id)
@@ -93,10 +94,15 @@ def _open(request: Mapping[str, Any]) -> dict[str, Any]:
     return said
 
 
-def reports(request: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """Make the reports on the data file. Raises CoverageException, OSError."""
+def reports(
+    request: Mapping[str, Any], settings: Settings, data_file: Path | None
+) -> dict[str, Any]:
+    """Make the reports on `data_file`; None: no data was collected, whatever an older file has.
+
+    Raises CoverageException, OSError.
+    """
     config = request["rcfile"] or rcfile_of_session(settings.rcfile)
-    measured = Coverage(data_file=settings.data_file, config_file=config)
+    measured = Coverage(data_file=data_file and str(data_file), config_file=config)
     if request["precision"] is not None:
         measured.set_option("report:precision", request["precision"])
     measured.load()

@@ -18,6 +18,7 @@ from covsup.datafile.session import SETTINGS, SessionUnreadable, find_sessions, 
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.combine import combine
 from covsup.supervisor.forest import forest
+from covsup.supervisor.inputs import is_of
 from covsup.supervisor.rules import Rules
 from covsup.supervisor.say import complain, printable
 from covsup.supervisor.settings import data_file_of
@@ -98,6 +99,8 @@ def _provenance(options: argparse.Namespace) -> Provenance:
 def _waiting(data_file: Path) -> Iterator[tuple[int, Path]]:
     """The session directories beside a data file, by when they were begun."""
     for path in find_sessions(data_file):
+        if not is_of(path, data_file):
+            continue
         try:
             session = open_session(path)
             if session.settings.open and not (session.journals() or session.folded.exists()):
