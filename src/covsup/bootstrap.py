@@ -88,7 +88,7 @@ def measure(session: str) -> None:
     # A garbled value is as good as none: the parent is unknown then.
     _tracer.start_journal(os.fsencode(session), core, branch, parent if parent.isascii() else None)
     if first:
-        for key, value in properties():
+        for key, value in properties(one("boot", "")):
             _tracer.property(key, value)
     stdlib, third = library_directories()
     _tracer.configure(
@@ -206,20 +206,38 @@ def is_guest(directory: int) -> bool:
     return True
 
 
-def properties() -> "Iterable[tuple[str, bytes]]":
-    """What the journal says about this image."""
-    yield "argv", os.fsencode("\0".join(sys.orig_argv))
-    yield "executable", os.fsencode(sys.executable or "")
+def properties(boot_of_session: str) -> "Iterable[tuple[str, bytes]]":
+    """What the journal says about this image; first what a fork has to repeat in any case."""
+    boot = line_in("/proc/sys/kernel/random/boot_id")
+    yield "boot", boot
+    if boot != os.fsencode(boot_of_session):
+        yield "machine", line_in("/etc/machine-id")
     yield "host", os.fsencode(os.uname().nodename)
-    try:
-        yield "cwd", os.getcwdb()  # noqa: PTH109 - pathlib is not imported here
-    except OSError:  # it was removed, or may not be read
-        yield "cwd", b""
     try:
         yield "pid_namespace", os.fsencode(os.readlink("/proc/self/ns/pid"))  # noqa: PTH115
     except OSError:  # no Linux, or no /proc
         yield "pid_namespace", b""
+    yield "argv", os.fsencode("\0".join(sys.orig_argv))
+    yield "executable", os.fsencode(sys.executable or "")
+    try:
+        yield "cwd", os.getcwdb()  # noqa: PTH109 - pathlib is not imported here
+    except OSError:  # it was removed, or may not be read
+        yield "cwd", b""
     yield "python", sys.version.split(maxsplit=1)[0].encode()
+
+
+def line_in(path: str) -> bytes:
+    """The first line of a small file; nothing where it cannot be read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(descriptor, 64).strip()
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
 
 
 def library_directories() -> "tuple[list[str], list[str]]":

@@ -20,6 +20,7 @@ from coverage.files import set_relative_directory
 from covsup.datafile.database import read_provenance
 from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
 from covsup.datafile.session import Observation, open_session, write_settings
+from covsup.supervisor import linux
 from covsup.supervisor.combine import Outcome, combine
 from covsup.supervisor.inputs import InputUnusable, NothingToCombine
 from covsup.supervisor.rules import Rules
@@ -278,6 +279,49 @@ def test_the_end_of_a_process_of_another_host_may_be_told_by_its_parents_journal
     session = handmade_session(data_file, [child, parent])
     assert combine(rules=rules(data_file)).running == ()
     assert not session.path.exists()
+
+
+def ran_on(boot: str, machine: str, host: str) -> HandMade:
+    """An image of a kernel and a machine, whose end is not known."""
+    made = HandMade(pid=DEAD_PID + 1).ran("/a.py", 1)
+    return made.knows("boot", boot.encode()).knows("machine", machine.encode()).knows(
+        "host", host.encode()
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(not linux.boot_id() or not linux.machine_id(), reason="there are no ids")
+@pytest.mark.parametrize(
+    ("boot", "machine", "host", "over"),
+    [
+        ("", "", "", True),
+        ("", "", "other name", True),
+        ("other", "", "", True),
+        ("other", "other", "", False),
+        ("other", "", "other name", False),
+    ],
+    ids=["here", "a container here", "before a restart", "of this name", "a copy of the machine"],
+)
+def test_a_machine_is_known_by_its_ids_and_not_by_its_name(
+    data_file: Path, boot: str, machine: str, host: str, over: bool
+) -> None:
+    made = ran_on(
+        boot or linux.boot_id(), machine or linux.machine_id(), host or os.uname().nodename
+    )
+    session = handmade_session(data_file, [made])
+    outcome = combine(rules=rules(data_file))
+    assert (outcome.running == (), session.path.exists()) == (over, not over)
+    assert lines(data_file) == {"/a.py": [1]}
+    if not over:
+        combine(rules=rules(data_file), assume_ended=True)
+        assert not session.path.exists()
+
+
+def test_a_process_that_knows_no_ids_is_on_the_machine_of_its_session(data_file: Path) -> None:
+    for boot, over in ((linux.boot_id(), True), ("other", False)):
+        made = HandMade(pid=DEAD_PID + 1).ran("/a.py", 1).knows("boot", b"")
+        session = handmade_session(data_file, [made], boot=boot)
+        combine(rules=rules(data_file))
+        assert session.path.exists() is not over
 
 
 def test_an_unreadable_session_is_told_and_does_not_hold_up_the_others(data_file: Path) -> None:

@@ -34,6 +34,9 @@ FOLDED: Final = "folded"
 
 FORMAT: Final = "1"
 
+ENDED: Final = "ended"
+"""A mark: the session's supervisor has ended, and left the journals to `combine`."""
+
 CONCLUDED: Final = "concluded"
 """A mark: the run has ended and made its result; what comes later is a leftover of that run."""
 
@@ -100,6 +103,10 @@ class Settings(NamedTuple):
     started_boottime_ns: int = 0  # likewise since boot, whatever the clock is set to; 0 = unknown
     supervisor_pid: int = 0  # 0 = the session has no supervisor (it was only opened)
     host: str = ""
+    boot: str = ""  # the boot id of the opener's kernel; "" = unknown
+    machine: str = ""  # its machine id; "" = unknown
+    namespace: str = ""  # the opener's pid namespace; "" = unknown
+    held: bool = False  # the supervisor holds a lock on this file as long as it runs
     more: tuple[tuple[str, str], ...] = ()
     """Keys that this version does not know, in the order of the file."""
 
@@ -131,6 +138,10 @@ class Settings(NamedTuple):
             ("started_boottime_ns", str(self.started_boottime_ns)),
             ("supervisor_pid", str(self.supervisor_pid)),
             ("host", self.host),
+            ("boot", self.boot),
+            ("machine", self.machine),
+            ("namespace", self.namespace),
+            ("held", _bit(self.held)),
             *self.more,
         ]
         return encode_pairs(pairs)
@@ -179,6 +190,10 @@ class Settings(NamedTuple):
             started_boottime_ns=int(one("started_boottime_ns", "0")),
             supervisor_pid=int(one("supervisor_pid", "0")),
             host=one("host"),
+            boot=one("boot"),
+            machine=one("machine"),
+            namespace=one("namespace"),
+            held=one("held") == "1",
             more=tuple((key, value) for key, values in many.items() for value in values),
         )
 
@@ -349,8 +364,13 @@ class Session:
         """Whether the run of this session has ended and made its result."""
         return (self.path / CONCLUDED).exists() or (self.path / REPORTED).exists()
 
+    @property
+    def is_unsupervised(self) -> bool:
+        """Whether the supervisor has left word that it ended."""
+        return (self.path / CONCLUDED).exists() or (self.path / ENDED).exists()
+
     def mark(self, name: str) -> None:
-        """Leave the mark CONCLUDED or REPORTED."""
+        """Leave the mark ENDED, CONCLUDED or REPORTED."""
         (self.path / name).touch()
 
     def journals(self) -> list[JournalFile]:
@@ -482,7 +502,7 @@ def create_session(data_file: Path, make_settings: Callable[[str], Settings]) ->
         try:
             owner = _owner(path)
             _ignore_everything(parent)
-            _write_whole(path / SETTINGS, settings.to_text())
+            _write_whole(path / SETTINGS, settings.to_text(), hold=settings.held)
         except (OSError, SessionForeign):
             path.rmdir()
             raise
@@ -645,6 +665,23 @@ def _owner(path: Path) -> int:
     return found.st_uid
 
 
+def is_held(session: Path) -> bool:
+    """Whether a supervisor holds the settings of a session directory, in whatever container."""
+    import fcntl  # noqa: PLC0415 - only where sessions of other containers are
+
+    try:
+        descriptor = os.open(session / SETTINGS, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def read_settings(path: Path) -> Settings:
     """Read a settings file. OSError where it cannot be read, ValueError where it makes no sense."""
     return Settings.from_text(_read_text(path))
@@ -693,13 +730,17 @@ def _read_text(path: Path) -> str:
     return path.read_bytes().decode("utf-8", "surrogateescape")
 
 
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
+def _write_whole(path: Path, text: str, *, hold: bool = False) -> None:
+    """Write a file so that it is there whole or not at all; `hold`: locked until we end."""
     temporary = path.with_name(f".new-{os.urandom(6).hex()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with os.fdopen(descriptor, "wb", closefd=not hold) as file:
             file.write(text.encode("utf-8", "surrogateescape"))
+        if hold:
+            import fcntl  # noqa: PLC0415 - only a supervisor holds one
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -389,6 +389,7 @@ def _add_combine(commands: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument(
         "--keep", action="store_true", help="delete nothing: a snapshot, also of what still runs"
     )
+    _add_assume_ended(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="say only what went wrong")
     # Of covsup.embed.snapshot(): where settings files are looked for and relative paths begin.
     parser.add_argument("--directory", help=argparse.SUPPRESS)
@@ -478,6 +479,15 @@ def _add_erase(commands: argparse._SubParsersAction[Parser]) -> None:
         allow_abbrev=False,
     )
     _add_files(parser)
+    _add_assume_ended(parser)
+
+
+def _add_assume_ended(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--assume-ended",
+        action="store_true",
+        help="processes on other machines and in containers, which cannot be asked, have ended",
+    )
 
 
 def _add_debug(commands: argparse._SubParsersAction[Parser]) -> None:

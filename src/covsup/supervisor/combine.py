@@ -35,7 +35,7 @@ from covsup.supervisor.cycles import no_search_for_cycles
 from covsup.supervisor.division import divide, place_aside
 from covsup.supervisor.inputs import Inputs, NothingToCombine
 from covsup.supervisor.locks import locked, version_of
-from covsup.supervisor.outcome import Outcome, SetAside
+from covsup.supervisor.outcome import Outcome, SetAside, opener_of
 from covsup.supervisor.parts import Reader
 from covsup.supervisor.unexecuted import unexecuted_files, unseen_packages
 
@@ -59,6 +59,7 @@ def combine(
     keep: bool = False,
     append: bool = False,
     concludes: bool = False,
+    assume_ended: bool = False,
     progress: Callable[[int, int], None] | None = None,
     waiting: Callable[[Path], None] | None = None,
 ) -> Outcome:
@@ -70,7 +71,8 @@ def combine(
     a session that is combined now (a snapshot, or what had ended by an earlier time). Where there
     is no data to combine, its data stay as they are. What cannot go into the data file is set
     aside (`covsup.supervisor.division`).
-    `concludes`: a run has ended, and this is its result. `progress` is called with the number of
+    `concludes`: a run has ended, and this is its result. `assume_ended`: processes that cannot be
+    seen from here, on other machines and in containers, have ended. `progress` is called with the number of
     journals read and of all; `waiting` with a directory that another combination holds, before we
     wait for it.
 
@@ -90,7 +92,9 @@ def combine(
         append = append or inputs.names_target or (
             waited and before != version_of(rules.data_file)
         )  # fmt: skip
-        work = _Work(inputs, rules, map_path, progress, concludes=concludes)
+        work = _Work(
+            inputs, rules, map_path, progress, concludes=concludes, assume_ended=assume_ended
+        )
         work.read()
         outcome = work.write(append=append)
         if not keep:
@@ -114,6 +118,7 @@ class _Work:
         progress: Callable[[int, int], None] | None,
         *,
         concludes: bool,
+        assume_ended: bool,
     ) -> None:
         self._concludes = concludes
         self.kept: list[Path] = []
@@ -122,7 +127,7 @@ class _Work:
         self._inputs = inputs
         self._rules = rules
         self._map_path = map_path
-        self._reader = Reader(progress)
+        self._reader = Reader(progress, assume_ended=assume_ended)
         self._parts = self._reader.parts
         self._data_files: list[Path] = []
 
@@ -166,6 +171,11 @@ class _Work:
             kept=tuple(part.directory for part in self._parts if part.session is not None),
             provenance=written.provenance,
             aside=aside,
+            out_of_sight=tuple(
+                (part.session.id, opener_of(part.session))
+                for part in self._parts
+                if part.session is not None and part.out_of_sight
+            ),
             nothing=written.nothing and not known.intersection(sessions) and not aside,
         )
 
@@ -297,7 +307,7 @@ class _Work:
             self.kept.append(part.directory)
             if self._concludes:
                 part.session.mark(CONCLUDED)
-            goes_on = part.supervised or part.session.settings.open
+            goes_on = part.supervised or part.out_of_sight or part.session.settings.open
             if not goes_on and not part.live.images:
                 self.programs += part.members
             if part.free() and not part.broken:

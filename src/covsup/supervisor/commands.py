@@ -24,8 +24,10 @@ from covsup.supervisor import combine as combining
 from covsup.supervisor.conclusion import lost_sentences, unmeasured_sentences
 from covsup.supervisor.coverage_settings import rcfile_for_coverage
 from covsup.supervisor.errors import NOT_STORED, UsageError
-from covsup.supervisor.inputs import InputUnusable, NoSession, is_of
+from covsup.supervisor.inputs import Inputs, InputUnusable, NoSession, is_of
 from covsup.supervisor.liveness import Look, supervisor_runs
+from covsup.supervisor.outcome import opener_of
+from covsup.supervisor.parts import Reader
 from covsup.supervisor.rules import Rules
 from covsup.supervisor.say import complain
 
@@ -54,6 +56,7 @@ def combine(options: argparse.Namespace) -> int:
                 rules=rules,
                 keep=options.keep,
                 append=options.append,
+                assume_ended=options.assume_ended,
                 progress=progress.step,
                 waiting=lambda directory: complain(
                     f"waiting for another covsup that combines in {directory}"
@@ -99,7 +102,7 @@ def erase(options: argparse.Namespace) -> int:
             status = NOT_STORED
     sessions = find_sessions(data_file)
     for path in sessions:
-        status = _erase_session(path, data_file) or status
+        status = _erase_session(path, data_file, assume_ended=options.assume_ended) or status
     if sessions:
         tidy_sessions_directory(sessions[0].parent)
     return status
@@ -134,8 +137,11 @@ def _data_files(data_file: Path) -> list[Path]:
     return [data_file, *(path for path in parallel if path.is_file())]
 
 
-def _erase_session(path: Path, data_file: Path) -> int:
-    """Delete a session directory, unless it is in use or of another data file."""
+def _erase_session(path: Path, data_file: Path, *, assume_ended: bool) -> int:
+    """Delete a session directory, unless it is in use or of another data file.
+
+    `assume_ended`: what cannot be seen from here has ended.
+    """
     try:
         session = open_session(path)
     except SessionForeign as error:
@@ -153,8 +159,14 @@ def _erase_session(path: Path, data_file: Path) -> int:
         runs = look.measures_any(journals) or (
             not session.settings.open and bool(look.members.get(path))
         )
-        if runs or supervisor_runs(session.settings):
+        if runs or supervisor_runs(session.settings, path):
             complain(f"session {session.id} still runs and is left alone")
+            return NOT_STORED
+        if not assume_ended and (where := _out_of_sight(path)):
+            complain(
+                f"session {session.id} may still run on {where}, which cannot be asked: it is left"
+                " alone (has it ended? `covsup erase --assume-ended` deletes it)"
+            )
             return NOT_STORED
         if session.settings.open:
             session.empty()
@@ -165,6 +177,18 @@ def _erase_session(path: Path, data_file: Path) -> int:
         complain(f"cannot delete {path}: {error.strerror}")
         return NOT_STORED
     return 0
+
+
+def _out_of_sight(path: Path) -> str:
+    """Where processes of a session may run that cannot be seen from here, or ""."""
+    reader = Reader(None)
+    inputs = Inputs([path], path)
+    reader.read(inputs)
+    hosts = {each.host or "this machine, in a container" for each in reader.running}
+    hosts = hosts or {
+        opener_of(part.session) for part in reader.parts if part.session and part.out_of_sight
+    }
+    return ", ".join(sorted(hosts))
 
 
 class _Progress:

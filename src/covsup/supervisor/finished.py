@@ -57,7 +57,7 @@ def _tidy(session: Session, data_file: Path) -> None:
 
     journals = session.journals()
     look = Look([session.path], journals)
-    if supervisor_runs(session.settings) or look.measures_any(journals):
+    if supervisor_runs(session.settings, session.path) or look.measures_any(journals):
         return
     if look.members.get(session.path):
         return

@@ -12,6 +12,8 @@ import select
 import signal
 import struct
 import sys
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from covsup.hints import TYPE_CHECKING
@@ -26,6 +28,23 @@ HAS_PROC: Final = sys.platform == "linux" and os.access("/proc/self/stat", os.R_
 _FIRST_AFTER_NAME: Final = 3
 _ARGV_FIELDS: Final = (48, 49)
 _COMM_BYTES: Final = 15
+
+_PROC: Final = Path("/proc")
+_MAP_FAILED: Final = ctypes.c_void_p(-1).value
+_LOCAL: Final = frozenset(
+    {
+        b"ext2",
+        b"ext3",
+        b"ext4",
+        b"xfs",
+        b"btrfs",
+        b"zfs",
+        b"f2fs",
+        b"bcachefs",
+        b"tmpfs",
+        b"overlay",
+    }
+)
 
 _IN_CREATE: Final = 0x100
 _F_SETSIG: Final = 10
@@ -45,6 +64,114 @@ def pid_namespace(pid: int | Literal["self"]) -> str:
     try:
         return os.readlink(f"/proc/{pid}/ns/pid")  # noqa: PTH115 - it leads nowhere
     except OSError:
+        return ""
+
+
+def boot_id(proc: Path = _PROC) -> str:
+    """The id of the running kernel: of this machine since its last start; "" = unknown.
+
+    Containers have their host's. A copy of a virtual machine has one of its own.
+    """
+    return _line_in(proc / "sys/kernel/random/boot_id")
+
+
+def machine_id() -> str:
+    """The id of the installed system, the same after each start; "" = unknown.
+
+    Copies of a virtual machine, and containers of one image, may share it.
+    """
+    return _line_in(Path("/etc/machine-id"))
+
+
+def is_local(path: Path) -> bool:
+    """Whether a path is on a file system that only one machine at a time can write to."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_bytes().splitlines()
+        where = os.fsencode(os.path.realpath(path))
+    except OSError:
+        return False
+    kind, longest = b"", -1
+    for mount in mounts:
+        fields, _, more = mount.partition(b" - ")
+        point = fields.split()[4].replace(b"\\040", b" ")
+        is_above = point in {b"/", where} or where.startswith(point + b"/")
+        # A later mount of the same place hides the earlier one.
+        if is_above and len(point) >= longest:
+            kind, longest = more.split()[0], len(point)
+    return kind in _LOCAL
+
+
+def is_mapped_for_writing(path: str) -> bool | None:
+    """Whether any process of this kernel, in any container, has a file open or mapped for writing;
+    None where that cannot be known.
+
+    The kernel grants a read lease (fcntl(2), F_SETLEASE) only for a file that has no writer, and a
+    shared mapping counts as one after its descriptor is closed. Only the file's owner may ask.
+    """
+    if sys.platform != "linux" or not _keeps_count_of_mappings(os.path.dirname(path)):  # noqa: PTH120
+        return None
+    try:
+        return not _is_leased(path)
+    except OSError:
+        return None
+
+
+def _is_leased(path: str) -> bool:
+    """Take a read lease and give it back; False where a writer keeps us from it."""
+    import fcntl  # noqa: PLC0415 - not on every path
+
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        # Who opens the file for writing in this moment has the kernel send a signal: one that does
+        # nothing by default.
+        fcntl.fcntl(descriptor, _F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+@cache
+def _keeps_count_of_mappings(directory: str) -> bool:
+    """Whether a mapping counts as a writer here. On an overlay it does not: tried with a file."""
+    import mmap  # noqa: PLC0415 - not on every path
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+    libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    path = f"{directory}/.new-{os.urandom(6).hex()}"
+    address = None
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.ftruncate(descriptor, mmap.PAGESIZE)
+            protection = mmap.PROT_READ | mmap.PROT_WRITE
+            # Not mmap.mmap(), which keeps a descriptor.
+            address = libc.mmap(None, mmap.PAGESIZE, protection, mmap.MAP_SHARED, descriptor, 0)
+        finally:
+            os.close(descriptor)
+        if address in {None, _MAP_FAILED} or _is_leased(path):
+            return False
+        libc.munmap(address, mmap.PAGESIZE)
+        address = None
+        return _is_leased(path)
+    except OSError:
+        return False
+    finally:
+        if address not in {None, _MAP_FAILED}:
+            libc.munmap(address, mmap.PAGESIZE)
+        with suppress(OSError):
+            os.unlink(path)  # noqa: PTH108 - as above
+
+
+def _line_in(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
         return ""
 
 

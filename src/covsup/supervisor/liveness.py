@@ -13,15 +13,17 @@ from collections import defaultdict
 from enum import Enum
 from pathlib import Path
 
+from covsup.datafile.session import is_held
 from covsup.hints import TYPE_CHECKING, NamedTuple
+from covsup.supervisor import linux
 from covsup.supervisor.linux import pid_namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Final
 
     from covsup.datafile.journal import Header
-    from covsup.datafile.session import JournalFile, Settings
+    from covsup.datafile.session import JournalFile, Session, Settings
 
 _PROC: Final = Path("/proc")
 _HAS_PROC: Final = Path("/proc/self/maps").exists()
@@ -47,7 +49,8 @@ class Verdict(Enum):
 
     RUNNING = "running"
     ENDED = "ended"
-    ELSEWHERE = "elsewhere"  # on another host, which cannot be asked
+    ELSEWHERE = "elsewhere"  # on another machine, which cannot be asked
+    HIDDEN = "hidden"  # on this machine, in a pid namespace that we do not see
 
 
 class _Unclear(NamedTuple):
@@ -78,6 +81,7 @@ class Look:
         self._mapped: set[str] = set()
         self._unclear: dict[int, _Unclear] = {}
         self._host = os.uname().nodename
+        self._boot = linux.boot_id(_PROC)
         self._namespace = pid_namespace("self")
         pids = {*lodgers, *(journal.pid for journal in journals)}
         if _HAS_PROC:
@@ -95,21 +99,29 @@ class Look:
         return image_id in self._mapped
 
     def verdict(
-        self, header: Header, host: str | None, namespace: str = "", file_of: str | None = None
+        self,
+        header: Header,
+        host: str | None,
+        namespace: str = "",
+        file_of: str | None = None,
+        *,
+        boot: str = "",
+        was_rebooted: Callable[[], bool] = bool,
     ) -> Verdict:
-        """Whether the image of a journal's header runs; `host` and the pid `namespace` are where
-        the journal says it did.
+        """Whether the image of a journal's header runs; `host`, `boot` and the pid `namespace` are
+        where the journal says it did.
 
-        `file_of` is the image in whose file the journal is, where that is another one.
+        `file_of` is the image in whose file the journal is, where that is another one;
+        `was_rebooted` is asked where it ran on another kernel: whether that was this machine.
         """
         if (header.pid, file_of or header.image_id) in self._mapping:
             return Verdict.RUNNING
-        if host and host != self._host:
-            return Verdict.ELSEWHERE
+        if not is_here(self._boot, boot, host or ""):
+            return Verdict.ENDED if boot and was_rebooted() else Verdict.ELSEWHERE
         if namespace and self._namespace not in {"", namespace}:
             # Its pid means nothing here. Root sees the processes of every container, from outside.
             sees_all = self._namespace == _FIRST_NAMESPACE and os.geteuid() == 0
-            return Verdict.ENDED if sees_all else Verdict.ELSEWHERE
+            return Verdict.ENDED if sees_all else Verdict.HIDDEN
         unclear = self._unclear.get(header.pid)
         if unclear is None:
             return Verdict.ENDED
@@ -180,11 +192,56 @@ def _names_of(pid: int) -> set[int]:
     return {pid, *(int(each) for line in _PIDS.findall(status) for each in line.split())}
 
 
-def supervisor_runs(settings: Settings) -> bool:
-    """Whether another process supervises this session at this moment."""
-    pid = settings.supervisor_pid
-    if pid in {0, os.getpid()} or settings.host not in {"", os.uname().nodename}:
+def is_here(our_boot: str, boot: str, host: str) -> bool:
+    """Whether something was on this machine, and since its last start.
+
+    The kernel's boot id tells. A name does only where there is no id: on systems without /proc,
+    and in what older versions wrote.
+    """
+    return boot == our_boot if boot else host in {"", os.uname().nodename}
+
+
+def was_rebooted(machine: str, host: str, directory: Path) -> bool:
+    """Whether what ran on another kernel ran on this machine before its last start.
+
+    Copies of a virtual machine may share everything but the boot id: so the file system has to be
+    one that no other machine can write to.
+    """
+    return (
+        bool(machine and linux.boot_id(_PROC))
+        and machine == linux.machine_id()
+        and host == os.uname().nodename
+        and linux.is_local(directory)
+    )
+
+
+def supervisor_may_run_elsewhere(session: Session) -> bool:
+    """Whether a session has a supervisor that cannot be seen from here, and nothing says that it
+    has ended."""
+    settings = session.settings
+    if settings.supervisor_pid == 0 or session.is_unsupervised:
         return False
+    if not is_here(linux.boot_id(_PROC), settings.boot, settings.host):
+        return not was_rebooted(settings.machine, settings.host, session.path)
+    return not settings.held and settings.namespace not in {"", pid_namespace("self")}
+
+
+def supervisor_runs(settings: Settings, session: Path | None = None) -> bool:
+    """Whether another process of this machine supervises this session at this moment.
+
+    `session` is its directory.
+    """
+    pid = settings.supervisor_pid
+    if pid == 0 or not is_here(linux.boot_id(_PROC), settings.boot, settings.host):
+        return False
+    if settings.namespace not in {"", pid_namespace("self")}:
+        # Its pid means nothing here. Its lock is seen from everywhere, and goes with it.
+        return settings.held and session is not None and is_held(session)
+    return pid != os.getpid() and _is_older(pid, settings)
+
+
+def _is_older(pid: int, settings: Settings) -> bool:
+    """Whether there is a process of this pid that is older than the session."""
     if _HAS_PROC and settings.started_boottime_ns:
         started = _start_of(pid)
         if started is None or started.boottime_ns is None:

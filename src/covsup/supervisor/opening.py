@@ -12,6 +12,7 @@ import time
 from covsup.carrier.preload import NoCarrier, carrier_library
 from covsup.datafile.session import Settings, create_session
 from covsup.hints import TYPE_CHECKING
+from covsup.supervisor import linux
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.finished import tidy_finished
 
@@ -91,6 +92,10 @@ def open_session(
             started_boottime_ns=_since_boot_ns(),
             supervisor_pid=supervisor_pid,
             host=os.uname().nodename,
+            boot=linux.boot_id(),
+            machine=linux.machine_id(),
+            namespace=linux.pid_namespace("self"),
+            held=supervisor_pid == os.getpid(),
         )
 
     return create_session(settings.data_file, make)

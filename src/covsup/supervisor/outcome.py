@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+
 from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+    from typing import Final
 
     from covsup.datafile.provenance import Provenance
+    from covsup.datafile.session import Session
+
+
+ASSUME_ENDED: Final = "`covsup combine --assume-ended`"
 
 
 class StillRunning(NamedTuple):
@@ -19,6 +26,12 @@ class StillRunning(NamedTuple):
     pid: int
     argv: tuple[str, ...]
     host: str  # "" = this one
+
+
+def opener_of(session: Session) -> str:
+    """Where a session was opened that cannot be seen from here, for a message."""
+    host = session.settings.host
+    return host if host != os.uname().nodename else f"another machine or in a container ({host})"
 
 
 class SetAside(NamedTuple):
@@ -52,6 +65,8 @@ class Outcome(NamedTuple):
     """Processes that belong to a session of which no measured process runs, but these do."""
     leftovers: tuple[str, ...] = ()  # one sentence per thing that could not be deleted
     aside: tuple[SetAside, ...] = ()
+    out_of_sight: tuple[tuple[str, str], ...] = ()
+    """Sessions that may have a supervisor which cannot be seen, each with where that was."""
     nothing: bool = False  # there was no data, and the data file has the data that it had
 
     def data_file_of(self, session: str) -> Path:
@@ -82,6 +97,15 @@ class Outcome(NamedTuple):
             said.append(
                 f"{_processes(elsewhere)} on {hosts}, which cannot be asked whether it still"
                 " runs: measured so far, the journal is kept"
+                f" (has it ended? {ASSUME_ENDED} collects the rest)"
+            )
+        named = {each.session for each in elsewhere}
+        for session, host in self.out_of_sight:
+            if session in named:
+                continue
+            said.append(
+                f"session {session} was begun on {host}, which cannot be asked whether it still"
+                f" runs: its directory is kept (has it ended? {ASSUME_ENDED} deletes it)"
             )
         if self.programs:
             pids = ", ".join(map(str, self.programs))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from functools import partial
 from itertools import chain
 from struct import Struct
@@ -26,7 +27,14 @@ from covsup.datafile.journal import read_journal, read_lodgers, read_slots
 from covsup.datafile.provenance import End
 from covsup.datafile.session import JournalFile, Session, SessionUnreadable, open_session
 from covsup.hints import TYPE_CHECKING, NamedTuple
-from covsup.supervisor.liveness import Look, Verdict, supervisor_runs
+from covsup.supervisor.linux import is_local, is_mapped_for_writing
+from covsup.supervisor.liveness import (
+    Look,
+    Verdict,
+    supervisor_may_run_elsewhere,
+    supervisor_runs,
+    was_rebooted,
+)
 from covsup.supervisor.outcome import StillRunning
 
 if TYPE_CHECKING:
@@ -52,7 +60,8 @@ class Part:
 
     __slots__ = (
         "begun", "broken", "directory", "elsewhere", "ended", "finished", "folded", "held", "live",
-        "lodgers", "members", "name", "only", "said", "session", "stays", "supervised", "told",
+        "lodgers", "members", "name", "only", "out_of_sight", "said", "session", "stays",
+        "supervised", "told",
     )  # fmt: skip
 
     def __init__(
@@ -66,7 +75,7 @@ class Part:
         self.said: Result | None = None  # what the session says besides its journals
         self.ended = Gathering()  # what need not be read again
         self.live = Gathering()
-        self.elsewhere: list[tuple[list[JournalFile], set[str]]] = []
+        self.elsewhere: list[tuple[list[JournalFile], dict[str, _Place]]] = []
         """Images still to be judged, by the files that hold their journals."""
         self.told = Gathering()  # what these say
         self.folded = False  # a partial fold is there
@@ -79,6 +88,7 @@ class Part:
         self.broken = False  # the partial fold is there and cannot be read
         self.members: list[int] = []  # processes that were started in it
         self.supervised = False  # another covsup will combine it, too
+        self.out_of_sight = False  # it may have a supervisor that cannot be seen
         self.stays = False  # something of it has to be looked at again
 
     @property
@@ -125,6 +135,13 @@ class Part:
         return all(journal.path in done for journal in self.journals())
 
 
+class _Place(NamedTuple):
+    """Where an image runs that we do not see."""
+
+    name: str
+    ended: bool  # no process of this kernel has its journal any more, or so it is assumed
+
+
 class _Read(NamedTuple):
     """The journals of one image, as read."""
 
@@ -144,8 +161,12 @@ class _Read(NamedTuple):
 class Reader:
     """Reads the parts of a combination; nothing is changed. The caller holds the locks."""
 
-    def __init__(self, progress: Callable[[int, int], None] | None) -> None:
-        """Begin; `progress` is told the number of journals read and of all."""
+    def __init__(
+        self, progress: Callable[[int, int], None] | None, *, assume_ended: bool = False
+    ) -> None:
+        """Begin; `progress` is told the number of journals read and of all. `assume_ended`: what
+        cannot be seen from here has ended."""
+        self._assume_ended = assume_ended
         self.parts: list[Part] = []
         self.unreadable: dict[str, None] = {}  # sentences, in order, each once
         self.running: list[StillRunning] = []
@@ -172,8 +193,11 @@ class Reader:
             if part.members:
                 part.stays = True
             if part.session is not None:
-                part.supervised = supervisor_runs(part.session.settings)
-                if part.supervised:
+                part.supervised = supervisor_runs(part.session.settings, part.directory)
+                part.out_of_sight = not self._assume_ended and supervisor_may_run_elsewhere(
+                    part.session
+                )
+                if part.supervised or part.out_of_sight:
                     part.stays = True
                 part.said = result_of_session(
                     part.session.settings, part.session.notes(), part.session.observations()
@@ -221,25 +245,54 @@ class Reader:
             part.held.update(good)
         if not images:
             part.finished += good
-        elsewhere = set()
+        elsewhere: dict[str, _Place] = {}
         for read in images:
             self.images += 1
             if read.image_id == owner:
                 is_old = files[0].path in part.begun
             else:
                 is_old = (read.pid, read.image_id) in part.lodgers
-            host, namespace = (_property(read.journals, key) for key in ("host", "pid_namespace"))
-            match look.verdict(read.journals[0].header, host, namespace, owner):
+            match self._verdict(part, read, look, owner):
                 case Verdict.ENDED if is_old:
                     self._end(part, read)
+                case Verdict.HIDDEN:
+                    # The journals are read once more after this, and are complete then.
+                    mapped = {is_mapped_for_writing(each.path) for each in files}
+                    if True in mapped:
+                        self._go_on(part, read, host="")
+                        continue
+                    name = f"{_host(read)}, in a container"
+                    ended = mapped == {False} or self._assume_ended
+                    elsewhere[read.image_id] = _Place(name, ended=ended)
+                    _take(part, part.told, read.journals)
                 case Verdict.ELSEWHERE:
-                    elsewhere.add(read.image_id)
+                    name = _machine(_host(read))
+                    elsewhere[read.image_id] = _Place(name, ended=self._assume_ended)
                     _take(part, part.told, read.journals)
                 case _:
                     self._go_on(part, read, host="")
         if elsewhere:
             # By the end of all. To keep all of them until then could take any memory.
             part.elsewhere.append((list(files), elsewhere))
+
+    def _verdict(self, part: Part, read: _Read, look: Look, owner: str) -> Verdict:
+        host, namespace, boot, machine = (
+            _property(read.journals, key) for key in ("host", "pid_namespace", "boot", "machine")
+        )
+        if part.session is not None:
+            opener = part.session.settings
+            # A process that sees no /proc does not know it.
+            boot = boot or opener.boot
+            if boot == opener.boot:
+                machine = opener.machine
+        return look.verdict(
+            read.journals[0].header,
+            host,
+            namespace,
+            owner,
+            boot=boot,
+            was_rebooted=partial(was_rebooted, machine, host, part.directory),
+        )
 
     def _images_in(self, part: Part, files: Sequence[JournalFile]) -> tuple[list[_Read], list[str]]:
         """The image of these files and those that lodge in them, and the files that may go."""
@@ -280,7 +333,7 @@ class Reader:
                 good.append(file.path)
             except JournalNotBegun:
                 # Its process was killed before it could begin, or it is about to.
-                if _is_alive(file.pid):
+                if self._may_begin(part, file):
                     part.stays = True
                 else:
                     good.append(file.path)
@@ -293,8 +346,17 @@ class Reader:
             good = []
         return journals, good
 
+    def _may_begin(self, part: Part, file: JournalFile) -> bool:
+        """Whether a process may be about to begin its journal."""
+        if _is_alive(file.pid) or is_mapped_for_writing(file.path):
+            return True
+        if self._assume_ended or is_local(part.directory):
+            return False
+        # A process of another machine, perhaps.
+        return time.time() - os.stat(file.path).st_mtime < _UNBORN_SECONDS  # noqa: PTH116 - a text
+
     def _judge_elsewhere(self, part: Part) -> None:
-        """Of the images of other hosts, the journals alone tell which have ended."""
+        """Judge the images that we cannot see, by what the journals tell and the kernel knows."""
         if not part.elsewhere:
             return
         told = fold([part.past(), part.live.result(), part.told.result()])
@@ -303,14 +365,21 @@ class Reader:
             for each in provenance_of(told).processes
             if each.ending.end in {End.EXITED, End.KILLED, End.EXECED}
         }
+        listed = {each.path for each in part.journals()}
+        by_image = Counter(each.image_id for each in part.journals())
         for files, images in part.elsewhere:
+            # Another segment since then belongs to these: they go together or stay.
+            is_all = by_image[files[0].image_id] == len(files) and listed.issuperset(
+                each.path for each in files
+            )
             for read in self._images_in(part, files)[0]:
-                if read.image_id not in images:
+                place = images.get(read.image_id)
+                if place is None:
                     continue
-                if read.image_id in over:
+                if read.image_id in over or (place.ended and is_all):
                     self._end(part, read)
                 else:
-                    self._go_on(part, read, host=_host(read.journals))
+                    self._go_on(part, read, host=place.name)
         part.told = Gathering()
 
     def _end(self, part: Part, read: _Read) -> None:
@@ -374,10 +443,15 @@ def _property(journals: Iterable[Journal], key: str) -> str:
     return os.fsdecode(said) if said else ""
 
 
-def _host(journals: Iterable[Journal]) -> str:
-    """Where an image runs that cannot be looked at from here."""
-    host = _property(journals, "host")
-    return host if host != os.uname().nodename else f"{host}, in a container"
+def _host(read: _Read) -> str:
+    return _property(read.journals, "host")
+
+
+def _machine(host: str) -> str:
+    """A machine that is not this one, for a message."""
+    if not host:
+        return "another machine"
+    return host if host != os.uname().nodename else f"another machine named {host}"
 
 
 def _never_began(directory: Path) -> bool:

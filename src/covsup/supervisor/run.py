@@ -13,7 +13,7 @@ import signal
 import time
 from contextlib import suppress
 
-from covsup.datafile.session import tidy_sessions_directory
+from covsup.datafile.session import ENDED, tidy_sessions_directory
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor import interpreter, launch, linux, signals
 from covsup.supervisor.conclusion import conclude, prepare
@@ -74,7 +74,10 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
         session.delete()
         tidy_sessions_directory(session.path.parent)
         raise
-    if not settings.parallel_mode:
+    if settings.parallel_mode:
+        with suppress(OSError):  # the directory may be gone; `combine` finds out what there is
+            session.mark(ENDED)
+    else:
         status = conclude(session, settings, status)
     signals.die_like_the_target(status)
 
