@@ -264,5 +264,5 @@ def test_a_sub_interpreter_is_measured(core_session: Session, kind: str, core: s
     assert names == ["multiprocessing"]
     assert len(outcome.first.events(Ended)) == 1
     assert list(outcome.first.journal.properties) == [
-        "argv", "executable", "host", "cwd", "pid_namespace", "python",
+        "boot", "machine", "host", "pid_namespace", "argv", "executable", "cwd", "python",
     ]  # fmt: skip

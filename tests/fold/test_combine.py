@@ -494,7 +494,7 @@ def test_a_session_of_lines_beside_one_of_branches_is_set_aside_once(data_file: 
     handmade_session(data_file, [HandMade(branch=True).ran("/a.py", 2)], branch=True, started_ns=2)
     outcome = combine(rules=rules(data_file))
     (aside,) = outcome.aside
-    assert aside.data_file == data_file.with_name(f".coverage.{one.id}")
+    assert aside.data_file == data_file.with_name(f".coverage-{one.id}")
     assert (lines(data_file), lines(aside.data_file)) == ({"/a.py": [2]}, {"/a.py": [1]})
     (sentence,) = outcome.sentences()
     assert f"session {one.id} measured lines only" in sentence
@@ -542,7 +542,7 @@ def test_a_session_that_was_set_aside_and_goes_on_stays_aside_and_is_not_reporte
     running = HandMade().ran("/a.py", 2)
     child = owner(running, first.path)
     handmade_session(data_file, [HandMade(branch=True).ran("/a.py", 9)], branch=True, started_ns=2)
-    aside = data_file.with_name(f".coverage.{first.id}")
+    aside = data_file.with_name(f".coverage-{first.id}")
     for turn in (True, False):
         outcome = combine(rules=rules(data_file))
         assert any("measured lines only" in each for each in outcome.sentences()) is turn

@@ -194,10 +194,13 @@ def test_what_a_process_of_an_earlier_run_does_is_no_part_of_the_next_run(
     assert not (world.directory / ".covsup").exists()
     assert executed(world.data_file, world.directory / "next.py") == {1}
     assert executed(world.data_file, world.directory / "stays.py") == set()
-    (aside,) = world.directory.glob(".coverage.*")
+    (aside,) = world.directory.glob(".coverage-*")
     assert executed(aside, world.directory / "stays.py") == {1, 2, 3, 4, 5, 6}
     assert beside(world, "combine").returncode == 0, "what is set aside stays there"
-    assert aside.exists()
+    assert "stays.py" not in beside(world, "report").stdout
+    assert "stays.py" in beside(world, "report", f"--data-file={aside}").stdout
+    assert beside(world, "erase").returncode == 0
+    assert not aside.exists()
 
 
 def test_a_run_of_no_python_leaves_the_data_that_there_are(world: World) -> None:

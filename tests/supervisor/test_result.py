@@ -204,7 +204,7 @@ def test_lines_do_not_meet_branches_and_nothing_is_lost(world: World) -> None:
     (line,) = run.stderr.splitlines()
     assert "one data file cannot hold both" in line
     assert run.lines("target.py") == {1, 2, 5}
-    (aside,) = world.directory.glob(".coverage.*")
+    (aside,) = world.directory.glob(".coverage-*")
     assert str(aside) in line
     with contextlib.closing(sqlite3.connect(aside)) as database:
         assert database.execute("select count(*) from line_bits").fetchone() == (1,)

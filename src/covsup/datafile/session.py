@@ -471,6 +471,11 @@ class Session:
             file.write(text.encode("ascii"))
 
 
+def is_session_id(name: str) -> bool:
+    """Whether a name is that of a session."""
+    return _SESSION_ID.fullmatch(name) is not None
+
+
 def is_place_of_user(name: str) -> bool:
     """Whether a name is that of a directory for the journals of another user."""
     return _OWNER_DIRECTORY.fullmatch(name) is not None

@@ -23,6 +23,7 @@ from covsup.hints import TYPE_CHECKING
 from covsup.supervisor import combine as combining
 from covsup.supervisor.conclusion import lost_sentences, unmeasured_sentences
 from covsup.supervisor.coverage_settings import rcfile_for_coverage
+from covsup.supervisor.division import all_aside
 from covsup.supervisor.errors import NOT_STORED, UsageError
 from covsup.supervisor.inputs import Inputs, InputUnusable, NoSession, is_of
 from covsup.supervisor.liveness import Look, supervisor_runs
@@ -132,9 +133,9 @@ def _summary(outcome: Outcome) -> str:
 
 
 def _data_files(data_file: Path) -> list[Path]:
-    """The data file and coverage.py's parallel ones."""
+    """The data file, coverage.py's parallel ones, and what was set aside."""
     parallel = data_file.parent.glob(f"{glob.escape(data_file.name)}.*")
-    return [data_file, *(path for path in parallel if path.is_file())]
+    return [data_file, *(path for path in parallel if path.is_file()), *all_aside(data_file)]
 
 
 def _erase_session(path: Path, data_file: Path, *, assume_ended: bool) -> int:

@@ -7,8 +7,11 @@ cannot be in one file. A session that cannot go into the data file gets a file o
 
 from __future__ import annotations
 
+import glob
+
 from covsup.datafile.database import is_data_file, kind_of, sessions_in
 from covsup.datafile.result import Kind
+from covsup.datafile.session import is_session_id
 from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -36,8 +39,17 @@ class Division(NamedTuple):
 
 
 def place_aside(data_file: Path, session: str) -> Path:
-    """The data file of a session that is set aside; named as coverage.py's parallel data files."""
-    return data_file.with_name(f"{data_file.name}.{session}")
+    """The data file of a session that is set aside.
+
+    Not `.coverage.*`: coverage.py's reports unite what has such a name with the data file.
+    """
+    return data_file.with_name(f"{data_file.name}-{session}")
+
+
+def all_aside(data_file: Path) -> list[Path]:
+    """Every data file that was set aside beside this one."""
+    found = data_file.parent.glob(f"{glob.escape(data_file.name)}-*")
+    return [path for path in found if is_session_id(path.name.removeprefix(f"{data_file.name}-"))]
 
 
 def divide(
