@@ -880,3 +880,42 @@ def test_killed_at_any_step_it_may_be_repeated_and_nothing_is_lost(
         assert sorted(each.unique_lines for each in processes) == [1, 1, 1]
         assert broken.exists()
     assert n > 50
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["artifact/{id}", "artifact/one", "artifact", "a/{id}", "a/b/c/{id}", "a/covsup/deep/one"],
+)
+def test_sessions_are_found_in_a_directory_whatever_a_ci_has_made_of_their_names(
+    data_file: Path, place: str
+) -> None:
+    fetched = data_file.parent / "fetched"
+    for number, above in enumerate(("", "second") if place.startswith("a/") else ("",)):
+        session = handmade_session(data_file, [HandMade().ran("/a.py", number + 1)])
+        to = fetched / above / place.format(id=session.id)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        session.path.rename(to)
+    named = fetched if place.startswith("a/") else fetched / "artifact"
+    combine([named], rules=rules(data_file))
+    assert lines(data_file) == {"/a.py": [1, 2] if place.startswith("a/") else [1]}
+    assert [each for each in fetched.rglob("*") if each.is_file()] == []
+
+
+def test_data_files_are_found_in_the_directories_of_a_directory_of_artifacts(
+    data_file: Path,
+) -> None:
+    artifacts = data_file.parent / "artifacts"
+    for file, name in (("a/.coverage", "a"), ("b/.coverage.host.x", "b"), ("b/other", "c")):
+        (artifacts / file).parent.mkdir(parents=True, exist_ok=True)
+        coverage_py_data(artifacts / file, **{name: [1]})
+    combine([artifacts], rules=rules(data_file))
+    assert lines(data_file) == {"/a.py": [1], "/b.py": [1]}
+
+
+def test_what_is_deeper_is_left_alone_where_there_is_something_at_hand(data_file: Path) -> None:
+    below = data_file.parent / "project" / ".coverage"
+    below.parent.mkdir()
+    handmade_session(below, [HandMade().ran("/b.py", 2)])
+    handmade_session(data_file, [HandMade().ran("/a.py", 1)])
+    combine([data_file.parent], rules=rules(data_file))
+    assert lines(data_file) == {"/a.py": [1]}

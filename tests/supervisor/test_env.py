@@ -123,6 +123,48 @@ def test_run_in_such_an_environment_is_a_session_of_its_own(world: World) -> Non
     assert not list(Path(session["COVSUP_SESSION"]).glob("*.journal"))
 
 
+def test_open_sessions_are_listed_for_people_and_for_programs(world: World) -> None:
+    world.write("waiting.py", WAITING)
+    assert json.loads(beside(world, "env", "--list", "--json").stdout) == []
+    session = opened(world)["COVSUP_SESSION"]
+    opened(world, "--data-file=other")
+    with Live(world, world.python, "waiting.py", environment={"COVSUP_SESSION": session}) as live:
+        live.wait_for("up")
+        (found,) = json.loads(beside(world, "env", "--list", "--json").stdout)
+        assert (found["path"], found["branch"]) == (session, True)
+        assert (found["running"], found["journals"]) == ([live.pid], 1)
+        (line,) = beside(world, "env", "--list").stdout.splitlines()
+        assert line.startswith(f"{session}  since ")
+        assert line.endswith(" 1 running, 1 to combine")
+    covsup(world, "env", "--close")
+    assert covsup(world, "env", "--list").stdout == ""
+
+
+def test_a_line_that_is_run_again_and_again_reuses_the_session_that_measures_the_same(
+    world: World,
+) -> None:
+    line = ("env", "--reuse", "--shell=path")
+    first = covsup(world, *line)
+    assert first.ended == 0, first
+    assert covsup(world, *line).stdout == first.stdout
+    other = covsup(world, *line, "--branch")
+    assert other.stdout != first.stdout
+    assert covsup(world, *line, "--branch").stdout == other.stdout
+    covsup(world, "env", "--close")
+    assert covsup(world, *line).stdout not in {first.stdout, other.stdout}
+
+
+def test_a_second_session_in_a_shell_and_one_that_is_gone_are_named(world: World) -> None:
+    session = opened(world)
+    path = Path(session["COVSUP_SESSION"])
+    second = covsup(world, "env", environment=session)
+    assert f"names session {path.name} already" in second.stderr, second
+    shutil.rmtree(path)
+    for words in (("env",), ("combine",), ("tree",), ("erase",), ("env", "--list"), ("report",)):
+        run = covsup(world, *words, environment=session)
+        assert f"{path}, which is not there any more" in run.stderr, run
+
+
 ODD = 'it\'s "$HOME" `a` \\b !c #d,e:f=g %h ü \n.x'
 
 

@@ -438,6 +438,16 @@ def _add_env(commands: argparse._SubParsersAction[Parser]) -> None:
         " data file, and print what takes it out of the environment; the next `covsup combine`"
         " collects and deletes it",
     )
+    result.add_argument(
+        "--reuse",
+        action="store_true",
+        help="give the open session of the data file that measures the same, if there is one: for"
+        " what starts again and again, such as a line of a crontab",
+    )
+    result.add_argument(
+        "--list", action="store_true", help="open none, but show the open sessions of the data file"
+    )
+    result.add_argument("--json", action="store_true", help="with --list: as JSON")
     # What only `run` can do.
     parser.set_defaults(
         grace=None,

@@ -31,6 +31,7 @@ from covsup.supervisor.outcome import opener_of
 from covsup.supervisor.parts import Reader
 from covsup.supervisor.rules import Rules
 from covsup.supervisor.say import complain
+from covsup.supervisor.waiting import complain_of_a_session_that_is_gone
 
 if TYPE_CHECKING:
     import argparse
@@ -44,6 +45,7 @@ _WORTH_A_BAR: int = 1000
 
 def combine(options: argparse.Namespace) -> int:
     """`covsup combine`."""
+    complain_of_a_session_that_is_gone()
     if options.directory is not None:
         os.chdir(options.directory)
         set_relative_directory()
@@ -93,6 +95,7 @@ def _holds_sessions(data_file: Path) -> bool:
 
 def erase(options: argparse.Namespace) -> int:
     """`covsup erase`."""
+    complain_of_a_session_that_is_gone()
     data_file = _rules(options).data_file
     status = 0
     for path in _data_files(data_file):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import stat
 import sys
@@ -13,14 +15,27 @@ from covsup.datafile.errors import CovsupError
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.launch import COVERAGES
+from covsup.supervisor.locks import locked
 from covsup.supervisor.opening import carrier_to_preload, check_data_file, open_session
-from covsup.supervisor.say import complain
+from covsup.supervisor.say import complain, printable, when
 from covsup.supervisor.settings import data_file_of, run_settings
 from covsup.supervisor.shells import FORMS, put, take_out
+from covsup.supervisor.waiting import complain_of_a_session_that_is_gone, waiting_sessions
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator
+    from typing import Final
+
+    from covsup.supervisor.settings import RunSettings
+    from covsup.supervisor.waiting import Waiting
+
+_COMMAND: Final = ("covsup", "env")
+_MEASURES: Final = (
+    "core", "branch", "concurrency", "context", "dynamic_context", "source_dirs", "source_pkgs",
+    "include", "omit", "cover_pylib", "plugins", "plugin_config", "plugin_path", "append",
+)  # fmt: skip
+"""What two sessions have to agree on to measure the same."""
 
 
 def env(options: argparse.Namespace) -> int:
@@ -34,6 +49,10 @@ def env(options: argparse.Namespace) -> int:
         )
     if options.close:
         return _close(options)
+    if options.list:
+        return _list(options)
+    if options.json:
+        raise UsageError("--json is of --list; --shell=json prints a new session's variables")
     settings = run_settings(options)
     check_data_file(settings)
     uids = list(_user_ids(options.user or ()))
@@ -43,13 +62,20 @@ def env(options: argparse.Namespace) -> int:
     for name in COVERAGES:
         if os.environ.get(name):
             complain(f"{name} is set, so coverage.py will measure every process, too: unset it")
-    session = open_session(settings, command=("covsup", "env"), supervisor_pid=0)
+    # Two that ask at the same moment get the same one.
+    turn = locked(settings.data_file.parent) if options.reuse else contextlib.nullcontext()
+    with turn:
+        found = _to_reuse(settings) if options.reuse else None
+        session = found or open_session(settings, command=_COMMAND, supervisor_pid=0)
+    if found is None:
+        _mention_current(session)
     try:
         sessions.let_in(session, uids)
         text = put(options.shell, session.path, carrier)
     except CovsupError:
-        session.delete()
-        sessions.tidy_sessions_directory(session.path.parent)
+        if found is None:
+            session.delete()
+            sessions.tidy_sessions_directory(session.path.parent)
         raise
     for directory in _closed_to_others(session.path) if uids else ():
         complain(f"other users cannot get through {directory}: let them (chmod o+x), or name a"
@@ -61,8 +87,65 @@ def env(options: argparse.Namespace) -> int:
     return 0
 
 
+def _mention_current(opened: sessions.Session) -> None:
+    """Say that this shell has a session already."""
+    named = os.environ.get("COVSUP_SESSION", "")
+    if not named:
+        return
+    if not Path(named).is_dir():
+        complain_of_a_session_that_is_gone()
+        return
+    complain(
+        f"COVSUP_SESSION names session {Path(named).name} already: session {opened.id} is another"
+        " one (`covsup env --list` shows what is open)"
+    )
+
+
+def _to_reuse(settings: RunSettings) -> sessions.Session | None:
+    """The newest open session of the data file that measures the same, if there is one."""
+    for each in reversed(waiting_sessions(settings.data_file)):
+        theirs = each.session.settings
+        same = all(getattr(theirs, name) == getattr(settings, name) for name in _MEASURES)
+        if theirs.open and same and theirs.data_file == str(settings.data_file):
+            return each.session
+    return None
+
+
+def _list(options: argparse.Namespace) -> int:
+    """Show the open sessions of a data file."""
+    complain_of_a_session_that_is_gone()
+    data_file = data_file_of(options.rcfile, options.data_file)
+    is_open = [each for each in waiting_sessions(data_file) if each.session.settings.open]
+    if options.json:
+        sys.stdout.write(f"{json.dumps([_described(each) for each in is_open], indent=2)}\n")
+        return 0
+    for each in is_open:
+        settings = each.session.settings
+        running = len({*each.measured, *each.programs})
+        sys.stdout.write(
+            f"{printable(str(each.session.path))}  since {when(settings.started_ns)},"
+            f" {running} running, {len(each.journals)} to combine\n"
+        )
+    return 0
+
+
+def _described(each: Waiting) -> dict[str, object]:
+    settings = each.session.settings
+    return {
+        "session": settings.session,
+        "path": str(each.session.path),
+        "data_file": settings.data_file,
+        "started_ns": settings.started_ns,
+        "branch": settings.branch,
+        "source": [*settings.source_dirs, *settings.source_pkgs],
+        "running": sorted({*each.measured, *each.programs}),
+        "journals": len(each.journals),
+    }
+
+
 def _close(options: argparse.Namespace) -> int:
     """Close what is open; closing it twice is no mistake."""
+    complain_of_a_session_that_is_gone()
     data_file = data_file_of(options.rcfile, options.data_file)
     named = os.environ.get("COVSUP_SESSION", "")
     for path in [Path(named)] if named else sessions.find_sessions(data_file):

@@ -19,6 +19,11 @@ from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Final
+
+
+_FIRST_KEY: Final = b"format="
+"""How a settings file begins."""
 
 
 class NothingToCombine(CovsupError):
@@ -43,6 +48,15 @@ def is_of(session: Path, data_file: Path) -> bool:
     except (OSError, ValueError):
         return True  # what is wrong with it is reported when it is opened
     return os.path.basename(settings.data_file) in {"", data_file.name}  # noqa: PTH119 - a text
+
+
+def is_session(path: Path) -> bool:
+    """Whether a directory is a session's, whatever its name is."""
+    try:
+        with (path / SETTINGS).open("rb") as file:
+            return file.read(len(_FIRST_KEY)) == _FIRST_KEY and not path.is_symlink()
+    except OSError:
+        return False
 
 
 def _and_of_others(sessions: Iterable[Path]) -> str:
@@ -109,18 +123,49 @@ class Inputs:
         if (path / SETTINGS).exists():
             self._add_sessions([path])
             return
+        before = self._count()
         parent = path if path.name == SESSIONS else path / SESSIONS
         self._add_sessions(find_sessions(parent.parent / self._data_file.name))
-        for file in sorted(path.iterdir()):
-            journal = JournalFile.at(file)
-            if journal is not None:
+        for entry in sorted(path.iterdir()):
+            if (journal := JournalFile.at(entry)) is not None:
                 self._add_journal(journal)
-            elif (
-                file.name.startswith(self._data_file.name + ".")
-                and not file.name.endswith("-journal")
-                and file.is_file()
-            ):
-                self.data_files.append(file)
+            elif is_session(entry):
+                # Whatever its name is now, and that of the directory: what stores and fetches
+                # files for a CI may change both.
+                self._add_sessions([entry])
+            elif self._is_parallel(entry):
+                self.data_files.append(entry)
+        if self._count() == before:
+            self._add_below(path)
+
+    def _add_below(self, path: Path) -> None:
+        """Have what is deeper in a directory: a CI puts each artifact into one of its own."""
+        for directory, below, files in os.walk(path):
+            here = Path(directory)
+            below.sort()
+            if is_session(here):
+                self._add_sessions([here])
+                below.clear()
+                continue
+            for name in sorted(files):
+                file = here / name
+                if (journal := JournalFile.at(file)) is not None:
+                    self._add_journal(journal)
+                elif (
+                    name == self._data_file.name or self._is_parallel(file)
+                ) and file.resolve() != self._data_file.resolve():
+                    self.data_files.append(file)
+
+    def _is_parallel(self, path: Path) -> bool:
+        """Whether a file is named as one of coverage.py's parallel data files."""
+        return (
+            path.name.startswith(self._data_file.name + ".")
+            and not path.name.endswith("-journal")
+            and path.is_file()
+        )
+
+    def _count(self) -> int:
+        return len(self.sessions) + len(self.loose) + len(self.data_files)
 
     def _add_sessions(self, directories: Iterable[Path]) -> None:
         for directory in directories:

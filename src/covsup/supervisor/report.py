@@ -9,6 +9,7 @@ from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.cycles import no_search_for_cycles
 from covsup.supervisor.errors import NOT_STORED
 from covsup.supervisor.say import complain
+from covsup.supervisor.waiting import complain_of_a_session_that_is_gone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,7 @@ def report(words: Sequence[str]) -> int:
     with no_search_for_cycles():
         from coverage.cmdline import main as coverage  # noqa: PLC0415 - slow to import
 
+    complain_of_a_session_that_is_gone()
     _tidy(words)
     try:
         with warnings.catch_warnings():

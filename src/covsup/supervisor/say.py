@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 
 def printable(text: str) -> str:
@@ -16,6 +17,11 @@ def printable(text: str) -> str:
         each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
         for each in text
     )
+
+
+def when(time_ns: int) -> str:
+    """A time of the wall clock, for people here."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time_ns // 10**9))
 
 
 def complain(message: str) -> None:

@@ -22,6 +22,7 @@ from covsup.supervisor.inputs import is_of
 from covsup.supervisor.rules import Rules
 from covsup.supervisor.say import complain, printable
 from covsup.supervisor.settings import data_file_of
+from covsup.supervisor.waiting import complain_of_a_session_that_is_gone
 
 if TYPE_CHECKING:
     import argparse
@@ -61,6 +62,7 @@ _ASCII: Final = _Marks(fork="|- ", last="`- ", down="|  ", cut="..", deep=".. ")
 
 def tree(options: argparse.Namespace) -> int:
     """Show it."""
+    complain_of_a_session_that_is_gone()
     provenance = _provenance(options)
     console = Console(highlight=False, soft_wrap=True)
     marks = _ASCII if console.options.ascii_only else _UNICODE

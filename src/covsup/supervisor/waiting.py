@@ -1,0 +1,75 @@
+"""What waits beside a data file: sessions, who runs in them, and what they have more than it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from covsup.datafile.session import SessionUnreadable, find_sessions, open_session
+from covsup.hints import TYPE_CHECKING, NamedTuple
+from covsup.supervisor.inputs import is_of
+from covsup.supervisor.liveness import Look, supervisor_may_run_elsewhere, supervisor_runs
+from covsup.supervisor.say import complain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from covsup.datafile.session import JournalFile, Session
+
+
+class Waiting(NamedTuple):
+    """A session that waits, and who runs in it."""
+
+    session: Session
+    journals: tuple[JournalFile, ...]
+    measured: tuple[int, ...]  # pids of processes that write journals
+    programs: tuple[int, ...]  # pids of all that were started in it
+    supervised: bool  # or it may be, as far as can be known
+
+    @property
+    def runs(self) -> bool:
+        """Whether anything of it may run."""
+        return bool(self.measured or self.programs or self.supervised)
+
+
+def waiting_sessions(data_file: Path) -> list[Waiting]:
+    """The sessions of a data file, oldest first. What cannot be read is left out: `combine` says
+    what is wrong with it."""
+    sessions = list(_opened(data_file))
+    listed = [(session, tuple(session.journals())) for session in sessions]
+    journals = [each for _, of_session in listed for each in of_session]
+    look = Look([session.path for session in sessions], journals)
+    return [
+        Waiting(
+            session=session,
+            journals=of_session,
+            measured=tuple(
+                sorted({each.pid for each in of_session if look.is_mapped(each.image_id)})
+            ),
+            programs=tuple(sorted(look.members.get(session.path, ()))),
+            supervised=supervisor_runs(session.settings, session.path)
+            or supervisor_may_run_elsewhere(session),
+        )
+        for session, of_session in listed
+    ]
+
+
+def _opened(data_file: Path) -> Iterator[Session]:
+    for path in find_sessions(data_file):
+        if not is_of(path, data_file):
+            continue
+        try:
+            yield open_session(path)
+        except SessionUnreadable:
+            continue
+
+
+def complain_of_a_session_that_is_gone() -> None:
+    """Say that COVSUP_SESSION names a directory that is not there: nothing is measured with it, and
+    no process can say so."""
+    named = os.environ.get("COVSUP_SESSION", "")
+    if named and not Path(named).is_dir():
+        complain(
+            f"COVSUP_SESSION names {named}, which is not there any more: what is started with it"
+            " is not measured (`unset COVSUP_SESSION`, or open a session again)"
+        )
