@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from covsup.supervisor.linux import HAS_PROC
-from tests.supervisor.live import beside
+from tests.supervisor.live import Live, beside
 from tests.supervisor.test_target import refused
 
 if TYPE_CHECKING:
@@ -42,13 +42,72 @@ def test_parallel_mode_leaves_everything_for_combine(world: World) -> None:
     for words in (("target.py",), ("target.py", "x")):
         run = world.covsup_run(*words, options=["-p"])
         assert (run.ended, run.stderr, run.data_file.exists()) == (0, "", False)
-    report = beside(world, "report")
-    assert "2 sessions are not combined yet: run `covsup combine`" in report.stderr
     run = world.run(world.python, "-m", "covsup", "combine")
     assert run.ended == 0
     assert run.stdout == f"Combined 2 sessions, 2 process images into {run.data_file}\n"
     assert run.lines("target.py") == {1, 2, 3, 5}
     assert not (world.directory / ".covsup").exists()
+
+
+def test_a_report_combines_what_parallel_runs_left(world: World) -> None:
+    world.write("target.py", HALF)
+    for words in (("target.py",), ("target.py", "x")):
+        world.covsup_run(*words, options=["-p"])
+    kept = beside(world, "report", "--keep-combined", "--format=total")
+    assert (kept.returncode, kept.stdout) == (0, "100\n"), kept
+    assert len(list((world.directory / ".covsup").glob("2*"))) == 2
+    report = beside(world, "report", "--format=total")
+    assert (report.stdout, report.stderr) == (
+        "100\n", f"covsup: combined 2 sessions into {world.data_file}\n",
+    )  # fmt: skip
+    assert not (world.directory / ".covsup").exists()
+    # To what is there already it is added.
+    world.covsup_run("target.py")
+    world.covsup_run("target.py", "x", options=["-p"])
+    assert beside(world, "report", "--format=total").stdout == "100\n"
+
+
+def test_combine_takes_what_coverage_left_in_parallel_mode(world: World) -> None:
+    world.write("target.py", HALF)
+    world.run(world.python, "-m", "coverage", "run", "--branch", "-p", "target.py", "x")
+    world.write(".coverage.json", "{}")
+    run = world.run(world.python, "-m", "covsup", "combine")
+    assert (run.ended, run.stderr) == (0, ""), run
+    assert run.lines("target.py") == {1, 2, 3}
+    world.run(world.python, "-m", "coverage", "run", "--branch", "-p", "target.py", "x")
+    world.covsup_run("target.py", options=["-p"])
+    run = world.run(world.python, "-m", "covsup", "combine")
+    assert run.lines("target.py") == {1, 2, 3, 5}
+    assert [path.name for path in world.directory.glob(".cov*")] == [".coverage", ".coverage.json"]
+
+
+SERVER = """\
+print("up", flush=True)
+for line in iter(input, "end"):
+    exec(line)
+    print("done", flush=True)
+"""
+
+
+def test_a_report_says_when_its_data_were_taken_where_something_has_more(world: World) -> None:
+    world.write("server.py", SERVER)
+    session = beside(world, "env", "--shell=path", "--branch").stdout.strip()
+    with Live(world, world.python, "server.py", environment={"COVSUP_SESSION": session}) as live:
+        live.wait_for("up")
+        beside(world, "combine", "--keep")
+        for kind in ("report", "json", "xml"):
+            said = beside(world, kind).stderr.splitlines()
+            (line,) = [each for each in said if each.startswith("covsup: ")]
+            assert line.startswith(f"covsup: {world.data_file} has what was measured until 20")
+            assert f"process {live.pid} ({world.python} server.py) of session " in line
+        live.send("end\n")
+        assert live.ended() == 0
+    assert "1 process of session" in beside(world, "report").stderr
+    beside(world, "combine")
+    world.write("target.py", HALF)
+    assert beside(world, "report").stderr == "", "an open session without more is not named"
+    run = world.covsup_run("target.py", options=["--data-file=other"])
+    assert beside(world, "report", f"--data-file={run.directory / 'other'}").stderr == ""
 
 
 def test_combine_after_all_is_combined_changes_nothing_and_is_no_error(world: World) -> None:

@@ -369,6 +369,11 @@ class Session:
         """Whether the supervisor has left word that it ended."""
         return (self.path / CONCLUDED).exists() or (self.path / ENDED).exists()
 
+    @property
+    def is_left_to_combine(self) -> bool:
+        """Whether the supervisor has ended and no result was made, as --parallel-mode has it."""
+        return (self.path / ENDED).exists()
+
     def mark(self, name: str) -> None:
         """Leave the mark ENDED, CONCLUDED or REPORTED."""
         (self.path / name).touch()

@@ -380,7 +380,8 @@ def _add_combine(commands: argparse._SubParsersAction[Parser]) -> None:
         nargs="*",
         metavar="PATH",
         help="session directories, directories of such, journals, data files of covsup and"
-        " coverage.py, in any mix. Default: every session beside the data file",
+        " coverage.py, in any mix. Default: every session of the data file beside it, and coverage.py's"
+        " parallel data files there",
     )
     _add_files(parser)
     parser.add_argument(

@@ -67,7 +67,7 @@ def divide(
     known = sessions_in(target) if is_data_file(target) else None
     aside: dict[Part, Reason] = {}
     if by_default and not append:
-        parts, extends, aside = _by_result(parts, known, target)
+        parts, extends, aside = _by_result(parts, data_files, known, target)
     else:
         extends = known is not None and (append or any(is_in(part, known) for part in parts))
     kind = _kind_to_store(parts, data_files, target if extends else None)
@@ -97,7 +97,7 @@ def is_in(part: Part, known: Iterable[str]) -> bool:
 
 
 def _by_result(
-    parts: Sequence[Part], known: set[str] | None, target: Path
+    parts: Sequence[Part], data_files: Iterable[Path], known: set[str] | None, target: Path
 ) -> tuple[list[Part], bool, dict[Part, Reason]]:
     """The sessions that go into the data file, whether it keeps what it holds, and the others."""
     late: list[Part] = []  # what comes after a result was made
@@ -111,7 +111,9 @@ def _by_result(
             late.append(part)
         else:
             new.append(part)
-    begins = any(_has_result_to_give(part) for part in new)
+    begins = any(_has_result_to_give(part) for part in new) or any(
+        kind_of(path) is not None for path in data_files
+    )
     if known is None:
         extends = False
         late.sort(key=_age)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 from pathlib import Path
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 
+_SQLITE: Final = b"SQLite format 3\0"
 _FIRST_KEY: Final = b"format="
 """How a settings file begins."""
 
@@ -59,6 +61,15 @@ def is_session(path: Path) -> bool:
         return False
 
 
+def _is_database(path: Path) -> bool:
+    """Whether a file is a SQLite database; a report beside a data file may be named like one."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SQLITE)) == _SQLITE
+    except OSError:
+        return True  # what is wrong with it is reported when it is read
+
+
 def _and_of_others(sessions: Iterable[Path]) -> str:
     """The data files of sessions, for a message."""
     names = set()
@@ -88,7 +99,8 @@ class Inputs:
         else:
             waiting = find_sessions(data_file)
             self._add_sessions(path for path in waiting if is_of(path, data_file))
-            if not self.sessions:
+            self._add_coverages()
+            if not (self.sessions or self.data_files):
                 others = _and_of_others(waiting)
                 raise NoSession(f"no session in {sessions_directory(data_file)}{others}")
         if not (self.sessions or self.loose or self.data_files or self.names_target):
@@ -155,6 +167,12 @@ class Inputs:
                     name == self._data_file.name or self._is_parallel(file)
                 ) and file.resolve() != self._data_file.resolve():
                     self.data_files.append(file)
+
+    def _add_coverages(self) -> None:
+        """Have the data files that coverage.py left in parallel mode."""
+        for path in sorted(self._data_file.parent.glob(f"{glob.escape(self._data_file.name)}.*")):
+            if self._is_parallel(path) and _is_database(path):
+                self.data_files.append(path)
 
     def _is_parallel(self, path: Path) -> bool:
         """Whether a file is named as one of coverage.py's parallel data files."""

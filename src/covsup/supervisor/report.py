@@ -8,11 +8,16 @@ import warnings
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.cycles import no_search_for_cycles
 from covsup.supervisor.errors import NOT_STORED
-from covsup.supervisor.say import complain
-from covsup.supervisor.waiting import complain_of_a_session_that_is_gone
+from covsup.supervisor.say import complain, when
+from covsup.supervisor.waiting import (
+    complain_of_a_session_that_is_gone,
+    more_than_in,
+    waiting_sessions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
     from typing import Final
 
 _NAMES: Final = {"--data-file": "data_file", "--rcfile": "rcfile"}
@@ -23,8 +28,9 @@ def report(words: Sequence[str]) -> int:
     with no_search_for_cycles():
         from coverage.cmdline import main as coverage  # noqa: PLC0415 - slow to import
 
-    complain_of_a_session_that_is_gone()
-    _tidy(words)
+    if not any(word in {"-h", "--help"} for word in words):
+        complain_of_a_session_that_is_gone()
+        _bring_in(words)
     try:
         with warnings.catch_warnings():
             _tell_warnings()
@@ -70,18 +76,64 @@ def _mention_sessions(words: Sequence[str]) -> None:
         complain(f"{sessions} not combined yet: run `covsup combine`")
 
 
-def _tidy(words: Sequence[str]) -> None:
-    """Have in the data file what a process did after its report."""
+def _bring_in(words: Sequence[str]) -> None:
+    """Have in the data file what belongs to it and has ended, and say what has more."""
     from covsup.datafile.errors import CovsupError  # noqa: PLC0415
+    from covsup.datafile.session import find_sessions  # noqa: PLC0415
     from covsup.supervisor.finished import tidy_finished  # noqa: PLC0415
     from covsup.supervisor.settings import data_file_of  # noqa: PLC0415
 
     said = _said(words)
     try:
-        tidy_finished(data_file_of(said.get("rcfile"), said.get("data_file")))
+        data_file = data_file_of(said.get("rcfile"), said.get("data_file"))
+        tidy_finished(data_file)
+        waiting = find_sessions(data_file)
     except CovsupError:
         # coverage.py will complain of the same thing.
         return
+    try:
+        if waiting:
+            _combine_parallel(data_file, said.get("rcfile"), keep="--keep-combined" in words)
+            _say_what_has_more(data_file)
+    except CovsupError as error:
+        complain(f"what waits beside {data_file} was not combined: {error}")
+
+
+def _combine_parallel(data_file: Path, rcfile: str | None, *, keep: bool) -> None:
+    """Combine what `run --parallel-mode` left, as coverage.py's reports do with its own files."""
+    from covsup.supervisor.combine import combine  # noqa: PLC0415
+    from covsup.supervisor.coverage_settings import rcfile_for_coverage  # noqa: PLC0415
+    from covsup.supervisor.rules import Rules  # noqa: PLC0415
+
+    left = [
+        each.session.path
+        for each in waiting_sessions(data_file)
+        if each.session.is_left_to_combine and not each.runs
+    ]
+    if not left:
+        return
+    rules = Rules.read(rcfile_for_coverage(rcfile), data_file)
+    outcome = combine(left, rules=rules, keep=keep, append=True)
+    for sentence in outcome.sentences():
+        complain(sentence)
+    if outcome.sessions and not outcome.nothing:
+        sessions = (
+            "1 session" if len(outcome.sessions) == 1 else f"{len(outcome.sessions)} sessions"
+        )
+        complain(f"combined {sessions} into {data_file}")
+
+
+def _say_what_has_more(data_file: Path) -> None:
+    """Say until when the data go, where something goes on or waits."""
+    from covsup.datafile.database import is_data_file  # noqa: PLC0415
+
+    more = more_than_in(data_file, waiting_sessions(data_file)) if is_data_file(data_file) else []
+    if more:
+        taken = when(data_file.stat().st_mtime_ns)
+        complain(
+            f"{data_file} has what was measured until {taken}; {', '.join(more)}: `covsup combine`"
+            " brings in what there is by now"
+        )
 
 
 def _said(words: Sequence[str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from covsup.datafile.provenance import End
 from covsup.datafile.session import SessionUnreadable, find_sessions, open_session
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.inputs import is_of
@@ -12,9 +13,13 @@ from covsup.supervisor.liveness import Look, supervisor_may_run_elsewhere, super
 from covsup.supervisor.say import complain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Final
 
     from covsup.datafile.session import JournalFile, Session
+
+
+_SHOWN: Final = 3
 
 
 class Waiting(NamedTuple):
@@ -62,6 +67,41 @@ def _opened(data_file: Path) -> Iterator[Session]:
             yield open_session(path)
         except SessionUnreadable:
             continue
+
+
+def more_than_in(data_file: Path, waiting: Iterable[Waiting]) -> list[str]:
+    """What sessions have that is in no result yet, in words for each; nothing where the data file
+    has it all."""
+    from covsup.datafile.database import read_provenance  # noqa: PLC0415 - slow to import
+
+    held = read_provenance(data_file)
+    known = {each.session for each in held.sessions}
+    combined = {
+        each.image_id for each in held.processes if each.ending.end is not End.RUNNING
+    }  # fmt: skip
+    commands = {each.pid: each.argv for each in held.processes}
+    found = []
+    for each in waiting:
+        session = each.session
+        if session.id not in known and session.has_result:
+            continue  # of an earlier run
+        new = {journal.image_id for journal in each.journals} - combined
+        if each.measured:
+            running = [_process(pid, commands.get(pid, ())) for pid in each.measured[:_SHOWN]]
+            more = len(each.measured) - _SHOWN
+            ands = f" and {more} more" if more > 0 else ""
+            runs = "process {} of session {} still runs"
+            run = "processes {} of session {} still run"
+            words = runs if len(each.measured) == 1 else run
+            found.append(words.format(", ".join(running) + ands, session.id))
+        elif new:
+            processes = "1 process" if len(new) == 1 else f"{len(new)} processes"
+            found.append(f"{processes} of session {session.id} not combined yet")
+    return found
+
+
+def _process(pid: int, argv: Sequence[str]) -> str:
+    return f"{pid} ({' '.join(argv)})" if argv else str(pid)
 
 
 def complain_of_a_session_that_is_gone() -> None:
