@@ -592,6 +592,17 @@ def test_a_session_without_data_leaves_the_data_there_as_they_are(
     assert lines(data_file) == {"/c.py": [3]}
 
 
+def test_journals_that_were_never_begun_leave_the_data_there_as_they_are(data_file: Path) -> None:
+    coverage_py_data(data_file, c=[3])
+    before = data_file.read_bytes()
+    session = handmade_session(data_file)
+    (session.path / f"{DEAD_PID}-{'0' * 32}.0.journal").write_bytes(bytes(8192))
+    (session.path / f"{DEAD_PID}-{'1' * 32}.0.journal").touch()
+    assert combine(rules=rules(data_file)).nothing
+    assert data_file.read_bytes() == before
+    assert not (data_file.parent / ".covsup").exists()
+
+
 def test_data_files_without_data_replace_nothing_and_stay(data_file: Path) -> None:
     coverage_py_data(data_file, c=[3])
     other = coverage_py_data(data_file.with_name("other"))
@@ -905,11 +916,12 @@ def test_data_files_are_found_in_the_directories_of_a_directory_of_artifacts(
     data_file: Path,
 ) -> None:
     artifacts = data_file.parent / "artifacts"
-    for file, name in (("a/.coverage", "a"), ("b/.coverage.host.x", "b"), ("b/other", "c")):
+    for file, name in (("a/.coverage.x", "a"), ("b/.coverage.y", "b"), ("b/.coverage", "c")):
         (artifacts / file).parent.mkdir(parents=True, exist_ok=True)
         coverage_py_data(artifacts / file, **{name: [1]})
     combine([artifacts], rules=rules(data_file))
     assert lines(data_file) == {"/a.py": [1], "/b.py": [1]}
+    assert (artifacts / "b" / ".coverage").exists(), "a result of its own"
 
 
 def test_what_is_deeper_is_left_alone_where_there_is_something_at_hand(data_file: Path) -> None:

@@ -25,13 +25,11 @@ from covsup.supervisor.conclusion import lost_sentences, unmeasured_sentences
 from covsup.supervisor.coverage_settings import rcfile_for_coverage
 from covsup.supervisor.division import all_aside
 from covsup.supervisor.errors import NOT_STORED, UsageError
-from covsup.supervisor.inputs import Inputs, InputUnusable, NoSession, is_of
+from covsup.supervisor.inputs import InputUnusable, NoSession, is_of
 from covsup.supervisor.liveness import Look, supervisor_runs
-from covsup.supervisor.outcome import opener_of
-from covsup.supervisor.parts import Reader
 from covsup.supervisor.rules import Rules
 from covsup.supervisor.say import complain
-from covsup.supervisor.waiting import complain_of_a_session_that_is_gone
+from covsup.supervisor.waiting import complain_of_a_session_that_is_gone, out_of_sight
 
 if TYPE_CHECKING:
     import argparse
@@ -166,7 +164,7 @@ def _erase_session(path: Path, data_file: Path, *, assume_ended: bool) -> int:
         if runs or supervisor_runs(session.settings, path):
             complain(f"session {session.id} still runs and is left alone")
             return NOT_STORED
-        if not assume_ended and (where := _out_of_sight(path)):
+        if not assume_ended and (where := out_of_sight(path)):
             complain(
                 f"session {session.id} may still run on {where}, which cannot be asked: it is left"
                 " alone (has it ended? `covsup erase --assume-ended` deletes it)"
@@ -181,18 +179,6 @@ def _erase_session(path: Path, data_file: Path, *, assume_ended: bool) -> int:
         complain(f"cannot delete {path}: {error.strerror}")
         return NOT_STORED
     return 0
-
-
-def _out_of_sight(path: Path) -> str:
-    """Where processes of a session may run that cannot be seen from here, or ""."""
-    reader = Reader(None)
-    inputs = Inputs([path], path)
-    reader.read(inputs)
-    hosts = {each.host or "this machine, in a container" for each in reader.running}
-    hosts = hosts or {
-        opener_of(part.session) for part in reader.parts if part.session and part.out_of_sight
-    }
-    return ", ".join(sorted(hosts))
 
 
 class _Progress:

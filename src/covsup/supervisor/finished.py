@@ -54,6 +54,7 @@ def _tidy(session: Session, data_file: Path) -> None:
     from covsup.supervisor.combine import combine  # noqa: PLC0415
     from covsup.supervisor.liveness import Look, supervisor_runs  # noqa: PLC0415
     from covsup.supervisor.rules import Rules  # noqa: PLC0415
+    from covsup.supervisor.waiting import out_of_sight  # noqa: PLC0415
 
     journals = session.journals()
     look = Look([session.path], journals)
@@ -63,6 +64,6 @@ def _tidy(session: Session, data_file: Path) -> None:
         return
     if is_data_file(data_file) and session.id in sessions_in(data_file):
         combine([session.path], rules=Rules.of_session(session.settings))
-    else:
+    elif not out_of_sight(session.path):
         session.delete()
         tidy_sessions_directory(session.path.parent)

@@ -163,9 +163,7 @@ class Inputs:
                 file = here / name
                 if (journal := JournalFile.at(file)) is not None:
                     self._add_journal(journal)
-                elif (
-                    name == self._data_file.name or self._is_parallel(file)
-                ) and file.resolve() != self._data_file.resolve():
+                elif self._is_parallel(file):
                     self.data_files.append(file)
 
     def _add_coverages(self) -> None:

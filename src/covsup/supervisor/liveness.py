@@ -216,14 +216,16 @@ def was_rebooted(machine: str, host: str, directory: Path) -> bool:
 
 
 def supervisor_may_run_elsewhere(session: Session) -> bool:
-    """Whether a session has a supervisor that cannot be seen from here, and nothing says that it
-    has ended."""
+    """Whether a session has a supervisor on another machine, and nothing says that it has ended.
+
+    Where no lock is held, the supervisor is a measured process: its journal tells.
+    """
     settings = session.settings
-    if settings.supervisor_pid == 0 or session.is_unsupervised:
+    if not settings.held or session.is_unsupervised:
         return False
-    if not is_here(linux.boot_id(_PROC), settings.boot, settings.host):
-        return not was_rebooted(settings.machine, settings.host, session.path)
-    return not settings.held and settings.namespace not in {"", pid_namespace("self")}
+    if is_here(linux.boot_id(_PROC), settings.boot, settings.host):
+        return False
+    return not was_rebooted(settings.machine, settings.host, session.path)
 
 
 def supervisor_runs(settings: Settings, session: Path | None = None) -> bool:

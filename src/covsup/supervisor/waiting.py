@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from covsup.datafile.errors import CovsupError
 from covsup.datafile.provenance import End
 from covsup.datafile.session import SessionUnreadable, find_sessions, open_session
 from covsup.hints import TYPE_CHECKING, NamedTuple
-from covsup.supervisor.inputs import is_of
+from covsup.supervisor.inputs import Inputs, is_of
 from covsup.supervisor.liveness import Look, supervisor_may_run_elsewhere, supervisor_runs
 from covsup.supervisor.say import complain
 
@@ -98,6 +99,23 @@ def more_than_in(data_file: Path, waiting: Iterable[Waiting]) -> list[str]:
             processes = "1 process" if len(new) == 1 else f"{len(new)} processes"
             found.append(f"{processes} of session {session.id} not combined yet")
     return found
+
+
+def out_of_sight(path: Path) -> str:
+    """Where processes of a session may run that cannot be seen from here, or ""."""
+    from covsup.supervisor.outcome import opener_of  # noqa: PLC0415 - as below
+    from covsup.supervisor.parts import Reader  # noqa: PLC0415 - slow to import
+
+    reader = Reader(None)
+    try:
+        reader.read(Inputs([path], path))
+    except CovsupError:
+        return ""  # nothing could ever be made of it
+    hosts = {each.host or "this machine, in a container" for each in reader.running}
+    hosts = hosts or {
+        opener_of(part.session) for part in reader.parts if part.session and part.out_of_sight
+    }
+    return ", ".join(sorted(hosts))
 
 
 def _process(pid: int, argv: Sequence[str]) -> str:
