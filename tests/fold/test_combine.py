@@ -535,6 +535,20 @@ def test_what_comes_late_of_a_run_goes_to_its_own_result_alone(
     assert not (data_file.parent / ".covsup").exists()
 
 
+def test_a_run_whose_covsup_was_killed_does_not_replace_the_result_of_a_later_one(
+    data_file: Path,
+) -> None:
+    for killed_ns, expected in ((1, {"/b.py": [2]}), (3, {"/a.py": [1]})):
+        later = handmade_session(data_file, [HandMade().ran("/b.py", 2)], started_ns=2)
+        combine([later.path], rules=rules(data_file))
+        killed = handmade_session(
+            data_file, [HandMade().ran("/a.py", 1)], started_ns=killed_ns, supervisor_pid=DEAD_PID
+        )
+        outcome = combine(rules=rules(data_file))
+        assert lines(data_file) == expected
+        assert lines(outcome.data_file_of(killed.id)) == {"/a.py": [1]}
+
+
 def test_a_session_that_was_set_aside_and_goes_on_stays_aside_and_is_not_reported_again(
     data_file: Path, owner: Callable[[HandMade, Path], subprocess.Popen[str]]
 ) -> None:

@@ -181,8 +181,10 @@ def test_what_a_process_of_an_earlier_run_does_is_no_part_of_the_next_run(
         live.wait_for("up")
         assert live.ended() == 0
         (session,) = (world.directory / ".covsup").glob("*-*")
+        assert f" of session {session.name} still runs" in beside(world, "report").stderr
         run = beside(world, "run", *branch, "next.py")
         assert (run.returncode, run.stderr) == (0, "")
+        assert beside(world, "report").stderr == "", "of another result"
         during = beside(world, "combine")
         assert "still running" in during.stderr
         assert during.stderr.count("is older than the result in") == 1

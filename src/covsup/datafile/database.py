@@ -187,12 +187,26 @@ def kind_of(path: Path) -> Kind | None:
     return Kind.ARCS if row[0] == "1" else Kind.LINES
 
 
+def kind_held(path: Path) -> Kind | None:
+    """The same, where code of which the file is not known yet counts as well."""
+    kind = kind_of(path)
+    if kind is None:
+        with _reading(path) as db:
+            kind = _read_sent_code(db)[2] if _has_our_tables(db) else None
+    return kind
+
+
 def sessions_in(path: Path) -> set[str]:
     """The ids of the sessions of which a data file has something. Raises DataFileUnusable."""
+    return set(sessions_begun(path))
+
+
+def sessions_begun(path: Path) -> dict[str, int]:
+    """The same, each with when it was begun."""
     with _reading(path) as db:
         if not _has_our_tables(db):
-            return set()
-        return {row[0] for row in db.execute("SELECT id FROM covsup_session")}
+            return {}
+        return dict(db.execute("SELECT id, started_ns FROM covsup_session").fetchall())
 
 
 def read_who(path: Path) -> Result:

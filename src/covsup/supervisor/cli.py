@@ -371,8 +371,9 @@ def _add_combine(commands: argparse._SubParsersAction[Parser]) -> None:
         help="combine what earlier, interrupted or still running sessions left",
         description="Combine sessions into the data file, and delete what was combined. Journals of"
         " processes that still run are read as far as they go, and stay.",
-        epilog="exit status: 0; 1 if there is nothing to combine or something could not be read or"
-        " written (then nothing was deleted that is not in the data file)",
+        epilog="exit status: 0; 1 if there is nothing to combine, something could not be read or"
+        " written (then nothing was deleted that is not in the data file), or lines met branches"
+        " and a session was set aside in a data file of its own",
         allow_abbrev=False,
     )
     parser.add_argument(

@@ -21,7 +21,7 @@ from covsup.datafile.database import (
     is_data_file,
     kind_of,
     read_who,
-    sessions_in,
+    sessions_begun,
     write_database,
 )
 from covsup.datafile.derivation import provenance_of
@@ -139,7 +139,7 @@ class _Work:
     def write(self, *, append: bool) -> Outcome:
         """Write the data file, and one for each session that is set aside."""
         target = self._rules.data_file
-        known = sessions_in(target) if is_data_file(target) else set()
+        known = sessions_begun(target) if is_data_file(target) else {}
         for path in self._inputs.data_files:
             self._take_input(path)
         if not (self._parts or self._data_files or self._inputs.names_target):
@@ -176,7 +176,7 @@ class _Work:
                 for part in self._parts
                 if part.session is not None and part.out_of_sight
             ),
-            nothing=written.nothing and not known.intersection(sessions) and not aside,
+            nothing=written.nothing and known.keys().isdisjoint(sessions) and not aside,
         )
 
     def _set_aside(self, part: Part, why: Reason) -> SetAside:
@@ -211,6 +211,8 @@ class _Work:
         is_there = is_data_file(target)
         if is_there and extend:
             gathered.take_file(target, None)
+            if self._inputs.names_target and target == self._rules.data_file:
+                measured = gathered.kind
         result, warnings = self._placed(gathered.folding.result())
         touched: dict[str, str] = {}
         sessions = [part.session for part in parts if part.session is not None]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import glob
 
-from covsup.datafile.database import is_data_file, kind_of, sessions_in
+from covsup.datafile.database import is_data_file, kind_held, sessions_begun
 from covsup.datafile.result import Kind
 from covsup.datafile.session import is_session_id
 from covsup.hints import TYPE_CHECKING, NamedTuple
@@ -64,7 +64,7 @@ def divide(
 
     `by_default`: the sessions were found beside the data file, and not named.
     """
-    known = sessions_in(target) if is_data_file(target) else None
+    known = sessions_begun(target) if is_data_file(target) else None
     aside: dict[Part, Reason] = {}
     if by_default and not append:
         parts, extends, aside = _by_result(parts, data_files, known, target)
@@ -80,7 +80,7 @@ def divide(
         else:
             aside[part] = Reason(f"{part.name} {_mixed(part.kind, target)}", is_mixed=True)
     for path in data_files:
-        if (found := kind_of(path)) not in {None, kind}:
+        if (found := kind_held(path)) not in {None, kind}:
             left[path] = f"{path} {_mixed(found, target)}"
     return Division(
         parts=[part for part in parts if part not in aside and part.directory not in left],
@@ -97,7 +97,7 @@ def is_in(part: Part, known: Iterable[str]) -> bool:
 
 
 def _by_result(
-    parts: Sequence[Part], data_files: Iterable[Path], known: set[str] | None, target: Path
+    parts: Sequence[Part], data_files: Iterable[Path], known: Mapping[str, int] | None, target: Path
 ) -> tuple[list[Part], bool, dict[Part, Reason]]:
     """The sessions that go into the data file, whether it keeps what it holds, and the others."""
     late: list[Part] = []  # what comes after a result was made
@@ -107,12 +107,14 @@ def _by_result(
         assert part.session is not None
         if is_data_file(place_aside(target, part.session.id)):
             aside[part] = Reason(f"{part.name} was set aside before")
-        elif not part.supervised and (part.session.has_result or _was_replaced(part, known)):
+        elif not (part.supervised or part.out_of_sight) and (
+            part.session.has_result or _was_replaced(part, known) or _was_overtaken(part, known)
+        ):
             late.append(part)
         else:
             new.append(part)
     begins = any(_has_result_to_give(part) for part in new) or any(
-        kind_of(path) is not None for path in data_files
+        kind_held(path) is not None for path in data_files
     )
     if known is None:
         extends = False
@@ -129,7 +131,16 @@ def _by_result(
     return [*new, *joining], extends, aside
 
 
-def _was_replaced(part: Part, known: set[str] | None) -> bool:
+def _was_overtaken(part: Part, known: Mapping[str, int] | None) -> bool:
+    """Whether the covsup of a run was killed, and a later run has made its result since."""
+    assert part.session is not None
+    settings = part.session.settings
+    if not known or settings.supervisor_pid == 0 or is_in(part, known):
+        return False
+    return not part.session.is_left_to_combine and settings.started_ns < max(known.values())
+
+
+def _was_replaced(part: Part, known: Mapping[str, int] | None) -> bool:
     """Whether a session was combined before, and another result has taken its place since."""
     return part.folded and known is not None and not is_in(part, known)
 
@@ -147,12 +158,12 @@ def _kind_to_store(
     parts: Iterable[Part], data_files: Iterable[Path], extended: Path | None
 ) -> Kind | None:
     """Lines or branches: as the data file has it, the newest session, or the first of the others."""
-    if extended is not None and (kind := kind_of(extended)) is not None:
+    if extended is not None and (kind := kind_held(extended)) is not None:
         return kind
     sessions = [part for part in parts if part.session is not None and part.kind is not None]
     if sessions:
         return max(sessions, key=_age).kind
-    kinds = [*(part.kind for part in parts), *(kind_of(path) for path in data_files)]
+    kinds = [*(part.kind for part in parts), *(kind_held(path) for path in data_files)]
     return next((kind for kind in kinds if kind is not None), None)
 
 

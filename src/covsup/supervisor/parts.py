@@ -14,7 +14,7 @@ from itertools import chain
 from struct import Struct
 
 from covsup.datafile.contents import Gathering, result_of_session
-from covsup.datafile.database import is_data_file, kind_of
+from covsup.datafile.database import is_data_file, kind_held
 from covsup.datafile.derivation import provenance_of
 from covsup.datafile.errors import (
     DataFileUnusable,
@@ -101,7 +101,7 @@ class Part:
         """What was measured; None where nothing was executed."""
         kind = self.ended.kind or self.live.kind
         if kind is None and self.folded and self.session is not None:
-            return kind_of(self.session.folded)
+            return kind_held(self.session.folded)
         return kind
 
     def journals(self) -> list[JournalFile]:
