@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import re
 import struct
 import subprocess
@@ -222,3 +223,29 @@ def test_a_run_of_no_python_leaves_the_data_that_there_are(world: World) -> None
     assert "nothing to combine" in empty.stderr
     assert Path(opened.stdout.strip()).exists()
     assert executed(world.data_file, world.directory / "target.py") == {1}
+
+
+def test_runs_of_lines_and_of_branches_that_end_at_the_same_moment_both_have_their_results(
+    world: World,
+) -> None:
+    target = world.write("target.py", "print(1)\n")
+    directory = os.open(world.directory, os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    try:
+        with (
+            Live(world, *covsup(world, "target.py")) as lines,
+            Live(world, *covsup(world, "target.py", options=["--branch"])) as branches,
+        ):
+            for run in (lines, branches):
+                run.wait_for("waiting for another covsup")
+            fcntl.flock(directory, fcntl.LOCK_UN)
+            assert (lines.ended(), branches.ended()) == (0, 0)
+    finally:
+        os.close(directory)
+    (aside,) = world.directory.glob(".coverage-*")
+    both = [CoverageData(str(path)) for path in (world.data_file, aside)]
+    for data in both:
+        data.read()
+    assert {data.has_arcs() for data in both} == {True, False}
+    assert [executed(path, target) for path in (world.data_file, aside)] == [{1}, {1}]
+    assert not (world.directory / ".covsup").exists()
