@@ -19,6 +19,7 @@ import os
 from covsup.datafile.by_value import sent_code_in
 from covsup.datafile.database import (
     is_data_file,
+    kind_held,
     kind_of,
     read_who,
     sessions_begun,
@@ -225,7 +226,9 @@ class _Work:
             and (parts or self._data_files)
             and "no-data-collected" not in self._rules.disable_warnings
         ):
-            warnings.append("no data was collected (no-data-collected)")
+            is_older = nothing and is_there and kind_held(target) is not None
+            older = f": {target} has the result that it had before" if is_older else ""
+            warnings.append(f"no data was collected{older} (no-data-collected)")
         if nothing:
             touched, self._data_files = {}, []
             if is_silent:

@@ -60,9 +60,10 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _sentences(outcome: Outcome, session: str) -> list[str]:
     """What a supervisor would say at the end, where there is none."""
-    provenance = outcome.provenance.of_session(session)
+    provenance = outcome.provenance_of(session)
     return [
         *outcome.unreadable,
+        *(each.sentence() for each in outcome.aside if each.is_new),
         *outcome.warnings,
         *unmeasured_sentences(provenance),
         *lost_sentences(provenance),
