@@ -535,6 +535,25 @@ def test_what_comes_late_of_a_run_goes_to_its_own_result_alone(
     assert not (data_file.parent / ".covsup").exists()
 
 
+def test_what_is_left_of_a_run_without_data_is_neither_set_aside_nor_named(data_file: Path) -> None:
+    session = handmade_session(data_file, [HandMade().ran("/a.py", 1)])
+    child = subprocess.Popen(
+        ["sleep", "60"], env={**os.environ, "COVSUP_SESSION": str(session.path)}
+    )
+    try:
+        combine([session.path], rules=rules(data_file), concludes=True)
+    finally:
+        child.kill()
+        child.wait()
+    assert combine(rules=rules(data_file), keep=True).sentences() == []
+    (session.path / "folded").unlink()
+    other = handmade_session(data_file, [HandMade().ran("/b.py", 2)])
+    combine([other.path], rules=rules(data_file))
+    outcome = combine(rules=rules(data_file))
+    assert (outcome.sentences(), lines(data_file)) == ([], {"/b.py": [2]})
+    assert sorted(path.name for path in data_file.parent.iterdir()) == [".coverage"]
+
+
 def test_a_run_whose_covsup_was_killed_does_not_replace_the_result_of_a_later_one(
     data_file: Path,
 ) -> None:

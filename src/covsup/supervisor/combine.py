@@ -72,10 +72,11 @@ def combine(
     a session that is combined now (a snapshot, or what had ended by an earlier time). Where there
     is no data to combine, its data stay as they are. What cannot go into the data file is set
     aside (`covsup.supervisor.division`).
+
     `concludes`: a run has ended, and this is its result. `assume_ended`: processes that cannot be
-    seen from here, on other machines and in containers, have ended. `progress` is called with the number of
-    journals read and of all; `waiting` with a directory that another combination holds, before we
-    wait for it.
+    seen from here, on other machines and in containers, have ended. `progress` is called with the
+    number of journals read and of all; `waiting` with a directory that another combination holds,
+    before we wait for it.
 
     Raises NothingToCombine, InputUnusable, DataFileUnusable, DataFileUnwritable,
     SessionUnreadable, MixedMeasurement; then nothing was deleted and the data file is as it was.
@@ -185,14 +186,18 @@ class _Work:
         assert part.session is not None
         path = place_aside(self._rules.data_file, part.session.id)
         is_known = is_data_file(path)
-        written = self._write_file(path, [part], extend=is_known)
+        has_data = part.kind is not None
+        if has_data:
+            provenance = self._write_file(path, [part], extend=is_known).provenance
+        else:
+            provenance = provenance_of(part.past())
         return SetAside(
             session=part.session.id,
             data_file=path,
             why=why.text,
             is_mixed=why.is_mixed,
-            is_new=not (is_known and self._inputs.by_default),
-            provenance=written.provenance,
+            is_new=has_data and not (is_known and self._inputs.by_default),
+            provenance=provenance,
         )
 
     def _write_file(self, target: Path, parts: Sequence[Part], *, extend: bool) -> _Written:
@@ -221,9 +226,11 @@ class _Work:
             self._find_unexecuted(session, result, touched, warnings)
         # A result of 0 % needs a process that was measured.
         nothing = measured is None and not (touched and has_images)
+        known = sessions_begun(target) if is_there else {}
+        has_more = any(session.id not in known for session in sessions) or self._data_files
         if (
             measured is None
-            and (parts or self._data_files)
+            and has_more
             and "no-data-collected" not in self._rules.disable_warnings
         ):
             is_older = nothing and is_there and kind_held(target) is not None
