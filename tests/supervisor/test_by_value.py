@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -209,7 +210,7 @@ sent(other)(1)
 
 
 def unplaced(run: Run) -> int:
-    with sqlite3.connect(run.data_file) as db:
+    with contextlib.closing(sqlite3.connect(run.data_file)) as db:
         return int(db.execute("SELECT count(*) FROM covsup_sent_code").fetchone()[0])
 
 

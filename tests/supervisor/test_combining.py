@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 from coverage import CoverageData
 
+from covsup.datafile.database import kind_of
+from covsup.datafile.result import Kind
 from tests.fold.handmade import DEAD_PID, HandMade, handmade_session
 from tests.supervisor.live import PATIENCE, Live, beside, covsup, wait_until
 
@@ -50,7 +52,9 @@ for word in sys.stdin:
 def executed(data_file: Path, name: Path) -> set[int]:
     data = CoverageData(str(data_file))
     data.read()
-    return set(data.lines(str(name)) or ())
+    found = set(data.lines(str(name)) or ())
+    data.close()
+    return found
 
 
 def start_combining(world: World, *options: str) -> subprocess.Popen[str]:
@@ -243,9 +247,7 @@ def test_runs_of_lines_and_of_branches_that_end_at_the_same_moment_both_have_the
     finally:
         os.close(directory)
     (aside,) = world.directory.glob(".coverage-*")
-    both = [CoverageData(str(path)) for path in (world.data_file, aside)]
-    for data in both:
-        data.read()
-    assert {data.has_arcs() for data in both} == {True, False}
-    assert [executed(path, target) for path in (world.data_file, aside)] == [{1}, {1}]
+    both = (world.data_file, aside)
+    assert {kind_of(path) for path in both} == {Kind.ARCS, Kind.LINES}
+    assert [executed(path, target) for path in both] == [{1}, {1}]
     assert not (world.directory / ".covsup").exists()
