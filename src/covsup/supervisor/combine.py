@@ -80,7 +80,9 @@ def combine(
         work = _Work(inputs, rules, map_path, progress)
         work.read()
         outcome = work.write(append=append)
-        if not keep:
+        if keep:
+            work.shorten()
+        else:
             work.clean_up()
             outcome = outcome._replace(
                 kept=tuple(work.kept),
@@ -191,6 +193,11 @@ class _Work:
 
         placing = Placing(result, sent, self._map_path)
         return placing.place(), placing.sentences
+
+    def shorten(self) -> None:
+        """Shorten what stays although it has ended."""
+        for part in self._parts:
+            part.shorten()
 
     def clean_up(self) -> None:
         """Delete what is in the data file now; what cannot be deleted is told."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from struct import Struct
@@ -25,6 +26,7 @@ from covsup.datafile.fold import fold
 from covsup.datafile.journal import read_journal, read_lodgers, read_slots
 from covsup.datafile.provenance import End
 from covsup.datafile.session import JournalFile, Session, SessionUnreadable, open_session
+from covsup.datafile.shortening import shorten
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.liveness import Look, Verdict, supervisor_runs
 from covsup.supervisor.outcome import StillRunning
@@ -96,6 +98,13 @@ class Part:
     def free(self) -> list[str]:
         """The journals that may go."""
         return [path for path in self.finished if path not in self.held]
+
+    def shorten(self) -> None:
+        """Give these an end behind what they hold, as far as can be: the session stays for now."""
+        for path in self.free():
+            # Where that fails (another user's file, a full disk) it is as good as it was.
+            with suppress(OSError):
+                shorten(path)
 
     def past(self) -> Result:
         """The fold of what need not be read again."""

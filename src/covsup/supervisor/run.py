@@ -74,7 +74,14 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
         session.delete()
         tidy_sessions_directory(session.path.parent)
         raise
-    if not settings.parallel_mode:
+    if settings.parallel_mode:
+        from covsup.supervisor.shortening import shorten_ended  # noqa: PLC0415 - here alone
+
+        try:
+            shorten_ended(session)
+        except KeyboardInterrupt:
+            status = status or signal.SIGINT
+    else:
         status = conclude(session, settings, status)
     signals.die_like_the_target(status)
 

@@ -143,8 +143,8 @@ choose_lengths(uint32_t index, uint64_t least, uint64_t *length, uint64_t *file_
     }
     if (limit.rlim_cur != RLIM_INFINITY && (uint64_t)limit.rlim_cur < *file_length) {
         *file_length = (uint64_t)limit.rlim_cur / journal_page_size * journal_page_size;
-        uint64_t most = index == 0 && *file_length >= SHORTEST_WITH_SLOTS ? *file_length / 2
-                                                                          : *file_length;
+        uint64_t most =
+            index == 0 && *file_length >= SHORTEST_WITH_SLOTS ? *file_length / 2 : *file_length;
         *length = min_u64(*length, most / journal_page_size * journal_page_size);
     }
     return *length < least ? failed(EFBIG, JOURNAL_STAGE_LIMIT) : fine;
