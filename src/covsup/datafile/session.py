@@ -46,6 +46,7 @@ _JOURNAL_NAME = re.compile(
     r"(?P<pid>\d+)-(?P<image>[0-9a-f]{32})\.(?P<segment>\d+)\.journal", re.ASCII
 )
 _NOTE_NAME = re.compile(r"note-(?P<pid>\d+)-(?P<time>[0-9a-f]+)\.note", re.ASCII)
+NOTE_SUFFIX: Final = ".note"
 _OWNER_DIRECTORY = re.compile(r"uid-(?P<uid>\d+)", re.ASCII)
 
 
@@ -413,6 +414,18 @@ class Session:
             except ValueError:
                 continue
         return found
+
+    def is_there(self) -> bool:
+        """Whether processes find the directory and its settings."""
+        return (self.path / SETTINGS).exists()
+
+    def make_again(self) -> None:
+        """Make the directory again, with its settings, after somebody has deleted it."""
+        if not self.path.exists():
+            _make_private(self.path)
+        _owner(self.path)
+        _ignore_everything(self.path.parent)
+        write_settings(self.path / SETTINGS, self.settings)
 
     def delete(self) -> None:
         """Delete the directory, in one step as far as any other process can see."""

@@ -40,7 +40,12 @@ def conclude(session: Session, settings: RunSettings, status: int) -> int:
         complain(f"interrupted; all is kept in {session.path}: `covsup combine` goes on with it")
         return status or signal.SIGINT
     except (CovsupError, OSError) as error:
-        complain(f"{error}; all is kept in {session.path}: mend it and run `covsup combine`")
+        if session.is_there():
+            complain(f"{error}; all is kept in {session.path}: mend it and run `covsup combine`")
+        else:
+            complain(
+                f"the session directory {session.path} is gone, and all that was recorded with it"
+            )
         return status or NOT_STORED << 8
     provenance = outcome.provenance.of_session(session.id)
     incomplete = [*unmeasured_sentences(provenance), *lost_sentences(provenance)]

@@ -165,6 +165,8 @@ class _Supervision:
             self._step()
         self._grace()
         self._watcher.finish(self._why_not)
+        if self._watcher.deletion:
+            complain(self._watcher.deletion)
         return self._status
 
     def _why_not(self, program: str) -> str:
