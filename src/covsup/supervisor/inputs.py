@@ -11,7 +11,9 @@ from covsup.datafile.session import (
     SETTINGS,
     JournalFile,
     find_sessions,
+    is_sessions_directory,
     sessions_directory,
+    sessions_in,
 )
 from covsup.hints import TYPE_CHECKING
 
@@ -82,8 +84,7 @@ class Inputs:
         if (path / SETTINGS).exists():
             self._add_sessions([path])
             return
-        parent = path if path.name == SESSIONS else path / SESSIONS
-        self._add_sessions(find_sessions(parent.parent / self._data_file.name))
+        self._add_sessions(sessions_in(path if is_sessions_directory(path) else path / SESSIONS))
         for file in sorted(path.iterdir()):
             journal = JournalFile.at(file)
             if journal is not None:
