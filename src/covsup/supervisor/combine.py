@@ -33,7 +33,7 @@ from covsup.supervisor.inputs import Inputs, NothingToCombine
 from covsup.supervisor.locks import locked, version_of
 from covsup.supervisor.outcome import Outcome
 from covsup.supervisor.parts import Part, Reader
-from covsup.supervisor.unexecuted import unexecuted_files, unseen_packages
+from covsup.supervisor.unexecuted import storable, unexecuted_files, unseen_packages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -160,6 +160,8 @@ class _Work:
                 for slug, sentence in unseen_packages(session.settings, result.modules)
                 if slug not in silent
             ]
+        touched, left_out = storable(touched)
+        warnings += [each for each in left_out if each not in self._reader.unreadable]
         if gathered.kind is None and "no-data-collected" not in silent:
             warnings.append("no data was collected (no-data-collected)")
         provenance = write_database(

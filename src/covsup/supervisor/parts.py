@@ -13,7 +13,7 @@ from functools import partial
 from itertools import chain
 from struct import Struct
 
-from covsup.datafile.contents import Gathering, result_of_session
+from covsup.datafile.contents import UNSTORABLE, Gathering, result_of_session
 from covsup.datafile.database import is_data_file
 from covsup.datafile.derivation import provenance_of
 from covsup.datafile.errors import (
@@ -335,6 +335,13 @@ class Reader:
 
     def _tell(self, part: Part, read: _Read, problems: Sequence[Problem]) -> bool:
         """Say what was wrong with an image's journals; gives whether all of them was used."""
+        if not problems:
+            return True
+        # A file is named once, however many images executed it.
+        self.unreadable |= dict.fromkeys(
+            problem.what for problem in problems if problem.what.startswith(UNSTORABLE)
+        )
+        problems = [each for each in problems if not each.what.startswith(UNSTORABLE)]
         if not problems:
             return True
         whats = "; ".join(sorted({problem.what for problem in problems}))
