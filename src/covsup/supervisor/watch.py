@@ -229,13 +229,13 @@ class Watcher:
             with suppress(OSError):
                 seen = {each.pid: each for each in self._session.observations()}
         saved = {each.pid for each in self._files} - {each.pid for each in self._keeper.lost}
-        for pid in {each.pid for each in self._keeper.lost}:
+        for pid in sorted({each.pid for each in self._keeper.lost}):
             if pid in seen and pid not in saved:
                 reason = f"{_DELETED}, and what it recorded is lost"
                 self._news.append(seen[pid]._replace(at_ns=time.time_ns(), reason=reason))
             else:
                 self._leave_note(pid, f"{_DELETED}, and what it recorded is lost")
-        for pid in {each.pid for each in written} & alive:
+        for pid in sorted({each.pid for each in written} & alive):
             self._leave_note(pid, f"{_DELETED}: what it executes from now on is lost")
         self._keeper.let_go()
 
