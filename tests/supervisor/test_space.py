@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
+import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from covsup.supervisor import run as running
 from tests.supervisor.live import Live, beside, on_linux
 from tests.supervisor.test_env import covsup, opened
 
@@ -138,3 +142,53 @@ def test_a_closed_session_is_shortened_but_for_what_a_process_has_mapped(world: 
     assert (run.ended, run.stderr) == (0, "")
     assert run.lines("waiting.py") == set(range(1, 11))
     assert run.lines("target.py") == set(range(1, 12))
+
+
+def test_a_full_disk_is_called_a_full_disk(world: World) -> None:
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        pytest.skip("only root can mount")
+    disk = world.directory / "disk"
+    disk.mkdir()
+    mount = f"mount -t tmpfs -o size=200k none {disk}"
+    tried = subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True, check=False)
+    if tried.returncode != 0:
+        pytest.skip("nothing can be mounted here")
+    world.write("target.py", "x = 1\n" * 40_000)
+    command = f"{mount} && exec {world.python} -m covsup run --branch target.py"
+    variable = {"COVSUP_SESSIONS": str(disk)}
+    run = world.run("unshare", "-m", "sh", "-c", command, environment=variable)
+    assert run.ended == 0, run
+    (line,) = run.stderr.splitlines()
+    assert re.search(
+        r"^covsup: process \d+ \(.*target\.py\) could not keep \d+ facts.*: the file system of its"
+        r" session directory is full, or its quota is used up: free some space",
+        line,
+    ), line
+    # 200 KiB hold some 25,000 facts of 8 bytes.
+    assert 10_000 < len(run.lines("target.py")) < 30_000
+
+
+def test_a_limit_that_the_system_refuses_does_not_end_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # On macOS the hard limit has no bounds, and is refused as a soft one.
+    taken = []
+
+    def set_limit(_: int, limits: tuple[int, int]) -> None:
+        if limits[0] == resource.RLIM_INFINITY:
+            raise ValueError("current limit exceeds maximum limit")
+        taken.append(limits)
+
+    unbounded = resource.RLIM_INFINITY
+    for soft, expected in ((256, [(10_240, unbounded)]), (20_000, [])):
+        taken.clear()
+        monkeypatch.setattr(resource, "getrlimit", lambda _, soft=soft: (soft, unbounded))
+        monkeypatch.setattr(resource, "setrlimit", set_limit)
+        running._have_descriptors()
+        assert taken == expected
+
+    def refuse(*_: object) -> None:
+        raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    running._have_descriptors()

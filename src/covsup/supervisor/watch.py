@@ -40,6 +40,7 @@ _BRISK_SECONDS: Final = 0.05
 _CALM_SECONDS: Final = 0.1
 _BRISK_FOR_SECONDS: Final = 2.0
 _SPARE_DESCRIPTORS: Final = 32  # of a limited number, for anything but processes and journals
+_NO_LIMIT: Final = 1 << 20
 _MANY_PROGRAMS: Final = 256
 _LEISURE: Final = 10  # times as long as a look took, until a bell makes us take another
 _GROWN_UP_SECONDS: Final = 0.3
@@ -122,6 +123,8 @@ class Watcher:
         self._directories = {session.path: -1}
         """Where journals are made, those of other users too: when each was changed last."""
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if limit == resource.RLIM_INFINITY:
+            limit = _NO_LIMIT
         self._most_pidfds = max(0, limit - _SPARE_DESCRIPTORS) // 2
         self._keeper = Keeper(session, self._most_pidfds)
         """Holds the journals; they are as many as the processes, and more."""

@@ -87,6 +87,11 @@ allocate_first(int fd, char *base, uint64_t size)
 {
     if (!atomic_load_explicit(&cannot_populate, memory_order_relaxed)) {
         int error = journal_populate(base, 0, size);
+        if (error == EFAULT) {
+            /* The file system refused; why, only a descriptor tells: no space, or over quota. */
+            error = allocate_by_descriptor(fd, 0, size);
+            return error != 0 ? error : journal_populate(base, 0, size);
+        }
         if (error != EINVAL) {
             return error;
         }
