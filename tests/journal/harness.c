@@ -277,6 +277,38 @@ count_mappings(void)
     return count;
 }
 
+/* How much address space the journals take, of whichever process. */
+static unsigned long
+count_mapped_kib(void)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    char line[PATH_MAX];
+    unsigned long bytes = 0;
+    if (maps == NULL) {
+        die("/proc/self/maps");
+    }
+    while (fgets(line, sizeof(line), maps) != NULL) {
+        unsigned long begin, end;
+        if (strstr(line, ".journal") != NULL && sscanf(line, "%lx-%lx", &begin, &end) == 2) {
+            bytes += end - begin;
+        }
+    }
+    fclose(maps);
+    return bytes >> 10;
+}
+
+static rlim_t
+address_space_used(void)
+{
+    FILE *statm = fopen("/proc/self/statm", "r");
+    unsigned long pages = 0;
+    if (statm == NULL || fscanf(statm, "%lu", &pages) != 1) {
+        die("/proc/self/statm");
+    }
+    fclose(statm);
+    return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
 static void
 limit(const char *name, const char *value)
 {
@@ -288,7 +320,9 @@ limit(const char *name, const char *value)
     if (which < 0 || getrlimit(which, &now) != 0) {
         die(name);
     }
-    now.rlim_cur = strcmp(value, "max") == 0 ? now.rlim_max : (rlim_t)strtoull(value, NULL, 10);
+    now.rlim_cur = strcmp(value, "max") == 0    ? now.rlim_max
+                   : strcmp(value, "used") == 0 ? address_space_used()
+                                                : (rlim_t)strtoull(value, NULL, 10);
     say("limit %d\n", setrlimit(which, &now));
 }
 
@@ -470,6 +504,8 @@ obey(char *word[WORDS_MAX])
         say("descriptors %d\n", count_descriptors());
     } else if (strcmp(name, "mappings") == 0) {
         say("mappings %d\n", count_mappings());
+    } else if (strcmp(name, "mapped-kib") == 0) {
+        say("mapped-kib %lu\n", count_mapped_kib());
     } else if (strcmp(name, "tmpfs") == 0) {
         own_tmpfs(word[1], word[2]);
     } else if (strcmp(name, "fill") == 0) {

@@ -119,17 +119,57 @@ def test_under_an_address_space_limit_a_journal_takes_little_of_it(
 
 
 def test_a_child_needs_no_more_address_space_than_its_parent(harness: Harness) -> None:
-    # The limit leaves less than another 64 MiB, and then one quarter of what a limit allows.
+    # The limit leaves room for nothing: the child maps its journal over its parent's.
     done = harness.run("""
         start DIR -
         fork
-        limit as 94371840
+        limit as used
         forked
         lines 1 1 1000
         end
     """)
     assert executed(done.journals(), 1) == set(range(1, 1001))
     assert len(done.journals()) == 2
+
+
+def test_a_journal_takes_little_address_space_and_more_as_it_grows(harness: Harness) -> None:
+    # A program may limit its address space at any time, and its own data comes first.
+    done = harness.run("""
+        start DIR -
+        lines 1 1 10000
+        mapped-kib
+        lines 1 10001 1000000
+        mapped-kib
+    """)
+    small, large = map(int, done.answers("mapped-kib"))
+    assert small <= 1024
+    assert large <= 2 * 8 * 1024
+    assert executed(done.journals(), 1) == set(range(1, 1000001))
+
+
+def test_a_child_reaches_a_far_slot_where_the_address_space_is_nearly_full(
+    harness: Harness,
+) -> None:
+    before = "fork\nensure\nend\n" * 1500
+    done = harness.run(f"""
+        start DIR -
+        limit fsize 0
+        {before}
+        limit as 16777216
+        fork
+        ensure
+        lines 1 1 3000
+        mapped-kib
+        fork
+        ensure
+        line 1 3001 0
+        mapped-kib
+        end
+        end
+    """)
+    assert executed(done.journals(), 1) == set(range(1, 3002))
+    # The file that has the slots and two slots; its own child has one slot, and left those two.
+    assert done.answers("mapped-kib") == ["1056", "1040"]
 
 
 def test_without_descriptors_a_journal_grows_and_a_child_lodges_in_it(harness: Harness) -> None:

@@ -276,3 +276,52 @@ def test_a_process_of_another_pid_namespace_is_not_taken_for_one_that_has_ended(
     ) as live:
         live.wait_for("up 1\n")
         assert "still running" in beside(world, "combine").stderr
+
+
+@pytest.mark.parametrize("how", ["setting", "variable", "setting and variable"])
+def test_sessions_are_where_the_user_wants_them_and_every_command_finds_them(
+    world: World, how: str
+) -> None:
+    world.write("target.py", TARGET)
+    place = world.directory / "elsewhere" / "sessions"
+    variable = {"COVSUP_SESSIONS": str(place)} if "variable" in how else {}
+    if how.startswith("setting"):
+        setting = "no/where" if variable else place
+        world.write("pyproject.toml", f'[tool.covsup]\nsessions = "{setting}"\n')
+
+    def told(*words: str) -> Run:
+        run = covsup(world, *words, environment=variable)
+        assert run.ended == 0, run
+        return run
+
+    told("run", "-p", "target.py")
+    (session,) = place.glob("*.covsup/2*")
+    assert not (world.directory / ".covsup").exists()
+    assert not (world.directory / "no").exists()
+    assert session.name in told("tree").stdout
+    assert told("combine").lines("target.py") == {1, 2, 3, 5, 6}
+    told("erase")
+    told("env")
+    told("env", "--close")
+    told("run", "-p", "target.py", "more")
+    # One that was made before the setting was is found, too.
+    plain = covsup(world, "run", "-p", "target.py", environment={"COVSUP_SESSIONS": ""})
+    assert plain.ended == 0
+    assert len(list(world.directory.glob(".covsup/2*"))) == 1
+    assert told("combine").lines("target.py") == {1, 2, 3, 4, 5, 6}
+    told("run", "target.py")
+    told("run", "-p", "target.py")
+    told("erase")
+    assert os.listdir(place) == []  # noqa: PTH208
+    assert not (world.directory / ".covsup").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another user")
+def test_a_place_that_another_user_has_made_is_not_used(world: World) -> None:
+    world.write("target.py", TARGET)
+    variable = {"COVSUP_SESSIONS": str(world.directory / "place")}
+    assert covsup(world, "run", "-p", "target.py", environment=variable).ended == 0
+    (sessions,) = world.directory.glob("place/*.covsup")
+    os.chown(sessions, 65534, -1)
+    line = refused(covsup(world, "run", "target.py", environment=variable))
+    assert line.startswith(f"cannot make a session directory in {sessions}: {sessions} belongs to")

@@ -87,7 +87,7 @@ def test_what_forks_without_any_journal_lost_is_said(world: World) -> None:
     assert run.ended == 3
     assert re.search(
         r"covsup: processes forked below \d+ \(.*target\.py\) could make no journal and"
-        r" lost \d+ facts and \d+ events?: File too large\n",
+        r" lost \d+ facts and \d+ events?: File too large \(a file size limit, .*\)\n",
         run.stderr,
     ), run.stderr
     assert run.lines("target.py") == {1, 2, 3, 6}

@@ -269,14 +269,6 @@ def test_lines_do_not_meet_branches_and_nothing_is_lost(world: World) -> None:
         assert database.execute("select count(*) from line_bits").fetchone() == (1,)
 
 
-def test_a_session_directory_deleted_by_the_target_ends_in_one_line(world: World) -> None:
-    world.write("target.py", "import shutil\nshutil.rmtree('.covsup')\n")
-    run = world.covsup_run("target.py")
-    assert run.ended == 1
-    assert len(run.stderr.splitlines()) == 1
-    assert "Traceback" not in run.stderr
-
-
 def test_the_static_context_reaches_every_process(world: World) -> None:
     world.write(
         "target.py",

@@ -37,6 +37,15 @@ if TYPE_CHECKING:
     from covsup.datafile.session import Observation, SessionNote, Settings
 
 
+UNSTORABLE: Final = "the data file cannot hold a file name that is not UTF-8, so it is left out: "
+
+
+def unstorable(path: str) -> str:
+    """What there is to say of a file that cannot be stored, in one line."""
+    shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return UNSTORABLE + shown.replace("\n", "\\n")
+
+
 def result_of(
     journals: Sequence[Journal], *, session: str = "", static_context: str = ""
 ) -> Result:
@@ -143,8 +152,7 @@ class Gathering:
                 known_plugins = self._plugins.get(path, frozenset())
                 self._plugins[path] = known_plugins | {plugin}
         whats = [(what, True) for journal in segments for what in journal.problems]
-        whats += [(f"the file name {path!r} is no UTF-8: it is left out", False)
-                  for path in unusable]  # fmt: skip
+        whats += [(unstorable(path), False) for path in unusable]
         whats += [(f"context {context_id} is not named: its facts go without one", False)
                   for context_id in unnamed]  # fmt: skip
         if undefined:

@@ -59,6 +59,9 @@ add_owned(addition *add, uint64_t key, const owned_facts *found)
     gathered_object *self = add->self;
     uint32_t context = (uint32_t)key;
     uint32_t file_number = names_number(&add->files, (uint32_t)(key >> 32));
+    if (file_number == UNSTORABLE) {
+        return 0; /* it is named as one that is left out */
+    }
     if (file_number == UNKNOWN) {
         add->undefined += line_set_count(&found->lines) + found->arcs.used;
         return 0;
@@ -131,6 +134,9 @@ conclude(addition *add)
     uint32_t no_label = names_number(&add->contexts, 0);
     for (size_t at = 0; at < add->files.used; at++) {
         uint32_t number = add->files.items[at].number;
+        if (number == UNSTORABLE) {
+            continue;
+        }
         file_facts *file = &self->files[number];
         if (!file->is_told) {
             /* Code of it ran that has no line: an empty module. */
@@ -152,7 +158,10 @@ conclude(addition *add)
         file->now.used = 0;
     }
     for (size_t at = 0; at < add->files.used; at++) {
-        self->files[add->files.items[at].number].is_told = false;
+        uint32_t number = add->files.items[at].number;
+        if (number != UNSTORABLE) {
+            self->files[number].is_told = false;
+        }
     }
     return 0;
 }

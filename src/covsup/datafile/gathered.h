@@ -62,6 +62,7 @@ typedef struct {
 } gathered_object;
 
 #define UNKNOWN UINT32_MAX
+#define UNSTORABLE (UINT32_MAX - 1) /* of a file whose path the data file cannot hold */
 
 /* What one image adds, and what could not be used of it. */
 typedef struct {

@@ -331,6 +331,32 @@ def read_lodgers(path: str | Path) -> frozenset[tuple[int, str]]:
     return frozenset(found)
 
 
+def parts_of(path: str | Path, descriptor: int) -> list[tuple[int, int]]:
+    """Offsets and lengths of all that an open journal holds: the rest of its file is empty.
+
+    `path` is for messages. Raises JournalError, and OSError.
+    """
+    size = os.fstat(descriptor).st_size
+    header, _ = _header_of(path, os.pread(descriptor, HEADER_SIZE, 0))
+    parts = [_used(header, 0, min(header.capacity, size))]
+    for offset in _slots_of(header):
+        room = min(header.slot_size, size - offset)
+        try:
+            lodger, _ = _header_of(path, os.pread(descriptor, HEADER_SIZE, offset))
+            parts.append(_used(lodger, offset, room))
+        except JournalNotBegun:
+            continue
+        except JournalError:
+            parts.append((offset, room))  # whatever it is, it is kept
+    return parts
+
+
+def _used(header: Header, offset: int, room: int) -> tuple[int, int]:
+    """Where the journal at `offset` is, all of `room` if its tail is impossible."""
+    sound = HEADER_SIZE <= header.tail <= room and header.tail % _WORD == 0
+    return offset, header.tail if sound else room
+
+
 def _slots_of(header: Header) -> range:
     """Where the slots begin that were handed out."""
     if not 0 < header.slots_at <= LARGEST or header.slot_size < HEADER_SIZE:

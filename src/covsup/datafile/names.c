@@ -141,6 +141,7 @@ add_file(addition *add, const sorted_words *words, const definition *one)
     }
     if (known != NULL && PyUnicode_Check(known)) {
         rc = PyList_Append(add->unusable, known);
+        rc = rc < 0 ? rc : add_local(&add->files, one->id, UNSTORABLE);
     } else if (known != NULL) {
         uint32_t number = (uint32_t)PyLong_AsUnsignedLong(known);
         rc = add_local(&add->files, one->id, number);

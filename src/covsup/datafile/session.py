@@ -1,7 +1,7 @@
 """The session directory: settings, journals, notes and observations of one session.
 
-A session is `<directory of the data file>/.covsup/<session id>/`. The supervisor makes it before
-anything runs; every process of the session reads its settings from there and puts its journal
+A session is `<directory of the data file>/.covsup/<session id>/`, or lies in another place that the
+user chose. The supervisor makes it before anything runs; every process of the session reads its settings from there and puts its journal
 there; the fold reads it. This module knows the names and the text formats in the directory and
 nothing of what a journal holds. Every function may be called by several processes at a time.
 """
@@ -14,6 +14,7 @@ import os
 import re
 import stat
 import time
+from binascii import crc32
 from operator import attrgetter
 from pathlib import Path
 
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
     from typing import Any, Final, Literal, Self, TypeAlias
 
 SESSIONS: Final = ".covsup"
-"""Name of the directory that holds all sessions of a data file."""
+"""Name of the directory that holds all sessions of a data file, and how its name ends elsewhere."""
+
+PLACE: Final = "COVSUP_SESSIONS"
+"""The variable that names another place for directories of sessions; "" = beside the data file."""
+
+_chosen_place = ""
 
 SETTINGS: Final = "settings"
 OBSERVED: Final = "observed.jsonl"
@@ -55,6 +61,7 @@ _JOURNAL_NAME = re.compile(
     r"(?P<pid>\d+)-(?P<image>[0-9a-f]{32})\.(?P<segment>\d+)\.journal", re.ASCII
 )
 _NOTE_NAME = re.compile(r"note-(?P<pid>\d+)-(?P<time>[0-9a-f]+)\.note", re.ASCII)
+NOTE_SUFFIX: Final = ".note"
 _OWNER_DIRECTORY = re.compile(r"uid-(?P<uid>\d+)", re.ASCII)
 
 
@@ -454,6 +461,18 @@ class Session:
                 continue
         return found
 
+    def is_there(self) -> bool:
+        """Whether processes find the directory and its settings."""
+        return (self.path / SETTINGS).exists()
+
+    def make_again(self) -> None:
+        """Make the directory again, with its settings, after somebody has deleted it."""
+        if not self.path.exists():
+            _make_private(self.path)
+        _owner(self.path)
+        _ignore_everything(self.path.parent)
+        write_settings(self.path / SETTINGS, self.settings)
+
     def delete(self) -> None:
         """Delete the directory, in one step as far as any other process can see."""
         gone = self.path.with_name(_GONE + self.path.name)
@@ -486,9 +505,31 @@ def is_place_of_user(name: str) -> bool:
     return _OWNER_DIRECTORY.fullmatch(name) is not None
 
 
+def choose_place(directory: str) -> None:
+    """Have sessions made and found in `directory`, as the settings say; the variable wins."""
+    global _chosen_place  # noqa: PLW0603 - once for each command
+    _chosen_place = directory
+
+
 def sessions_directory(data_file: Path) -> Path:
-    """The directory that holds the sessions of `data_file` (which need not exist)."""
+    """The directory in which the sessions of `data_file` are made (neither need exist)."""
+    beside = _beside(data_file)
+    place = os.environ.get(PLACE, _chosen_place)
+    if not place:
+        return beside
+    # One for each directory with data files, as if it were there.
+    directory = os.fsencode(beside.parent)
+    name = f"{beside.parent.name}-{crc32(directory):08x}{len(directory):x}{SESSIONS}"
+    return Path(os.path.abspath(beside.parent / Path(place).expanduser())) / name  # noqa: PTH100 - likewise
+
+
+def _beside(data_file: Path) -> Path:
     return Path(os.path.abspath(data_file)).parent / SESSIONS  # noqa: PTH100 - links stay
+
+
+def is_sessions_directory(path: Path) -> bool:
+    """Whether a directory has the name of one that holds sessions."""
+    return path.name.endswith(SESSIONS)
 
 
 def new_session_id(now_ns: int | None = None) -> str:
@@ -508,6 +549,10 @@ def create_session(data_file: Path, make_settings: Callable[[str], Settings]) ->
     path = parent / session_id
     settings = make_settings(session_id)
     try:
+        if parent != _beside(data_file):
+            # In /tmp others could have made it, and would own what it is called.
+            parent.mkdir(parents=True, exist_ok=True)
+            _owner(parent)
         _make_private(path)
         try:
             owner = _owner(path)
@@ -523,8 +568,8 @@ def create_session(data_file: Path, make_settings: Callable[[str], Settings]) ->
     except SessionForeign as error:
         # Some network and foreign file systems give every file one owner and one mode.
         raise SessionUnwritable(
-            f"cannot make a session directory in {parent}: the file system does not keep it to its"
-            " owner; name a --data-file elsewhere"
+            f"cannot make a session directory in {parent}: {error}; or the file system does not keep"
+            f" it to its owner: name a --data-file elsewhere, or another place by {PLACE}"
         ) from error
     return Session(path, settings, owner)
 
@@ -589,7 +634,7 @@ def _is_no_directory(path: Path) -> bool:
 
 def tidy_sessions_directory(parent: Path) -> None:
     """Finish what killed processes left in a directory of sessions; remove it if it is empty."""
-    if parent.name != SESSIONS:
+    if not is_sessions_directory(parent):
         return
     try:
         for gone in parent.glob(f"{_GONE}*"):
@@ -628,8 +673,18 @@ def _remove_tree(path: Path) -> None:
 
 
 def find_sessions(data_file: Path) -> list[Path]:
-    """The session directories beside `data_file`, oldest first; they are not opened."""
-    parent = sessions_directory(data_file)
+    """The session directories of `data_file`, oldest first; they are not opened.
+
+    Beside it, and in the place that was chosen, be it that some were made before.
+    """
+    parents = {_beside(data_file), sessions_directory(data_file)}
+    return sorted(
+        (path for each in parents for path in sessions_in(each)), key=lambda path: path.name
+    )
+
+
+def sessions_in(parent: Path) -> list[Path]:
+    """The session directories in a directory of sessions, oldest first."""
     try:
         with os.scandir(parent) as entries:
             return sorted(

@@ -38,7 +38,7 @@ from covsup.supervisor.inputs import Inputs, NothingToCombine
 from covsup.supervisor.locks import locked, version_of
 from covsup.supervisor.outcome import Outcome, SetAside, opener_of
 from covsup.supervisor.parts import Reader
-from covsup.supervisor.unexecuted import unexecuted_files, unseen_packages
+from covsup.supervisor.unexecuted import storable, unexecuted_files, unseen_packages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -99,7 +99,9 @@ def combine(
         )
         work.read()
         outcome = work.write(append=append)
-        if not keep:
+        if keep:
+            work.shorten()
+        else:
             work.clean_up()
             outcome = outcome._replace(
                 kept=tuple(work.kept),
@@ -224,6 +226,8 @@ class _Work:
         sessions = [part.session for part in parts if part.session is not None]
         for session in sessions:
             self._find_unexecuted(session, result, touched, warnings)
+        touched, left_out = storable(touched)
+        warnings += [each for each in left_out if each not in self._reader.unreadable]
         # A result of 0 % needs a process that was measured.
         nothing = measured is None and not (touched and has_images)
         known = sessions_begun(target) if is_there else {}
@@ -291,6 +295,11 @@ class _Work:
 
         placing = Placing(result, sent, self._map_path)
         return placing.place(), placing.sentences
+
+    def shorten(self) -> None:
+        """Shorten what stays although it has ended."""
+        for part in self._parts:
+            part.shorten()
 
     def clean_up(self) -> None:
         """Delete what is in the data file now; what cannot be deleted is told."""

@@ -29,6 +29,7 @@ from covsup.supervisor.inputs import InputUnusable, NoSession, is_of
 from covsup.supervisor.liveness import Look, supervisor_runs
 from covsup.supervisor.rules import Rules
 from covsup.supervisor.say import complain
+from covsup.supervisor.settings import choose_place_of_sessions
 from covsup.supervisor.waiting import complain_of_a_session_that_is_gone, out_of_sight
 
 if TYPE_CHECKING:
@@ -105,12 +106,13 @@ def erase(options: argparse.Namespace) -> int:
     sessions = find_sessions(data_file)
     for path in sessions:
         status = _erase_session(path, data_file, assume_ended=options.assume_ended) or status
-    if sessions:
-        tidy_sessions_directory(sessions[0].parent)
+    for parent in {path.parent for path in sessions}:
+        tidy_sessions_directory(parent)
     return status
 
 
 def _rules(options: argparse.Namespace) -> Rules:
+    choose_place_of_sessions(options.rcfile)
     try:
         return Rules.read(
             rcfile_for_coverage(options.rcfile),

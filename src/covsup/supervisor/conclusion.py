@@ -6,6 +6,7 @@ finds everything in the session directory, for `covsup combine`.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from contextlib import suppress
@@ -20,12 +21,22 @@ from covsup.supervisor.say import complain
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Final
 
     from covsup.datafile.provenance import Provenance
     from covsup.datafile.result import Lost
     from covsup.datafile.session import Session
     from covsup.supervisor.outcome import Outcome
     from covsup.supervisor.settings import RunSettings
+
+_ALLOCATING: Final = {8, 9}
+"""Stages of a loss at which blocks are allocated: docs/journal-format.md."""
+
+_CAUSES: Final = {
+    errno.EFBIG: "a file size limit, `ulimit -f`, leaves no room",
+    errno.ENOMEM: "an address space limit, `ulimit -v`, leaves no room",
+    errno.EMFILE: "no descriptor was left, `ulimit -n`",
+}
 
 _SHOWN: int = 3
 _LONGEST_COMMAND: int = 60
@@ -40,7 +51,12 @@ def conclude(session: Session, settings: RunSettings, status: int) -> int:
         complain(f"interrupted; all is kept in {session.path}: `covsup combine` goes on with it")
         return status or signal.SIGINT
     except (CovsupError, OSError) as error:
-        complain(f"{error}; all is kept in {session.path}: mend it and run `covsup combine`")
+        if session.is_there():
+            complain(f"{error}; all is kept in {session.path}: mend it and run `covsup combine`")
+        else:
+            complain(
+                f"the session directory {session.path} is gone, and all that was recorded with it"
+            )
         return status or NOT_STORED << 8
     provenance = outcome.provenance_of(session.id)
     incomplete = [*unmeasured_sentences(provenance), *lost_sentences(provenance)]
@@ -122,7 +138,21 @@ def _lost(lost: Lost) -> str:
         for count, noun in ((lost.facts, "fact"), (lost.events, "event"))
         if count
     ]
-    return f"{' and '.join(what)}: {os.strerror(lost.errno)}"
+    return f"{' and '.join(what)}: {_why_lost(lost)}"
+
+
+def _why_lost(lost: Lost) -> str:
+    """Why something could not be stored, and what to do."""
+    # MADV_POPULATE_WRITE has one answer for whatever a file system refuses: EFAULT.
+    refused = lost.errno == errno.EFAULT and lost.stage in _ALLOCATING
+    if refused or lost.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return (
+            "the file system of its session directory is full, or its quota is used up: free some"
+            " space and run it again, or have sessions elsewhere (COVSUP_SESSIONS)"
+        )
+    words = os.strerror(lost.errno)
+    cause = _CAUSES.get(lost.errno)
+    return f"{words} ({cause})" if cause else words
 
 
 def _process(pid: int, argv: tuple[str, ...]) -> str:

@@ -156,7 +156,9 @@ def _close(options: argparse.Namespace) -> int:
                 complain(str(error))
             continue
         if session.settings.open:
-            sessions.close_session(session)
+            from covsup.supervisor.shortening import shorten_ended  # noqa: PLC0415 - here alone
+
+            shorten_ended(sessions.close_session(session))
     try:
         carrier: Path | None = carrier_library()
     except NoCarrier:

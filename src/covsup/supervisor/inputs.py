@@ -13,8 +13,10 @@ from covsup.datafile.session import (
     SETTINGS,
     JournalFile,
     find_sessions,
+    is_sessions_directory,
     read_settings,
     sessions_directory,
+    sessions_in,
 )
 from covsup.hints import TYPE_CHECKING
 
@@ -136,8 +138,7 @@ class Inputs:
             self._add_sessions([path])
             return
         before = self._count()
-        parent = path if path.name == SESSIONS else path / SESSIONS
-        self._add_sessions(find_sessions(parent.parent / self._data_file.name))
+        self._add_sessions(sessions_in(path if is_sessions_directory(path) else path / SESSIONS))
         for entry in sorted(path.iterdir()):
             if (journal := JournalFile.at(entry)) is not None:
                 self._add_journal(journal)

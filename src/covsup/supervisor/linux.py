@@ -47,6 +47,8 @@ _LOCAL: Final = frozenset(
 )
 
 _IN_CREATE: Final = 0x100
+_IN_DELETE_SELF: Final = 0x400
+_INOTIFY_EVENT: Final = struct.Struct("=iIII")  # which watch, mask, cookie, length of the name
 _F_SETSIG: Final = 10
 _BELL_BYTES: Final = 65_536
 
@@ -240,7 +242,10 @@ def exit_status_of(pidfd: int) -> int | None:
 
 
 class DirectoryBell:
-    """Rings, with SIGIO, when a file is made in a directory. SIGIO has to be blocked and taken."""
+    """Rings, with SIGIO, when a file is made in a directory, or it or the one above is deleted.
+
+    SIGIO has to be blocked and taken.
+    """
 
     def __init__(self, descriptor: int) -> None:
         """Of an inotify descriptor; use `hang`."""
@@ -253,11 +258,11 @@ class DirectoryBell:
             return None
         import fcntl  # noqa: PLC0415 - not on every path
 
-        libc = ctypes.CDLL(None)
-        descriptor = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = ctypes.CDLL(None).inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if descriptor < 0:
             return None
-        if libc.inotify_add_watch(descriptor, os.fsencode(directory), _IN_CREATE) < 0:
+        bell = cls(descriptor)
+        if not bell.watch(directory):
             os.close(descriptor)
             return None
         fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
@@ -265,15 +270,29 @@ class DirectoryBell:
         fcntl.fcntl(descriptor, _F_SETSIG, signal.SIGIO)
         flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
         fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC)
-        return cls(descriptor)
+        return bell
 
-    def quiet(self) -> None:
-        """Have it ring again for what comes next."""
-        try:
-            while os.read(self._descriptor, _BELL_BYTES):
-                pass
-        except BlockingIOError:
-            return
+    def watch(self, directory: str) -> bool:
+        """Watch a directory, one that was made again, too; False where that is not to be had."""
+        add = ctypes.CDLL(None).inotify_add_watch
+        add(self._descriptor, os.fsencode(os.path.dirname(directory)), _IN_DELETE_SELF)  # noqa: PTH120 - text
+        mask = _IN_CREATE | _IN_DELETE_SELF
+        return bool(add(self._descriptor, os.fsencode(directory), mask) >= 0)
+
+    def quiet(self) -> list[str]:
+        """Have it ring again for what comes next; the names of the files that were made."""
+        names: list[str] = []
+        while True:
+            try:
+                events = os.read(self._descriptor, _BELL_BYTES)
+            except BlockingIOError:
+                return names
+            at = 0
+            while at < len(events):
+                _, mask, _, length = _INOTIFY_EVENT.unpack_from(events, at)
+                at += _INOTIFY_EVENT.size + length
+                if mask & _IN_CREATE:
+                    names.append(os.fsdecode(events[at - length : at].rstrip(b"\0")))
 
     def take_down(self) -> None:
         """Ring no more."""

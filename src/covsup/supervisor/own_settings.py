@@ -106,6 +106,12 @@ def _core(value: object) -> str:
     return str(value)
 
 
+def _directory(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError
+    return os.path.expanduser(os.path.expandvars(value))  # noqa: PTH111 - a string is wanted
+
+
 KEYS: Final[Mapping[str, Key]] = {
     "core": Key("one of auto, monitoring, settrace", 'core = "auto"', _core),
     "concurrency": Key(
@@ -121,6 +127,7 @@ KEYS: Final[Mapping[str, Key]] = {
     "fail_under": Key("a number from 0 to 100", "fail_under = 90", _number(100)),
     "carrier": Key("true or false", "carrier = true", _flag),
     "leave_orphans": Key("true or false", "leave_orphans = true", _flag),
+    "sessions": Key("the path of a directory", 'sessions = "/var/tmp/covsup"', _directory),
 }
 
 

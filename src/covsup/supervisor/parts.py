@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from struct import Struct
 
-from covsup.datafile.contents import Gathering, result_of_session
+from covsup.datafile.contents import UNSTORABLE, Gathering, result_of_session
 from covsup.datafile.database import is_data_file, kind_held
 from covsup.datafile.derivation import provenance_of
 from covsup.datafile.errors import (
@@ -26,6 +27,7 @@ from covsup.datafile.fold import fold
 from covsup.datafile.journal import read_journal, read_lodgers, read_slots
 from covsup.datafile.provenance import End
 from covsup.datafile.session import JournalFile, Session, SessionUnreadable, open_session
+from covsup.datafile.shortening import shorten
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.linux import is_local, is_mapped_for_writing
 from covsup.supervisor.liveness import (
@@ -119,6 +121,13 @@ class Part:
     def free(self) -> list[str]:
         """The journals that may go."""
         return [path for path in self.finished if path not in self.held]
+
+    def shorten(self) -> None:
+        """Give these an end behind what they hold, as far as can be: the session stays for now."""
+        for path in self.free():
+            # Where that fails (another user's file, a full disk) it is as good as it was.
+            with suppress(OSError):
+                shorten(path)
 
     def past(self) -> Result:
         """The fold of what need not be read again."""
@@ -408,6 +417,13 @@ class Reader:
 
     def _tell(self, part: Part, read: _Read, problems: Sequence[Problem]) -> bool:
         """Say what was wrong with an image's journals; gives whether all of them was used."""
+        if not problems:
+            return True
+        # A file is named once, however many images executed it.
+        self.unreadable |= dict.fromkeys(
+            problem.what for problem in problems if problem.what.startswith(UNSTORABLE)
+        )
+        problems = [each for each in problems if not each.what.startswith(UNSTORABLE)]
         if not problems:
             return True
         whats = "; ".join(sorted({problem.what for problem in problems}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from pathlib import Path
 from types import MappingProxyType
 
@@ -66,21 +67,63 @@ class Rules(NamedTuple):
         )
 
     def map_path(self) -> Callable[[str], str]:
-        """The function that gives the path under which a file is reported. Raises InputUnusable."""
+        """The function that gives the path under which a file is reported. Raises InputUnusable.
+
+        What it gives depends on the path alone. coverage.py's `PathAliases` with relative files makes
+        a pattern of each directory that it meets, so that tests/util.py, if it comes first, takes
+        pkg/tests/util.py in.
+        """
         if not self.paths and not self.relative_files:
             return str
 
         from coverage.exceptions import CoverageException  # noqa: PLC0415
         from coverage.files import PathAliases  # noqa: PLC0415
 
-        aliases = PathAliases(relative=self.relative_files)
-        try:
+        def aliases() -> PathAliases:
+            """Those of the settings, and none that were made on the way."""
+            made = PathAliases(relative=self.relative_files)
             for result, *patterns in self.paths.values():
                 for pattern in patterns:
-                    aliases.add(pattern, result)
+                    made.add(pattern, result)
+            return made
+
+        def mapped(path: str) -> str:
+            if is_sent_code(path):
+                return path
+            to = aliases().map(path)
+            return (_path_here(to) or to) if self.relative_files else to
+
+        try:
+            aliases()
         except CoverageException as error:
             raise InputUnusable(f"[paths]: {error}") from error
-        return functools.cache(lambda path: path if is_sent_code(path) else str(aliases.map(path)))
+        return functools.cache(mapped)
+
+
+def _path_here(path: str) -> str | None:
+    """Where a file of another checkout or machine is below this directory, if it is there.
+
+    The longest end of its path that names a file here and has a directory in it, as coverage.py
+    asks for. A file that is here is none of another place, and has a relative path.
+    """
+    from coverage.files import isabs_anywhere, source_exists  # noqa: PLC0415
+
+    if not isabs_anywhere(path):
+        return None
+    parts = [part for part in re.split(r"[/\\]", path) if part]
+    for at in range(len(parts) - 1):
+        here = os.path.join(*parts[at:])  # noqa: PTH118 - text
+        if source_exists(here) and not _are_two(path, here):
+            return here
+    return None
+
+
+def _are_two(path: str, here: str) -> bool:
+    """Whether both files are there, and differ."""
+    try:
+        return Path(path).read_bytes() != Path(here).read_bytes()
+    except OSError:
+        return False
 
 
 def _absolute(path: str | Path) -> Path:

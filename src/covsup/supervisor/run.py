@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from covsup.supervisor.target import Target
 
 
+_OPEN_MAX: Final = 10_240
+"""Of macOS: <sys/syslimits.h>."""
+
 _SHORT_SECONDS: Final = 0.2
 """A target younger than this is still starting, and needs the machine more than we do."""
 
@@ -77,6 +80,12 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
     if settings.parallel_mode:
         with suppress(OSError):  # the directory may be gone; `combine` finds out what there is
             session.mark(ENDED)
+        from covsup.supervisor.shortening import shorten_ended  # noqa: PLC0415 - here alone
+
+        try:
+            shorten_ended(session)
+        except KeyboardInterrupt:
+            status = status or signal.SIGINT
     else:
         status = conclude(session, settings, status)
     signals.die_like_the_target(status)
@@ -134,9 +143,20 @@ def _sentry(target: Target) -> Sentry:
 
 
 def _have_descriptors() -> None:
-    """Have as many as we may: one is held per process of the tree. The target has started."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    """Have as many as we may: one is held per process of the tree. The target has started.
+
+    macOS gives a hard limit without bounds, and refuses it as a soft one; what it takes is at least
+    OPEN_MAX. Where nothing is taken, fewer processes have a descriptor.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for wanted in (hard, _OPEN_MAX):
+        if wanted == _OPEN_MAX and resource.RLIM_INFINITY != soft >= wanted:
+            return
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except (OSError, ValueError):
+            continue
+        return
 
 
 class _Supervision:
@@ -161,6 +181,8 @@ class _Supervision:
             self._step()
         self._grace()
         self._watcher.finish(self._why_not)
+        if self._watcher.deletion:
+            complain(self._watcher.deletion)
         return self._status
 
     def _why_not(self, program: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from covsup.datafile.session import choose_place
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.coverage_settings import rcfile_for_later, read_coverage
 from covsup.supervisor.errors import UsageError
@@ -69,6 +70,7 @@ class RunSettings(NamedTuple):
 def run_settings(options: argparse.Namespace, words: Sequence[str] = ()) -> RunSettings:
     """Bring together what was said; `words` are the target's. Raises UsageError."""
     ours = read_own(options.rcfile)
+    choose_place(ours.get("sessions", ""))
     theirs = read_coverage(options.rcfile, words)
 
     core = ours.get("core", "auto") if options.core is None else options.core
@@ -128,7 +130,13 @@ def _on_foreign_options(options: argparse.Namespace, disabled: Collection[str]) 
 
 def data_file_of(rcfile: str | None, data_file: str | None) -> Path:
     """The data file that a command means; absolute. Raises UsageError."""
+    choose_place_of_sessions(rcfile)
     return _absolute(data_file or read_coverage(rcfile).data_file)
+
+
+def choose_place_of_sessions(rcfile: str | None) -> None:
+    """Have sessions found where our settings say. Raises UsageError."""
+    choose_place(read_own(rcfile).get("sessions", ""))
 
 
 def command_line_of(rcfile: str | None) -> list[str]:

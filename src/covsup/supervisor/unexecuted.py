@@ -11,6 +11,7 @@ from importlib.machinery import PathFinder
 from itertools import chain
 from pathlib import Path
 
+from covsup.datafile.contents import unstorable
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -53,6 +54,20 @@ def unexecuted_files(
             if omit is None or not omit.match(canonical):
                 found[canonical] = found.get(canonical) or plugin
     return found
+
+
+def storable(files: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """The files that a data file can hold, and a sentence about each of the others."""
+    held: dict[str, str] = {}
+    sentences = []
+    for path, plugin in files.items():
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            sentences.append(unstorable(path))
+        else:
+            held[path] = plugin
+    return held, sentences
 
 
 def unseen_packages(

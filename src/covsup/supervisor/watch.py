@@ -12,10 +12,19 @@ import os
 import resource
 import sys
 import time
+from contextlib import suppress
 
-from covsup.datafile.session import JournalFile, Observation, is_place_of_user
+from covsup.datafile.session import (
+    NOTE_SUFFIX,
+    OBSERVED,
+    JournalFile,
+    Observation,
+    SessionNote,
+    is_place_of_user,
+)
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor import linux
+from covsup.supervisor.keeping import Keeper
 from covsup.supervisor.proctable import this_table
 from covsup.supervisor.target import is_python_name, skips_startup_files
 
@@ -30,7 +39,8 @@ if TYPE_CHECKING:
 _BRISK_SECONDS: Final = 0.05
 _CALM_SECONDS: Final = 0.1
 _BRISK_FOR_SECONDS: Final = 2.0
-_SPARE_DESCRIPTORS: Final = 32  # of a limited number, for anything but pidfds
+_SPARE_DESCRIPTORS: Final = 32  # of a limited number, for anything but processes and journals
+_NO_LIMIT: Final = 1 << 20
 _MANY_PROGRAMS: Final = 256
 _LEISURE: Final = 10  # times as long as a look took, until a bell makes us take another
 _GROWN_UP_SECONDS: Final = 0.3
@@ -40,6 +50,9 @@ _OR_CARRIER: Final = ", or use --carrier" if sys.platform == "linux" else ""
 
 _BORN_DEAD_SECONDS: Final = 1.0
 """A Python that a signal ends sooner may not have come as far as its startup files."""
+
+
+_DELETED: Final = "its journal was deleted during the run"
 
 
 class Watched:
@@ -106,10 +119,15 @@ class Watcher:
         self._strangers: set[int] = {self._supervisor, *not_ours}
         self._journals: dict[int, set[str]] = {}  # images by pid
         self._names: set[str] = set()  # of the files in the session directory
+        self._files: list[JournalFile] = []  # the journals among them
         self._directories = {session.path: -1}
         """Where journals are made, those of other users too: when each was changed last."""
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._most_pidfds = max(0, limit - _SPARE_DESCRIPTORS)
+        if limit == resource.RLIM_INFINITY:
+            limit = _NO_LIMIT
+        self._most_pidfds = max(0, limit - _SPARE_DESCRIPTORS) // 2
+        self._keeper = Keeper(session, self._most_pidfds)
+        """Holds the journals; they are as many as the processes, and more."""
         self._news: list[Observation] = []
         self._changed = self._looked = time.monotonic()
         self.was_still = False
@@ -158,8 +176,9 @@ class Watcher:
         Whoever lives for less than the time between two looks is seen only so, and with it the
         shell that it was started by.
         """
-        if self._bell is not None:
-            self._bell.quiet()
+        for name in self._bell.quiet() if self._bell is not None else ():
+            self._see_name(self._session.path, name)
+        self._mend()
         if time.monotonic() - self._looked > _LEISURE * self._look_seconds:
             self.look()
 
@@ -189,6 +208,7 @@ class Watcher:
             stat = self._table.stat(each.pid) if each.zombie else None
             if stat is not None and stat.exit_code is not None:
                 self._end(each, "pidfd", stat.exit_code)
+        self._recover()
         for each in (*self._undecided, *self._watched.values()):
             if self._is_undecided(each):
                 self._decide(each, why_not)
@@ -196,8 +216,56 @@ class Watcher:
         for each in self._watched.values():
             self._close(each)
 
+    def _mend(self) -> None:
+        """Make the session directory again where the program has deleted it."""
+        if self._keeper.mend():
+            self._directories = {self._session.path: -1}
+            if self._bell is not None:
+                self._bell.watch(os.fspath(self._session.path))
+
+    def _recover(self) -> None:
+        """Have what was deleted in the session directory again, and say what could not be saved."""
+        written = self._keeper.recover(self._files)
+        alive = {pid for each in self.alive() for pid in (each.pid, each.inner_pid)}
+        seen = {}
+        if self._keeper.lost:
+            with suppress(OSError):
+                seen = {each.pid: each for each in self._session.observations()}
+        saved = {each.pid for each in self._files} - {each.pid for each in self._keeper.lost}
+        for pid in sorted({each.pid for each in self._keeper.lost}):
+            if pid in seen and pid not in saved:
+                reason = f"{_DELETED}, and what it recorded is lost"
+                self._news.append(seen[pid]._replace(at_ns=time.time_ns(), reason=reason))
+            else:
+                self._leave_note(pid, f"{_DELETED}, and what it recorded is lost")
+        for pid in sorted({each.pid for each in written} & alive):
+            self._leave_note(pid, f"{_DELETED}: what it executes from now on is lost")
+        self._keeper.let_go()
+
+    def _leave_note(self, pid: int, why: str) -> None:
+        watched = self._watched.get(pid)
+        program = watched.program if watched is not None else None
+        argv = program.argv if program is not None else ()
+        with suppress(OSError):  # a disk without room; the line about the deletion is said anyway
+            self._session.leave_note(
+                SessionNote(pid=pid, time_ns=time.time_ns(), kind="lost", why=why, argv=argv)
+            )
+
+    @property
+    def deletion(self) -> str:
+        """One line about what was deleted in the session directory, or nothing."""
+        keeper = self._keeper
+        if not keeper.was_deleted:
+            return ""
+        lost = f", {len(keeper.lost)} lost" if keeper.lost else ""
+        return (
+            f"something deleted the session directory {self._session.path} during the run, or files"
+            f" in it; journals saved: {keeper.saved}{lost}"
+        )
+
     def _read_directory(self) -> None:
         """Which processes have a journal."""
+        self._mend()
         for directory in self._directories.copy():
             self._read_names(directory)
 
@@ -212,18 +280,34 @@ class Watcher:
             # before the last process ends; combining will say what it cannot find.
             return
         self._directories[directory] = changed_ns
-        for name in set(names) - self._names:
-            self._names.add(name)
-            journal = JournalFile.at(directory / name)
-            if journal is None:
-                if is_place_of_user(name) and directory == self._session.path:
-                    self._directories[directory / name] = -1
-                    self._read_names(directory / name)
-            else:
-                images = self._journals.setdefault(journal.pid, set())
-                if journal.image_id not in images:
-                    images.add(journal.image_id)
-                    self._strangers.discard(journal.pid)
+        for name in names:
+            if name not in self._names or name == OBSERVED:
+                self._see_name(directory, name)
+
+    def _see_name(self, directory: Path, name: str) -> None:
+        """Take up a file of the session directory."""
+        path = f"{directory}/{name}"
+        journal = JournalFile.named(name, path)
+        if journal is None:
+            if name == OBSERVED or name.endswith(NOTE_SUFFIX):
+                self._keeper.hold(path)
+            elif (
+                is_place_of_user(name)
+                and directory == self._session.path
+                and directory / name not in self._directories
+            ):
+                self._directories[directory / name] = -1
+                self._read_names(directory / name)
+            return
+        if name in self._names:
+            return
+        self._names.add(name)
+        self._files.append(journal)
+        self._keeper.hold(path)
+        images = self._journals.setdefault(journal.pid, set())
+        if journal.image_id not in images:
+            images.add(journal.image_id)
+            self._strangers.discard(journal.pid)
 
     def _find_new(self, pids: set[int]) -> None:
         """Take up which of `pids` belong to the tree; the others are never looked at again."""
@@ -496,7 +580,11 @@ class Watcher:
             seconds = (last.at_ns / 1e9 - watched.create_time) if last.ended else 0.0
             if seconds < _BORN_DEAD_SECONDS and last.status != 0:
                 return
-            reason = "it left no journal, though its environment and its interpreter, as they are now, would let it"
+            reason = (
+                "the session directory had been deleted when it started"
+                if self._keeper.was_deleted
+                else "it left no journal, though its environment and its interpreter, as they are now, would let it"
+            )
         self._note(watched, ended=last.ended, status=last.status, reason=reason)
 
     def _age(self, watched: Watched) -> float:

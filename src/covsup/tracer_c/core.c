@@ -321,6 +321,21 @@ decide_by_value(core *self, PyCodeObject *code, PyObject *globals, measured_as *
     return 0;
 }
 
+/* The same of a name that is not UTF-8. The result cannot hold it, nor can coverage.py's; the
+ * journal names the file all the same, so that it is said to be left out. */
+static int
+decide_undecodable(core *self, PyObject *filename, PyObject *globals, measured_as *as)
+{
+    PyObject *bytes = PyUnicode_EncodeFSDefault(filename); /* owned */
+    if (bytes == NULL) {
+        PyErr_Clear(); /* no name that a file can have */
+        return 0;
+    }
+    int rc = decide(self, PyBytes_AS_STRING(bytes), globals, as);
+    Py_DECREF(bytes);
+    return rc;
+}
+
 static size_t
 left_out_slot(const PyObject *name)
 {
@@ -340,7 +355,6 @@ bool
 core_file_of(core *self, PyCodeObject *code, PyObject *globals, measured_as *as)
 {
     *as = (measured_as){NULL, NULL};
-    /* A name that is not UTF-8 cannot be stored in the result, as in coverage.py. */
     const char *name = PyUnicode_AsUTF8(code->co_filename);
     PyErr_Clear();
     if (self->plugins != NULL && self->plugins->load != NULL && name != NULL &&
@@ -364,7 +378,11 @@ core_file_of(core *self, PyCodeObject *code, PyObject *globals, measured_as *as)
     if (PyErr_Occurred()) {
         return false;
     }
-    if (name != NULL && name[0] != '<' && decide(self, name, globals, as) < 0) {
+    if (name == NULL) {
+        if (decide_undecodable(self, code->co_filename, globals, as) < 0) {
+            return false;
+        }
+    } else if (name[0] != '<' && decide(self, name, globals, as) < 0) {
         return false;
     }
     source_file *file = as->claim != NULL ? as->claim->file : as->file;

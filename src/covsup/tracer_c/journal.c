@@ -37,7 +37,7 @@ reserve(journal_state *state, uint64_t size, int urgent, failure *why)
         segment *into = last_segment(state);
         _Atomic(uint64_t) *tail_field = shared_u64(&header_of(into)->tail);
         uint64_t tail = atomic_load_explicit(tail_field, memory_order_relaxed);
-        if (size > into->capacity - JOURNAL_HEADER_SIZE) {
+        if (size > SEGMENT_LONGEST - JOURNAL_HEADER_SIZE) {
             *why = failed(E2BIG, JOURNAL_STAGE_RANGE);
             return NULL;
         }
@@ -56,7 +56,7 @@ reserve(journal_state *state, uint64_t size, int urgent, failure *why)
                 return (_Atomic(uint64_t) *)(void *)(into->base + tail);
             }
         }
-        *why = journal_next_segment(state, into, urgent);
+        *why = journal_next_segment(state, into, size, urgent);
         if (why->error != 0) {
             return NULL;
         }
@@ -302,7 +302,7 @@ open_journal(journal_state *state, int urgent)
             journal_become_child();
             atomic_store_explicit(&state->identified, 1, memory_order_release);
         }
-        why = journal_make_segment(state, 0);
+        why = journal_make_segment(state, 0, FIRST_BLOCKS);
         journal_tried(&state->opening, why);
         if (why.error == 0) {
             repeat_preamble(state);
@@ -463,17 +463,24 @@ journal_error(void)
     return words != NULL ? words : journal_stage_words(JOURNAL_STAGE_NONE);
 }
 
-int
-journal_sync(void)
+static int
+sync_all(const mapping *mapped, _Atomic uint32_t *count)
 {
     int rc = 0;
-    uint32_t count = atomic_load_explicit(&journal_mapping_count, memory_order_acquire);
-    for (uint32_t i = 0; i < count; i++) {
-        mapping of = journal_mappings[i];
+    for (uint32_t i = 0; i < atomic_load_explicit(count, memory_order_acquire); i++) {
+        mapping of = mapped[i];
         if (of.base != NULL &&
             SYSTEM("msync", -1, msync(of.base, (size_t)of.length, MS_SYNC)) != 0) {
             rc = -1;
         }
     }
     return rc;
+}
+
+int
+journal_sync(void)
+{
+    int files = sync_all(journal_mappings, &journal_mapping_count);
+    int slots = sync_all(journal_windows, &journal_window_count);
+    return files == 0 ? slots : files;
 }

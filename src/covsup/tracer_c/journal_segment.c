@@ -13,9 +13,13 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#define RESERVATION (UINT64_C(64) << 20)
-#define RESERVATION_MIN_UNDER_LIMIT (UINT64_C(256) << 10)
-#define ADDRESS_SPACE_SHARE 64 /* under RLIMIT_AS a journal reserves at most 1/64 of the limit */
+/* Address space is little at first, for a program may limit its own at any time (RLIMIT_AS), and
+ * each segment doubles it. */
+#define FIRST_LENGTH (UINT64_C(1) << 20)
+#define LENGTH_UNDER_LIMIT (UINT64_C(256) << 10)
+#define ADDRESS_SPACE_SHARE 64 /* under RLIMIT_AS a segment takes at most 1/64 of the limit */
+#define SLOTS_LENGTH (UINT64_C(32) << 20)       /* behind the words of the first segment */
+#define SHORTEST_WITH_SLOTS (UINT64_C(1) << 20) /* of a file, under RLIMIT_FSIZE */
 #define GROWTH_MIN UINT64_C(8192)
 #define GROWTH_MAX (UINT64_C(256) << 10)
 #define NAME_ROOM 112 /* "/uid-<uid>/<pid>-<32 hex>.<segment>.journal" */
@@ -83,6 +87,11 @@ allocate_first(int fd, char *base, uint64_t size)
 {
     if (!atomic_load_explicit(&cannot_populate, memory_order_relaxed)) {
         int error = journal_populate(base, 0, size);
+        if (error == EFAULT) {
+            /* The file system refused; why, only a descriptor tells: no space, or over quota. */
+            error = allocate_by_descriptor(fd, 0, size);
+            return error != 0 ? error : journal_populate(base, 0, size);
+        }
         if (error != EINVAL) {
             return error;
         }
@@ -117,26 +126,32 @@ name_segment(char path[PATH_ROOM + NAME_ROOM], uint32_t index, place where)
     return fine;
 }
 
-/* How much to reserve. Asked before the file is touched: growing a file past RLIMIT_FSIZE would
- * send SIGXFSZ, which kills. */
+/* How much of segment `index` to map, at least `least`, and how long its file is. Asked before the
+ * file is touched: growing a file past RLIMIT_FSIZE would send SIGXFSZ, which kills. */
 static failure
-choose_length(uint64_t *length)
+choose_lengths(uint32_t index, uint64_t least, uint64_t *length, uint64_t *file_length)
 {
     struct rlimit limit;
-    uint64_t least = max_u64(FIRST_BLOCKS, journal_page_size);
-    *length = RESERVATION;
+    *length = FIRST_LENGTH;
+    for (uint32_t i = 0; i < index && *length < SEGMENT_LONGEST; i++) {
+        *length *= 2;
+    }
     if (SYSTEM("getrlimit(as)", -1, getrlimit(RLIMIT_AS, &limit)) == 0 &&
         limit.rlim_cur != RLIM_INFINITY) {
         uint64_t share = (uint64_t)limit.rlim_cur / ADDRESS_SPACE_SHARE;
-        *length = min_u64(*length, max_u64(share, RESERVATION_MIN_UNDER_LIMIT));
+        *length = min_u64(*length, max_u64(share, LENGTH_UNDER_LIMIT));
     }
+    *length = max_u64(*length, least) / journal_page_size * journal_page_size;
+    *file_length = index == 0 ? *length + SLOTS_LENGTH : *length;
     if (SYSTEM("getrlimit(fsize)", -1, getrlimit(RLIMIT_FSIZE, &limit)) != 0) {
         return failed(errno, JOURNAL_STAGE_LIMIT);
     }
-    if (limit.rlim_cur != RLIM_INFINITY) {
-        *length = min_u64(*length, (uint64_t)limit.rlim_cur);
+    if (limit.rlim_cur != RLIM_INFINITY && (uint64_t)limit.rlim_cur < *file_length) {
+        *file_length = (uint64_t)limit.rlim_cur / journal_page_size * journal_page_size;
+        uint64_t most =
+            index == 0 && *file_length >= SHORTEST_WITH_SLOTS ? *file_length / 2 : *file_length;
+        *length = min_u64(*length, most / journal_page_size * journal_page_size);
     }
-    *length = *length / journal_page_size * journal_page_size;
     return *length < least ? failed(EFBIG, JOURNAL_STAGE_LIMIT) : fine;
 }
 
@@ -180,7 +195,7 @@ create_file(const char *path, mode_t mode, int *fd)
 }
 
 /* In a child: the address of a journal of the process that forked, to map our own over where the
- * address space has no other room. NULL: there is none of this length, or it counts our losses. */
+ * address space has no other room. NULL: there is none so long, or it counts our losses. */
 static char *
 take_inherited(const journal_state *state, uint64_t length)
 {
@@ -190,8 +205,12 @@ take_inherited(const journal_state *state, uint64_t length)
     }
     for (uint32_t i = 0; i < count; i++) {
         mapping old = journal_mappings[i];
-        if (old.base != NULL && old.length == length) {
-            journal_mappings[i] = (mapping){NULL, 0};
+        if (old.base != NULL && old.length >= length) {
+            journal_mappings[i] = (mapping){NULL, 0, 0};
+            if (old.length > length) {
+                (void)SYSTEM("munmap", -1,
+                             munmap(old.base + length, (size_t)(old.length - length)));
+            }
             return old.base;
         }
     }
@@ -207,13 +226,14 @@ give_back_inherited(const journal_state *state)
     uint32_t count = atomic_load_explicit(&journal_mapping_count, memory_order_acquire);
     for (uint32_t i = 0; i < count; i++) {
         mapping old = journal_mappings[i];
-        journal_mappings[i] = (mapping){NULL, 0};
+        journal_mappings[i] = (mapping){NULL, 0, 0};
         /* The fork may have caught one half made; other threads may still count in the host. */
         if (old.base != NULL && old.length != 0 && old.base != host) {
             (void)SYSTEM("munmap", -1, munmap(old.base, (size_t)old.length));
         }
     }
     atomic_store_explicit(&journal_mapping_count, 0, memory_order_release);
+    journal_leave_inherited_slots();
 }
 
 /* Without the kernel's reading ahead: for the first page of a sparse file it would fill 8 MiB of
@@ -233,12 +253,13 @@ map_shared(int fd, char *over, uint64_t length)
 }
 
 static failure
-map_file(const journal_state *state, int fd, uint32_t index, uint64_t *length, char **base)
+map_file(const journal_state *state, int fd, uint32_t index, uint64_t least, mapping *made)
 {
+    uint64_t *length = &made->length;
     for (;;) {
         int rc;
         do {
-            rc = SYSTEM("ftruncate", -1, ftruncate(fd, (off_t)*length));
+            rc = SYSTEM("ftruncate", -1, ftruncate(fd, (off_t)made->file_length));
         } while (rc != 0 && errno == EINTR);
         if (rc != 0) {
             return failed(errno, JOURNAL_STAGE_SIZE);
@@ -254,23 +275,26 @@ map_file(const journal_state *state, int fd, uint32_t index, uint64_t *length, c
             }
         }
         if (mapped != MAP_FAILED) {
-            *base = mapped;
+            made->base = mapped;
             return fine;
         }
-        if (!is_full || *length / 2 < max_u64(FIRST_BLOCKS, journal_page_size)) {
+        uint64_t half = *length / 2 / journal_page_size * journal_page_size;
+        if (!is_full || half < least) {
             return failed(error, JOURNAL_STAGE_MAP);
         }
-        *length =
-            *length / 2 / journal_page_size * journal_page_size; /* an address space that is full */
+        if (index != 0) {
+            made->file_length = half;
+        }
+        *length = half; /* an address space that is full */
     }
 }
 
-/* Of a file of `length` bytes, or, where the offset is not 0, of a slot. */
-void
-journal_write_header(char *base, uint32_t index, uint64_t offset, uint64_t length,
-                     uint64_t allocated)
+/* Of a segment at `offset` in its file: 0, or where its slot begins. */
+static void
+write_header(const mapping *of, uint32_t index, uint64_t offset, uint64_t allocated)
 {
-    journal_header *header = (journal_header *)base;
+    char *base = of->base;
+    journal_header *header = (journal_header *)(void *)base;
     const identity *self = journal_identity_now();
     header->version = JOURNAL_VERSION;
     header->header_size = JOURNAL_HEADER_SIZE;
@@ -287,13 +311,13 @@ journal_write_header(char *base, uint32_t index, uint64_t offset, uint64_t lengt
     header->core = journal_wanted.core;
     header->flags = journal_wanted.flags;
     header->segment = index;
-    header->capacity = offset == 0 ? journal_words_room(length) : length;
+    header->capacity = of->length;
     header->uid = (uint64_t)geteuid();
     header->offset = offset;
-    if (header->capacity < length) {
-        header->slots_at = header->capacity;
+    if (journal_slot_count(of) != 0) {
+        header->slots_at = journal_slots_at(of);
         header->slot_size = (uint32_t)journal_slot_size();
-        header->slot_count = (uint32_t)((length - header->slots_at) / header->slot_size);
+        header->slot_count = (uint32_t)journal_slot_count(of);
     }
     header->identity_check =
         record_crc32(0, base + JOURNAL_CHECKED_FROM, JOURNAL_CHECKED_TO - JOURNAL_CHECKED_FROM);
@@ -307,16 +331,15 @@ journal_write_header(char *base, uint32_t index, uint64_t offset, uint64_t lengt
 
 /* Segment `index` as a file of its own. */
 static failure
-make_file(const journal_state *state, uint32_t index, segment *made)
+make_file(const journal_state *state, uint32_t index, uint64_t least, segment *made)
 {
     char path[PATH_ROOM + NAME_ROOM];
-    uint64_t length = 0;
-    char *base = NULL;
+    mapping file = {NULL, 0, 0};
     int fd = -1;
 
     failure why = name_segment(path, index, FOR_ALL);
     if (why.error == 0) {
-        why = choose_length(&length);
+        why = choose_lengths(index, least, &file.length, &file.file_length);
     }
     if (why.error == 0) {
         why = create_file(path, 0600, &fd);
@@ -334,19 +357,19 @@ make_file(const journal_state *state, uint32_t index, segment *made)
     }
     int created = fd >= 0;
     if (why.error == 0) {
-        why = map_file(state, fd, index, &length, &base);
+        why = map_file(state, fd, index, least, &file);
     }
     uint64_t allocated = round_up(FIRST_BLOCKS);
     if (why.error == 0) {
-        why.error = allocate_first(fd, base, allocated);
+        why.error = allocate_first(fd, file.base, allocated);
         why.stage = why.error == 0 ? JOURNAL_STAGE_NONE : JOURNAL_STAGE_FILL;
     }
     if (fd >= 0) {
         (void)SYSTEM("close", -1, close(fd)); /* Linux and macOS release it, EINTR or not */
     }
     if (why.error != 0) {
-        if (base != NULL) {
-            (void)SYSTEM("munmap", -1, munmap(base, (size_t)length));
+        if (file.base != NULL) {
+            (void)SYSTEM("munmap", -1, munmap(file.base, (size_t)file.length));
         }
         if (created) {
             (void)SYSTEM("unlink", -1, unlink(path));
@@ -356,11 +379,11 @@ make_file(const journal_state *state, uint32_t index, segment *made)
     if (index == 0) {
         give_back_inherited(state);
     }
-    journal_mappings[index] = (mapping){base, length};
+    journal_mappings[index] = file;
     atomic_store_explicit(&journal_mapping_count, index + 1, memory_order_release);
-    journal_write_header(base, index, 0, length, allocated);
-    made->base = base;
-    made->capacity = journal_words_room(length);
+    write_header(&file, index, 0, allocated);
+    made->base = file.base;
+    made->capacity = file.length;
     atomic_store_explicit(&made->allocated, allocated, memory_order_relaxed);
     return fine;
 }
@@ -368,40 +391,42 @@ make_file(const journal_state *state, uint32_t index, segment *made)
 /* Segment `index` in a slot of a file that is mapped already: of the one that we inherited, or, if
  * the first segment is a file of ours, of that. */
 static failure
-make_lodging(journal_state *state, uint32_t index, segment *made)
+make_lodging(journal_state *state, uint32_t index, uint64_t least, segment *made)
 {
-    char *base = NULL;
+    uint64_t offset = 0;
     uint64_t allocated = 0;
-    failure why = journal_claim_slot(&base, &allocated);
+    failure why = least > journal_slot_size() ? failed(E2BIG, JOURNAL_STAGE_RANGE)
+                                              : journal_claim_slot(index, &offset, &allocated);
     if (why.error != 0) {
         return why;
     }
     if (index == 0) {
         atomic_store_explicit(&state->lodges, 1, memory_order_relaxed);
     } else if (!atomic_load_explicit(&state->lodges, memory_order_relaxed)) {
-        journal_mappings[index] = (mapping){NULL, 0};
+        journal_mappings[index] = (mapping){NULL, 0, 0};
         atomic_store_explicit(&journal_mapping_count, index + 1, memory_order_release);
     }
-    journal_write_header(base, index, (uint64_t)(base - journal_mappings[0].base),
-                         journal_slot_size(), allocated);
-    made->base = base;
+    write_header(&journal_windows[index], index, offset, allocated);
+    made->base = journal_windows[index].base;
     made->capacity = journal_slot_size();
     atomic_store_explicit(&made->allocated, allocated, memory_order_relaxed);
     return fine;
 }
 
-/* Makes segment `index` and publishes it. Only the opener calls it. */
+/* Makes segment `index`, of at least `least` bytes, and publishes it. Only the opener calls it. */
 failure
-journal_make_segment(journal_state *state, uint32_t index)
+journal_make_segment(journal_state *state, uint32_t index, uint64_t least)
 {
+    least = round_up(max_u64(least, FIRST_BLOCKS));
     if (index >= SEGMENTS_MAX) {
         return failed(EFBIG, JOURNAL_STAGE_SEGMENT);
     }
     segment *made = &state->segments[index];
     /* All segments of an image are in one place, or begin there: readers need not search. */
     int lodges = (int)atomic_load_explicit(&state->lodges, memory_order_relaxed);
-    failure why = lodges ? make_lodging(state, index, made) : make_file(state, index, made);
-    if (why.error != 0 && !lodges && make_lodging(state, index, made).error == 0) {
+    failure why =
+        lodges ? make_lodging(state, index, least, made) : make_file(state, index, least, made);
+    if (why.error != 0 && !lodges && make_lodging(state, index, least, made).error == 0) {
         why = fine;
     }
     if (why.error != 0) {
@@ -524,9 +549,9 @@ journal_grow(journal_state *state, segment *of, uint64_t least, int urgent)
     return why;
 }
 
-/* The segment `full` has no room: make the next one, unless another thread did. */
+/* The segment `full` has no room for `size` bytes: make the next one, unless another thread did. */
 failure
-journal_next_segment(journal_state *state, const segment *full, int urgent)
+journal_next_segment(journal_state *state, const segment *full, uint64_t size, int urgent)
 {
     if (!urgent && !journal_may_try(&state->growing)) {
         return unpack(atomic_load_explicit(&state->growing.why, memory_order_relaxed));
@@ -538,9 +563,11 @@ journal_next_segment(journal_state *state, const segment *full, int urgent)
     failure why = fine;
     if (last_segment(state) == full) {
         uint64_t used = atomic_load_explicit(&full->allocated, memory_order_relaxed);
-        why =
-            journal_make_segment(state, atomic_load_explicit(&state->count, memory_order_relaxed));
-        journal_tried(&state->growing, why);
+        uint32_t count = atomic_load_explicit(&state->count, memory_order_relaxed);
+        why = journal_make_segment(state, count, JOURNAL_HEADER_SIZE + size);
+        if (size < journal_slot_size() / 2 || why.error == 0) {
+            journal_tried(&state->growing, why); /* for what is longer a short fact need not wait */
+        }
         if (why.error == 0) {
             /* Its pages stay in the file; they need not count as resident any more. */
             (void)SYSTEM("madvise(dontneed)", -1, madvise(full->base, (size_t)used, MADV_DONTNEED));

@@ -19,6 +19,8 @@ uint64_t journal_page_size;
 _Atomic uint32_t journal_cannot_wipe;
 mapping journal_mappings[SEGMENTS_MAX];
 _Atomic uint32_t journal_mapping_count;
+mapping journal_windows[SEGMENTS_MAX];
+_Atomic uint32_t journal_window_count;
 
 uint64_t
 journal_clock_ns(clockid_t clock)

@@ -45,6 +45,7 @@ extern int journal_seam(const char *call); /* 0: go on; -1: fail, errno is set *
 #endif
 
 #define SEGMENTS_MAX 600
+#define SEGMENT_LONGEST (UINT64_C(32) << 20) /* in memory, header and words */
 #define PATH_ROOM 4096
 #define FIRST_BLOCKS UINT64_C(8192)
 #define READY_IF_PID 2u /* state.ready where no page can be wiped: ask for the pid as well */
@@ -56,7 +57,7 @@ typedef struct {
 
 typedef struct {
     char *base;                 /* the mapping; its first bytes are the header */
-    uint64_t capacity;          /* its length; the header's copy is for readers only */
+    uint64_t capacity;          /* its length; the copy in the header is for readers only */
     _Atomic uint64_t allocated; /* bytes with blocks; a multiple of the page size */
 } segment;
 
@@ -96,7 +97,8 @@ typedef struct {
 
 typedef struct {
     char *base;
-    uint64_t length;
+    uint64_t length;      /* that is mapped */
+    uint64_t file_length; /* the slots lie between the two */
 } mapping;
 
 /* What lives on in a forked child. */
@@ -107,6 +109,8 @@ extern uint64_t journal_page_size;
 extern _Atomic uint32_t journal_cannot_wipe;
 extern mapping journal_mappings[SEGMENTS_MAX]; /* own, or inherited from the process that forked */
 extern _Atomic uint32_t journal_mapping_count;
+extern mapping journal_windows[SEGMENTS_MAX]; /* slots that hold segments, by segment: likewise */
+extern _Atomic uint32_t journal_window_count;
 
 /* journal_state.c */
 uint64_t journal_clock_ns(clockid_t clock);
@@ -135,16 +139,19 @@ char *journal_put_hex(char *at, const uint8_t *bytes, size_t count);
 
 /* journal_slot.c */
 uint64_t journal_slot_size(void);
-uint64_t journal_words_room(uint64_t length);
+uint64_t journal_slots_at(const mapping *file);
+uint64_t journal_slot_count(const mapping *file);
 journal_header *journal_inherited_header(void);
-failure journal_claim_slot(char **base, uint64_t *allocated);
+failure journal_claim_slot(uint32_t index, uint64_t *offset, uint64_t *allocated);
+void journal_leave_inherited_slots(void);
+
+/* journal_window.c */
+int journal_open_window(const mapping *file, uint64_t offset, uint64_t length, mapping *window);
 
 /* journal_segment.c */
 int journal_populate(char *base, uint64_t from, uint64_t to);
-void journal_write_header(char *base, uint32_t index, uint64_t offset, uint64_t length,
-                          uint64_t allocated);
-failure journal_make_segment(journal_state *state, uint32_t index);
-failure journal_next_segment(journal_state *state, const segment *full, int urgent);
+failure journal_make_segment(journal_state *state, uint32_t index, uint64_t least);
+failure journal_next_segment(journal_state *state, const segment *full, uint64_t size, int urgent);
 failure journal_grow(journal_state *state, segment *of, uint64_t least, int urgent);
 
 static inline uint64_t

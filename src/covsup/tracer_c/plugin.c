@@ -145,7 +145,9 @@ plugins_ask(core *self, const char *name, PyObject *globals, claim **found, bool
     const char *plugin;
     claim *made = NULL;
     int rc = -1;
-    PyObject *answer = PyObject_CallFunction(self->plugins->claim, "s", name);
+    PyObject *text = PyUnicode_DecodeFSDefault(name); /* owned; of a path that may be no UTF-8 */
+    PyObject *answer = text == NULL ? NULL : PyObject_CallOneArg(self->plugins->claim, text);
+    Py_XDECREF(text);
     if (answer == NULL) {
         return -1;
     }
@@ -161,7 +163,7 @@ plugins_ask(core *self, const char *name, PyObject *globals, claim **found, bool
         PyErr_NoMemory();
         goto done;
     }
-    made->filename = PyUnicode_FromString(name);
+    made->filename = PyUnicode_DecodeFSDefault(name);
     if (made->filename == NULL) {
         goto done;
     }
