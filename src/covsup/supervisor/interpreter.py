@@ -157,7 +157,7 @@ def ask(interpreter: str, libraries: Collection[str]) -> Answer | None:
             timeout=_PROBE_SECONDS,
             check=False,
         ).stdout
-    except (OSError, subprocess.TimeoutExpired):
+    except (OSError, ValueError, subprocess.TimeoutExpired):  # ValueError: a zero byte in its path
         return None
     for line in said.decode("ascii", "replace").splitlines():
         words = line.split()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import _thread
 import ctypes
+import fcntl
 import os
 import select
 import signal
@@ -226,8 +227,6 @@ def exit_status_of(pidfd: int) -> int | None:
     """The raw wait status of a process that was reaped by whomever (Linux 6.15)."""
     if sys.platform != "linux":
         return None
-    import fcntl  # noqa: PLC0415 - not on every path
-
     info = bytearray(_PIDFD_INFO.size)
     _PIDFD_INFO.pack_into(info, 0, _PIDFD_INFO_EXIT, 0, *[0] * 11, 0)
     try:
@@ -251,8 +250,6 @@ class DirectoryBell:
         """Watch a directory; None where that is not to be had (another system, a used-up limit)."""
         if sys.platform != "linux":
             return None
-        import fcntl  # noqa: PLC0415 - not on every path
-
         libc = ctypes.CDLL(None)
         descriptor = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if descriptor < 0:
@@ -277,16 +274,15 @@ class DirectoryBell:
 
     def take_down(self) -> None:
         """Ring no more."""
-        import fcntl  # noqa: PLC0415 - not on every path
-
         # At once: SIGIO would end us where it is not blocked any more.
         flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL)
         fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags & ~os.O_ASYNC)
         # The kernel makes the last close wait for all who may be looking at the watch, some 20 ms,
         # and whoever ends with it open waits as long. So a thread of its own waits, meanwhile.
+        # It runs no Python code, so the end of this process need not wait for it.
         try:
             _thread.start_new_thread(os.close, (self._descriptor,))
-        except RuntimeError:  # no more threads are to be had
+        except (RuntimeError, MemoryError):  # no more threads are to be had
             os.close(self._descriptor)
 
 

@@ -176,19 +176,24 @@ class Watcher:
         if watched is not None:
             self._end(watched, "wait", status)
 
-    def finish(self, why_not: Callable[[str], str]) -> None:
-        """Say the last of what is known; call it once, when nobody is waited for any longer.
-
-        `why_not` tells why Pythons of an interpreter cannot be measured, or "".
-        """
+    def finish(self) -> None:
+        """Take the last look; call it once, when nobody is waited for any longer."""
+        bell, self._bell = self._bell, None
+        if bell is not None:
+            # First: SIGIO may come at no later time, whatever fails here.
+            bell.take_down()
         self.look()
-        if self._bell is not None:
-            self._bell.take_down()
-            self._bell = None
         for each in list(self._watched.values()):
             stat = self._table.stat(each.pid) if each.zombie else None
             if stat is not None and stat.exit_code is not None:
                 self._end(each, "pidfd", stat.exit_code)
+        self._tell()
+
+    def decide(self, why_not: Callable[[str], str]) -> None:
+        """After `finish`: say of Pythons without a journal why they have none.
+
+        `why_not` tells why Pythons of an interpreter cannot be measured, or "". It starts them.
+        """
         for each in (*self._undecided, *self._watched.values()):
             if self._is_undecided(each):
                 self._decide(each, why_not)
