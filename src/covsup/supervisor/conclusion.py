@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from covsup.datafile.provenance import Provenance
     from covsup.datafile.result import Lost
     from covsup.datafile.session import Session
+    from covsup.supervisor.enclosing import Enclosing
     from covsup.supervisor.outcome import Outcome
     from covsup.supervisor.preparation import Preparation
     from covsup.supervisor.settings import RunSettings
@@ -38,8 +39,11 @@ _LONGEST_COMMAND: int = 60
 class Conclusion:
     """The end of one run, step by step; what has been done is known wherever it is broken off."""
 
-    def __init__(self, session: Session, settings: RunSettings, status: int) -> None:
-        """`status` is the target's raw wait status."""
+    def __init__(
+        self, session: Session, settings: RunSettings, status: int, enclosing: Enclosing | None
+    ) -> None:
+        """`status` is the target's raw wait status; `enclosing` the session around this one."""
+        self._enclosing = enclosing
         self._session = session
         self._settings = settings
         self._status = status
@@ -89,7 +93,7 @@ class Conclusion:
         settings = self._settings
         # Before the session is deleted.
         owed = owed_by(self._session)
-        outcome = _combine(self._session, settings)
+        outcome = _combine(self._session, settings, self._enclosing)
         self._is_stored = True
         provenance = outcome.provenance_of(self._session.id)
         incomplete = [
@@ -234,7 +238,7 @@ def _process(pid: int, argv: tuple[str, ...]) -> str:
     return f"{pid} ({command})" if command else str(pid)
 
 
-def _combine(session: Session, settings: RunSettings) -> Outcome:
+def _combine(session: Session, settings: RunSettings, enclosing: Enclosing | None) -> Outcome:
     # Here and not above: what combining needs is slow to import, and the target has run by now.
     with no_search_for_cycles():
         from covsup.supervisor.combine import combine  # noqa: PLC0415
@@ -246,6 +250,7 @@ def _combine(session: Session, settings: RunSettings) -> Outcome:
         rules=rules,
         append=settings.append,
         concludes=True,
+        enclosing=enclosing,
         waiting=_say_that_we_wait,
     )
 

@@ -92,8 +92,10 @@ def divide(
 
 
 def is_in(part: Part, known: Iterable[str]) -> bool:
-    """Whether a data file with these sessions has something of this one."""
-    return part.session is not None and part.session.id in known
+    """Whether a data file with these sessions has something of this one, or of that around it."""
+    if part.session is None:
+        return False
+    return part.session.id in known or part.session.settings.within in known
 
 
 def _by_result(

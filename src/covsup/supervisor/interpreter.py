@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from covsup.carrier.preload import has_core
+from covsup.datafile.interpreters import PROBE
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.target import Kind, skips_startup_files
@@ -32,7 +33,9 @@ _STARTUP_FILE: Final = "covsup.pth"
 _PROBE_SECONDS: Final = 30.0
 
 # Runs in any Python 3, and in 2.7 as far as to say so.
-_PROBE: Final = """
+_PROBE: Final = (
+    PROBE
+    + """
 import os, sys
 try:
     from importlib.util import find_spec
@@ -57,6 +60,7 @@ words = ["covsup-probe", sys.version_info[0], sys.version_info[1], int(started)]
 words += [int(has(name)) for name in sys.argv[1:]]
 sys.stdout.write(" ".join(map(str, words)) + "\\n")
 """
+)
 
 
 class Answer(NamedTuple):

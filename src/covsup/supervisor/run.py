@@ -16,6 +16,7 @@ from covsup.datafile.session import tidy_sessions_directory
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor import interpreter, launch, linux, signals
 from covsup.supervisor.conclusion import Conclusion, in_one_line
+from covsup.supervisor.enclosing import announce, enclosing_session, withdraw
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.opening import carrier_to_preload, check_data_file, open_session
 from covsup.supervisor.preparation import Preparation
@@ -70,16 +71,24 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
     for name in launch.COVERAGES:
         if os.environ.get(name):
             complain(f"{name} is not passed on: covsup measures every process itself")
-    session = open_session(settings, command=target.words, supervisor_pid=os.getpid())
+    outer = enclosing_session(settings.data_file)
+    session = open_session(
+        settings,
+        command=target.words,
+        supervisor_pid=os.getpid(),
+        within="" if outer is None else outer.id,
+    )
+    enclosing = None if outer is None else announce(outer, session)
     mask = signals.block()
     try:
         supervision = _supervise(session, settings, target, carrier, mask)
     except UsageError:
         signals.unblock(mask)
+        withdraw(enclosing)
         session.delete()
         tidy_sessions_directory(session.path.parent)
         raise
-    status = Conclusion(session, settings, supervision.status).conclude(
+    status = Conclusion(session, settings, supervision.status, enclosing).conclude(
         mask, supervision.preparation, supervision.last_words
     )
     signals.die_like_the_target(status)

@@ -13,6 +13,7 @@ import resource
 import sys
 import time
 
+from covsup.datafile.interpreters import runs_code
 from covsup.datafile.session import JournalFile, Observation, is_place_of_user
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor import linux
@@ -414,6 +415,8 @@ class Watcher:
             and skips_startup_files(program.argv)
         ):
             return "started with -S, which skips the startup files: start it without" + _OR_CARRIER
+        if self._is_of_inner_run(program):
+            return ""
         if program.environment_known and (reason := self._reason_in_environment(program)):
             return reason
         return "" if self._has_journal(watched) else self._reason_in_mounts(watched)
@@ -436,6 +439,13 @@ class Watcher:
                 return f"it belongs to another session, {session}"
             case _:
                 return ""
+
+    def _is_of_inner_run(self, program: Program) -> bool:
+        """Whether it belongs to a run inside of this session, which hands its result on to it."""
+        session = program.session
+        if not session or session == os.fspath(self._session.path):
+            return False
+        return self._session.has_inside(os.path.basename(session))  # noqa: PTH119 - any text
 
     def _reason_in_mounts(self, watched: Watched) -> str:
         """Why a process that would take part in the session cannot: it has another root directory,
@@ -478,6 +488,9 @@ class Watcher:
         return (
             watched.is_python
             and watched.forked_from is None
+            and watched.program is not None
+            and runs_code(watched.program.argv)
+            and not self._is_of_inner_run(watched.program)
             and not self._has_journal(watched)
             and not self._certain_reason(watched)
         )
