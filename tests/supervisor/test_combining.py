@@ -287,7 +287,7 @@ def test_runs_of_lines_and_of_branches_that_end_together_have_both_results(
         fcntl.flock(directory, fcntl.LOCK_UN)
         told = [run.rest() for run in runs]
         assert [run.ended() for run in runs] == [status] * 4, told
-    files = [world.data_file, *world.directory.glob(".coverage.2*")]
+    files = [world.data_file, *world.directory.glob(".coverage-2*")]
     kinds = set()
     for file in files:
         data = CoverageData(str(file))

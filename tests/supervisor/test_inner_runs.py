@@ -88,7 +88,7 @@ def test_lines_inside_of_branches_are_kept_beside_and_that_is_said(world: World)
     run = world.covsup_run("outer.py", "sh", "-c", script)
     assert run.ended == 0
     (line,) = run.stderr.splitlines()
-    (beside_it,) = world.directory.glob(".coverage.2*")
+    (beside_it,) = world.directory.glob(".coverage-2*")
     assert line.endswith(f"does not go into that one's result and is also kept in {beside_it}")
     assert run.lines("inner.py") == {1, 2, 5, 6}
     assert run.lines("outer.py") == {1, 2}
