@@ -51,6 +51,8 @@ _IN_CREATE: Final = 0x100
 _F_SETSIG: Final = 10
 _BELL_BYTES: Final = 65_536
 
+_PR_SET_PDEATHSIG: Final = 1
+_PR_GET_PDEATHSIG: Final = 2
 _PR_SET_DUMPABLE: Final = 4
 _PR_SET_CHILD_SUBREAPER: Final = 36
 
@@ -184,6 +186,31 @@ def adopt_orphans() -> bool:
 def forbid_core_file() -> None:
     """Leave no core file, also where the kernel pipes cores to a program whatever the limit is."""
     _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def parent_death_signal() -> int:
+    """The signal that this process gets when its parent ends; 0 = none. A fork does not inherit it."""
+    if sys.platform != "linux":
+        return 0
+    number = ctypes.c_int(0)
+    ctypes.CDLL(None).prctl(_PR_GET_PDEATHSIG, ctypes.byref(number), 0, 0, 0)
+    return number.value
+
+
+def set_parent_death_signal(number: int) -> None:
+    """Get this signal when the parent ends."""
+    _prctl(_PR_SET_PDEATHSIG, number)
+
+
+def pidfd_id(pid: int) -> str:
+    """What systemd calls the process in LISTEN_PIDFDID: the inode number of its pidfd; "" = unknown."""
+    pidfd = open_pidfd(pid)
+    if pidfd is None:
+        return ""
+    try:
+        return str(os.fstat(pidfd).st_ino)
+    finally:
+        os.close(pidfd)
 
 
 def look_like(name: str, argv: Sequence[str]) -> None:

@@ -71,6 +71,12 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
     for name in launch.COVERAGES:
         if os.environ.get(name):
             complain(f"{name} is not passed on: covsup measures every process itself")
+    if os.environ.get("NOTIFY_SOCKET") and os.environ.get("SYSTEMD_EXEC_PID") == str(os.getpid()):
+        complain(
+            "systemd takes what TARGET reports (READY=1, WATCHDOG=1) from the service's main process"
+            " alone, which is covsup, unless the unit has NotifyAccess=all; with the session of"
+            " `covsup env --shell=systemd` TARGET is the main process"
+        )
     outer = enclosing_session(settings.data_file)
     session = open_session(
         settings,
