@@ -15,6 +15,7 @@ from pathlib import Path
 from covsup.carrier.preload import has_core
 from covsup.datafile.interpreters import PROBE
 from covsup.hints import TYPE_CHECKING, NamedTuple
+from covsup.supervisor.entry import path_as_started
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.target import Kind, skips_startup_files
 
@@ -233,8 +234,8 @@ def _has_module(name: str, *, to_run: bool = True) -> bool:
 def _target_path() -> list[str]:
     """What will be sys.path in the target: as ours, but for the first entry."""
     if sys.flags.safe_path:
-        return sys.path
-    return [os.getcwd(), *sys.path[1:]]  # noqa: PTH109 - a plain string
+        return path_as_started()
+    return [os.getcwd(), *path_as_started()[1:]]  # noqa: PTH109 - a plain string
 
 
 def _find_spec(name: str, path: list[str], *, top: bool) -> importlib.machinery.ModuleSpec | None:
