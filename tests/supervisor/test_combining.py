@@ -6,12 +6,10 @@ import contextlib
 import fcntl
 import os
 import re
-import select
 import struct
 import subprocess
 import sys
 import termios
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -231,6 +229,7 @@ def test_a_run_of_no_python_leaves_the_data_that_there_are(world: World) -> None
     assert executed(world.data_file, world.directory / "target.py") == {1}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="locks are read from /proc")
 def test_of_many_runs_that_wait_for_a_combination_one_says_so(world: World) -> None:
     world.write("target.py", "import sys\nif sys.argv[1] == '0':\n    a = 1\nb = 1\n")
     world.covsup_run("target.py", "0", options=["-p"])  # so that sessions have their directory
@@ -244,11 +243,13 @@ def test_of_many_runs_that_wait_for_a_combination_one_says_so(world: World) -> N
             )
             for number in range(4)
         ]  # fmt: skip
-        streams = [each.stderr for each in runs if each.stderr is not None]
-        ready, _, _ = select.select(streams, [], [], PATIENCE)
-        assert len(ready) == 1
-        # The others would speak a moment later, if they did.
-        time.sleep(1)
+        inode = f":{os.fstat(directory).st_ino} "
+
+        def waiting() -> int:
+            locks = Path("/proc/locks").read_text().splitlines()
+            return sum("-> FLOCK" in line and inode in line for line in locks)
+
+        wait_until(lambda: waiting() == len(runs), "all of them wait for the lock")
     finally:
         os.close(directory)
     told = [each.communicate(timeout=PATIENCE)[1] for each in runs]

@@ -115,10 +115,13 @@ def test_a_run_in_an_open_session_is_in_what_that_collects(world: World) -> None
         )
         assert (run.ended, run.stderr) == (0, "")
         assert run.lines("inner.py") == {"a": {1, 2, 3, 6}, "b": {1, 2, 5, 6}}[each]
-    run = world.run(world.python, "inner.py", "b", environment={"COVSUP_SESSION": opened})
+    world.run(world.python, "-c", "pass", environment={"COVSUP_SESSION": opened})
     run = world.run(world.python, "-m", "covsup", "combine")
     assert (run.ended, run.stderr) == (0, ""), run
     assert run.lines("inner.py") == {1, 2, 3, 5, 6}
+    # The data file is the open session's now, and a run has a result of its own all the same.
+    run = world.covsup_run("inner.py", "a", branch=False, environment={"COVSUP_SESSION": opened})
+    assert run.lines("inner.py") == {1, 2, 3, 6}
 
 
 def test_a_run_inside_whose_covsup_is_killed_is_added_later(world: World) -> None:

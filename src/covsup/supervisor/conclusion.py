@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 
 from covsup.datafile.errors import CovsupError
 from covsup.datafile.session import ENDED
@@ -67,7 +68,8 @@ class Conclusion:
                 self._say_last_words(last_words)
                 _leave_what_is_gone()
                 if self._settings.parallel_mode:
-                    self._session.mark(ENDED)
+                    with suppress(OSError):  # it may be gone; `combine` finds out what there is
+                        self._session.mark(ENDED)
                 else:
                     self._make_result()
             finally:

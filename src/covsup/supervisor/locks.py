@@ -26,8 +26,8 @@ _STEP_SECONDS: Final = 0.02
 def locked(directory: Path, waiting: Callable[[Path], None] | None = None) -> Iterator[bool]:
     """Hold a directory against other combinations; gives whether we had to wait for one.
 
-    `waiting` is called if we wait for long; of many processes that wait for the same directory, one
-    does it. The lock goes with the process, however that ends, and leaves no file behind.
+    `waiting` is called if we wait for long; of several processes that wait for the same directory at
+    the same time one does it. The lock goes with the process, however that ends, and leaves no file behind.
     """
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
@@ -37,13 +37,15 @@ def locked(directory: Path, waiting: Callable[[Path], None] | None = None) -> It
         return
     except OSError as error:
         raise InputUnusable(f"cannot open {directory}: {error.strerror or error}") from error
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, descriptor)
         waited = not _is_free(descriptor)
-        if waited:
-            _wait(descriptor, directory, waiting)
+        if waited and not _is_soon_free(descriptor):
+            # Until our own combination is done: those that come meanwhile need not speak.
+            if stack.enter_context(_speaker(directory)) and waiting is not None:
+                waiting(directory)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield waited
-    finally:
-        os.close(descriptor)
 
 
 def _is_free(descriptor: int) -> bool:
@@ -55,16 +57,14 @@ def _is_free(descriptor: int) -> bool:
     return True
 
 
-def _wait(descriptor: int, directory: Path, waiting: Callable[[Path], None] | None) -> None:
+def _is_soon_free(descriptor: int) -> bool:
+    """Take the lock if whoever has it gives it back in a short time."""
     until = time.monotonic() + _SHORT_SECONDS
     while time.monotonic() < until:
         time.sleep(_STEP_SECONDS)
         if _is_free(descriptor):
-            return
-    with _speaker(directory) as speaks:
-        if speaks and waiting is not None:
-            waiting(directory)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+            return True
+    return False
 
 
 @contextlib.contextmanager
