@@ -163,7 +163,6 @@ def test_a_run_inside_that_outlives_the_outer_one_adds_its_result(world: World) 
 
 
 def test_pytest_in_a_run_in_a_run_is_measured_once_and_in_the_end(world: World) -> None:
-    world.write("code.py", "def f():\n    return 1\n")
     world.write(
         "test_code.py", "import code_under\ndef test_it():\n    assert code_under.f() == 1\n"
     )
