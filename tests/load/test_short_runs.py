@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.load, pytest.mark.timeout(600)]
 
 TOGETHER = 3
-STEPS = 8
+STEPS = 6
 
 SLEEPS = """\
 import sys, time
