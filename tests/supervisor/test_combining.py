@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING
 import pytest
 from coverage import CoverageData
 
-from covsup.datafile.database import kind_of
-from covsup.datafile.result import Kind
 from tests.fold.handmade import DEAD_PID, HandMade, handmade_session
 from tests.supervisor.live import PATIENCE, Live, beside, covsup, wait_until
 
