@@ -34,13 +34,14 @@ PACKAGE := pyproject.toml setup.py covsup.pth covsup.start
 # A make that is itself started inside a session builds and checks outside it.
 unexport COVSUP_SESSION COVSUP_PARENT
 
-.PHONY: help demo test dependencies constraints build lint lint-rules lint-layout lint-types lint-c format torture bench bench-check bench-combine bench-real transparency transparency-libraries dist clean
+.PHONY: help demo test test-load dependencies constraints build lint lint-rules lint-layout lint-types lint-c format torture bench bench-check bench-combine bench-real transparency transparency-libraries dist clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     measure a gevent server with worker processes; show report and tree"
 	@echo "make test     run the tests (PYTHON=python3.13, JOBS=2, TESTS='-k fork' tests/...)"
 	@echo "make constraints   renew constraints.txt, the releases that the tests and checks install"
+	@echo "make test-load  tests of short runs on a machine that it keeps busy: some minutes"
 	@echo "make torture  tests that take minutes: refusals, storms of processes, mutated journals"
 	@echo "make build    bring the virtual environment and the C extensions up to date"
 	@echo "make lint     ruff, mypy --strict, clang-format: check only"
@@ -105,6 +106,11 @@ test: dependencies build
 constraints: $(LINT)/.installed
 	printf '%s\n' 'setuptools>=80' wheel | $(LINT)/bin/uv pip compile pyproject.toml - --all-extras \
 		--universal --upgrade --quiet --no-header --no-annotate --output-file constraints.txt
+
+# Runs of 0 to 1 second with four busy processes for each core beside them, which the tests start
+# and end, and with a copy of the packages that has no .pyc files.
+test-load: build
+	$(PY) -m pytest --load tests/load $(TESTS)
 
 # Faults, storms of processes, mutated journals: minutes, and more than CI has time for.
 torture: dependencies build

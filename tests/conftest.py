@@ -35,6 +35,7 @@ CORES = ("monitoring", "settrace") if sys.version_info >= (3, 12) else ("settrac
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes minutes; runs only with --slow")
     config.addinivalue_line("markers", "torture: part of `make torture`; runs only with --torture")
+    config.addinivalue_line("markers", "load: part of `make test-load`; runs only with --load")
     # On a machine that is busy nothing has a deadline, and making inputs takes what it takes.
     settings.register_profile(
         "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -65,6 +66,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("covsup's own tests")
     group.addoption("--slow", action="store_true", help="also run the tests that take minutes")
     group.addoption("--torture", action="store_true", help="also run `make torture`'s tests")
+    group.addoption("--load", action="store_true", help="also run `make test-load`'s tests")
     group.addoption(
         "--line-mode",
         action="store_true",
@@ -73,7 +75,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for kind in "slow", "torture":
+    for kind in "slow", "torture", "load":
         if config.getoption(f"--{kind}"):
             continue
         skip = pytest.mark.skip(reason=f"{kind}: run it with --{kind}")

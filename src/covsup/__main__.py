@@ -2,7 +2,7 @@
 
 import sys
 
-from covsup.supervisor.cli import main
+from covsup.supervisor.entry import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING
 import pytest
 from coverage import CoverageData
 
-from covsup.datafile.database import kind_of
-from covsup.datafile.result import Kind
 from tests.fold.handmade import DEAD_PID, HandMade, handmade_session
 from tests.supervisor.live import PATIENCE, Live, beside, covsup, wait_until
 
@@ -229,25 +227,75 @@ def test_a_run_of_no_python_leaves_the_data_that_there_are(world: World) -> None
     assert executed(world.data_file, world.directory / "target.py") == {1}
 
 
-def test_runs_of_lines_and_of_branches_that_end_at_the_same_moment_both_have_their_results(
-    world: World,
-) -> None:
-    target = world.write("target.py", "print(1)\n")
+@pytest.mark.skipif(sys.platform != "linux", reason="locks are read from /proc")
+def test_of_many_runs_that_wait_for_a_combination_one_says_so(world: World) -> None:
+    world.write("target.py", "import sys\nif sys.argv[1] == '0':\n    a = 1\nb = 1\n")
+    world.covsup_run("target.py", "0", options=["-p"])  # so that sessions have their directory
     directory = os.open(world.directory, os.O_RDONLY)
-    fcntl.flock(directory, fcntl.LOCK_EX)
     try:
-        with (
-            Live(world, *covsup(world, "target.py")) as lines,
-            Live(world, *covsup(world, "target.py", options=["--branch"])) as branches,
-        ):
-            for run in (lines, branches):
-                run.wait_for("waiting for another covsup")
-            fcntl.flock(directory, fcntl.LOCK_UN)
-            assert (lines.ended(), branches.ended()) == (0, 0)
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        runs = [
+            subprocess.Popen(
+                covsup(world, "target.py", str(number), options=["--branch", "--append"]),
+                cwd=world.directory, env=world.environment(), stderr=subprocess.PIPE, text=True,
+            )
+            for number in range(4)
+        ]  # fmt: skip
+        inode = f":{os.fstat(directory).st_ino} "
+
+        def waiting() -> int:
+            locks = Path("/proc/locks").read_text().splitlines()
+            return sum("-> FLOCK" in line and inode in line for line in locks)
+
+        wait_until(lambda: waiting() == len(runs), "all of them wait for the lock")
     finally:
         os.close(directory)
-    (aside,) = world.directory.glob(".coverage-*")
-    both = (world.data_file, aside)
-    assert {kind_of(path) for path in both} == {Kind.ARCS, Kind.LINES}
-    assert [executed(path, target) for path in both] == [{1}, {1}]
+    told = [each.communicate(timeout=PATIENCE)[1] for each in runs]
+    assert [each.returncode for each in runs] == [0] * 4, told
+    expected = f"covsup: waiting for another covsup that combines in {world.directory}\n"
+    assert sorted(told) == ["", "", "", expected]
+    assert executed(world.data_file, world.directory / "target.py") == {1, 2, 3, 4}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children are read from /proc")
+@pytest.mark.parametrize("status", [0, 5])
+def test_runs_of_lines_and_of_branches_that_end_together_have_both_results(
+    world: World, status: int
+) -> None:
+    world.write(
+        "target.py", "import sys\nprint('here', flush=True)\nsys.stdin.read()\n"
+        f"sys.exit({status})\n"
+    )  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        runs = [
+            stack.enter_context(Live(world, *covsup(world, "target.py", options=options)))
+            for options in (["--branch"], ["--strict"], ["--branch", "--strict"], [])
+        ]
+        for run in runs:
+            run.wait_for("here")
+        # All wait for this lock, so three of them find a result that was made meanwhile.
+        directory = os.open(world.directory, os.O_RDONLY)
+        stack.callback(os.close, directory)
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        for run in runs:
+            assert run.process.stdin is not None
+            run.process.stdin.close()
+        for run in runs:
+            children = Path(f"/proc/{run.pid}/task/{run.pid}/children")
+            wait_until(lambda of=children: not of.read_text(), "the target has ended")
+        fcntl.flock(directory, fcntl.LOCK_UN)
+        told = [run.rest() for run in runs]
+        assert [run.ended() for run in runs] == [status] * 4, told
+    files = [world.data_file, *world.directory.glob(".coverage-2*")]
+    kinds = set()
+    for file in files:
+        data = CoverageData(str(file))
+        data.read()
+        kinds.add(data.has_arcs())
+        assert executed(file, world.directory / "target.py") == {1, 2, 3, 4}
+        data.close(force=True)
+    assert kinds == {True, False}
+    for file in files[1:]:
+        (line,) = [line for text in told for line in text.splitlines() if file.name in line]
+        assert line.startswith("covsup: session ")
     assert not (world.directory / ".covsup").exists()

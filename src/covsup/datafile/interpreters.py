@@ -27,6 +27,9 @@ def why_unmeasured(argv: Sequence[str]) -> str:
 SENTRY: Final = "[sentry]"
 """How the command line of the second process of a `covsup run` begins."""
 
+PROBE: Final = "# covsup asks this interpreter"
+"""How the code begins that covsup has an interpreter run so as to learn what it has."""
+
 LEFT_NO_JOURNAL: Final = (
     "it left no journal: it ended before its startup files, its environment lost"
     " COVSUP_SESSION, or its interpreter has no covsup"
@@ -69,6 +72,8 @@ def runs_code(argv: Sequence[str]) -> bool:
 def is_covsup(argv: Sequence[str]) -> bool:
     """Whether a command line is covsup's own: such a process belongs to no session."""
     if argv and argv[0] == SENTRY:
+        return True
+    if list(argv[1:2]) == ["-c"] and any(word.startswith(PROBE) for word in argv[2:3]):
         return True
     if not any(word.endswith("covsup") for word in argv):
         return False

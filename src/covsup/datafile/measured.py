@@ -108,6 +108,33 @@ def write_facts(
         through_api.add(path, result, kind, files, plugins)
 
 
+def reduce_to_lines(path: Path) -> bool:
+    """Have a data file of branches hold the lines of these branches; False where it cannot be done.
+
+    The lines are those that coverage.py gives for such a file.
+    """
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        if db.execute("SELECT version FROM coverage_schema").fetchone() != (_KNOWN_SCHEMA,):
+            return False
+        lines: dict[tuple[int, int], int] = {}
+        for file_id, context_id, *ends in db.execute(
+            "SELECT file_id, context_id, fromno, tono FROM arc"
+        ):
+            key = file_id, context_id
+            for line in ends:
+                if line > 0:
+                    lines[key] = lines.get(key, 0) | 1 << line
+        db.execute("BEGIN")
+        db.execute("DELETE FROM arc")
+        db.executemany(
+            "INSERT INTO line_bits (file_id, context_id, numbits) VALUES (?, ?, ?)",
+            ((*key, numbits(bits)) for key, bits in sorted(lines.items())),
+        )
+        db.execute("UPDATE meta SET value = '0' WHERE key = 'has_arcs'")
+        db.execute("COMMIT")
+    return True
+
+
 def _is_known_schema() -> bool:
     """Whether the coverage.py that is installed has the tables that we know.
 

@@ -46,6 +46,12 @@ ENDED: Final = "ended"
 CONCLUDED: Final = "concluded"
 """A mark: the run has ended and made its result; what comes later is a leftover of that run."""
 
+_INNER: Final = "inner-"
+"""How the names of results begin which runs inside of this one have made."""
+
+_DEEPER: Final = "deeper-"
+"""How the names of marks begin for runs inside of those runs, which hand their results to them."""
+
 REPORTED: Final = "reported"
 """A mark: a pytest that measured itself has made its report."""
 
@@ -102,6 +108,7 @@ class Settings(NamedTuple):
     data_file: str = ""
     rcfile: str = ""  # "" = coverage.py's own search; "false" = no file
     append: bool = False
+    within: str = ""  # the id of the session of the same data file that it was begun in
     open: bool = False
     """Opened by `covsup env`: more processes may join it until it is closed."""
     cwd: str = ""
@@ -138,6 +145,7 @@ class Settings(NamedTuple):
             ("data_file", self.data_file),
             ("rcfile", self.rcfile),
             ("append", _bit(self.append)),
+            *([("within", self.within)] if self.within else []),
             ("open", _bit(self.open)),
             ("cwd", self.cwd),
             *(("command", each) for each in self.command),
@@ -190,6 +198,7 @@ class Settings(NamedTuple):
             data_file=one("data_file"),
             rcfile=one("rcfile"),
             append=one("append") == "1",
+            within=one("within"),
             open=one("open") == "1",
             cwd=one("cwd"),
             command=every("command"),
@@ -366,6 +375,22 @@ class Session:
         """Where the partial fold of this session is, if there is one."""
         return self.path / FOLDED
 
+    def inner_result(self, session_id: str) -> Path:
+        """Where a run inside of this one leaves its result, a data file; empty until it has one."""
+        return self.path / f"{_INNER}{session_id}"
+
+    def has_inside(self, session_id: str) -> bool:
+        """Whether a session is one of a run inside of this one, at any depth."""
+        return any((self.path / f"{kind}{session_id}").exists() for kind in (_INNER, _DEEPER))
+
+    def mark_deeper(self, session_id: str) -> None:
+        """Note the session of a run inside of a run inside of this one."""
+        (self.path / f"{_DEEPER}{session_id}").touch()
+
+    def inner_results(self) -> list[Path]:
+        """What runs inside of this one have left, in the order in which they began."""
+        return sorted(path for path in self.path.glob(f"{_INNER}*") if _is_plain_file(path))
+
     @property
     def has_result(self) -> bool:
         """Whether the run of this session has ended and made its result."""
@@ -466,12 +491,15 @@ class Session:
         return (self.path / SETTINGS).exists()
 
     def make_again(self) -> None:
-        """Make the directory again, with its settings, after somebody has deleted it."""
+        """Make the directory again, with its settings, after something has deleted it.
+
+        The supervisor that does so holds the new settings file, too.
+        """
         if not self.path.exists():
             _make_private(self.path)
         _owner(self.path)
         _ignore_everything(self.path.parent)
-        write_settings(self.path / SETTINGS, self.settings)
+        _write_whole(self.path / SETTINGS, self.settings.to_text(), hold=self.settings.held)
 
     def delete(self) -> None:
         """Delete the directory, in one step as far as any other process can see."""
@@ -483,7 +511,9 @@ class Session:
         """Delete all that processes have left in it, and keep it open for others."""
         for journal in self.journals():
             Path(journal.path).unlink(missing_ok=True)
-        for path in (*self._note_files(), self.folded, self.path / OBSERVED):
+        for path in (
+            *self._note_files(), *self.inner_results(), self.folded, self.path / OBSERVED,
+        ):  # fmt: skip
             path.unlink(missing_ok=True)
 
     def observe(self, observations: Iterable[Observation]) -> None:

@@ -131,8 +131,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         complain(str(error))
         return USAGE
-    except CovsupError as error:
-        complain(str(error))
+    except (CovsupError, ImportError) as error:
+        # An ImportError: a broken installation, or a module of the user's in the place of ours.
+        broken = isinstance(error, ImportError)
+        complain(f"covsup cannot be run by {sys.executable}: {error}" if broken else str(error))
         return refused
     except BrokenPipeError:
         # Whoever read our output has gone; nothing more can be said to them, at exit either.

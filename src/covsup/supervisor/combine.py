@@ -28,7 +28,7 @@ from covsup.datafile.database import (
 from covsup.datafile.derivation import provenance_of
 from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
 from covsup.datafile.fold import Folding, remapped
-from covsup.datafile.measured import DataFile
+from covsup.datafile.measured import DataFile, reduce_to_lines
 from covsup.datafile.result import Kind, says_anything
 from covsup.datafile.session import CONCLUDED, tidy_sessions_directory
 from covsup.hints import TYPE_CHECKING, NamedTuple
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from covsup.datafile.result import Result
     from covsup.datafile.session import Session
     from covsup.supervisor.division import Reason
+    from covsup.supervisor.enclosing import Enclosing
     from covsup.supervisor.parts import Part
     from covsup.supervisor.rules import Rules
     from covsup.supervisor.unexecuted import FilesOfPlugins
@@ -61,6 +62,7 @@ def combine(
     append: bool = False,
     concludes: bool = False,
     assume_ended: bool = False,
+    enclosing: Enclosing | None = None,
     progress: Callable[[int, int], None] | None = None,
     waiting: Callable[[Path], None] | None = None,
 ) -> Outcome:
@@ -73,10 +75,11 @@ def combine(
     is no data to combine, its data stay as they are. What cannot go into the data file is set
     aside (`covsup.supervisor.division`).
 
-    `concludes`: a run has ended, and this is its result. `assume_ended`: processes that cannot be
-    seen from here, on other machines and in containers, have ended. `progress` is called with the
-    number of journals read and of all; `waiting` with a directory that another combination holds,
-    before we wait for it.
+    `concludes`: a run has ended, and this is its result, which also goes into the session around
+    it, if there is an `enclosing` one. `assume_ended`: processes that cannot be seen from here, on
+    other machines and in containers, have ended. `progress` is called with the number of
+    journals read and of all; `waiting` with a directory that another combination holds, before we
+    wait for it.
 
     Raises NothingToCombine, InputUnusable, DataFileUnusable, DataFileUnwritable,
     SessionUnreadable, MixedMeasurement; then nothing was deleted and the data file is as it was.
@@ -99,6 +102,8 @@ def combine(
         )
         work.read()
         outcome = work.write(append=append)
+        if enclosing is not None:
+            outcome = work.hand_up(enclosing, outcome)
         if keep:
             work.shorten()
         else:
@@ -171,7 +176,7 @@ class _Work:
             data_files=len(self._data_files),
             running=tuple(self._reader.running),
             unreadable=tuple(self._reader.unreadable),
-            warnings=written.warnings,
+            warnings=(*written.warnings, *self._without_result()),
             kept=tuple(part.directory for part in self._parts if part.session is not None),
             provenance=written.provenance,
             aside=aside,
@@ -182,6 +187,15 @@ class _Work:
             ),
             nothing=written.nothing and known.keys().isdisjoint(sessions) and not aside,
         )
+
+    def _without_result(self) -> Iterator[str]:
+        """One sentence for each run inside of a session that has made no result yet."""
+        for part in self._parts:
+            for session in part.inner_without:
+                yield (
+                    f"session {session} inside of {part.name} is not in the result, as it has not"
+                    " ended, or was left to `covsup combine`, which adds it"
+                )
 
     def _set_aside(self, part: Part, why: Reason) -> SetAside:
         """Store a session in a data file of its own."""
@@ -202,6 +216,34 @@ class _Work:
             provenance=provenance,
         )
 
+    def hand_up(self, enclosing: Enclosing, outcome: Outcome) -> Outcome:
+        """Store the session of a run in the session around it, too."""
+        if not enclosing.place.exists():
+            return outcome  # that one has ended, and has said that this run had no result yet
+        (part,) = self._parts
+        assert part.session is not None
+        unfinished = enclosing.place.with_name(f"new-{enclosing.place.name}")
+        is_united = part.kind is not Kind.LINES or not enclosing.branch
+        if is_united and self._write_file(unfinished, [part], extend=False).nothing:
+            enclosing.place.unlink()
+            unfinished.unlink(missing_ok=True)
+            return outcome
+        if is_united and part.kind is Kind.ARCS and not enclosing.branch:
+            is_united = reduce_to_lines(unfinished)
+        if is_united:
+            unfinished.replace(enclosing.place)
+            return outcome
+        unfinished.unlink(missing_ok=True)
+        path = place_aside(self._rules.data_file, part.session.id)
+        if not is_data_file(path):
+            self._write_file(path, [part], extend=False)
+        enclosing.place.unlink()
+        warning = (
+            f"session {enclosing.session} around this run measures branches, and this run lines"
+            f" only: it does not go into that one's result and is also kept in {path}"
+        )
+        return outcome._replace(warnings=(*outcome.warnings, warning))
+
     def _write_file(self, target: Path, parts: Sequence[Part], *, extend: bool) -> _Written:
         """Write what `parts` hold, and the data files into the data file, with what is in `target`
         if `extend`. Where there is no data at all, the data in `target` stay as they are.
@@ -212,6 +254,8 @@ class _Work:
             gathered.take(part.live.result(), self._map_path)
             if part.session is not None and part.folded:
                 gathered.take_file(part.session.folded, self._map_path)
+            for path in part.inner:
+                gathered.take_file(path, self._map_path)
         if target == self._rules.data_file:
             self._data_files = [path for path in self._data_files if self._gather(path, gathered)]
         result, measured = gathered.folding.result(), gathered.kind

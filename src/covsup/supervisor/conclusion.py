@@ -1,7 +1,7 @@
 """The end of a run: combine, say what there is to say, and turn a success into a failure if asked.
 
-The target has ended, and signals do what they do in any program again: whoever interrupts us here
-finds everything in the session directory, for `covsup combine`.
+The target has ended, and its status is covsup's, whatever fails here. Whatever that is, one line
+says what it was, where the data are and which command goes on with them.
 """
 
 from __future__ import annotations
@@ -9,24 +9,30 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 from contextlib import suppress
 
 from covsup.datafile.errors import CovsupError
+from covsup.datafile.session import ENDED
 from covsup.hints import TYPE_CHECKING
+from covsup.supervisor import signals
 from covsup.supervisor.coverage_settings import rcfile_of_session
 from covsup.supervisor.cycles import no_search_for_cycles
 from covsup.supervisor.errors import BELOW_MINIMUM, INCOMPLETE, NOT_STORED
 from covsup.supervisor.owed import make_owed, owed_by
-from covsup.supervisor.say import complain
+from covsup.supervisor.say import complain, quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from typing import Final
 
     from covsup.datafile.provenance import Provenance
     from covsup.datafile.result import Lost
     from covsup.datafile.session import Session
+    from covsup.supervisor.enclosing import Enclosing
     from covsup.supervisor.outcome import Outcome
+    from covsup.supervisor.preparation import Preparation
     from covsup.supervisor.settings import RunSettings
 
 _ALLOCATING: Final = {8, 9}
@@ -42,49 +48,159 @@ _SHOWN: int = 3
 _LONGEST_COMMAND: int = 60
 
 
-def conclude(session: Session, settings: RunSettings, status: int) -> int:
-    """Combine; gives the raw wait status that covsup is to end with."""
-    owed = owed_by(session)
-    try:
-        outcome = _combine(session, settings)
-    except KeyboardInterrupt:
-        complain(f"interrupted; all is kept in {session.path}: `covsup combine` goes on with it")
-        return status or signal.SIGINT
-    except (CovsupError, OSError) as error:
-        if session.is_there():
-            complain(f"{error}; all is kept in {session.path}: mend it and run `covsup combine`")
-        else:
-            complain(
-                f"the session directory {session.path} is gone, and all that was recorded with it"
+class Conclusion:
+    """The end of one run, step by step; what has been done is known wherever it is broken off."""
+
+    def __init__(
+        self, session: Session, settings: RunSettings, status: int, enclosing: Enclosing | None
+    ) -> None:
+        """`status` is the target's raw wait status; `enclosing` the session around this one."""
+        self._enclosing = enclosing
+        self._session = session
+        self._settings = settings
+        self._status = status
+        self._is_stored = settings.parallel_mode  # then `covsup combine` does it later
+        self._is_judged = not (settings.strict or settings.fail_under is not None)
+        self._troubles: list[str] = []
+
+    def conclude(
+        self, mask: set[int], preparation: Preparation, last_words: Callable[[], str]
+    ) -> int:
+        """Do it; gives the raw wait status that covsup is to end with. Raises nothing.
+
+        Every signal is blocked before and after; meanwhile the mask is `mask`, so that a user can
+        interrupt. `last_words` completes what was observed, and gives what went wrong in observing,
+        or "".
+        """
+        try:
+            try:
+                signals.unblock(mask)
+                preparation.wait()
+                self._say_last_words(last_words)
+                _leave_what_is_gone()
+                if self._settings.parallel_mode:
+                    self._keep_session()
+                else:
+                    self._make_result()
+            finally:
+                # A KeyboardInterrupt comes until here, and not in the handlers below.
+                signals.block()
+        except BaseException as error:  # noqa: BLE001 - the status is the target's, whatever it is
+            self._break_off(error)
+        _flush_output()
+        return self._status
+
+    def _say_last_words(self, last_words: Callable[[], str]) -> None:
+        try:
+            trouble = last_words()
+        except Exception as error:  # noqa: BLE001 - what was executed is in the journals all the same
+            trouble = in_one_line(error)
+        if trouble:
+            self._troubles.append(
+                f"the processes could not be watched all the time: {trouble}; how they ended may be"
+                " unknown, and a Python that was not measured may not be named"
             )
-        return status or NOT_STORED << 8
-    provenance = outcome.provenance_of(session.id)
-    incomplete = [*unmeasured_sentences(provenance), *lost_sentences(provenance)]
-    for sentence in (*outcome.sentences(), *incomplete):
-        complain(sentence)
-    running = {each.pid for each in outcome.running}
-    # Where nothing was collected, an older result in the data file is not this run's.
-    data_file = None if outcome.nothing else outcome.data_file_of(session.id)
-    make_owed([each for each in owed if each["pid"] not in running], session, status, data_file)
-    if status == 0 and settings.append and outcome.data_file_of(session.id) != outcome.data_file:
-        return NOT_STORED << 8
-    if status == 0 and settings.strict and (incomplete or outcome.unreadable):
-        complain(f"--strict: not everything was measured and kept, so the status is {INCOMPLETE}")
-        return INCOMPLETE << 8
-    if status == 0 and settings.fail_under is not None:
-        return _minimum(settings, settings.fail_under, data_file)
-    return status
+
+    def _keep_session(self) -> None:
+        """Leave the session to `covsup combine`."""
+        from covsup.supervisor.shortening import shorten_ended  # noqa: PLC0415 - here alone
+
+        with suppress(OSError):  # it may be gone; `combine` finds out what there is
+            self._session.mark(ENDED)
+        shorten_ended(self._session)
+
+    def _make_result(self) -> None:
+        settings = self._settings
+        # Before the session is deleted.
+        owed = owed_by(self._session)
+        outcome = _combine(self._session, settings, self._enclosing)
+        self._is_stored = True
+        provenance = outcome.provenance_of(self._session.id)
+        incomplete = [
+            *self._troubles, *unmeasured_sentences(provenance), *lost_sentences(provenance),
+        ]  # fmt: skip
+        self._troubles = []
+        for sentence in (*outcome.sentences(), *incomplete):
+            complain(sentence)
+        running = {each.pid for each in outcome.running}
+        unmade = [each for each in owed if each["pid"] not in running]
+        # Where nothing was collected, an older result in the data file is not this run's.
+        place = outcome.data_file_of(self._session.id)
+        data_file = None if outcome.nothing else place
+        make_owed(unmade, self._session, self._status, data_file)
+        if self._status == 0 and settings.append and place != outcome.data_file:
+            self._status = NOT_STORED << 8
+        elif self._status == 0 and settings.strict and (incomplete or outcome.unreadable):
+            complain(
+                f"--strict: not everything was measured and kept, so the status is {INCOMPLETE}"
+            )
+            self._status = INCOMPLETE << 8
+        elif self._status == 0 and settings.fail_under is not None:
+            self._status = _minimum(settings, settings.fail_under, data_file)
+        self._is_judged = True
+
+    def _break_off(self, error: BaseException) -> None:
+        """Say what it was and how to go on; a success without a result is none."""
+        was_interrupted = isinstance(error, KeyboardInterrupt)
+        if self._status == 0 and not (self._is_stored and self._is_judged):
+            self._status = signal.SIGINT if was_interrupted else NOT_STORED << 8
+        why = "interrupted" if was_interrupted else in_one_line(error)
+        for sentence in self._troubles:
+            complain(sentence)
+        is_waiting = self._settings.parallel_mode or not self._is_stored
+        if is_waiting and not self._session.is_there():
+            complain(
+                f"the session directory {self._session.path} is gone, and all that was recorded with"
+                f" it ({why})"
+            )
+        elif not self._is_stored:
+            command = combine_command(self._session, self._settings)
+            complain(f"{why}; all is kept in {self._session.path}: `{command}` makes the result")
+        elif self._settings.parallel_mode:
+            complain(f"{why}; all is kept in {self._session.path} for `covsup combine`")
+        else:
+            undecided = "" if self._is_judged else ", but --strict or --fail-under is not decided"
+            complain(f"{why}; the result is in {self._settings.data_file}{undecided}")
 
 
-def prepare(settings: RunSettings) -> None:
-    """Load what the end needs, which takes a while: the sooner is the end of the run."""
-    # Whatever is wrong with it, `conclude` meets it again, when it can be said.
-    with suppress(ImportError), no_search_for_cycles():
-        from covsup.supervisor import combine, rules  # noqa: F401, PLC0415
+def combine_command(session: Session, settings: RunSettings) -> str:
+    """The command that makes the result of a session, in whatever directory it is given."""
+    words = ["covsup", "combine", f"--data-file={settings.data_file}"]
+    rcfile = rcfile_of_session(settings.rcfile)
+    if rcfile is not True:
+        words.append(f"--rcfile={rcfile or ''}")
+    return " ".join(map(quoted, (*words, str(session.path))))
 
-        has_sources = settings.source_dirs or settings.source_pkgs
-        if has_sources or settings.append or settings.fail_under is not None:
-            import coverage  # noqa: F401, PLC0415 - the slowest of all; where it is needed
+
+def in_one_line(error: BaseException) -> str:
+    """What an exception says, for a message; our own say all that is needed."""
+    first = str(error).strip().partition("\n")[0]
+    if isinstance(error, CovsupError):
+        return first
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def _leave_what_is_gone() -> None:
+    """Go elsewhere if the working directory was deleted: coverage.py cannot be imported there."""
+    try:
+        os.getcwd()  # noqa: PTH109 - asked only whether it is there
+    except OSError:
+        os.chdir("/")
+
+
+def _flush_output() -> None:
+    """Write out what reports left in stdout's buffer; Python would fail at its exit, with 120."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError) as error:
+        if not isinstance(error, BrokenPipeError):
+            complain(f"cannot write to standard output: {in_one_line(error)}")
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
 
 
 def unmeasured_sentences(provenance: Provenance) -> list[str]:
@@ -162,7 +278,7 @@ def _process(pid: int, argv: tuple[str, ...]) -> str:
     return f"{pid} ({command})" if command else str(pid)
 
 
-def _combine(session: Session, settings: RunSettings) -> Outcome:
+def _combine(session: Session, settings: RunSettings, enclosing: Enclosing | None) -> Outcome:
     # Here and not above: what combining needs is slow to import, and the target has run by now.
     with no_search_for_cycles():
         from covsup.supervisor.combine import combine  # noqa: PLC0415
@@ -174,6 +290,7 @@ def _combine(session: Session, settings: RunSettings) -> Outcome:
         rules=rules,
         append=settings.append,
         concludes=True,
+        enclosing=enclosing,
         waiting=_say_that_we_wait,
     )
 

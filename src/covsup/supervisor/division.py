@@ -11,7 +11,7 @@ import glob
 
 from covsup.datafile.database import is_data_file, kind_held, sessions_begun
 from covsup.datafile.result import Kind
-from covsup.datafile.session import is_session_id
+from covsup.datafile.session import CONCLUDED, is_session_id
 from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -92,8 +92,17 @@ def divide(
 
 
 def is_in(part: Part, known: Iterable[str]) -> bool:
-    """Whether a data file with these sessions has something of this one."""
-    return part.session is not None and part.session.id in known
+    """Whether a data file with these sessions has something of this one, or is the result of the run
+    around it, which has ended before it. Until then each has a result of its own."""
+    if part.session is None:
+        return False
+    within = part.session.settings.within
+    return part.session.id in known or (within in known and _is_over(part.directory, within))
+
+
+def _is_over(directory: Path, within: str) -> bool:
+    outer = directory.with_name(within)
+    return not outer.exists() or (outer / CONCLUDED).exists()
 
 
 def _by_result(

@@ -13,7 +13,9 @@ import sys
 from pathlib import Path
 
 from covsup.carrier.preload import has_core
+from covsup.datafile.interpreters import PROBE
 from covsup.hints import TYPE_CHECKING, NamedTuple
+from covsup.supervisor.entry import path_as_started
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.target import Kind, skips_startup_files
 
@@ -32,7 +34,9 @@ _STARTUP_FILE: Final = "covsup.pth"
 _PROBE_SECONDS: Final = 30.0
 
 # Runs in any Python 3, and in 2.7 as far as to say so.
-_PROBE: Final = """
+_PROBE: Final = (
+    PROBE
+    + """
 import os, sys
 try:
     from importlib.util import find_spec
@@ -57,6 +61,7 @@ words = ["covsup-probe", sys.version_info[0], sys.version_info[1], int(started)]
 words += [int(has(name)) for name in sys.argv[1:]]
 sys.stdout.write(" ".join(map(str, words)) + "\\n")
 """
+)
 
 
 class Answer(NamedTuple):
@@ -157,7 +162,7 @@ def ask(interpreter: str, libraries: Collection[str]) -> Answer | None:
             timeout=_PROBE_SECONDS,
             check=False,
         ).stdout
-    except (OSError, subprocess.TimeoutExpired):
+    except (OSError, ValueError, subprocess.TimeoutExpired):  # ValueError: a zero byte in its path
         return None
     for line in said.decode("ascii", "replace").splitlines():
         words = line.split()
@@ -229,8 +234,8 @@ def _has_module(name: str, *, to_run: bool = True) -> bool:
 def _target_path() -> list[str]:
     """What will be sys.path in the target: as ours, but for the first entry."""
     if sys.flags.safe_path:
-        return sys.path
-    return [os.getcwd(), *sys.path[1:]]  # noqa: PTH109 - a plain string
+        return path_as_started()
+    return [os.getcwd(), *path_as_started()[1:]]  # noqa: PTH109 - a plain string
 
 
 def _find_spec(name: str, path: list[str], *, top: bool) -> importlib.machinery.ModuleSpec | None:

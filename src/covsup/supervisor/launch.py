@@ -1,7 +1,8 @@
 """Start the target: an ordinary child, in our process group, with what we inherited ourselves.
 
 Python changes some of what a process inherits (it ignores SIGPIPE and SIGXFSZ, and in the C locale
-it sets LC_CTYPE); the target gets what covsup was given, as if the shell had started it.
+it sets LC_CTYPE); the target gets what covsup was given, as if the shell had started it. What names
+the process that was started (systemd's LISTEN_PID) names the target.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import struct
 from covsup.carrier.preload import PRELOAD, with_carrier
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.errors import UsageError
+from covsup.supervisor.linux import parent_death_signal, pidfd_id, set_parent_death_signal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +30,11 @@ _PYTHON_IGNORES: Final = tuple(
 COVERAGES: Final = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 """They have coverage.py's own startup file measure each process. Its data files would lie beside
 ours, and its reports take in what lies there: mixed, or refused where only one has branches."""
+
+_FIRST_LISTENER: Final = 3
+"""sd_listen_fds(3): sockets for the process that LISTEN_PID names begin at this descriptor."""
+
+_MOST_LISTENERS: Final = 1024
 
 _ERRNO: Final = struct.Struct("=i")
 
@@ -58,13 +65,17 @@ def start(target: Target, environment: Mapping[str, str], mask: set[int]) -> int
         # Inherited. With it the kernel would throw the statuses of our children away.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         dispositions[signal.SIGCHLD] = signal.SIG_IGN
+    names = _variables_with_our_name(environment)
+    death_signal = parent_death_signal()
     reading, writing = os.pipe()  # closed by the exec
     try:
         pid = os.fork()
     except OSError as error:
         raise UsageError(f"cannot start a process: {error.strerror}") from error
     if pid == 0:
-        _become(target, environment, mask, dispositions, writing)
+        if death_signal:
+            set_parent_death_signal(death_signal)
+        _become(target, _with_our_name(environment, names), mask, dispositions, writing)
     os.close(writing)
     failed = os.read(reading, _ERRNO.size)
     os.close(reading)
@@ -72,7 +83,47 @@ def start(target: Target, environment: Mapping[str, str], mask: set[int]) -> int
         os.waitpid(pid, 0)
         (number,) = _ERRNO.unpack(failed)
         raise UsageError(f"cannot run {target.path}: {os.strerror(number)}")
+    if "LISTEN_PID" in names:
+        _close_listeners(environment)
     return pid
+
+
+def _variables_with_our_name(environment: Mapping[str, str]) -> dict[str, bool]:
+    """The variables that name this process, by its pid or (then the value is True) by its pidfd.
+
+    What started covsup means the process that runs the target: LISTEN_PID and WATCHDOG_PID of
+    sd_listen_fds(3) and sd_watchdog_enabled(3), SYSTEMD_EXEC_PID, or a shell's `APP_PID=$$ exec`.
+    """
+    names = {}
+    for name, value in environment.items():
+        if name.endswith("_PID") and value == str(os.getpid()):
+            names[name] = False
+        elif name.endswith("_PIDFDID") and value == pidfd_id(os.getpid()):
+            names[name] = True
+    return names
+
+
+def _with_our_name(environment: Mapping[str, str], names: Mapping[str, bool]) -> Mapping[str, str]:
+    """In the child: the environment in which these variables name this process."""
+    if not names:
+        return environment
+    pid = os.getpid()
+    mine = {name: pidfd_id(pid) if by_pidfd else str(pid) for name, by_pidfd in names.items()}
+    return {**environment, **mine}
+
+
+def _close_listeners(environment: Mapping[str, str]) -> None:
+    """Close the sockets that are the target's alone: clients are refused when it has closed them."""
+    count = environment.get("LISTEN_FDS", "")
+    if not (count.isascii() and count.isdigit()):
+        return
+    for descriptor in range(_FIRST_LISTENER, _FIRST_LISTENER + min(int(count), _MOST_LISTENERS)):
+        try:
+            # What covsup has opened itself is not inheritable.
+            if os.get_inheritable(descriptor):
+                os.close(descriptor)
+        except OSError:
+            return  # there are fewer than LISTEN_FDS says
 
 
 def _become(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import _thread
 import ctypes
+import fcntl
 import os
 import select
 import signal
@@ -52,6 +53,8 @@ _INOTIFY_EVENT: Final = struct.Struct("=iIII")  # which watch, mask, cookie, len
 _F_SETSIG: Final = 10
 _BELL_BYTES: Final = 65_536
 
+_PR_SET_PDEATHSIG: Final = 1
+_PR_GET_PDEATHSIG: Final = 2
 _PR_SET_DUMPABLE: Final = 4
 _PR_SET_CHILD_SUBREAPER: Final = 36
 
@@ -187,6 +190,31 @@ def forbid_core_file() -> None:
     _prctl(_PR_SET_DUMPABLE, 0)
 
 
+def parent_death_signal() -> int:
+    """The signal that this process gets when its parent ends; 0 = none. A fork does not inherit it."""
+    if sys.platform != "linux":
+        return 0
+    number = ctypes.c_int(0)
+    ctypes.CDLL(None).prctl(_PR_GET_PDEATHSIG, ctypes.byref(number), 0, 0, 0)
+    return number.value
+
+
+def set_parent_death_signal(number: int) -> None:
+    """Get this signal when the parent ends."""
+    _prctl(_PR_SET_PDEATHSIG, number)
+
+
+def pidfd_id(pid: int) -> str:
+    """What systemd calls the process in LISTEN_PIDFDID: the inode number of its pidfd; "" = unknown."""
+    pidfd = open_pidfd(pid)
+    if pidfd is None:
+        return ""
+    try:
+        return str(os.fstat(pidfd).st_ino)
+    finally:
+        os.close(pidfd)
+
+
 def look_like(name: str, argv: Sequence[str]) -> None:
     """Show another name and command line of this process, as far as there is room for them.
 
@@ -228,8 +256,6 @@ def exit_status_of(pidfd: int) -> int | None:
     """The raw wait status of a process that was reaped by whomever (Linux 6.15)."""
     if sys.platform != "linux":
         return None
-    import fcntl  # noqa: PLC0415 - not on every path
-
     info = bytearray(_PIDFD_INFO.size)
     _PIDFD_INFO.pack_into(info, 0, _PIDFD_INFO_EXIT, 0, *[0] * 11, 0)
     try:
@@ -256,8 +282,6 @@ class DirectoryBell:
         """Watch a directory; None where that is not to be had (another system, a used-up limit)."""
         if sys.platform != "linux":
             return None
-        import fcntl  # noqa: PLC0415 - not on every path
-
         descriptor = ctypes.CDLL(None).inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if descriptor < 0:
             return None
@@ -296,16 +320,15 @@ class DirectoryBell:
 
     def take_down(self) -> None:
         """Ring no more."""
-        import fcntl  # noqa: PLC0415 - not on every path
-
         # At once: SIGIO would end us where it is not blocked any more.
         flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL)
         fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags & ~os.O_ASYNC)
         # The kernel makes the last close wait for all who may be looking at the watch, some 20 ms,
         # and whoever ends with it open waits as long. So a thread of its own waits, meanwhile.
+        # It runs no Python code, so the end of this process need not wait for it.
         try:
             _thread.start_new_thread(os.close, (self._descriptor,))
-        except RuntimeError:  # no more threads are to be had
+        except (RuntimeError, MemoryError):  # no more threads are to be had
             os.close(self._descriptor)
 
 

@@ -61,9 +61,12 @@ def check_data_file(settings: RunSettings) -> None:
 
 
 def open_session(
-    settings: RunSettings, *, command: tuple[str, ...], supervisor_pid: int
+    settings: RunSettings, *, command: tuple[str, ...], supervisor_pid: int, within: str = ""
 ) -> Session:
-    """Make the session directory; without a supervisor the session is open to all."""
+    """Make the session directory; without a supervisor the session is open to all.
+
+    `within` is the id of the session around it.
+    """
     tidy_finished(settings.data_file)
 
     def make(session_id: str) -> Settings:
@@ -85,6 +88,7 @@ def open_session(
             data_file=os.fspath(settings.data_file),
             rcfile=settings.rcfile,
             append=settings.append,
+            within=within,
             open=supervisor_pid == 0,
             cwd=os.getcwd(),  # noqa: PTH109 - a plain string
             command=command,

@@ -61,9 +61,9 @@ class Part:
     """A session, or loose journals, as read."""
 
     __slots__ = (
-        "begun", "broken", "directory", "elsewhere", "ended", "finished", "folded", "held", "live",
-        "lodgers", "members", "name", "only", "out_of_sight", "said", "session", "stays",
-        "supervised", "told",
+        "begun", "broken", "directory", "elsewhere", "ended", "finished", "folded", "held", "inner",
+        "inner_without", "live", "lodgers", "members", "name", "only", "out_of_sight", "said",
+        "session", "stays", "supervised", "told",
     )  # fmt: skip
 
     def __init__(
@@ -81,6 +81,8 @@ class Part:
         """Images still to be judged, by the files that hold their journals."""
         self.told = Gathering()  # what these say
         self.folded = False  # a partial fold is there
+        self.inner: list[Path] = []  # results of runs inside of this one
+        self.inner_without: list[str] = []  # ids of runs inside of this one that have none yet
         self.finished: list[str] = []  # journals of images that have ended
         self.held: set[str] = set()  # journals that hold something else, too
         self.begun: Mapping[str, int] = {}
@@ -103,8 +105,8 @@ class Part:
         """What was measured; None where nothing was executed."""
         kind = self.ended.kind or self.live.kind
         if kind is None and self.folded and self.session is not None:
-            return kind_held(self.session.folded)
-        return kind
+            kind = kind_held(self.session.folded)
+        return kind or next(filter(None, map(kind_held, self.inner)), None)
 
     def journals(self) -> list[JournalFile]:
         """The journals in question that are there now."""
@@ -238,10 +240,22 @@ class Reader:
                 # Without it nothing can be added to it: what is there now has to stay.
                 self.leave(error)
                 part.broken = True
+            self._find_inner(part, session)
         self.parts += [
             Part(str(directory), directory, None, frozenset(images))
             for directory, images in sorted(inputs.loose.items())
         ]
+
+    def _find_inner(self, part: Part, session: Session) -> None:
+        for path in session.inner_results():
+            try:
+                if is_data_file(path):
+                    part.inner.append(path)
+                else:
+                    part.inner_without.append(path.name.partition("-")[2])
+            except DataFileUnusable as error:
+                self.leave(error)
+                part.stays = True
 
     def _read_image(self, part: Part, files: Sequence[JournalFile], look: Look) -> None:
         """Read the segments of one image, and what others have in slots of its files; take each in

@@ -6,19 +6,20 @@ watch; what was executed is in the journals whatever happens here.
 
 from __future__ import annotations
 
-import _thread
 import os
 import resource
 import signal
 import time
-from contextlib import suppress
+from functools import partial
 
-from covsup.datafile.session import ENDED, tidy_sessions_directory
+from covsup.datafile.session import tidy_sessions_directory
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor import interpreter, launch, linux, signals
-from covsup.supervisor.conclusion import conclude, prepare
+from covsup.supervisor.conclusion import Conclusion, in_one_line
+from covsup.supervisor.enclosing import announce, enclosing_session, withdraw
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.opening import carrier_to_preload, check_data_file, open_session
+from covsup.supervisor.preparation import Preparation
 from covsup.supervisor.say import complain
 from covsup.supervisor.sentry import Sentry
 from covsup.supervisor.settings import command_line_of, run_settings
@@ -27,7 +28,7 @@ from covsup.supervisor.watch import Watcher
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import Final, NoReturn
 
@@ -42,6 +43,9 @@ _OPEN_MAX: Final = 10_240
 
 _SHORT_SECONDS: Final = 0.2
 """A target younger than this is still starting, and needs the machine more than we do."""
+
+_UNWATCHED_SECONDS: Final = 0.1
+"""Between two looks for the target's end where the tree cannot be watched."""
 
 
 def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
@@ -70,24 +74,32 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
     for name in launch.COVERAGES:
         if os.environ.get(name):
             complain(f"{name} is not passed on: covsup measures every process itself")
-    session = open_session(settings, command=target.words, supervisor_pid=os.getpid())
+    if os.environ.get("NOTIFY_SOCKET") and os.environ.get("SYSTEMD_EXEC_PID") == str(os.getpid()):
+        complain(
+            "systemd takes what TARGET reports (READY=1, WATCHDOG=1) from the service's main process"
+            " alone, which is covsup, unless the unit has NotifyAccess=all; with the session of"
+            " `covsup env --shell=systemd` TARGET is the main process"
+        )
+    outer = enclosing_session(settings.data_file)
+    session = open_session(
+        settings,
+        command=target.words,
+        supervisor_pid=os.getpid(),
+        within="" if outer is None else outer.id,
+    )
+    enclosing = None if outer is None else announce(outer, session)
+    mask = signals.block()
     try:
-        status = _supervise(session, settings, target, carrier)
+        supervision = _supervise(session, settings, target, carrier, mask)
     except UsageError:
+        signals.unblock(mask)
+        withdraw(enclosing)
         session.delete()
         tidy_sessions_directory(session.path.parent)
         raise
-    if settings.parallel_mode:
-        with suppress(OSError):  # the directory may be gone; `combine` finds out what there is
-            session.mark(ENDED)
-        from covsup.supervisor.shortening import shorten_ended  # noqa: PLC0415 - here alone
-
-        try:
-            shorten_ended(session)
-        except KeyboardInterrupt:
-            status = status or signal.SIGINT
-    else:
-        status = conclude(session, settings, status)
+    status = Conclusion(session, settings, supervision.status, enclosing).conclude(
+        mask, supervision.preparation, supervision.last_words
+    )
     signals.die_like_the_target(status)
 
 
@@ -111,28 +123,28 @@ def _check_parallel_mode(settings: RunSettings) -> None:
 
 
 def _supervise(
-    session: Session, settings: RunSettings, target: Target, carrier: Path | None
-) -> int:
-    """From before the start to the end of the grace; signals are the target's all that time."""
-    mask = signals.block()
+    session: Session, settings: RunSettings, target: Target, carrier: Path | None, mask: set[int]
+) -> Supervision:
+    """From before the start to the end of the grace; signals are the target's all that time.
+
+    The caller has blocked them; the target's mask is `mask`. Raises UsageError if it did not start.
+    """
+    # In this order: the sentry is small while little is imported.
+    sentry = _sentry(target) if linux.HAS_PROC else None
     try:
-        # In this order: the sentry is small while little is imported.
-        sentry = _sentry(target) if linux.HAS_PROC else None
-        try:
-            if not settings.leave_orphans:
-                linux.adopt_orphans()
-            environment = launch.environment_for_target(session.path, carrier)
-            if sentry is not None:
-                # What went to the group until now, the target does not have.
-                sentry.forget(*signal.valid_signals())
-            pid = launch.start(target, environment, mask)
-            _have_descriptors()
-            return _Supervision(session, settings, pid, sentry).run()
-        finally:
-            if sentry is not None:
-                sentry.close()
+        if not settings.leave_orphans:
+            linux.adopt_orphans()
+        environment = launch.environment_for_target(session.path, carrier)
+        if sentry is not None:
+            # What went to the group until now, the target does not have.
+            sentry.forget(*signal.valid_signals())
+        pid = launch.start(target, environment, mask)
+        supervision = Supervision(session, settings, pid, sentry)
+        supervision.run()
+        return supervision
     finally:
-        signals.unblock(mask)
+        if sentry is not None:
+            sentry.close()
 
 
 def _sentry(target: Target) -> Sentry:
@@ -159,31 +171,64 @@ def _have_descriptors() -> None:
         return
 
 
-class _Supervision:
+class Supervision:
     """The time between the start of the target and the end of the grace."""
 
     def __init__(
         self, session: Session, settings: RunSettings, target: int, sentry: Sentry | None
     ) -> None:
+        """`target` is its pid. It runs, so nothing may be raised from here on."""
+        self.status = 0  # the target's raw wait status, once it has ended
+        self.preparation = Preparation(settings)
+        self._session = session
         self._settings = settings
         self._target = target
         self._sentry = sentry
-        self._status: int | None = None
+        self._has_ended = False
         self._began = time.monotonic()
-        self._is_prepared = settings.parallel_mode  # then there is nothing to prepare
-        helpers = {sentry.pid} if sentry is not None else set()
-        self._watcher = Watcher(session, not_ours=helpers, carried=settings.carrier)
+        self._watcher: Watcher | None = None
+        self._trouble = ""  # what failed first in watching
 
-    def run(self) -> int:
-        """Wait for the target, then for what it left; the target's raw wait status."""
-        self._watcher.look()
-        while self._status is None:
+    def run(self) -> None:
+        """Wait for the target, then for what it left."""
+        self._watch(self._begin)
+        while not self._has_ended:
             self._step()
         self._grace()
-        self._watcher.finish(self._why_not)
-        if self._watcher.deletion:
-            complain(self._watcher.deletion)
-        return self._status
+        if self._watcher is not None:
+            self._watch(self._watcher.finish)
+
+    def last_words(self) -> str:
+        """After the end: say of each Python that was not measured why; gives what went wrong."""
+        if self._watcher is not None:
+            self._watcher.decide(self._why_not)
+            if self._watcher.deletion:
+                complain(self._watcher.deletion)
+        return self._trouble
+
+    def _begin(self) -> None:
+        _have_descriptors()
+        helpers = {self._sentry.pid} if self._sentry is not None else set()
+        self._watcher = Watcher(self._session, not_ours=helpers, carried=self._settings.carrier)
+        self._watcher.look()
+
+    def _watch(self, step: Callable[[], None]) -> bool:
+        """Do something that the target's life and status may not depend on; whether it worked."""
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - said at the end
+            self._trouble = self._trouble or in_one_line(error)
+            return False
+        return True
+
+    def _look(self) -> bool:
+        return self._watcher is not None and self._watch(self._watcher.look)
+
+    def _is_child(self, pid: int) -> bool:
+        try:
+            return self._watcher is not None and self._watcher.is_child(pid)
+        except OSError:
+            return False
 
     def _why_not(self, program: str) -> str:
         answer = interpreter.ask(program, ())
@@ -193,48 +238,40 @@ class _Supervision:
 
     def _step(self) -> Received | None:
         """Until the next signal or the next look; the signal, if it was for nobody else."""
-        received = signals.receive(self._watcher.interval)
+        watcher = self._watcher
+        received = signals.receive(_UNWATCHED_SECONDS if watcher is None else watcher.interval)
         if received is None:
             self._reap()
-            self._watcher.look()
-            self._prepare()
+            self._look()
+            if time.monotonic() - self._began > _SHORT_SECONDS:
+                self.preparation.begin()
             return None
         if signals.is_the_bell(received):
-            self._watcher.answer_bell()
+            if watcher is not None:
+                self._watch(watcher.answer_bell)
             return None
         for_us = False
         if not signals.is_from_a_child(received):
-            for_us = self._status is not None
+            for_us = self._has_ended
             # Before we look for children, and perhaps stop with the target: whether a signal went
             # to the whole group can be told only now.
-            if not for_us and signals.is_for_the_target(
-                received, self._sentry, self._watcher.is_child
-            ):
+            if not for_us and signals.is_for_the_target(received, self._sentry, self._is_child):
                 signals.pass_on(received.number, self._target)
         self._reap()
-        if self._watcher.is_due:
+        if watcher is not None and watcher.is_due:
             # Signals without end may not keep us from looking.
-            self._watcher.look()
+            self._look()
         return received if for_us else None
-
-    def _prepare(self) -> None:
-        """Load what the end needs while there is nothing to do, if the target is no short one."""
-        if not self._is_prepared and time.monotonic() - self._began > _SHORT_SECONDS:
-            self._is_prepared = True
-            # In a thread, for signals that come meanwhile: two that wait for us become one.
-            with suppress(RuntimeError):  # no thread is to be had
-                _thread.start_new_thread(prepare, (self._settings,))
 
     def _grace(self) -> None:
         """Wait for stragglers; whoever wants us to end cuts it short."""
         until = time.monotonic() + self._settings.grace
-        self._watcher.look()
-        while time.monotonic() < until:
+        self._look()
+        while self._watcher is not None and time.monotonic() < until:
             if not self._watcher.alive():
-                # Whoever ended during that look may have started somebody before.
-                if self._watcher.was_still:
+                # What ended during that look may have started another process before.
+                if self._watcher.was_still or not self._look():
                     return
-                self._watcher.look()
                 continue
             received = self._step()
             if received is not None and signals.asks_to_end(received):
@@ -249,16 +286,21 @@ class _Supervision:
                 return
             if ended is None:
                 break
-            self._watcher.about_to_be_reaped(ended.si_pid)
+            if self._watcher is not None:
+                self._watch(partial(self._watcher.about_to_be_reaped, ended.si_pid))
             pid, status = os.waitpid(ended.si_pid, 0)
-            self._watcher.reaped(pid, status)
-            if pid == self._target:
-                self._status = status
-            elif self._sentry is not None and pid == self._sentry.pid:
+            self._note_end(pid, status)
+            if self._sentry is not None and pid == self._sentry.pid:
                 # Somebody killed it: what went to the group is guessed from now on.
                 self._sentry = None
-        if self._status is None:
+        if not self._has_ended:
             self._follow_stops()
+
+    def _note_end(self, pid: int, status: int) -> None:
+        if pid == self._target:
+            self.status, self._has_ended = status, True
+        if self._watcher is not None:
+            self._watch(partial(self._watcher.reaped, pid, status))
 
     def _follow_stops(self) -> None:
         pid, status = os.waitpid(self._target, os.WNOHANG | os.WUNTRACED)
@@ -275,5 +317,4 @@ class _Supervision:
                 pid, status = os.waitpid(self._target, os.WNOHANG | os.WUNTRACED)
         if pid:
             # It ended after the other children were waited for.
-            self._watcher.reaped(pid, status)
-            self._status = status
+            self._note_end(pid, status)

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
+
+from covsup.hints import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Final
+
+_PLAIN_WORD: Final = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 
 
 def printable(text: str) -> str:
@@ -24,15 +32,23 @@ def when(time_ns: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time_ns // 10**9))
 
 
+def quoted(word: str) -> str:
+    """A word of a command line as a shell wants it; shlex, which has this too, may not be loaded
+    when something is wrong."""
+    if _PLAIN_WORD.fullmatch(word):
+        return word
+    return "'" + word.replace("'", "'\"'\"'") + "'"
+
+
 def complain(message: str) -> None:
     """Write `covsup: message` as one line.
 
     A stderr that is closed or full is nothing that a user could be told of: there is no other
     place to say it, and the target's exit status must not depend on it.
     """
-    line = f"covsup: {printable(message)}\n".encode(errors="backslashreplace")
     try:
+        line = f"covsup: {printable(message)}\n".encode(errors="backslashreplace")
         sys.stderr.flush()
         os.write(2, line)
-    except (OSError, AttributeError, ValueError):
+    except (OSError, AttributeError, ValueError, MemoryError):
         return

@@ -69,12 +69,25 @@ def tree(options: argparse.Namespace) -> int:
     width = max(console.width, _NARROWEST)
     # An id tells the second only.
     sessions = sorted(provenance.sessions, key=lambda each: (each.started_ns, each.session))
-    for settings in sessions if options.all else sessions[-1:]:
+    for settings in sessions if options.all else _last(sessions):
         of_session = provenance.of_session(settings.session)
         for line in _Drawing(width, marks, everything=options.all).lines(settings, of_session):
             console.print(line)
     sys.stdout.flush()
     return 0
+
+
+def _last(sessions: Sequence[Settings]) -> Iterator[Settings]:
+    """The last session, and those inside of it."""
+    ids = {each.session for each in sessions}
+    shown: set[str] = set()
+    for settings in [each for each in sessions if each.within not in ids][-1:]:
+        shown.add(settings.session)
+        yield settings
+    for settings in sessions:
+        if settings.within in shown:
+            shown.add(settings.session)
+            yield settings
 
 
 def _provenance(options: argparse.Namespace) -> Provenance:

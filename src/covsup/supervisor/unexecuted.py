@@ -13,6 +13,7 @@ from pathlib import Path
 
 from covsup.datafile.contents import unstorable
 from covsup.hints import TYPE_CHECKING
+from covsup.supervisor.entry import path_as_started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -104,7 +105,7 @@ def _origin(package: str, settings: Settings) -> str | None:
         return "built-in"
     script = Path(settings.cwd, settings.command[0]).parent if settings.command else settings.cwd
     try:
-        spec = PathFinder.find_spec(package, [str(script), settings.cwd, *sys.path])
+        spec = PathFinder.find_spec(package, [str(script), settings.cwd, *path_as_started()])
     except (ImportError, ValueError):
         return None
     return None if spec is None else spec.origin

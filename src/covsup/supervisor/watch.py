@@ -14,6 +14,7 @@ import sys
 import time
 from contextlib import suppress
 
+from covsup.datafile.interpreters import runs_code
 from covsup.datafile.session import (
     NOTE_SUFFIX,
     OBSERVED,
@@ -195,20 +196,25 @@ class Watcher:
         if watched is not None:
             self._end(watched, "wait", status)
 
-    def finish(self, why_not: Callable[[str], str]) -> None:
-        """Say the last of what is known; call it once, when nobody is waited for any longer.
-
-        `why_not` tells why Pythons of an interpreter cannot be measured, or "".
-        """
+    def finish(self) -> None:
+        """Take the last look; call it once, when nobody is waited for any longer."""
+        bell, self._bell = self._bell, None
+        if bell is not None:
+            # First: SIGIO may come at no later time, whatever fails here.
+            bell.take_down()
         self.look()
-        if self._bell is not None:
-            self._bell.take_down()
-            self._bell = None
         for each in list(self._watched.values()):
             stat = self._table.stat(each.pid) if each.zombie else None
             if stat is not None and stat.exit_code is not None:
                 self._end(each, "pidfd", stat.exit_code)
         self._recover()
+        self._tell()
+
+    def decide(self, why_not: Callable[[str], str]) -> None:
+        """After `finish`: say of Pythons without a journal why they have none.
+
+        `why_not` tells why Pythons of an interpreter cannot be measured, or "". It starts them.
+        """
         for each in (*self._undecided, *self._watched.values()):
             if self._is_undecided(each):
                 self._decide(each, why_not)
@@ -493,6 +499,8 @@ class Watcher:
             and skips_startup_files(program.argv)
         ):
             return "started with -S, which skips the startup files: start it without" + _OR_CARRIER
+        if self._is_of_inner_run(program):
+            return ""
         if program.environment_known and (reason := self._reason_in_environment(program)):
             return reason
         return "" if self._has_journal(watched) else self._reason_in_mounts(watched)
@@ -515,6 +523,13 @@ class Watcher:
                 return f"it belongs to another session, {session}"
             case _:
                 return ""
+
+    def _is_of_inner_run(self, program: Program) -> bool:
+        """Whether it belongs to a run inside of this session, which hands its result on to it."""
+        session = program.session
+        if not session or session == os.fspath(self._session.path):
+            return False
+        return self._session.has_inside(os.path.basename(session))  # noqa: PTH119 - any text
 
     def _reason_in_mounts(self, watched: Watched) -> str:
         """Why a process that would take part in the session cannot: it has another root directory,
@@ -557,6 +572,9 @@ class Watcher:
         return (
             watched.is_python
             and watched.forked_from is None
+            and watched.program is not None
+            and runs_code(watched.program.argv)
+            and not self._is_of_inner_run(watched.program)
             and not self._has_journal(watched)
             and not self._certain_reason(watched)
         )
