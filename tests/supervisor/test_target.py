@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from covsup.datafile.interpreters import invocation
 from covsup.supervisor import target as targets
-from covsup.supervisor.target import Kind, find_target, interpreter_flags
+from covsup.supervisor.target import Kind, find_target
 from tests.supervisor.live import on_linux
 
 if TYPE_CHECKING:
@@ -116,15 +117,15 @@ def test_flags_of_covsups_interpreter_reach_the_target(
 
 
 def test_flags_are_found_however_they_are_written() -> None:
-    assert interpreter_flags(["python", "-P", "-Wd", "-W", "e", "-Im", "covsup", "-x"]) == (
+    assert invocation(["python", "-P", "-Wd", "-W", "e", "-Im", "covsup", "-x"]).options == (
         "-P",
         "-Wd",
         "-W",
         "e",
         "-I",
     )
-    assert interpreter_flags(["python", "-uB", "/bin/covsup", "run", "-S"]) == ("-uB",)
-    assert interpreter_flags(["python", "--check-hash-based-pycs", "never", "x"]) == (
+    assert invocation(["python", "-uB", "/bin/covsup", "run", "-S"]).options == ("-uB",)
+    assert invocation(["python", "--check-hash-based-pycs", "never", "x"]).options == (
         "--check-hash-based-pycs",
         "never",
     )

@@ -452,8 +452,8 @@ def _add_tree(commands: argparse._SubParsersAction[Parser]) -> None:
         "tree",
         help="show the processes of the last session: who started whom, how each ended",
         description="Show every process of the last session: how it was started (fork, spawn, exec"
-        " generation), its command line, how it ended, how many lines it executed, and how many of"
-        " them nobody else did. Python processes that were not measured stand out, with the reason.",
+        " generation), its command line, when it began and how long it ran, how it ended, how many"
+        " lines it executed, and how many of them no other process did. Python processes that were not measured stand out, with the reason.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -466,6 +466,9 @@ def _add_tree(commands: argparse._SubParsersAction[Parser]) -> None:
     _add_files(parser)
     parser.add_argument(
         "--all", action="store_true", help="every session in the data file, not the last one only"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print all that is known of each process, as JSON"
     )
 
 

@@ -33,6 +33,7 @@ from covsup.supervisor.inputs import Inputs, NothingToCombine
 from covsup.supervisor.locks import locked, version_of
 from covsup.supervisor.outcome import Outcome
 from covsup.supervisor.parts import Part, Reader
+from covsup.supervisor.proctable import this_table
 from covsup.supervisor.unexecuted import unexecuted_files, unseen_packages
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def combine(
             work.clean_up()
             outcome = outcome._replace(
                 kept=tuple(work.kept),
-                programs=tuple(work.programs),
+                programs=tuple(map(_with_command, work.programs)),
                 leftovers=tuple(work.leftovers),
             )  # fmt: skip
         return outcome
@@ -289,6 +290,11 @@ class _Gathered:
                 " only lines: one data file cannot hold both; combine them one at a time, each"
                 " with a --data-file of its own (nothing was changed)"
             )
+
+
+def _with_command(pid: int) -> tuple[int, tuple[str, ...]]:
+    program = this_table().program(pid)
+    return pid, () if program is None else program.argv
 
 
 def _no_files(_: str) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from covsup.supervisor.cycles import no_search_for_cycles
 from covsup.supervisor.errors import BELOW_MINIMUM, INCOMPLETE, NOT_STORED
 from covsup.supervisor.owed import make_owed, owed_by
 from covsup.supervisor.say import complain
+from covsup.supervisor.shown import process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from covsup.supervisor.settings import RunSettings
 
 _SHOWN: int = 3
-_LONGEST_COMMAND: int = 60
 
 
 def conclude(session: Session, settings: RunSettings, status: int) -> int:
@@ -74,7 +74,7 @@ def unmeasured_sentences(provenance: Provenance) -> list[str]:
         return []
     by_reason: dict[str, list[str]] = {}
     for each in found:
-        by_reason.setdefault(each.reason, []).append(_process(each.pid, each.argv))
+        by_reason.setdefault(each.reason, []).append(process(each.pid, each.argv))
     told = [
         f"{', '.join(processes[:_SHOWN])}{_and_more(len(processes) - _SHOWN)}: {reason}"
         for reason, processes in list(by_reason.items())[:_SHOWN]
@@ -91,12 +91,12 @@ def _and_more(count: int, noun: str = "") -> str:
 def lost_sentences(provenance: Provenance) -> list[str]:
     """One sentence per process that could not store something, and per reason of such a note."""
     said = [
-        f"process {_process(each.pid, each.argv)} could not keep {_lost(each.lost)}"
+        f"process {process(each.pid, each.argv)} could not keep {_lost(each.lost)}"
         for each in provenance.losses
         if each.lost
     ]
     said += [
-        f"processes forked below {_process(each.pid, each.argv)} could make no journal and"
+        f"processes forked below {process(each.pid, each.argv)} could make no journal and"
         f" lost {_lost(each.forks_lost)}"
         for each in provenance.losses
         if each.forks_lost
@@ -104,7 +104,7 @@ def lost_sentences(provenance: Provenance) -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for _, note in provenance.notes:
         if note.kind in {"lost", "refused"}:
-            by_reason.setdefault(note.why, []).append(_process(note.pid, note.argv))
+            by_reason.setdefault(note.why, []).append(process(note.pid, note.argv))
     said += [
         f"process {processes[0]}{_and_more(len(processes) - 1)}: {why}"
         for why, processes in by_reason.items()
@@ -119,13 +119,6 @@ def _lost(lost: Lost) -> str:
         if count
     ]
     return f"{' and '.join(what)}: {os.strerror(lost.errno)}"
-
-
-def _process(pid: int, argv: tuple[str, ...]) -> str:
-    command = " ".join(argv)
-    if len(command) > _LONGEST_COMMAND:
-        command = command[: _LONGEST_COMMAND - 1] + "…"
-    return f"{pid} ({command})" if command else str(pid)
 
 
 def _combine(session: Session, settings: RunSettings) -> Outcome:

@@ -13,9 +13,10 @@ import sys
 from pathlib import Path
 
 from covsup.carrier.preload import has_core
+from covsup.datafile.interpreters import invocation
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
-from covsup.supervisor.target import Kind, skips_startup_files
+from covsup.supervisor.target import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -82,7 +83,7 @@ def check(
     """
     if target.interpreter is None:
         return
-    if not carried and target.kind is not Kind.COMMAND and skips_startup_files(sys.orig_argv):
+    if not carried and target.kind is not Kind.COMMAND and "S" in invocation(sys.orig_argv).letters:
         raise UsageError(
             "a Python started with -S skips the startup files: it cannot be measured"
             f"{or_carrier(OLDEST)}"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from covsup.hints import TYPE_CHECKING, NamedTuple
+from covsup.supervisor.shown import process
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+    from typing import Final
 
     from covsup.datafile.provenance import Provenance
+
+_SHOWN: Final = 3
 
 
 class StillRunning(NamedTuple):
@@ -33,8 +37,8 @@ class Outcome(NamedTuple):
     warnings: tuple[str, ...]  # what coverage.py would warn of
     kept: tuple[Path, ...]  # session directories that stay
     provenance: Provenance  # of everything that is in the data file now
-    programs: tuple[int, ...] = ()
-    """Processes that belong to a session of which no measured process runs, but these do."""
+    programs: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    """Processes, by pid and command line, that belong to a session of which no measured process runs, but these do."""
     leftovers: tuple[str, ...] = ()  # one sentence per thing that could not be deleted
 
     def sentences(self) -> list[str]:
@@ -54,18 +58,20 @@ class Outcome(NamedTuple):
                 " runs: measured so far, the journal is kept"
             )
         if self.programs:
-            pids = ", ".join(map(str, self.programs))
+            named = _few([process(pid, argv) for pid, argv in self.programs])
+            noun = "program" if len(self.programs) == 1 else "programs"
             said.append(
-                f"programs of the session still run (pid {pids}): what Python they start is"
+                f"still running: {noun} {named} of the session: what Python is started there is"
                 " measured, too; `covsup combine` picks it up"
             )
         return [*said, *self.leftovers, *self.warnings]
 
 
 def _processes(running: Sequence[StillRunning]) -> str:
-    shown = [f"{each.pid} ({' '.join(each.argv)})" if each.argv else str(each.pid)
-             for each in running[:3]]  # fmt: skip
-    more = f" and {len(running) - 3} more" if len(running) > 3 else ""
-    verb = "is" if len(running) == 1 else "are"
-    noun = "process" if len(running) == 1 else "processes"
-    return f"{noun} {', '.join(shown)}{more} {verb}"
+    shown = _few([process(each.pid, each.argv) for each in running])
+    return f"process {shown} is" if len(running) == 1 else f"processes {shown} are"
+
+
+def _few(processes: Sequence[str]) -> str:
+    more = len(processes) - _SHOWN
+    return ", ".join(processes[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

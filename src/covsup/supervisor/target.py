@@ -11,6 +11,7 @@ import re
 import sys
 from enum import Enum
 
+from covsup.datafile.interpreters import invocation
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
 
@@ -54,47 +55,11 @@ def find_target(words: Sequence[str]) -> Target:
         return Target(
             kind=Kind.SCRIPT,
             path=_own_interpreter(),
-            argv=(_own_interpreter(), *interpreter_flags(sys.orig_argv), *words),
+            argv=(_own_interpreter(), *invocation(sys.orig_argv).options, *words),
             words=tuple(words),
             interpreter=_own_interpreter(),
         )
     return _command(words)
-
-
-def interpreter_flags(argv: Sequence[str]) -> tuple[str, ...]:
-    """The options of the interpreter itself in a command line, as they were written.
-
-    `python -P -Werror -Im covsup run` gives -P, -Werror and -I.
-    """
-    flags: list[str] = []
-    words = iter(argv[1:])
-    for word in words:
-        if word == "--check-hash-based-pycs":
-            flags += [word, next(words, "default")]
-        elif word.startswith("--"):
-            flags.append(word)
-        elif not word.startswith("-") or word == "-":
-            break
-        else:
-            for index, letter in enumerate(word[1:], 1):
-                if letter in "cm":
-                    return (*flags, *([word[:index]] if index > 1 else []))
-                if letter in "WX":
-                    flags.append(word)
-                    if index == len(word) - 1:
-                        flags.append(next(words, ""))
-                    break
-            else:
-                flags.append(word)
-    return tuple(flags)
-
-
-def skips_startup_files(argv: Sequence[str]) -> bool:
-    """Whether an interpreter with this command line was given -S."""
-    return any(
-        "S" in flag and flag[1:2] not in {"-", "X", "W"} and flag.startswith("-")
-        for flag in interpreter_flags(argv)
-    )
 
 
 def is_python_name(path: str) -> bool:
@@ -114,7 +79,7 @@ def _module(words: Sequence[str]) -> Target:
         if not rest:
             raise UsageError("-m needs the name of a module")
         module, rest = rest[0], rest[1:]
-    flags = interpreter_flags(sys.orig_argv)
+    flags = invocation(sys.orig_argv).options
     return Target(
         kind=Kind.MODULE,
         path=_own_interpreter(),

@@ -13,11 +13,12 @@ import resource
 import sys
 import time
 
+from covsup.datafile.interpreters import invocation
 from covsup.datafile.session import JournalFile, Observation, is_place_of_user
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor import linux
 from covsup.supervisor.proctable import this_table
-from covsup.supervisor.target import is_python_name, skips_startup_files
+from covsup.supervisor.target import is_python_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -406,7 +407,7 @@ class Watcher:
         if (
             not self._carried
             and is_python_name(program.argv[0] if program.argv else "")
-            and skips_startup_files(program.argv)
+            and "S" in invocation(program.argv).letters
         ):
             return "started with -S, which skips the startup files: start it without" + _OR_CARRIER
         if program.environment_known and (reason := self._reason_in_environment(program)):
