@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from covsup.datafile.interpreters import (
     LEFT_NO_JOURNAL,
-    looks_like_python,
+    is_python,
     runs_code,
     why_unmeasured,
 )
@@ -125,6 +125,9 @@ class _View:
         self.images = sorted(result.images.values(), key=lambda each: each.identity.owner)
         self.by_pid: dict[tuple[str, int], list[Image]] = defaultdict(list)
         self.successor: dict[str, Image] = {}
+        self.executables = {
+            value for image in self.images for key, value in image.properties if key == "executable"
+        }
         for image in self.images:
             identity = image.identity
             self.by_pid[identity.session, identity.pid].append(image)
@@ -327,7 +330,7 @@ class _View:
             about = image.about_to_exec
             if about is None or not self._left_by_exec(image):
                 continue
-            if image.identity.image_id in self.successor or not looks_like_python(about.path):
+            if image.identity.image_id in self.successor or not self._is_python(about.path):
                 continue
             if runs_code(about.argv):
                 yield Unmeasured(
@@ -342,16 +345,13 @@ class _View:
 
     def _started(self) -> Iterator[Unmeasured]:
         """Pythons that a measured process started and of which no journal is there."""
-        executables = {
-            value for image in self.images for key, value in image.properties if key == "executable"
-        }
         spawned = Counter((spawn.by, spawn.pid) for spawn in self.result.spawns)
         unexecuted = self._unexecuted()
         for spawn in sorted(self.result.spawns):
             argv = spawn.argv
             if spawn in unexecuted:
                 continue
-            if not argv or not (looks_like_python(argv[0]) or argv[0] in executables):
+            if not argv or not self._is_python(argv[0]):
                 continue
             session = self._session_of(spawn.by)
             identities = [image.identity for image in self.by_pid.get((session, spawn.pid), ())]
@@ -375,6 +375,10 @@ class _View:
                 ppid=self.result.images[spawn.by].identity.pid if self._knows(spawn.by) else 0,
                 parent=spawn.by,
             )
+
+    def _is_python(self, program: str) -> bool:
+        """Whether it is called like a Python, or measured Pythons of this result are."""
+        return is_python(program) or program in self.executables
 
     def _unexecuted(self) -> set[Spawn]:
         """What was started and did not come as far as its program."""

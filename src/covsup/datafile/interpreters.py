@@ -12,9 +12,15 @@ if TYPE_CHECKING:
     from typing import Final
 
 
-def looks_like_python(program: str) -> bool:
-    """Whether a program's name is an interpreter's: python, python3.13, pythonw, pypy3, ..."""
-    return _PYTHON.fullmatch(os.path.basename(program)) is not None  # noqa: PTH119 - any text
+def is_python(program: str) -> bool:
+    """Whether a program, by its path or name, is a Python interpreter.
+
+    This alone decides it, for commands, processes and records alike. Programs with Python in their
+    names that are none (python3-config, ipython) are not; a Python under a name of its own is known
+    by what it has loaded.
+    """
+    name = os.path.basename(program).removesuffix(_DELETED)  # noqa: PTH119 - any text
+    return _PYTHON.fullmatch(name) is not None
 
 
 def why_unmeasured(argv: Sequence[str]) -> str:
@@ -31,8 +37,19 @@ LEFT_NO_JOURNAL: Final = (
     "it left no journal: it ended before its startup files, its environment lost"
     " COVSUP_SESSION, or its interpreter has no covsup"
 )
+_DELETED: Final = " (deleted)"
+"""Linux adds it to the path of a program whose file was replaced since it was started."""
+
 _PYTHON: Final = re.compile(
-    r"(python|pypy)(\d+(\.\d+)*)?[a-z]*(-[a-z0-9]+)?(\.exe)?", re.IGNORECASE
+    r"""
+    \.?                                # Nix keeps the program itself in .NAME-wrapped
+    (python | pypy | graalpy(thon)?)   # "Python" in a framework build
+    w? (\d+ (\.\d+)*)? [dmtuw]*        # 3.13t, 3.13td, 3.7m; w on Windows and macOS
+    (_d)?                              # a debug build on Windows
+    (-(dbg|debug|nogil|jit|intel64|arm64|x86_64|i386|32|64|c|lto|real|bin|wrapped))*
+    (\.exe)?
+    """,
+    re.IGNORECASE | re.ASCII | re.VERBOSE,
 )
 
 _OPTIONS_WITH_VALUE: Final = frozenset("WX")

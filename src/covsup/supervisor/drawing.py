@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from covsup.datafile.interpreters import looks_like_python
+from covsup.datafile.interpreters import is_python
 from covsup.datafile.journal import StartKind
 from covsup.datafile.provenance import End, signal_name
 from covsup.hints import TYPE_CHECKING, NamedTuple
@@ -107,7 +107,7 @@ class Drawing:
         places = {
             each.node.argv[0].rpartition("/")[0]
             for each in rows
-            if each.node is not None and each.node.argv and looks_like_python(each.node.argv[0])
+            if each.node is not None and each.node.argv and is_python(each.node.argv[0])
         }
         # The directory of a Python tells something where there are several.
         self._one_place = len(places - {""}) < 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 
-from covsup.datafile.interpreters import invocation, looks_like_python
+from covsup.datafile.interpreters import invocation, is_python
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.say import printable
 
@@ -60,7 +60,7 @@ def without_directory(argv: Sequence[str]) -> Sequence[str]:
 
 def _name_of(argv: Sequence[str]) -> tuple[int, int]:
     """Which word says what runs, and where its arguments begin."""
-    if not looks_like_python(argv[0]):
+    if not is_python(argv[0]):
         return 0, 1
     called = invocation(argv)
     if called.kind == "-c":

@@ -11,7 +11,7 @@ import re
 import sys
 from enum import Enum
 
-from covsup.datafile.interpreters import invocation
+from covsup.datafile.interpreters import invocation, is_python
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Final
 
-_PYTHON_NAME: Final = re.compile(r"(python|pypy)(\d+(\.\d+)*)?[a-z]*", re.ASCII)
 _PYTHON_FILES: Final = (".py", ".pyw", ".pyc")
 # pip writes this below `#!/bin/sh` where the path is too long for a shebang.
 _TRAMPOLINE: Final = re.compile(rb"'''exec' (?:\"([^\"]+)\"|(\S+)) ")
@@ -60,11 +59,6 @@ def find_target(words: Sequence[str]) -> Target:
             interpreter=_own_interpreter(),
         )
     return _command(words)
-
-
-def is_python_name(path: str) -> bool:
-    """Whether a program is called like an interpreter."""
-    return _PYTHON_NAME.fullmatch(os.path.basename(path)) is not None  # noqa: PTH119 - a name
 
 
 def _own_interpreter() -> str:
@@ -140,7 +134,7 @@ def _command(words: Sequence[str]) -> Target:
         if os.path.exists(word) and os.sep in word:  # noqa: PTH110
             raise UsageError(f"{word} is not executable")
         raise UsageError(f"there is neither a script nor a command {word}")
-    interpreter = path if is_python_name(path) else _interpreter_named_in(path)
+    interpreter = path if is_python(path) else _interpreter_named_in(path)
     return Target(
         kind=Kind.COMMAND,
         path=path,
@@ -161,13 +155,13 @@ def _interpreter_named_in(path: str) -> str | None:
         return None
     if os.path.basename(words[0]) == "env":  # noqa: PTH119
         named = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
-        return _which(named[0]) if named and is_python_name(named[0]) else None
-    if is_python_name(words[0]):
+        return _which(named[0]) if named and is_python(named[0]) else None
+    if is_python(words[0]):
         return words[0]
     trampoline = _TRAMPOLINE.match(rest)
     if trampoline is not None:
         named_by_pip = os.fsdecode(trampoline[1] or trampoline[2])
-        return named_by_pip if is_python_name(named_by_pip) else None
+        return named_by_pip if is_python(named_by_pip) else None
     return None
 
 

@@ -13,12 +13,11 @@ import resource
 import sys
 import time
 
-from covsup.datafile.interpreters import invocation
+from covsup.datafile.interpreters import invocation, is_python
 from covsup.datafile.session import JournalFile, Observation, is_place_of_user
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor import linux
 from covsup.supervisor.proctable import this_table
-from covsup.supervisor.target import is_python_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +78,7 @@ class Watched:
         if program is None:
             return False
         names = (program.executable, *program.argv[:1])
-        return self.embeds_python or any(is_python_name(name) for name in names)
+        return self.embeds_python or any(is_python(name) for name in names)
 
 
 class Watcher:
@@ -406,7 +405,7 @@ class Watcher:
             return "" if self._has_journal(parent) else self._certain_reason(parent)
         if (
             not self._carried
-            and is_python_name(program.argv[0] if program.argv else "")
+            and is_python(program.argv[0] if program.argv else "")
             and "S" in invocation(program.argv).letters
         ):
             return "started with -S, which skips the startup files: start it without" + _OR_CARRIER
@@ -484,7 +483,7 @@ class Watcher:
         if program is None or last is None:
             return
         if watched.embeds_python and not any(
-            is_python_name(name) for name in (program.executable, *program.argv[:1])
+            is_python(name) for name in (program.executable, *program.argv[:1])
         ):
             reason = "a program that embeds Python, which has no covsup or never started it"
             if not self._carried and sys.platform == "linux":
