@@ -139,7 +139,7 @@ def test_an_interpreter_without_covsup_below_a_shell_is_named_with_its_cure(
     world.write("until_seen.py", UNTIL_SEEN)
     run = world.covsup_run("sh", "-c", f"{bare_python} until_seen.py; true")
     assert run.ended == 0
-    assert f"{bare_python} has no covsup; install it with: {bare_python} -m pip" in run.stderr
+    assert f"{bare_python} has no covsup: install it with: " in run.stderr
 
 
 @pytest.mark.parametrize("name", ["python3.11-dbg", "python3.14t", "Python"])
