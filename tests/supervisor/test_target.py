@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import zipfile
@@ -13,6 +14,7 @@ import pytest
 import covsup
 from covsup.datafile.interpreters import invocation
 from covsup.supervisor import target as targets
+from covsup.supervisor.errors import UsageError
 from covsup.supervisor.installing import source_of_covsup
 from covsup.supervisor.target import Kind, find_target
 from tests.supervisor.live import on_linux
@@ -191,6 +193,28 @@ def test_an_interpreter_without_covsup_is_refused_with_the_line_that_installs_it
     source = source_of_covsup(sys.version_info[:2])
     assert said.removesuffix(", or use --carrier").endswith(f" {source}")
     assert said.endswith(", or use --carrier") == on_linux
+
+
+def test_a_program_of_covsups_own_environment_need_not_be_on_the_path(world: World) -> None:
+    world.write("target.py", "import sys\nprint(sys.executable)\n")
+    name = Path(world.python).name
+    run = world.run(
+        world.python, "-m", "covsup", "run", name, "target.py", environment={"PATH": "/nowhere"}
+    )
+    assert (run.ended, run.stdout, run.stderr) == (0, f"{world.python}\n", "")
+    assert run.lines("target.py") == {1, 2}
+
+
+def test_what_cannot_be_looked_at_is_not_called_missing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr(targets.os, "stat", refuse)
+    for word in "locked/target.py", "locked/tool":
+        with pytest.raises(UsageError, match=f"^cannot read {word}: permission denied$"):
+            find_target([word])
 
 
 def test_a_python_that_is_too_old_is_refused(world: World) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
+from pathlib import Path
 
 from covsup.datafile.errors import CovsupError
+from covsup.datafile.journal import StartKind
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.coverage_settings import rcfile_of_session
 from covsup.supervisor.cycles import no_search_for_cycles
@@ -20,8 +22,6 @@ from covsup.supervisor.say import complain
 from covsup.supervisor.shown import process
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from covsup.datafile.provenance import Provenance
     from covsup.datafile.result import Lost
     from covsup.datafile.session import Session
@@ -47,6 +47,8 @@ def conclude(session: Session, settings: RunSettings, status: int) -> int:
     for sentence in (*outcome.sentences(), *incomplete):
         complain(sentence)
     running = {each.pid for each in outcome.running}
+    if settings.announce:
+        complain(_summary(provenance, settings))
     make_owed([each for each in owed if each["pid"] not in running], session, status)
     if status == 0 and settings.strict and (incomplete or outcome.unreadable):
         complain(f"--strict: not everything was measured and kept, so the status is {INCOMPLETE}")
@@ -54,6 +56,35 @@ def conclude(session: Session, settings: RunSettings, status: int) -> int:
     if status == 0 and settings.fail_under is not None:
         return _minimum(settings, settings.fail_under)
     return status
+
+
+def _summary(provenance: Provenance, settings: RunSettings) -> str:
+    """What was measured, where it is, and what to do with it."""
+    import shlex  # noqa: PLC0415
+
+    file = shown_path(settings.data_file)
+    option = "" if file == ".coverage" else f" --data-file={shlex.quote(file)}"
+    # An exec makes another image of the same process.
+    processes = sum(each.started is not StartKind.EXECED for each in provenance.processes)
+    lines = sum(share.first for share in provenance.files)
+    files = len({share.path for share in provenance.files})
+    measured = ", ".join(
+        f"{count} {noun if count == 1 else nouns}"
+        for count, noun, nouns in (
+            (processes, "process", "processes"),
+            (files, "file", "files"),
+            (lines, "line", "lines"),
+        )
+    )
+    return f"measured {measured}, in {file}; next: `covsup report{option}`, `covsup tree{option}`"
+
+
+def shown_path(path: Path) -> str:
+    """A path as one would type it here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)
 
 
 def prepare(settings: RunSettings) -> None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from covsup.hints import TYPE_CHECKING, NamedTuple
-from covsup.supervisor.shown import process
+from covsup.supervisor.shown import few, process
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-    from typing import Final
 
     from covsup.datafile.provenance import Provenance
-
-_SHOWN: Final = 3
 
 
 class StillRunning(NamedTuple):
@@ -58,7 +55,7 @@ class Outcome(NamedTuple):
                 " runs: measured so far, the journal is kept"
             )
         if self.programs:
-            named = _few([process(pid, argv) for pid, argv in self.programs])
+            named = few([process(pid, argv) for pid, argv in self.programs])
             noun = "program" if len(self.programs) == 1 else "programs"
             said.append(
                 f"still running: {noun} {named} of the session: what Python is started there is"
@@ -68,10 +65,5 @@ class Outcome(NamedTuple):
 
 
 def _processes(running: Sequence[StillRunning]) -> str:
-    shown = _few([process(each.pid, each.argv) for each in running])
+    shown = few([process(each.pid, each.argv) for each in running])
     return f"process {shown} is" if len(running) == 1 else f"processes {shown} are"
-
-
-def _few(processes: Sequence[str]) -> str:
-    more = len(processes) - _SHOWN
-    return ", ".join(processes[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -16,12 +16,13 @@ from contextlib import suppress
 from covsup.datafile.session import tidy_sessions_directory
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor import interpreter, launch, linux, signals
-from covsup.supervisor.conclusion import conclude, prepare
+from covsup.supervisor.conclusion import conclude, prepare, shown_path
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.opening import carrier_to_preload, check_data_file, open_session
 from covsup.supervisor.say import complain
 from covsup.supervisor.sentry import Sentry
 from covsup.supervisor.settings import command_line_of, run_settings
+from covsup.supervisor.shown import few, process
 from covsup.supervisor.target import find_target
 from covsup.supervisor.watch import Watcher
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from covsup.supervisor.settings import RunSettings
     from covsup.supervisor.signals import Received
     from covsup.supervisor.target import Target
+    from covsup.supervisor.watch import Watched
 
 
 _SHORT_SECONDS: Final = 0.2
@@ -76,6 +78,8 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
         raise
     if not settings.parallel_mode:
         status = conclude(session, settings, status)
+    elif settings.announce:
+        complain(f"all is in {shown_path(session.path)}: `covsup combine` makes the result of it")
     signals.die_like_the_target(status)
 
 
@@ -201,19 +205,35 @@ class _Supervision:
                 _thread.start_new_thread(prepare, (self._settings,))
 
     def _grace(self) -> None:
-        """Wait for stragglers; whoever wants us to end cuts it short."""
-        until = time.monotonic() + self._settings.grace
+        """Wait for stragglers that may execute Python; a signal that asks us to end ends it."""
+        began = time.monotonic()
+        until = began + self._settings.grace
+        announced = not self._settings.announce
         self._watcher.look()
-        while time.monotonic() < until:
-            if not self._watcher.alive():
-                # Whoever ended during that look may have started somebody before.
+        while (now := time.monotonic()) < until:
+            waiting = self._watcher.awaited()
+            if not waiting:
+                # What ended during that look may have started something before.
                 if self._watcher.was_still:
                     return
                 self._watcher.look()
                 continue
+            if not announced and now - began > _SHORT_SECONDS:
+                announced = True
+                self._announce(waiting)
             received = self._step()
             if received is not None and signals.asks_to_end(received):
                 return
+
+    def _announce(self, waiting: Sequence[Watched]) -> None:
+        named = few(
+            [process(each.pid, each.program.argv if each.program else ()) for each in waiting]
+        )
+        noun = "process" if len(waiting) == 1 else "processes"
+        complain(
+            f"waiting up to {self._settings.grace:g} s for what the target left: {noun} {named};"
+            " Ctrl-C ends the wait"
+        )
 
     def _reap(self) -> None:
         """Wait for every child that has ended, and follow the target when it stops."""

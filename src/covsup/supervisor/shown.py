@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 _MESSAGE_WIDTH: Final = 60
+_MOST_IN_MESSAGE: Final = 3
 _FEWEST_OF_REST: Final = 8
 """Less than this of the arguments tells nothing."""
 
@@ -51,6 +52,12 @@ def process(pid: int, argv: Sequence[str]) -> str:
     """A process in a message: its pid, and the command line where that is known."""
     command = shown(without_directory(argv), _MESSAGE_WIDTH)
     return f"{pid} ({command})" if command else str(pid)
+
+
+def few(processes: Sequence[str]) -> str:
+    """Some of many, and how many more there are."""
+    more = len(processes) - _MOST_IN_MESSAGE
+    return ", ".join(processes[:_MOST_IN_MESSAGE]) + (f" and {more} more" if more > 0 else "")
 
 
 def without_directory(argv: Sequence[str]) -> Sequence[str]:

@@ -90,6 +90,15 @@ def _which(word: str) -> str | None:
     return which(word)
 
 
+def _beside_us(word: str) -> str | None:
+    """A program of our own environment, which need not be active."""
+    if os.sep in word:
+        return None
+    from shutil import which  # noqa: PLC0415
+
+    return which(word, path=os.path.dirname(sys.executable))  # noqa: PTH120 - a plain string
+
+
 def _is_script(word: str) -> bool:
     """Whether our interpreter is to run it; raises UsageError where it cannot be run at all."""
     if os.path.isdir(word):  # noqa: PTH112 - a word of the command line, kept as it is
@@ -100,8 +109,19 @@ def _is_script(word: str) -> bool:
             raise UsageError(f"cannot read {word}: permission denied")
         return is_script
     if word.endswith(_PYTHON_FILES) and not _is_on_path(word):
-        raise UsageError(f"there is no script {word}")
+        raise UsageError(_why_not_there(word) or f"there is no script {word}")
     return False
+
+
+def _why_not_there(word: str) -> str:
+    """Why a file is not to be had, where it is not just missing; "" where it is."""
+    try:
+        os.stat(word)  # noqa: PTH116 - a word of the command line, kept as it is
+    except FileNotFoundError:
+        return f"{word} is a link to nothing" if os.path.islink(word) else ""  # noqa: PTH114
+    except OSError as error:
+        return f"cannot read {word}: {(error.strerror or str(error)).lower()}"
+    return ""
 
 
 def _is_on_path(word: str) -> bool:
@@ -129,16 +149,21 @@ def _is_script_file(word: str) -> bool:
 
 def _command(words: Sequence[str]) -> Target:
     word = words[0]
+    argv = tuple(words)
     path = _which(word)
+    if path is None and (path := _beside_us(word)) is not None:
+        # Not found on PATH, a Python could not tell by its name where it is.
+        argv = (path, *words[1:])
     if path is None:
         if os.path.exists(word) and os.sep in word:  # noqa: PTH110
             raise UsageError(f"{word} is not executable")
-        raise UsageError(f"there is neither a script nor a command {word}")
+        why = _why_not_there(word) or f"there is neither a script nor a command {word}"
+        raise UsageError(why)
     interpreter = path if is_python(path) else _interpreter_named_in(path)
     return Target(
         kind=Kind.COMMAND,
         path=path,
-        argv=tuple(words),
+        argv=argv,
         words=tuple(words),
         interpreter=interpreter,
     )

@@ -36,6 +36,9 @@ _LEISURE: Final = 10  # times as long as a look took, until a bell makes us take
 _GROWN_UP_SECONDS: Final = 0.3
 """After this a process runs what it runs, and has loaded what it loads."""
 
+_SHELLS: Final = frozenset(
+    {"sh", "bash", "dash", "ash", "busybox", "zsh", "ksh", "mksh", "fish", "csh", "tcsh", "make"}
+)
 _OR_CARRIER: Final = ", or use --carrier" if sys.platform == "linux" else ""
 
 _BORN_DEAD_SECONDS: Final = 1.0
@@ -56,7 +59,8 @@ class Watched:
     ) -> None:
         """As `stat` finds it now; `inner` is the pid namespace that it is in, and its pid there."""
         self.pid: Final = stat.pid
-        self.ppid = stat.ppid
+        self.ppid = stat.ppid  # at first
+        self.ppid_now = stat.ppid
         self.create_time: Final = stat.create_time
         self.boottime_ns: Final = stat.boottime_ns
         self.namespace, self.inner_pid = inner
@@ -132,6 +136,25 @@ class Watcher:
     def alive(self) -> list[Watched]:
         """The processes that have not ended, as of the last look."""
         return [each for each in self._watched.values() if not each.zombie]
+
+    def awaited(self) -> list[Watched]:
+        """The living processes that may still execute Python.
+
+        A program that is none, has no child and has been what it is for a while (gpg-agent, sleep)
+        is not waited for; a shell is, which may start anything next.
+        """
+        alive = self.alive()
+        parents = {each.ppid_now for each in alive}
+        return [
+            each
+            for each in alive
+            if each.program is None
+            or each.is_python
+            or each.pid in parents
+            or self._has_journal(each)
+            or self._age(each) < _GROWN_UP_SECONDS
+            or os.path.basename(each.program.executable) in _SHELLS  # noqa: PTH119 - a name
+        ]
 
     def is_child(self, pid: int) -> bool:
         """Whether a process is a child of this one, by birth or by adoption."""
@@ -296,6 +319,7 @@ class Watcher:
         if stat.state == "Z":
             self._see_zombie(watched)
             return
+        watched.ppid_now = stat.ppid
         if stat.memory != watched.memory:
             program = self._table.program(watched.pid)
             if program is None or not program.argv:
