@@ -19,6 +19,7 @@ from covsup.datafile.interpreters import (
     why_unmeasured,
 )
 from covsup.datafile.journal import Core, EndedHow, StartKind
+from covsup.datafile.probes import runs_nothing_measured
 from covsup.datafile.provenance import (
     End,
     Ending,
@@ -32,7 +33,7 @@ from covsup.datafile.provenance import (
 from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Final
 
     from covsup.datafile.result import Image, Reap, Result, Spawn
@@ -306,7 +307,7 @@ class _View:
                     and last.about_to_exec.at_ns <= told[-1].at_ns
                 ):
                     continue
-            if not runs_code(said.argv):
+            if not self._runs_code(said.argv, life.session):
                 continue
             created_ns = int(life.created * 1e9)
             reason = said.reason or why_unmeasured(said.argv)
@@ -332,7 +333,7 @@ class _View:
                 continue
             if image.identity.image_id in self.successor or not self._is_python(about.path):
                 continue
-            if runs_code(about.argv):
+            if self._runs_code(about.argv, image.identity.session):
                 yield Unmeasured(
                     session=image.identity.session,
                     pid=image.identity.pid,
@@ -355,7 +356,7 @@ class _View:
                 continue
             session = self._session_of(spawn.by)
             identities = [image.identity for image in self.by_pid.get((session, spawn.pid), ())]
-            if not runs_code(argv) or any(
+            if not self._runs_code(argv, session) or any(
                 each.started_ns >= spawn.at_ns - _START_SLACK_NS for each in identities
             ):
                 continue
@@ -375,6 +376,11 @@ class _View:
                 ppid=self.result.images[spawn.by].identity.pid if self._knows(spawn.by) else 0,
                 parent=spawn.by,
             )
+
+    def _runs_code(self, argv: Sequence[str], session: str) -> bool:
+        """Whether an interpreter with this command line runs anything that could be measured."""
+        settings = self.result.sessions.get(session)
+        return runs_code(argv) and not runs_nothing_measured(argv, settings)
 
     def _is_python(self, program: str) -> bool:
         """Whether it is called like a Python, or measured Pythons of this result are."""
