@@ -277,7 +277,10 @@ def test_the_environment_is_the_shells_but_for_ours(world: World) -> None:
 
     plain = environment("target.py")
     ours = environment("-m", "covsup", "run", "target.py")
-    assert {name for name in ours if name not in plain} <= {"COVSUP_SESSION", "COVSUP_PARENT"}
+    assert {name for name in ours if name not in plain} <= {
+        "COVSUP_SESSION", "COVSUP_PARENT", "COVERAGE_RUN",
+    }  # fmt: skip
+    assert ours["COVERAGE_RUN"] == "true"
     assert {name: ours[name] for name in plain} == plain
 
 

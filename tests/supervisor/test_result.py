@@ -15,6 +15,7 @@ import pytest
 from covsup.carrier.preload import carrier_library
 from covsup.supervisor.linux import HAS_PROC
 from covsup.supervisor.proctable import this_table
+from covsup.supervisor.totals import total_and_minimum
 from tests.supervisor.live import beside, wait_until
 from tests.supervisor.test_target import refused
 
@@ -96,6 +97,31 @@ def test_fail_under_turns_a_success_into_2(world: World) -> None:
     assert world.covsup_run("target.py", options=["--fail-under=75"], branch=False).ended == 0
     world.write("target.py", f"{HALF}sys.exit(7)\n")
     assert world.covsup_run("target.py", options=["--fail-under=100"]).ended == 7
+
+
+@pytest.mark.parametrize(
+    ("total", "minimum", "precision", "shown"),
+    [
+        (75.0, 90.0, 0, ("75", "90")),
+        (0.4, 0.5, 0, ("0.4", "0.5")),
+        (99.996, 100.0, 2, ("99.99", "100.00")),
+        (99.6, 100.0, 0, ("99", "100")),
+        (66.666, 66.67, 0, ("66.666", "66.670")),
+        (66.6, 67.0, 0, ("66.6", "67.0")),
+        (0.0, 1.0, 0, ("0", "1")),
+    ],
+)
+def test_a_total_is_told_with_the_digits_that_tell_it_from_the_minimum(
+    total: float, minimum: float, precision: int, shown: tuple[str, str]
+) -> None:
+    assert total_and_minimum(total, minimum, precision) == shown
+
+
+def test_a_total_of_less_than_half_a_percent_is_not_called_none(world: World) -> None:
+    world.write("target.py", "if 0:\n    pass\n" + "def f():\n" + "    x = 1\n" * 500)
+    run = world.covsup_run("target.py", options=["--fail-under=0.5"], branch=False)
+    assert run.ended == 2
+    assert run.stderr == "covsup: the total of 0.4% is below --fail-under=0.5\n"
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,8 @@ def _minimum(settings: RunSettings, minimum: float) -> int:
     from coverage.exceptions import CoverageException  # noqa: PLC0415
     from coverage.results import should_fail_under  # noqa: PLC0415
 
+    from covsup.supervisor.totals import total_and_minimum  # noqa: PLC0415
+
     try:
         measured = Coverage(
             data_file=str(settings.data_file), config_file=rcfile_of_session(settings.rcfile)
@@ -189,5 +191,6 @@ def _minimum(settings: RunSettings, minimum: float) -> int:
     digits = precision if isinstance(precision, int) else 0
     if not should_fail_under(total, minimum, digits):
         return 0
-    complain(f"the total of {total:.{digits}f}% is below --fail-under={minimum:g}")
+    shown, _ = total_and_minimum(total, minimum, digits)
+    complain(f"the total of {shown}% is below --fail-under={minimum:g}")
     return BELOW_MINIMUM << 8

@@ -29,17 +29,24 @@ COVERAGES: Final = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 """They have coverage.py's own startup file measure each process. Its data files would lie beside
 ours, and its reports take in what lies there: mixed, or refused where only one has branches."""
 
+IS_MEASURED: Final = "COVERAGE_RUN"
+"""`coverage run` sets it to "true", and programs ask for it to know that they are measured."""
+
 _ERRNO: Final = struct.Struct("=i")
 
 
 def environment_for_target(session: Path, carrier: Path | None) -> dict[str, str]:
-    """The environment that covsup was given, less what starts coverage.py, and the session."""
+    """The environment that covsup was given, less what starts coverage.py, and the session.
+
+    And `COVERAGE_RUN`, as under coverage.py.
+    """
     environment = dict(os.environ)
     for name in ("COVSUP_PARENT", *COVERAGES):
         environment.pop(name, None)
     if "LC_CTYPE" in environment and _set_by_python("LC_CTYPE"):
         del environment["LC_CTYPE"]
     environment["COVSUP_SESSION"] = os.fspath(session)
+    environment[IS_MEASURED] = "true"
     if carrier is not None:
         environment[PRELOAD] = with_carrier(environment.get(PRELOAD, ""), carrier)
     return environment
