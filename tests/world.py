@@ -30,7 +30,16 @@ if TYPE_CHECKING:
 
 PR_SET_CHILD_SUBREAPER = 36
 # Variables of the tests' own surroundings that would change what a program does.
-FOREIGN_VARIABLES = ("COVSUP_", "COVERAGE_", "COV_CORE_", "PYTEST_", "PYTHON", "GEVENT", "EVENTLET")
+FOREIGN_VARIABLES = (
+    "COVSUP_",
+    "COVERAGE_",
+    "COV_CORE_",
+    "PYTEST_",
+    "PYTHON",
+    "GEVENT",
+    "EVENTLET",
+    "COLUMNS",
+)
 
 
 class Hung(AssertionError):

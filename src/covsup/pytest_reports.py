@@ -139,10 +139,10 @@ class Reporting:
             terminal.write(f"\nWARNING: Failed to generate report: {error}\n", red=True, bold=True)
         if self._answer.get("below") and not session.config.option.collectonly:
             if terminal is not None:
-                minimum = self._answer["fail_under"]
+                total, minimum = self._answer["shown"]
                 terminal.write(
-                    f"\nERROR: Coverage failure: total of {self._answer['shown']} is less than "
-                    f"fail-under={minimum:.{self._answer['precision']}f}\n",
+                    f"\nERROR: Coverage failure: total of {total} is less than "
+                    f"fail-under={minimum}\n",
                     red=True,
                     bold=True,
                 )

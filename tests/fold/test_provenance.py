@@ -5,12 +5,15 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
+
 from covsup.datafile.contents import result_of, result_of_session
 from covsup.datafile.derivation import provenance_of
 from covsup.datafile.facts import arcs_in, arcs_of
 from covsup.datafile.fold import fold, seen
-from covsup.datafile.interpreters import looks_like_python, why_unmeasured
+from covsup.datafile.interpreters import is_python, why_unmeasured
 from covsup.datafile.journal import read_journal
+from covsup.datafile.probes import runs_nothing_measured
 from covsup.datafile.provenance import End, KnownFrom, Provenance
 from covsup.datafile.result import Kind
 from covsup.datafile.session import Observation, SessionNote, Settings
@@ -275,11 +278,173 @@ def test_a_measured_process_that_became_an_unmeasured_python_is_named(tmp_path: 
     assert "-S" in missing.reason
 
 
-def test_programs_are_known_as_pythons_by_their_names() -> None:
-    for name in ("python", "/x/python3", "python3.13", "python3.13t", "pypy3", "python.exe"):
-        assert looks_like_python(name), name
-    for name in ("ipython-config", "bash", "python-config.sh", "/python/ls", "pythonista.app"):
-        assert not looks_like_python(name), name
+PYTHONS = [
+    "python",
+    "python2",
+    "python3",
+    "python2.7",
+    "python3.13",
+    "/usr/bin/python3",
+    "./python",
+    "python3.13t",
+    "python3.13d",
+    "python3.13td",
+    "python3.7m",
+    "python3.14t_d.exe",
+    "python_d.exe",
+    "python.exe",
+    "pythonw.exe",
+    "python3.11-dbg",
+    "python3-dbg",
+    "python3.12-debug",
+    "python3.13-nogil",
+    "python3.12-intel64",
+    "python3.13t-intel64",
+    "python3-32",
+    "python3-64",
+    "pythonw",
+    "pythonw3.12",
+    "python3.12-jit",
+    "/Library/Frameworks/Python.framework/Versions/3.13/Resources/Python.app/Contents/MacOS/Python",
+    "pypy",
+    "pypy3",
+    "pypy3.10",
+    "pypy3.11-c",
+    "pypy-c",
+    "/opt/graalpy/bin/graalpy",
+    "graalpy3.12",
+    "graalpython",
+    "/nix/store/x/bin/.python3.12-wrapped",
+]
+OTHERS = [
+    "python-config",
+    "python3-config",
+    "python3.12-config",
+    "python-config.sh",
+    "ipython",
+    "ipython3",
+    "bpython",
+    "ptpython",
+    "pythonista",
+    "pythonista.app",
+    "pythontex",
+    "python3-pip",
+    "/python/ls",
+    "/usr/lib/python3.12/x.py",
+    "python.py",
+    "python3.12-gdb.py",
+    "bash",
+    "pypi",
+    "pypyr",
+    "sleep",
+]
+
+
+@pytest.mark.parametrize("name", [*PYTHONS, "python3.12 (deleted)"])
+def test_a_python_is_known_by_its_name_whatever_its_build(name: str) -> None:
+    assert is_python(name)
+
+
+@pytest.mark.parametrize("name", [*OTHERS, "", "/"])
+def test_a_program_with_python_in_its_name_is_none(name: str) -> None:
+    assert not is_python(name)
+
+
+@pytest.mark.parametrize("name", PYTHONS)
+def test_a_python_of_any_name_that_left_no_journal_is_named(tmp_path: Path, name: str) -> None:
+    became = HandMade(pid=11).about_to_exec(name, name, "x.py")
+    started = HandMade(pid=12).spawned(13, name, "x.py", at_ns=T0)
+    assert {each.pid for each in told(tmp_path, became, started).unmeasured} == {11, 13}
+
+
+COOKIES = ("e6ebbf21b1651017c47b6789866e344b", "fe90b2c9835f2a443dfb293f238d6ccf")
+SITE = "/venv/lib/python3.13/site-packages"
+UV = (
+    "import sys; sys.path = ['/c'] + sys.path; from python.get_interpreter_info import main; main()"
+)
+PROBES = [
+    ("-c", "import sys; print(sys.version_info[:2])"),
+    (
+        "-I",
+        "-S",
+        "-c",
+        "import json, platform, sys\nprint(json.dumps([sys.prefix, platform.machine()]))",
+    ),
+    ("-Wignore", "-Ec", "from sysconfig import get_path\nprint(get_path('purelib'))"),
+    ("-I", "-B", "-c", UV),
+    (f"{SITE}/python_discovery/_py_info_collect.py", *COOKIES),
+    (f"{SITE}/virtualenv/discovery/py_info.py", *COOKIES),
+    ("/tmp/tmpabc/_py_info_collect.py", *COOKIES),
+    ("-m", "ensurepip", "--upgrade", "--default-pip"),
+    ("-Im", "ensurepip"),
+    ("-mvenv", ".venv"),
+    ("-I", "-m", "pip", "install", "x"),
+]
+LOSSES = [
+    ("-c", "pass"),
+    ("-c", "import x"),
+    ("-c", "import sys, x"),
+    ("-c", "import sys; sys.path.insert(0, '.'); from . import x"),
+    ("-c", "import os; exec(open('x.py').read())"),
+    ("-c", "import os; __import__('x').main()"),
+    ("-c", "import sys; sys.modules['x'].main()"),
+    ("-c", "from sys import modules; modules['x'].main()"),
+    ("-c", "import site; site.addsitedir('x')"),
+    ("-c", "import os; getattr(os, 'x')()"),
+    ("-c", "import sys; print("),
+    ("-c", UV),
+    ("-c",),
+    ("/project/py_info.py", *COOKIES),
+    ("py_info.py", *COOKIES),
+    (f"{SITE}/python_discovery/_py_info_collect.py", "x", "y"),
+    (f"{SITE}/ray/_private/workers/default_worker.py", "--node"),
+    ("-m", "pip", "install", "x"),
+    ("-m", "x"),
+    ("-I", "-m", "pytest"),
+    ("x.py",),
+    ("-i",),
+    (),
+]
+
+
+@pytest.mark.parametrize("words", PROBES, ids=" ".join)
+def test_a_python_that_is_only_asked_about_itself_is_no_loss(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    root = HandMade(pid=11).spawned(12, "/usr/bin/python3", *words, at_ns=T0)
+    became = HandMade(pid=13).about_to_exec("/usr/bin/python3", "python3", *words)
+    assert (
+        told(
+            tmp_path, root, became, observed=[saw(14, python=True, argv=("python3", *words))]
+        ).unmeasured
+        == ()
+    )
+
+
+@pytest.mark.parametrize("words", LOSSES, ids=" ".join)
+def test_a_python_that_may_have_run_code_of_the_program_is_a_loss(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    root = HandMade(pid=11).spawned(12, "/usr/bin/python3", *words, at_ns=T0)
+    project = result_of_session(Settings(session="s", cwd="/project"), (), ())
+    assert len(provenance_of(fold([project, *results(tmp_path, root)])).unmeasured) == 1
+    assert not runs_nothing_measured(("python3", *words), Settings(session="s", cwd="/project"))
+
+
+@pytest.mark.parametrize(
+    ("words", "settings"),
+    [
+        (("-I", "-m", "pip"), Settings(session="s", source_pkgs=("pip._internal",))),
+        (("-m", "venv"), Settings(session="s", cover_pylib=True)),
+        ((f"{SITE}/virtualenv/py_info.py", *COOKIES), Settings(session="s", source_pkgs=("virtualenv",))),
+        (("/src/v/py_info.py", *COOKIES), Settings(session="s", source_dirs=("/src",))),
+    ],
+)  # fmt: skip
+def test_a_tool_that_is_itself_measured_is_a_loss(
+    words: tuple[str, ...], settings: Settings
+) -> None:
+    assert runs_nothing_measured(("python3", *words), Settings(session="s"))
+    assert not runs_nothing_measured(("python3", *words), settings)
 
 
 def test_flags_of_the_script_are_not_flags_of_the_interpreter() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.supervisor.cli import make_parser, make_run_parser, split_target
+from covsup.supervisor.cli import COMMANDS, make_parser, make_run_parser, split_target
 from tests.supervisor.live import beside
 
 if TYPE_CHECKING:
@@ -82,14 +82,43 @@ def test_a_run_has_nothing_heavy_imported_while_the_target_runs(world: World) ->
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["run", "--brnach", "x.py"], "unrecognized arguments: --brnach (see `covsup run --help`)"),
-        (["run", "--bran", "x.py"], "unrecognized arguments: --bran (see `covsup run --help`)"),
-        (["run", "--grace=long", "x.py"], "argument --grace: "),
-        (["run", "--fail-under=101", "x.py"], "argument --fail-under: "),
+        (["run", "--brnach", "x.py"], "there is no option --brnach; did you mean '--branch'? (see"),
+        (["run", "--bran=1", "x.py"], "there is no option --bran; did you mean '--branch'? (see"),
+        (
+            ["run", "--omti", "x", "x.py"],
+            "--omti; did you mean '--omit'? (see `covsup run --help`)",
+        ),
+        (["run", "--zzz", "x.py"], "there is no option --zzz (see `covsup run --help`)"),
+        (
+            ["run", "-c", "pass"],
+            "-c is an option of Python's, not of run's; to measure code: covsup",
+        ),
+        (["run", "--source=./no/such.py", "x.py"], "--source=./no/such.py: there is no such dir"),
+        (["run", "nosuch.py"], "there is no script nosuch.py"),
+        (["run", "dangling.py"], "dangling.py is a link to nothing"),
+        (["run", "./loop"], "cannot read ./loop: too many levels of symbolic links"),
+        (
+            ["combine", "--kep"],
+            "there is no option --kep; did you mean '--keep'? (see `covsup comb",
+        ),
+        (["tree", "--jsn"], "there is no option --jsn; did you mean '--json'? (see `covsup tree"),
+        (
+            ["debug", "sys", "--data-fiel=x"],
+            "did you mean '--data-file'? (see `covsup debug sys --h",
+        ),
+        (["erase", "this"], "unrecognized arguments: this (see `covsup erase --help`)"),
+        (["combin"], "there is no command combin; did you mean 'combine'?"),
+        (["zzz"], "there is no command zzz; there are: annotate, combine, debug, env,"),
+        (["there.py"], "there is no command there.py; to measure it: covsup run there.py"),
+        (["help", "rnu"], "there is no command rnu; did you mean 'run'?"),
+        (["run", "--grace=long", "x.py"], "argument --grace: 'long' is not a number of seconds"),
+        (["run", "--grace=nan", "x.py"], "argument --grace: 'nan' is not a number of seconds"),
+        (["run", "--fail-under=101", "x.py"], "--fail-under: '101' is not a percentage between 0"),
+        (["run", "--fail-under=most", "x.py"], "--fail-under: 'most' is not a percentage between"),
         (["run", "--source"], "argument --source: expected one argument"),
         (["run", "--concurrency=gevnt", "x.py"], "unknown concurrency 'gevnt'; did you mean"),
         (["run", "--core=trace", "x.py"], "unknown core 'trace'; did you mean 'settrace'?"),
-        (["runn"], "invalid choice: 'runn'"),
+        (["runn"], "there is no command runn; did you mean 'run'?"),
         (["debug"], "the following arguments are required: TOPIC"),
         (["debug", "journal"], "the following arguments are required: FILE"),
         (["combine", "no/such/path"], "there is no "),
@@ -98,11 +127,37 @@ def test_a_run_has_nothing_heavy_imported_while_the_target_runs(world: World) ->
     ids=" ".join,
 )
 def test_a_mistake_is_one_line(world: World, words: list[str], message: str) -> None:
+    world.write("there.py", "pass\n")
+    (world.directory / "dangling.py").symlink_to("nowhere")
+    (world.directory / "loop").symlink_to("loop")
     done = beside(world, *words)
     assert done.returncode in {1, 2}
     (line,) = done.stderr.splitlines()
     assert line.startswith("covsup: ")
     assert message in line
+
+
+@pytest.mark.parametrize(
+    ("words", "same_as"),
+    [
+        ("help", "--help"),
+        ("help run", "run --help"),
+        ("help tree", "tree --help"),
+        ("help report", "report --help"),
+        ("help help", "--help"),
+        ("version", "--version"),
+        ("-V", "--version"),
+    ],
+)
+def test_help_and_version_are_had_in_other_ways_too(world: World, words: str, same_as: str) -> None:
+    shown = beside(world, *words.split())
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout == beside(world, *same_as.split()).stdout != ""
+
+
+def test_every_command_of_the_help_is_one() -> None:
+    actions = [each for each in make_parser()._actions if isinstance(each.choices, dict)]
+    assert {*actions[0].choices, "help", "version"} == set(COMMANDS)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +277,10 @@ def test_the_environment_is_the_shells_but_for_ours(world: World) -> None:
 
     plain = environment("target.py")
     ours = environment("-m", "covsup", "run", "target.py")
-    assert {name for name in ours if name not in plain} <= {"COVSUP_SESSION", "COVSUP_PARENT"}
+    assert {name for name in ours if name not in plain} <= {
+        "COVSUP_SESSION", "COVSUP_PARENT", "COVERAGE_RUN",
+    }  # fmt: skip
+    assert ours["COVERAGE_RUN"] == "true"
     assert {name: ours[name] for name in plain} == plain
 
 

@@ -204,7 +204,7 @@ def test_forms_for_programs_that_are_no_shell() -> None:
     [
         ("--shell=bahs", "did you mean 'bash'?"),
         ("--user=nobody-of-this-name", "there is no such user"),
-        ("--grace=1", "--grace=1"),
+        ("--grace=1", "there is no option --grace (see `covsup env --help`)"),
         ("--concurrency=treads", "did you mean 'thread'?"),
     ],
 )

@@ -220,6 +220,101 @@ def test_what_is_the_same_is_not_listed(tmp_path: Path, name: str, text: str) ->
     assert list(findings_in(tmp_path, None)) == []
 
 
+WORKFLOW = """\
+jobs:
+  tests:
+    strategy:
+      matrix:
+        os: [ubuntu-latest, windows-latest, macos-14]
+        python-version: ["3.8", "3.10", "3.11", "pypy-3.10", "3.13"]
+        include:
+          - os: windows-2022
+            python-version: "3.9"
+          - {os: ubuntu-latest, python-version: 3.12}
+        python:
+          - 3.9.18
+          - "3.12"
+          - pypy3.9
+        other:
+          - 3.6
+    runs-on: ${{ matrix.os }}
+    steps:
+      - run: uv tool install coverage[toml]
+      - run: uvx coverage run -m pytest
+      - run: pip install pipx && pipx install coverage
+"""
+WINDOWS, OLD = "Windows", "3.11 and later"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        (".github/workflows/ci.yml", WORKFLOW, [
+            (5, "windows-latest", "Windows"), (5, "macos-14", "macOS"),
+            (6, "pypy-3.10", "CPython only"), (6, "Python 3.8, 3.10", OLD),
+            (8, "windows-2022", "Windows"), (9, "Python 3.9", OLD), (12, "Python 3.9", OLD),
+            (14, "pypy3.9", "CPython only"),
+            (19, "uv tool install coverage", "is another"), (20, "coverage run -m pytest", ""),
+            (20, "uvx coverage", "is another"), (21, "pipx install coverage", "is another"),
+        ]),
+        (".gitlab-ci.yml", ("test:\n  image: python:3.9-slim\n  tags: [saas-windows-medium-amd64]\n"
+         "  script: pytest\n"), [(2, "Python 3.9", OLD), (3, "saas-windows-medium-amd64", "Windows")]),
+        ("azure-pipelines.yml", ("# tests\npool:\n  vmImage: windows-2019\nvariables:\n"
+         "  python.version: '3.7'\nsteps:\n- script: pytest\n"),
+         [(3, "windows-2019", "Windows"), (5, "Python 3.7", OLD)]),
+        (".travis.yml", "os: osx\npython:\n- 2.7\n- 3.12\n- pypy\nscript: tox\n",
+         [(1, "os: osx", "macOS"), (3, "Python 2.7", OLD), (5, "pypy", "CPython only")]),
+        ("appveyor.yml", "image: Visual Studio 2022\ntest_script: pytest\n",
+         [(1, "Visual Studio 2022", "Windows")]),
+        ("tox.ini", ("[tox]\nenvlist =\n    py{38,39,312}-{a,b}\n    pypy3\n    lint\n[testenv]\n"
+         "deps = x==3.8\n[testenv:y]\nbasepython = python3.9\n"),
+         [(3, "Python 3.8, 3.9", OLD), (4, "pypy3", "CPython only"), (9, "Python 3.9", OLD)]),
+        ("tox.toml", 'env_list = ["3.9", "3.13", "py310"]\n', [(1, "Python 3.9, 3.10", OLD)]),
+        ("noxfile.py", ('import nox\nVERSIONS = ["3.8",\n    "3.12"]\n'
+         '@nox.session(python=["3.9", "pypy3.10", "3.11"])\ndef tests(session): pass\n'),
+         [(2, "Python 3.8", OLD), (4, "pypy3.10", "CPython only"), (4, "Python 3.9", OLD)]),
+        ("pyproject.toml", '[project]\nrequires-python = ">=3.8"\n',
+         [(2, 'requires-python = ">=3.8"', "covsup needs Python 3.11")]),
+        ("setup.py", 'setup(\n    python_requires=">=3.7, <4",\n)\n',
+         [(2, 'python_requires=">=3.7, <4"', "covsup needs Python 3.11")]),
+        ("setup.cfg", "[options]\npython_requires = >=3.6\n",
+         [(2, "python_requires = >=3.6", "covsup needs Python 3.11")]),
+        ("pyproject.toml", '[tool.poetry.dependencies]\npython = "^3.9"\n',
+         [(2, 'python = "^3.9"', "covsup needs Python 3.11")]),
+    ],
+    ids=lambda each: each if isinstance(each, str) and "\n" not in each else "",
+)  # fmt: skip
+def test_pythons_and_systems_that_are_not_measured_are_named(
+    tmp_path: Path, name: str, text: str, said: list[tuple[int, str, str]]
+) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text(text)
+    found = sorted(findings_in(tmp_path, None), key=lambda each: each.line)
+    assert {(each.line, each.found) for each in found} == {each[:2] for each in said}
+    for line, word, why in said:
+        assert any(why in each.why for each in found if each[1:3] == (line, word)), (line, word)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (".github/workflows/ci.yml", ("jobs:\n  t:\n    runs-on: ubuntu-latest\n    python-version: '3.11'\n"
+         "    - run: pytest --timeout=3.10 # windows-latest\n    version: 3.9\n")),
+        (".github/workflows/lint.yml", "runs-on: windows-latest\npython-version: '3.9'\nrun: ruff\n"),
+        ("tox.ini", "[tox]\nenvlist = py311,py312,py3,py\n[testenv]\ncommands = python3.9 x\n"),
+        ("noxfile.py", "@nox.session(python=['3.11', '3.12'])\ndef f(s): s.run('x', '3.9')\n"),
+        ("pyproject.toml", '[project]\nrequires-python = ">=3.11"\ndependencies = ["x>=3.8"]\n'),
+    ],
+    ids=lambda text: text if "\n" not in text else "",
+)  # fmt: skip
+def test_pythons_and_systems_that_are_measured_are_not_named(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text(text)
+    assert list(findings_in(tmp_path, None)) == []
+
+
 def test_names_of_data_files_that_are_told_apart_stay(tmp_path: Path) -> None:
     (tmp_path / "tox.ini").write_text(
         "[testenv]\nsetenv =\n    COVERAGE_FILE=.coverage.{envname}\n"

@@ -145,3 +145,34 @@ def test_a_daemon_that_closed_everything_is_measured_to_its_end(world: World) ->
     run = world.covsup_run("target.py")
     assert (run.ended, run.stderr) == (0, "")
     assert run.lines("target.py") == set(range(1, 12))
+
+
+LEAVES_A_PROGRAM = """\
+import os, subprocess, sys
+left = subprocess.Popen(sys.argv[1:], start_new_session=True)
+print("left", left.pid, flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("kind", ["sleep", "a program without children"])
+def test_no_grace_is_spent_on_a_program_that_is_no_python(world: World, kind: str) -> None:
+    world.write("target.py", LEAVES_A_PROGRAM)
+    words = ["sleep", "60"] if kind == "sleep" else ["tail", "-f", "/dev/null"]
+    began = time.monotonic()
+    run = world.covsup_run("target.py", *words, options=["--grace=60"])
+    assert time.monotonic() - began < 30
+    pid = run.stdout.split()[1]
+    assert (run.ended, run.left) == (0, (f"{pid} {' '.join(words)}",))
+    assert f"still running: program {pid} ({' '.join(words)}) of the session" in run.stderr
+
+
+@pytest.mark.parametrize("kind", ["child", "builtin"])
+def test_a_shell_that_may_start_a_python_is_waited_for(world: World, kind: str) -> None:
+    world.write("target.py", LEAVES_A_PROGRAM)
+    world.write("late.py", "late = 1\n")
+    world.write("wait", "while ! [ -e go ]; do :; done\n")
+    first = "sleep 0.6" if kind == "child" else "(sleep 0.6; : >go) & . ./wait"
+    run = world.covsup_run("target.py", "sh", "-c", f"{first}; {world.python} late.py; exit 0")
+    assert (run.ended, run.stderr) == (0, "")
+    assert run.lines("late.py") == {1}

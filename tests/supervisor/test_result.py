@@ -6,15 +6,22 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import subprocess
+import sysconfig
 from typing import TYPE_CHECKING
 
 import pytest
 
+from covsup.carrier.preload import carrier_library
 from covsup.supervisor.linux import HAS_PROC
-from tests.supervisor.live import Live, beside
+from covsup.supervisor.proctable import this_table
+from covsup.supervisor.totals import total_and_minimum
+from tests.supervisor.live import Live, beside, wait_until
 from tests.supervisor.test_target import refused
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.world import World
 
 HALF = "import sys\nif len(sys.argv) > 1:\n    one = 1\nelse:\n    two = 2\n"
@@ -152,6 +159,31 @@ def test_fail_under_turns_a_success_into_2(world: World) -> None:
 
 
 @pytest.mark.parametrize(
+    ("total", "minimum", "precision", "shown"),
+    [
+        (75.0, 90.0, 0, ("75", "90")),
+        (0.4, 0.5, 0, ("0.4", "0.5")),
+        (99.996, 100.0, 2, ("99.99", "100.00")),
+        (99.6, 100.0, 0, ("99", "100")),
+        (66.666, 66.67, 0, ("66.666", "66.670")),
+        (66.6, 67.0, 0, ("66.6", "67.0")),
+        (0.0, 1.0, 0, ("0", "1")),
+    ],
+)
+def test_a_total_is_told_with_the_digits_that_tell_it_from_the_minimum(
+    total: float, minimum: float, precision: int, shown: tuple[str, str]
+) -> None:
+    assert total_and_minimum(total, minimum, precision) == shown
+
+
+def test_a_total_of_less_than_half_a_percent_is_not_called_none(world: World) -> None:
+    world.write("target.py", "if 0:\n    pass\n" + "def f():\n" + "    x = 1\n" * 500)
+    run = world.covsup_run("target.py", options=["--fail-under=0.5"], branch=False)
+    assert run.ended == 2
+    assert run.stderr == "covsup: the total of 0.4% is below --fail-under=0.5\n"
+
+
+@pytest.mark.parametrize(
     ("command", "reason"),
     [
         ("{python} -S -c 'import time; time.sleep(0.3)'", "started with -S"),
@@ -175,22 +207,60 @@ def test_an_unmeasured_python_is_named_with_the_reason_and_strict_fails(
     assert reason in " ".join(tree.stdout.replace("│", " ").split())
 
 
+UNTIL_SEEN = (
+    "import os\n"
+    "seen = os.environ['COVSUP_SESSION'] + '/observed.jsonl'\n"
+    "me = f'\"pid\":{os.getpid()},'\n"
+    "def lines():\n"
+    "    return open(seen) if os.path.exists(seen) else []\n"
+    "while not any(me in line and '\"until_seen.py\"]' in line for line in lines()):\n"
+    "    pass\n"
+)
+
+
 def test_an_interpreter_without_covsup_below_a_shell_is_named_with_its_cure(
     world: World, bare_python: os.PathLike[str]
 ) -> None:
-    world.write(
-        "until_seen.py",
-        "import os\n"
-        "seen = os.environ['COVSUP_SESSION'] + '/observed.jsonl'\n"
-        "me = f'\"pid\":{os.getpid()},'\n"
-        "def lines():\n"
-        "    return open(seen) if os.path.exists(seen) else []\n"
-        "while not any(me in line and '\"until_seen.py\"]' in line for line in lines()):\n"
-        "    pass\n",
-    )
+    world.write("until_seen.py", UNTIL_SEEN)
     run = world.covsup_run("sh", "-c", f"{bare_python} until_seen.py; true")
     assert run.ended == 0
-    assert f"{bare_python} has no covsup; install it with: {bare_python} -m pip" in run.stderr
+    assert f"{bare_python} has no covsup: install it with: " in run.stderr
+
+
+@pytest.mark.parametrize("name", ["python3.11-dbg", "python3.14t", "Python"])
+def test_a_python_of_another_build_is_missed_by_strict(
+    world: World, bare_python: Path, name: str
+) -> None:
+    # A copy, not a link: the kernel names the file that runs.
+    other = bare_python.parent / name
+    if not other.exists():
+        shutil.copy(bare_python.resolve(), other)
+    world.write("until_seen.py", UNTIL_SEEN)
+    library = str(sysconfig.get_config_var("LIBDIR"))
+    run = world.covsup_run(
+        *("sh", "-c", f"{other} until_seen.py; exit 0"),
+        options=["--strict"],
+        environment={"LD_LIBRARY_PATH": library},
+    )
+    assert run.ended == 3, run
+    assert f"({name} until_seen.py): {other} has no covsup" in run.stderr
+
+
+def runs(pid: int) -> str:
+    program = this_table().program(pid)
+    return program.argv[0] if program is not None and program.argv else ""
+
+
+@pytest.mark.skipif(not HAS_PROC, reason="what is mapped is not to be seen")
+def test_a_python_under_any_name_is_known_by_what_it_has_loaded() -> None:
+    environment = {**os.environ, "LD_PRELOAD": str(carrier_library())}
+    with subprocess.Popen(["sleep", "60"], env=environment) as sleep:
+        try:
+            wait_until(lambda: runs(sleep.pid) == "sleep", "it sleeps")
+            assert not this_table().maps_python(sleep.pid)
+        finally:
+            sleep.kill()
+    assert this_table().maps_python(os.getpid())
 
 
 @pytest.mark.skipif(not HAS_PROC, reason="there is no second process of covsup's")

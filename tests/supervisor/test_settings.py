@@ -374,3 +374,15 @@ def test_what_would_start_coverage_py_in_every_process_is_not_passed_on(world: W
     assert "COVERAGE_PROCESS_START is not passed on" in run.stderr
     assert not list(world.directory.glob(".coverage.*pid*"))
     assert world.run(world.python, "-m", "covsup", "report").ended == 0
+
+
+def test_a_source_may_be_a_file(world: World) -> None:
+    world.write("m.py", "import n\nran = 1\n")
+    world.write("n.py", "other = 1\n")
+    world.write("never.py", "never = 1\n")
+    for source in "./m.py,never.py", f"{world.directory}/m.py,./never.py":
+        run = world.covsup_run("m.py", options=[f"--source={source}"])
+        assert (run.ended, run.stderr) == (0, "")
+        assert {Path(path).name for path in run.data.measured_files()} == {"m.py", "never.py"}
+        assert run.lines("m.py") == {1, 2}
+        assert run.file("never.py").missing_lines == {1}

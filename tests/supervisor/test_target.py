@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import zipfile
@@ -10,8 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import covsup
+from covsup.datafile.interpreters import invocation
 from covsup.supervisor import target as targets
-from covsup.supervisor.target import Kind, find_target, interpreter_flags
+from covsup.supervisor.errors import UsageError
+from covsup.supervisor.installing import source_of_covsup
+from covsup.supervisor.target import Kind, find_target
 from tests.supervisor.live import on_linux
 
 if TYPE_CHECKING:
@@ -116,15 +121,15 @@ def test_flags_of_covsups_interpreter_reach_the_target(
 
 
 def test_flags_are_found_however_they_are_written() -> None:
-    assert interpreter_flags(["python", "-P", "-Wd", "-W", "e", "-Im", "covsup", "-x"]) == (
+    assert invocation(["python", "-P", "-Wd", "-W", "e", "-Im", "covsup", "-x"]).options == (
         "-P",
         "-Wd",
         "-W",
         "e",
         "-I",
     )
-    assert interpreter_flags(["python", "-uB", "/bin/covsup", "run", "-S"]) == ("-uB",)
-    assert interpreter_flags(["python", "--check-hash-based-pycs", "never", "x"]) == (
+    assert invocation(["python", "-uB", "/bin/covsup", "run", "-S"]).options == ("-uB",)
+    assert invocation(["python", "--check-hash-based-pycs", "never", "x"]).options == (
         "--check-hash-based-pycs",
         "never",
     )
@@ -182,14 +187,38 @@ def test_an_interpreter_without_covsup_is_refused_with_the_line_that_installs_it
             lines = f"#!/bin/sh\n'''exec' {bare_python} \"$0\" \"$@\"\n' '''\n"
             world.write("tool", lines, mode=0o755)
     run = world.covsup_run(*words, environment={"PATH": path})
-    assert refused(run) == (
-        f"{bare_python} has no covsup; install it with: {bare_python} -m pip install covsup"
-        + (", or use --carrier" if on_linux else "")
+    said = refused(run)
+    assert said.startswith(f"{bare_python} has no covsup: install it with: ")
+    # What is named is what is installed here, and not a name that no index has.
+    source = source_of_covsup(sys.version_info[:2])
+    assert said.removesuffix(", or use --carrier").endswith(f" {source}")
+    assert said.endswith(", or use --carrier") == on_linux
+
+
+def test_a_program_of_covsups_own_environment_need_not_be_on_the_path(world: World) -> None:
+    world.write("target.py", "import sys\nprint(sys.executable)\n")
+    name = Path(world.python).name
+    run = world.run(
+        world.python, "-m", "covsup", "run", name, "target.py", environment={"PATH": "/nowhere"}
     )
+    assert (run.ended, run.stdout, run.stderr) == (0, f"{world.python}\n", "")
+    assert run.lines("target.py") == {1, 2}
+
+
+def test_what_cannot_be_looked_at_is_not_called_missing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr(targets.os, "stat", refuse)
+    for word in "locked/target.py", "locked/tool":
+        with pytest.raises(UsageError, match=f"^cannot read {word}: permission denied$"):
+            find_target([word])
 
 
 def test_a_python_that_is_too_old_is_refused(world: World) -> None:
-    world.write("python3.9", "#!/bin/sh\necho covsup-probe 3 9 0\n", mode=0o755)
+    world.write("python3.9", "#!/bin/sh\necho 'covsup-probe {\"version\": [3, 9]}'\n", mode=0o755)
     run = world.covsup_run("./python3.9", "x.py")
     assert refused(run) == "./python3.9 is Python 3.9, but covsup measures 3.11 and later"
 
@@ -204,17 +233,20 @@ def test_a_launcher_that_is_called_python_and_answers_nothing_is_just_run(world:
 def test_a_library_that_is_not_installed_is_refused(world: World, bare_python: Path) -> None:
     site = next(bare_python.parent.parent.glob("lib/python*/site-packages"))
     startup = site / "covsup.pth"
-    startup.write_text("", encoding="utf-8")
+    source = Path(covsup.__file__).parents[1]
+    line = "import os; os.environ.get('COVSUP_SESSION') and __import__('covsup.bootstrap').bootstrap.start()"
+    startup.write_text(f"{source}\n{line}\n", encoding="utf-8")
     try:
         run = world.covsup_run(
             str(bare_python), "-c", "pass", options=["--concurrency=thread,gevent"]
         )
     finally:
         startup.unlink()
-    assert refused(run) == (
-        f"--concurrency=gevent, but {bare_python} has no gevent; install it with:"
-        f" {bare_python} -m pip install gevent"
+    said = refused(run)
+    assert said.startswith(
+        f"--concurrency=gevent, but {bare_python} has no gevent: install it with: "
     )
+    assert said.endswith(" gevent")
 
 
 def test_a_library_that_is_installed_is_accepted(world: World) -> None:
@@ -235,8 +267,11 @@ def test_a_python_without_startup_files_is_refused(world: World) -> None:
     assert "-S skips the startup files" in refused(run)
 
 
+PROBED_3_11 = '#!/bin/sh\necho \'covsup-probe {"version": [3, 11], "loaded": true}\'\n'
+
+
 def test_the_monitoring_core_is_refused_where_there_is_none(world: World) -> None:
-    world.write("python3.11", "#!/bin/sh\necho covsup-probe 3 11 1\n", mode=0o755)
+    world.write("python3.11", PROBED_3_11, mode=0o755)
     run = world.covsup_run("./python3.11", "x.py", core="monitoring")
     assert "--core=monitoring needs Python 3.12; ./python3.11 is 3.11" in refused(run)
 

@@ -276,3 +276,37 @@ def test_without_the_helper_the_terminals_keys_still_arrive_once(world: World) -
         live.send("end\n")
         live.wait_for("line end 2")
         assert live.ended() == 0
+
+
+def test_a_finished_run_says_what_was_measured_and_what_to_do_next(world: World) -> None:
+    world.write("target.py", "import os\nif os.fork() == 0:\n    os._exit(0)\nos.wait()\n")
+    for options, said in (
+        ([], "covsup: measured 2 processes, 1 file, 4 lines, in .coverage; next: `covsup report`, `covsup tree`"),
+        (["--data-file=a b"], "in a b; next: `covsup report --data-file='a b'`, `covsup tree --data-file='a b'`"),
+        (["-p"], "covsup: all is in .covsup/"),
+        (["--quiet"], ""),
+    ):  # fmt: skip
+        with Live(world, *covsup(world, "target.py", options=options), terminal=True) as live:
+            text = live.rest()
+            assert live.ended() == 0
+        assert said in text
+        assert text.count("\n") == bool(said), text
+
+
+def test_the_wait_for_what_the_target_left_is_announced(world: World) -> None:
+    world.write(
+        "target.py",
+        "import os, signal\n"
+        "if os.fork() == 0:\n"
+        "    print('left', os.getpid(), flush=True)\n"
+        "    signal.pause()\n",
+    )
+    with Live(world, *covsup(world, "target.py", options=["--grace=60"]), terminal=True) as live:
+        pid = int(live.wait_for(r"left (\d+)")[1])
+        live.wait_for(
+            rf"covsup: waiting up to 60 s for what the target left: process {pid}"
+            r" \(python[\d.]* target.py\); Ctrl-C ends the wait"
+        )
+        os.kill(pid, signal.SIGKILL)
+        live.wait_for(r"covsup: measured 2 processes, ")
+        assert live.ended() == 0

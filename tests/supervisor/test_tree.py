@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +22,9 @@ from covsup.datafile.provenance import (
     Unmeasured,
 )
 from covsup.datafile.result import Lost
-from covsup.supervisor.forest import Node, forest
+from covsup.datafile.session import Settings
+from covsup.supervisor.drawing import UNICODE, Drawing, seconds
+from covsup.supervisor.forest import Node, forest, placed
 from tests.supervisor.live import Live, beside, covsup
 
 if TYPE_CHECKING:
@@ -54,6 +60,9 @@ done
 """
 
 
+PYTHON = Path(sys.executable).name
+
+
 def tree_of(world: World, *words: str, columns: int = 100) -> list[str]:
     run = world.run(
         world.python, "-m", "covsup", "tree", *words, environment={"COLUMNS": str(columns)}
@@ -73,15 +82,19 @@ def test_the_tree_shows_how_each_process_was_started_and_ended(
     lines = tree_of(world, columns=200)
     assert lines[0].startswith("session 2")
     assert lines[1] == "covsup run target.py"
-    shown = [re.sub(r"\d{2,} ", "PID ", line).replace(world.python, "PY") for line in lines[2:]]
-    assert shown[0].startswith("└─ start PID PY target.py  exit 0, ")
-    text = "\n".join(shown)
-    assert re.search(r"├─ fork PID PY target.py  killed by SIGKILL, ", text)
-    assert re.search(r"├─ fork PID PY target.py  exec, ", text)
-    assert re.search(r"├─ exec 1 PID PY target.py first  exec, ", text)
-    assert re.search(r"├─ exec 2 PID PY target.py second  exit 5, ", text)
-    assert re.search(r"└─ PID sh -c PY target.py last; \. \./until_seen  exit 0\n", text)
-    assert re.search(r"\n      └─ spawn PID PY target.py last  exit 0, .* only here\n", text)
+    assert lines[2].split() == ["start", "time", "end", "lines", "only", "here"]
+    shown = [
+        re.sub(r" +\+[\d.]+m?s +[\d.]+m?s  ", " | ", re.sub(r"─ (\D*(?:\d )?)\d{2,} ", r"─ \1PID ", line))
+        for line in lines[3:]
+    ]  # fmt: skip
+    text = "\n".join(shown).replace(str(Path(world.python).parent) + "/", "").replace(PYTHON, "PY")
+    assert text.startswith("└─ start PID PY target.py | exit 0 ")
+    assert re.search(r"├─ fork PID PY target.py \| killed by SIGKILL +\d", text), text
+    assert re.search(r"├─ fork PID PY target.py \| exec +\d", text)
+    assert re.search(r"├─ exec 1 PID PY target.py first \| exec +\d", text)
+    assert re.search(r"├─ exec 2 PID PY target.py second \| exit 5 +\d", text)
+    assert re.search(r"└─ PID sh -c PY target.py last; \. \./until_seen \| exit 0\n", text)
+    assert re.search(r"\n      └─ spawn PID PY target.py last \| exit 0 +\d+ +\d+\n", text)
     assert shown[-1] == "4 measured processes, 6 process images"
 
 
@@ -104,14 +117,47 @@ def test_the_tree_fits_into_80_columns_and_escapes_what_steers_a_terminal(world:
     assert all(len(line) <= 60 for line in tree_of(world, columns=60))
 
 
-def test_where_a_command_does_not_fit_the_directory_of_its_python_goes_first(
-    world: World,
+@pytest.mark.parametrize("columns", [40, 80, 100, 300, None])
+def test_the_columns_stand_below_each_other_at_every_width(
+    world: World, columns: int | None
 ) -> None:
-    world.write("target.py", "pass\n")
-    run = world.covsup_run("target.py", "x" * 80)
-    assert run.ended == 0
-    assert re.search(r"^└─ start \d+ python[0-9.]* target.py x+…  exit 0", tree_of(world)[2])
-    assert world.python in tree_of(world, columns=300)[2]
+    world.write("target.py", FAMILY)
+    world.write("until_seen", "exit 0\n")
+    world.covsup_run("target.py")
+    environment = {} if columns is None else {"COLUMNS": str(columns)}
+    lines = world.run(
+        world.python, "-m", "covsup", "tree", environment=environment
+    ).stdout.splitlines()[2:-1]
+    # The shell's command has a path in the middle, which may be too long to stay in its column.
+    lines = [line for line in lines if "sh -c" not in line]
+    assert len({line.rindex("s  ") for line in lines if re.search(r"\d\.\d+s  ", line)}) == 1
+    assert sum("target.py" in line for line in lines) >= 6
+    assert world.python not in "\n".join(lines)
+    if columns is not None:
+        assert max(map(len, lines)) <= columns
+
+
+def test_the_tree_for_programs_has_all_that_is_known(world: World) -> None:
+    world.write("target.py", FAMILY)
+    world.write("until_seen", UNTIL_SEEN)
+    before = time.time()
+    world.covsup_run("target.py", "", branch=True, environment={"LC_ALL": "C"})
+    world.covsup_run("target.py")
+    (session,) = json.loads("\n".join(tree_of(world, "--json")))["sessions"]
+    assert (session["command"], session["branch"]) == (["target.py"], True)
+    root, killed, fork, *_ = processes = session["processes"]
+    assert [each["id"] for each in processes] == list(range(1, len(processes) + 1))
+    assert (root["parent"], killed["parent"], fork["parent"]) == (None, 1, 1)
+    assert root["command"] == [world.python, "target.py"]
+    assert (killed["how"], killed["end"]["how"], killed["end"]["signal"]) == (
+        "fork", "killed", "SIGKILL",
+    )  # fmt: skip
+    assert before < root["started"] <= killed["started"] < time.time()
+    assert 0 <= killed["seconds"] < root["seconds"] < time.time() - before
+    assert [each["generation"] for each in processes if each["how"] == "exec"] == [1, 2]
+    shell = next(each for each in processes if each["command"][0] == "sh")
+    assert (shell["measured"], shell["not_measured_because"], shell["how"]) == (False, None, None)
+    assert all(each["lines"] > 0 for each in processes if each["measured"])
 
 
 def test_a_piped_tree_has_no_colours_and_a_terminal_has_some(world: World) -> None:
@@ -146,10 +192,10 @@ def test_a_running_session_is_shown_as_far_as_it_goes(world: World) -> None:
         live.wait_for("ready")
         shown = beside(world, "tree")
         assert (shown.returncode, shown.stderr) == (0, "")
-        assert "still running, 2 lines" in shown.stdout
+        assert re.search(r"s? +still running +2\b", shown.stdout), shown.stdout
         live.send("\n")
         assert live.ended() == 0
-    assert "exit 0, 2 lines" in beside(world, "tree").stdout
+    assert re.search(r"s  exit 0 +2\b", beside(world, "tree").stdout)
 
 
 def test_without_a_session_the_tree_says_so(world: World) -> None:
@@ -292,6 +338,25 @@ def test_processes_that_seem_to_descend_from_themselves_are_all_shown() -> None:
     two = seen("two", 2, 1, 5)
     assert sorted(drawn(observed=(one, two)).replace("(", " ").replace(")", "").split()) == [
         "one", "two",
+    ]  # fmt: skip
+
+
+def test_a_chain_of_any_depth_is_drawn() -> None:
+    chain = tuple(
+        image(f"n{number}", number, number, parent=f"n{number - 1}", ppid=number - 1)
+        for number in range(1, 1500)
+    )
+    settings = Settings(session="s")
+    provenance = Provenance((settings,), chain, (), (), (), (), ())
+    assert sum(1 for _ in placed(forest(provenance))) == len(chain)
+    drawn = list(Drawing(80, UNICODE, everything=False).lines(settings, provenance))
+    assert len(drawn) > len(chain)
+    assert max(map(len, drawn)) <= 80
+
+
+def test_a_time_takes_seven_characters_at_most() -> None:
+    assert [seconds(each) for each in (0, 1.234, 9.999, 99.96, 3599.4, 3600, 90_000, 8_640_000)] == [
+        "0.00s", "1.23s", "10.0s", "1m40s", "59m59s", "1h00m", "1d01h", "100d00h",
     ]  # fmt: skip
 
 

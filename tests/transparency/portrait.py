@@ -32,7 +32,7 @@ import warnings
 ADDRESS = re.compile(r"0x[0-9a-f]+")
 # By the name's end: the random name of a semaphore, /dev/shm/sem.sokIHQ, has ".so" in it too.
 LIBRARY = re.compile(r"/[^/]+\.so(?:\.[0-9]+)*$")
-OURS = ("COVSUP_", "LD_PRELOAD")
+OURS = ("COVSUP_", "LD_PRELOAD", "COVERAGE_RUN")
 # Lines of /proc/self/status that tell of nothing that two runs have to share.
 STATUS = re.compile(
     r"^(?:Umask|Uid|Gid|Groups|NoNewPrivs|Seccomp|Sig(?:Pnd|Blk|Ign|Cgt)|ShdPnd|Cap\w+"

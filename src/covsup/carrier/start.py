@@ -40,10 +40,7 @@ def measure(session: str) -> None:
     if sys.version_info < OLDEST:
         why = f"its Python is {version()}, but covsup measures 3.11 and later"
     elif not has_core(directory):
-        why = (
-            f"covsup's carrier has no core for Python {version()}; install covsup there:"
-            f" {sys.executable or 'python'} -m pip install covsup"
-        )
+        why = f"covsup's carrier has no core for Python {version()}: install covsup there"
     else:
         bootstrap.start(session)
         return

@@ -14,11 +14,12 @@ from functools import lru_cache
 
 from covsup.datafile.interpreters import (
     LEFT_NO_JOURNAL,
-    looks_like_python,
+    is_python,
     runs_code,
     why_unmeasured,
 )
 from covsup.datafile.journal import Core, EndedHow, StartKind
+from covsup.datafile.probes import runs_nothing_measured
 from covsup.datafile.provenance import (
     End,
     Ending,
@@ -32,7 +33,7 @@ from covsup.datafile.provenance import (
 from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Final
 
     from covsup.datafile.result import Image, Reap, Result, Spawn
@@ -110,6 +111,10 @@ class _Life(NamedTuple):
             return _ending_of_status(said.status, KnownFrom.SUPERVISOR)
         return None
 
+    def ended_ns(self) -> int:
+        """When the supervisor saw that it had ended; 0 = it did not."""
+        return next((look.at_ns for look in self.looks if look.ended), 0)
+
 
 class _View:
     """A result, indexed by what the questions ask for."""
@@ -121,6 +126,9 @@ class _View:
         self.images = sorted(result.images.values(), key=lambda each: each.identity.owner)
         self.by_pid: dict[tuple[str, int], list[Image]] = defaultdict(list)
         self.successor: dict[str, Image] = {}
+        self.executables = {
+            value for image in self.images for key, value in image.properties if key == "executable"
+        }
         for image in self.images:
             identity = image.identity
             self.by_pid[identity.session, identity.pid].append(image)
@@ -166,6 +174,7 @@ class _View:
                 notes=tuple([text for _, text in sorted(image.notes)]) if image.notes else (),
                 lost=image.lost,
                 forks_lost=image.forks_lost,
+                ended_ns=self.ended_ns(image),
             )
 
     def parent(self, image: Image) -> tuple[str | None, KnownFrom]:
@@ -197,9 +206,29 @@ class _View:
             )
         return self._last_end(image)
 
+    def ended_ns(self, image: Image) -> int:
+        """When an image ended, by its own word, its parent's wait or the supervisor; 0 = unknown."""
+        next_image = self.successor.get(image.identity.image_id)
+        if next_image is not None:
+            return next_image.identity.started_ns
+        if image.about_to_exec is not None and self._left_by_exec(image):
+            return image.about_to_exec.at_ns
+        if image.ended is not None:
+            return image.ended.at_ns
+        reap = self._wait_for(image)
+        if reap is not None:
+            return reap.at_ns
+        life = self._last_life(image)
+        return 0 if life is None else life.ended_ns()
+
     def _last_end(self, image: Image) -> Ending:
         """How an image ended with which its process ended, too."""
-        told = self._waited_for(image) or self._seen_to_end(image)
+        reap = self._wait_for(image)
+        told = (
+            self._seen_to_end(image)
+            if reap is None
+            else _ending_of_status(reap.status, KnownFrom.PARENT)
+        )
         if told is None and image.ended is not None:
             return _ending_of_word(image.ended.how, image.ended.status)
         if told is not None:
@@ -215,12 +244,16 @@ class _View:
         for life in self.lives:
             said = life.last_word()
             images = self.images_of_life[id(life)]
+            reap = None if images else self._reap_after(life)
+            ended_ns = self.ended_ns(images[-1]) if images else life.ended_ns()
             if images:
                 ending = self.ending(images[-1])
+            elif (seen := life.ending()) is not None:
+                ending = seen
+            elif reap is not None:
+                ending = _ending_of_status(reap.status, KnownFrom.PARENT)
             else:
-                ending = life.ending() or self._reaped_after(life) or Ending(
-                    end=End.UNKNOWN if said.ended else End.RUNNING
-                )  # fmt: skip
+                ending = Ending(end=End.UNKNOWN if said.ended else End.RUNNING)
             yield ObservedRecord(
                 session=life.session,
                 pid=life.pid,
@@ -232,6 +265,7 @@ class _View:
                 ending=ending,
                 images=tuple(each.identity.image_id for each in images),
                 reason=said.reason,
+                ended_ns=ended_ns or (0 if reap is None else reap.at_ns),
             )
 
     def unmeasured(self) -> list[Unmeasured]:
@@ -273,7 +307,7 @@ class _View:
                     and last.about_to_exec.at_ns <= told[-1].at_ns
                 ):
                     continue
-            if not runs_code(said.argv):
+            if not self._runs_code(said.argv, life.session):
                 continue
             created_ns = int(life.created * 1e9)
             reason = said.reason or why_unmeasured(said.argv)
@@ -297,9 +331,9 @@ class _View:
             about = image.about_to_exec
             if about is None or not self._left_by_exec(image):
                 continue
-            if image.identity.image_id in self.successor or not looks_like_python(about.path):
+            if image.identity.image_id in self.successor or not self._is_python(about.path):
                 continue
-            if runs_code(about.argv):
+            if self._runs_code(about.argv, image.identity.session):
                 yield Unmeasured(
                     session=image.identity.session,
                     pid=image.identity.pid,
@@ -312,20 +346,17 @@ class _View:
 
     def _started(self) -> Iterator[Unmeasured]:
         """Pythons that a measured process started and of which no journal is there."""
-        executables = {
-            value for image in self.images for key, value in image.properties if key == "executable"
-        }
         spawned = Counter((spawn.by, spawn.pid) for spawn in self.result.spawns)
         unexecuted = self._unexecuted()
         for spawn in sorted(self.result.spawns):
             argv = spawn.argv
             if spawn in unexecuted:
                 continue
-            if not argv or not (looks_like_python(argv[0]) or argv[0] in executables):
+            if not argv or not self._is_python(argv[0]):
                 continue
             session = self._session_of(spawn.by)
             identities = [image.identity for image in self.by_pid.get((session, spawn.pid), ())]
-            if not runs_code(argv) or any(
+            if not self._runs_code(argv, session) or any(
                 each.started_ns >= spawn.at_ns - _START_SLACK_NS for each in identities
             ):
                 continue
@@ -345,6 +376,15 @@ class _View:
                 ppid=self.result.images[spawn.by].identity.pid if self._knows(spawn.by) else 0,
                 parent=spawn.by,
             )
+
+    def _runs_code(self, argv: Sequence[str], session: str) -> bool:
+        """Whether an interpreter with this command line runs anything that could be measured."""
+        settings = self.result.sessions.get(session)
+        return runs_code(argv) and not runs_nothing_measured(argv, settings)
+
+    def _is_python(self, program: str) -> bool:
+        """Whether it is called like a Python, or measured Pythons of this result are."""
+        return is_python(program) or program in self.executables
 
     def _unexecuted(self) -> set[Spawn]:
         """What was started and did not come as far as its program."""
@@ -394,8 +434,8 @@ class _View:
             return False
         return not image.running_ns > max(about.at_ns, image.gone_ns)
 
-    def _waited_for(self, image: Image) -> Ending | None:
-        """What its parent's wait said."""
+    def _wait_for(self, image: Image) -> Reap | None:
+        """Its parent's wait for it."""
         identity = image.identity
         reaps = self.reaps.get((identity.session, identity.pid))
         if reaps is None:
@@ -408,10 +448,10 @@ class _View:
             # The pid came again before this wait, so the wait is for that later process.
             if identity.owner < other.identity.owner and other.identity.started_ns <= reap.at_ns:
                 return None
-        return _ending_of_status(reap.status, KnownFrom.PARENT)
+        return reap
 
-    def _only_wait(self, image: Image, reaps: list[Reap]) -> Ending | None:
-        """What its parent's wait said, by a clock that was set back while it ran.
+    def _only_wait(self, image: Image, reaps: list[Reap]) -> Reap | None:
+        """Its parent's wait for it, by a clock that was set back while it ran.
 
         Only where there is no doubt: one process of this pid, and one wait for it.
         """
@@ -422,21 +462,26 @@ class _View:
         begun = [each for each in same if each.identity.started is not StartKind.EXECED]
         if len(waits) != 1 or begun != [image]:
             return None
-        return _ending_of_status(waits[0].status, KnownFrom.PARENT)
+        return waits[0]
 
     def _seen_to_end(self, image: Image) -> Ending | None:
         """What the supervisor saw of the end of the process of its last image."""
+        life = self._last_life(image)
+        return None if life is None else life.ending()
+
+    def _last_life(self, image: Image) -> _Life | None:
+        """The process that ended with this image."""
         life = self.life_of_image.get(image.identity.image_id)
         if life is None or self.images_of_life[id(life)][-1] is not image:
             return None
-        return life.ending()
+        return life
 
-    def _reaped_after(self, life: _Life) -> Ending | None:
-        """What a measured parent's wait said of a process that has no journal."""
+    def _reap_after(self, life: _Life) -> Reap | None:
+        """A measured parent's wait for a process that has no journal."""
         begin = int((life.created - _CLOCK_SLACK) * 1e9)
         for reap in self.reaps.get((life.session, life.pid), ()):
             if reap.at_ns >= begin:
-                return _ending_of_status(reap.status, KnownFrom.PARENT)
+                return reap
         return None
 
     def _alive_at(self, image: Image, at_ns: int) -> bool:

@@ -5,21 +5,27 @@ from __future__ import annotations
 import os
 import re
 
-from covsup.hints import TYPE_CHECKING
+from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Final
 
 
-def looks_like_python(program: str) -> bool:
-    """Whether a program's name is an interpreter's: python, python3.13, pythonw, pypy3, ..."""
-    return _PYTHON.fullmatch(os.path.basename(program)) is not None  # noqa: PTH119 - any text
+def is_python(program: str) -> bool:
+    """Whether a program, by its path or name, is a Python interpreter.
+
+    This alone decides it, for commands, processes and records alike. Programs with Python in their
+    names that are none (python3-config, ipython) are not; a Python under a name of its own is known
+    by what it has loaded.
+    """
+    name = os.path.basename(program).removesuffix(_DELETED)  # noqa: PTH119 - any text
+    return _PYTHON.fullmatch(name) is not None
 
 
 def why_unmeasured(argv: Sequence[str]) -> str:
     """The likeliest reason why a Python with this command line left no journal."""
-    if "S" in _interpreter_flags(argv):
+    if "S" in invocation(argv).letters:
         return "started with -S, which skips the startup files"
     return LEFT_NO_JOURNAL
 
@@ -34,31 +40,73 @@ LEFT_NO_JOURNAL: Final = (
     "it left no journal: it ended before its startup files, its environment lost"
     " COVSUP_SESSION, or its interpreter has no covsup"
 )
+_DELETED: Final = " (deleted)"
+"""Linux adds it to the path of a program whose file was replaced since it was started."""
+
 _PYTHON: Final = re.compile(
-    r"(python|pypy)(\d+(\.\d+)*)?[a-z]*(-[a-z0-9]+)?(\.exe)?", re.IGNORECASE
+    r"""
+    \.?                                # Nix keeps the program itself in .NAME-wrapped
+    (python | pypy | graalpy(thon)?)   # "Python" in a framework build
+    w? (\d+ (\.\d+)*)? [dmtuw]*        # 3.13t, 3.13td, 3.7m; w on Windows and macOS
+    (_d)?                              # a debug build on Windows
+    (-(dbg|debug|nogil|jit|intel64|arm64|x86_64|i386|32|64|c|lto|real|bin|wrapped))*
+    (\.exe)?
+    """,
+    re.IGNORECASE | re.ASCII | re.VERBOSE,
 )
 
-_FLAGS_WITH_VALUE: Final = frozenset("WX")
+_OPTIONS_WITH_VALUE: Final = frozenset("WX")
 _ONLY_ASKED: Final = frozenset({"-V", "-VV", "--version", "-h", "-?", "--help", "--help-env",
                                 "--help-xoptions", "--help-all"})  # fmt: skip
 
 
-def _interpreter_flags(argv: Sequence[str]) -> str:
-    """The one-letter flags before the script, -c or -m."""
-    flags = ""
-    rest = iter(argv[1:])
-    for word in rest:
-        if not word.startswith("-") or word in {"-", "--"} or word.startswith("--"):
+class Invocation(NamedTuple):
+    """How the command line of an interpreter is to be read."""
+
+    options: tuple[str, ...]  # of the interpreter itself, as they were written
+    letters: str  # of those that take no value: "IS"
+    kind: str  # "-c", "-m", or "" for a script or nothing
+    start: int  # where in the command line the code, the module or the script stands
+
+
+def invocation(argv: Sequence[str]) -> Invocation:
+    """Read the command line of an interpreter.
+
+    `python -P -Werror -Im covsup run` has the options -P, -Werror and -I.
+    """
+    options: list[str] = []
+    letters = ""
+    index = 1
+    while index < len(argv):
+        word = argv[index]
+        if word == "--check-hash-based-pycs":
+            options += [word, *argv[index + 1 : index + 2]]
+            index += 1
+        elif word == "--":
+            index += 1
             break
-        for index, letter in enumerate(word[1:], 1):
-            if letter in "cm":
-                return flags
-            if letter in _FLAGS_WITH_VALUE:
-                if index == len(word) - 1:
-                    next(rest, None)
-                break
-            flags += letter
-    return flags
+        elif word.startswith("--"):
+            options.append(word)
+        elif not word.startswith("-") or word == "-":
+            break
+        else:
+            for at, letter in enumerate(word[1:], 1):
+                if letter in "cm":
+                    options += [word[:at]] if at > 1 else []
+                    is_glued = at + 1 < len(word)
+                    start = index if is_glued else index + 1
+                    return Invocation(tuple(options), letters, f"-{letter}", start)
+                if letter in _OPTIONS_WITH_VALUE:
+                    options.append(word)
+                    if at == len(word) - 1:
+                        index += 1
+                        options += argv[index : index + 1]
+                    break
+                letters += letter
+            else:
+                options.append(word)
+        index += 1
+    return Invocation(tuple(options), letters, "", index)
 
 
 def runs_code(argv: Sequence[str]) -> bool:
@@ -77,17 +125,13 @@ def is_covsup(argv: Sequence[str]) -> bool:
         return True
     if not any(word.endswith("covsup") for word in argv):
         return False
-    words = iter(argv[1:])
-    for word in words:
-        if not word.startswith("-") or word == "-":
-            return os.path.basename(word) == "covsup"  # noqa: PTH119 - any text
-        for index, letter in enumerate(word[1:], 1):
-            if letter in "cm-":
-                if letter != "m":
-                    break
-                return (word[index + 1 :] or next(words, "")) == "covsup"
-            if letter in _FLAGS_WITH_VALUE:
-                if index == len(word) - 1:
-                    next(words, None)
-                break
-    return False
+    called = invocation(argv)
+    what = argv[called.start] if called.start < len(argv) else ""
+    if called.kind == "-m":
+        return _module_of(what) == "covsup"
+    return not called.kind and os.path.basename(what) == "covsup"  # noqa: PTH119 - any text
+
+
+def _module_of(word: str) -> str:
+    """The module in the word that names it: `-Imcovsup` is a way to write it, too."""
+    return word.partition("m")[2] if word.startswith("-") else word

@@ -96,6 +96,7 @@ class ProcessRecord(NamedTuple):
     notes: tuple[str, ...]
     lost: Lost
     forks_lost: Lost  # by its forks while they had no journal at all
+    ended_ns: int = 0  # wall clock; 0 = unknown
 
     @property
     def how_started(self) -> str:
@@ -122,6 +123,7 @@ class ObservedRecord(NamedTuple):
     ending: Ending
     images: tuple[str, ...]  # its measured images, oldest first
     reason: str  # why it is not measured, where the supervisor said so
+    ended_ns: int = 0  # wall clock; 0 = unknown
 
 
 class Unmeasured(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import math
 import os
 import signal
 import sys
@@ -33,6 +34,9 @@ REPORTS: Final = {
     "lcov": "write an LCOV tracefile",
     "annotate": "write copies of the sources with a mark on each line",
 }
+COMMANDS: Final = (
+    "run", "combine", "env", *REPORTS, "tree", "erase", "debug", "help", "version",
+)  # fmt: skip
 _RUN_STATUS: Final = """\
 exit status:
   that of TARGET; if a signal ended TARGET, the same signal ends covsup (as PID 1: 128 + signal).
@@ -106,10 +110,38 @@ examples:
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are one line."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """As argparse's; what was parsed names the parser of the command."""
+        super().__init__(*arguments, **options)
+        self.set_defaults(parser=self)
+
     def error(self, message: str) -> NoReturn:  # type: ignore[explicit-override] # 3.12 has it
         """Say what is wrong and end with status 2."""
         complain(f"{message} (see `{self.prog} --help`)")
         sys.exit(USAGE)
+
+    def parse_args(self, words: Sequence[str], _: None = None) -> argparse.Namespace:  # type: ignore[explicit-override, override]
+        """As argparse does; an unknown option is answered with the nearest."""
+        options, unknown = self.parse_known_args(words)
+        if unknown:
+            self.refuse(unknown, getattr(options, "parser", self))
+        return options
+
+    def refuse(self, unknown: Sequence[str], parser: argparse.ArgumentParser) -> NoReturn:
+        """Say that there are no such options, or arguments, of `parser`."""
+        word = unknown[0].partition("=")[0]
+        if not word.startswith("-") or word == "-":
+            parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        from covsup.supervisor.vocabulary import nearest  # noqa: PLC0415 - only for a mistake
+
+        known = [
+            option
+            for action in parser._actions  # noqa: SLF001 - there is no other way to ask
+            if action.help != argparse.SUPPRESS
+            for option in action.option_strings
+        ]
+        near = nearest(word, [each for each in known if each.startswith("--")], prefix="--")
+        parser.error(f"there is no option {word}{near}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -160,6 +192,7 @@ def _keep_out_of_coverage() -> None:
 
 
 def _main(words: list[str]) -> int:  # noqa: PLR0911 - one per command
+    words = _in_full(words)
     if words and words[0] in REPORTS:
         from covsup.supervisor.report import report  # noqa: PLC0415
 
@@ -173,6 +206,11 @@ def _main(words: list[str]) -> int:  # noqa: PLR0911 - one per command
         with no_search_for_cycles():
             run_parser = make_run_parser()
             own, target = split_target(run_parser, words[1:])
+            if own[-1:] == ["-c"]:
+                raise UsageError(
+                    "-c is an option of Python's, not of run's; to measure code:"
+                    " covsup run -- python -c CODE"
+                )
             run_options = run_parser.parse_args(own)
             from covsup.supervisor.run import run  # noqa: PLC0415
         run(run_options, target)
@@ -203,6 +241,31 @@ def _main(words: list[str]) -> int:  # noqa: PLR0911 - one per command
         case _:
             parser.print_help()
             return 0
+
+
+def _in_full(words: list[str]) -> list[str]:
+    """Other ways to ask for help or the version, as options. Raises UsageError."""
+    match words:
+        case ["help"] | ["help", "help" | "version", *_]:
+            return ["--help"]
+        case ["help", command, *_]:
+            _check_command(command)
+            return [command, "--help"]
+        case ["version" | "-V", *_]:
+            return ["--version"]
+        case [command, *_] if not command.startswith("-") and command != ANSWER_PYTEST:
+            _check_command(command)
+    return words
+
+
+def _check_command(word: str) -> None:
+    if word in COMMANDS:
+        return
+    from covsup.supervisor.vocabulary import nearest_or_all  # noqa: PLC0415 - only for a mistake
+
+    if os.path.exists(word):  # noqa: PTH110 - a word of the command line, kept as it is
+        raise UsageError(f"there is no command {word}; to measure it: covsup run {word}")
+    raise UsageError(f"there is no command {word}{nearest_or_all(word, COMMANDS)}")
 
 
 def split_target(
@@ -244,10 +307,10 @@ def make_parser() -> argparse.ArgumentParser:
         prog="covsup",
         description="Coverage of a whole process tree: threads, greenlets, forks, execs and"
         " violent ends included.",
-        epilog="`covsup COMMAND --help` tells more about a command.",
+        epilog="`covsup COMMAND --help`, or `covsup help COMMAND`, tells more about a command.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"covsup {__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"covsup {__version__}")
     commands = parser.add_subparsers(
         title="commands", dest="command", metavar="COMMAND", parser_class=Parser
     )
@@ -274,8 +337,8 @@ def _add_measured(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     what.add_argument(
         "--source",
         action="append",
-        metavar="DIR|PKG,...",
-        help="measure only these directories and packages; files of them that never run count too",
+        metavar="DIR|PKG|FILE,...",
+        help="measure only these directories, packages and files; those that never run count too",
     )
     what.add_argument(
         "--include", action="append", metavar="PATTERN,...", help="measure only files that match"
@@ -360,6 +423,13 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="end with status 3 if the target succeeded, but a Python process was not measured, or"
         " something is unreadable or lost",
+    )
+    result.add_argument(
+        "-q",
+        "--quiet",
+        action="store_true",
+        help="say only what went wrong, on a terminal too: not what was measured, nor what is waited"
+        " for",
     )
     # Options of `coverage run` that have no meaning here, so that what to do can be said.
     parser.add_argument("--timid", action="store_true", help=argparse.SUPPRESS)
@@ -459,6 +529,7 @@ def _add_env(commands: argparse._SubParsersAction[Parser]) -> None:
         fail_under=None,
         leave_orphans=False,
         parallel_mode=False,
+        quiet=True,
     )
 
 
@@ -467,8 +538,8 @@ def _add_tree(commands: argparse._SubParsersAction[Parser]) -> None:
         "tree",
         help="show the processes of the last session: who started whom, how each ended",
         description="Show every process of the last session: how it was started (fork, spawn, exec"
-        " generation), its command line, how it ended, how many lines it executed, and how many of"
-        " them nobody else did. Python processes that were not measured stand out, with the reason.",
+        " generation), its command line, when it began and how long it ran, how it ended, how many"
+        " lines it executed, and how many of them no other process did. Python processes that were not measured stand out, with the reason.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -481,6 +552,9 @@ def _add_tree(commands: argparse._SubParsersAction[Parser]) -> None:
     _add_files(parser)
     parser.add_argument(
         "--all", action="store_true", help="every session in the data file, not the last one only"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print all that is known of each process, as JSON"
     )
 
 
@@ -542,14 +616,22 @@ def _add_files(parser: argparse._ActionsContainer) -> None:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    seconds = _number(text)
     if not 0 <= seconds < 1e9:
-        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, such as 1.5")
     return seconds
 
 
 def _percent(text: str) -> float:
-    percent = float(text)
+    percent = _number(text)
     if not 0 <= percent <= 100:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 100")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a percentage between 0 and 100")
     return percent
+
+
+def _number(text: str) -> float:
+    """What is no number is in no range either."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -38,6 +38,7 @@ from covsup.supervisor.inputs import Inputs, NothingToCombine
 from covsup.supervisor.locks import locked, version_of
 from covsup.supervisor.outcome import Outcome, SetAside, opener_of
 from covsup.supervisor.parts import Reader
+from covsup.supervisor.proctable import this_table
 from covsup.supervisor.unexecuted import storable, unexecuted_files, unseen_packages
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def combine(
             work.clean_up()
             outcome = outcome._replace(
                 kept=tuple(work.kept),
-                programs=tuple(work.programs),
+                programs=tuple(map(_with_command, work.programs)),
                 leftovers=tuple(work.leftovers),
             )  # fmt: skip
         return outcome
@@ -444,6 +445,11 @@ class _Gathered:
 
 def _appends(part: Part) -> bool:
     return part.session is not None and part.session.settings.append
+
+
+def _with_command(pid: int) -> tuple[int, tuple[str, ...]]:
+    program = this_table().program(pid)
+    return pid, () if program is None else program.argv
 
 
 def _no_files(_: str) -> Iterator[tuple[str, str]]:

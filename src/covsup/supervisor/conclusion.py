@@ -13,14 +13,16 @@ import sys
 from contextlib import suppress
 
 from covsup.datafile.errors import CovsupError
+from covsup.datafile.journal import StartKind
 from covsup.datafile.session import ENDED
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor import signals
-from covsup.supervisor.coverage_settings import rcfile_of_session
+from covsup.supervisor.coverage_settings import rcfile_of_session, shown_path
 from covsup.supervisor.cycles import no_search_for_cycles
 from covsup.supervisor.errors import BELOW_MINIMUM, INCOMPLETE, NOT_STORED
 from covsup.supervisor.owed import make_owed, owed_by
 from covsup.supervisor.say import complain, quoted
+from covsup.supervisor.shown import process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +47,6 @@ _CAUSES: Final = {
 }
 
 _SHOWN: int = 3
-_LONGEST_COMMAND: int = 60
 
 
 class Conclusion:
@@ -108,6 +109,9 @@ class Conclusion:
         with suppress(OSError):  # it may be gone; `combine` finds out what there is
             self._session.mark(ENDED)
         shorten_ended(self._session)
+        if self._settings.announce:
+            path = shown_path(self._session.path)
+            complain(f"all is in {path}: `covsup combine` makes the result of it")
 
     def _make_result(self) -> None:
         settings = self._settings
@@ -127,6 +131,8 @@ class Conclusion:
         # Where nothing was collected, an older result in the data file is not this run's.
         place = outcome.data_file_of(self._session.id)
         data_file = None if outcome.nothing else place
+        if settings.announce and data_file is not None:
+            complain(_summary(provenance, data_file))
         make_owed(unmade, self._session, self._status, data_file)
         if self._status == 0 and settings.append and place != outcome.data_file:
             self._status = NOT_STORED << 8
@@ -203,6 +209,27 @@ def _flush_output() -> None:
         os.close(nowhere)
 
 
+def _summary(provenance: Provenance, data_file: Path) -> str:
+    """What was measured, where it is, and what to do with it."""
+    import shlex  # noqa: PLC0415
+
+    file = shown_path(data_file)
+    option = "" if file == ".coverage" else f" --data-file={shlex.quote(file)}"
+    # An exec makes another image of the same process.
+    processes = sum(each.started is not StartKind.EXECED for each in provenance.processes)
+    lines = sum(share.first for share in provenance.files)
+    files = len({share.path for share in provenance.files})
+    measured = ", ".join(
+        f"{count} {noun if count == 1 else nouns}"
+        for count, noun, nouns in (
+            (processes, "process", "processes"),
+            (files, "file", "files"),
+            (lines, "line", "lines"),
+        )
+    )
+    return f"measured {measured}, in {file}; next: `covsup report{option}`, `covsup tree{option}`"
+
+
 def unmeasured_sentences(provenance: Provenance) -> list[str]:
     """One sentence about the Python processes that were not measured, or none."""
     found = provenance.unmeasured
@@ -210,7 +237,7 @@ def unmeasured_sentences(provenance: Provenance) -> list[str]:
         return []
     by_reason: dict[str, list[str]] = {}
     for each in found:
-        by_reason.setdefault(each.reason, []).append(_process(each.pid, each.argv))
+        by_reason.setdefault(each.reason, []).append(process(each.pid, each.argv))
     told = [
         f"{', '.join(processes[:_SHOWN])}{_and_more(len(processes) - _SHOWN)}: {reason}"
         for reason, processes in list(by_reason.items())[:_SHOWN]
@@ -227,12 +254,12 @@ def _and_more(count: int, noun: str = "") -> str:
 def lost_sentences(provenance: Provenance) -> list[str]:
     """One sentence per process that could not store something, and per reason of such a note."""
     said = [
-        f"process {_process(each.pid, each.argv)} could not keep {_lost(each.lost)}"
+        f"process {process(each.pid, each.argv)} could not keep {_lost(each.lost)}"
         for each in provenance.losses
         if each.lost
     ]
     said += [
-        f"processes forked below {_process(each.pid, each.argv)} could make no journal and"
+        f"processes forked below {process(each.pid, each.argv)} could make no journal and"
         f" lost {_lost(each.forks_lost)}"
         for each in provenance.losses
         if each.forks_lost
@@ -240,7 +267,7 @@ def lost_sentences(provenance: Provenance) -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for _, note in provenance.notes:
         if note.kind in {"lost", "refused"}:
-            by_reason.setdefault(note.why, []).append(_process(note.pid, note.argv))
+            by_reason.setdefault(note.why, []).append(process(note.pid, note.argv))
     said += [
         f"process {processes[0]}{_and_more(len(processes) - 1)}: {why}"
         for why, processes in by_reason.items()
@@ -269,13 +296,6 @@ def _why_lost(lost: Lost) -> str:
     words = os.strerror(lost.errno)
     cause = _CAUSES.get(lost.errno)
     return f"{words} ({cause})" if cause else words
-
-
-def _process(pid: int, argv: tuple[str, ...]) -> str:
-    command = " ".join(argv)
-    if len(command) > _LONGEST_COMMAND:
-        command = command[: _LONGEST_COMMAND - 1] + "…"
-    return f"{pid} ({command})" if command else str(pid)
 
 
 def _combine(session: Session, settings: RunSettings, enclosing: Enclosing | None) -> Outcome:
@@ -307,6 +327,8 @@ def _minimum(settings: RunSettings, minimum: float, data_file: Path | None) -> i
     from coverage.exceptions import CoverageException  # noqa: PLC0415
     from coverage.results import should_fail_under  # noqa: PLC0415
 
+    from covsup.supervisor.totals import total_and_minimum  # noqa: PLC0415
+
     try:
         measured = Coverage(
             data_file=data_file and str(data_file), config_file=rcfile_of_session(settings.rcfile)
@@ -320,5 +342,6 @@ def _minimum(settings: RunSettings, minimum: float, data_file: Path | None) -> i
     digits = precision if isinstance(precision, int) else 0
     if not should_fail_under(total, minimum, digits):
         return 0
-    complain(f"the total of {total:.{digits}f}% is below --fail-under={minimum:g}")
+    shown, _ = total_and_minimum(total, minimum, digits)
+    complain(f"the total of {shown}% is below --fail-under={minimum:g}")
     return BELOW_MINIMUM << 8

@@ -273,8 +273,10 @@ def _and(names: Sequence[str]) -> str:
 
 def shown_path(path: Path) -> str:
     """A path as one would name it here."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, OSError):  # it is elsewhere, or there is no working directory any more
+        return str(path)
 
 
 def _is_empty(rcfile: str) -> bool:

@@ -19,7 +19,7 @@ from covsup.hints import TYPE_CHECKING, assert_never
 from covsup.supervisor import linux
 from covsup.supervisor.cli import make_run_parser
 from covsup.supervisor.errors import NOT_STORED
-from covsup.supervisor.interpreter import startup_files
+from covsup.supervisor.interpreter import ask, startup_files
 from covsup.supervisor.say import complain, printable
 from covsup.supervisor.settings import data_file_of, run_settings
 
@@ -59,7 +59,7 @@ def _system(options: argparse.Namespace) -> Iterator[tuple[str, object]]:
     yield "python", f"{sys.version.split()[0]} {sys.implementation.name} at {sys.executable}"
     yield "system", platform.platform()
     yield "started as", " ".join(sys.orig_argv)
-    yield "startup files", ", ".join(map(str, startup_files())) or "MISSING: install covsup"
+    yield "startup files", ", ".join(map(str, startup_files())) or _startup_elsewhere()
     yield "tracer", _tracer()
     yield "cores", "monitoring, settrace" if hasattr(sys, "monitoring") else "settrace, quiet"
     for name in _LIBRARIES:
@@ -81,6 +81,14 @@ def _system(options: argparse.Namespace) -> Iterator[tuple[str, object]]:
     for name, value in sorted(os.environ.items()):
         if name.startswith(("COVSUP_", "COVERAGE_", "PYTHON")):
             yield f"${name}", value
+
+
+def _startup_elsewhere() -> str:
+    """Whether a startup file is run though it is in no usual place."""
+    answer = ask(sys.executable, ())
+    if answer is not None and answer.starts_covsup:
+        return "run from another environment, whose packages are added to this one's"
+    return "MISSING: install covsup"
 
 
 def _tracer() -> str:

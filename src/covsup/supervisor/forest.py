@@ -15,6 +15,7 @@ from covsup.datafile.provenance import End
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from typing import Final
 
     from covsup.datafile.provenance import (
@@ -41,6 +42,7 @@ class Node:
     argv: tuple[str, ...]
     at_ns: int
     ending: Ending | None
+    ended_ns: int = 0  # 0 = unknown
     image: ProcessRecord | None = None  # None: not measured
     reason: str = ""  # of a Python that ought to be measured
     below: list[Node] = field(default_factory=list)
@@ -49,6 +51,15 @@ class Node:
     def is_program(self) -> bool:
         """Whether it is no Python that matters: `sh`, `ls`."""
         return self.image is None and not self.reason
+
+
+def placed(roots: Sequence[Node]) -> Iterator[tuple[Node, Node | None]]:
+    """Every process with the one that it is below, in the order in which they are shown."""
+    waiting: list[tuple[Node, Node | None]] = [(node, None) for node in reversed(roots)]
+    while waiting:
+        node, above = waiting.pop()
+        yield node, above
+        waiting += [(each, node) for each in reversed(node.below)]
 
 
 def forest(provenance: Provenance) -> list[Node]:
@@ -115,6 +126,7 @@ class _Forest:
             argv=image.argv,
             at_ns=image.started_ns,
             ending=image.ending,
+            ended_ns=image.ended_ns,
             image=image,
         )
         self._nodes[image.image_id] = node
@@ -123,7 +135,12 @@ class _Forest:
     def _add_seen(self, seen: ObservedRecord, unmeasured: list[Unmeasured]) -> None:
         at_ns = int(seen.create_time * 1e9)
         node = Node(
-            how="", pid=seen.pid, argv=seen.argv, at_ns=at_ns + self._late_ns, ending=seen.ending
+            how="",
+            pid=seen.pid,
+            argv=seen.argv,
+            at_ns=at_ns + self._late_ns,
+            ending=seen.ending,
+            ended_ns=seen.ended_ns,
         )
         named = None
         for each in unmeasured:

@@ -1,7 +1,8 @@
 """Whether the Python that will run the target can be measured, and has what it needs.
 
-Our own interpreter is asked in this process, without importing anything of the target's; another
-one is started once and asked.
+Our own interpreter is asked in this process, without importing anything of the target's, where its
+startup file is in one of the usual places. Any other one is started once, and asked whether it ran
+the startup line: there are more ways to have one run than places to look for it.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ import sys
 from pathlib import Path
 
 from covsup.carrier.preload import has_core
-from covsup.datafile.interpreters import PROBE
+from covsup.datafile.interpreters import PROBE, invocation, is_python
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.entry import path_as_started
 from covsup.supervisor.errors import UsageError
-from covsup.supervisor.target import Kind, skips_startup_files
+from covsup.supervisor.installing import COVSUP, Environment, how_to_install
+from covsup.supervisor.launch import COVERAGES
+from covsup.supervisor.target import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-    from typing import Final
+    from collections.abc import Collection, Sequence
+    from typing import Any, Final
 
     from covsup.supervisor.target import Target
 
@@ -33,14 +36,18 @@ FIRST_WITH_MONITORING: Final = (3, 12)
 _STARTUP_FILE: Final = "covsup.pth"
 _PROBE_SECONDS: Final = 30.0
 
+_NO_SESSION: Final = "/dev/null/covsup-probe"
+"""A session that cannot be there: the startup line runs, loads covsup, and records nothing."""
+
 # Runs in any Python 3, and in 2.7 as far as to say so.
 _PROBE: Final = (
     PROBE
     + """
-import os, sys
+import json, os, sys
+said = {"version": list(sys.version_info[:2])}
 try:
     from importlib.util import find_spec
-    import site
+    import sysconfig
 except ImportError:
     find_spec = None
 def has(name):
@@ -48,18 +55,29 @@ def has(name):
         return find_spec(name) is not None
     except (ImportError, AttributeError, ValueError):
         return False
-places = []
+def is_at(*path):
+    return os.path.exists(os.path.join(*path))
 if find_spec is not None:
+    said["started"] = "covsup.bootstrap" in sys.modules
+    said["loaded"] = "covsup.tracer_c._tracer" in sys.modules
+    said["there"] = has("covsup")
+    said["has"] = [name for name in sys.argv[1:] if has(name)]
+    said["prefix"] = sys.prefix
+    said["has_pip"] = has("pip")
+    said["externally_managed"] = sys.prefix == sys.base_prefix and is_at(
+        sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")
+    site = sys.modules.get("site")
+    said["writable"] = bool(getattr(site, "ENABLE_USER_SITE", False)) or os.access(
+        sysconfig.get_path("purelib"), os.W_OK)
+    said["manager"] = (
+        "pipx" if is_at(sys.prefix, "pipx_metadata.json")
+        else "uv" if is_at(sys.prefix, "uv-receipt.toml") else "")
     try:
-        places = list(site.getsitepackages())
-        if site.ENABLE_USER_SITE:
-            places.append(site.getusersitepackages())
-    except AttributeError:
-        places = [p for p in sys.path if p.endswith("-packages")]
-started = any(os.path.isfile(os.path.join(p, "covsup.pth")) for p in places)
-words = ["covsup-probe", sys.version_info[0], sys.version_info[1], int(started)]
-words += [int(has(name)) for name in sys.argv[1:]]
-sys.stdout.write(" ".join(map(str, words)) + "\\n")
+        if said["started"] and not said["loaded"]:
+            import covsup.tracer_c._tracer
+    except Exception as error:
+        said["error"] = str(error)
+sys.stdout.write("covsup-probe " + json.dumps(said) + "\\n")
 """
 )
 
@@ -67,9 +85,16 @@ sys.stdout.write(" ".join(map(str, words)) + "\\n")
 class Answer(NamedTuple):
     """What an interpreter says of itself."""
 
-    version: tuple[int, int]
-    starts_covsup: bool  # covsup's startup file is where it looks for such
+    environment: Environment
+    starts_covsup: bool  # it ran covsup's startup line
     libraries: frozenset[str]  # of those asked for, the ones it has
+    has_covsup: bool = False  # it would find the package
+    error: str = ""  # why covsup cannot be loaded there
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """As in (3, 13)."""
+        return self.environment.version
 
 
 def check(
@@ -87,14 +112,19 @@ def check(
     """
     if target.interpreter is None:
         return
-    if not carried and target.kind is not Kind.COMMAND and skips_startup_files(sys.orig_argv):
+    own_options = invocation(sys.orig_argv) if target.kind is not Kind.COMMAND else None
+    called = own_options or (invocation(target.argv) if is_python(target.argv[0]) else None)
+    if not carried and called is not None and "S" in called.letters:
         raise UsageError(
             "a Python started with -S skips the startup files: it cannot be measured"
             f"{or_carrier(OLDEST)}"
         )
     asked = (*sorted(libraries), *plugins, *(["coverage"] if plugins else []))
     own = _is_our_own(target.interpreter)
-    answer = _ask_ourselves(asked) if own else ask(target.interpreter, asked)
+    answer = _ask_ourselves(asked) if own else None
+    if answer is None or not answer.starts_covsup:
+        # Where our own startup file is in no usual place, only a start shows whether it is run.
+        answer = ask(target.interpreter, asked, () if called is None else called.options)
     if answer is None:
         # It does not run as an interpreter does: perhaps a launcher. The run itself will tell.
         return
@@ -106,12 +136,12 @@ def check(
             continue
         if name not in libraries:
             raise UsageError(
-                f"coverage.py's plugins are to be used, but {target.interpreter} has no {name};"
-                f" install it with: {target.interpreter} -m pip install {name}"
+                f"coverage.py's plugins are to be used, but {target.interpreter} has no {name}:"
+                f" {how_to_install(name, target.interpreter, answer.environment)}"
             )
         raise UsageError(
-            f"--concurrency={name}, but {target.interpreter} has no {name}; install it with:"
-            f" {target.interpreter} -m pip install {name}"
+            f"--concurrency={name}, but {target.interpreter} has no {name}:"
+            f" {how_to_install(name, target.interpreter, answer.environment)}"
         )
     if core == "monitoring" and answer.version < FIRST_WITH_MONITORING:
         raise UsageError(
@@ -131,11 +161,19 @@ def why_not(interpreter: str, answer: Answer, *, carried: bool = False) -> str:
         )
     if answer.starts_covsup or (carried and has_core(answer.version)):
         return ""
-    has_none = "has no covsup, and the carrier no core for it" if carried else "has no covsup"
-    return (
-        f"{interpreter} {has_none}; install it with: {interpreter} -m pip install covsup"
-        f"{'' if carried else or_carrier(answer.version)}"
-    )
+    if answer.error:
+        what = f"has a covsup that cannot be loaded there ({answer.error})"
+    elif answer.has_covsup:
+        what = (
+            "finds covsup, but runs no startup file of it: a directory of PYTHONPATH, or a path in a"
+            " .pth file, is none where Python looks for such"
+        )
+    else:
+        what = "has no covsup"
+    if carried:
+        what += ", and the carrier no core for it"
+    how = how_to_install(COVSUP, interpreter, answer.environment)
+    return f"{interpreter} {what}: {how}{'' if carried else or_carrier(answer.version)}"
 
 
 def or_carrier(version: tuple[int, int]) -> str:
@@ -143,18 +181,23 @@ def or_carrier(version: tuple[int, int]) -> str:
     return ", or use --carrier" if sys.platform == "linux" and has_core(version) else ""
 
 
-def ask(interpreter: str, libraries: Collection[str]) -> Answer | None:
-    """Start an interpreter and have it say what it has; None if it does not answer."""
-    import subprocess  # noqa: PLC0415 - only where there is another interpreter
+def ask(interpreter: str, libraries: Collection[str], options: Sequence[str] = ()) -> Answer | None:
+    """Start an interpreter with such options and have it say what it has; None if it does not.
+
+    It starts as Pythons of a session do, so its own startup file shows whether they are measured.
+    """
+    import json  # noqa: PLC0415 - only where there is another interpreter
+    import subprocess  # noqa: PLC0415
 
     environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("COVSUP_")
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("COVSUP_") and name not in {*COVERAGES, "PYTHONINSPECT"}
     }
-    environment["COVSUP_SESSION"] = ""  # off, also where the carrier of another session is in us
-    asked = sorted(libraries)
+    environment["COVSUP_SESSION"] = _NO_SESSION
     try:
         said = subprocess.run(
-            [interpreter, "-c", _PROBE, *asked],
+            [interpreter, *options, "-c", _PROBE, *sorted(libraries)],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -164,16 +207,28 @@ def ask(interpreter: str, libraries: Collection[str]) -> Answer | None:
         ).stdout
     except (OSError, ValueError, subprocess.TimeoutExpired):  # ValueError: a zero byte in its path
         return None
-    for line in said.decode("ascii", "replace").splitlines():
-        words = line.split()
-        if words[:1] == ["covsup-probe"] and len(words) == 4 + len(asked):
-            major, minor, started, *have = map(int, words[1:])
-            return Answer(
-                version=(major, minor),
-                starts_covsup=bool(started),
-                libraries=frozenset(name for name, has in zip(asked, have, strict=True) if has),
-            )
+    for line in said.decode("utf-8", "replace").splitlines():
+        word, _, text = line.partition(" ")
+        if word == "covsup-probe":
+            try:
+                return _answer(json.loads(text))
+            except (ValueError, KeyError, TypeError):
+                return None
     return None
+
+
+def _answer(said: dict[str, Any]) -> Answer:
+    major, minor = said.pop("version")
+    return Answer(
+        starts_covsup=bool(said.get("loaded")),
+        libraries=frozenset(said.get("has", ())),
+        has_covsup=bool(said.get("there") or said.get("started")),
+        error=str(said.get("error", "")),
+        environment=Environment(
+            version=(int(major), int(minor)),
+            **{name: said[name] for name in Environment._fields if name in said},
+        ),
+    )
 
 
 def startup_files() -> list[Path]:
@@ -203,7 +258,7 @@ def _is_our_own(interpreter: str) -> bool:
 
 def _ask_ourselves(libraries: Collection[str]) -> Answer:
     return Answer(
-        version=sys.version_info[:2],
+        environment=Environment(version=sys.version_info[:2]),
         starts_covsup=bool(startup_files()),
         libraries=frozenset(name for name in libraries if _has_module(name, to_run=False)),
     )

@@ -35,18 +35,24 @@ _FIRST_LISTENER: Final = 3
 """sd_listen_fds(3): sockets for the process that LISTEN_PID names begin at this descriptor."""
 
 _MOST_LISTENERS: Final = 1024
+IS_MEASURED: Final = "COVERAGE_RUN"
+"""`coverage run` sets it to "true", and programs ask for it to know that they are measured."""
 
 _ERRNO: Final = struct.Struct("=i")
 
 
 def environment_for_target(session: Path, carrier: Path | None) -> dict[str, str]:
-    """The environment that covsup was given, less what starts coverage.py, and the session."""
+    """The environment that covsup was given, less what starts coverage.py, and the session.
+
+    And `COVERAGE_RUN`, as under coverage.py.
+    """
     environment = dict(os.environ)
     for name in ("COVSUP_PARENT", *COVERAGES):
         environment.pop(name, None)
     if "LC_CTYPE" in environment and _set_by_python("LC_CTYPE"):
         del environment["LC_CTYPE"]
     environment["COVSUP_SESSION"] = os.fspath(session)
+    environment[IS_MEASURED] = "true"
     if carrier is not None:
         environment[PRELOAD] = with_carrier(environment.get(PRELOAD, ""), carrier)
     return environment

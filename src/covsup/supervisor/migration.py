@@ -73,6 +73,7 @@ def findings_in(directory: Path, rcfile: str | None) -> Iterator[Finding]:
     """Every place in a project that has to do with coverage.py or pytest-cov."""
     from covsup.supervisor.migration_code import in_code  # noqa: PLC0415 - they import this module
     from covsup.supervisor.migration_commands import in_commands, what_is_combined  # noqa: PLC0415
+    from covsup.supervisor.migration_platforms import in_platforms  # noqa: PLC0415
     from covsup.supervisor.migration_settings import asks_for_parallel, in_requirements, in_settings  # noqa: PLC0415
 
     files = list(_files(directory))
@@ -81,6 +82,7 @@ def findings_in(directory: Path, rcfile: str | None) -> Iterator[Finding]:
     yield from in_requirements(directory, files)
     yield from in_commands(directory, files, data)
     yield from in_code(directory, files, data)
+    yield from in_platforms(directory, files)
 
 
 def text_of(path: Path) -> str:

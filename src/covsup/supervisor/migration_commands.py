@@ -70,6 +70,14 @@ _INSTALL: Final = re.compile(
     r"\b(?:pip[\d.]*|pipx|uv|poetry|pdm|conda|mamba|rye|hatch)\b[^;&|]*?\b(?:install|add)\b"
     r"(?P<what>[^;&|]*)"
 )
+_TOOL: Final = re.compile(
+    r"\b(?:uv\s+tool\s+(?:install|run)|uvx|pipx\s+(?:install|run))\s+(?:-\S+\s+)*"
+    r"[\"']?(?:coverage|pytest-cov)(?![\w-])"
+)
+_OTHER_ENVIRONMENT: Final = (
+    "covsup has to be in the environment of the program that it measures, and that of a tool is"
+    " another: write `uv add --dev covsup`, `uv run --with covsup covsup run ...` or pip install"
+)
 _VARIABLE: Final = re.compile(r"(?<![\w])(?:COVERAGE|COV_CORE)_[A-Z_]+(?!\w)")
 _PARALLEL_FILES: Final = re.compile(r"(?<![\w*])\.coverage\.\*")
 _NAMED_APART: Final = re.compile(r"(?:COVERAGE_FILE\S*\s*[=:]|data[-_]file\s*=?).*\.coverage\.")
@@ -87,7 +95,7 @@ def in_commands(directory: Path, files: Iterable[Path], data: Data) -> Iterator[
     """What command lines and variables become."""
     for name, text in _texts(directory, files).items():
         said = False  # once for each file
-        for number, line in _logical_lines(text):
+        for number, line in logical_lines(text):
             options = [word for word in _WORD.findall(line) if PYTEST_OPTION.match(word)]
             if options and _PYTEST.search(line) and not said and not _ADDOPTS.match(line):
                 said = True
@@ -107,7 +115,7 @@ def what_is_combined(directory: Path, files: Iterable[Path], *, parallel: bool) 
     by_file = {
         name: [
             found
-            for _, line in _logical_lines(text)
+            for _, line in logical_lines(text)
             if "coverage" in line and not _PROSE.match(line)
             for found in _COMMAND.finditer(_LIST_OF_WORDS.sub(" ", line))
         ]
@@ -172,7 +180,10 @@ def _in_line(name: str, number: int, line: str, data: Data) -> Iterator[Finding]
     if with_nose := _NOSE.search(line):
         yield Finding(path=name, line=number, found=with_nose[0], kind=Kind.UNSUPPORTED,
                       why="leave it out, and have `covsup run` start the same command")  # fmt: skip
-    if installed := _INSTALL.search(line):
+    if tool := _TOOL.search(line):
+        yield Finding(path=name, line=number, found=tool[0], kind=Kind.CHANGE,
+                      why=_OTHER_ENVIRONMENT)  # fmt: skip
+    elif installed := _INSTALL.search(line):
         for word in _WORD.findall(installed["what"]):
             yield from requirement(name, number, word.strip("\"',()[]") if "[" not in word else
                                    word.strip("\"',()"))  # fmt: skip
@@ -232,7 +243,7 @@ def _ended(before: str, rest: str) -> str:
     return rest.rstrip(" ,\\")
 
 
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+def logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """Lines without comments, continued ones in one, each with the number of its first."""
     first, gathered = 0, ""
     for number, line in enumerate(text.splitlines(), 1):

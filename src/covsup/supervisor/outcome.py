@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from covsup.hints import TYPE_CHECKING, NamedTuple
+from covsup.supervisor.shown import few, process
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,8 +62,8 @@ class Outcome(NamedTuple):
     warnings: tuple[str, ...]  # what coverage.py would warn of
     kept: tuple[Path, ...]  # session directories that stay
     provenance: Provenance  # of the sessions, and of what the data file held before if it stays
-    programs: tuple[int, ...] = ()
-    """Processes that belong to a session of which no measured process runs, but these do."""
+    programs: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    """Processes, by pid and command line, that belong to a session of which no measured process runs, but these do."""
     leftovers: tuple[str, ...] = ()  # one sentence per thing that could not be deleted
     aside: tuple[SetAside, ...] = ()
     out_of_sight: tuple[tuple[str, str], ...] = ()
@@ -108,9 +109,10 @@ class Outcome(NamedTuple):
                 f" runs: its directory is kept (has it ended? {ASSUME_ENDED} deletes it)"
             )
         if self.programs:
-            pids = ", ".join(map(str, self.programs))
+            shown = few([process(pid, argv) for pid, argv in self.programs])
+            noun = "program" if len(self.programs) == 1 else "programs"
             said.append(
-                f"programs of the session still run (pid {pids}): what Python they start is"
+                f"still running: {noun} {shown} of the session: what Python is started there is"
                 " measured, too; `covsup combine` picks it up"
             )
         said += [each.sentence() for each in self.aside if each.is_new]
@@ -118,9 +120,5 @@ class Outcome(NamedTuple):
 
 
 def _processes(running: Sequence[StillRunning]) -> str:
-    shown = [f"{each.pid} ({' '.join(each.argv)})" if each.argv else str(each.pid)
-             for each in running[:3]]  # fmt: skip
-    more = f" and {len(running) - 3} more" if len(running) > 3 else ""
-    verb = "is" if len(running) == 1 else "are"
-    noun = "process" if len(running) == 1 else "processes"
-    return f"{noun} {', '.join(shown)}{more} {verb}"
+    shown = few([process(each.pid, each.argv) for each in running])
+    return f"process {shown} is" if len(running) == 1 else f"processes {shown} are"

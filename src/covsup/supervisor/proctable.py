@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _MOST_OF_A_FILE: Final = 1 << 20
+_PYTHON_LIBRARIES: Final = (
+    b"/libpython3",
+    b".cpython-3",
+    b"/libpypy3",
+    b".pypy3",
+    b"/libpythonvm",  # GraalPy
+)
+_CARRIER: Final = b"/_carrier."  # is in programs that are no Python, too
 
 
 class Stat(NamedTuple):
@@ -58,7 +66,7 @@ if TYPE_CHECKING:
             """What it runs, or None if it is gone."""
 
         def maps_python(self, pid: int) -> bool:
-            """Whether a Python library is mapped into it."""
+            """Whether something is mapped into it that only a Python has."""
 
         def inner_pid(self, pid: int) -> tuple[str, int]:
             """The pid namespace that it is in, and its pid there; "" and 0 where that is our own."""
@@ -126,8 +134,12 @@ class LinuxTable:
         )
 
     def maps_python(self, pid: int) -> bool:
-        """Whether a Python library is mapped into it."""
-        return b"/libpython3" in (_contents(f"/proc/{pid}/maps") or b"")
+        """Whether a Python library is mapped into it, or an extension, where that is static."""
+        return any(
+            library in line and _CARRIER not in line
+            for line in (_contents(f"/proc/{pid}/maps") or b"").splitlines()
+            for library in _PYTHON_LIBRARIES
+        )
 
     def inner_pid(self, pid: int) -> tuple[str, int]:
         """The pid namespace that it is in, and its pid there; "" and 0 where that is our own."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from coverage import Coverage
 from coverage.exceptions import CoverageException, NoDataError
-from coverage.results import display_covered, should_fail_under
+from coverage.results import should_fail_under
 
 from covsup.carrier.preload import PRELOAD, with_carrier
 from covsup.datafile import session as sessions
@@ -25,6 +25,7 @@ from covsup.supervisor.conclusion import lost_sentences, unmeasured_sentences
 from covsup.supervisor.coverage_settings import rcfile_of_session
 from covsup.supervisor.finished import mark_as_reported
 from covsup.supervisor.rules import Rules
+from covsup.supervisor.totals import total_and_minimum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,7 +121,7 @@ def reports(
         **said,
         "text": text.getvalue(),
         "below": below,
-        "shown": display_covered(total, precision),
+        "shown": total_and_minimum(total, minimum, precision) if below and minimum else ("", ""),
         "verdict": _verdict(total, minimum, below=below) if minimum else "",
     }
 

@@ -23,6 +23,7 @@ from covsup.supervisor.preparation import Preparation
 from covsup.supervisor.say import complain
 from covsup.supervisor.sentry import Sentry
 from covsup.supervisor.settings import command_line_of, run_settings
+from covsup.supervisor.shown import few, process
 from covsup.supervisor.target import find_target
 from covsup.supervisor.watch import Watcher
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from covsup.supervisor.settings import RunSettings
     from covsup.supervisor.signals import Received
     from covsup.supervisor.target import Target
+    from covsup.supervisor.watch import Watched
 
 
 _OPEN_MAX: Final = 10_240
@@ -264,18 +266,34 @@ class Supervision:
         return received if for_us else None
 
     def _grace(self) -> None:
-        """Wait for stragglers; whoever wants us to end cuts it short."""
-        until = time.monotonic() + self._settings.grace
+        """Wait for stragglers that may execute Python; a signal that asks us to end ends it."""
+        began = time.monotonic()
+        until = began + self._settings.grace
+        announced = not self._settings.announce
         self._look()
-        while self._watcher is not None and time.monotonic() < until:
-            if not self._watcher.alive():
+        while self._watcher is not None and (now := time.monotonic()) < until:
+            waiting = self._watcher.awaited()
+            if not waiting:
                 # What ended during that look may have started another process before.
                 if self._watcher.was_still or not self._look():
                     return
                 continue
+            if not announced and now - began > _SHORT_SECONDS:
+                announced = True
+                self._announce(waiting)
             received = self._step()
             if received is not None and signals.asks_to_end(received):
                 return
+
+    def _announce(self, waiting: Sequence[Watched]) -> None:
+        named = few(
+            [process(each.pid, each.program.argv if each.program else ()) for each in waiting]
+        )
+        noun = "process" if len(waiting) == 1 else "processes"
+        complain(
+            f"waiting up to {self._settings.grace:g} s for what the target left: {noun} {named};"
+            " Ctrl-C ends the wait"
+        )
 
     def _reap(self) -> None:
         """Wait for every child that has ended, and follow the target when it stops."""

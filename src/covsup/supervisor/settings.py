@@ -64,6 +64,7 @@ class RunSettings(NamedTuple):
     fail_under: float | None  # percent
     leave_orphans: bool
     carrier: bool
+    announce: bool  # say also that all went well: somebody reads it on a terminal
     warnings: tuple[str, ...]  # what is odd about the settings, a sentence each
 
 
@@ -77,12 +78,20 @@ def run_settings(options: argparse.Namespace, words: Sequence[str] = ()) -> RunS
     check_names([core], CORES, "core")
     source_dirs = [*theirs.source_dirs]
     source_pkgs = [*theirs.source_pkgs]
+    source_files = []
     for source in listed(options.source) or theirs.source:
-        (source_dirs if os.path.isdir(source) else source_pkgs).append(source)  # noqa: PTH112
+        if os.path.isdir(source):  # noqa: PTH112
+            source_dirs.append(source)
+        elif os.path.isfile(source):  # noqa: PTH113
+            source_files.append(os.path.realpath(source))
+        elif os.sep in source and options.source:
+            raise UsageError(f"--source={source}: there is no such directory or file")
+        else:
+            source_pkgs.append(source)
     include = _prepared(listed(options.include) or theirs.include)
     omit = _prepared(listed(options.omit) or theirs.omit)
     warnings = [*_on_foreign_options(options, theirs.disable_warnings), *theirs.remarks]
-    if include and (source_dirs or source_pkgs):
+    if include and (source_dirs or source_files or source_pkgs):
         if "include-ignored" not in theirs.disable_warnings:
             warnings.append("--include is ignored because --source is set (include-ignored)")
         include = ()
@@ -95,7 +104,8 @@ def run_settings(options: argparse.Namespace, words: Sequence[str] = ()) -> RunS
             *_dynamic_context(options.dynamic_context, ours, theirs),
             *(["plugin"] if theirs.plugin_contexts else []),
         ),
-        source_dirs=_canonical_directories(source_dirs),
+        # A file is measured as a directory would be that holds nothing else.
+        source_dirs=(*_canonical_directories(source_dirs), *dict.fromkeys(source_files)),
         source_pkgs=tuple(dict.fromkeys(source_pkgs)),
         include=include,
         omit=omit,
@@ -112,6 +122,7 @@ def run_settings(options: argparse.Namespace, words: Sequence[str] = ()) -> RunS
         fail_under=ours.get("fail_under") if options.fail_under is None else options.fail_under,
         leave_orphans=options.leave_orphans or ours.get("leave_orphans", False),
         carrier=options.carrier or ours.get("carrier", False),
+        announce=not options.quiet and os.isatty(2),
         warnings=tuple(warnings),
     )
 

@@ -11,6 +11,7 @@ import re
 import sys
 from enum import Enum
 
+from covsup.datafile.interpreters import invocation, is_python
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Final
 
-_PYTHON_NAME: Final = re.compile(r"(python|pypy)(\d+(\.\d+)*)?[a-z]*", re.ASCII)
 _PYTHON_FILES: Final = (".py", ".pyw", ".pyc")
 # pip writes this below `#!/bin/sh` where the path is too long for a shebang.
 _TRAMPOLINE: Final = re.compile(rb"'''exec' (?:\"([^\"]+)\"|(\S+)) ")
@@ -54,52 +54,11 @@ def find_target(words: Sequence[str]) -> Target:
         return Target(
             kind=Kind.SCRIPT,
             path=_own_interpreter(),
-            argv=(_own_interpreter(), *interpreter_flags(sys.orig_argv), *words),
+            argv=(_own_interpreter(), *invocation(sys.orig_argv).options, *words),
             words=tuple(words),
             interpreter=_own_interpreter(),
         )
     return _command(words)
-
-
-def interpreter_flags(argv: Sequence[str]) -> tuple[str, ...]:
-    """The options of the interpreter itself in a command line, as they were written.
-
-    `python -P -Werror -Im covsup run` gives -P, -Werror and -I.
-    """
-    flags: list[str] = []
-    words = iter(argv[1:])
-    for word in words:
-        if word == "--check-hash-based-pycs":
-            flags += [word, next(words, "default")]
-        elif word.startswith("--"):
-            flags.append(word)
-        elif not word.startswith("-") or word == "-":
-            break
-        else:
-            for index, letter in enumerate(word[1:], 1):
-                if letter in "cm":
-                    return (*flags, *([word[:index]] if index > 1 else []))
-                if letter in "WX":
-                    flags.append(word)
-                    if index == len(word) - 1:
-                        flags.append(next(words, ""))
-                    break
-            else:
-                flags.append(word)
-    return tuple(flags)
-
-
-def skips_startup_files(argv: Sequence[str]) -> bool:
-    """Whether an interpreter with this command line was given -S."""
-    return any(
-        "S" in flag and flag[1:2] not in {"-", "X", "W"} and flag.startswith("-")
-        for flag in interpreter_flags(argv)
-    )
-
-
-def is_python_name(path: str) -> bool:
-    """Whether a program is called like an interpreter."""
-    return _PYTHON_NAME.fullmatch(os.path.basename(path)) is not None  # noqa: PTH119 - a name
 
 
 def _own_interpreter() -> str:
@@ -114,7 +73,7 @@ def _module(words: Sequence[str]) -> Target:
         if not rest:
             raise UsageError("-m needs the name of a module")
         module, rest = rest[0], rest[1:]
-    flags = interpreter_flags(sys.orig_argv)
+    flags = invocation(sys.orig_argv).options
     return Target(
         kind=Kind.MODULE,
         path=_own_interpreter(),
@@ -131,6 +90,15 @@ def _which(word: str) -> str | None:
     return which(word)
 
 
+def _beside_us(word: str) -> str | None:
+    """A program of our own environment, which need not be active."""
+    if os.sep in word:
+        return None
+    from shutil import which  # noqa: PLC0415
+
+    return which(word, path=os.path.dirname(sys.executable))  # noqa: PTH120 - a plain string
+
+
 def _is_script(word: str) -> bool:
     """Whether our interpreter is to run it; raises UsageError where it cannot be run at all."""
     if os.path.isdir(word):  # noqa: PTH112 - a word of the command line, kept as it is
@@ -141,8 +109,19 @@ def _is_script(word: str) -> bool:
             raise UsageError(f"cannot read {word}: permission denied")
         return is_script
     if word.endswith(_PYTHON_FILES) and not _is_on_path(word):
-        raise UsageError(f"there is no script {word}")
+        raise UsageError(_why_not_there(word) or f"there is no script {word}")
     return False
+
+
+def _why_not_there(word: str) -> str:
+    """Why a file is not to be had, where it is not just missing; "" where it is."""
+    try:
+        os.stat(word)  # noqa: PTH116 - a word of the command line, kept as it is
+    except FileNotFoundError:
+        return f"{word} is a link to nothing" if os.path.islink(word) else ""  # noqa: PTH114
+    except OSError as error:
+        return f"cannot read {word}: {(error.strerror or str(error)).lower()}"
+    return ""
 
 
 def _is_on_path(word: str) -> bool:
@@ -170,16 +149,21 @@ def _is_script_file(word: str) -> bool:
 
 def _command(words: Sequence[str]) -> Target:
     word = words[0]
+    argv = tuple(words)
     path = _which(word)
+    if path is None and (path := _beside_us(word)) is not None:
+        # Not found on PATH, a Python could not tell by its name where it is.
+        argv = (path, *words[1:])
     if path is None:
         if os.path.exists(word) and os.sep in word:  # noqa: PTH110
             raise UsageError(f"{word} is not executable")
-        raise UsageError(f"there is neither a script nor a command {word}")
-    interpreter = path if is_python_name(path) else _interpreter_named_in(path)
+        why = _why_not_there(word) or f"there is neither a script nor a command {word}"
+        raise UsageError(why)
+    interpreter = path if is_python(path) else _interpreter_named_in(path)
     return Target(
         kind=Kind.COMMAND,
         path=path,
-        argv=tuple(words),
+        argv=argv,
         words=tuple(words),
         interpreter=interpreter,
     )
@@ -196,13 +180,13 @@ def _interpreter_named_in(path: str) -> str | None:
         return None
     if os.path.basename(words[0]) == "env":  # noqa: PTH119
         named = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
-        return _which(named[0]) if named and is_python_name(named[0]) else None
-    if is_python_name(words[0]):
+        return _which(named[0]) if named and is_python(named[0]) else None
+    if is_python(words[0]):
         return words[0]
     trampoline = _TRAMPOLINE.match(rest)
     if trampoline is not None:
         named_by_pip = os.fsdecode(trampoline[1] or trampoline[2])
-        return named_by_pip if is_python_name(named_by_pip) else None
+        return named_by_pip if is_python(named_by_pip) else None
     return None
 
 

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import shlex
+import json
+import os
 import sys
 import tempfile
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
 from covsup.datafile.database import is_data_file, read_provenance
 from covsup.datafile.errors import CovsupError
-from covsup.datafile.journal import StartKind
-from covsup.datafile.provenance import End
 from covsup.datafile.session import SETTINGS, SessionUnreadable, find_sessions, open_session
-from covsup.hints import TYPE_CHECKING, NamedTuple
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combine import combine
-from covsup.supervisor.forest import forest
+from covsup.supervisor.drawing import ASCII, UNICODE, Drawing
 from covsup.supervisor.inputs import is_of
 from covsup.supervisor.rules import Rules
-from covsup.supervisor.say import complain, printable
+from covsup.supervisor.say import complain
 from covsup.supervisor.settings import data_file_of
+from covsup.supervisor.tree_json import session_as_json
 from covsup.supervisor.waiting import complain_of_a_session_that_is_gone
 
 if TYPE_CHECKING:
@@ -31,47 +30,33 @@ if TYPE_CHECKING:
 
     from covsup.datafile.provenance import Provenance
     from covsup.datafile.session import Settings
-    from covsup.supervisor.forest import Node
 
-_RUN: Final = "covsup run "
 _NARROWEST: Final = 40
-_LEAST_COMMAND: Final = 16
-"""A command line is not shortened below this; what follows it goes onto a line of its own."""
-
-_MOST_PROGRAMS: Final = 5
-"""So many programs below one process that are not Python are shown without --all."""
 
 
 class NothingToShow(CovsupError):
     """There is no session."""
 
 
-class _Marks(NamedTuple):
-    """What the lines of the tree are drawn with."""
-
-    fork: str
-    last: str
-    down: str
-    cut: str
-    deep: str
-
-
-_UNICODE: Final = _Marks(fork="├─ ", last="└─ ", down="│  ", cut="…", deep="⋯ ")
-_ASCII: Final = _Marks(fork="|- ", last="`- ", down="|  ", cut="..", deep=".. ")
-
-
 def tree(options: argparse.Namespace) -> int:
     """Show it."""
     complain_of_a_session_that_is_gone()
     provenance = _provenance(options)
-    console = Console(highlight=False, soft_wrap=True)
-    marks = _ASCII if console.options.ascii_only else _UNICODE
-    width = max(console.width, _NARROWEST)
     # An id tells the second only.
     sessions = sorted(provenance.sessions, key=lambda each: (each.started_ns, each.session))
-    for settings in sessions if options.all else _last(sessions):
+    shown = sessions if options.all else list(_last(sessions))
+    if options.json:
+        said = [session_as_json(each, provenance.of_session(each.session)) for each in shown]
+        sys.stdout.write(json.dumps({"sessions": said}, indent=2) + "\n")
+        return 0
+    console = Console(highlight=False, soft_wrap=True)
+    # What reads a pipe may have any width, unless COLUMNS says which.
+    has_width = console.is_terminal or os.environ.get("COLUMNS", "").isdigit()
+    width = max(console.width, _NARROWEST) if has_width else None
+    marks = ASCII if console.options.ascii_only else UNICODE
+    for settings in shown:
         of_session = provenance.of_session(settings.session)
-        for line in _Drawing(width, marks, everything=options.all).lines(settings, of_session):
+        for line in Drawing(width, marks, everything=options.all).lines(settings, of_session):
             console.print(line)
     sys.stdout.flush()
     return 0
@@ -136,157 +121,3 @@ def _of_directory(path: Path) -> Provenance | None:
         complain(sentence)
     provenance = outcome.provenance.of_session(settings.session)
     return provenance if provenance.sessions else None
-
-
-class _Drawing:
-    """One session, as lines that fit into a width."""
-
-    def __init__(self, width: int, marks: _Marks, *, everything: bool) -> None:
-        self._width = width
-        self._marks = marks
-        self._everything = everything
-
-    def lines(self, settings: Settings, provenance: Provenance) -> Iterator[Text]:
-        """Everything there is to show."""
-        roots = forest(provenance)
-        how = _RUN if settings.supervisor_pid else ""
-        command = self._fitted(settings.command, self._width - len(how))
-        yield Text.assemble((f"session {settings.session}", "bold"))
-        yield Text.assemble((how, "dim"), command)
-        for line in self._below(roots, ""):
-            # Spaces at the end are no part of what is shown.
-            line.rstrip()
-            yield line
-        yield self._summary(provenance)
-
-    def _below(self, nodes: Sequence[Node], guide: str) -> Iterator[Text]:
-        shown, hidden = self._choose(nodes)
-        for index, node in enumerate(shown):
-            is_last = index == len(shown) - 1 and not hidden
-            first = guide + (self._marks.last if is_last else self._marks.fork)
-            rest = guide + ("   " if is_last else self._marks.down)
-            yield from self._node(node, first, rest)
-            yield from self._below(node.below, rest)
-        if hidden:
-            text = f"and {hidden} more programs that are not Python (--all shows them)"
-            yield self._with_guide(guide + self._marks.last, Text(text, "dim"))
-
-    def _choose(self, nodes: Sequence[Node]) -> tuple[list[Node], int]:
-        """What is shown of the processes below one, and how many are not."""
-        leaves = [node for node in nodes if node.is_program and not node.below]
-        if self._everything or len(leaves) <= _MOST_PROGRAMS:
-            return list(nodes), 0
-        hidden = {id(node) for node in leaves[_MOST_PROGRAMS - 1 :]}
-        return [node for node in nodes if id(node) not in hidden], len(hidden)
-
-    def _node(self, node: Node, first: str, rest: str) -> Iterator[Text]:
-        head = f"{node.how} {node.pid} ".lstrip()
-        tail = self._tail(node)
-        style = "bold red" if node.reason else "dim" if node.image is None else ""
-        room = self._width - len(self._guide(first)) - len(head) - len(tail) - 2
-        if room >= min(len(_command(_short(node.argv))), _LEAST_COMMAND):
-            command = self._fitted(node.argv, room) or "?"
-            line = Text.assemble((head, style or "cyan"), (command, style))
-            line.append("  ")
-            line.append(tail)
-            yield self._with_guide(first, line)
-        else:
-            room = self._width - len(self._guide(first)) - len(head)
-            command = self._fitted(node.argv, room) or "?"
-            yield self._with_guide(first, Text.assemble((head, style or "cyan"), (command, style)))
-            yield self._with_guide(rest + self._stem(node), tail)
-        if node.reason:
-            room = self._width - len(self._guide(rest + self._stem(node)))
-            for part in _wrapped(f"NOT MEASURED: {printable(node.reason)}", room):
-                yield self._with_guide(rest + self._stem(node), Text(part, "bold red"))
-        losses = () if node.image is None else (node.image.lost, node.image.forks_lost)
-        for lost, whose in zip(losses, ("", " in forks without a journal"), strict=False):
-            if not lost:
-                continue
-            text = f"LOST {lost.facts} facts and {lost.events} events{whose}"
-            yield self._with_guide(rest + self._stem(node), Text(text, "bold red"))
-
-    def _stem(self, node: Node) -> str:
-        return self._marks.down if node.below else "   "
-
-    def _tail(self, node: Node) -> Text:
-        tail = Text()
-        if node.ending is not None:
-            words = printable(node.ending.words)
-            if node.ending.end is End.UNKNOWN:
-                words = "end unknown"
-            if node.ending.end is End.EXECED:
-                words = "exec"
-            tail.append(words, _STYLES[node.ending.end])
-        if node.image is not None:
-            own = node.image.unique_lines
-            tail.append(f", {_lines(node.image.lines)}", "")
-            tail.append(f", {own} only here" if own else "", "green")
-        return tail
-
-    def _guide(self, guide: str) -> str:
-        """A guide that leaves room for what it leads to, however deep that is."""
-        most = self._width // 3 // 3 * 3
-        if len(guide) <= most:
-            return guide
-        depth = f"{self._marks.deep}{len(guide) // 3} deep "
-        return depth + guide[-3:]
-
-    def _with_guide(self, guide: str, text: Text) -> Text:
-        return Text.assemble((self._guide(guide), "dim"), text)
-
-    def _fitted(self, argv: Sequence[str], room: int) -> str:
-        """A command line in that room: whole, or without the program's directory, or cut too."""
-        text = _command(argv)
-        if len(text) > room:
-            text = _command(_short(argv))
-        if len(text) <= room:
-            return text
-        return text[: max(0, room - len(self._marks.cut))] + self._marks.cut
-
-    def _summary(self, provenance: Provenance) -> Text:
-        images = len(provenance.processes)
-        known = {each.image_id for each in provenance.processes}
-        # Not by pids: these come again. An exec makes another image of the same process.
-        processes = sum(
-            each.started is not StartKind.EXECED or each.parent not in known
-            for each in provenance.processes
-        )
-        parts = [f"{processes} measured process{'' if processes == 1 else 'es'}"]
-        if images != processes:
-            parts.append(f"{images} process images")
-        running = sum(each.ending.end is End.RUNNING for each in provenance.processes)
-        if running:
-            parts.append(f"{running} still running")
-        line = Text(", ".join(parts))
-        if provenance.unmeasured:
-            line.append(f", {len(provenance.unmeasured)} NOT MEASURED", "bold red")
-        return line
-
-
-_STYLES: Final = {
-    End.EXITED: "",
-    End.KILLED: "yellow",
-    End.EXECED: "dim",
-    End.RUNNING: "green",
-    End.UNKNOWN: "dim",
-}
-
-
-def _command(argv: Sequence[str]) -> str:
-    return printable(" ".join(shlex.quote(word) if word == "" else word for word in argv))
-
-
-def _short(argv: Sequence[str]) -> Sequence[str]:
-    """The same with the program's name alone: every Python of an environment has its directory."""
-    return [argv[0].rpartition("/")[2] or argv[0], *argv[1:]] if argv else argv
-
-
-def _lines(count: int) -> str:
-    return f"{count} line{'' if count == 1 else 's'}"
-
-
-def _wrapped(text: str, room: int) -> list[str]:
-    import textwrap  # noqa: PLC0415 - only where something is not measured
-
-    return textwrap.wrap(text, max(room, 20)) or [text]

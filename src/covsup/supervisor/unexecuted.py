@@ -50,7 +50,8 @@ def unexecuted_files(
     for place in _places(settings, modules):
         is_directory = Path(place).is_dir()
         files = find_python_files(place, namespace_packages) if is_directory else [place]
-        for file, plugin in chain(((file, "") for file in files), of_plugins(place)):
+        others = of_plugins(place) if is_directory else ()
+        for file, plugin in chain(((file, "") for file in files), others):
             canonical = canonical_filename(file)
             if omit is None or not omit.match(canonical):
                 found[canonical] = found.get(canonical) or plugin

@@ -143,12 +143,16 @@ WARNINGS: Final[Mapping[str, Meaning]] = {
 UNNEEDED_SETTINGS: Final = "settings-unneeded"
 
 
-def nearest(word: str, words: Iterable[str]) -> str:
-    """ "; did you mean 'thread'?" for a misspelt word, or nothing."""
+def nearest(word: str, words: Iterable[str], *, prefix: str = "") -> str:
+    """ "; did you mean 'thread'?" for a misspelt word, or nothing.
+
+    A `prefix` that all words have makes them no more alike.
+    """
     import difflib  # noqa: PLC0415 - only for a mistake
 
-    found = difflib.get_close_matches(word, list(words), n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    known = [each.removeprefix(prefix) for each in words]
+    found = difflib.get_close_matches(word.removeprefix(prefix), known, n=1)
+    return f"; did you mean {prefix + found[0]!r}?" if found else ""
 
 
 def nearest_or_all(word: str, words: Iterable[str]) -> str:

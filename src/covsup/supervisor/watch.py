@@ -14,7 +14,7 @@ import sys
 import time
 from contextlib import suppress
 
-from covsup.datafile.interpreters import runs_code
+from covsup.datafile.interpreters import invocation, is_python, runs_code
 from covsup.datafile.session import (
     NOTE_SUFFIX,
     OBSERVED,
@@ -27,7 +27,6 @@ from covsup.hints import TYPE_CHECKING
 from covsup.supervisor import linux
 from covsup.supervisor.keeping import Keeper
 from covsup.supervisor.proctable import this_table
-from covsup.supervisor.target import is_python_name, skips_startup_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +46,9 @@ _LEISURE: Final = 10  # times as long as a look took, until a bell makes us take
 _GROWN_UP_SECONDS: Final = 0.3
 """After this a process runs what it runs, and has loaded what it loads."""
 
+_SHELLS: Final = frozenset(
+    {"sh", "bash", "dash", "ash", "busybox", "zsh", "ksh", "mksh", "fish", "csh", "tcsh", "make"}
+)
 _OR_CARRIER: Final = ", or use --carrier" if sys.platform == "linux" else ""
 
 _BORN_DEAD_SECONDS: Final = 1.0
@@ -70,7 +72,8 @@ class Watched:
     ) -> None:
         """As `stat` finds it now; `inner` is the pid namespace that it is in, and its pid there."""
         self.pid: Final = stat.pid
-        self.ppid = stat.ppid
+        self.ppid = stat.ppid  # at first
+        self.ppid_now = stat.ppid
         self.create_time: Final = stat.create_time
         self.boottime_ns: Final = stat.boottime_ns
         self.namespace, self.inner_pid = inner
@@ -92,7 +95,7 @@ class Watched:
         if program is None:
             return False
         names = (program.executable, *program.argv[:1])
-        return self.embeds_python or any(is_python_name(name) for name in names)
+        return self.embeds_python or any(is_python(name) for name in names)
 
 
 class Watcher:
@@ -151,6 +154,25 @@ class Watcher:
     def alive(self) -> list[Watched]:
         """The processes that have not ended, as of the last look."""
         return [each for each in self._watched.values() if not each.zombie]
+
+    def awaited(self) -> list[Watched]:
+        """The living processes that may still execute Python.
+
+        A program that is none, has no child and has been what it is for a while (gpg-agent, sleep)
+        is not waited for; a shell is, which may start anything next.
+        """
+        alive = self.alive()
+        parents = {each.ppid_now for each in alive}
+        return [
+            each
+            for each in alive
+            if each.program is None
+            or each.is_python
+            or each.pid in parents
+            or self._has_journal(each)
+            or self._age(each) < _GROWN_UP_SECONDS
+            or os.path.basename(each.program.executable) in _SHELLS  # noqa: PTH119 - a name
+        ]
 
     def is_child(self, pid: int) -> bool:
         """Whether a process is a child of this one, by birth or by adoption."""
@@ -386,6 +408,7 @@ class Watcher:
         if stat.state == "Z":
             self._see_zombie(watched)
             return
+        watched.ppid_now = stat.ppid
         if stat.memory != watched.memory:
             program = self._table.program(watched.pid)
             if program is None or not program.argv:
@@ -495,8 +518,8 @@ class Watcher:
             return "" if self._has_journal(parent) else self._certain_reason(parent)
         if (
             not self._carried
-            and is_python_name(program.argv[0] if program.argv else "")
-            and skips_startup_files(program.argv)
+            and is_python(program.argv[0] if program.argv else "")
+            and "S" in invocation(program.argv).letters
         ):
             return "started with -S, which skips the startup files: start it without" + _OR_CARRIER
         if self._is_of_inner_run(program):
@@ -585,7 +608,7 @@ class Watcher:
         if program is None or last is None:
             return
         if watched.embeds_python and not any(
-            is_python_name(name) for name in (program.executable, *program.argv[:1])
+            is_python(name) for name in (program.executable, *program.argv[:1])
         ):
             reason = "a program that embeds Python, which has no covsup or never started it"
             if not self._carried and sys.platform == "linux":

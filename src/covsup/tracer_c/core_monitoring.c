@@ -13,6 +13,7 @@
 #if COMPAT_MONITORING
 
 #include "context_flows.h"
+#include "locations.h"
 #include "monitoring_tool.h"
 #include "plugin.h"
 #include "told_here.h"
@@ -179,6 +180,9 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
         return told(self, state, true);
     }
     int line = (int)PyLong_AsLong(args[1]);
+    if (line >= NO_SOURCE_LINE) {
+        return disable(self);
+    }
     if (user_tracer_is_tracing(self)) {
         /* The target's tracer was called first, and may have made the frame go on elsewhere. */
         PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */

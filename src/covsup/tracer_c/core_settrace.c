@@ -13,6 +13,7 @@
 
 #include "context_flows.h"
 #include "flow_code.h"
+#include "locations.h"
 #include "plugin.h"
 #include "quiet.h"
 #include "user_tracer.h"
@@ -107,6 +108,9 @@ cover_line(core *owner, code_state *state, int line)
 static void
 note_line(core *owner, frame_entry *entry, int line)
 {
+    if (line >= NO_SOURCE_LINE) {
+        return; /* what comes next comes from the line before it */
+    }
     code_state *state = entry->state;
     int index = line - state->first_line;
     if (owner->branch) {

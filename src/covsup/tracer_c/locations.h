@@ -11,11 +11,15 @@
 
 #include <stdint.h>
 
+/* Lines from here on are in no source. Tools that rewrite a program mark their own instructions
+ * with such (SlipCover: the two lines of a branch); to us these have no line. */
+enum { NO_SOURCE_LINE = 1 << 30 };
+
 static inline unsigned
 read_varint(const uint8_t **p, const uint8_t *end)
 {
     unsigned value = 0;
-    for (int shift = 0; *p < end && shift < 30; shift += 6) {
+    for (int shift = 0; *p < end && shift < 36; shift += 6) {
         unsigned byte = *(*p)++;
         value |= (byte & 63) << shift;
         if ((byte & 64) == 0) {
@@ -38,6 +42,13 @@ read_locations(PyCodeObject *code)
     return (location_reader){p, p + PyBytes_GET_SIZE(code->co_linetable), code->co_firstlineno, 0};
 }
 
+/* The line at which the last entry is; 0: it has none that a source could have. */
+static inline int
+source_line(const location_reader *reader)
+{
+    return reader->line < NO_SOURCE_LINE ? reader->line : 0;
+}
+
 /* Sets the number of units and the line (0: none) of the next entry; false at the end. Columns,
  * which are of no interest here, are passed over. */
 static inline bool
@@ -50,21 +61,22 @@ next_location(location_reader *reader, int *units, int *line)
     unsigned first = *p++, code = (first >> 3) & 15;
     *units = (int)(first & 7) + 1;
     if (code < 10) { /* on the same line, as most are; one more byte */
-        *line = reader->end_line = reader->line;
+        *line = reader->end_line = source_line(reader);
         reader->p = p + 1;
         return true;
     }
     if (code < 13) { /* two more bytes */
         reader->line += (int)code - 10;
-        *line = reader->end_line = reader->line;
+        *line = reader->end_line = source_line(reader);
         reader->p = p + 2;
         return true;
     }
     *line = 0;
     if (code != 15) {
         unsigned delta = read_varint(&p, reader->end);
-        reader->line += (delta & 1) ? -(int)(delta >> 1) : (int)(delta >> 1);
-        *line = reader->end_line = reader->line;
+        unsigned by = (delta & 1) != 0 ? 0u - (delta >> 1) : delta >> 1;
+        reader->line = (int)((unsigned)reader->line + by);
+        *line = reader->end_line = source_line(reader);
     }
     if (code == 14) {
         reader->end_line += (int)read_varint(&p, reader->end);
