@@ -187,6 +187,14 @@ compat_put_code_extras(PyObject *code, void *room)
     return true;
 }
 
+/* The value of a key in a dict: new reference, or NULL without an exception. Keys of the target's
+ * may run Python as they are compared. */
+static inline PyObject *
+compat_dict_item(PyObject *dict, const char *key)
+{
+    return Py_XNewRef(PyDict_GetItemString(dict, key));
+}
+
 /* The value of a frame's local variable: owned, or NULL without an exception. */
 PyObject *compat_frame_variable(PyFrameObject *frame, const char *name);
 
