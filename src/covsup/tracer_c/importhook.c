@@ -208,6 +208,23 @@ find_and_load_repr(PyObject *self)
     return PyObject_Repr(((find_and_load_object *)self)->original);
 }
 
+/* A program may have the original as a key. */
+static Py_hash_t
+find_and_load_hash(PyObject *self)
+{
+    return PyObject_Hash(((find_and_load_object *)self)->original);
+}
+
+static PyObject *
+find_and_load_compare(PyObject *self, PyObject *other, int how)
+{
+    if (how != Py_EQ && how != Py_NE) {
+        Py_RETURN_NOTIMPLEMENTED;
+    }
+    bool same = other == self || other == ((find_and_load_object *)self)->original;
+    return PyBool_FromLong(same == (how == Py_EQ));
+}
+
 static PyMemberDef find_and_load_members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(find_and_load_object, vectorcall), READONLY,
      NULL},
@@ -220,6 +237,8 @@ static PyType_Slot find_and_load_slots[] = {
     {Py_tp_dealloc, (void *)find_and_load_dealloc},
     {Py_tp_getattro, (void *)find_and_load_getattr},
     {Py_tp_repr, (void *)find_and_load_repr},
+    {Py_tp_hash, (void *)find_and_load_hash},
+    {Py_tp_richcompare, (void *)find_and_load_compare},
     {Py_tp_members, find_and_load_members},
     {0, NULL},
 };

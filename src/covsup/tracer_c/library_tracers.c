@@ -14,9 +14,9 @@
 static PyObject *
 greenlet_settrace_handler(const hook_call *call)
 {
-    PyObject *callback = hook_argument(call, 0, NULL);
+    PyObject *callback = hook_only_argument(call);
     PyObject *old = NULL;
-    if (callback == NULL || call->nargs != 1 || callback == Py_None) {
+    if (callback == NULL || callback == Py_None) {
         old = hook_original(call);
     } else {
         PyObject *wrapped = callback_wrap_nested(callback);
