@@ -82,7 +82,7 @@ for name, function in wrapped.items():
 if os.fork() == 0:
     os._exit(3)
 print(reap()[1] >> 8)
-print(len(wrapped) > 25)
+print(len(wrapped) > 20)
 """
 
 

@@ -150,26 +150,6 @@ PROGRAMS = {
         called()
         print("done")
         """,
-    "an audit hook that traces by other means while a tracer is exchanged": """
-        import sys
-        on = True
-        def hook(event, arguments):
-            global on
-            if event == "sys.settrace" and on:
-                on = False
-                sys.settrace(None)
-        sys.addaudithook(hook)
-        def tracer(frame, event, argument):
-            return tracer
-        def called():
-            return 1
-        for _ in range(3):
-            on = True
-            sys.settrace(tracer)
-            called()
-            sys.settrace(None)
-        print("done")
-        """,
 }
 if MONITORING:
     PROGRAMS["a callback that takes itself off"] = """
@@ -187,6 +167,27 @@ if MONITORING:
         monitoring.set_events(2, monitoring.events.LINE)
         called()
         monitoring.set_events(2, 0)
+        print("done")
+        """
+    # 3.11 forbids it plainly.
+    PROGRAMS["an audit hook that traces by other means while a tracer is exchanged"] = """
+        import sys
+        on = True
+        def hook(event, arguments):
+            global on
+            if event == "sys.settrace" and on:
+                on = False
+                sys.settrace(None)
+        sys.addaudithook(hook)
+        def tracer(frame, event, argument):
+            return tracer
+        def called():
+            return 1
+        for _ in range(3):
+            on = True
+            sys.settrace(tracer)
+            called()
+            sys.settrace(None)
         print("done")
         """
 

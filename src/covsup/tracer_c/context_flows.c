@@ -4,6 +4,7 @@
  * Must never know: which core there is. */
 #include "context_flows.h"
 
+#include "modules.h"
 #include "plugin.h"
 
 #include <string.h>
@@ -444,17 +445,12 @@ new_greenlet_in_context(PyTypeObject *type, PyObject *args, PyObject *keywords)
 void
 flows_follow_greenlets(void)
 {
-    PyObject *name = PyUnicode_InternFromString("greenlet");                 /* owned */
-    PyObject *module = name != NULL ? PyImport_GetModule(name) : NULL;       /* owned */
-    PyObject *type = module != NULL ? PyObject_GetAttr(module, name) : NULL; /* owned */
+    PyObject *type = module_item("greenlet._greenlet", "greenlet"); /* owned */
     if (type != NULL && PyType_Check(type) &&
         ((PyTypeObject *)type)->tp_new != new_greenlet_in_context &&
         (new_greenlet == NULL || new_greenlet == ((PyTypeObject *)type)->tp_new)) {
         new_greenlet = ((PyTypeObject *)type)->tp_new;
         ((PyTypeObject *)type)->tp_new = new_greenlet_in_context;
     }
-    Py_XDECREF(name);
-    Py_XDECREF(module);
     Py_XDECREF(type);
-    PyErr_Clear();
 }

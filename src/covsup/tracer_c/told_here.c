@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "flow_code.h"
+#include "modules.h"
 #include "user_tracer.h"
 
 /* After so many events without news a code object sleeps: waking it costs about as much as some
@@ -69,8 +70,8 @@ is_alone(core *self, PyCodeObject *code)
         return false;
     }
     PyObject *name = PyUnicode_InternFromString("greenlet._greenlet"); /* owned */
-    PyObject *greenlets = name != NULL ? PyImport_GetModule(name) : NULL;
-    bool alone = name != NULL && greenlets == NULL && !PyErr_Occurred();
+    PyObject *greenlets = name != NULL ? module_imported(name) : NULL; /* owned */
+    bool alone = name != NULL && greenlets == NULL;
     Py_XDECREF(name);
     Py_XDECREF(greenlets);
     PyErr_Clear();
