@@ -1,11 +1,15 @@
 """The C extensions and the startup files; all else is in pyproject.toml."""
 
 import sys
+import sysconfig
 from glob import glob
 from typing import ClassVar
 
 from setuptools import Command, Extension, setup
 from setuptools.command.build import build
+
+if sysconfig.get_config_var("Py_GIL_DISABLED"):
+    sys.exit("covsup does not measure free-threaded Pythons (PEP 703): use a Python with the GIL")
 
 
 class build_startup_files(Command):

@@ -16,7 +16,7 @@ TYPE_CHECKING = False  # typing's own would import typing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import ModuleType
-    from typing import Protocol
+    from typing import Any, Protocol
 
     class LibraryAdapter(Protocol):
         """Keeps measurement right under one library."""
@@ -115,7 +115,7 @@ def wake(trigger: str) -> None:
             adapter_for(name).arm(sys.modules[trigger], lambda module: tell(trigger, module))
 
 
-def held_by(module: object) -> "dict[str, object]":
+def held_by(module: object) -> "dict[str, Any]":
     """What a module holds; nothing where `module` is none.
 
     No attribute is asked for, not even the class: that may run code of the target's, or load a
@@ -124,7 +124,7 @@ def held_by(module: object) -> "dict[str, object]":
     return _dict_of(module) if issubclass(type(module), type(sys)) else {}
 
 
-_dict_of = type(sys).__dict__["__dict__"].__get__
+_dict_of: "Any" = vars(type(sys))["__dict__"].__get__
 
 
 def tell(name: str, module: object) -> None:

@@ -280,11 +280,16 @@ source_by_globals(core *self, PyObject *globals, source_file **source, bool *unk
 {
     PyObject *file = string_global(globals, "__file__"); /* owned */
     const char *text = file != NULL ? PyUnicode_AsUTF8(file) : NULL;
-    char *loaded = text != NULL && text[0] != '\0' ? strdup(text) : NULL;
     PyErr_Clear(); /* a __file__ that is not UTF-8 cannot be stored */
+    char *loaded = strdup(text != NULL ? text : "");
     Py_XDECREF(file);
     *unknown = false;
     if (loaded == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (loaded[0] == '\0') {
+        free(loaded);
         /* Of a notebook, a prompt or -c, or what a library generated. */
         PyObject *module = string_global(globals, "__name__"); /* owned */
         *unknown = module != NULL && PyUnicode_CompareWithASCIIString(module, "__main__") == 0;
@@ -532,8 +537,6 @@ core_add_state(core *self, PyCodeObject *code, measured_as as)
     state->file = as.file;
     state->claim = as.claim;
     pthread_mutex_lock(&self->lock);
-    /* Under our lock also because setting an extra is not thread-safe in free-threaded builds
-     * (cpython #144981). */
     code_state *there = state_on(self, code);
     if (there == NULL) {
         there = show_state(self, code);

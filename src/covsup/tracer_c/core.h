@@ -1,7 +1,7 @@
 /* core.h - what the two cores share: the state of an interpreter and of a code object.
  *
- * Threads: a core belongs to one interpreter; its functions run with that interpreter's GIL, or
- * attached to it in a free-threaded build, where `lock` guards the list of code states.
+ * Threads: a core belongs to one interpreter; its functions run with that interpreter's GIL. `lock`
+ * guards the lists of code states, for these change where code objects die.
  * Must never know: adapters, the layout of the journal. */
 #ifndef COVSUP_CORE_H
 #define COVSUP_CORE_H

@@ -1,6 +1,6 @@
 /* library_tracers.c - trace functions that the target gives to a library, or that a library has.
  *
- * Threads: the functions run with the GIL (or attached); arming happens once, at an import.
+ * Threads: the functions run with the GIL; arming happens once, at an import.
  * Must never know: what is measured, and how. */
 #include "library_tracers.h"
 

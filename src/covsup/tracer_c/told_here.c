@@ -49,16 +49,6 @@ told_here_make(core *self, code_state *state)
     free(here);
 }
 
-#ifdef Py_GIL_DISABLED
-
-static bool
-is_alone(core *self, PyCodeObject *code)
-{
-    return false;
-}
-
-#else
-
 /* Is the frame that runs here the only one of `code`, and the target uses no tools of its own,
  * whose events ours would have to be kept apart from? */
 static bool
@@ -88,8 +78,6 @@ is_alone(core *self, PyCodeObject *code)
     }
     return alone && frames == 1;
 }
-
-#endif
 
 void
 told_here_waste(core *self, code_state *state, uint32_t id)
