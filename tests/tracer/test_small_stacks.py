@@ -20,14 +20,6 @@ HERE = Path(__file__).parent
 SMALL_THREAD = """\
 import os, sys, threading
 
-def smallest():
-    for size in range(32768, 1 << 20, 1024):
-        try:
-            threading.stack_size(size)
-            return
-        except ValueError:
-            continue
-
 names = ["/srv/templates" + "/part" * parts + "/page.html" for parts in (0, 20, 400, 1000)]
 names += ["relative" + "/part" * 900 + "/page.html", "../" * 1000 + "up.py"]
 codes = [compile("x = 1\\ny = 2\\n", name, "exec") for name in names]
@@ -49,9 +41,8 @@ def work():
     print(os.waitpid(pid, 0)[1], flush=True)
     print("worked", flush=True)
 
-if len(sys.argv) > 1:
-    sys.path[:0] = ["/srv" + "/none" * 900]
-smallest()
+sys.path[:0] = ["/srv" + "/none" * 900]
+threading.stack_size(int(sys.argv[1]))
 thread = threading.Thread(target=work)
 thread.start()
 thread.join()
@@ -65,9 +56,14 @@ def test_the_smallest_stack_that_a_thread_may_have_is_enough(
 ) -> None:
     world.write("target.py", SMALL_THREAD)
     world.write("child.py", "in_child = 1\n")
-    plain = world.run(world.python, "target.py", "more")
-    assert plain.stdout == "no exec\n0\nworked\ndone\n", plain
-    run = world.covsup_run("target.py", "more", core=core, options=options)
+    size = 32768
+    # From 3.14 on Python asks for more, and refuses deep calls before the stack ends: what a plain
+    # run needs there is not known to a byte.
+    while "worked" not in (plain := world.run(world.python, "target.py", str(size))).stdout:
+        size += 8192
+        assert size < 1 << 18, plain
+    size += 0 if size == 32768 else 8192
+    run = world.covsup_run("target.py", str(size), core=core, options=options)
     assert (run.ended, run.stdout) == (0, plain.stdout), run
     assert run.lines("child.py") == {1}, run
     deep = "/srv/templates" + "/part" * 400 + "/page.html"
