@@ -83,9 +83,10 @@ $(VENV)/.installed: $(VENV)/.base $(PACKAGE)
 	@touch $@
 
 # The extensions: after each change of a C file. An extension beside the sources carries its
-# version in its name, so those of several interpreters live together.
+# version in its name, so those of several interpreters live together. Warnings are errors here; for
+# users who build an extension they stay warnings.
 $(VENV)/.built: $(VENV)/.installed $(C_FILES)
-	$(PY) setup.py --quiet build_ext --inplace
+	CFLAGS="$(CFLAGS) -Werror" $(PY) setup.py --quiet build_ext --inplace
 	@touch $@
 
 dependencies: $(VENV)/.dependencies

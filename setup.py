@@ -1,11 +1,15 @@
 """The C extensions and the startup files; all else is in pyproject.toml."""
 
 import sys
+import sysconfig
 from glob import glob
 from typing import ClassVar
 
 from setuptools import Command, Extension, setup
 from setuptools.command.build import build
+
+if sysconfig.get_config_var("Py_GIL_DISABLED"):
+    sys.exit("covsup does not measure free-threaded Pythons (PEP 703): use a Python with the GIL")
 
 
 class build_startup_files(Command):
@@ -51,15 +55,18 @@ COMPILER = [
     "-Wno-unused-parameter",  # the C API gives every function its self and args
     "-fvisibility=hidden",
 ]
+# What runs in a thread or a signal handler of the target has to do with the stack that is left
+# there: 32 KiB is the smallest that Python gives a thread, and greenlets' may be smaller.
+IN_TARGET = [*COMPILER, "-Wframe-larger-than=512"]
 
 
-def extension(name, room, **more):
+def extension(name, room, compiler=IN_TARGET, **more):
     """Everything that is C in a room is one extension."""
     return Extension(
         name,
         sources=sorted(glob(f"{room}/*.c")),
         depends=sorted(glob(f"{room}/*.h")),
-        extra_compile_args=COMPILER,
+        extra_compile_args=compiler,
         **more,
     )
 
@@ -80,7 +87,7 @@ setup(
     cmdclass={"build_startup_files": build_startup_files},
     ext_modules=[
         extension("covsup.tracer_c._tracer", "src/covsup/tracer_c"),
-        extension("covsup.datafile._facts", "src/covsup/datafile"),
+        extension("covsup.datafile._facts", "src/covsup/datafile", COMPILER),
         *(CARRIER if sys.platform == "linux" else []),
     ],
 )

@@ -70,6 +70,11 @@ def measure(session: str) -> None:
     """Open the journal, arm the adapters, start the core; in this order."""
     if os.name != "posix":
         raise NotImplementedError(f"covsup measures on POSIX systems, not on {sys.platform}")
+    if is_free_threaded():
+        # The import of an extension would switch the GIL on, with a warning in the program's output.
+        raise NotImplementedError(
+            "covsup does not measure free-threaded Pythons (PEP 703): use a Python with the GIL"
+        )
     # Not earlier: an unsupervised Python has no use for them.
     from covsup.concurrency import registry  # noqa: PLC0415
     from covsup.tracer_c import _tracer  # noqa: PLC0415
@@ -240,6 +245,11 @@ def line_in(path: str) -> bytes:
         os.close(descriptor)
 
 
+def is_free_threaded() -> bool:
+    """Whether this Python was built without the GIL, which covsup's C relies on."""
+    return "t" in getattr(sys, "abiflags", "")
+
+
 def library_directories() -> "tuple[list[str], list[str]]":
     """Where the standard library and where third-party packages are: coverage.py's answer.
 
@@ -247,8 +257,7 @@ def library_directories() -> "tuple[list[str], list[str]]":
     put together by hand: sysconfig is not imported at this time, and its import costs 2 ms.
     """
     prefix, base_prefix, exec_prefix = sys.prefix, sys.base_prefix, sys.exec_prefix
-    free_threaded = "t" if "t" in getattr(sys, "abiflags", "") else ""
-    python = f"python{sys.version_info[0]}.{sys.version_info[1]}{free_threaded}"
+    python = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     lib = sys.platlibdir
     stdlib = [
         f"{base_prefix}/{lib}/{python}",

@@ -5,20 +5,23 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import subprocess
 import sys
 import sysconfig
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import covsup
 from covsup import bootstrap
 from covsup.bootstrap import library_directories
 from covsup.datafile.journal import Core, Ended, LibraryUsed
 from tests.concurrency.by_hand import StartKind
+from tests.journal.harness import TRACER_C, compiler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.concurrency.by_hand import Session
 
@@ -266,3 +269,38 @@ def test_a_sub_interpreter_is_measured(core_session: Session, kind: str, core: s
     assert list(outcome.first.journal.properties) == [
         "boot", "machine", "host", "pid_namespace", "argv", "executable", "cwd", "python",
     ]  # fmt: skip
+
+
+def test_a_free_threaded_python_runs_unmeasured_and_a_note_says_why(session: Session) -> None:
+    """None is at hand: this one says that it is one, and must not load the extension."""
+    source = str(Path(covsup.__file__).parents[1])
+    outcome = session.run(
+        f"""
+        import sys
+        sys.abiflags = "t"
+        sys.path.insert(0, {source!r})
+        from covsup import bootstrap
+        bootstrap.start()
+        print([name for name in sys.modules if "_tracer" in name])
+        """,
+        flags=("-S",),
+    )
+    assert (outcome.status, outcome.stdout, outcome.stderr) == (0, "[]\n", "")
+    assert outcome.images == []
+    (note,) = outcome.notes
+    assert "why=NotImplementedError: covsup does not measure free-threaded Pythons" in note
+
+
+def test_nothing_in_c_is_built_for_a_free_threaded_python(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *compiler(), "-std=c11", "-DPy_GIL_DISABLED", "-fsyntax-only",
+            f"-I{sysconfig.get_path('include')}", str(TRACER_C / "core.c"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "covsup measures Pythons with the GIL" in done.stderr

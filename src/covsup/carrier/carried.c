@@ -63,7 +63,7 @@ is_trusted(const char *directory)
     if (found.st_uid == 0 || (found.st_uid == user && getuid() != 0)) {
         return true;
     }
-    char place[PATH_MAX];
+    static char place[PATH_MAX]; /* before main(), once */
     int length = snprintf(place, sizeof(place), "%s/uid-%ju", directory, (uintmax_t)user);
     return user != 0 && length > 0 && (size_t)length < sizeof(place) && lstat(place, &found) == 0;
 }

@@ -26,7 +26,7 @@
 
 extern char **environ;
 
-#define STACK_WORDS 2048
+#define STACK_WORDS 128 /* a signal handler may have little more */
 #define PUBLIC __attribute__((visibility("default")))
 
 typedef int execve_call(const char *, char *const[], char *const[]);

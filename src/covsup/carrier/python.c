@@ -14,11 +14,10 @@
 #include "python.h"
 
 #include <dlfcn.h>
-#include <limits.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "carried.h"
@@ -37,19 +36,29 @@ static struct {
     PyObject *(*decode)(const char *);
     int (*is_true)(PyObject *);
     void (*clear_error)(void);
-    void (*release)(PyObject *); /* takes NULL */
+    void (*acquire)(PyObject *); /* both take NULL */
+    void (*release)(PyObject *);
 } py;
 
 #define DONE "covsup.carrier"
 
 static atomic_bool main_is_done;
 
+/* A module that is imported, owned; NULL without an exception. */
+static PyObject *
+imported(PyObject *modules, const char *name)
+{
+    PyObject *module = py.get_item(modules, name); /* borrowed */
+    py.acquire(module);
+    return module;
+}
+
 /* Whether the interpreter is made (__main__ comes last), and done with site, if it imports that,
  * which runs the startup files. */
 static bool
 is_complete(PyObject *modules)
 {
-    PyObject *site = py.get_item(modules, "site"); /* borrowed */
+    PyObject *site = imported(modules, "site"); /* owned */
     if (site == NULL) {
         return py.get_item(modules, "__main__") != NULL;
     }
@@ -58,6 +67,7 @@ is_complete(PyObject *modules)
     bool importing = going_on != NULL && py.is_true(going_on) > 0;
     py.release(going_on);
     py.release(spec);
+    py.release(site);
     py.clear_error();
     return !importing;
 }
@@ -67,13 +77,20 @@ is_complete(PyObject *modules)
 static PyObject *
 load_start(PyObject *modules)
 {
-    char path[PATH_MAX + sizeof("start.py")];
-    strcpy(path, carried_library());
-    strcpy(strrchr(path, '/') + 1, "start.py");
-    PyObject *inner = py.get_item(modules, "_frozen_importlib");          /* borrowed */
-    PyObject *outer = py.get_item(modules, "_frozen_importlib_external"); /* borrowed */
-    PyObject *file = NULL, *spec = NULL, *module = NULL;                  /* owned */
-    if (inner != NULL && outer != NULL && (file = py.decode(path)) != NULL) {
+    const char *library = carried_library();
+    size_t directory = (size_t)(strrchr(library, '/') + 1 - library);
+    char *path = malloc(directory + sizeof("start.py")); /* the stack is the target's */
+    if (path == NULL) {
+        return NULL;
+    }
+    memcpy(path, library, directory);
+    strcpy(path + directory, "start.py");
+    PyObject *file = py.decode(path); /* owned, like all that follow */
+    free(path);
+    PyObject *inner = imported(modules, "_frozen_importlib");
+    PyObject *outer = imported(modules, "_frozen_importlib_external");
+    PyObject *spec = NULL, *module = NULL;
+    if (inner != NULL && outer != NULL && file != NULL) {
         spec = py.call_method(outer, "spec_from_file_location", "sO", "covsup.carrier.start", file);
     }
     if (spec != NULL) {
@@ -81,6 +98,8 @@ load_start(PyObject *modules)
     }
     py.release(spec);
     py.release(file);
+    py.release(inner);
+    py.release(outer);
     return module;
 }
 
@@ -166,6 +185,7 @@ python_start(void)
         {&py.decode, "PyUnicode_DecodeFSDefault"},
         {&py.is_true, "PyObject_IsTrue"},
         {&py.clear_error, "PyErr_Clear"},
+        {&py.acquire, "Py_IncRef"},
         {&py.release, "Py_DecRef"},
     };
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {

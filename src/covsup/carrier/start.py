@@ -37,7 +37,9 @@ def measure(session: str) -> None:
     """Hand over to the bootstrap, or say why not."""
     directory = own_covsup() or __file__.rpartition("/carrier/")[0]
     bootstrap = load_bootstrap(directory)
-    if sys.version_info < OLDEST:
+    if free_threaded():
+        why = "covsup does not measure free-threaded Pythons (PEP 703): use a Python with the GIL"
+    elif sys.version_info < OLDEST:
         why = f"its Python is {version()}, but covsup measures 3.11 and later"
     elif not has_core(directory):
         why = f"covsup's carrier has no core for Python {version()}: install covsup there"

@@ -16,7 +16,7 @@ TYPE_CHECKING = False  # typing's own would import typing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import ModuleType
-    from typing import Protocol
+    from typing import Any, Protocol
 
     class LibraryAdapter(Protocol):
         """Keeps measurement right under one library."""
@@ -48,6 +48,9 @@ NAMES = (*(adapter.name for adapter in process.ADAPTERS), *LIBRARIES)
 COVERAGES_TRACER = "coverage.tracer"
 """The module of coverage.py's C tracer, which a target may use on itself."""
 
+GREENLETS = "greenlet._greenlet"
+"""The module in C that greenlets are of: the package may be lazy, this one is loaded with it."""
+
 LIBRARY_EVENT, NOTE_EVENT = 6, 8  # docs/journal-format.md
 
 _adapters: "dict[str, LibraryAdapter]" = {}
@@ -70,10 +73,8 @@ def arm(concurrency: "Iterable[str]") -> "list[str]":
         if "auto" in wanted or name in wanted
         for trigger in wakes_on
     }
-    triggers.update(process.THREAD_MAKERS, process.C_TRACERS, (COVERAGES_TRACER, "greenlet"))
+    triggers.update(process.THREAD_MAKERS, process.C_TRACERS, (COVERAGES_TRACER, GREENLETS))
     refused += _tracer.arm_imports(wake, triggers)
-    for trigger in triggers & sys.modules.keys():
-        wake(trigger)  # a startup file before ours has imported it
     return refused
 
 
@@ -83,7 +84,7 @@ def settrace_started(*, quietly: bool) -> None:
     Where events come for all frames or for none (3.11), have none of frames that tell nothing, if
     `quietly`, but not beside what has to see all of them.
     """
-    if quietly and {"greenlet", *process.C_TRACERS}.isdisjoint(sys.modules):
+    if quietly and {GREENLETS, *process.C_TRACERS}.isdisjoint(sys.modules):
         _tracer.run_quietly()
     for trigger in {*process.THREAD_MAKERS, *process.C_TRACERS} & sys.modules.keys():
         wake(trigger)
@@ -101,30 +102,41 @@ def wake(trigger: str) -> None:
                 NOTE_EVENT,
                 what + b" not measured: another tool evaluates the frames of this interpreter",
             )
-    if trigger == "greenlet":
+    if trigger == GREENLETS:
         # A greenlet that is away keeps the state of its frames where nobody can change it.
         _tracer.see_all_frames()
         for refusal in _tracer.arm_greenlet():
             _tracer.event(NOTE_EVENT, f"not patched: {refusal}".encode())
     if trigger == COVERAGES_TRACER:
-        for refusal in _tracer.arm_c_tracer(sys.modules[trigger].CTracer):
+        for refusal in _tracer.arm_c_tracer(held_by(sys.modules[trigger])["CTracer"]):
             _tracer.event(NOTE_EVENT, f"not patched: {refusal}".encode())
     for name, wakes_on in LIBRARIES.items():
         if trigger in wakes_on:
-            adapter_for(name).arm(sys.modules[trigger], tell)
+            adapter_for(name).arm(sys.modules[trigger], lambda module: tell(trigger, module))
 
 
-def tell(module: "ModuleType") -> None:
+def held_by(module: object) -> "dict[str, Any]":
+    """What a module holds; nothing where `module` is none.
+
+    No attribute is asked for, not even the class: that may run code of the target's, or load a
+    module that is lazy.
+    """
+    return _dict_of(module) if issubclass(type(module), type(sys)) else {}
+
+
+_dict_of: "Any" = vars(type(sys))["__dict__"].__get__
+
+
+def tell(name: str, module: object) -> None:
     """Tell the journal, once, that a library is in use: its name and its version.
 
     The version of a module of the standard library is Python's.
     """
-    name = module.__name__
     if name in _told:
         return
     _told.add(name)
-    version = vars(module).get("__version__")
-    if not isinstance(version, str):
+    version = held_by(module).get("__version__")
+    if not issubclass(type(version), str):
         version = sys.version.split(maxsplit=1)[0] if name in sys.stdlib_module_names else ""
     _tracer.event(LIBRARY_EVENT, f"{name}\0{version}".encode("utf-8", "replace"))
 

@@ -11,6 +11,7 @@ import os
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from functools import lru_cache
+from itertools import pairwise
 
 from covsup.datafile.interpreters import (
     LEFT_NO_JOURNAL,
@@ -141,6 +142,8 @@ class _View:
         self.images_of_life: dict[int, list[Image]] = defaultdict(list)
         self.life_of_image: dict[str, _Life] = {}
         self._match_lives()
+        self.predecessor: dict[str, Image] = {}  # by an exec that neither image tells of
+        self._match_untold_execs()
 
     def processes(self) -> Iterator[ProcessRecord]:
         """Every measured image, by start."""
@@ -148,6 +151,7 @@ class _View:
             identity = image.identity
             said = image.said()
             parent, known_from = self.parent(image)
+            before = self.predecessor.get(identity.image_id)
             yield ProcessRecord(
                 image_id=identity.image_id,
                 session=identity.session,
@@ -155,8 +159,10 @@ class _View:
                 ppid=identity.ppid,
                 parent=parent,
                 parent_known_from=known_from,
-                started=identity.started,
-                generation=identity.generation,
+                started=identity.started if before is None else StartKind.EXECED,
+                generation=identity.generation
+                if before is None
+                else before.identity.generation + 1,
                 started_ns=identity.started_ns,
                 argv=self._argv(image, said),
                 executable=said.get("executable", ""),
@@ -180,6 +186,9 @@ class _View:
     def parent(self, image: Image) -> tuple[str | None, KnownFrom]:
         """Who started an image, and how that is known."""
         identity = image.identity
+        before = self.predecessor.get(identity.image_id)
+        if before is not None:
+            return before.identity.image_id, KnownFrom.PROCESS_ID
         if identity.started is not StartKind.SPAWNED:
             known = KnownFrom.ITSELF if identity.parent_id else KnownFrom.NOBODY
             return identity.parent_id, known
@@ -204,6 +213,9 @@ class _View:
             return Ending(
                 end=End.EXECED, known_from=KnownFrom.ITSELF, detail=image.about_to_exec.path
             )
+        look = self._replaced_by(image)
+        if look is not None:
+            return Ending(end=End.EXECED, known_from=KnownFrom.SUPERVISOR, detail=look.executable)
         return self._last_end(image)
 
     def ended_ns(self, image: Image) -> int:
@@ -295,9 +307,10 @@ class _View:
         for life in self.lives:
             said = life.last_word()
             images = self.images_of_life[id(life)]
+            replaced = images[-1] if images and self._is_lost(images[-1]) else None
             if said.python is not True:
                 continue
-            if images:
+            if images and replaced is None:
                 # Measured, unless the supervisor names a reason and every image had gone by then.
                 told = [look for look in life.looks if look.reason]
                 last = images[-1]
@@ -322,7 +335,9 @@ class _View:
                 reason=reason,
                 at_ns=created_ns,
                 ppid=said.ppid,
-                parent=self._image_at(life.session, said.ppid, int(life.created * 1e9)),
+                parent=self._image_at(life.session, said.ppid, int(life.created * 1e9))
+                if replaced is None
+                else replaced.identity.image_id,
             )
 
     def _left_for(self) -> Iterator[Unmeasured]:
@@ -433,6 +448,67 @@ class _View:
         if ended is not None and ended.at_ns >= about.at_ns:
             return False
         return not image.running_ns > max(about.at_ns, image.gone_ns)
+
+    def _is_lost(self, image: Image) -> bool:
+        """Whether a Python took the place of an image that way, and left no journal."""
+        look = self._replaced_by(image)
+        return look is not None and is_python(look.argv[0])
+
+    def _replaced_by(self, image: Image) -> Observation | None:
+        """What the supervisor saw of the program that took the place of an image, where no code of
+        Python's told of the exec: that of C code (uvloop's, ctypes'), with its own environment.
+        """
+        identity = image.identity
+        life = self.life_of_image.get(identity.image_id)
+        if life is None or self.images_of_life[id(life)][-1] is not image:
+            return None
+        look = next((look for look in reversed(life.looks) if look.argv), None)
+        argv = image.said().get("argv", "").split("\0")
+        if look is None or not is_python(argv[0]):
+            return None
+        if identity.started is StartKind.FORKED and look.reason:
+            return look  # it was measured, as a copy of its parent, whatever its command line is
+        if look.argv == tuple(argv):
+            return None
+        if is_python(look.argv[0]):
+            # One that was started may have been given a command line that it does not show.
+            return look if look.reason or identity.started is StartKind.FORKED else None
+        # A title that a program gives itself changes its command line, but not its executable.
+        is_other = look.executable != "" and not is_python(look.executable)
+        return look if is_other else None
+
+    def _match_untold_execs(self) -> None:
+        """Find the images that follow a forked one in its process, though they name no exec.
+
+        subprocess makes them where it is given an environment and a preexec_fn, for which the child
+        is forked; so does C code that forks and then executes a program in the session.
+        """
+        for images in self.by_pid.values():
+            for forked, image in pairwise(images):
+                if (
+                    forked.identity.started is StartKind.FORKED
+                    and image.identity.started is StartKind.SPAWNED
+                    and forked.identity.image_id not in self.successor
+                    and forked.ended is None
+                    and self._are_one_process(forked, image)
+                ):
+                    self.successor[forked.identity.image_id] = image
+                    self.predecessor[image.identity.image_id] = forked
+
+    def _are_one_process(self, one: Image, later: Image) -> bool:
+        """Whether two images of one pid are of one process: it was not seen to end in between, and
+        the supervisor saw one, or they have the same parent."""
+        identity = one.identity
+        times = range(identity.started_ns, later.identity.started_ns)
+        reaps = self.reaps.get((identity.session, identity.pid), ())
+        if any(reap.at_ns in times for reap in reaps):
+            return False
+        life = self.life_of_image.get(identity.image_id)
+        if life is not self.life_of_image.get(later.identity.image_id):
+            return False
+        if life is None:
+            return identity.parent_id == later.identity.parent_id
+        return not any(look.ended and look.at_ns in times for look in life.looks)
 
     def _wait_for(self, image: Image) -> Reap | None:
         """Its parent's wait for it."""

@@ -36,7 +36,9 @@ callback_call(PyObject *callable, PyObject *const *args, size_t nargs)
         PyThreadState_LeaveTracing(thread);
     }
     running++;
+    Py_INCREF(callable); /* it may take itself off, and CPython has no reference for the call */
     PyObject *result = PyObject_Vectorcall(callable, args, nargs, NULL);
+    Py_DECREF(callable);
     running--;
     for (int i = 0; i < levels; i++) {
         PyThreadState_EnterTracing(thread);

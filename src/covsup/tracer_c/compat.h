@@ -1,12 +1,18 @@
 /* compat.h - the one place that knows the differences between CPython versions.
  *
- * Threads: as the functions it wraps; the GIL (or an attached thread state) is held.
+ * Threads: as the functions it wraps; the GIL is held.
  * Must never know: what the callers want with it. */
 #ifndef COVSUP_COMPAT_H
 #define COVSUP_COMPAT_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+
+#ifdef Py_GIL_DISABLED
+#error                                                                                             \
+    "covsup measures Pythons with the GIL, and this is the header of a free-threaded one (PEP 703)"
+#endif
+
 #include <frameobject.h>
 #include <opcode.h>
 #include <stdbool.h>
@@ -139,12 +145,10 @@ compat_set_code_extra(PyObject *code, Py_ssize_t index, void *extra)
 #else
     int rc = _PyCode_SetExtra(code, index, extra);
 #endif
-#ifndef Py_GIL_DISABLED /* there readers look at it without a lock */
     Py_ssize_t needed = before > index ? before : index + 1;
     if (rc == 0 && *room != NULL && (*room)->size > needed) {
         (*room)->size = needed;
     }
-#endif
     return rc;
 }
 
@@ -159,7 +163,6 @@ compat_set_code_extra(PyObject *code, Py_ssize_t index, void *extra)
 static inline void *
 compat_take_code_extras(PyObject *code, Py_ssize_t index)
 {
-#ifndef Py_GIL_DISABLED
     struct {
         Py_ssize_t size;
         void *of[];
@@ -172,7 +175,6 @@ compat_take_code_extras(PyObject *code, Py_ssize_t index)
         ((PyCodeObject *)code)->co_extra = NULL;
         return room;
     }
-#endif
     return NULL;
 }
 
@@ -185,6 +187,14 @@ compat_put_code_extras(PyObject *code, void *room)
     }
     ((PyCodeObject *)code)->co_extra = room;
     return true;
+}
+
+/* The value of a key in a dict: new reference, or NULL without an exception. Keys of the target's
+ * may run Python as they are compared. */
+static inline PyObject *
+compat_dict_item(PyObject *dict, const char *key)
+{
+    return Py_XNewRef(PyDict_GetItemString(dict, key));
 }
 
 /* The value of a frame's local variable: owned, or NULL without an exception. */

@@ -4,6 +4,7 @@
  * Must never know: which core there is. */
 #include "context_flows.h"
 
+#include "modules.h"
 #include "plugin.h"
 
 #include <string.h>
@@ -163,15 +164,20 @@ work_is_made(core *self, code_state *state, PyFrameObject *frame, bool of_object
     Py_DECREF(key);
 }
 
-/* The chain of the piece of work that `frame` runs; borrowed, or NULL without an exception. */
+/* What enters the context of the piece of work that `frame` runs; owned, or NULL without an
+ * exception. */
 static PyObject *
-work_chain(core *self, code_state *state, PyFrameObject *frame)
+enter_work(core *self, code_state *state, PyFrameObject *frame)
 {
     PyObject *key = work_key(frame, state->local, false); /* owned */
-    PyObject *chain = key != NULL ? PyDict_GetItemWithError(contexts_work(self), key) : NULL;
+    PyObject *chain =
+        key != NULL ? Py_XNewRef(PyDict_GetItemWithError(contexts_work(self), key)) : NULL;
     Py_XDECREF(key);
     PyErr_Clear();
-    return chain;
+    PyObject *entered = contexts_enter(self, chain);
+    Py_XDECREF(chain);
+    PyErr_Clear();
+    return entered;
 }
 
 /* --- tests and requests ------------------------------------------------------------------ */
@@ -227,11 +233,53 @@ done:
     return result;
 }
 
+/* The text under a key; owned, or NULL without an exception. */
 static PyObject *
 text_in(PyObject *mapping, const char *key)
 {
-    PyObject *value = PyDict_GetItemString(mapping, key); /* borrowed */
-    return value != NULL && PyUnicode_Check(value) ? value : NULL;
+    PyObject *value = compat_dict_item(mapping, key);
+    if (value != NULL && !PyUnicode_Check(value)) {
+        Py_CLEAR(value);
+    }
+    return value;
+}
+
+static bool
+is_text(PyObject *text, const char *wanted)
+{
+    return text != NULL && PyUnicode_CompareWithASCIIString(text, wanted) == 0;
+}
+
+static PyObject *
+wsgi_label(PyObject *environ, PyObject *method)
+{
+    PyObject *mount = text_in(environ, "SCRIPT_NAME"), *path = text_in(environ, "PATH_INFO");
+    PyObject *nothing = PyUnicode_FromString(""); /* owned, as these are */
+    PyObject *label = nothing == NULL
+                          ? NULL
+                          : PyUnicode_FromFormat("%U %U%U", method, mount != NULL ? mount : nothing,
+                                                 path != NULL ? path : nothing);
+    Py_XDECREF(nothing);
+    Py_XDECREF(mount);
+    Py_XDECREF(path);
+    return label;
+}
+
+static PyObject *
+asgi_label(PyObject *scope)
+{
+    PyObject *type = text_in(scope, "type"), *path = text_in(scope, "path"),
+             *method = text_in(scope, "method"); /* owned */
+    PyObject *label = NULL;
+    if (path != NULL && is_text(type, "websocket")) {
+        label = PyUnicode_FromFormat("WEBSOCKET %U", path);
+    } else if (path != NULL && method != NULL && is_text(type, "http")) {
+        label = PyUnicode_FromFormat("%U %U", method, path);
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(path);
+    Py_XDECREF(method);
+    return label;
 }
 
 /* "GET /path" of what a server passes to an application; owned, or NULL where it is none, or with
@@ -242,30 +290,15 @@ request_of(PyObject *value)
     if (!PyDict_Check(value)) {
         return NULL;
     }
-    PyObject *method = text_in(value, "REQUEST_METHOD"), *path = text_in(value, "PATH_INFO");
-    if (method != NULL && PyDict_GetItemString(value, "wsgi.input") != NULL) {
-        PyObject *mount = text_in(value, "SCRIPT_NAME");
-        PyObject *nothing = PyUnicode_FromString(""); /* owned */
-        PyObject *label = nothing == NULL ? NULL
-                                          : PyUnicode_FromFormat("%U %U%U", method,
-                                                                 mount != NULL ? mount : nothing,
-                                                                 path != NULL ? path : nothing);
-        Py_XDECREF(nothing);
-        return label;
+    PyObject *method = text_in(value, "REQUEST_METHOD");                             /* owned */
+    PyObject *input = method != NULL ? compat_dict_item(value, "wsgi.input") : NULL; /* owned */
+    PyObject *label = input != NULL ? wsgi_label(value, method) : NULL;
+    if (input == NULL) {
+        label = asgi_label(value);
     }
-    PyObject *type = text_in(value, "type");
-    path = text_in(value, "path");
-    if (type == NULL || path == NULL) {
-        return NULL;
-    }
-    if (PyUnicode_CompareWithASCIIString(type, "websocket") == 0) {
-        return PyUnicode_FromFormat("WEBSOCKET %U", path);
-    }
-    method = text_in(value, "method");
-    if (method == NULL || PyUnicode_CompareWithASCIIString(type, "http") != 0) {
-        return NULL;
-    }
-    return PyUnicode_FromFormat("%U %U", method, path);
+    Py_XDECREF(input);
+    Py_XDECREF(method);
+    return label;
 }
 
 static PyObject *
@@ -338,8 +371,7 @@ flows_begin(core *self, code_state *state, PyFrameObject *frame)
         work_is_made(self, state, frame, false);
     }
     if ((state->roles & ROLE_RUNS) != 0) {
-        keep(self, frame, contexts_enter(self, work_chain(self, state, frame)));
-        PyErr_Clear();
+        keep(self, frame, enter_work(self, state, frame));
     }
     if ((state->roles & ROLES_OF_YIELD) != 0) {
         begin_labelled(self, state, frame);
@@ -356,9 +388,7 @@ flows_line(core *self, code_state *state, PyFrameObject *frame)
         work_is_made(self, state, frame, false);
     }
     if ((state->roles & ROLE_RUNS_IN) != 0 && contexts_in_other_thread(self)) {
-        PyObject *entered = contexts_enter(self, work_chain(self, state, frame)); /* owned */
-        Py_XDECREF(entered);
-        PyErr_Clear();
+        Py_XDECREF(enter_work(self, state, frame));
     }
 }
 
@@ -415,17 +445,12 @@ new_greenlet_in_context(PyTypeObject *type, PyObject *args, PyObject *keywords)
 void
 flows_follow_greenlets(void)
 {
-    PyObject *name = PyUnicode_InternFromString("greenlet");                 /* owned */
-    PyObject *module = name != NULL ? PyImport_GetModule(name) : NULL;       /* owned */
-    PyObject *type = module != NULL ? PyObject_GetAttr(module, name) : NULL; /* owned */
+    PyObject *type = module_item("greenlet._greenlet", "greenlet"); /* owned */
     if (type != NULL && PyType_Check(type) &&
         ((PyTypeObject *)type)->tp_new != new_greenlet_in_context &&
         (new_greenlet == NULL || new_greenlet == ((PyTypeObject *)type)->tp_new)) {
         new_greenlet = ((PyTypeObject *)type)->tp_new;
         ((PyTypeObject *)type)->tp_new = new_greenlet_in_context;
     }
-    Py_XDECREF(name);
-    Py_XDECREF(module);
     Py_XDECREF(type);
-    PyErr_Clear();
 }

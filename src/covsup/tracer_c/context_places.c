@@ -4,16 +4,14 @@
  * Must never know: what is current, where events come from. */
 #include "contexts_state.h"
 
-/* The result of a method or function of a module that is imported, or NULL without an exception. */
+#include "modules.h"
+
+/* The result of a function of a module that is imported, or NULL without an exception. */
 static PyObject *
 ask(const char *module, const char *function, PyObject *argument)
 {
-    PyObject *name = PyUnicode_InternFromString(module);                              /* owned */
-    PyObject *there = name != NULL ? PyImport_GetModule(name) : NULL;                 /* owned */
-    PyObject *asked = there != NULL ? PyObject_GetAttrString(there, function) : NULL; /* owned */
+    PyObject *asked = module_item(module, function); /* owned */
     PyObject *result = asked != NULL ? PyObject_CallFunctionObjArgs(asked, argument, NULL) : NULL;
-    Py_XDECREF(name);
-    Py_XDECREF(there);
     Py_XDECREF(asked);
     PyErr_Clear();
     return result;

@@ -98,18 +98,16 @@ current_chain(contexts *self)
     if (self->kinds == 0) {
         return chain;
     }
-    PyObject *nothing = chain == NULL ? PyTuple_New(0) : NULL; /* owned */
-    PyObject *found = chain != NULL ? chain_segments(chain) : nothing;
-    PyObject *segments = found != NULL ? segments_here(self, found) : NULL; /* owned */
-    if (segments != NULL && segments != found &&
-        (PyTuple_GET_SIZE(segments) > 0 || chain != NULL)) {
+    bool has_chain = chain != NULL;
+    PyObject *found = has_chain ? Py_NewRef(chain_segments(chain)) : PyTuple_New(0); /* owned */
+    PyObject *segments = found != NULL ? segments_here(self, found) : NULL;          /* owned */
+    if (segments != NULL && segments != found && (PyTuple_GET_SIZE(segments) > 0 || has_chain)) {
         Py_XDECREF(contexts_set_segments(self, segments));
-        chain = contexts_found(self);
     }
-    Py_XDECREF(nothing);
+    Py_XDECREF(found);
     Py_XDECREF(segments);
-    PyErr_Clear(); /* no memory: the label stays what it was */
-    return chain;
+    PyErr_Clear();               /* no memory: the label stays what it was */
+    return contexts_found(self); /* names of tasks and greenlets may be Python's: all may change */
 }
 
 told_context *

@@ -6,77 +6,25 @@
 #include "core.h"
 
 #include "by_value.h"
+#include "canonical.h"
 #include "plugin.h"
 #include "reach.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Where a canonical path cannot be had from the system (no such file, no permission), the last
- * component is joined to the canonical path of its directory. */
-static bool
-canonical_path(const char *path, char *out)
-{
-    if (realpath(path, out) != NULL) {
-        return true;
-    }
-    if (errno != ENOENT && errno != EACCES && errno != ENOTDIR) {
-        return false;
-    }
-    const char *slash = strrchr(path, '/');
-    size_t length = strlen(path);
-    if (length >= PATH_MAX) {
-        return false;
-    }
-    if (slash == NULL) {
-        if (realpath(".", out) == NULL) {
-            return false;
-        }
-        slash = path - 1;
-    } else if (slash == path) {
-        out[0] = '\0';
-    } else {
-        char directory[PATH_MAX];
-        memcpy(directory, path, (size_t)(slash - path));
-        directory[slash - path] = '\0';
-        if (!canonical_path(directory, out)) {
-            return false;
-        }
-    }
-    size_t base = strlen(out);
-    if (strcmp(out, "/") == 0) {
-        base = 0;
-    }
-    const char *name = slash + 1;
-    if (strcmp(name, ".") == 0 || *name == '\0') {
-        return true;
-    }
-    if (strcmp(name, "..") == 0) {
-        char *up = strrchr(out, '/');
-        if (up != NULL && up != out) {
-            *up = '\0';
-        }
-        return true;
-    }
-    if (base + 1 + strlen(name) >= PATH_MAX) {
-        return false;
-    }
-    out[base] = '/';
-    strcpy(out + base + 1, name);
-    return true;
-}
-
-/* A global that is a string, borrowed; else NULL. */
+/* A global that is a string: new reference, or NULL without an exception. */
 static PyObject *
 string_global(PyObject *globals, const char *name)
 {
     if (globals == NULL || !PyDict_Check(globals)) {
         return NULL;
     }
-    PyObject *value = PyDict_GetItemString(globals, name);
-    return value != NULL && PyUnicode_Check(value) ? value : NULL;
+    PyObject *value = compat_dict_item(globals, name);
+    if (value != NULL && !PyUnicode_Check(value)) {
+        Py_CLEAR(value);
+    }
+    return value;
 }
 
 static const char *
@@ -93,128 +41,208 @@ ends_with(const char *text, const char *end)
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-/* The name of the module that runs `path` with `globals`, as coverage.py names it: a script
- * counts under the name that it could be imported by. */
-static void
-module_name(PyObject *globals, const char *path, char *out, size_t size)
+/* The text of a module's name (which may be NULL), to be freed; NULL without an exception where it
+ * says nothing: a script is `__main__`, and a name that is not UTF-8 matches nothing. */
+static char *
+telling_name(PyObject *name)
 {
-    const char *name = NULL;
-    PyObject *value = string_global(globals, "__name__");
-    PyObject *spec_name = NULL; /* owned */
-    if (value != NULL) {
-        name = PyUnicode_AsUTF8(value);
+    const char *text = name != NULL && PyUnicode_Check(name) ? PyUnicode_AsUTF8(name) : NULL;
+    PyErr_Clear();
+    return text != NULL && strcmp(text, "__main__") != 0 ? strdup(text) : NULL;
+}
+
+/* The name of the module that runs `path` with `globals`, as coverage.py names it: a script
+ * counts under the name that it could be imported by. To be freed; NULL: no memory. */
+static char *
+module_name(PyObject *globals, const char *path)
+{
+    PyObject *value = string_global(globals, "__name__"); /* owned */
+    char *name = telling_name(value);
+    Py_XDECREF(value);
+    if (name != NULL) {
+        return name;
     }
-    if (name == NULL || strcmp(name, "__main__") == 0) {
-        PyErr_Clear(); /* a name that is not UTF-8 matches nothing */
-        PyObject *spec = globals != NULL ? PyDict_GetItemString(globals, "__spec__") : NULL;
-        if (spec != NULL && spec != Py_None) {
-            spec_name = PyObject_GetAttrString(spec, "name");
-            if (spec_name != NULL && PyUnicode_Check(spec_name)) {
-                const char *full = PyUnicode_AsUTF8(spec_name);
-                if (full != NULL && strcmp(full, "__main__") != 0) {
-                    name = full;
-                }
-            }
-            PyErr_Clear(); /* no such attribute: nothing to go by */
-        }
+    PyObject *spec = globals != NULL && PyDict_Check(globals)
+                         ? compat_dict_item(globals, "__spec__")
+                         : NULL; /* owned */
+    if (spec != NULL && spec != Py_None) {
+        value = PyObject_GetAttrString(spec, "name"); /* owned; may run Python */
+        name = telling_name(value);
+        Py_XDECREF(value);
     }
-    if (name == NULL || strcmp(name, "__main__") == 0) {
-        snprintf(out, size, "%s", base_name(path));
-        char *dot = strrchr(out, '.');
+    Py_XDECREF(spec);
+    PyErr_Clear(); /* no such attribute: nothing to go by */
+    if (name == NULL && (name = strdup(base_name(path))) != NULL) {
+        char *dot = strrchr(name, '.');
         if (dot != NULL) {
             *dot = '\0';
         }
-    } else {
-        snprintf(out, size, "%s", name);
     }
-    Py_XDECREF(spec_name);
+    return name;
 }
 
-/* Make search_path from sys.path, where that has changed since. */
+/* Whether a look at sys.path would find what it found before. Entries can be of any type, and no
+ * code of theirs is run here: they are the same objects, or strings that are equal. */
+static bool
+is_same_path(PyObject *now, PyObject *before)
+{
+    if (before == NULL || PyTuple_GET_SIZE(now) != PyTuple_GET_SIZE(before)) {
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(now); i++) {
+        PyObject *one = PyTuple_GET_ITEM(now, i), *other = PyTuple_GET_ITEM(before, i);
+        if (one != other && (!PyUnicode_CheckExact(one) || !PyUnicode_CheckExact(other) ||
+                             PyUnicode_Compare(one, other) != 0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+free_strings(string_list *list)
+{
+    for (int i = 0; i < list->count; i++) {
+        free(list->items[i]);
+    }
+    free(list->items);
+    *list = (string_list){0};
+}
+
+/* Make search_path from sys.path, where that has changed since. -1: exception set. */
 static int
 refresh_search_path(core *self)
 {
-    PyObject *path = PySys_GetObject("path"); /* borrowed */
-    if (path == NULL || !PyList_Check(path)) {
+    PyObject *path = Py_XNewRef(PySys_GetObject("path"));                             /* owned */
+    PyObject *key = path != NULL && PyList_Check(path) ? PyList_AsTuple(path) : NULL; /* owned */
+    Py_XDECREF(path);
+    if (key == NULL) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    if (is_same_path(key, self->search_path_key)) {
+        Py_DECREF(key);
         return 0;
     }
-    PyObject *key = PyList_AsTuple(path);
-    if (key == NULL) {
-        return -1;
-    }
-    if (self->search_path_key != NULL) {
-        int same = PyObject_RichCompareBool(key, self->search_path_key, Py_EQ);
-        if (same != 0) {
-            Py_DECREF(key);
-            return same < 0 ? -1 : 0;
-        }
-    }
-    Py_ssize_t count = PyTuple_GET_SIZE(key);
-    char **items = calloc((size_t)count + 1, sizeof(char *));
-    if (items == NULL) {
+    string_list made = {calloc((size_t)PyTuple_GET_SIZE(key) + 1, sizeof(char *)), 0};
+    if (made.items == NULL) {
         Py_DECREF(key);
         PyErr_NoMemory();
         return -1;
     }
-    int used = 0;
-    for (Py_ssize_t i = 0; i < count; i++) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); i++) {
         PyObject *item = PyTuple_GET_ITEM(key, i);
-        PyObject *bytes = NULL;
+        PyObject *bytes = NULL; /* owned */
         if (PyUnicode_Check(item) && PyUnicode_FSConverter(item, &bytes)) {
-            char canonical[PATH_MAX];
-            if (realpath(PyBytes_AS_STRING(bytes), canonical) != NULL) {
-                items[used] = strdup(canonical);
-                used += items[used] != NULL;
+            bool exists = false;
+            char *canonical = canonical_path(PyBytes_AS_STRING(bytes), &exists);
+            if (canonical != NULL && exists) {
+                made.items[made.count++] = canonical;
+            } else {
+                free(canonical);
             }
         }
         PyErr_Clear(); /* an entry that names no path leads to no file */
         Py_XDECREF(bytes);
     }
-    for (int i = 0; i < self->search_path.count; i++) {
-        free(self->search_path.items[i]);
-    }
-    free(self->search_path.items);
-    self->search_path = (string_list){items, used};
-    Py_XSETREF(self->search_path_key, key);
+    /* Another thread may have come before: the old lists are taken off before they are dropped,
+     * for what is dropped may run Python. */
+    string_list old = self->search_path;
+    PyObject *old_key = self->search_path_key;
+    self->search_path = made;
+    self->search_path_key = key;
+    free_strings(&old);
+    Py_XDECREF(old_key);
     return 0;
 }
 
-/* A relative name is looked for where coverage.py looks: here, then along sys.path. */
-static bool
-locate(core *self, const char *name, char *out)
+/* The canonical path of a file name, to be freed; NULL where there is none. A relative one is
+ * looked for where coverage.py looks: here, then along sys.path. */
+static char *
+locate(core *self, const char *name)
 {
-    if (name[0] != '/') {
-        char joined[PATH_MAX];
-        if (realpath(name, out) != NULL) {
-            return true;
-        }
-        for (int i = 0; i < self->search_path.count; i++) {
-            int length =
-                snprintf(joined, sizeof(joined), "%s/%s", self->search_path.items[i], name);
-            if (length > 0 && (size_t)length < sizeof(joined) && realpath(joined, out) != NULL) {
-                return true;
-            }
-        }
+    bool exists = false;
+    char *here = canonical_path(name, &exists);
+    if (name[0] == '/' || exists) {
+        return here;
     }
-    return canonical_path(name, out);
+    for (int i = 0; i < self->search_path.count; i++) {
+        const char *directory = self->search_path.items[i];
+        char *joined = malloc(strlen(directory) + 1 + strlen(name) + 1);
+        if (joined == NULL) {
+            break;
+        }
+        (void)stpcpy(stpcpy(stpcpy(joined, directory), "/"), name);
+        char *there = canonical_path(joined, &exists);
+        free(joined);
+        if (there != NULL && exists) {
+            free(here);
+            return there;
+        }
+        free(there);
+    }
+    return here;
 }
 
 int
 core_apply_rules(core *self, const char *path, PyObject *globals, const char *plugin,
                  source_file **file)
 {
-    char module[PATH_MAX] = "";
-    if (self->rules.source_pkgs.count > 0) {
-        module_name(globals, path, module, sizeof(module));
+    int rc = 0;
+    char *module = self->rules.source_pkgs.count > 0 ? module_name(globals, path) : strdup("");
+    if (module == NULL) {
+        PyErr_NoMemory();
+        return -1;
     }
     if (filter_measures(&self->rules, path, module, &self->search_path)) {
         *file = facts_file(path, module, plugin);
         if (*file == NULL) {
             PyErr_NoMemory();
-            return -1;
+            rc = -1;
         }
     }
-    return 0;
+    free(module);
+    return rc;
+}
+
+/* The file that code named `name` was loaded from, by the module's __file__, to be freed; NULL
+ * where that says nothing else. A .pyc may have been moved since it was compiled: __file__ then
+ * knows better, unless the code was compiled from something else altogether. */
+static char *
+loaded_from(PyObject *globals, const char *name)
+{
+    PyObject *file = string_global(globals, "__file__"); /* owned */
+    const char *text = file != NULL ? PyUnicode_AsUTF8(file) : NULL;
+    char *source = text != NULL ? strdup(text) : NULL;
+    PyErr_Clear(); /* a __file__ that is not UTF-8 is no better than co_filename */
+    Py_XDECREF(file);
+    if (source != NULL) {
+        if (ends_with(source, ".pyc") || ends_with(source, ".pyo")) {
+            source[strlen(source) - 1] = '\0';
+        }
+        if (strcmp(base_name(source), base_name(name)) == 0) {
+            return source;
+        }
+        free(source);
+    }
+    return NULL;
+}
+
+/* Decide about a file that was never seen before, by its canonical path. */
+static int
+decide_canonical(core *self, const char *path, PyObject *globals, measured_as *as)
+{
+    if (plugins_claim_files(self)) {
+        claim *claim = NULL;
+        bool measured = false;
+        if (plugins_ask(self, path, globals, &claim, &measured) < 0) {
+            return -1;
+        }
+        if (claim != NULL) {
+            as->claim = measured ? claim : NULL;
+            return 0;
+        }
+    }
+    return core_apply_rules(self, path, globals, "", &as->file);
 }
 
 /* Decide about a file name that was never seen before. `*as` stays as it is where it is not
@@ -227,43 +255,22 @@ decide(core *self, const char *name, PyObject *globals, measured_as *as)
     if (!bounded && !plugins_claim_files(self) && filter_in_trees(&rules->stdlib_dirs, name)) {
         return 0; /* most files of most programs: no need to look at the disk */
     }
-    /* A .pyc may have been moved since it was compiled: __file__ then knows better, unless the
-     * code was compiled from something else altogether. */
-    char source[PATH_MAX];
-    PyObject *dunder_file = string_global(globals, "__file__");
-    const char *loaded = dunder_file != NULL ? PyUnicode_AsUTF8(dunder_file) : NULL;
-    PyErr_Clear(); /* a __file__ that is not UTF-8 is no better than co_filename */
-    if (loaded != NULL && strlen(loaded) < sizeof(source)) {
-        strcpy(source, loaded);
-        if (ends_with(source, ".pyc") || ends_with(source, ".pyo")) {
-            source[strlen(source) - 1] = '\0';
-        }
-        if (strcmp(base_name(source), base_name(name)) == 0) {
-            name = source;
-        }
+    int rc = 0;
+    char *source = loaded_from(globals, name), *canonical = NULL;
+    if (source != NULL) {
+        name = source;
     }
     if (name[0] == '\0' || name[0] == '<' || strncmp(name, "memory:", 7) == 0) {
-        return 0;
+        goto done;
     }
-    char canonical[PATH_MAX];
-    if (refresh_search_path(self) < 0) {
-        return -1;
+    rc = refresh_search_path(self);
+    if (rc == 0 && (canonical = locate(self, name)) != NULL) {
+        rc = decide_canonical(self, canonical, globals, as);
     }
-    if (!locate(self, name, canonical)) {
-        return 0;
-    }
-    if (plugins_claim_files(self)) {
-        claim *claim = NULL;
-        bool measured = false;
-        if (plugins_ask(self, canonical, globals, &claim, &measured) < 0) {
-            return -1;
-        }
-        if (claim != NULL) {
-            as->claim = measured ? claim : NULL;
-            return 0;
-        }
-    }
-    return core_apply_rules(self, canonical, globals, "", &as->file);
+done:
+    free(source);
+    free(canonical);
+    return rc;
 }
 
 /* The file that `globals` say their module was loaded from, where it is measured. `*unknown`: they
@@ -271,27 +278,35 @@ decide(core *self, const char *name, PyObject *globals, measured_as *as)
 static int
 source_by_globals(core *self, PyObject *globals, source_file **source, bool *unknown)
 {
-    char canonical[PATH_MAX];
-    PyObject *dunder_file = string_global(globals, "__file__");
-    const char *loaded = dunder_file != NULL ? PyUnicode_AsUTF8(dunder_file) : NULL;
+    PyObject *file = string_global(globals, "__file__"); /* owned */
+    const char *text = file != NULL ? PyUnicode_AsUTF8(file) : NULL;
     PyErr_Clear(); /* a __file__ that is not UTF-8 cannot be stored */
+    char *loaded = strdup(text != NULL ? text : "");
+    Py_XDECREF(file);
     *unknown = false;
-    if (loaded == NULL || loaded[0] == '\0') {
-        /* Of a notebook, a prompt or -c, or what a library generated. */
-        PyObject *module = string_global(globals, "__name__");
-        *unknown = module != NULL && PyUnicode_CompareWithASCIIString(module, "__main__") == 0;
-        return 0;
-    }
-    if (refresh_search_path(self) < 0) {
+    if (loaded == NULL) {
+        PyErr_NoMemory();
         return -1;
     }
-    if (!locate(self, loaded, canonical)) {
+    if (loaded[0] == '\0') {
+        free(loaded);
+        /* Of a notebook, a prompt or -c, or what a library generated. */
+        PyObject *module = string_global(globals, "__name__"); /* owned */
+        *unknown = module != NULL && PyUnicode_CompareWithASCIIString(module, "__main__") == 0;
+        Py_XDECREF(module);
         return 0;
     }
-    if (ends_with(canonical, ".pyc") || ends_with(canonical, ".pyo")) {
-        canonical[strlen(canonical) - 1] = '\0';
+    int rc = refresh_search_path(self);
+    char *canonical = rc == 0 ? locate(self, loaded) : NULL;
+    free(loaded);
+    if (canonical != NULL) {
+        if (ends_with(canonical, ".pyc") || ends_with(canonical, ".pyo")) {
+            canonical[strlen(canonical) - 1] = '\0';
+        }
+        rc = core_apply_rules(self, canonical, globals, "", source);
     }
-    return core_apply_rules(self, canonical, globals, "", source);
+    free(canonical);
+    return rc;
 }
 
 /* Code that was sent by value counts as a file of its own. The result gives its lines to the file
@@ -321,7 +336,7 @@ decide_by_value(core *self, PyCodeObject *code, PyObject *globals, measured_as *
     return 0;
 }
 
-/* The same of a name that is not UTF-8. The result cannot hold it, nor can coverage.py's; the
+/* Decide about a file whose name is not UTF-8. The result cannot hold it, nor can coverage.py's; the
  * journal names the file all the same, so that it is said to be left out. */
 static int
 decide_undecodable(core *self, PyObject *filename, PyObject *globals, measured_as *as)
@@ -351,11 +366,12 @@ core_leaves_out(const core *self, const PyCodeObject *code)
            atomic_load_explicit(&self->left_out[left_out_slot(name)], memory_order_relaxed) == name;
 }
 
-bool
-core_file_of(core *self, PyCodeObject *code, PyObject *globals, measured_as *as)
+/* core_file_of() by the name `filename`, which the caller holds: the code object's own may be replaced
+ * (by the import of a .pyc that was moved) while Python runs. */
+static bool
+file_of_name(core *self, PyCodeObject *code, PyObject *filename, PyObject *globals, measured_as *as)
 {
-    *as = (measured_as){NULL, NULL};
-    const char *name = PyUnicode_AsUTF8(code->co_filename);
+    const char *name = PyUnicode_AsUTF8(filename); /* NULL: not UTF-8 */
     PyErr_Clear();
     if (self->plugins != NULL && self->plugins->load != NULL && name != NULL &&
         plugins_load_if_due(self, name) < 0) {
@@ -365,7 +381,7 @@ core_file_of(core *self, PyCodeObject *code, PyObject *globals, measured_as *as)
         /* One name for any number of files: it is no key. */
         return decide_by_value(self, code, globals, as) == 0 && as->file != NULL;
     }
-    PyObject *known = PyDict_GetItemWithError(self->files, code->co_filename); /* borrowed */
+    PyObject *known = PyDict_GetItemWithError(self->files, filename); /* borrowed, read at once */
     if (known != NULL) {
         char *address = PyLong_AsVoidPtr(known);
         if (((uintptr_t)address & 1) != 0) {
@@ -379,7 +395,7 @@ core_file_of(core *self, PyCodeObject *code, PyObject *globals, measured_as *as)
         return false;
     }
     if (name == NULL) {
-        if (decide_undecodable(self, code->co_filename, globals, as) < 0) {
+        if (decide_undecodable(self, filename, globals, as) < 0) {
             return false;
         }
     } else if (name[0] != '<' && decide(self, name, globals, as) < 0) {
@@ -393,14 +409,24 @@ core_file_of(core *self, PyCodeObject *code, PyObject *globals, measured_as *as)
     PyObject *address =
         PyLong_FromVoidPtr(as->claim != NULL ? (char *)as->claim + 1 : (char *)as->file);
     if (address != NULL) {
-        stored = PyDict_SetItem(self->files, code->co_filename, address) == 0;
+        stored = PyDict_SetItem(self->files, filename, address) == 0;
         Py_DECREF(address);
     }
     if (stored && as->file == NULL && as->claim == NULL && self->plugins == NULL) {
-        atomic_store_explicit(&self->left_out[left_out_slot(code->co_filename)],
-                              Py_NewRef(code->co_filename), memory_order_relaxed);
+        atomic_store_explicit(&self->left_out[left_out_slot(filename)], Py_NewRef(filename),
+                              memory_order_relaxed);
     }
     return stored && (as->file != NULL || as->claim != NULL);
+}
+
+bool
+core_file_of(core *self, PyCodeObject *code, PyObject *globals, measured_as *as)
+{
+    *as = (measured_as){NULL, NULL};
+    PyObject *filename = Py_NewRef(code->co_filename); /* owned */
+    bool measured = file_of_name(self, code, filename, globals, as);
+    Py_DECREF(filename);
+    return measured;
 }
 
 static code_state *
@@ -529,8 +555,6 @@ core_add_state(core *self, PyCodeObject *code, measured_as as)
     state->file = as.file;
     state->claim = as.claim;
     pthread_mutex_lock(&self->lock);
-    /* Under our lock also because setting an extra is not thread-safe in free-threaded builds
-     * (cpython #144981). */
     code_state *there = state_on(self, code);
     if (there == NULL) {
         there = show_state(self, code);

@@ -1,7 +1,7 @@
 /* core.h - what the two cores share: the state of an interpreter and of a code object.
  *
- * Threads: a core belongs to one interpreter; its functions run with that interpreter's GIL, or
- * attached to it in a free-threaded build, where `lock` guards the list of code states.
+ * Threads: a core belongs to one interpreter; its functions run with that interpreter's GIL. `lock`
+ * guards the lists of code states, for these change where code objects die.
  * Must never know: adapters, the layout of the journal. */
 #ifndef COVSUP_CORE_H
 #define COVSUP_CORE_H
@@ -18,9 +18,6 @@
 
 /* How many names of files that are not measured are found without a look at `files`. */
 enum { LEFT_OUT = 1024 };
-
-/* How many functions of sys.monitoring take a tool id. */
-enum { MONITORING_HIDDEN = 9 };
 
 typedef struct core core;
 typedef struct code_state code_state;
@@ -100,13 +97,12 @@ struct core {
     bool others;                    /* the target uses tools of its own */
     bool others_step;               /* and one has had INSTRUCTION events */
     bool shares_instructions;       /* everywhere: so do we */
+    /* Functions of sys.monitoring, as they were before the target's were wrapped. */
     PyObject *get_local_events, *set_local_events, *set_events, *register_callback, *use_tool_id,
         *free_tool_id, *restart_events;
     struct {
         int line, branch, py_return, jump, yield_and_resume, instruction;
     } events;
-    PyObject *hidden[MONITORING_HIDDEN]; /* the functions that ours stand in for */
-    PyObject *all_events;
     /* The settrace core's. */
     Py_tracefunc settrace_event; /* NULL under the monitoring core */
     bool has_quiet_frames;       /* there may be frames that have no events (quiet.h) */

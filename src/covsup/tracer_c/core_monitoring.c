@@ -5,9 +5,9 @@
  * only its event can tell is told. No stack is kept: an event names its code and offset, so
  * threads, greenlets and generators cannot mix anything up.
  *
- * Threads: callbacks run in any thread of the interpreter, several at once in a free-threaded
- * build. What they change in a code's flow only ever goes from "to tell" to "told".
- * Must never know: adapters, the layout of the journal. */
+ * Threads: callbacks run in any thread of the interpreter, with its GIL. What they change in a
+ * code's flow only ever goes from "to tell" to "told". Must never know: adapters, the layout of the
+ * journal. */
 #include "core.h"
 
 #if COMPAT_MONITORING
@@ -340,13 +340,6 @@ on_instruction(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return tell_step(self, state, flow_step_at(state->flow, (int)PyLong_AsLong(args[1])));
 }
 
-/* Several threads may look at these at once in a free-threaded build. */
-static inline bool
-told_in(uint32_t *where, uint32_t id)
-{
-    return atomic_load_explicit((_Atomic uint32_t *)where, memory_order_relaxed) == id;
-}
-
 /* Tell the outcome of a branch, unless it was the last that was told of it in this context. False:
  * it could not be stored, or its events are wanted each time. */
 static bool
@@ -366,14 +359,14 @@ tell_outcome(core *self, code_state *state, flow_branch *branch, bool jumps, tol
     if (to == 0) {
         return true;
     }
-    if (self->in_contexts && told_in(in, id)) {
+    if (self->in_contexts && *in == id) {
         told_here_waste(self, state, id);
         return true;
     }
     bool stored = to > 0 && !self->branch ? tell_line_in(context, state->file, to)
                                           : tell_arc_in(context, state->file, branch->line, to);
     if (stored && self->in_contexts) {
-        atomic_store_explicit((_Atomic uint32_t *)in, id, memory_order_relaxed);
+        *in = id;
     }
     return stored;
 }
@@ -436,8 +429,8 @@ on_branch(PyObject *module, PyObject *const *args, Py_ssize_t count)
     }
     if (self->in_contexts) {
         return told(self, state,
-                    (branch->falls_to == 0 || told_in(&branch->falls_in, id)) &&
-                        (branch->jumps_to == 0 || told_in(&branch->jumps_in, id)));
+                    (branch->falls_to == 0 || branch->falls_in == id) &&
+                        (branch->jumps_to == 0 || branch->jumps_in == id));
     }
     return told(self, state,
                 (branch->falls_to == 0 || branch->falls_told) &&

@@ -105,13 +105,17 @@ cover_line(core *owner, code_state *state, int line)
     return true;
 }
 
+/* Telling may run Python (of a task's name, where tasks are contexts), which can run frames that
+ * move entries of the table: `entry` is not used after it. */
 static void
-note_line(core *owner, frame_entry *entry, int line)
+note_line(thread_trace *self, frame_entry *entry, int line)
 {
+    core *owner = self->owner;
     if (line >= NO_SOURCE_LINE) {
         return; /* what comes next comes from the line before it */
     }
     code_state *state = entry->state;
+    PyFrameObject *frame = entry->frame;
     int index = line - state->first_line;
     if (owner->branch) {
         int from = entry->last_line;
@@ -128,7 +132,10 @@ note_line(core *owner, frame_entry *entry, int line)
             repeats(owner, state);
             is_new(owner, state);
         } else if (!stored && facts_paused()) {
-            entry->last_line = 0; /* nor does an arc that is told later begin there */
+            entry = frame_table_find(&self->frames, frame);
+            if (entry != NULL) {
+                entry->last_line = 0; /* nor does an arc that is told later begin there */
+            }
         }
     } else {
         if (index >= 0 && index < state->n_lines && state->seen[index] && !owner->in_contexts) {
@@ -228,14 +235,15 @@ on_call(thread_trace *self, PyFrameObject *frame)
         return -1;
     }
     bool resumed = entry->last_line > 0;
-    if (entry->flow != NULL) {
-        flows_begin(self->owner, entry->flow, frame); /* may run frames that move the entry */
+    code_state *flow = entry->flow;
+    if (state == NULL && flow == NULL) {
+        quiet_if_useless(self, entry);
+    }
+    if (flow != NULL) {
+        flows_begin(self->owner, flow, frame); /* may run frames that move the entry */
     }
     if (state != NULL && state->claim != NULL) {
         return plugin_frame_starts(self->owner, state, frame, resumed);
-    }
-    if (state == NULL && entry->flow == NULL) {
-        quiet_if_useless(self, entry);
     }
     return 0;
 }
@@ -272,9 +280,12 @@ on_line(thread_trace *self, PyFrameObject *frame)
         return plugin_frame_line(self->owner, entry->state, frame);
     }
     if (entry->state != NULL) {
-        note_line(self->owner, entry, PyFrame_GetLineNumber(frame));
+        note_line(self, entry, PyFrame_GetLineNumber(frame));
+        entry = frame_table_find(&self->frames, frame);
     }
-    quiet_if_useless(self, entry);
+    if (entry != NULL) {
+        quiet_if_useless(self, entry);
+    }
     return 0;
 }
 
@@ -379,7 +390,8 @@ on_exception(thread_trace *self, PyFrameObject *frame, PyObject *arg)
     }
     bool keeps_line = exception_is_flow(bytes, PyFrame_GetLasti(frame), arg);
     Py_DECREF(bytes);
-    if (!keeps_line) {
+    entry = frame_table_find(&self->frames, frame);
+    if (!keeps_line && entry != NULL) {
         entry->last_line = 0;
     }
     return 0;
@@ -405,14 +417,18 @@ on_return(thread_trace *self, PyFrameObject *frame, bool raises)
         if (COMPAT_RETURN_NAMES_LINE) {
             int line = PyFrame_GetLineNumber(frame);
             if (line > 0 && line != entry->last_line) {
-                note_line(self->owner, entry, line);
+                note_line(self, entry, line);
+                entry = frame_table_find(&self->frames, frame);
             }
         }
-        if (!state->makes_generic) {
+        if (!state->makes_generic && entry != NULL) {
             tell_arc(self->owner, state->file, entry->last_line, -state->first_line);
         }
     }
-    frame_table_leave(&self->frames, entry);
+    entry = frame_table_find(&self->frames, frame); /* telling may have moved it */
+    if (entry != NULL) {
+        frame_table_leave(&self->frames, entry);
+    }
     if (flow != NULL) {
         flows_end(self->owner, flow, frame);
     }
@@ -529,7 +545,7 @@ settrace_catch_up(thread_trace *self)
         if (entry != NULL && entry->state != NULL && entry->state->claim == NULL && line > 0 &&
             entry->last_line != line) {
             entry->last_line = 0; /* where it came from was not seen */
-            note_line(self->owner, entry, line);
+            note_line(self, entry, line);
         }
         PyFrameObject *back = PyFrame_GetBack(frame); /* owned */
         Py_DECREF(frame);

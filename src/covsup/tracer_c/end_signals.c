@@ -9,7 +9,7 @@
  * lock and allocates nothing, so it may have been interrupted in itself.
  * Fork: handlers are inherited, and what they need with them. An exec drops them.
  * Must never know: Python. */
-#define _DEFAULT_SOURCE 1 /* NSIG, beside C11 */
+#define _DEFAULT_SOURCE 1 /* NSIG and stack_t, beside C11 */
 
 #include "end_signals.h"
 
@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "journal.h"
@@ -28,7 +29,21 @@
 
 static struct sigaction before[NSIG]; /* written before our handler can run */
 
-static void
+/* Whether there is room on the stack to say anything. A handler may run on an alternate stack that
+ * the target has made as small as its own handler allows: some 100 bytes beside what the kernel
+ * puts there (up to 3 KiB of registers). */
+static bool
+has_room(const ucontext_t *interrupted)
+{
+    const stack_t *alternate = &interrupted->uc_stack; /* as it was when the signal came */
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0), start = (uintptr_t)alternate->ss_sp;
+    return (alternate->ss_flags & SS_DISABLE) != 0 || here < start ||
+           here >= start + alternate->ss_size || here - start >= JOURNAL_EVENT_STACK;
+}
+
+/* The functions that say something are not inlined: what they need is not needed while the target's
+ * handler runs. */
+static __attribute__((noinline)) void
 tell_end(int number)
 {
     uint8_t how = ENDED_BY_SIGNAL;
@@ -39,7 +54,7 @@ tell_end(int number)
     (void)journal_event(EVENT_ENDED, payload, sizeof(payload));
 }
 
-static void
+static __attribute__((noinline)) void
 tell_arrival(int number)
 {
     char text[] = "signal 00 came; the program's own handler was called";
@@ -55,21 +70,38 @@ is_default(const struct sigaction *action)
     return (action->sa_flags & SA_SIGINFO) == 0 && action->sa_handler == SIG_DFL;
 }
 
+static __attribute__((noinline)) void
+tell(int number, const ucontext_t *interrupted)
+{
+    int saved = errno;
+    if (!has_room(interrupted)) {
+        journal_lose_event();
+    } else if (is_default(&before[number])) {
+        tell_end(number);
+    } else {
+        tell_arrival(number);
+    }
+    errno = saved;
+}
+
+static __attribute__((noinline)) void
+die(int number)
+{
+    int saved = errno;
+    (void)sigaction(number, &before[number], NULL);
+    (void)raise(number); /* it is blocked now, and kills as this handler returns */
+    errno = saved;
+}
+
 static void
 on_signal(int number, siginfo_t *info, void *context)
 {
-    int saved = errno;
     const struct sigaction *old = &before[number];
+    tell(number, context);
+    /* Each of these is the last thing that is done, so it has the whole stack. */
     if (is_default(old)) {
-        tell_end(number);
-        (void)sigaction(number, old, NULL);
-        (void)raise(number); /* it is blocked now, and kills as this handler returns */
-        errno = saved;
-        return;
-    }
-    tell_arrival(number);
-    errno = saved;
-    if ((old->sa_flags & SA_SIGINFO) != 0) {
+        die(number);
+    } else if ((old->sa_flags & SA_SIGINFO) != 0) {
         old->sa_sigaction(number, info, context);
     } else {
         old->sa_handler(number);
@@ -108,9 +140,10 @@ end_signals_tell(int number)
         return;
     }
     before[number] = now;
-    /* As it was called before, but with all that there is to know; a thread with a small stack may
-     * have another one for signals. */
-    now.sa_flags |= SA_SIGINFO | SA_ONSTACK;
+    /* As it was called before, on the stack that the target chose for its handler, but with all
+     * that there is to know. Where there is none, only a stack that has no room left needs another.
+     */
+    now.sa_flags |= SA_SIGINFO | (is_default(&now) && number == SIGSEGV ? SA_ONSTACK : 0);
     now.sa_sigaction = on_signal;
     (void)sigaction(number, &now, NULL); /* SIGKILL and SIGSTOP refuse, and stay what they are */
 }

@@ -10,9 +10,8 @@
 
 #include "filter.h"
 
-#include <limits.h>
 #include <stddef.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -174,21 +173,21 @@ matches_any(const string_list *patterns, const char *path)
 static bool
 below_venv(const char *dir)
 {
-    char probe[PATH_MAX + 16];
-    size_t length = strlen(dir);
-    if (length >= PATH_MAX) {
+    static const char marker[] = "/pyvenv.cfg";
+    char *probe = malloc(strlen(dir) + sizeof(marker)); /* not on the stack of a thread */
+    bool found = false;
+    if (probe == NULL) {
         return false;
     }
-    memcpy(probe, dir, length + 1);
-    for (char *slash = strrchr(probe, '/'); slash != NULL && slash != probe;
+    strcpy(probe, dir);
+    for (char *slash = strrchr(probe, '/'); !found && slash != NULL && slash != probe;
          slash = strrchr(probe, '/')) {
-        strcpy(slash, "/pyvenv.cfg");
-        if (access(probe, F_OK) == 0) {
-            return true;
-        }
+        strcpy(slash, marker);
+        found = access(probe, F_OK) == 0;
         *slash = '\0';
     }
-    return false;
+    free(probe);
+    return found;
 }
 
 static bool

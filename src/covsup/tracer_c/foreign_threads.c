@@ -11,7 +11,7 @@
  * either. Before the next frame, and as soon as the one has ended that did it, ours is back and
  * calls it.
  *
- * Threads: runs in every thread, with the GIL (or attached).
+ * Threads: runs in every thread, with the GIL.
  * Must never know: what a trace function records. */
 #include "quiet.h"
 #include "user_tracer.h"

@@ -17,11 +17,8 @@ frame_slot(const PyFrameObject *frame, size_t mask)
 }
 
 frame_entry *
-frame_table_find(frame_table *self, PyFrameObject *frame)
+frame_table_look_up(frame_table *self, PyFrameObject *frame)
 {
-    if (self->recent != NULL && self->recent->frame == frame) {
-        return self->recent;
-    }
     if (self->slots == NULL) {
         return NULL;
     }

@@ -30,8 +30,17 @@ typedef struct {
     frame_entry *recent;
 } frame_table;
 
-/* The entry of `frame`, or NULL. */
-frame_entry *frame_table_find(frame_table *self, PyFrameObject *frame);
+/* The same as frame_table_find(), where it was another frame's entry that was found last. */
+frame_entry *frame_table_look_up(frame_table *self, PyFrameObject *frame);
+
+/* The entry of `frame`, or NULL. It stays where it is until another is made or left, which any code
+ * of Python's that runs may do. */
+static inline frame_entry *
+frame_table_find(frame_table *self, PyFrameObject *frame)
+{
+    return self->recent != NULL && self->recent->frame == frame ? self->recent
+                                                                : frame_table_look_up(self, frame);
+}
 
 /* The entry of `frame`, made where there is none; NULL with an exception set. */
 frame_entry *frame_table_enter(frame_table *self, PyFrameObject *frame);

@@ -1,7 +1,7 @@
 /* hooks.h - what stands between the target and the calls that start, end or replace
  * a process, start a thread, or import a module.
  *
- * Threads: everything here runs with an attached thread state (the GIL, where there is one).
+ * Threads: everything here runs with the GIL.
  * Must never know: records of the journal beyond journal.h, cores beyond core.h. */
 #ifndef COVSUP_HOOKS_H
 #define COVSUP_HOOKS_H

@@ -168,7 +168,8 @@ is_session(PyObject *value)
     return same;
 }
 
-/* What the children of this process are to begin with, or NULL: nothing, so they are measured. */
+/* What the children of this process are to begin with, or NULL: nothing, so they are measured. The
+ * text is the environment's, which any code of Python's may change: it is used at once. */
 static const char *
 paused_value(void)
 {
@@ -203,8 +204,7 @@ carried(PyObject *keys, PyObject *values)
 {
     PyObject *result = NULL, *holder = NULL; /* owned */
     PyObject *made = PyDict_New();           /* owned */
-    bool has_session = false;
-    const char *paused = paused_value();
+    bool has_session = false, has_paused = false;
     if (made == NULL) {
         goto done;
     }
@@ -213,6 +213,7 @@ carried(PyObject *keys, PyObject *values)
         goto done;
     }
     for (Py_ssize_t i = 0; i < count; i++) {
+        /* Nobody else has these lists, so they keep what they have. */
         PyObject *key = PyList_GET_ITEM(keys, i);
         PyObject *value = PyList_GET_ITEM(values, i);
         if (is_name(key, PARENT) || is_name(key, CONTEXT)) {
@@ -224,16 +225,14 @@ carried(PyObject *keys, PyObject *values)
             }
             has_session = true;
         }
-        if (is_name(key, PAUSED)) {
-            paused = NULL; /* as the program has it */
-        }
+        has_paused = has_paused || is_name(key, PAUSED); /* as the program has it */
         if (PyDict_SetItem(made, key, value) < 0) {
             goto done;
         }
     }
     const char *context = context_value(&holder);
     if ((has_session || put(made, SESSION, session) == 0) && put(made, PARENT, parent_value) == 0 &&
-        (paused == NULL || put(made, PAUSED, paused) == 0) &&
+        (has_paused || paused_value() == NULL || put(made, PAUSED, paused_value()) == 0) &&
         (context == NULL || put(made, CONTEXT, context) == 0)) {
         result = Py_NewRef(made);
     }
@@ -284,8 +283,7 @@ hooks_environ_list(PyObject *environ)
     refresh_parent();
     PyObject *holder = NULL;        /* owned */
     PyObject *made = PyList_New(0); /* owned */
-    bool done = false, has_session = false;
-    const char *paused = paused_value();
+    bool done = false, has_session = false, has_paused = false;
     if (made == NULL) {
         goto done;
     }
@@ -299,9 +297,8 @@ hooks_environ_list(PyObject *environ)
             goto done;
         }
         has_session = has_session || value != NULL;
-        if (value_of(item, PAUSED, sizeof(PAUSED) - 1) != NULL) {
-            paused = NULL; /* as the program has it */
-        }
+        /* As the program has it. */
+        has_paused = has_paused || value_of(item, PAUSED, sizeof(PAUSED) - 1) != NULL;
         if (value_of(item, PARENT, sizeof(PARENT) - 1) == NULL &&
             value_of(item, CONTEXT, sizeof(CONTEXT) - 1) == NULL && PyList_Append(made, item) < 0) {
             goto done;
@@ -309,7 +306,7 @@ hooks_environ_list(PyObject *environ)
     }
     const char *context = context_value(&holder);
     done = (has_session || append(made, SESSION, session) == 0) &&
-           (paused == NULL || append(made, PAUSED, paused) == 0) &&
+           (has_paused || paused_value() == NULL || append(made, PAUSED, paused_value()) == 0) &&
            (context == NULL || append(made, CONTEXT, context) == 0) &&
            append(made, PARENT, parent_value) == 0;
 done:

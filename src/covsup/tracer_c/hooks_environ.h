@@ -4,7 +4,7 @@
  * the value of another session. COVSUP_PARENT names this image; whoever starts from here finds it.
  * COVSUP_CONTEXT is the context that is current; without one it is not there.
  *
- * Threads: with the GIL (or attached), except hooks_environ_forked(), which runs in a child that
+ * Threads: with the GIL, except hooks_environ_forked(), which runs in a child that
  * has one thread.
  * Must never know: which call the environment is for. */
 #ifndef COVSUP_HOOKS_ENVIRON_H

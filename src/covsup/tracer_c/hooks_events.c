@@ -7,6 +7,22 @@
 #include <stdio.h>
 #include <string.h>
 
+event_payload *
+payload_new(void)
+{
+    event_payload *payload = PyMem_RawMalloc(sizeof(*payload));
+    if (payload != NULL) {
+        payload->size = 0;
+    }
+    return payload;
+}
+
+void
+payload_free(event_payload *payload)
+{
+    PyMem_RawFree(payload);
+}
+
 void
 payload_add(event_payload *payload, const void *bytes, size_t size)
 {

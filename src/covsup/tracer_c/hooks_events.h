@@ -15,8 +15,13 @@
 
 typedef struct {
     size_t size;
-    char bytes[EVENT_PAYLOAD_MAX];
+    char bytes[EVENT_PAYLOAD_MAX + 1]; /* and room for a NUL */
 } event_payload;
+
+/* An empty one, to be freed by payload_free(): it is too large for the stack of a thread. NULL: no
+ * memory, and no exception. */
+event_payload *payload_new(void);
+void payload_free(event_payload *payload);
 
 void payload_add(event_payload *payload, const void *bytes, size_t size);
 

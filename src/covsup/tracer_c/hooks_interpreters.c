@@ -13,27 +13,28 @@
 
 #if COMPAT_SHARES_FUNCTIONS
 
-enum { MOST_FUNCTIONS = 64, DEEPEST = 4 };
+enum { DEEPEST = 4 };
 
 typedef struct {
     core *self;
-    size_t count;
-    PyObject *codes[MOST_FUNCTIONS]; /* owned */
+    PyObject *codes; /* owned list */
 } given;
 
 /* The functions in an argument, also in the containers that are passed on item by item. */
 static void
 hide_functions(given *all, PyObject *object, int depth)
 {
-    if (object == NULL || depth > DEEPEST || all->count == MOST_FUNCTIONS) {
+    if (object == NULL || depth > DEEPEST) {
         return;
     }
     PyObject *code = PyFunction_Check(object) ? PyFunction_GET_CODE(object)
                      : PyCode_Check(object)   ? object
                                               : NULL; /* borrowed */
     if (code != NULL) {
-        if (core_hide_state(all->self, (PyCodeObject *)code)) {
-            all->codes[all->count++] = Py_NewRef(code);
+        if (core_hide_state(all->self, (PyCodeObject *)code) &&
+            PyList_Append(all->codes, code) < 0) {
+            core_show_state(all->self, (PyCodeObject *)code);
+            PyErr_Clear(); /* no memory: the call says what a function with our data cannot do */
         }
     } else if (PyTuple_CheckExact(object)) {
         for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(object); i++) {
@@ -52,24 +53,20 @@ static PyObject *
 interpreters_call_handler(const hook_call *call)
 {
     given all = {.self = core_of_interpreter()};
-    Py_ssize_t count = call->nargs + (call->kwnames != NULL ? PyTuple_GET_SIZE(call->kwnames) : 0);
-    for (Py_ssize_t i = 0; all.self != NULL && i < count; i++) {
+    if (all.self == NULL || (all.codes = PyList_New(0)) == NULL) {
+        PyErr_Clear();
+        return hook_original(call);
+    }
+    for (Py_ssize_t i = 0; i < hook_count(call); i++) {
         hide_functions(&all, call->args[i], 0);
     }
-    if (all.self != NULL) {
-        hide_functions(&all, call->keywords, 0);
-    }
     PyObject *result = hook_original(call);
-    for (size_t i = 0; i < all.count; i++) {
-        core_show_state(all.self, (PyCodeObject *)all.codes[i]);
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(all.codes); i++) {
+        core_show_state(all.self, (PyCodeObject *)PyList_GET_ITEM(all.codes, i));
     }
-    PyObject *exception = all.count > 0 ? compat_take_exception() : NULL;
-    for (size_t i = 0; i < all.count; i++) {
-        Py_DECREF(all.codes[i]);
-    }
-    if (all.count > 0) {
-        compat_restore_exception(exception);
-    }
+    PyObject *exception = compat_take_exception();
+    Py_DECREF(all.codes);
+    compat_restore_exception(exception);
     return result;
 }
 #define interpreters_exec_handler interpreters_call_handler

@@ -23,12 +23,11 @@
 /* os.execvp() tries each directory of PATH: where there is no such file, nothing happens that
  * would be worth an event. */
 static bool
-cannot_exist(const event_payload *path)
+cannot_exist(event_payload *path)
 {
-    char text[EVENT_PAYLOAD_MAX + 1];
-    memcpy(text, path->bytes, path->size);
-    text[path->size] = '\0';
-    return path->size > 0 && access(text, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR);
+    path->bytes[path->size] = '\0';
+    return path->size > 0 && access(path->bytes, F_OK) != 0 &&
+           (errno == ENOENT || errno == ENOTDIR);
 }
 
 static bool
@@ -38,15 +37,20 @@ tell_exec(const hook_call *call)
     if (path == NULL || argv == NULL) {
         return false;
     }
-    event_payload payload = {0};
-    payload_add_path(&payload, path);
-    if (cannot_exist(&payload)) {
-        return false;
+    event_payload *payload = payload_new();
+    if (payload == NULL) {
+        (void)journal_event(EVENT_EXEC_ABOUT, "", 1); /* of what, there is no memory to say */
+        return true;
     }
-    payload_add(&payload, "", 1);
-    payload_add_argv(&payload, argv);
-    (void)journal_event(EVENT_EXEC_ABOUT, payload.bytes, payload.size);
-    return true;
+    payload_add_path(payload, path);
+    bool can_exist = !cannot_exist(payload);
+    if (can_exist) {
+        payload_add(payload, "", 1);
+        payload_add_argv(payload, argv);
+        (void)journal_event(EVENT_EXEC_ABOUT, payload->bytes, payload->size);
+    }
+    payload_free(payload);
+    return can_exist;
 }
 
 /* The errno of the OSError that is set; 0 for another exception. */
@@ -134,12 +138,17 @@ tell_spawned(PyObject *result, PyObject *argv)
     if (pid == 0) {
         return;
     }
-    event_payload payload = {0};
-    payload_add(&payload, &pid, sizeof(pid));
-    if (argv != NULL) {
-        payload_add_argv(&payload, argv);
+    event_payload *payload = payload_new();
+    if (payload == NULL) {
+        (void)journal_event(EVENT_SPAWNED, &pid, sizeof(pid)); /* what, there is no memory to say */
+        return;
     }
-    (void)journal_event(EVENT_SPAWNED, payload.bytes, payload.size);
+    payload_add(payload, &pid, sizeof(pid));
+    if (argv != NULL) {
+        payload_add_argv(payload, argv);
+    }
+    (void)journal_event(EVENT_SPAWNED, payload->bytes, payload->size);
+    payload_free(payload);
 }
 
 /* How much waits to be read from the descriptor that is an argument of a call; 0 where it is none.

@@ -125,13 +125,12 @@ call_target(PyObject *function, PyObject *args, PyObject *keywords)
 static PyObject *
 start_thread(const hook_call *call)
 {
-    PyObject *function = hook_argument(call, 0, "function");
-    PyObject *ours = NULL; /* owned */
-    if (function != NULL && PyCallable_Check(function)) {
-        ours = callable_of_ours(function);
-        if (ours == NULL && PyErr_Occurred()) {
-            return NULL;
-        }
+    PyObject *function = Py_XNewRef(hook_argument(call, 0, "function")); /* owned */
+    PyObject *ours = function != NULL && PyCallable_Check(function) ? callable_of_ours(function)
+                                                                    : NULL; /* owned */
+    Py_XDECREF(function);
+    if (ours == NULL && PyErr_Occurred()) {
+        return NULL;
     }
     PyObject *result =
         ours == NULL ? hook_original(call) : hook_original_with(call, 0, "function", ours);
@@ -142,12 +141,11 @@ start_thread(const hook_call *call)
     return result;
 }
 #define start_new_thread_handler start_thread
+#define start_new_handler start_thread
 #define start_joinable_thread_handler start_thread
 
 HOOK(start_new_thread, "_thread", "start_new_thread");
-/* Another object with the same C function: the two stay equal. */
-static hook start_new = {
-    .module = "_thread", .name = "start_new", .entries = &start_new_thread_entries};
+HOOK(start_new, "_thread", "start_new");
 HOOK(start_joinable_thread, "_thread", "start_joinable_thread");
 
 hook *const thread_hooks[] = {&start_new_thread, &start_new, &start_joinable_thread, NULL};

@@ -51,7 +51,7 @@ static bool
 forked_only(uint32_t pid)
 {
     enum { FORKNOEXEC = 0x40, FLAGS_AFTER_NAME = 7 };
-    char path[32], text[512];
+    char path[32], text[256]; /* the flags are among the first 150 bytes */
     (void)snprintf(path, sizeof(path), "/proc/%u/stat", (unsigned)pid);
     int descriptor = open(path, O_RDONLY | O_CLOEXEC);
     if (descriptor < 0) {

@@ -7,35 +7,40 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "compat.h"
+
 #define CONVENTION                                                                                 \
     (METH_VARARGS | METH_KEYWORDS | METH_NOARGS | METH_O | METH_FASTCALL | METH_METHOD)
 
-/* As the casts of CPython's own call.c. */
-typedef PyObject *(*vector_function)(PyObject *, PyObject *const *, Py_ssize_t);
-typedef PyObject *(*vector_keywords_function)(PyObject *, PyObject *const *, Py_ssize_t,
-                                              PyObject *);
-#define CAST(type, function) ((type)(void (*)(void))(function))
+/* Flags that name no calling convention. The specialising interpreter, Cython and others call a
+ * builtin's C function directly if they know its convention, and the vectorcall if not. */
+#define NO_CONVENTION METH_KEYWORDS
+
+/* A builtin of the original's definition. */
+static PyObject *
+twin_of(PyMethodDef *definition, PyObject *function)
+{
+    PyCFunctionObject *wrapped = (PyCFunctionObject *)function;
+    return PyCFunction_NewEx(definition, wrapped->m_self, wrapped->m_module);
+}
+
+static PyObject *
+call_original(const hook_call *call, PyObject *const *args, size_t nargsf)
+{
+    const hook *which = call->hook;
+    if (which->original != NULL) {
+        return which->original(call->function, args, nargsf, call->kwnames);
+    }
+    PyObject *twin = twin_of(which->definition, call->function); /* owned */
+    PyObject *result = twin != NULL ? PyObject_Vectorcall(twin, args, nargsf, call->kwnames) : NULL;
+    Py_XDECREF(twin);
+    return result;
+}
 
 PyObject *
 hook_original(const hook_call *call)
 {
-    const PyMethodDef *original = call->hook->original;
-    PyCFunction function = original->ml_meth;
-    switch (original->ml_flags & CONVENTION) {
-    case METH_NOARGS:
-        return function(call->self, NULL);
-    case METH_O:
-        return function(call->self, call->args[0]);
-    case METH_VARARGS:
-        return function(call->self, call->tuple);
-    case METH_VARARGS | METH_KEYWORDS:
-        return CAST(PyCFunctionWithKeywords, function)(call->self, call->tuple, call->keywords);
-    case METH_FASTCALL:
-        return CAST(vector_function, function)(call->self, call->args, call->nargs);
-    default: /* METH_FASTCALL | METH_KEYWORDS: hook_arm() lets no other through */
-        return CAST(vector_keywords_function, function)(call->self, call->args, call->nargs,
-                                                        call->kwnames);
-    }
+    return call_original(call, call->args, call->nargsf);
 }
 
 /* Where the keyword's value is in a vector, or -1. */
@@ -56,90 +61,48 @@ keyword_index(const hook_call *call, const char *keyword)
 PyObject *
 hook_argument(const hook_call *call, Py_ssize_t position, const char *keyword)
 {
-    if (position < call->nargs) {
-        return call->args[position];
-    }
-    if (keyword == NULL) {
-        return NULL;
-    }
-    if (call->keywords != NULL) {
-        return PyDict_GetItemString(call->keywords, keyword);
-    }
-    Py_ssize_t at = keyword_index(call, keyword);
+    Py_ssize_t at = position < call->nargs ? position : keyword_index(call, keyword);
     return at < 0 ? NULL : call->args[at];
-}
-
-static PyObject *
-original_with_tuple(const hook_call *call, Py_ssize_t position, const char *keyword,
-                    PyObject *value)
-{
-    hook_call changed = *call;
-    PyObject *tuple = NULL, *keywords = NULL, *result = NULL; /* owned */
-    if (position < call->nargs) {
-        tuple = PyTuple_New(call->nargs);
-        if (tuple == NULL) {
-            goto done;
-        }
-        for (Py_ssize_t i = 0; i < call->nargs; i++) {
-            PyTuple_SET_ITEM(tuple, i, Py_NewRef(i == position ? value : call->args[i]));
-        }
-        changed.tuple = tuple;
-    } else {
-        keywords = PyDict_Copy(call->keywords);
-        if (keywords == NULL || PyDict_SetItemString(keywords, keyword, value) < 0) {
-            goto done;
-        }
-        changed.keywords = keywords;
-    }
-    result = hook_original(&changed);
-done:
-    Py_XDECREF(tuple);
-    Py_XDECREF(keywords);
-    return result;
 }
 
 PyObject *
 hook_original_with(const hook_call *call, Py_ssize_t position, const char *keyword, PyObject *value)
 {
-    if (call->tuple != NULL) {
-        return original_with_tuple(call, position, keyword, value);
-    }
-    Py_ssize_t count = call->nargs;
-    if (call->kwnames != NULL) {
-        count += PyTuple_GET_SIZE(call->kwnames);
-    }
+    Py_ssize_t count = hook_count(call);
     PyObject **args = PyMem_New(PyObject *, (size_t)count);
     if (args == NULL) {
         return PyErr_NoMemory();
     }
     memcpy(args, call->args, (size_t)count * sizeof(PyObject *));
     args[position < call->nargs ? position : keyword_index(call, keyword)] = value;
-    hook_call changed = *call;
-    changed.args = args;
-    PyObject *result = hook_original(&changed);
+    PyObject *result = call_original(call, args, (size_t)call->nargs);
     PyMem_Free(args);
     return result;
 }
 
-/* Our function for the original's calling convention; NULL for one that has none. */
-static PyCFunction
-entry_for(const hook_entries *entries, int flags)
+PyObject *
+hook_twin(PyObject *function)
+{
+    if (!PyCFunction_CheckExact(function)) {
+        return Py_NewRef(function);
+    }
+    return twin_of(((PyCFunctionObject *)function)->m_ml, function);
+}
+
+/* Can a function of these flags be called by hook_original()? */
+static bool
+is_known(int flags)
 {
     switch (flags & CONVENTION) {
     case METH_NOARGS:
-        return entries->no_arguments;
     case METH_O:
-        return entries->one_argument;
     case METH_VARARGS:
-        return entries->tuple;
     case METH_VARARGS | METH_KEYWORDS:
-        return CAST(PyCFunction, entries->tuple_keywords);
     case METH_FASTCALL:
-        return entries->vector;
     case METH_FASTCALL | METH_KEYWORDS:
-        return entries->vector_keywords;
+        return true;
     default:
-        return NULL;
+        return false;
     }
 }
 
@@ -156,58 +119,44 @@ wrap(hook *which, PyCFunctionObject *function)
     if (now == &which->ours) {
         goto done;
     }
-    if (which->original == NULL) {
-        PyCFunction entry = entry_for(which->entries, now->ml_flags);
-        if (entry == NULL) {
+    if (which->definition == NULL) {
+        if (!is_known(now->ml_flags)) {
             refusal = "its calling convention is unknown";
             goto done;
         }
         which->ours = *now;
-        which->ours.ml_meth = entry;
-        which->original = now;
+        which->ours.ml_flags = (now->ml_flags & ~CONVENTION) | NO_CONVENTION;
+        which->original = function->vectorcall;
+        which->definition = now;
     }
-    if (which->original != now) {
+    if (which->definition != now || which->original != function->vectorcall) {
         refusal = "it is another function than that of the first interpreter";
         goto done;
     }
     function->m_ml = &which->ours;
+    function->vectorcall = which->entry;
 done:
     pthread_mutex_unlock(&arming);
     return refusal;
 }
 
-/* The sets of functions that the os module keeps. A function's hash is that of its C function. */
-static const char *const function_sets[] = {"supports_fd", "supports_dir_fd",
-                                            "supports_effective_ids", "supports_follow_symlinks"};
-enum { FUNCTION_SETS = sizeof(function_sets) / sizeof(function_sets[0]) };
-
-/* The set of that name, borrowed, or NULL. */
-static PyObject *
-function_set(int which)
+int
+hook_arm_in(hook *which, PyObject *module, PyObject *refused)
 {
-    PyObject *os = PyDict_GetItemString(PyImport_GetModuleDict(), "os"); /* borrowed */
-    if (os == NULL || !PyModule_Check(os)) {
-        return NULL;
+    PyObject *function = compat_dict_item(PyModule_GetDict(module), which->name); /* owned */
+    if (function == NULL) {
+        return 0; /* this system or version has none */
     }
-    PyObject *set = PyDict_GetItemString(PyModule_GetDict(os), function_sets[which]);
-    return set != NULL && PySet_Check(set) ? set : NULL;
-}
-
-/* wrap(), and the function is in the same sets afterwards. -1: exception set. */
-static int
-wrap_in_sets(hook *which, PyObject *function, const char **refusal)
-{
-    bool held[FUNCTION_SETS] = {false};
     int rc = 0;
-    for (int i = 0; i < FUNCTION_SETS; i++) {
-        PyObject *set = function_set(i);
-        held[i] = set != NULL && PySet_Discard(set, function) == 1;
-    }
-    *refusal = wrap(which, (PyCFunctionObject *)function);
-    for (int i = 0; i < FUNCTION_SETS; i++) {
-        if (held[i] && PySet_Add(function_set(i), function) < 0) {
-            rc = -1;
-        }
+    const char *refusal = PyCFunction_CheckExact(function)
+                              ? wrap(which, (PyCFunctionObject *)function)
+                              : "somebody else has replaced it";
+    Py_DECREF(function);
+    if (refusal != NULL) {
+        PyObject *text =
+            PyUnicode_FromFormat("%s.%s: %s", which->module, which->name, refusal); /* owned */
+        rc = text != NULL ? PyList_Append(refused, text) : -1;
+        Py_XDECREF(text);
     }
     return rc;
 }
@@ -215,30 +164,12 @@ wrap_in_sets(hook *which, PyObject *function, const char **refusal)
 int
 hook_arm(hook *which, PyObject *refused)
 {
-    int rc = -1;
-    PyObject *text = NULL; /* owned */
     which->wanted = true;
-    PyObject *modules = PyImport_GetModuleDict(); /* borrowed */
-    PyObject *module = PyDict_GetItemString(modules, which->module);
-    if (module == NULL || !PyModule_Check(module)) {
-        return 0; /* armed when it is imported */
+    PyObject *module = compat_dict_item(PyImport_GetModuleDict(), which->module); /* owned */
+    int rc = 0; /* armed when it is imported */
+    if (module != NULL && PyModule_Check(module)) {
+        rc = hook_arm_in(which, module, refused);
     }
-    PyObject *function = PyDict_GetItemString(PyModule_GetDict(module), which->name);
-    if (function == NULL) {
-        return 0; /* this system or version has none */
-    }
-    const char *refusal = "somebody else has replaced it";
-    if (PyCFunction_CheckExact(function) && wrap_in_sets(which, function, &refusal) < 0) {
-        goto done;
-    }
-    if (refusal != NULL) {
-        text = PyUnicode_FromFormat("%s.%s: %s", which->module, which->name, refusal);
-        if (text == NULL || PyList_Append(refused, text) < 0) {
-            goto done;
-        }
-    }
-    rc = 0;
-done:
-    Py_XDECREF(text);
+    Py_XDECREF(module);
     return rc;
 }

@@ -19,24 +19,12 @@
 #include "compat.h"
 #include "hooks_compat.h"
 #include "journal.h"
+#include "modules.h"
 
-#define STATE_KEY "covsup.imports" /* in the interpreter's dict: (callback, set of names) */
+#define STATE_KEY "covsup.imports" /* in the interpreter's dict: a tuple of these */
+enum { CALLBACK, NAMES, WAITING, ITEMS };
 
 static _Atomic(importhook_always) tell_always;
-
-/* Whether the module is still being imported, one level up (an import cycle). No exception. */
-static bool
-is_initializing(PyObject *module)
-{
-    PyObject *spec = PyObject_GetAttrString(module, "__spec__"); /* owned */
-    PyObject *flag =
-        spec == NULL ? NULL : PyObject_GetAttrString(spec, "_initializing"); /* owned */
-    bool yes = flag != NULL && PyObject_IsTrue(flag) == 1;
-    PyErr_Clear();
-    Py_XDECREF(flag);
-    Py_XDECREF(spec);
-    return yes;
-}
 
 /* What went wrong in the callback is told in the journal, not to the target. */
 static void
@@ -89,12 +77,62 @@ give_back(PyObject *names, PyObject *name)
     compat_restore_exception(exception);
 }
 
-/* The interpreter's (callback, names), owned; NULL where there is none. No exception. */
+/* The interpreter's state, owned; NULL where there is none. No exception. */
 static PyObject *
 get_state(void)
 {
     PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get()); /* borrowed */
-    return dict == NULL ? NULL : Py_XNewRef(PyDict_GetItemString(dict, STATE_KEY));
+    return dict == NULL ? NULL : compat_dict_item(dict, STATE_KEY);
+}
+
+/* `module` is what the import of `name`, which is one of those to tell of, gave. -1: a signal
+ * handler raised. */
+static int
+tell_when_loaded(PyObject *state, PyObject *name, PyObject *module)
+{
+    PyObject *names = PyTuple_GET_ITEM(state, NAMES), *waiting = PyTuple_GET_ITEM(state, WAITING);
+    int rc = 0;
+    switch (module_stage_of(module)) {
+    case MODULE_LAZY: /* nothing of it has run; later imports look whether it has */
+        (void)PySet_Add(waiting, name);
+        break;
+    case MODULE_LOADING: /* the import that goes on tells */
+        break;
+    case MODULE_LOADED:
+        (void)PySet_Discard(waiting, name);
+        if (PySet_Discard(names, name) == 1) {
+            rc = call_back(PyTuple_GET_ITEM(state, CALLBACK), name);
+            if (rc < 0) {
+                give_back(names, name);
+            }
+        }
+        break;
+    }
+    if (rc == 0) {
+        PyErr_Clear(); /* no memory; the next import asks again */
+    }
+    return rc;
+}
+
+/* Tell of those of `names` (a set) that are imported and loaded. -1: a signal handler raised. */
+static int
+look_again(PyObject *state, PyObject *names)
+{
+    int rc = 0;
+    PyObject *list = PySequence_List(names); /* owned */
+    for (Py_ssize_t i = 0; rc == 0 && list != NULL && i < PyList_GET_SIZE(list); i++) {
+        PyObject *name = PyList_GET_ITEM(list, i);
+        PyObject *module = module_imported(name); /* owned */
+        if (module != NULL) {
+            rc = tell_when_loaded(state, name, module);
+        }
+        Py_XDECREF(module);
+    }
+    Py_XDECREF(list);
+    if (rc == 0) {
+        PyErr_Clear(); /* as above */
+    }
+    return rc;
 }
 
 /* `module` (stolen, maybe NULL with an exception) is what the import of `name` gave, and is given
@@ -113,17 +151,19 @@ imported(PyObject *name, PyObject *module)
     if (state == NULL) {
         return module;
     }
-    PyObject *names = PyTuple_GET_ITEM(state, 1);
-    int mine = PySet_Contains(names, name);
-    if (mine == 1 && !is_initializing(module)) {
-        mine = PySet_Discard(names, name);
-        if (mine == 1 && call_back(PyTuple_GET_ITEM(state, 0), name) < 0) {
-            give_back(names, name);
-            Py_CLEAR(module);
-        }
+    int rc = 0;
+    if (PySet_GET_SIZE(PyTuple_GET_ITEM(state, WAITING)) > 0) {
+        rc = look_again(state, PyTuple_GET_ITEM(state, WAITING));
     }
-    if (mine < 0) {
-        PyErr_Clear(); /* no memory for the look-up; the next import asks again */
+    if (rc == 0) {
+        int mine = PySet_Contains(PyTuple_GET_ITEM(state, NAMES), name);
+        if (mine < 0) {
+            PyErr_Clear(); /* no memory for the look-up; the next import asks again */
+        }
+        rc = mine == 1 ? tell_when_loaded(state, name, module) : 0;
+    }
+    if (rc < 0) {
+        Py_CLEAR(module);
     }
     Py_DECREF(state);
     return module;
@@ -208,6 +248,23 @@ find_and_load_repr(PyObject *self)
     return PyObject_Repr(((find_and_load_object *)self)->original);
 }
 
+/* A program may have the original as a key. */
+static Py_hash_t
+find_and_load_hash(PyObject *self)
+{
+    return PyObject_Hash(((find_and_load_object *)self)->original);
+}
+
+static PyObject *
+find_and_load_compare(PyObject *self, PyObject *other, int how)
+{
+    if (how != Py_EQ && how != Py_NE) {
+        Py_RETURN_NOTIMPLEMENTED;
+    }
+    bool same = other == self || other == ((find_and_load_object *)self)->original;
+    return PyBool_FromLong(same == (how == Py_EQ));
+}
+
 static PyMemberDef find_and_load_members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(find_and_load_object, vectorcall), READONLY,
      NULL},
@@ -220,6 +277,8 @@ static PyType_Slot find_and_load_slots[] = {
     {Py_tp_dealloc, (void *)find_and_load_dealloc},
     {Py_tp_getattro, (void *)find_and_load_getattr},
     {Py_tp_repr, (void *)find_and_load_repr},
+    {Py_tp_hash, (void *)find_and_load_hash},
+    {Py_tp_richcompare, (void *)find_and_load_compare},
     {Py_tp_members, find_and_load_members},
     {0, NULL},
 };
@@ -263,25 +322,30 @@ int
 importhook_arm(PyObject *callback, PyObject *names, importhook_always always)
 {
     int rc = -1;
-    PyObject *function = NULL, *set = NULL, *state = NULL;                 /* owned */
-    PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get()); /* borrowed */
-    PyObject *importlib = PyImport_ImportModule("_frozen_importlib");      /* owned */
+    PyObject *function = NULL, *state = NULL, *set = NULL, *waiting = NULL; /* owned */
+    PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get());  /* borrowed */
+    PyObject *importlib = PyImport_ImportModule("_frozen_importlib");       /* owned */
     if (importlib == NULL || dict == NULL) {
         goto done;
     }
-    if ((set = PySet_New(names)) == NULL || (state = PyTuple_Pack(2, callback, set)) == NULL ||
+    if ((set = PySet_New(names)) == NULL || (waiting = PySet_New(NULL)) == NULL ||
+        (state = PyTuple_Pack(ITEMS, callback, set, waiting)) == NULL ||
         PyDict_SetItemString(dict, STATE_KEY, state) < 0 ||
         (function = PyObject_GetAttrString(importlib, "_find_and_load")) == NULL) {
         goto done;
     }
     atomic_store(&tell_always, always);
     rc = replace(importlib, function);
+    if (rc == 0) {
+        rc = look_again(state, set); /* a startup file before ours has imported them */
+    }
 done:
     if (rc < 0 && !PyErr_Occurred()) {
         PyErr_SetString(PyExc_RuntimeError, "this interpreter keeps no state for extensions");
     }
     Py_XDECREF(function);
     Py_XDECREF(set);
+    Py_XDECREF(waiting);
     Py_XDECREF(state);
     Py_XDECREF(importlib);
     return rc;

@@ -12,8 +12,9 @@
 typedef void (*importhook_always)(PyObject *name);
 
 /* From now on, after the first import of one of `names` (an iterable of str) in the running
- * interpreter, callback(name) is called, and `always` after every import. A second call replaces
- * callback and names. -1: exception set. */
+ * interpreter, callback(name) is called, and `always` after every import; at once where it is
+ * imported already. A module that is lazy is told of after it was loaded, at the next import of
+ * any. A second call replaces callback and names. -1: exception set. */
 int importhook_arm(PyObject *callback, PyObject *names, importhook_always always);
 
 #endif

@@ -367,6 +367,12 @@ journal_lose_fact(void)
     (void)journal_lose_unopened(A_FACT);
 }
 
+void
+journal_lose_event(void)
+{
+    (void)journal_lose(AN_EVENT, failed(ENOMEM, JOURNAL_STAGE_STACK));
+}
+
 int
 journal_event(unsigned kind, const void *data, size_t size)
 {

@@ -54,6 +54,14 @@ int journal_blob(unsigned type, const void *data, size_t size);
 /* The caller could not even try: journal_ensure() failed, so definitions may be missing. */
 void journal_lose_fact(void);
 
+/* The caller could not even try to add an event: it is a signal handler on a stack with less room
+ * than JOURNAL_EVENT_STACK. */
+void journal_lose_event(void);
+
+/* What a call of journal_event() may take of the stack, with what the C library and a debugging
+ * build add. */
+#define JOURNAL_EVENT_STACK 2048
+
 /* An event of the given event_kind; the time is added. Tried even while facts are backing off. */
 int journal_event(unsigned kind, const void *data, size_t size);
 

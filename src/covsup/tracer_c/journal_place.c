@@ -9,6 +9,7 @@
  */
 #include "journal_state.h"
 
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #define PLACE_ROOM 40 /* "/uid-<uid>" or "/settings" */
@@ -25,10 +26,10 @@ may_let_in(void)
            S_ISDIR(found.st_mode) && found.st_uid == 0 && (found.st_mode & 022) == 0;
 }
 
+/* `path` has room for any of the names. */
 static int
-make_place(uint64_t uid)
+make_place(char *path, uint64_t uid)
 {
-    char path[PATH_ROOM + PLACE_ROOM];
     char *end = journal_put_text(path, journal_directory);
     *journal_put_number(journal_put_text(end, "/uid-"), uid) = '\0';
     if (SYSTEM("mkdir", -1, mkdir(path, 0700)) != 0 && errno != EEXIST) {
@@ -51,9 +52,12 @@ journal_let_in(uint64_t uid)
 {
     int saved = errno;
     if (uid != 0 && atomic_load_explicit(&let_in_last, memory_order_relaxed) != uid + 1 &&
-        atomic_load_explicit(&journal_the_state, memory_order_acquire) != NULL && may_let_in() &&
-        make_place(uid) == 0) {
-        atomic_store_explicit(&let_in_last, uid + 1, memory_order_relaxed);
+        atomic_load_explicit(&journal_the_state, memory_order_acquire) != NULL && may_let_in()) {
+        char *path = malloc(PATH_ROOM + PLACE_ROOM); /* not on the stack of a thread */
+        if (path != NULL && make_place(path, uid) == 0) {
+            atomic_store_explicit(&let_in_last, uid + 1, memory_order_relaxed);
+        }
+        free(path);
     }
     errno = saved;
 }

@@ -24,6 +24,11 @@
 #define GROWTH_MAX (UINT64_C(256) << 10)
 #define NAME_ROOM 112 /* "/uid-<uid>/<pid>-<32 hex>.<segment>.journal" */
 
+/* A path and a header take more than the stack of a thread, or of a signal handler, may have left:
+ * the opener, of which a process has one at a time, uses these. */
+static char segment_path[PATH_ROOM + NAME_ROOM];
+static journal_header found_header;
+
 static _Atomic uint32_t cannot_populate; /* this kernel does not allocate behind a mapping */
 
 #ifdef MADV_POPULATE_WRITE
@@ -103,14 +108,15 @@ allocate_first(int fd, char *base, uint64_t size)
 /* Where a segment lies: in the session directory, or in its part for one user. */
 typedef enum { FOR_ALL, FOR_USER } place;
 
+/* Writes it to `segment_path`. */
 static failure
-name_segment(char path[PATH_ROOM + NAME_ROOM], uint32_t index, place where)
+name_segment(uint32_t index, place where)
 {
     const identity *self = journal_identity_now();
     if (strlen(journal_directory) >= PATH_MAX - NAME_ROOM) {
         return failed(ENAMETOOLONG, JOURNAL_STAGE_NAME);
     }
-    char *at = journal_put_text(path, journal_directory);
+    char *at = journal_put_text(segment_path, journal_directory);
     if (where == FOR_USER) {
         at = journal_put_text(at, "/uid-");
         at = journal_put_number(at, (uint64_t)geteuid());
@@ -333,11 +339,11 @@ write_header(const mapping *of, uint32_t index, uint64_t offset, uint64_t alloca
 static failure
 make_file(const journal_state *state, uint32_t index, uint64_t least, segment *made)
 {
-    char path[PATH_ROOM + NAME_ROOM];
+    const char *path = segment_path;
     mapping file = {NULL, 0, 0};
     int fd = -1;
 
-    failure why = name_segment(path, index, FOR_ALL);
+    failure why = name_segment(index, FOR_ALL);
     if (why.error == 0) {
         why = choose_lengths(index, least, &file.length, &file.file_length);
     }
@@ -347,7 +353,7 @@ make_file(const journal_state *state, uint32_t index, uint64_t least, segment *m
     if (why.error == EACCES && fd < 0) {
         /* Not our session: its owner, who may have made a place for us, wants to read us. */
         failure first = why;
-        why = name_segment(path, index, FOR_USER);
+        why = name_segment(index, FOR_USER);
         if (why.error == 0) {
             why = create_file(path, 0644, &fd);
         }
@@ -442,22 +448,21 @@ journal_make_segment(journal_state *state, uint32_t index, uint64_t least)
 static int
 reopen(const segment *of)
 {
-    char path[PATH_ROOM + NAME_ROOM];
-    journal_header found;
     int fd = -1;
     for (place where = FOR_ALL; fd < 0 && where <= FOR_USER; where++) {
-        failure why = name_segment(path, header_of(of)->segment, where);
+        failure why = name_segment(header_of(of)->segment, where);
         if (why.error != 0) {
             errno = why.error;
             return -1;
         }
-        fd = open_retrying(path, O_NONBLOCK);
+        fd = open_retrying(segment_path, O_NONBLOCK);
     }
     if (fd < 0) {
         return -1;
     }
-    if (SYSTEM("pread", -1, pread(fd, &found, sizeof(found), 0)) != (ssize_t)sizeof(found) ||
-        memcmp(&found, header_of(of), JOURNAL_CHECKED_TO) != 0) {
+    const ssize_t size = (ssize_t)sizeof(found_header);
+    if (SYSTEM("pread", -1, pread(fd, &found_header, sizeof(found_header), 0)) != size ||
+        memcmp(&found_header, header_of(of), JOURNAL_CHECKED_TO) != 0) {
         (void)SYSTEM("close", -1, close(fd));
         errno = ESTALE;
         return -1;

@@ -70,6 +70,8 @@ journal_stage_words(journal_stage stage)
         return "fitting a number or text into a record";
     case JOURNAL_STAGE_BUSY:
         return "writing from a signal handler while the journal is being opened";
+    case JOURNAL_STAGE_STACK:
+        return "writing from a signal handler whose stack is too small";
     }
     return "an unknown stage";
 }

@@ -1,6 +1,6 @@
 /* library_tracers.c - trace functions that the target gives to a library, or that a library has.
  *
- * Threads: the functions run with the GIL (or attached); arming happens once, at an import.
+ * Threads: the functions run with the GIL; arming happens once, at an import.
  * Must never know: what is measured, and how. */
 #include "library_tracers.h"
 
@@ -14,9 +14,9 @@
 static PyObject *
 greenlet_settrace_handler(const hook_call *call)
 {
-    PyObject *callback = hook_argument(call, 0, NULL);
+    PyObject *callback = hook_only_argument(call);
     PyObject *old = NULL;
-    if (callback == NULL || call->nargs != 1 || callback == Py_None) {
+    if (callback == NULL || callback == Py_None) {
         old = hook_original(call);
     } else {
         PyObject *wrapped = callback_wrap_nested(callback);

@@ -128,8 +128,15 @@ convert_list(PyObject *list, string_list *out)
         return -1;
     }
     for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *item = PyList_GetItem(list, i); /* borrowed */
         PyObject *bytes = NULL;
-        if (!PyUnicode_FSConverter(PyList_GET_ITEM(list, i), &bytes)) {
+        int converted = 0;
+        if (item != NULL) {
+            Py_INCREF(item);
+            converted = PyUnicode_FSConverter(item, &bytes);
+            Py_DECREF(item);
+        }
+        if (!converted) {
             return -1;
         }
         out->items[out->count] = strdup(PyBytes_AS_STRING(bytes));
@@ -377,9 +384,6 @@ static PyModuleDef_Slot slots[] = {
     {Py_mod_exec, module_exec},
 #ifdef Py_MOD_PER_INTERPRETER_GIL_SUPPORTED
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
-#endif
-#ifdef Py_MOD_GIL_NOT_USED
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
 #endif
     {0, NULL},
 };

@@ -8,6 +8,7 @@
 #if COMPAT_MONITORING
 
 #include "context_flows.h"
+#include "hooks_wrap.h"
 #include "journal.h"
 #include "record.h"
 #include "told_here.h"
@@ -115,12 +116,15 @@ monitoring_watch_running(core *self, PyCodeObject *code, measured_as as)
     return 0;
 }
 
-/* Our own reference to a function of sys.monitoring, so that wrappers over the public names do
- * not see our calls. */
+/* A function of sys.monitoring for ourselves, so that wrappers over the public names, of others or
+ * ours, do not see our calls. */
 static PyObject *
 own_function(core *self, const char *name)
 {
-    return PyObject_GetAttrString(self->monitoring, name);
+    PyObject *function = PyObject_GetAttrString(self->monitoring, name); /* owned */
+    PyObject *own = function != NULL ? hook_twin(function) : NULL;
+    Py_XDECREF(function);
+    return own;
 }
 
 /* Take the first tool id that is free, other than `not_this`. */
@@ -253,17 +257,19 @@ static PyObject *
 watched_codes(core *self, bool muted, bool *starts)
 {
     PyObject *codes = PyList_New(0);
+    int rc = codes != NULL ? 0 : -1;
     pthread_mutex_lock(&self->lock);
-    for (code_state *state = self->states; state != NULL && codes != NULL; state = state->next) {
+    for (code_state *state = self->states; state != NULL && rc == 0; state = state->next) {
         if (muted && !state->muted && !state->start_muted) {
             continue;
         }
         *starts = *starts || state->start_muted;
-        if (PyList_Append(codes, (PyObject *)state->code) < 0) {
-            Py_CLEAR(codes);
-        }
+        rc = PyList_Append(codes, (PyObject *)state->code);
     }
     pthread_mutex_unlock(&self->lock);
+    if (rc < 0) {
+        Py_CLEAR(codes); /* not with the lock, which a code object that dies takes */
+    }
     return codes;
 }
 

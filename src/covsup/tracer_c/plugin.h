@@ -3,7 +3,7 @@
  * A claimed file's own lines say nothing: at every line the plugin is asked which lines of which
  * source that stands for. Files that no plugin claims never come here again after one question.
  *
- * Threads: with the interpreter's GIL, or attached to it; what a core knows of frames is under its
+ * Threads: with the interpreter's GIL; what a core knows of frames is under its
  * lock, which is never held while a plugin is asked.
  * Must never know: adapters, the layout of the journal, which core sends the events. */
 #ifndef COVSUP_PLUGIN_H

@@ -48,6 +48,7 @@ typedef enum {
     JOURNAL_STAGE_SEGMENT = 10, /* no further segment can be kept track of */
     JOURNAL_STAGE_RANGE = 11,   /* a number or a payload does not fit into its record */
     JOURNAL_STAGE_BUSY = 12,    /* a signal handler interrupted the opening of the journal */
+    JOURNAL_STAGE_STACK = 13,   /* the stack of a signal handler has no room for the call */
 } journal_stage;
 
 typedef struct {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "flow_code.h"
+#include "modules.h"
 #include "user_tracer.h"
 
 /* After so many events without news a code object sleeps: waking it costs about as much as some
@@ -48,16 +49,6 @@ told_here_make(core *self, code_state *state)
     free(here);
 }
 
-#ifdef Py_GIL_DISABLED
-
-static bool
-is_alone(core *self, PyCodeObject *code)
-{
-    return false;
-}
-
-#else
-
 /* Is the frame that runs here the only one of `code`, and the target uses no tools of its own,
  * whose events ours would have to be kept apart from? */
 static bool
@@ -69,8 +60,8 @@ is_alone(core *self, PyCodeObject *code)
         return false;
     }
     PyObject *name = PyUnicode_InternFromString("greenlet._greenlet"); /* owned */
-    PyObject *greenlets = name != NULL ? PyImport_GetModule(name) : NULL;
-    bool alone = name != NULL && greenlets == NULL && !PyErr_Occurred();
+    PyObject *greenlets = name != NULL ? module_imported(name) : NULL; /* owned */
+    bool alone = name != NULL && greenlets == NULL;
     Py_XDECREF(name);
     Py_XDECREF(greenlets);
     PyErr_Clear();
@@ -87,8 +78,6 @@ is_alone(core *self, PyCodeObject *code)
     }
     return alone && frames == 1;
 }
-
-#endif
 
 void
 told_here_waste(core *self, code_state *state, uint32_t id)

@@ -11,7 +11,7 @@
  * context in a frame that runs is made by contexts.c. (C code that enters a contextvars.Context and
  * returns into the frame that called it is not reckoned with.)
  *
- * Threads: with an attached thread state. In a free-threaded build nothing sleeps.
+ * Threads: with an attached thread state.
  * Must never know: the layout of the journal. */
 #ifndef COVSUP_TOLD_HERE_H
 #define COVSUP_TOLD_HERE_H

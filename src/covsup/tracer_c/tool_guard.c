@@ -1,23 +1,17 @@
 /* tool_guard.c - the target sees sys.monitoring as if covsup used none of its tool ids.
  *
- * Each function that takes a tool id is replaced by one that looks the same and first moves our
- * tool out of the way where the target means our id.
+ * Each function that takes a tool id is wrapped (hooks_wrap.h): it first moves our tool out of the
+ * way where the target means our id.
  *
- * Threads: as the functions that are replaced.
+ * Threads: as the functions that are wrapped.
  * Must never know: what our tool does. */
 #include "core.h"
 
 #if COMPAT_MONITORING
 
 #include "callbacks.h"
+#include "hooks_wrap.h"
 #include "user_tracer.h"
-
-static const char *const guarded[MONITORING_HIDDEN] = {
-    "use_tool_id", "free_tool_id",     "register_callback", "get_events",    "set_events",
-    "get_tool",    "get_local_events", "set_local_events",  "clear_tool_id",
-};
-
-enum { REGISTER_CALLBACK = 2, SET_EVENTS = 4, GET_TOOL = 5, SET_LOCAL_EVENTS = 7 };
 
 /* The id that CPython gives to its own sys.settrace. */
 enum { SYS_TRACE_TOOL = 7 };
@@ -25,14 +19,9 @@ enum { SYS_TRACE_TOOL = 7 };
 /* INSTRUCTION events of the target: CPython forgets them in two places where another tool has LINE
  * events. -1 with an exception set. */
 static int
-keep_instructions(core *self, int which, PyObject *const *args, Py_ssize_t count)
+keep_instructions(core *self, PyObject *event_set, bool everywhere)
 {
-    bool everywhere = which == SET_EVENTS && count == 2;
-    if ((!everywhere && (which != SET_LOCAL_EVENTS || count != 3)) ||
-        !PyLong_Check(args[count - 1])) {
-        return 0;
-    }
-    int events = (int)PyLong_AsLong(args[count - 1]);
+    int events = PyLong_Check(event_set) ? (int)PyLong_AsLong(event_set) : 0;
     if (events == -1 && PyErr_Occurred()) {
         PyErr_Clear(); /* the original says what is wrong with it */
         return 0;
@@ -44,41 +33,37 @@ keep_instructions(core *self, int which, PyObject *const *args, Py_ssize_t count
     return everywhere ? monitoring_share_instructions(self) : 0;
 }
 
+/* An argument as CPython's own conversion to an int has it: an object with an __index__, which may
+ * be Python code, is asked, and only once, as the original gets the answer. New reference, or NULL
+ * with the exception of __index__. */
 static PyObject *
-call_guarded(int which, PyObject *const *args, Py_ssize_t count)
+as_int(PyObject *argument)
 {
-    core *self = core_of_interpreter();
-    if (self == NULL || self->hidden[which] == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "sys.monitoring is not available any more");
-        return NULL;
-    }
-    if (count >= 1 && self->tool >= 0 && PyLong_Check(args[0])) {
-        long tool = PyLong_AsLong(args[0]);
-        if (tool == -1 && PyErr_Occurred()) {
-            PyErr_Clear(); /* the original says what is wrong with it */
-        } else if (tool == self->tool) {
-            if (which == GET_TOOL) {
-                Py_RETURN_NONE;
-            }
-            if (monitoring_step_aside(self) < 0) {
-                return NULL;
-            }
-        }
-    }
-    self->others = true;
-    if (keep_instructions(self, which, args, count) < 0) {
-        return NULL;
-    }
-    if (which != REGISTER_CALLBACK || count != 3) {
-        return PyObject_Vectorcall(self->hidden[which], args, (size_t)count, NULL);
-    }
-    /* The target's callbacks are its own code too: see callbacks.h. */
+    return PyLong_Check(argument) || !PyIndex_Check(argument) ? Py_NewRef(argument)
+                                                              : PyNumber_Index(argument);
+}
+
+/* The tool id that `tool`, as of as_int(), means; -1 where it is none, which the original says. */
+static long
+tool_id(PyObject *tool)
+{
+    int overflow = 0;
+    long number = PyLong_Check(tool) ? PyLong_AsLongAndOverflow(tool, &overflow) : -1;
+    return overflow == 0 && number >= 0 && number <= INT_MAX ? number : -1;
+}
+
+/* What a function does with its arguments, of which the first is a tool id. */
+typedef enum { NAMES_TOOL, GETS_TOOL, REGISTERS, SETS_EVENTS, SETS_LOCAL_EVENTS } purpose;
+
+/* The target's callbacks are its own code too: see callbacks.h. */
+static PyObject *
+call_with_wrapped(const hook_call *changed, PyObject *const *args)
+{
     PyObject *wrapped = args[2] == Py_None ? Py_NewRef(Py_None) : callback_wrap(args[2]);
     if (wrapped == NULL) {
         return NULL;
     }
-    PyObject *with_wrapped[] = {args[0], args[1], wrapped};
-    PyObject *old = PyObject_Vectorcall(self->hidden[which], with_wrapped, 3, NULL);
+    PyObject *old = hook_original_with(changed, 2, NULL, wrapped);
     Py_DECREF(wrapped);
     if (old != NULL) {
         Py_SETREF(old, callback_unwrap(old));
@@ -86,13 +71,65 @@ call_guarded(int which, PyObject *const *args, Py_ssize_t count)
     return old;
 }
 
+/* `tool` and `events` (which may be NULL) are the first and the last argument, as of as_int(). */
+static PyObject *
+call_with_ints(core *self, const hook_call *call, purpose what, PyObject *tool, PyObject *events)
+{
+    if (self->tool >= 0 && tool_id(tool) == self->tool) {
+        if (what == GETS_TOOL) {
+            Py_RETURN_NONE;
+        }
+        if (monitoring_step_aside(self) < 0) {
+            return NULL;
+        }
+    }
+    self->others = true;
+    if (events != NULL && keep_instructions(self, events, what == SETS_EVENTS) < 0) {
+        return NULL;
+    }
+    PyObject *args[3] = {tool}; /* no function has more */
+    for (Py_ssize_t i = 1; i < call->nargs; i++) {
+        args[i] = call->args[i];
+    }
+    if (events != NULL) {
+        args[call->nargs - 1] = events;
+    }
+    hook_call changed = *call;
+    changed.args = args;
+    changed.nargsf = (size_t)call->nargs;
+    return what == REGISTERS ? call_with_wrapped(&changed, args) : hook_original(&changed);
+}
+
+static PyObject *
+guarded(const hook_call *call, purpose what, Py_ssize_t count)
+{
+    core *self = core_of_interpreter();
+    if (self == NULL || call->nargs != count || hook_count(call) != count) {
+        return hook_original(call);
+    }
+    PyObject *events = NULL, *result = NULL; /* owned */
+    PyObject *tool = as_int(call->args[0]);  /* owned; the order is CPython's */
+    if (tool == NULL) {
+        return NULL;
+    }
+    bool sets = what == SETS_EVENTS || what == SETS_LOCAL_EVENTS;
+    if (!sets || tool_id(tool) < 0) { /* a wrong id is refused before the events are asked */
+        result = call_with_ints(self, call, what, tool, NULL);
+    } else if ((events = as_int(call->args[count - 1])) != NULL) {
+        result = call_with_ints(self, call, what, tool, events);
+    }
+    Py_XDECREF(events);
+    Py_DECREF(tool);
+    return result;
+}
+
 /* sys.monitoring._all_events(): per event the tools that have it; without ours, and without
  * CPython's own for sys.settrace where only we trace. */
 static PyObject *
-guard_all_events(PyObject *module, PyObject *unused)
+all_events_handler(const hook_call *call)
 {
     core *self = core_of_interpreter();
-    PyObject *all = self != NULL ? PyObject_CallNoArgs(self->all_events) : PyDict_New();
+    PyObject *all = hook_original(call); /* owned */
     if (all == NULL || self == NULL || !PyDict_Check(all)) {
         return all;
     }
@@ -101,7 +138,7 @@ guard_all_events(PyObject *module, PyObject *unused)
         ours |= 1L << SYS_TRACE_TOOL;
     }
     PyObject *theirs = PyDict_New();
-    PyObject *event, *tools;
+    PyObject *event, *tools; /* borrowed from a dict that is ours alone */
     for (Py_ssize_t at = 0; theirs != NULL && PyDict_Next(all, &at, &event, &tools);) {
         long others = PyLong_AsLong(tools) & ~ours;
         if (others == 0) {
@@ -117,82 +154,53 @@ guard_all_events(PyObject *module, PyObject *unused)
     return theirs;
 }
 
-static PyMethodDef all_events_method = {NULL, guard_all_events, METH_NOARGS, NULL};
-
-#define GUARD(n)                                                                                   \
-    static PyObject *guard_##n(PyObject *module, PyObject *const *args, Py_ssize_t count)          \
+#define GUARD(function, what, count)                                                               \
+    static PyObject *function##_handler(const hook_call *call)                                     \
     {                                                                                              \
-        return call_guarded(n, args, count);                                                       \
-    }
-GUARD(0)
-GUARD(1)
-GUARD(2)
-GUARD(3)
-GUARD(4)
-GUARD(5)
-GUARD(6)
-GUARD(7)
-GUARD(8)
+        return guarded(call, what, count);                                                         \
+    }                                                                                              \
+    HOOK(function, "sys.monitoring", #function)
 
-#define METHOD(n) {NULL, (PyCFunction)(void (*)(void))guard_##n, METH_FASTCALL, NULL}
-/* Names and docstrings are taken from the originals. */
-static PyMethodDef methods[MONITORING_HIDDEN] = {
-    METHOD(0), METHOD(1), METHOD(2), METHOD(3), METHOD(4),
-    METHOD(5), METHOD(6), METHOD(7), METHOD(8),
-};
+GUARD(use_tool_id, NAMES_TOOL, 2);
+GUARD(free_tool_id, NAMES_TOOL, 1);
+GUARD(clear_tool_id, NAMES_TOOL, 1);
+GUARD(register_callback, REGISTERS, 3);
+GUARD(get_events, NAMES_TOOL, 1);
+GUARD(set_events, SETS_EVENTS, 2);
+GUARD(get_tool, GETS_TOOL, 1);
+GUARD(get_local_events, NAMES_TOOL, 2);
+GUARD(set_local_events, SETS_LOCAL_EVENTS, 3);
+HOOK(all_events, "sys.monitoring", "_all_events");
 
-/* Put ours in the place of sys.monitoring.`name`. The original, owned; NULL without an exception
- * where this version has none, and with one where it fails. */
-static PyObject *
-replace(core *self, const char *name, PyMethodDef *method)
-{
-    PyObject *original = PyObject_GetAttrString(self->monitoring, name);
-    if (original == NULL) {
-        if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
-            PyErr_Clear();
-        }
-        return NULL;
-    }
-    if (!PyCFunction_Check(original)) {
-        return original; /* somebody was here before us: theirs calls the real one */
-    }
-    PyCFunctionObject *function = (PyCFunctionObject *)original;
-    method->ml_name = function->m_ml->ml_name;
-    method->ml_doc = function->m_ml->ml_doc;
-    PyObject *guard = PyCFunction_NewEx(method, function->m_self, function->m_module);
-    if (guard == NULL || PyObject_SetAttrString(self->monitoring, name, guard) < 0) {
-        Py_CLEAR(original);
-    }
-    Py_XDECREF(guard);
-    return original;
-}
-
-/* Nor does it see, in the list of all events, those that are there for our sake. */
+/* Where somebody else has replaced a function, theirs calls one that is not to be found: it stays
+ * as it is. -1: exception set. */
 static int
-hide_events(core *self)
+arm(core *self, hook *const *hooks)
 {
-    self->all_events = replace(self, "_all_events", &all_events_method);
-    return PyErr_Occurred() ? -1 : 0;
+    PyObject *refused = PyList_New(0); /* owned */
+    int rc = refused != NULL ? 0 : -1;
+    for (; rc == 0 && *hooks != NULL; hooks++) {
+        rc = hook_arm_in(*hooks, self->monitoring, refused);
+    }
+    Py_XDECREF(refused);
+    return rc;
 }
 
 int
 monitoring_hide_tool(core *self)
 {
-    for (int i = 0; i < MONITORING_HIDDEN; i++) {
-        self->hidden[i] = replace(self, guarded[i], &methods[i]);
-        if (PyErr_Occurred()) {
-            return -1;
-        }
-    }
-    return hide_events(self);
+    hook *const hooks[] = {
+        &use_tool_id, &free_tool_id, &clear_tool_id,    &register_callback, &get_events,
+        &set_events,  &get_tool,     &get_local_events, &all_events,        &set_local_events,
+        NULL};
+    return arm(self, hooks);
 }
 
 int
 monitoring_trace_callbacks(core *self)
 {
-    self->hidden[REGISTER_CALLBACK] =
-        replace(self, guarded[REGISTER_CALLBACK], &methods[REGISTER_CALLBACK]);
-    return PyErr_Occurred() ? -1 : hide_events(self);
+    hook *const hooks[] = {&register_callback, &all_events, NULL};
+    return arm(self, hooks);
 }
 
 #endif

@@ -151,7 +151,9 @@ on_profile(PyObject *trace, PyFrameObject *frame, int what, PyObject *arg)
         return 0;
     }
     Py_INCREF(trace);
-    PyObject *result = call_user(self->user, frame, what, arg);
+    PyObject *user = Py_NewRef(self->user); /* it may put another in its place */
+    PyObject *result = call_user(user, frame, what, arg);
+    Py_DECREF(user);
     if (result == NULL) {
         PyObject *exception = compat_take_exception();
         PyEval_SetProfile(NULL, NULL);
@@ -258,7 +260,8 @@ user_tracer_keep(core *self, PyObject **known)
         }
     }
     /* Also C code that put ours back that it had found. */
-    thread_trace *now = (thread_trace *)thread->c_traceobj, *before = (thread_trace *)*known;
+    thread_trace *now = (thread_trace *)Py_NewRef(thread->c_traceobj); /* owned */
+    thread_trace *before = (thread_trace *)*known;
     if (before != NULL && before != now) {
         frame_table frames = now->frames;
         now->frames = before->frames;
@@ -268,6 +271,7 @@ user_tracer_keep(core *self, PyObject **known)
     if (missed || (before != NULL && before != now)) {
         settrace_catch_up(now);
     }
+    Py_DECREF(now);
     return 0;
 }
 
@@ -359,8 +363,8 @@ static PyObject *
 settrace_handler(const hook_call *call)
 {
     core *self = core_of_interpreter();
-    PyObject *tracer = hook_argument(call, 0, NULL);
-    if (self == NULL || self->tracefunc == NULL || tracer == NULL || call->nargs != 1) {
+    PyObject *tracer = hook_only_argument(call);
+    if (self == NULL || self->tracefunc == NULL || tracer == NULL) {
         return hook_original(call);
     }
     if (self->settrace_event == NULL) {
@@ -375,7 +379,11 @@ settrace_handler(const hook_call *call)
     if (!user_tracer_is_tracing(self) && user_tracer_trace_thread(self) < 0) {
         return NULL;
     }
-    return exchange_user((thread_trace *)PyThreadState_Get()->c_traceobj, tracer);
+    /* An audit hook, or what the old tracer does as it is dropped, may trace by other means. */
+    PyObject *trace = Py_NewRef(PyThreadState_Get()->c_traceobj);
+    PyObject *result = exchange_user((thread_trace *)trace, tracer);
+    Py_DECREF(trace);
+    return result;
 }
 
 static PyObject *
@@ -389,7 +397,8 @@ static PyObject *
 gettrace_handler(const hook_call *call)
 {
     core *self = core_of_interpreter();
-    if (self == NULL || self->tracefunc == NULL || !user_tracer_is_tracing(self)) {
+    if (self == NULL || self->tracefunc == NULL || !user_tracer_is_tracing(self) ||
+        hook_count(call) != 0) {
         return hook_original(call);
     }
     return user_of(PyThreadState_Get()->c_traceobj);
@@ -399,8 +408,8 @@ static PyObject *
 setprofile_handler(const hook_call *call)
 {
     core *self = core_of_interpreter();
-    PyObject *profiler = hook_argument(call, 0, NULL);
-    if (self == NULL || self->tracefunc == NULL || profiler == NULL || call->nargs != 1) {
+    PyObject *profiler = hook_only_argument(call);
+    if (self == NULL || self->tracefunc == NULL || profiler == NULL) {
         return hook_original(call);
     }
     if (profiler != Py_None) {
@@ -414,8 +423,9 @@ static PyObject *
 getprofile_handler(const hook_call *call)
 {
     PyThreadState *thread = PyThreadState_Get();
-    return thread->c_profilefunc == on_profile ? user_of(thread->c_profileobj)
-                                               : hook_original(call);
+    return thread->c_profilefunc == on_profile && hook_count(call) == 0
+               ? user_of(thread->c_profileobj)
+               : hook_original(call);
 }
 
 static PyObject *
@@ -451,8 +461,8 @@ static PyObject *
 settrace_all_handler(const hook_call *call)
 {
     core *self = core_of_interpreter();
-    PyObject *tracer = hook_argument(call, 0, NULL);
-    if (self == NULL || self->tracefunc == NULL || tracer == NULL || call->nargs != 1) {
+    PyObject *tracer = hook_only_argument(call);
+    if (self == NULL || self->tracefunc == NULL || tracer == NULL) {
         return hook_original(call);
     }
     if (self->settrace_event == NULL) {
@@ -485,8 +495,8 @@ static PyObject *
 setprofile_all_handler(const hook_call *call)
 {
     core *self = core_of_interpreter();
-    PyObject *profiler = hook_argument(call, 0, NULL);
-    if (self == NULL || self->tracefunc == NULL || profiler == NULL || call->nargs != 1) {
+    PyObject *profiler = hook_only_argument(call);
+    if (self == NULL || self->tracefunc == NULL || profiler == NULL) {
         return hook_original(call);
     }
     return install_everywhere(self, PyEval_SetProfileAllThreads, on_profile, profiler);
