@@ -48,7 +48,8 @@ def active() -> bool:
 def init() -> bool:
     """Begin to measure this process, if it belongs to a session and is not measured yet.
 
-    That is only so where the startup files were skipped (`python -S`, an embedding program).
+    That is so where the startup files were skipped (`python -S`, an embedding program), or where
+    COVSUP_SESSION was set later. What runs or waits already is measured from now on.
     Returns whether the process is measured now.
     """
     if not active() and os.environ.get("COVSUP_SESSION"):

@@ -100,6 +100,7 @@ struct core {
     bool others;                    /* the target uses tools of its own */
     bool others_step;               /* and one has had INSTRUCTION events */
     bool shares_instructions;       /* everywhere: so do we */
+    bool awaits_resumed;            /* measurement began late: see monitoring_await_resumed() */
     PyObject *get_local_events, *set_local_events, *set_events, *register_callback, *use_tool_id,
         *free_tool_id, *restart_events;
     struct {
@@ -156,11 +157,16 @@ int monitoring_restart(core *self, code_state *state);
  * more. -1: exception set. */
 int monitoring_wake(core *self);
 
-/* Measure a code object that runs already, and so does not announce itself; -1: exception. */
-int monitoring_watch_running(core *self, PyCodeObject *code, measured_as as);
+/* Measure a code object, run with `globals`, that has frames already, and so does not announce
+ * itself; -1: exception. */
+int monitoring_watch_running(core *self, PyCodeObject *code, PyObject *globals);
+
+/* Generators and coroutines that were suspended when measurement began announce their code when
+ * they resume. -1: exception. */
+int monitoring_await_resumed(core *self);
 
 /* Move to another tool id, because the target asks for ours; where there is none, the
- * settrace core goes on, and the journal says so. -1 with an exception set. */
+ * settrace core goes on. -1 with an exception set. */
 int monitoring_step_aside(core *self);
 
 /* From now on the target sees sys.monitoring as if we used none of its ids. -1: exception. */
@@ -176,11 +182,19 @@ int monitoring_share_instructions(core *self);
 /* Start measuring by trace functions, in the calling thread; -1 with an exception set. */
 int settrace_start(core *self);
 
+/* Trace all threads of this interpreter, those too that began before we did. What traces a thread
+ * already is called from ours. -1 with an exception set. */
+int settrace_join_threads(core *self);
+
+/* Have a code object send its events to trace functions where it has a suspended frame that no
+ * thread state knows of; -1 with an exception set. */
+int settrace_watch_running(core *self, PyCodeObject *code);
+
 /* The line that a frame of this thread is in counts as told. */
 void settrace_join(core *self, PyFrameObject *frame);
 
-/* Go on by trace functions, in this thread and in all that begin from now on, where the monitoring
- * core cannot; -1 with an exception set. */
+/* Go on by trace functions, in all threads, where the monitoring core cannot; -1 with an exception
+ * set. */
 int settrace_take_over(core *self);
 
 /* Trace also the threads that C code creates, where the core needs that. 0; 1: somebody else

@@ -534,19 +534,16 @@ settrace_catch_up(thread_trace *self)
 }
 
 int
+settrace_join_threads(core *self)
+{
+    return user_tracer_trace_all(self);
+}
+
+int
 settrace_take_over(core *self)
 {
-    PyObject *user = NULL;
-    if (user_tracer_is_tracing(self)) {
-        user = Py_XNewRef(((thread_trace *)PyThreadState_Get()->c_traceobj)->user);
-    }
     self->settrace_event = self->tracefunc = on_event;
-    int rc = user_tracer_trace_thread(self);
-    if (rc == 0 && user_tracer_is_tracing(self)) {
-        ((thread_trace *)PyThreadState_Get()->c_traceobj)->user = Py_XNewRef(user);
-    }
-    Py_XDECREF(user);
-    return rc;
+    return user_tracer_trace_all(self);
 }
 
 int
@@ -562,5 +559,9 @@ settrace_start(core *self)
         return -1;
     }
 #endif
-    return user_tracer_trace_thread(self);
+    /* Where this start is late, the target may trace the thread already. */
+    PyObject *trace = NULL;
+    int rc = user_tracer_keep(self, &trace);
+    Py_XDECREF(trace);
+    return rc;
 }
