@@ -51,6 +51,7 @@ struct code_state {
     /* The settrace core's: per line, counted from first_line. */
     bool makes_generic; /* it is that of type parameters */
     bool is_told;       /* it has nothing left to tell (quiet.h) */
+    bool is_prepared;   /* this part is */
     int first_line, n_lines;
     int patience, patience_was; /* looked at when so many known lines have run again; 0: never */
     struct reach *reach;        /* owned; NULL until then */
@@ -65,6 +66,14 @@ struct code_state {
     void *taken_off;
     code_state *next_hidden; /* in core->taken */
 };
+
+/* The end of an arc that enters or leaves `code`; 0: it cannot be named. Code made by hand may have
+ * any first line, and the negative of a negative one would be a line. */
+static inline int
+exit_of(const PyCodeObject *code)
+{
+    return code->co_firstlineno > 0 ? -code->co_firstlineno : 0;
+}
 
 static inline bool
 is_measured(const code_state *state)

@@ -205,6 +205,9 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
         return told(self, state, true);
     }
     int line = (int)PyLong_AsLong(args[1]);
+    if (line <= 0 && state->claim == NULL) {
+        return disable(self); /* a line table made by hand */
+    }
     if (user_tracer_is_tracing(self)) {
         /* The target's tracer was called first, and may have made the frame go on elsewhere. */
         PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
@@ -234,10 +237,10 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
     const flow *flow = state->flow;
     const flow_target *target = NULL;
     bool shared = false;
-    if (flow != NULL && (flow->lone_lines >> (line % 64)) & 1) {
+    if (flow != NULL && (flow->lone_lines >> ((unsigned)line % 64)) & 1) {
         target = flow_target_of_line(flow, line);
     }
-    if (flow != NULL && target == NULL && (flow->shared_lines >> (line % 64)) & 1) {
+    if (flow != NULL && target == NULL && (flow->shared_lines >> ((unsigned)line % 64)) & 1) {
         /* Only where the line has more than one start, the frame (which has to be made an object)
          * is asked which of them this is. */
         PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */

@@ -35,6 +35,7 @@ prepare_state(core *owner, code_state *state, PyCodeObject *code)
         }
     }
     state->first_line = code->co_firstlineno;
+    state->is_prepared = true;
 #if COMPAT_MONITORING
     state->makes_generic = flow_makes_generic(code);
 #endif
@@ -68,17 +69,27 @@ first_size(PyCodeObject *code)
 {
     enum { FIRST_LINES = 16, MOST_AT_ONCE = 256 };
     int last = 2 * ((int)Py_SIZE(code) - 1);
-    int lines = PyCode_Addr2Line(code, last) - code->co_firstlineno + 1;
-    return lines > 0 && lines <= MOST_AT_ONCE ? lines : FIRST_LINES;
+    long long lines = (long long)PyCode_Addr2Line(code, last) - code->co_firstlineno + 1;
+    return lines > 0 && lines <= MOST_AT_ONCE ? (int)lines : FIRST_LINES;
+}
+
+/* The place of `line` in the tables; -1: it has none. */
+static inline int
+line_index(const code_state *state, int line)
+{
+    long long index = (long long)line - state->first_line;
+    return index >= 0 && index <= INT_MAX ? (int)index : -1;
 }
 
 /* Makes room for `line` in the tables; false where they cannot cover it. */
 static bool
 cover_line(core *owner, code_state *state, int line)
 {
-    enum { MOST_LINES = 1 << 20 };
-    int index = line - state->first_line;
-    if (index < 0 || index >= MOST_LINES) {
+    /* The tables grow with the code, wherever its lines are. */
+    enum { MOST_LINES = 1 << 20, LINES_AT_LEAST = 256, LINES_PER_UNIT = 64 };
+    const long long room = LINES_AT_LEAST + LINES_PER_UNIT * (long long)Py_SIZE(state->code);
+    int index = line_index(state, line);
+    if (index < 0 || index >= MOST_LINES || index >= room) {
         return false;
     }
     if (index < state->n_lines) {
@@ -108,7 +119,7 @@ static void
 note_line(core *owner, frame_entry *entry, int line)
 {
     code_state *state = entry->state;
-    int index = line - state->first_line;
+    int index = line_index(state, line);
     if (owner->branch) {
         int from = entry->last_line;
         entry->last_line = line;
@@ -146,7 +157,7 @@ state_for(core *owner, PyFrameObject *frame, PyCodeObject *code)
     if (state == NULL && !owner->in_contexts && core_leaves_out(owner, code)) {
         return NULL;
     }
-    if (state != NULL && state->first_line == 0) {
+    if (state != NULL && !state->is_prepared) {
         /* The monitoring core's, until it gave up. */
         return prepare_state(owner, state, code) < 0 ? NULL : state;
     }
@@ -207,7 +218,7 @@ on_call(thread_trace *self, PyFrameObject *frame)
             state = NULL;
         }
         entry->state = state;
-        entry->last_line = -code->co_firstlineno;
+        entry->last_line = exit_of(code);
         if (state != NULL && state->resumable != NULL) {
             /* Calls are resumptions too: the argument of RESUME tells them apart. */
             int at = PyFrame_GetLasti(frame);
@@ -404,8 +415,9 @@ on_return(thread_trace *self, PyFrameObject *frame, bool raises)
                 note_line(self->owner, entry, line);
             }
         }
-        if (!state->makes_generic) {
-            tell_arc(self->owner, state->file, entry->last_line, -state->first_line);
+        const int to = exit_of(state->code);
+        if (!state->makes_generic && to != 0) {
+            tell_arc(self->owner, state->file, entry->last_line, to);
         }
     }
     frame_table_leave(&self->frames, entry);
