@@ -109,6 +109,7 @@ struct core {
     bool others;                    /* the target uses tools of its own */
     bool others_step;               /* and one has had INSTRUCTION events */
     bool shares_instructions;       /* everywhere: so do we */
+    bool noted_foreign_code;        /* see note_foreign_code() */
     bool awaits_resumed;            /* measurement began late: see monitoring_await_resumed() */
     PyObject *get_local_events, *set_local_events, *set_events, *register_callback, *use_tool_id,
         *free_tool_id, *restart_events;

@@ -13,8 +13,10 @@
 #if COMPAT_MONITORING
 
 #include "context_flows.h"
+#include "journal.h"
 #include "monitoring_tool.h"
 #include "plugin.h"
+#include "record.h"
 #include "told_here.h"
 #include "user_tracer.h"
 
@@ -108,6 +110,35 @@ on_jump(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return asked(self, state, frame != NULL ? plugin_frame_line(self, state, frame) : 0);
 }
 
+/* Does the frame that runs execute `code`? C code may fire events for code objects that no frame
+ * executes (PyMonitoring_FirePyStartEvent(), as Cython does with linetrace): the frame is then that
+ * of the Python code which called it, and what it says has nothing to do with `code`. */
+static bool
+is_executed_here(const PyCodeObject *code)
+{
+    PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
+    PyCodeObject *executed = frame != NULL ? PyFrame_GetCode(frame) : NULL;
+    Py_XDECREF(executed); /* only compared */
+    return executed == code;
+}
+
+/* Say once that there is such code. */
+static void
+note_foreign_code(core *self, const PyCodeObject *code)
+{
+    if (!self->noted_foreign_code) {
+        char note[512];
+        const char *name = PyUnicode_AsUTF8(code->co_filename);
+        PyErr_Clear(); /* the note does without the name */
+        self->noted_foreign_code = true;
+        int size =
+            snprintf(note, sizeof(note),
+                     "what C code fires events of sys.monitoring for is not measured: %.400s",
+                     name != NULL ? name : "?");
+        journal_event(EVENT_NOTE, note, (size_t)size);
+    }
+}
+
 /* Make the state of a code object that was not seen before; NULL where nothing is wanted of it, or
  * with an exception set. */
 static code_state *
@@ -128,10 +159,14 @@ new_state(core *self, PyCodeObject *code, PyObject *globals)
 /* The state of `code`, which runs with `globals`; from now on it has the events of its own.
  * `*found` is NULL where nothing is wanted of it. -1 with an exception set. */
 static int
-watched_state(core *self, PyCodeObject *code, PyObject *globals, code_state **found)
+watched_state(core *self, PyCodeObject *code, PyObject *globals, bool by_event, code_state **found)
 {
     code_state *state = core_state_of(self, code);
     *found = NULL;
+    if (state == NULL && by_event && !core_leaves_out(self, code) && !is_executed_here(code)) {
+        note_foreign_code(self, code);
+        return 0;
+    }
     if (state == NULL && (state = new_state(self, code, globals)) == NULL) {
         return PyErr_Occurred() ? -1 : 0;
     }
@@ -153,7 +188,7 @@ int
 monitoring_watch_running(core *self, PyCodeObject *code, PyObject *globals)
 {
     code_state *state;
-    return watched_state(self, code, globals, &state);
+    return watched_state(self, code, globals, false, &state);
 }
 
 static PyObject *
@@ -165,7 +200,7 @@ on_start(PyObject *module, PyObject *const *args, Py_ssize_t count)
     }
     PyCodeObject *code = (PyCodeObject *)args[0];
     code_state *state;
-    if (watched_state(self, code, PyEval_GetGlobals(), &state) < 0) {
+    if (watched_state(self, code, PyEval_GetGlobals(), true, &state) < 0) {
         return NULL;
     }
     if (state == NULL) {
@@ -337,7 +372,7 @@ goes_on(core *self, PyObject *code, code_state **state)
 {
     *state = NULL;
     if (PyCode_Check(code) &&
-        watched_state(self, (PyCodeObject *)code, PyEval_GetGlobals(), state) < 0) {
+        watched_state(self, (PyCodeObject *)code, PyEval_GetGlobals(), true, state) < 0) {
         return -1;
     }
     if (*state != NULL && ((*state)->roles & ROLES_OF_YIELD) != 0) {
