@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 MONITORING, SETTRACE = 1, 2  # the cores, as the journal's header names them
 
 _started = False
+why_not = ""
+"""Why start() did not begin to measure; empty where it did, or was not called."""
 
 
 def start(session: "str | None" = None) -> None:
@@ -24,17 +26,18 @@ def start(session: "str | None" = None) -> None:
     Where the environment says nothing, `session` is what the carrier was given before the program
     changed it.
     """
-    global _started  # noqa: PLW0603 - a .pth file may be read twice by one interpreter
+    global _started, why_not  # noqa: PLW0603 - a .pth file may be read twice by one interpreter
     session = os.environ.get("COVSUP_SESSION", session)
     if not session or _started or is_covsup(sys.orig_argv):
         return
     _started = True  # first, so that a failed start is not tried again
     try:
         measure(session)
-    except Untrusted:
-        pass  # nothing is written there either; the supervisor, if it is honest, sees why
+    except Untrusted as error:
+        why_not = str(error)  # not written there; the supervisor, if it is honest, sees it
     except Exception as error:  # noqa: BLE001 - the host program must live
-        leave_note(session, f"{type(error).__name__}: {error}")
+        why_not = f"{type(error).__name__}: {error}"
+        leave_note(session, why_not)
 
 
 class Untrusted(PermissionError):
@@ -81,6 +84,10 @@ def measure(session: str) -> None:
 
     if _tracer.is_elevated():
         raise Untrusted
+    first = not _tracer.parent_value()  # else this is a sub-interpreter
+    if not first:
+        # One process, one session: os.environ may name another one by now.
+        session = _tracer.session_directory() or session
     settings = read_settings(session)
 
     def one(key: str, default: str) -> str:
@@ -89,7 +96,6 @@ def measure(session: str) -> None:
     core = SETTRACE if one("core", "auto") == "settrace" else best_core()
     branch = one("branch", "0") == "1"
     parent = os.environ.get("COVSUP_PARENT", "")
-    first = not _tracer.parent_value()  # else this is a sub-interpreter
     # A garbled value is as good as none: the parent is unknown then.
     _tracer.start_journal(os.fsencode(session), core, branch, parent if parent.isascii() else None)
     if first:
@@ -159,11 +165,8 @@ def best_core() -> int:
 def read_settings(session: str) -> "dict[str, list[str]]":
     """The settings file: every value of each key. Raises Untrusted, OSError, ValueError."""
     # Whose the directory is is asked of what is then read: a path may lead elsewhere in between.
-    directory = os.open(session, getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory, own = open_session(session)
     try:
-        own = is_own(os.fstat(directory))
-        if not own and not is_guest(directory):
-            raise Untrusted
         descriptor = os.open("settings", os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
     finally:
         os.close(directory)
@@ -184,6 +187,24 @@ def read_settings(session: str) -> "dict[str, list[str]]":
     if not own and settings.pop("plugin", []):
         leave_note(session, "another user's session loads no plugins here", kind="lost")
     return settings
+
+
+def open_session(session: str) -> "tuple[int, bool]":
+    """A descriptor of the session directory, and whether it is this user's own.
+
+    Raises Untrusted, OSError.
+    """
+    directory = os.open(session, getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC)
+    trusted = False
+    try:
+        own = is_own(os.fstat(directory))
+        trusted = own or is_guest(directory)
+    finally:
+        if not trusted:
+            os.close(directory)
+    if not trusted:
+        raise Untrusted
+    return directory, own
 
 
 def is_own(found: os.stat_result) -> bool:
@@ -337,6 +358,16 @@ def is_link(path: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def refuse(session: str, why: str) -> None:
+    """Say in the directory of a session that this process does not join it. `combine` shows it."""
+    try:
+        directory, _ = open_session(session)
+    except OSError:  # there is no such session, or it is not to be trusted
+        return
+    os.close(directory)
+    leave_note(session, why, kind="refused")
 
 
 def leave_note(session: str, why: str, kind: str = "start-failed") -> None:

@@ -32,10 +32,14 @@ __all__ = [
     "resume",
     "snapshot",
     "switch_context",
+    "why_not",
 ]
 
 _NOTE = 8  # an event's kind, docs/journal-format.md
 _SIGTERM = 15
+
+_why_not = ""
+_refused: set[tuple[int, str]] = set()  # of which process, and which session it did not join
 
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # of co_flags
 
@@ -48,17 +52,57 @@ def active() -> bool:
 def init() -> bool:
     """Begin to measure this process, if it belongs to a session and is not measured yet.
 
-    That is only so where the startup files were skipped (`python -S`, an embedding program).
-    Returns whether the process is measured now.
+    That is so where the startup files were skipped (`python -S`, an embedding program), or where
+    COVSUP_SESSION was set later. What runs or waits already is measured from now on.
+    Returns whether the process is measured now, into the session that COVSUP_SESSION names. If
+    not, why_not() says why: a process that is measured cannot change to another session.
     """
-    if not active() and os.environ.get("COVSUP_SESSION"):
+    global _why_not  # noqa: PLW0603 - what the last call found
+    wanted = os.environ.get("COVSUP_SESSION", "")
+    if wanted and not active():
         from covsup import bootstrap  # noqa: PLC0415 - a measured process has it already
 
         bootstrap.start()
         tracer = _tracer()
         if tracer is not None:
             tracer.join(sys._getframe(1))  # noqa: SLF001 - as in resume()
-    return active()
+    _why_not = _refusal(wanted)
+    return not _why_not
+
+
+def why_not() -> str:
+    """Why the last init() returned False, in a sentence; empty if it returned True."""
+    return _why_not
+
+
+def _refusal(wanted: str) -> str:
+    """Why this process is not measured into the session `wanted`; empty if it is."""
+    tracer = _tracer()
+    if tracer is None:
+        if not wanted:
+            return "COVSUP_SESSION is not set, so this process belongs to no session"
+        from covsup import bootstrap  # noqa: PLC0415 - init() has imported it
+
+        why = bootstrap.why_not or "a measurement that was tried before did not begin"
+        return f"this process did not join the session {wanted}: {why}"
+    session = tracer.session_directory()
+    if not wanted or session is None or _is_same_directory(wanted, session):
+        return ""
+    why = f"it is measured into the session {session} already, and cannot change to another one"
+    if (os.getpid(), wanted) not in _refused:
+        _refused.add((os.getpid(), wanted))
+        from covsup import bootstrap  # noqa: PLC0415 - a measured process has it
+
+        bootstrap.refuse(wanted, why)
+    return f"this process did not join the session {wanted}: {why}"
+
+
+def _is_same_directory(one: str, other: str) -> bool:
+    """Whether two spellings mean one directory, which may have been deleted."""
+    try:
+        return one == other or os.path.samefile(one, other)  # noqa: PTH121 - no pathlib here
+    except OSError:
+        return os.path.realpath(one) == os.path.realpath(other)
 
 
 def cleanup() -> None:

@@ -331,9 +331,7 @@ def measure_from_now_on(options: argparse.Namespace) -> "list[str]":
     os.environ["COVSUP_SESSION"] = answer["session"]
     if "preload" in answer:
         os.environ["LD_PRELOAD"] = answer["preload"]
-    from covsup import bootstrap  # noqa: PLC0415
-
-    bootstrap.start()
+    embed.init()
     _ours.update(
         (name, module) for name, module in sys.modules.items() if name.startswith("covsup.")
     )

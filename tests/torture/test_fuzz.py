@@ -14,11 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.concurrency.by_hand import Session
 from tests.torture import fuzz
 
 FUZZ = Path(fuzz.__file__)
 WORDS = FUZZ.parent / "words.corpus"
 """Inputs of `words_fuzz.c` that libFuzzer found to lead to all that it has seen, a line each."""
+LINE_TABLES = FUZZ.parent / "line_tables.py"
 SOURCES = fuzz.ROOT / "src" / "covsup" / "datafile"
 
 
@@ -113,3 +115,41 @@ def test_what_once_broke_something_and_some_more_does_not() -> None:
     count, broken = fuzz.fuzz(1.0, random.randrange(1 << 32), tell=said.append)
     assert not broken, "\n".join(said)
     assert count > 5
+
+
+def sanitized_tracer(directory: Path) -> tuple[Path, dict[str, str]]:
+    """A copy of the package whose tracer has the sanitizers, and what loads it."""
+    _, environment = sanitized(directory)
+    package = directory / "package" / "covsup"
+    shutil.copytree(
+        fuzz.ROOT / "src" / "covsup", package, ignore=shutil.ignore_patterns("_tracer*.so")
+    )
+    sources = fuzz.ROOT / "src" / "covsup" / "tracer_c"
+    subprocess.run(
+        ["gcc", "-std=c11", "-shared", "-fPIC", "-g", "-O1", "-fsanitize=address,undefined",
+         "-fno-sanitize-recover=undefined", f"-I{sysconfig.get_path('include')}",
+         *map(str, sorted(sources.glob("*.c"))), "-o",
+         package / "tracer_c" / f"_tracer{sysconfig.get_config_var('EXT_SUFFIX')}"],
+        check=True,
+    )  # fmt: skip
+    # Each object is an allocation of its own, so that what is read beyond its end is seen.
+    return package.parent, {**environment, "PYTHONMALLOC": "malloc"}
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("branch", [False, True], ids=["lines", "branches"])
+def test_line_tables_made_by_hand_are_read_within_their_bounds(
+    tmp_path: Path, core: str, *, branch: bool
+) -> None:
+    package, environment = sanitized_tracer(tmp_path)
+    session = Session(tmp_path)
+    session.configure(core=core, branch=branch)
+    seed = random.randrange(1 << 32)
+    outcome = session.run(
+        LINE_TABLES.read_text(),
+        arguments=[str(seed), "300"],
+        environment={**environment, "PYTHONPATH": str(package)},
+    )
+    assert (outcome.status, outcome.stdout, outcome.stderr) == (0, "300\n", ""), seed
+    assert outcome.images, "not measured"

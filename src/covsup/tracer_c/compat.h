@@ -109,6 +109,25 @@ compat_trace_thread(Py_tracefunc function, PyObject *object)
 #endif
 }
 
+/* The same in every thread of the interpreter. What is there now has to be held by the caller: then
+ * nothing runs while it is replaced on 3.11, and audit hooks at most on the others. */
+static inline void
+compat_trace_all_threads(Py_tracefunc function, PyObject *object)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    PyEval_SetTraceAllThreads(function, object);
+#else
+    for (PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+         thread != NULL; thread = PyThreadState_Next(thread)) {
+        PyObject *old = thread->c_traceobj;
+        thread->c_tracefunc = function;
+        thread->c_traceobj = Py_NewRef(object);
+        thread->cframe->use_tracing = thread->tracing == 0 ? 255 : 0;
+        Py_XDECREF(old);
+    }
+#endif
+}
+
 static inline Py_ssize_t
 compat_request_code_extra(freefunc release)
 {

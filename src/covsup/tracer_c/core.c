@@ -523,10 +523,10 @@ release_state(void *extra)
         state->next->previous = state->previous;
     }
     code_state **link = &owner->asleep;
-    while (*link != NULL && *link != state) {
+    while (state->asleep && *link != NULL && *link != state) {
         link = &(*link)->next_asleep;
     }
-    if (*link != NULL) {
+    if (state->asleep && *link != NULL) {
         *link = state->next_asleep;
     }
     pthread_mutex_unlock(&owner->lock);

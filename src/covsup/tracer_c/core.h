@@ -48,6 +48,7 @@ struct code_state {
     /* The settrace core's: per line, counted from first_line. */
     bool makes_generic; /* it is that of type parameters */
     bool is_told;       /* it has nothing left to tell (quiet.h) */
+    bool is_prepared;   /* this part is */
     int first_line, n_lines;
     int patience, patience_was; /* looked at when so many known lines have run again; 0: never */
     struct reach *reach;        /* owned; NULL until then */
@@ -62,6 +63,14 @@ struct code_state {
     void *taken_off;
     code_state *next_hidden; /* in core->taken */
 };
+
+/* The end of an arc that enters or leaves `code`; 0: it cannot be named. Code made by hand may have
+ * any first line, and the negative of a negative one would be a line. */
+static inline int
+exit_of(const PyCodeObject *code)
+{
+    return code->co_firstlineno > 0 ? -code->co_firstlineno : 0;
+}
 
 static inline bool
 is_measured(const code_state *state)
@@ -97,6 +106,8 @@ struct core {
     bool others;                    /* the target uses tools of its own */
     bool others_step;               /* and one has had INSTRUCTION events */
     bool shares_instructions;       /* everywhere: so do we */
+    bool noted_foreign_code;        /* see note_foreign_code() */
+    bool awaits_resumed;            /* measurement began late: see monitoring_await_resumed() */
     /* Functions of sys.monitoring, as they were before the target's were wrapped. */
     PyObject *get_local_events, *set_local_events, *set_events, *register_callback, *use_tool_id,
         *free_tool_id, *restart_events;
@@ -152,11 +163,16 @@ int monitoring_restart(core *self, code_state *state);
  * more. -1: exception set. */
 int monitoring_wake(core *self);
 
-/* Measure a code object that runs already, and so does not announce itself; -1: exception. */
-int monitoring_watch_running(core *self, PyCodeObject *code, measured_as as);
+/* Measure a code object, run with `globals`, that has frames already, and so does not announce
+ * itself; -1: exception. */
+int monitoring_watch_running(core *self, PyCodeObject *code, PyObject *globals);
+
+/* Generators and coroutines that were suspended when measurement began announce their code when
+ * they resume. -1: exception. */
+int monitoring_await_resumed(core *self);
 
 /* Move to another tool id, because the target asks for ours; where there is none, the
- * settrace core goes on, and the journal says so. -1 with an exception set. */
+ * settrace core goes on. -1 with an exception set. */
 int monitoring_step_aside(core *self);
 
 /* From now on the target sees sys.monitoring as if we used none of its ids. -1: exception. */
@@ -172,11 +188,19 @@ int monitoring_share_instructions(core *self);
 /* Start measuring by trace functions, in the calling thread; -1 with an exception set. */
 int settrace_start(core *self);
 
+/* Trace all threads of this interpreter, those too that began before we did. What traces a thread
+ * already is called from ours. -1 with an exception set. */
+int settrace_join_threads(core *self);
+
+/* Have a code object send its events to trace functions where it has a suspended frame that no
+ * thread state knows of; -1 with an exception set. */
+int settrace_watch_running(core *self, PyCodeObject *code);
+
 /* The line that a frame of this thread is in counts as told. */
 void settrace_join(core *self, PyFrameObject *frame);
 
-/* Go on by trace functions, in this thread and in all that begin from now on, where the monitoring
- * core cannot; -1 with an exception set. */
+/* Go on by trace functions, in all threads, where the monitoring core cannot; -1 with an exception
+ * set. */
 int settrace_take_over(core *self);
 
 /* Trace also the threads that C code creates, where the core needs that. 0; 1: somebody else

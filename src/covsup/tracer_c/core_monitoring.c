@@ -13,9 +13,11 @@
 #if COMPAT_MONITORING
 
 #include "context_flows.h"
+#include "journal.h"
 #include "locations.h"
 #include "monitoring_tool.h"
 #include "plugin.h"
+#include "record.h"
 #include "told_here.h"
 #include "user_tracer.h"
 
@@ -109,6 +111,87 @@ on_jump(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return asked(self, state, frame != NULL ? plugin_frame_line(self, state, frame) : 0);
 }
 
+/* Does the frame that runs execute `code`? C code may fire events for code objects that no frame
+ * executes (PyMonitoring_FirePyStartEvent(), as Cython does with linetrace): the frame is then that
+ * of the Python code which called it, and what it says has nothing to do with `code`. */
+static bool
+is_executed_here(const PyCodeObject *code)
+{
+    PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
+    PyCodeObject *executed = frame != NULL ? PyFrame_GetCode(frame) : NULL;
+    Py_XDECREF(executed); /* only compared */
+    return executed == code;
+}
+
+/* Say once that there is such code. */
+static void
+note_foreign_code(core *self, const PyCodeObject *code)
+{
+    if (!self->noted_foreign_code) {
+        char note[512];
+        const char *name = PyUnicode_AsUTF8(code->co_filename);
+        PyErr_Clear(); /* the note does without the name */
+        self->noted_foreign_code = true;
+        int size =
+            snprintf(note, sizeof(note),
+                     "what C code fires events of sys.monitoring for is not measured: %.400s",
+                     name != NULL ? name : "?");
+        journal_event(EVENT_NOTE, note, (size_t)size);
+    }
+}
+
+/* Make the state of a code object that was not seen before; NULL where nothing is wanted of it, or
+ * with an exception set. */
+static code_state *
+new_state(core *self, PyCodeObject *code, PyObject *globals)
+{
+    measured_as as = {0};
+    const char *local = NULL;
+    bool measured = core_file_of(self, code, globals, &as);
+    unsigned roles = PyErr_Occurred() ? 0 : flows_roles(self, code, measured, &local);
+    code_state *state = measured || roles != 0 ? core_add_state(self, code, as) : NULL;
+    if (state != NULL) {
+        state->roles = roles;
+        state->local = local;
+    }
+    return state;
+}
+
+/* The state of `code`, which runs with `globals`; from now on it has the events of its own.
+ * `*found` is NULL where nothing is wanted of it. -1 with an exception set. */
+static int
+watched_state(core *self, PyCodeObject *code, PyObject *globals, bool by_event, code_state **found)
+{
+    code_state *state = core_state_of(self, code);
+    *found = NULL;
+    if (state == NULL && by_event && !core_leaves_out(self, code) && !is_executed_here(code)) {
+        note_foreign_code(self, code);
+        return 0;
+    }
+    if (state == NULL && (state = new_state(self, code, globals)) == NULL) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    if (state->file != NULL && state->flow == NULL &&
+        (state->flow = flow_new(code, self->branch)) == NULL) {
+        return -1;
+    }
+    if (!state->watched) {
+        if (monitoring_watch(self, state) < 0) {
+            return -1;
+        }
+        state->watched = true;
+    }
+    *found = state;
+    return 0;
+}
+
+int
+monitoring_watch_running(core *self, PyCodeObject *code, PyObject *globals)
+{
+    code_state *state;
+    return watched_state(self, code, globals, false, &state);
+}
+
 static PyObject *
 on_start(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
@@ -117,37 +200,15 @@ on_start(PyObject *module, PyObject *const *args, Py_ssize_t count)
         return disable(self); /* what a C extension passes off as code has no bytecode */
     }
     PyCodeObject *code = (PyCodeObject *)args[0];
-    code_state *state = core_state_of(self, code);
+    code_state *state;
+    if (watched_state(self, code, PyEval_GetGlobals(), true, &state) < 0) {
+        return NULL;
+    }
     if (state == NULL) {
-        measured_as as = {0};
-        const char *local = NULL;
-        bool measured = core_file_of(self, code, PyEval_GetGlobals(), &as);
-        unsigned roles = PyErr_Occurred() ? 0 : flows_roles(self, code, measured, &local);
-        if (!measured && roles == 0) {
-            return PyErr_Occurred() ? NULL : disable(self);
-        }
-        state = core_add_state(self, code, as);
-        if (state == NULL) {
-            return NULL;
-        }
-        state->roles = roles;
-        state->local = local;
-        if (state->claim != NULL && monitoring_watch(self, state) < 0) {
-            return NULL;
-        }
-        if (state->file != NULL && state->flow == NULL &&
-            (state->flow = flow_new(code, self->branch)) == NULL) {
-            return NULL;
-        }
+        return disable(self);
     }
     if (state->claim != NULL) {
         return start_claimed(self, state);
-    }
-    if (!state->watched) {
-        if (monitoring_watch(self, state) < 0) {
-            return NULL;
-        }
-        state->watched = true;
     }
     /* A first statement on the line of the definition itself has begun already, and from 3.13
      * on no LINE event says so (cpython #155992). */
@@ -180,8 +241,8 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
         return told(self, state, true);
     }
     int line = (int)PyLong_AsLong(args[1]);
-    if (line >= NO_SOURCE_LINE) {
-        return disable(self);
+    if (line >= NO_SOURCE_LINE || (line <= 0 && state->claim == NULL)) {
+        return disable(self); /* of a line table that was made by hand */
     }
     if (user_tracer_is_tracing(self)) {
         /* The target's tracer was called first, and may have made the frame go on elsewhere. */
@@ -212,10 +273,10 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
     const flow *flow = state->flow;
     const flow_target *target = NULL;
     bool shared = false;
-    if (flow != NULL && (flow->lone_lines >> (line % 64)) & 1) {
+    if (flow != NULL && (flow->lone_lines >> ((unsigned)line % 64)) & 1) {
         target = flow_target_of_line(flow, line);
     }
-    if (flow != NULL && target == NULL && (flow->shared_lines >> (line % 64)) & 1) {
+    if (flow != NULL && target == NULL && (flow->shared_lines >> ((unsigned)line % 64)) & 1) {
         /* Only where the line has more than one start, the frame (which has to be made an object)
          * is asked which of them this is. */
         PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
@@ -305,14 +366,43 @@ on_return(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return result;
 }
 
-/* A generator or coroutine that is a test or a request goes on. */
+/* A generator or coroutine goes on: one that is a test or a request, or one that was suspended when
+ * measurement began. */
+static int
+goes_on(core *self, PyObject *code, code_state **state)
+{
+    *state = NULL;
+    if (PyCode_Check(code) &&
+        watched_state(self, (PyCodeObject *)code, PyEval_GetGlobals(), true, state) < 0) {
+        return -1;
+    }
+    if (*state != NULL && ((*state)->roles & ROLES_OF_YIELD) != 0) {
+        flows_begin(self, *state, PyEval_GetFrame());
+    }
+    return 0;
+}
+
 static PyObject *
 on_resume(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     core *self = core_of_self(module);
-    code_state *state = PyCode_Check(args[0]) ? core_state_of(self, (PyCodeObject *)args[0]) : NULL;
-    if (state != NULL && (state->roles & ROLES_OF_YIELD) != 0) {
-        flows_begin(self, state, PyEval_GetFrame());
+    code_state *state;
+    if (goes_on(self, args[0], &state) < 0) {
+        return NULL;
+    }
+    if (state == NULL || (state->roles & ROLES_OF_YIELD) == 0) {
+        return disable(self);
+    }
+    Py_RETURN_NONE;
+}
+
+/* The same by throw() or close(): this event cannot be disabled. */
+static PyObject *
+on_throw(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    code_state *state;
+    if (goes_on(core_of_self(module), args[0], &state) < 0) {
+        return NULL;
     }
     Py_RETURN_NONE;
 }
@@ -453,7 +543,7 @@ monitoring_callback monitoring_callbacks[] = {
     {"BRANCH", {"on_branch", (PyCFunction)(void (*)(void))on_branch, METH_FASTCALL, NULL}},
 #endif
     {"PY_RESUME", {"on_resume", (PyCFunction)(void (*)(void))on_resume, METH_FASTCALL, NULL}},
-    {"PY_THROW", {"on_throw", (PyCFunction)(void (*)(void))on_resume, METH_FASTCALL, NULL}},
+    {"PY_THROW", {"on_throw", (PyCFunction)(void (*)(void))on_throw, METH_FASTCALL, NULL}},
     {"PY_YIELD", {"on_yield", (PyCFunction)(void (*)(void))on_leave, METH_FASTCALL, NULL}},
     {"PY_UNWIND", {"on_unwind", (PyCFunction)(void (*)(void))on_leave, METH_FASTCALL, NULL}},
     {"INSTRUCTION",

@@ -36,6 +36,7 @@ prepare_state(core *owner, code_state *state, PyCodeObject *code)
         }
     }
     state->first_line = code->co_firstlineno;
+    state->is_prepared = true;
 #if COMPAT_MONITORING
     state->makes_generic = flow_makes_generic(code);
 #endif
@@ -69,17 +70,27 @@ first_size(PyCodeObject *code)
 {
     enum { FIRST_LINES = 16, MOST_AT_ONCE = 256 };
     int last = 2 * ((int)Py_SIZE(code) - 1);
-    int lines = PyCode_Addr2Line(code, last) - code->co_firstlineno + 1;
-    return lines > 0 && lines <= MOST_AT_ONCE ? lines : FIRST_LINES;
+    long long lines = (long long)PyCode_Addr2Line(code, last) - code->co_firstlineno + 1;
+    return lines > 0 && lines <= MOST_AT_ONCE ? (int)lines : FIRST_LINES;
+}
+
+/* The place of `line` in the tables; -1: it has none. */
+static inline int
+line_index(const code_state *state, int line)
+{
+    long long index = (long long)line - state->first_line;
+    return index >= 0 && index <= INT_MAX ? (int)index : -1;
 }
 
 /* Makes room for `line` in the tables; false where they cannot cover it. */
 static bool
 cover_line(core *owner, code_state *state, int line)
 {
-    enum { MOST_LINES = 1 << 20 };
-    int index = line - state->first_line;
-    if (index < 0 || index >= MOST_LINES) {
+    /* The tables grow with the code, wherever its lines are. */
+    enum { MOST_LINES = 1 << 20, LINES_AT_LEAST = 256, LINES_PER_UNIT = 64 };
+    const long long room = LINES_AT_LEAST + LINES_PER_UNIT * (long long)Py_SIZE(state->code);
+    int index = line_index(state, line);
+    if (index < 0 || index >= MOST_LINES || index >= room) {
         return false;
     }
     if (index < state->n_lines) {
@@ -116,7 +127,7 @@ note_line(thread_trace *self, frame_entry *entry, int line)
     }
     code_state *state = entry->state;
     PyFrameObject *frame = entry->frame;
-    int index = line - state->first_line;
+    int index = line_index(state, line);
     if (owner->branch) {
         int from = entry->last_line;
         entry->last_line = line;
@@ -157,7 +168,7 @@ state_for(core *owner, PyFrameObject *frame, PyCodeObject *code)
     if (state == NULL && !owner->in_contexts && core_leaves_out(owner, code)) {
         return NULL;
     }
-    if (state != NULL && state->first_line == 0) {
+    if (state != NULL && !state->is_prepared) {
         /* The monitoring core's, until it gave up. */
         return prepare_state(owner, state, code) < 0 ? NULL : state;
     }
@@ -218,7 +229,7 @@ on_call(thread_trace *self, PyFrameObject *frame)
             state = NULL;
         }
         entry->state = state;
-        entry->last_line = -code->co_firstlineno;
+        entry->last_line = exit_of(code);
         if (state != NULL && state->resumable != NULL) {
             /* Calls are resumptions too: the argument of RESUME tells them apart. */
             int at = PyFrame_GetLasti(frame);
@@ -421,8 +432,9 @@ on_return(thread_trace *self, PyFrameObject *frame, bool raises)
                 entry = frame_table_find(&self->frames, frame);
             }
         }
-        if (!state->makes_generic && entry != NULL) {
-            tell_arc(self->owner, state->file, entry->last_line, -state->first_line);
+        const int to = exit_of(state->code);
+        if (!state->makes_generic && to != 0 && entry != NULL) {
+            tell_arc(self->owner, state->file, entry->last_line, to);
         }
     }
     entry = frame_table_find(&self->frames, frame); /* telling may have moved it */
@@ -554,19 +566,16 @@ settrace_catch_up(thread_trace *self)
 }
 
 int
+settrace_join_threads(core *self)
+{
+    return user_tracer_trace_all(self);
+}
+
+int
 settrace_take_over(core *self)
 {
-    PyObject *user = NULL;
-    if (user_tracer_is_tracing(self)) {
-        user = Py_XNewRef(((thread_trace *)PyThreadState_Get()->c_traceobj)->user);
-    }
     self->settrace_event = self->tracefunc = on_event;
-    int rc = user_tracer_trace_thread(self);
-    if (rc == 0 && user_tracer_is_tracing(self)) {
-        ((thread_trace *)PyThreadState_Get()->c_traceobj)->user = Py_XNewRef(user);
-    }
-    Py_XDECREF(user);
-    return rc;
+    return user_tracer_trace_all(self);
 }
 
 int
@@ -582,5 +591,9 @@ settrace_start(core *self)
         return -1;
     }
 #endif
-    return user_tracer_trace_thread(self);
+    /* Where this start is late, the target may trace the thread already. */
+    PyObject *trace = NULL;
+    int rc = user_tracer_keep(self, &trace);
+    Py_XDECREF(trace);
+    return rc;
 }

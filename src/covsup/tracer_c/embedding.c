@@ -4,11 +4,11 @@
  * Must never know: how a core or the journal does its work. */
 #include "core.h"
 
-#include "contexts.h"
 #include "end_signals.h"
 #include "facts.h"
 #include "journal.h"
 #include "embedding.h"
+#include "running.h"
 
 PyDoc_STRVAR(pause_doc, "pause()\n--\n\n"
                         "Record no facts in this process until resume() was called as often.");
@@ -18,34 +18,6 @@ pause_facts(PyObject *module, PyObject *unused)
 {
     facts_pause();
     Py_RETURN_NONE;
-}
-
-/* The line that a frame is in has begun while nothing was recorded, and is going on. */
-static int
-join_frame(core *self, PyFrameObject *frame)
-{
-    int rc = 0;
-    PyCodeObject *code = PyFrame_GetCode(frame);   /* owned */
-    PyObject *globals = PyFrame_GetGlobals(frame); /* owned */
-    measured_as as = {0};
-    core_file_of(self, code, globals, &as);
-    if (as.file != NULL) {
-        /* What is lost is counted there. */
-        tell_line(self, as.file, PyFrame_GetLineNumber(frame));
-        if (self->settrace_event != NULL) {
-            settrace_join(self, frame);
-        }
-#if COMPAT_MONITORING
-        else {
-            rc = monitoring_watch_running(self, code, as);
-        }
-#endif
-    } else if (PyErr_Occurred()) {
-        rc = -1;
-    }
-    Py_DECREF(globals);
-    Py_DECREF(code);
-    return rc;
 }
 
 PyDoc_STRVAR(resume_doc, "resume(frame)\n--\n\n"
@@ -59,7 +31,7 @@ resume_facts(PyObject *module, PyObject *frame)
         return NULL;
     }
     core *self = core_of_interpreter();
-    if (facts_resume() && self != NULL && join_frame(self, (PyFrameObject *)frame) < 0) {
+    if (facts_resume() && self != NULL && running_join_frame(self, (PyFrameObject *)frame) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -96,7 +68,8 @@ tell_of_signal(PyObject *module, PyObject *number)
 }
 
 PyDoc_STRVAR(join_doc, "join(frame)\n--\n\n"
-                       "Measure the functions that run already: `frame`, and all that called it.");
+                       "Measure the functions that run already: `frame`, its callers, those of "
+                       "other threads, and what is suspended.");
 
 static PyObject *
 join_frames(PyObject *module, PyObject *frame)
@@ -106,16 +79,7 @@ join_frames(PyObject *module, PyObject *frame)
         PyErr_SetString(PyExc_TypeError, "join() takes a frame of a measured interpreter");
         return NULL;
     }
-    PyFrameObject *now = (PyFrameObject *)Py_NewRef(frame);
-    int rc = 0;
-    while (rc == 0 && now != NULL) {
-        rc = join_frame(self, now);
-        PyFrameObject *caller = PyFrame_GetBack(now);
-        Py_DECREF(now);
-        now = caller;
-    }
-    Py_XDECREF(now);
-    if (rc < 0) {
+    if (running_join(self, (PyFrameObject *)frame) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;

@@ -31,7 +31,8 @@ struct source_file {
     source_file *next; /* in its bucket */
     uint32_t id;
     _Atomic uint32_t defined_epoch; /* the journal epoch that has this file's definition */
-    _Atomic(line_map *) lines;
+    _Atomic(line_map *) lines;      /* those below FAR_LINE */
+    key_set far_lines;              /* the others */
     key_set arcs;
     size_t path_length;
     size_t definition_length;
@@ -39,6 +40,10 @@ struct source_file {
     char *claim;       /* path, NUL, plugin: the payload of its CLAIM record */
     char definition[]; /* id (4 bytes), path, NUL, module: the payload of its FILE record */
 };
+
+/* Lines beyond this are kept one by one: generated code may have numbers up to INT_MAX, and a
+ * bitmap grows with the number. */
+enum { FAR_LINE = 1 << 20 };
 
 enum { BUCKETS = 4096, FIRST_LINE_WORDS = 8 };
 
@@ -221,11 +226,27 @@ grow_lines(source_file *file, uint32_t word)
     return map;
 }
 
+static bool
+far_line(source_file *file, int line)
+{
+    if (key_set_has(&file->far_lines, (uint64_t)line)) {
+        return true;
+    }
+    if (facts_paused() || !facts_define(file) || journal_line(file->id, (uint32_t)line, 0) < 0) {
+        return false;
+    }
+    key_set_add(&file->far_lines, (uint64_t)line); /* after the record, as below */
+    return true;
+}
+
 bool
 facts_line(source_file *file, int line)
 {
     if (line <= 0) {
         return true;
+    }
+    if (line >= FAR_LINE) {
+        return far_line(file, line);
     }
     uint32_t word = (uint32_t)line / 64;
     uint64_t bit = UINT64_C(1) << ((uint32_t)line % 64);
@@ -256,6 +277,9 @@ arc_key(int from, int to)
 bool
 facts_has_line(const source_file *file, int line)
 {
+    if (line >= FAR_LINE) {
+        return key_set_has(&file->far_lines, (uint64_t)line);
+    }
     uint32_t word = (uint32_t)line / 64;
     line_map *map = atomic_load_explicit(&file->lines, memory_order_acquire);
     return map != NULL && word < map->words &&

@@ -40,9 +40,9 @@ find_targets(flow_analysis *a)
         if (!i->starts_line || i->line <= 0) {
             continue;
         }
-        int bit = i->event_line - a->first_line;
+        int bit = flow_slot(a, i->event_line);
         flow_set_bit(flow_has_bit(a->starts, bit) ? a->restarts : a->starts, bit);
-        int from = flow_line_before(a, k, 0);
+        int from = flow_line_before(a, k);
         if (from > 0 && from != i->line && flow_is_marked(a, from)) {
             flow_add_target(a, k, from);
         }
@@ -113,7 +113,7 @@ find_branches(flow_analysis *a)
         if (i->kind != BRANCH && i->op != END_ASYNC_FOR && i->op != END_SEND) {
             continue;
         }
-        int line = i->line > 0 ? i->line : flow_line_before(a, k, 0);
+        int line = i->line > 0 ? i->line : flow_line_before(a, k);
         if (flow_ends_except_star(a, k)) {
             line = FLOW_LATER;
         } else if (line <= 0) {
@@ -150,8 +150,7 @@ find_definition_ends(flow_analysis *a)
 {
     for (int m = 0; m < a->decoded.n_notable; m++) {
         int k = a->decoded.notable[m];
-        PyCodeObject *made = a->list[k].op == MAKE_FUNCTION ? flow_function_made_at(a, k) : NULL;
-        if (made == NULL || !flow_is_one_liner(made)) {
+        if (!a->list[k].defines) {
             continue;
         }
         int last = k, line = a->list[k].line;
@@ -173,6 +172,8 @@ find_definition_ends(flow_analysis *a)
             }
             if (i->kind == JUMPS) {
                 p = i->target;
+            } else if (i->defines && i->line == line) {
+                break; /* the rest follows from that definition in the same way */
             } else if (i->kind == SAFE || i->kind == MAY_RAISE) {
                 last = flow_is_lineless(i->op) || i->line != line ? last : p;
                 p++;
@@ -229,10 +230,9 @@ find_ends(flow_analysis *a, bool one_liner)
         if (i->line <= 0) {
             continue;
         }
-        if (i->kind == RETURNS && !generic &&
+        if (i->kind == RETURNS && !generic && a->exit != 0 &&
             (one_liner || i->ends_itself || flow_is_marked(a, i->line))) {
-            a->out.returns[a->out.n_returns++] =
-                (flow_step){i->at * 2, i->line, -a->code->co_firstlineno};
+            a->out.returns[a->out.n_returns++] = (flow_step){i->at * 2, i->line, a->exit};
         } else if (i->kind == RAISES && (i->ends_itself || raises_here(a, k, one_liner))) {
             int to = flow_handler_line(a, i->handler);
             if (to != 0 && to != i->line) {
@@ -256,14 +256,52 @@ has_outcomes(const flow_analysis *a)
     return false;
 }
 
+static int
+by_number(const void *one, const void *other)
+{
+    int a = *(const int *)one, b = *(const int *)other;
+    return (a > b) - (a < b);
+}
+
+/* Give each line of the code a slot. Mostly that is its distance from the first one; where the
+ * lines lie far apart, what is kept by line would grow with that distance. False: out of memory. */
+static bool
+number_lines(flow_analysis *a)
+{
+    enum { SPREAD = 16, FEW_LINES = 4096 };
+    const long long range = (long long)a->last_line - a->first_line + 1;
+    if (range <= (long long)SPREAD * a->count + FEW_LINES) {
+        a->n_slots = (int)range;
+        return true;
+    }
+    a->lines_there = malloc((size_t)a->count * sizeof(int));
+    if (a->lines_there == NULL) {
+        return false;
+    }
+    int n = 0;
+    for (int k = 0; k < a->count; k++) {
+        if (a->list[k].line > 0) {
+            a->lines_there[n++] = a->list[k].line;
+        }
+    }
+    qsort(a->lines_there, (size_t)n, sizeof(int), by_number);
+    a->n_slots = 0;
+    for (int m = 0; m < n; m++) {
+        if (a->n_slots == 0 || a->lines_there[a->n_slots - 1] != a->lines_there[m]) {
+            a->lines_there[a->n_slots++] = a->lines_there[m];
+        }
+    }
+    return true;
+}
+
 /* Room for the analysis of what was decoded; false: none. */
 static bool
 make_room(flow_analysis *a)
 {
     const size_t count = (size_t)a->count + 1, notable = (size_t)a->decoded.n_notable;
-    const size_t line_bytes = (size_t)(a->last_line - a->first_line) / 8 + 1;
+    const size_t line_bytes = (size_t)a->n_slots / 8 + 1;
     /* Three outcomes of a branch at most, and a step per instruction. */
-    a->entered_head = malloc(3 * count * sizeof(int) + count * sizeof(flow_target) +
+    a->entered_head = malloc(5 * count * sizeof(int) + count * sizeof(flow_target) +
                              3 * notable * sizeof(flow_branch) + notable * sizeof(flow_step) +
                              count * sizeof(flow_step) + 3 * line_bytes + count);
     if (a->entered_head == NULL) {
@@ -271,7 +309,9 @@ make_room(flow_analysis *a)
     }
     a->entered_next = a->entered_head + count;
     a->stack = a->entered_next + count;
-    a->out.targets = (flow_target *)(a->stack + count);
+    a->before = a->stack + count;
+    a->followed = a->before + count;
+    a->out.targets = (flow_target *)(a->followed + count);
     a->out.branches = (flow_branch *)(a->out.targets + count);
     a->out.returns = (flow_step *)(a->out.branches + 3 * notable);
     a->out.steps = a->out.returns + notable;
@@ -280,6 +320,10 @@ make_room(flow_analysis *a)
     a->restarts = a->starts + line_bytes;
     a->visited = a->restarts + line_bytes;
     memset(a->lines, 0, 3 * line_bytes);
+    memset(a->followed, 0, count * sizeof(int));
+    for (size_t k = 0; k < count; k++) {
+        a->before[k] = NOT_ASKED;
+    }
     return true;
 }
 
@@ -295,7 +339,8 @@ flow_new(PyCodeObject *code, bool branches)
     }
     const uint8_t *units = (const uint8_t *)PyBytes_AS_STRING(bytes);
     int n_units = (int)(PyBytes_GET_SIZE(bytes) / 2);
-    flow_analysis a = {.code = code};
+    const int first = code->co_firstlineno;
+    flow_analysis a = {.code = code, .exit = first > 0 ? -first : 0};
     flow *result = NULL;
     if (!branches && !flow_has(units, n_units, FOR_ITER)) {
         result = flow_nothing();
@@ -314,7 +359,7 @@ flow_new(PyCodeObject *code, bool branches)
         result = flow_nothing();
         goto done;
     }
-    if (!make_room(&a)) {
+    if (!number_lines(&a) || !make_room(&a)) {
         PyErr_NoMemory();
         goto done;
     }
@@ -331,13 +376,15 @@ flow_new(PyCodeObject *code, bool branches)
     } else {
         find_silent_lines(&a);
     }
-    result = flow_keep(&a);
+    result = a.failed ? NULL : flow_keep(&a);
     if (result == NULL) {
         PyErr_NoMemory();
     }
 
 done:
     flow_decode_free(&a.decoded);
+    flow_dominators_free(a.dominators);
+    free(a.lines_there);
     free(a.entered_head);
     Py_DECREF(bytes);
     return result;

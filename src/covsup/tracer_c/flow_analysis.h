@@ -8,6 +8,8 @@
 
 #if COMPAT_MONITORING
 
+typedef struct flow_dominators flow_dominators;
+
 typedef struct {
     PyCodeObject *code;
     decoded_code decoded;
@@ -15,14 +17,23 @@ typedef struct {
     int count;
     int *entered_head; /* per instruction: first in `entered_next` of the jumps into it, or -1 */
     int *entered_next; /* per instruction: the next one that jumps to the same place */
-    uint8_t *lines;    /* bitmap from first_line on: the lines from which branches leave */
-    uint8_t *starts;   /* bitmap: the lines that start somewhere */
-    uint8_t *restarts; /* bitmap: those that start in two places or more */
+    /* Bitmaps by flow_slot(): */
+    uint8_t *lines;    /* the lines from which branches leave */
+    uint8_t *starts;   /* the lines that start somewhere */
+    uint8_t *restarts; /* those that start in two places or more */
     int first_line, last_line;
+    int *lines_there; /* ascending; NULL: the slot of a line is its distance from first_line */
+    int n_slots;
+    int exit; /* the end of an arc that leaves the code; 0: it cannot be named */
     bool has_except_star;
+    bool failed; /* out of memory */
     uint8_t *visited;
     int *stack;
-    flow out; /* with arrays that are large enough for anything */
+    int *before;   /* per instruction: what flow_line_before() found, or NOT_ASKED */
+    int *followed; /* per instruction: from which line flow_follow() came by; 0: none yet */
+    int walks;     /* how often the whole code was walked */
+    flow_dominators *dominators; /* NULL until there were too many walks */
+    flow out;                    /* with arrays that are large enough for anything */
 } flow_analysis;
 
 static inline bool
@@ -43,11 +54,42 @@ flow_has_bit(const uint8_t *map, int bit)
     return (map[bit / 8] >> (bit % 8)) & 1;
 }
 
+/* The slot of the first line of the code that is `line` or more. */
+static inline int
+flow_slot_from(const flow_analysis *a, int line)
+{
+    if (a->lines_there == NULL) {
+        return line <= a->first_line ? 0 : line - a->first_line;
+    }
+    int low = 0, high = a->n_slots;
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (a->lines_there[middle] < line) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* The place of `line` in what is kept by line, or -1 where the code has no such line. What is kept
+ * so grows with the code, not with the numbers of its lines. */
+static inline int
+flow_slot(const flow_analysis *a, int line)
+{
+    if (line < a->first_line || line > a->last_line || line <= 0) {
+        return -1;
+    }
+    int slot = flow_slot_from(a, line);
+    return a->lines_there == NULL || a->lines_there[slot] == line ? slot : -1;
+}
+
 static inline bool
 flow_is_marked(const flow_analysis *a, int line)
 {
-    return line >= a->first_line && line <= a->last_line &&
-           flow_has_bit(a->lines, line - a->first_line);
+    int slot = flow_slot(a, line);
+    return slot >= 0 && flow_has_bit(a->lines, slot);
 }
 
 /* flow_lines.c */
@@ -62,13 +104,14 @@ bool flow_mark_lines(flow_analysis *a);
 /* flow_paths.c */
 
 enum { AMBIGUOUS = -1, UNREACHED = 0 }; /* instead of a line */
+enum { NOT_ASKED = -2 };
 
 /* Is the jump at `k` the one after the `except*` clauses of a try statement? */
 bool flow_ends_except_star(const flow_analysis *a, int k);
 
 /* The one line from which control enters instruction `k`, looking through instructions without a
  * line; AMBIGUOUS, or UNREACHED. */
-int flow_line_before(const flow_analysis *a, int k, int depth);
+int flow_line_before(flow_analysis *a, int k);
 
 /* Does control reach instruction `k` for the first time in a frame always from `line`? Everything
  * that can run before it is walked, exception handlers included. */
@@ -91,6 +134,16 @@ bool flow_asserts(const flow_analysis *a, int k);
 /* Where control goes on a new line after reaching instruction `k` from `line`: what facts_arc
  * wants, or 0 where no event is needed or nothing is certain. */
 int flow_follow(flow_analysis *a, int k, int line);
+
+/* flow_dominators.c */
+
+/* NULL: out of memory. */
+flow_dominators *flow_dominators_new(const flow_analysis *a);
+
+void flow_dominators_free(flow_dominators *self);
+
+/* Is there a way from the start to instruction `p` that does not lead through `k`? */
+bool flow_reached_without(const flow_dominators *self, int p, int k);
 
 /* flow_result.c */
 

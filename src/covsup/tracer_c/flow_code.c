@@ -239,7 +239,8 @@ decode_instructions(decoded_code *self, const uint8_t *bytes)
     const int traceable = self->code->_co_firsttraceable, units = self->units;
     int covered = 0, run, line = 0, n = 0, current = -1, smallest = 0, largest = 0;
     for (int u = 0; u < units; n++) {
-        int start = u, oparg = 0;
+        int start = u;
+        unsigned oparg = 0;
         while (bytes[2 * u] == EXTENDED_ARG && u + 1 < units) {
             oparg = (oparg | bytes[2 * u + 1]) << 8;
             self->index_of[u++] = n;
@@ -270,7 +271,7 @@ decode_instructions(decoded_code *self, const uint8_t *bytes)
             .event_line = line,
             .target = -1,
             .handler = -1,
-            .oparg = oparg,
+            .oparg = (int)oparg,
             .op = op,
             .kind = trait & KIND,
         };
@@ -296,7 +297,7 @@ decode_jumps(decoded_code *self)
         instruction *i = &list[self->notable[m]];
         if (i->kind == BRANCH || i->kind == SENDS || i->kind == JUMPS) {
             bool back = i->op == JUMP_BACKWARD || i->op == JUMP_BACKWARD_NO_INTERRUPT;
-            int unit = i->next + (back ? -i->oparg : i->oparg);
+            long long unit = i->next + (back ? -(long long)i->oparg : (long long)i->oparg);
             if (unit >= 0 && unit < self->units) {
                 i->target = self->index_of[unit];
                 /* The interpreter sends LINE events there too: past the END_FOR or END_SEND. */
@@ -314,18 +315,22 @@ decode_handlers(decoded_code *self)
 {
     const uint8_t *p = (const uint8_t *)PyBytes_AS_STRING(self->code->co_exceptiontable);
     const uint8_t *end = p + PyBytes_GET_SIZE(self->code->co_exceptiontable);
+    int covered = 0;
     while (p < end) {
-        int field[4] = {0}; /* start, length, target in units; depth and lasti */
+        unsigned field[4] = {0}; /* start, length, target in units; depth and lasti */
+        const unsigned units = (unsigned)self->units;
         for (int f = 0; f < 4 && p < end; f++) {
             field[f] = *p & 63;
             while ((*p++ & 64) != 0 && p < end) {
                 field[f] = (field[f] << 6) | (*p & 63);
             }
         }
-        if (field[0] < 0 || field[1] < 0 || field[0] + field[1] > self->units ||
-            field[2] >= self->units || field[2] < 0) {
+        /* The interpreter looks entries up by bisection: they are in order and do not overlap. */
+        if (field[0] >= units || field[1] > units - field[0] || field[2] >= units ||
+            field[0] < (unsigned)covered) {
             break;
         }
+        covered = (int)(field[0] + field[1]);
         int handler = self->index_of[field[2]];
         self->list[handler].is_handler = true;
         if (self->list[handler].op != END_ASYNC_FOR) {

@@ -36,6 +36,7 @@ typedef struct {
     bool starts_line; /* the interpreter sends LINE events here */
     bool ends_itself; /* a return or raise after a branch whose event does not tell of it */
     bool step;        /* its INSTRUCTION event tells something already */
+    bool defines;     /* it makes a function or class whose body stands on one line */
 } instruction;
 
 typedef struct {

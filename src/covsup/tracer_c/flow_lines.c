@@ -15,8 +15,9 @@
 static void
 mark_line(flow_analysis *a, int line)
 {
-    if (line >= a->first_line && line <= a->last_line && line > 0) {
-        flow_set_bit(a->lines, line - a->first_line);
+    int slot = flow_slot(a, line);
+    if (slot >= 0) {
+        flow_set_bit(a->lines, slot);
     }
 }
 
@@ -39,7 +40,8 @@ flow_function_made_at(const flow_analysis *a, int k)
 {
     for (int back = k - 1; back >= 0 && back >= k - 2; back--) {
         const instruction *i = &a->list[back];
-        if (i->op == LOAD_CONST && i->oparg < PyTuple_GET_SIZE(a->code->co_consts)) {
+        if (i->op == LOAD_CONST && i->oparg >= 0 &&
+            i->oparg < PyTuple_GET_SIZE(a->code->co_consts)) {
             PyObject *constant = PyTuple_GET_ITEM(a->code->co_consts, i->oparg);
             return PyCode_Check(constant) ? generic_body((PyCodeObject *)constant) : NULL;
         }
@@ -155,28 +157,58 @@ last_line_of(const flow_analysis *a, int k)
     return is_of_expression(a, k) ? i->end_line : i->line;
 }
 
+/* The first slot from `slot` on that is not joined; what leads there gets shorter. */
+static int
+next_open(int *open, int slot)
+{
+    int found = slot;
+    while (open[found] != found) {
+        found = open[found];
+    }
+    while (open[slot] != found && slot != found) {
+        int next = open[slot];
+        open[slot] = found;
+        slot = next;
+    }
+    return found;
+}
+
 /* An expression that begins on a marked line may go on to others, on which more may stand. For a
  * report all of that is on the line on which the first of it begins. */
 static bool
 join_long_lines(flow_analysis *a)
 {
-    const size_t lines = (size_t)(a->last_line - a->first_line) + 1;
-    int *joined = NULL; /* by line: the first one; 0: the line itself */
+    const size_t slots = (size_t)a->n_slots + 1;
+    int *joined = NULL; /* by slot: the first line; 0: the line itself */
+    int *open = NULL;   /* by slot: where to look for the next slot that is not joined */
     for (int k = 0; k < a->count; k++) {
         const int line = a->list[k].line;
         const int last = flow_is_marked(a, line) ? last_line_of(a, k) : line;
-        if (last > line && joined == NULL && (joined = calloc(lines, sizeof(int))) == NULL) {
-            return false;
+        if (last <= line) {
+            continue;
         }
-        for (int next = line + 1; next <= last && next <= a->last_line; next++) {
-            const int before = joined[line - a->first_line];
-            joined[next - a->first_line] = before != 0 ? before : line;
-            mark_line(a, next);
+        if (joined == NULL) {
+            joined = calloc(2 * slots, sizeof(int));
+            if (joined == NULL) {
+                return false;
+            }
+            open = joined + slots;
+            for (size_t s = 0; s < slots; s++) {
+                open[s] = (int)s;
+            }
+        }
+        /* Each slot is joined once, and passed over from then on: all the long expressions of a
+         * statement may begin on its first line. */
+        const int end = last < a->last_line ? flow_slot_from(a, last + 1) : a->n_slots;
+        for (int s = next_open(open, flow_slot(a, line) + 1); s < end; s = next_open(open, s)) {
+            joined[s] = line;
+            flow_set_bit(a->lines, s);
+            open[s] = s + 1;
         }
     }
     for (int k = 0; k < a->count && joined != NULL; k++) {
         instruction *i = &a->list[k];
-        const int first = i->line > 0 ? joined[i->line - a->first_line] : 0;
+        const int first = i->line > 0 ? joined[flow_slot(a, i->line)] : 0;
         i->line = first != 0 ? first : i->line;
     }
     free(joined);
@@ -200,11 +232,12 @@ flow_mark_lines(flow_analysis *a)
             mark_loop_target(a, k + 1);
             if (i->line > 0) {
                 /* The interpreter may send a LINE event here too, after an exception thrown in. */
-                flow_set_bit(a->restarts, i->event_line - a->first_line);
+                flow_set_bit(a->restarts, flow_slot(a, i->event_line));
             }
         } else if (i->op == MAKE_FUNCTION) {
             PyCodeObject *made = flow_function_made_at(a, k);
             if (made != NULL && flow_is_one_liner(made)) {
+                a->list[k].defines = true;
                 mark_line(a, i->line);
                 mark_line(a, flow_first_line(made));
                 mark_line(a, made->co_firstlineno);

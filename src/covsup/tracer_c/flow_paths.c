@@ -18,9 +18,12 @@ flow_ends_except_star(const flow_analysis *a, int k)
            a->list[k - 2].oparg == intrinsic_prep_reraise_star;
 }
 
-int
-flow_line_before(const flow_analysis *a, int k, int depth)
+static int
+line_before(const flow_analysis *a, int k, int depth)
 {
+    if (a->before[k] != NOT_ASKED) {
+        return a->before[k];
+    }
     if (k == 0 || a->list[k].is_handler || depth > MAX_CHAIN) {
         return AMBIGUOUS;
     }
@@ -30,7 +33,7 @@ flow_line_before(const flow_analysis *a, int k, int depth)
         if (p == k - 1 && !flow_falls_through(&a->list[p]) && a->list[p].target != k) {
             continue;
         }
-        int line = a->list[p].line > 0 ? a->list[p].line : flow_line_before(a, p, depth + 1);
+        int line = a->list[p].line > 0 ? a->list[p].line : line_before(a, p, depth + 1);
         if (line == AMBIGUOUS || (found != UNREACHED && line != UNREACHED && line != found)) {
             return AMBIGUOUS;
         }
@@ -41,8 +44,21 @@ flow_line_before(const flow_analysis *a, int k, int depth)
     return found;
 }
 
-bool
-flow_first_entered_from(flow_analysis *a, int k, int line)
+int
+flow_line_before(flow_analysis *a, int k)
+{
+    return a->before[k] = line_before(a, k, 0);
+}
+
+static int
+line_of(flow_analysis *a, int k)
+{
+    return a->list[k].line > 0 ? a->list[k].line : flow_line_before(a, k);
+}
+
+/* The same as below, by a walk through all of the code. */
+static bool
+walk_enters_from(flow_analysis *a, int k, int line)
 {
     memset(a->visited, 0, (size_t)a->count);
     int depth = 0;
@@ -57,8 +73,7 @@ flow_first_entered_from(flow_analysis *a, int k, int line)
         for (int s = 0; s < 3; s++) {
             int next = successors[s];
             if (next == k) {
-                int from = i->line > 0 ? i->line : flow_line_before(a, p, 0);
-                if (from != line || s == 2) {
+                if (s == 2 || line_of(a, p) != line) {
                     return false;
                 }
             } else if (next >= 0 && !a->visited[next]) {
@@ -70,11 +85,38 @@ flow_first_entered_from(flow_analysis *a, int k, int line)
     return true;
 }
 
+bool
+flow_first_entered_from(flow_analysis *a, int k, int line)
+{
+    enum { MOST_WALKS = 8 }; /* they cost less than the tree of dominators, which all others use */
+    if (k == 0 || a->list[k].is_handler) {
+        return false; /* from the caller, or from where the exception came */
+    }
+    if (a->walks < MOST_WALKS) {
+        a->walks++;
+        return walk_enters_from(a, k, line);
+    }
+    if (a->dominators == NULL && (a->dominators = flow_dominators_new(a)) == NULL) {
+        a->failed = true;
+        return false;
+    }
+    if (flow_falls_through(&a->list[k - 1]) && flow_reached_without(a->dominators, k - 1, k) &&
+        line_of(a, k - 1) != line) {
+        return false;
+    }
+    for (int p = a->entered_head[k]; p >= 0; p = a->entered_next[p]) {
+        if (flow_reached_without(a->dominators, p, k) && line_of(a, p) != line) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void
 flow_add_step(flow_analysis *a, int k, int line, int to)
 {
     instruction *i = &a->list[k];
-    if (!i->step && (i->line == line || flow_line_before(a, k, 0) == line)) {
+    if (!i->step && (i->line == line || flow_line_before(a, k) == line)) {
         i->step = true;
         if (COMPAT_LINE_TAKES_INSTRUCTION && i->starts_line && i->told == 0 && to != FLOW_LATER &&
             i[-1].op != END_SEND &&
@@ -174,7 +216,7 @@ flow_handler_line(const flow_analysis *a, int k)
 {
     for (int steps = 0; steps < MAX_CHAIN; steps++) {
         if (k < 0 || k >= a->count) {
-            return -a->code->co_firstlineno;
+            return a->exit;
         }
         const instruction *i = &a->list[k];
         if (i->line > 0) {
@@ -256,7 +298,7 @@ flow_follow(flow_analysis *a, int k, int line)
             /* On this very line, its own event tells the exit, once: that of a branch whose other
              * side is hot (the end of a loop) would have to stay enabled until then. */
             if (certain && i->line != line) {
-                return -a->code->co_firstlineno;
+                return a->exit;
             }
             i->ends_itself = true;
             return 0;
@@ -272,6 +314,11 @@ flow_follow(flow_analysis *a, int k, int line)
                 k++;
                 break;
             }
+            /* From here on nothing is certain, so what is found depends on the line alone. */
+            if (a->followed[k] == line) {
+                return 0;
+            }
+            a->followed[k] = line;
             certain = false;
             sure = ++k;
             break;

@@ -54,7 +54,7 @@ flow_keep(flow_analysis *a)
     for (int pass = 0; pass < 2; pass++) {
         for (int t = 0; t < found->n_targets; t++) {
             const instruction *i = &a->list[found->targets[t].at];
-            bool lone = !flow_has_bit(a->restarts, i->event_line - a->first_line);
+            bool lone = !flow_has_bit(a->restarts, flow_slot(a, i->event_line));
             if (lone == (pass == 0)) {
                 *(lone ? &self->lone_lines : &self->shared_lines) |= UINT64_C(1)
                                                                      << (i->event_line % 64);

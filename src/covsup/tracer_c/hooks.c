@@ -37,6 +37,16 @@ carry_session(PyObject *module, PyObject *directory)
 }
 
 static PyObject *
+session_directory(PyObject *module, PyObject *Py_UNUSED(none))
+{
+    const char *directory = hooks_environ_session();
+    if (directory == NULL) {
+        Py_RETURN_NONE;
+    }
+    return PyUnicode_DecodeFSDefault(directory);
+}
+
+static PyObject *
 arm_fork(PyObject *module, PyObject *Py_UNUSED(none))
 {
     static const char done[] = "covsup.fork";
@@ -134,6 +144,9 @@ static PyMethodDef hooks_methods[] = {
     {"carry_session", carry_session, METH_O,
      "carry_session($module, directory, /)\n--\n\n"
      "Hand this session and this image as its parent to every process started from here."},
+    {"session_directory", session_directory, METH_NOARGS,
+     "session_directory($module, /)\n--\n\n"
+     "The session that this process is measured into, as given to carry_session(); None: none."},
     {"arm_fork", arm_fork, METH_NOARGS,
      "arm_fork($module, /)\n--\n\nGive every forked child a journal of its own at once, whatever "
      "user it becomes."},

@@ -52,6 +52,12 @@ hooks_environ_start(const char *directory)
     return 0;
 }
 
+const char *
+hooks_environ_session(void)
+{
+    return session;
+}
+
 void
 hooks_environ_forked(void)
 {

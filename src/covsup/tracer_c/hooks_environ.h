@@ -28,6 +28,9 @@ typedef struct {
  * process is enough, more do no harm. -1: exception set. */
 int hooks_environ_start(const char *session);
 
+/* The session that this process belongs to; NULL before the start. */
+const char *hooks_environ_session(void);
+
 /* In the child after a fork: it is the parent of what it starts. Neither locks nor allocates. */
 void hooks_environ_forked(void);
 

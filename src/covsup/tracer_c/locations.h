@@ -19,7 +19,8 @@ static inline unsigned
 read_varint(const uint8_t **p, const uint8_t *end)
 {
     unsigned value = 0;
-    for (int shift = 0; *p < end && shift < 36; shift += 6) {
+    /* Six pieces make 32 bits; what a table made by hand has beyond that is passed over. */
+    for (int shift = 0; *p < end && shift <= 30; shift += 6) {
         unsigned byte = *(*p)++;
         value |= (byte & 63) << shift;
         if ((byte & 64) == 0) {
@@ -27,6 +28,13 @@ read_varint(const uint8_t **p, const uint8_t *end)
         }
     }
     return value;
+}
+
+/* Lines of a table made by hand may go past the largest int: they wrap around, as in CPython. */
+static inline int
+add_lines(int line, unsigned delta)
+{
+    return (int)((unsigned)line + delta);
 }
 
 typedef struct {
@@ -62,24 +70,23 @@ next_location(location_reader *reader, int *units, int *line)
     *units = (int)(first & 7) + 1;
     if (code < 10) { /* on the same line, as most are; one more byte */
         *line = reader->end_line = source_line(reader);
-        reader->p = p + 1;
+        reader->p = p + (p < reader->end);
         return true;
     }
     if (code < 13) { /* two more bytes */
-        reader->line += (int)code - 10;
+        reader->line = add_lines(reader->line, code - 10);
         *line = reader->end_line = source_line(reader);
-        reader->p = p + 2;
+        reader->p = reader->end - p < 2 ? reader->end : p + 2;
         return true;
     }
     *line = 0;
     if (code != 15) {
         unsigned delta = read_varint(&p, reader->end);
-        unsigned by = (delta & 1) != 0 ? 0u - (delta >> 1) : delta >> 1;
-        reader->line = (int)((unsigned)reader->line + by);
+        reader->line = add_lines(reader->line, (delta & 1) ? 0u - (delta >> 1) : delta >> 1);
         *line = reader->end_line = source_line(reader);
     }
     if (code == 14) {
-        reader->end_line += (int)read_varint(&p, reader->end);
+        reader->end_line = add_lines(reader->end_line, read_varint(&p, reader->end));
     }
     while (p < reader->end && (*p & 128) == 0) { /* only the first byte of an entry has the bit */
         p++;

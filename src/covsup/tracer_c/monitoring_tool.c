@@ -99,23 +99,6 @@ monitoring_watch(core *self, code_state *state)
     return self->others ? restore_instruction_events(self, state->code) : 0;
 }
 
-int
-monitoring_watch_running(core *self, PyCodeObject *code, measured_as as)
-{
-    code_state *state = core_state_of(self, code);
-    if (state == NULL && (state = core_add_state(self, code, as)) == NULL) {
-        return -1;
-    }
-    if (state->flow == NULL && (state->flow = flow_new(code, self->branch)) == NULL) {
-        return -1;
-    }
-    if (monitoring_watch(self, state) < 0) {
-        return -1;
-    }
-    state->watched = true;
-    return 0;
-}
-
 /* A function of sys.monitoring for ourselves, so that wrappers over the public names, of others or
  * ours, do not see our calls. */
 static PyObject *
@@ -163,6 +146,9 @@ global_events(core *self)
     if (self->shares_instructions) {
         events |= self->events.instruction;
     }
+    if (self->awaits_resumed) {
+        events |= event_number(self, "PY_RESUME") | event_number(self, "PY_THROW");
+    }
     return events;
 }
 
@@ -184,6 +170,13 @@ monitoring_share_instructions(core *self)
         return 0;
     }
     self->shares_instructions = true;
+    return set_events(self, self->tool, global_events(self));
+}
+
+int
+monitoring_await_resumed(core *self)
+{
+    self->awaits_resumed = true;
     return set_events(self, self->tool, global_events(self));
 }
 
@@ -387,9 +380,6 @@ monitoring_step_aside(core *self)
     } else if (PyErr_ExceptionMatches(PyExc_RuntimeError)) {
         /* The target takes all of them, as it may: it gets this one too. */
         PyErr_Clear();
-        static const char note[] = "the program took every tool id of sys.monitoring: threads that "
-                                   "had been started before are not measured from then on";
-        journal_event(EVENT_NOTE, note, sizeof(note) - 1);
         self->tool = -1;
         rc = settrace_take_over(self);
     }
@@ -398,6 +388,46 @@ monitoring_step_aside(core *self)
     }
     Py_DECREF(codes);
     return rc;
+}
+
+/* CPython's own tool for trace functions has its events everywhere, but it rewrites the bytecode of
+ * a suspended frame only when that resumes, and a greenlet's never does so as far as CPython knows.
+ * Any change of the code's own events rewrites it at once. */
+int
+settrace_watch_running(core *self, PyCodeObject *code)
+{
+    static const char note[] = "the program uses every tool id of sys.monitoring: greenlets that "
+                               "were suspended when measurement began are not measured";
+    PyObject *functions = self->monitoring;
+    PyObject *result = NULL; /* owned */
+    int tool = 0;
+    for (; functions != NULL && tool < TOOLS && result == NULL; tool++) {
+        result = PyObject_CallMethod(functions, "use_tool_id", "is", tool, "covsup");
+        if (result == NULL && !PyErr_ExceptionMatches(PyExc_ValueError)) {
+            return -1;
+        }
+        PyErr_Clear(); /* somebody else's id */
+    }
+    if (result == NULL) {
+        journal_event(EVENT_NOTE, note, sizeof(note) - 1);
+        return 0;
+    }
+    tool--;
+    const int events[] = {event_number(self, "LINE"), 0};
+    for (int i = 0; i < 2 && result != NULL; i++) {
+        Py_SETREF(result, PyObject_CallMethod(functions, "set_local_events", "iOi", tool,
+                                              (PyObject *)code, events[i]));
+    }
+    PyObject *error = compat_take_exception();
+    Py_XDECREF(result);
+    result = PyObject_CallMethod(functions, "free_tool_id", "i", tool);
+    if (error != NULL) {
+        PyErr_Clear();
+        compat_restore_exception(error);
+        Py_CLEAR(result);
+    }
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
 }
 
 #endif

@@ -295,7 +295,7 @@ plugin_frame_starts(core *self, const code_state *state, PyFrameObject *frame, b
     if (file_of_frame(self, state->claim, frame, &file) < 0) {
         return -1;
     }
-    return remember_frame(self, frame, file, resumed ? 0 : -state->code->co_firstlineno);
+    return remember_frame(self, frame, file, resumed ? 0 : exit_of(state->code));
 }
 
 static bool
@@ -374,7 +374,8 @@ plugin_frame_returns(core *self, const code_state *state, PyFrameObject *frame, 
         frame_table_leave(&self->plugins->frames, entry);
     }
     pthread_mutex_unlock(&self->lock);
-    if (file != NULL && self->branch && last_line != 0 && !raises) {
-        tell_arc(self, file, last_line, -state->code->co_firstlineno);
+    const int to = exit_of(state->code);
+    if (file != NULL && self->branch && last_line != 0 && !raises && to != 0) {
+        tell_arc(self, file, last_line, to);
     }
 }

@@ -192,6 +192,7 @@ quiet_start(core *self)
 {
     PyInterpreterState *interpreter = PyInterpreterState_Get();
     if (quiet_core != NULL || self->settrace_event == NULL || self->in_contexts ||
+        user_tracer_is_anywhere(self) || /* before a late start */
         interpreter != PyInterpreterState_Main() ||
         _PyInterpreterState_GetEvalFrameFunc(interpreter) != _PyEval_EvalFrameDefault) {
         return false;

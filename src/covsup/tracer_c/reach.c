@@ -46,11 +46,6 @@ static bool
 add_fact(search *s, int from, int to)
 {
     reach *out = s->out;
-    for (int i = out->count - 1; i >= 0; i--) {
-        if (out->facts[i].to == to && (!out->branch || out->facts[i].from == from)) {
-            return true;
-        }
-    }
     if (out->count == out->room) {
         int room = out->room == 0 ? 16 : 2 * out->room;
         reached *facts = realloc(out->facts, (size_t)room * sizeof(*facts));
@@ -60,8 +55,32 @@ add_fact(search *s, int from, int to)
         out->facts = facts;
         out->room = room;
     }
-    out->facts[out->count++] = (reached){from, to};
+    out->facts[out->count++] = (reached){out->branch ? from : 0, to};
     return true;
+}
+
+static int
+in_order(const void *one, const void *other)
+{
+    const reached *a = one, *b = other;
+    return a->to != b->to ? (a->to > b->to) - (a->to < b->to)
+                          : (a->from > b->from) - (a->from < b->from);
+}
+
+/* Several ways may lead to one fact: keep it once. */
+static void
+unite_facts(reach *out)
+{
+    int kept = 0;
+    if (out->count > 0) {
+        qsort(out->facts, (size_t)out->count, sizeof(*out->facts), in_order);
+    }
+    for (int i = 0; i < out->count; i++) {
+        if (kept == 0 || in_order(&out->facts[kept - 1], &out->facts[i]) != 0) {
+            out->facts[kept++] = out->facts[i];
+        }
+    }
+    out->count = kept;
 }
 
 /* Control reaches `unit`, the last line that began being `from`. */
@@ -232,6 +251,7 @@ reach_new(PyCodeObject *code, bool branch)
             s.depth -= 2;
             leave(&s, s.stack[s.depth], s.stack[s.depth + 1]);
         }
+        unite_facts(s.out);
     }
     free(s.lines);
     free(s.origins);

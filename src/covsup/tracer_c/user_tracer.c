@@ -13,6 +13,8 @@
 #include "hooks_wrap.h"
 #include "quiet.h"
 
+#include <stdlib.h>
+
 static const char *const event_names[] = {"call",   "exception",   "line",     "return",
                                           "c_call", "c_exception", "c_return", "opcode"};
 
@@ -273,6 +275,95 @@ user_tracer_keep(core *self, PyObject **known)
     }
     Py_DECREF(now);
     return 0;
+}
+
+/* What traced a thread before. */
+typedef struct {
+    uint64_t thread;
+    Py_tracefunc function;
+    PyObject *object; /* owned, or NULL */
+} traced_before;
+
+/* The trace object that a thread gets in the place of `object`, which traced it (NULL: nothing)
+ * with `function`. Owned; NULL: exception set. */
+static PyObject *
+trace_instead_of(core *self, Py_tracefunc function, PyObject *object, bool is_shared)
+{
+    PyObject *user = object;
+    if (object != NULL && Py_IS_TYPE(object, self->thread_trace_type)) {
+        if (!is_shared) {
+            return Py_NewRef(object);
+        }
+        /* The target gave one tracer to several threads. */
+        user = ((thread_trace *)object)->user;
+        function = ((thread_trace *)object)->user_function;
+    }
+    thread_trace *trace = new_trace(self, user);
+    if (trace != NULL) {
+        trace->user_function = user != NULL ? function : NULL;
+    }
+    return (PyObject *)trace;
+}
+
+int
+user_tracer_trace_all(core *self)
+{
+    PyInterpreterState *interpreter = PyInterpreterState_Get();
+    PyObject *shared = (PyObject *)new_trace(self, NULL); /* owned */
+    traced_before *before = NULL;
+    size_t count = 0, room = 0;
+    int rc = shared != NULL ? 0 : -1;
+    /* No thread can end while this one holds the GIL; nothing is called during the walks. */
+    for (PyThreadState *thread = PyInterpreterState_ThreadHead(interpreter);
+         rc == 0 && thread != NULL; thread = PyThreadState_Next(thread)) {
+        if (thread->c_traceobj == NULL) {
+            continue;
+        }
+        if (count == room) {
+            room = room == 0 ? 16 : 2 * room;
+            traced_before *more = realloc(before, room * sizeof(*before));
+            if (more == NULL) {
+                PyErr_NoMemory();
+                rc = -1;
+                break;
+            }
+            before = more;
+        }
+        before[count++] = (traced_before){PyThreadState_GetID(thread), thread->c_tracefunc,
+                                          Py_NewRef(thread->c_traceobj)};
+    }
+    if (rc == 0) {
+        compat_trace_all_threads(self->tracefunc, shared);
+    }
+    for (PyThreadState *thread = PyInterpreterState_ThreadHead(interpreter);
+         rc == 0 && thread != NULL; thread = PyThreadState_Next(thread)) {
+        if (thread->c_traceobj != shared) {
+            continue;
+        }
+        traced_before known = {0};
+        for (size_t i = 0; i < count; i++) {
+            if (before[i].thread == PyThreadState_GetID(thread)) {
+                known = before[i];
+            }
+        }
+        size_t shares = 0;
+        for (size_t i = 0; i < count; i++) {
+            shares += before[i].object == known.object;
+        }
+        PyObject *trace = trace_instead_of(self, known.function, known.object, shares > 1);
+        if (trace == NULL) {
+            rc = -1;
+        } else {
+            thread->c_traceobj = trace;
+            Py_DECREF(shared); /* the thread's */
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        Py_XDECREF(before[i].object);
+    }
+    free(before);
+    Py_XDECREF(shared);
+    return rc;
 }
 
 /* Has a frame of this thread asked for opcode events? With `again`, it is asked to ask again.

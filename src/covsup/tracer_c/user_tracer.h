@@ -26,6 +26,10 @@ int user_tracer_arm(core *self, Py_tracefunc on_event);
 /* Trace the calling thread with the core's trace function; -1 with an exception set. */
 int user_tracer_trace_thread(core *self);
 
+/* Trace every thread of the interpreter with the settrace core's trace function, whatever traces it
+ * now: that is called from ours. -1 with an exception set. */
+int user_tracer_trace_all(core *self);
+
 /* The settrace core's trace function runs in the calling thread, whatever C code installed there,
  * and calls that. `known` is the trace object that it had before, or NULL; it becomes the one that
  * it has. -1 with an exception set. */
