@@ -172,6 +172,8 @@ def _main(words: list[str]) -> int:  # noqa: PLR0911 - one per command
             run_parser = make_run_parser()
             own, target = split_target(run_parser, words[1:])
             run_options = run_parser.parse_args(own)
+            if run_options.for_pytest:
+                run_options = run_parser.parse_args([*own, *_options_of_pytest(target)])
             from covsup.supervisor.run import run  # noqa: PLC0415
         run(run_options, target)
     parser = make_parser()
@@ -201,6 +203,16 @@ def _main(words: list[str]) -> int:  # noqa: PLR0911 - one per command
         case _:
             parser.print_help()
             return 0
+
+
+def _options_of_pytest(target: list[str]) -> list[str]:
+    """What the pytest asks for that was restarted to be the target; if it is nothing, become it."""
+    from covsup.supervisor.pytest_command import options_for_run  # noqa: PLC0415
+
+    options = options_for_run(target)
+    if options is None:
+        os.execv(target[0], target)
+    return options
 
 
 def split_target(
@@ -359,6 +371,8 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         help="end with status 3 if the target succeeded, but a Python process was not measured, or"
         " something is unreadable or lost",
     )
+    # What a pytest asks for that was restarted by the startup file.
+    parser.add_argument("--for-pytest", action="store_true", help=argparse.SUPPRESS)
     # Options of `coverage run` that have no meaning here, so that what to do can be said.
     parser.add_argument("--timid", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--save-signal", help=argparse.SUPPRESS)
