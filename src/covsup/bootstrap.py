@@ -26,7 +26,7 @@ def start(session: "str | None" = None) -> None:
     """
     global _started  # noqa: PLW0603 - a .pth file may be read twice by one interpreter
     session = os.environ.get("COVSUP_SESSION", session)
-    if not session and "pytest" in " ".join(sys.orig_argv[1:]).replace("py.test", "pytest"):
+    if not session and "pytest" in "".join(sys.orig_argv[1:]):
         # As in covsup.pth, for covsup.start.
         from covsup import pytest_start  # noqa: PLC0415 - only in a pytest
 

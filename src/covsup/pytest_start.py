@@ -56,7 +56,9 @@ def _restart() -> None:
 
 def _is_to_be_measured() -> bool:
     words = arguments(sys.orig_argv)
-    if words is None or os.name != "posix" or not sys.executable or RESTARTED in os.environ:
+    if words is None or os.name != "posix" or not sys.executable:
+        return False
+    if os.environ.get("COVSUP_SESSION") or RESTARTED in os.environ:
         return False
     if "--no-covsup" in words or any(word in TELLS_ONLY for word in words):
         return False
@@ -74,8 +76,7 @@ def arguments(argv: "Sequence[str]") -> "list[str] | None":
         word = argv[index]
         index += 1
         if word == "-" or not word.startswith("-"):
-            name = word.rpartition("/")[2]
-            return list(argv[index:]) if name in ("pytest", "py.test") else None
+            return list(argv[index:]) if word.rpartition("/")[2] == "pytest" else None
         if word.startswith("--"):
             index += word == "--check-hash-based-pycs"
             continue

@@ -95,7 +95,7 @@ COMMANDS: list[tuple[str, list[str] | None]] = [
     ("python -Wd -X dev -Im pytest.__main__ -m slow", ["-m", "slow"]),
     ("python -mpytest", []),
     ("/usr/bin/python3 /venv/bin/pytest --covsup", ["--covsup"]),
-    ("python --check-hash-based-pycs always py.test a", ["a"]),
+    ("python --check-hash-based-pycs always pytest a", ["a"]),
     ("python -m unittest pytest", None),
     ("python -c pytest", None),
     ("python run.py pytest", None),
