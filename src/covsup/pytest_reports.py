@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-_labels: "list[str]" = []
-"""The contexts of tests that this process is in: pytester runs tests inside of tests."""
-
-
 _owing: "dict[int, Reporting]" = {}
 """Who owes a report, by process: pytester runs a pytest in the process of another, too."""
 
@@ -48,13 +44,11 @@ class TestContexts:
         return (yield from self._in_context(item, "teardown"))
 
     def _in_context(self, item: pytest.Item, phase: str) -> "Generator[None]":
-        _labels.append(f"{item.nodeid}|{phase}")
-        embed.switch_context(_labels[-1])
+        entered = embed.enter_test(f"{item.nodeid}|{phase}")
         try:
             return (yield)
         finally:
-            _labels.pop()
-            embed.switch_context(_labels[-1] if _labels else None)
+            embed.leave_test(entered)
 
 
 class Reporting:

@@ -322,7 +322,9 @@ begin_labelled(core *self, code_state *state, PyFrameObject *frame)
         label = plugins_context(self, frame);
     }
     if (label != NULL) {
-        keep(self, frame, contexts_push(self, kind, label));
+        const int stops = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR;
+        bool lasts = (state->code->co_flags & stops) != 0;
+        keep(self, frame, contexts_push(self, kind, label, lasts));
         Py_DECREF(label);
     }
     PyErr_Clear(); /* the target's own attributes: no label, then */
