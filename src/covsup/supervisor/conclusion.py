@@ -65,6 +65,8 @@ def prepare(settings: RunSettings) -> None:
         has_sources = settings.source_dirs or settings.source_pkgs
         if has_sources or settings.append or settings.fail_under is not None:
             import coverage  # noqa: F401, PLC0415 - the slowest of all; where it is needed
+        if settings.for_pytest:
+            from covsup.supervisor import pytest_report  # noqa: F401, PLC0415
 
 
 def unmeasured_sentences(provenance: Provenance) -> list[str]:

@@ -11,7 +11,6 @@ import os
 import resource
 import signal
 import time
-from contextlib import suppress
 
 from covsup.datafile.session import tidy_sessions_directory
 from covsup.hints import TYPE_CHECKING
@@ -19,6 +18,7 @@ from covsup.supervisor import interpreter, launch, linux, signals
 from covsup.supervisor.conclusion import conclude, prepare
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.opening import carrier_to_preload, check_data_file, open_session
+from covsup.supervisor.reporter import Reporter, offer
 from covsup.supervisor.say import complain
 from covsup.supervisor.sentry import Sentry
 from covsup.supervisor.settings import command_line_of, run_settings
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 _SHORT_SECONDS: Final = 0.2
 """A target younger than this is still starting, and needs the machine more than we do."""
+
+_PREPARED_SECONDS: Final = 1.0
+"""So long a request for a report waits for what is being loaded, and signals with it."""
 
 
 def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
@@ -68,6 +71,8 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
         if os.environ.get(name):
             complain(f"{name} is not passed on: covsup measures every process itself")
     session = open_session(settings, command=target.words, supervisor_pid=os.getpid())
+    if settings.for_pytest:
+        offer(session.path)
     try:
         status = _supervise(session, settings, target, carrier)
     except UsageError:
@@ -148,6 +153,9 @@ class _Supervision:
         self._status: int | None = None
         self._began = time.monotonic()
         self._is_prepared = settings.parallel_mode  # then there is nothing to prepare
+        self._preparing = _thread.allocate_lock()  # held while `prepare` runs
+        self._reporter = Reporter(session.path, target) if settings.for_pytest else None
+        self._reporting = 0  # the pid of a fork of ours that reports
         helpers = {sentry.pid} if sentry is not None else set()
         self._watcher = Watcher(session, not_ours=helpers, carried=settings.carrier)
 
@@ -157,6 +165,10 @@ class _Supervision:
         while self._status is None:
             self._step()
         self._grace()
+        if self._reporting:
+            # pytest does not wait for it any longer.
+            os.kill(self._reporting, signal.SIGKILL)
+            os.waitpid(self._reporting, 0)
         self._watcher.finish(self._why_not)
         return self._status
 
@@ -173,8 +185,10 @@ class _Supervision:
             self._reap()
             self._watcher.look()
             self._prepare()
+            self._report()
             return None
         if signals.is_the_bell(received):
+            self._report()
             self._watcher.answer_bell()
             return None
         for_us = False
@@ -194,11 +208,36 @@ class _Supervision:
 
     def _prepare(self) -> None:
         """Load what the end needs while there is nothing to do, if the target is no short one."""
-        if not self._is_prepared and time.monotonic() - self._began > _SHORT_SECONDS:
+        if self._is_prepared:
+            return
+        # pytest is no short one, and wants its report as soon as the tests have run.
+        if self._settings.for_pytest or time.monotonic() - self._began > _SHORT_SECONDS:
             self._is_prepared = True
             # In a thread, for signals that come meanwhile: two that wait for us become one.
-            with suppress(RuntimeError):  # no thread is to be had
-                _thread.start_new_thread(prepare, (self._settings,))
+            self._preparing.acquire()
+            try:
+                _thread.start_new_thread(self._prepare_in_thread, ())
+            except RuntimeError:  # no thread is to be had
+                self._preparing.release()
+
+    def _prepare_in_thread(self) -> None:
+        try:
+            prepare(self._settings)
+        finally:
+            self._preparing.release()
+
+    def _report(self) -> None:
+        """Answer pytest, if it asks for its report."""
+        if self._reporter is None or self._reporting or not self._reporter.is_asked():
+            return
+        # A fork while another thread imports would have that import's lock for ever.
+        if self._preparing.acquire(timeout=_PREPARED_SECONDS):
+            try:
+                self._reporting = self._reporter.answer()
+            finally:
+                self._preparing.release()
+            if self._reporting:
+                self._watcher.leave_out(self._reporting)
 
     def _grace(self) -> None:
         """Wait for stragglers; whoever wants us to end cuts it short."""
@@ -229,6 +268,8 @@ class _Supervision:
             self._watcher.reaped(pid, status)
             if pid == self._target:
                 self._status = status
+            elif pid == self._reporting:
+                self._reporting = 0
             elif self._sentry is not None and pid == self._sentry.pid:
                 # Somebody killed it: what went to the group is guessed from now on.
                 self._sentry = None

@@ -63,6 +63,7 @@ class RunSettings(NamedTuple):
     fail_under: float | None  # percent
     leave_orphans: bool
     carrier: bool
+    for_pytest: bool  # the target is a pytest that the startup file has restarted
     warnings: tuple[str, ...]  # what is odd about the settings, a sentence each
 
 
@@ -110,6 +111,7 @@ def run_settings(options: argparse.Namespace, words: Sequence[str] = ()) -> RunS
         fail_under=ours.get("fail_under") if options.fail_under is None else options.fail_under,
         leave_orphans=options.leave_orphans or ours.get("leave_orphans", False),
         carrier=options.carrier or ours.get("carrier", False),
+        for_pytest=getattr(options, "for_pytest", False),
         warnings=tuple(warnings),
     )
 
