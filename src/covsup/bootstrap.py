@@ -28,6 +28,11 @@ def start(session: "str | None" = None) -> None:
     """
     global _started, why_not  # noqa: PLW0603 - a .pth file may be read twice by one interpreter
     session = os.environ.get("COVSUP_SESSION", session)
+    if not session and "pytest" in "".join(sys.orig_argv[1:]):
+        # As in covsup.pth, for covsup.start.
+        from covsup import pytest_start  # noqa: PLC0415 - only in a pytest
+
+        pytest_start.start()
     if not session or _started or is_covsup(sys.orig_argv):
         return
     _started = True  # first, so that a failed start is not tried again

@@ -191,6 +191,23 @@ def switch_context(label: str | None) -> None:
         tracer.switch_context(label or None)
 
 
+def enter_test(label: str) -> object:
+    """A test begins: for the plugin of a test runner. What leave_test() wants.
+
+    The current flow is recorded under `label`, and so is every flow of the process that belongs to
+    no other test that still runs: a server that an earlier test started, too.
+    """
+    tracer = _contexts()
+    return None if tracer is None else tracer.enter_test(label)
+
+
+def leave_test(entered: object) -> None:
+    """The test has ended."""
+    tracer = None if entered is None else _contexts()
+    if tracer is not None:
+        tracer.leave_test(entered)
+
+
 class context:  # noqa: N801 - used like a function
     """What is executed inside is recorded under `label`: a context manager and a decorator.
 

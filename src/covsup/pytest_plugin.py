@@ -1,9 +1,10 @@
 """pytest's door to a session: `pytest --covsup`, and `--cov` where there is no pytest-cov.
 
-pytest is restarted once, under `covsup run`, before the first conftest is imported, so everything
-is measured from its first line; xdist's workers and all other children are measured as any child
-is. Where pytest does not own its process (`pytest.main()`, a debugger), measurement begins at
-once, and what had been imported by then is named. What is measured is in journals as soon as it
+The startup file has restarted pytest under `covsup run` by then (pytest_start.py), so everything is
+measured from its first line; xdist's workers and all other children are measured as any child is.
+Where it has not, because there is no startup file or the option is in no place where it looks, pytest
+is restarted here. Where pytest does not own its process (`pytest.main()`, a debugger), measurement
+begins at once, and what had been imported by then is named. What is measured is in journals as soon as it
 ran, so nothing has to be stopped or collected for the report: another process, which imports what
 reporting needs, reads the journals of this one while it still runs.
 
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from covsup import embed
+from covsup.pytest_start import RESTARTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +35,6 @@ NO_MEASURING = ("no_covsup", "no_cover")
 RUNS_NOTHING = ("help", "version", "markers")
 """Options with which pytest only tells something."""
 
-_RESTARTED = "COVSUP_PYTEST_RESTARTED"
 _PAUSED = "COVSUP_PAUSED"
 
 _OVERRULED = pytest.StashKey[str]()
@@ -141,11 +142,12 @@ def pytest_load_initial_conftests(
 ) -> "Generator[None]":
     """Begin to measure: before output is captured, and before any conftest is imported."""
     options = early_config.known_args_namespace
+    was_restarted = os.environ.pop(RESTARTED, None) is not None
     if any(getattr(options, name, False) for name in RUNS_NOTHING):
         return (yield)
     early_config.stash[_OVERRULED] = overruled(args)
     if options.covsup_source and not options.covsup_off:
-        begin(early_config, options)
+        begin(early_config, options, was_restarted=was_restarted)
     elif embed.active() and "test" in dynamic_contexts():
         record_tests(early_config)
     return (yield)
@@ -209,20 +211,18 @@ def overruled(words: "Sequence[str]") -> str:
     return ""
 
 
-def begin(config: pytest.Config, options: argparse.Namespace) -> None:
+def begin(config: pytest.Config, options: argparse.Namespace, *, was_restarted: bool) -> None:
     """Restart pytest under measurement, or begin in this process where it is not its own."""
     said: list[str] = []
     sys.modules.update(_ours)
     if embed.active():
-        if not os.environ.get(_RESTARTED):
-            said = what_is_settled_already(options)
+        said = what_is_settled_already(options)
     else:
         if os.name != "posix":
             raise pytest.UsageError(f"--covsup: covsup does not measure on {sys.platform}")
-        if owns_the_process(config) and _RESTARTED not in os.environ:
+        if owns_the_process(config) and not was_restarted:
             restart(options)
         said = measure_from_now_on(options)
-    os.environ.pop(_RESTARTED, None)
     if options.covsup_context == "test" or "test" in dynamic_contexts():
         record_tests(config)
     from covsup.pytest_reports import Reporting  # noqa: PLC0415 - only where it is asked for
@@ -257,10 +257,13 @@ def what_is_settled_already(options: argparse.Namespace) -> "list[str]":
     """Which options come too late, since something else began the session."""
     settings = session_settings()
     known = {*settings.get("source_dir", []), *settings.get("source_pkg", [])}
+    sources = [] if True in options.covsup_source or "" in options.covsup_source else [
+        source.strip() for word in options.covsup_source for source in word.split(",")
+    ]  # fmt: skip
     words = [
         f"source {source}"
-        for source in options.covsup_source
-        if source is not True and source and not known & {source, os.path.realpath(source)}
+        for source in sources
+        if source and not known & {source, os.path.realpath(source)}
     ]
     if options.covsup_branch and settings.get("branch", ["0"])[-1] != "1":
         words.append("branch")
@@ -306,7 +309,7 @@ def restart(options: argparse.Namespace) -> None:
     words = [sys.executable, "-P", "-m", "covsup", "run", *session_options(options), "--"]
     sys.stdout.flush()
     sys.stderr.flush()
-    os.environ[_RESTARTED] = "1"
+    os.environ[RESTARTED] = "1"
     os.execv(sys.executable, [*words, sys.executable, *sys.orig_argv[1:]])
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Generator, Sequence
     from typing import Any
-
-
-_labels: "list[str]" = []
-"""The contexts of tests that this process is in: pytester runs tests inside of tests."""
 
 
 _owing: "dict[int, Reporting]" = {}
@@ -48,13 +45,11 @@ class TestContexts:
         return (yield from self._in_context(item, "teardown"))
 
     def _in_context(self, item: pytest.Item, phase: str) -> "Generator[None]":
-        _labels.append(f"{item.nodeid}|{phase}")
-        embed.switch_context(_labels[-1])
+        entered = embed.enter_test(f"{item.nodeid}|{phase}")
         try:
             return (yield)
         finally:
-            _labels.pop()
-            embed.switch_context(_labels[-1] if _labels else None)
+            embed.leave_test(entered)
 
 
 class Reporting:
@@ -132,7 +127,8 @@ class Reporting:
         # A test may fork and let the child go on: the parent alone reports.
         if self._pid != os.getpid() or (failed and self._options.covsup_not_on_fail):
             return
-        self._answer = ask(self._request(), self._start)
+        request = {**self._request(), "directory": os.fspath(self._start)}
+        self._answer = ask_supervisor(request) or ask(request, self._start)
         terminal = session.config.pluginmanager.getplugin("terminalreporter")
         error = self._answer.get("error")
         if error and terminal is not None:
@@ -206,6 +202,47 @@ def is_inside_of_another(session: str) -> bool:
 
 def _title() -> str:
     return "coverage: platform {}, python {}.{}.{}-{}-{}".format(sys.platform, *sys.version_info)
+
+
+def ask_supervisor(request: "dict[str, Any]") -> "dict[str, Any] | None":
+    """Have the supervisor do it, which has loaded what is needed; None where it does not answer.
+
+    It does if it is this process's parent, and has restarted it as the pytest that is to be measured.
+    """
+    import select  # noqa: PLC0415 - as subprocess does
+
+    supervisor = os.getppid()
+    base = f"{request['session']}/pytest-{os.getpid()}"
+    files = [f"{base}.answer", f"{base}.request.new", f"{base}.request"]
+    answered = b""
+    try:
+        offered = Path(request["session"], "answers-pytest").read_text(encoding="ascii")
+        if offered != str(supervisor):
+            return None
+        os.mkfifo(files[0], 0o600)
+        descriptor = os.open(files[0], os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            Path(files[1]).write_text(json.dumps(request), encoding="utf-8")
+            os.link(files[1], files[2])  # complete as soon as it is there, and created for inotify
+            poll = select.poll()
+            poll.register(descriptor, select.POLLIN)
+            while os.getppid() == supervisor:
+                if not poll.poll(1000):
+                    continue
+                chunk = os.read(descriptor, 1 << 16)
+                if not chunk:
+                    break
+                answered += chunk
+        finally:
+            os.close(descriptor)
+        answer: dict[str, Any] = json.loads(answered)
+    except (OSError, ValueError):
+        return None
+    finally:
+        for file in files:
+            with suppress(OSError):
+                Path(file).unlink()
+    return answer
 
 
 def ask(request: "dict[str, Any]", directory: Path | None = None) -> "dict[str, Any]":

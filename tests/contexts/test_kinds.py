@@ -92,6 +92,34 @@ class Case(Base, unittest.TestCase):
         at("__main__.Case.test_method")
         leaf("__main__.Case.test_method")
         self.fail()
+class Others:
+    @staticmethod
+    def test_static():
+        leaf("__main__.Others.test_static")
+    @classmethod
+    def test_class(cls):
+        leaf("__main__.Others.test_class")
+    def test_first(this):
+        leaf("__main__.Others.test_first")
+    def test_on_none(self):
+        leaf("__main__.Others.test_on_none")
+    class test_body:
+        leaf("")
+    class Inner:
+        async def test_inner(this):
+            leaf("__main__.Others.Inner.test_inner")
+    def make(self):
+        def test_local():
+            leaf("")
+        class Local:
+            @staticmethod
+            def test_in_local_class():
+                leaf("")
+        return test_local, Local.test_in_local_class
+def test_replaced():
+    leaf("__main__.test_replaced")
+replaced, test_replaced = test_replaced, None
+test_lambda = [lambda: leaf("")]
 async def test_coroutine():
     at("__main__.test_coroutine")
     await asyncio.sleep(0)
@@ -107,6 +135,16 @@ def test_generator():
     yield
     leaf("__main__.test_generator")
 test_plain()
+leaf("")
+Others.test_static()
+Others.test_class()
+Others().test_first()
+Others.test_on_none(None)
+asyncio.run(Others.Inner().test_inner())
+for function in Others().make():
+    function()
+replaced()
+test_lambda[0]()
 leaf("")
 try:
     test_raises()

@@ -18,13 +18,19 @@ ALLOWED = {
     "__init__": set(),
     "__main__": {"supervisor"},
     "hints": set(),  # what of typing runs
-    "supervisor": {"carrier", "datafile", "hints"},
+    "supervisor": {"carrier", "datafile", "hints", "pytest_start"},
     "carrier": {"bootstrap", "hints"},  # start.py alone, in a measured process
-    "bootstrap": {"concurrency", "plugins", "tracer_c"},
+    "bootstrap": {"concurrency", "plugins", "pytest_start", "tracer_c"},
     "plugins": set(),
     "concurrency": {"tracer_c"},
     "embed": {"bootstrap", "tracer_c"},
-    "pytest_plugin": {"bootstrap", "embed", "pytest_reports"},  # in pytest, which has argparse
+    "pytest_start": set(),
+    "pytest_plugin": {
+        "bootstrap",
+        "embed",
+        "pytest_reports",
+        "pytest_start",
+    },  # in pytest, which has argparse
     "pytest_reports": {"embed"},
     "datafile": {"hints"},
     "tracer_c": set(),

@@ -201,6 +201,27 @@ def test_the_supervisor_reports_for_a_pytest_that_was_killed(
     assert not (project.directory / ".covsup").exists()
 
 
+def test_the_supervisor_makes_the_report_and_another_process_where_it_does_not(
+    project: World,
+) -> None:
+    no_process = "import subprocess\nsubprocess.run = None\n"
+    project.write("conftest.py", CONFTEST + no_process)
+    words = ["-p", "no:xdist", "--covsup", "--covsup-report=term", "--covsup-fail-under=99"]
+    reports = [run_pytest(project, *words)]
+    no_supervisor = "import os, pathlib\nsession = pathlib.Path(os.environ['COVSUP_SESSION'])\n"
+    for then in (
+        "(session / 'answers-pytest').unlink()",
+        "def no_fifo(*_): raise OSError\nos.mkfifo = no_fifo",
+    ):
+        project.write("conftest.py", CONFTEST + no_supervisor + then)
+        reports.append(run_pytest(project, *words))
+    for run in reports:
+        assert (run.ended, run.stderr) == (1, ""), run
+        assert table(run)["module.py"] == ("8", "1", "88%")
+        assert "ERROR: Coverage failure: total of" in run.stdout
+        assert not (project.directory / ".covsup").exists()
+
+
 def test_what_runs_pytest_inside_of_a_test_keeps_its_data(project: World) -> None:
     project.write(
         "conftest.py",
@@ -378,7 +399,7 @@ def test_without_an_option_nothing_is_loaded(project: World) -> None:
         "import sys\n"
         "def test_modules():\n"
         "    ours = {name for name in sys.modules if name.startswith('covsup')}\n"
-        "    assert ours == {'covsup', 'covsup.embed', 'covsup.pytest_plugin'} | (\n"
+        "    assert ours == {'covsup', 'covsup.embed', 'covsup.pytest_plugin', 'covsup.pytest_start'} | (\n"
         "        ours & {'covsup.bootstrap'})\n"
         "    assert 'coverage' not in sys.modules\n",
     )

@@ -212,6 +212,8 @@ def _main(words: list[str]) -> int:  # noqa: PLR0911 - one per command
                     " covsup run -- python -c CODE"
                 )
             run_options = run_parser.parse_args(own)
+            if run_options.for_pytest:
+                run_options = run_parser.parse_args([*own, *_options_of_pytest(target)])
             from covsup.supervisor.run import run  # noqa: PLC0415
         run(run_options, target)
     parser = make_parser()
@@ -241,6 +243,16 @@ def _main(words: list[str]) -> int:  # noqa: PLR0911 - one per command
         case _:
             parser.print_help()
             return 0
+
+
+def _options_of_pytest(target: list[str]) -> list[str]:
+    """What the pytest asks for that was restarted to be the target; if it is nothing, become it."""
+    from covsup.supervisor.pytest_command import options_for_run  # noqa: PLC0415
+
+    options = options_for_run(target)
+    if options is None:
+        os.execv(target[0], target)
+    return options
 
 
 def _in_full(words: list[str]) -> list[str]:
@@ -424,6 +436,8 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         help="end with status 3 if the target succeeded, but a Python process was not measured, or"
         " something is unreadable or lost",
     )
+    # What a pytest asks for that was restarted by the startup file.
+    parser.add_argument("--for-pytest", action="store_true", help=argparse.SUPPRESS)
     result.add_argument(
         "-q",
         "--quiet",

@@ -131,7 +131,8 @@ class Conclusion:
         # Where nothing was collected, an older result in the data file is not this run's.
         place = outcome.data_file_of(self._session.id)
         data_file = None if outcome.nothing else place
-        if settings.announce and data_file is not None:
+        # pytest shows a report of its own.
+        if settings.announce and data_file is not None and not settings.for_pytest:
             complain(_summary(provenance, data_file))
         make_owed(unmade, self._session, self._status, data_file)
         if self._status == 0 and settings.append and place != outcome.data_file:

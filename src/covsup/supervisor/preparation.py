@@ -44,6 +44,13 @@ class Preparation:
         with self._loading:
             pass
 
+    def is_over_within(self, seconds: float) -> bool:
+        """Whether the thread imports nothing any more, now or in so many seconds."""
+        if not self._loading.acquire(timeout=seconds):
+            return False
+        self._loading.release()
+        return True
+
     def _load(self) -> None:
         try:
             self._import_all()
@@ -60,3 +67,5 @@ class Preparation:
             has_sources = settings.source_dirs or settings.source_pkgs
             if has_sources or settings.append or settings.fail_under is not None:
                 import coverage  # noqa: F401, PLC0415 - the slowest of all; where it is needed
+            if settings.for_pytest:
+                from covsup.supervisor import pytest_report  # noqa: F401, PLC0415 - for `Reporter`

@@ -20,6 +20,7 @@ from covsup.supervisor.enclosing import announce, enclosing_session, withdraw
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.opening import carrier_to_preload, check_data_file, open_session
 from covsup.supervisor.preparation import Preparation
+from covsup.supervisor.reporter import Reporter, offer
 from covsup.supervisor.say import complain
 from covsup.supervisor.sentry import Sentry
 from covsup.supervisor.settings import command_line_of, run_settings
@@ -48,6 +49,8 @@ _SHORT_SECONDS: Final = 0.2
 
 _UNWATCHED_SECONDS: Final = 0.1
 """Between two looks for the target's end where the tree cannot be watched."""
+_PREPARED_SECONDS: Final = 1.0
+"""So long a request for a report waits for what is being loaded, and signals with it."""
 
 
 def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
@@ -90,6 +93,8 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
         within="" if outer is None else outer.id,
     )
     enclosing = None if outer is None else announce(outer, session)
+    if settings.for_pytest:
+        offer(session.path)
     mask = signals.block()
     try:
         supervision = _supervise(session, settings, target, carrier, mask)
@@ -189,6 +194,8 @@ class Supervision:
         self._has_ended = False
         self._began = time.monotonic()
         self._watcher: Watcher | None = None
+        self._reporter = Reporter(session.path, target) if settings.for_pytest else None
+        self._reporting = 0  # the pid of a fork of ours that reports
         self._trouble = ""  # what failed first in watching
 
     def run(self) -> None:
@@ -197,6 +204,10 @@ class Supervision:
         while not self._has_ended:
             self._step()
         self._grace()
+        if self._reporting:
+            # pytest does not wait for it any longer.
+            os.kill(self._reporting, signal.SIGKILL)
+            os.waitpid(self._reporting, 0)
         if self._watcher is not None:
             self._watch(self._watcher.finish)
 
@@ -245,10 +256,13 @@ class Supervision:
         if received is None:
             self._reap()
             self._look()
-            if time.monotonic() - self._began > _SHORT_SECONDS:
+            # pytest is no short one, and wants its report as soon as the tests have run.
+            if self._settings.for_pytest or time.monotonic() - self._began > _SHORT_SECONDS:
                 self.preparation.begin()
+            self._watch(self._report)
             return None
         if signals.is_the_bell(received):
+            self._watch(self._report)
             if watcher is not None:
                 self._watch(watcher.answer_bell)
             return None
@@ -264,6 +278,16 @@ class Supervision:
             # Signals without end may not keep us from looking.
             self._look()
         return received if for_us else None
+
+    def _report(self) -> None:
+        """Answer pytest, if it asks for its report."""
+        if self._reporter is None or self._reporting or not self._reporter.is_asked():
+            return
+        # A fork while another thread imports would have that import's lock for ever.
+        if self.preparation.is_over_within(_PREPARED_SECONDS):
+            self._reporting = self._reporter.answer()
+            if self._reporting and self._watcher is not None:
+                self._watcher.leave_out(self._reporting)
 
     def _grace(self) -> None:
         """Wait for stragglers that may execute Python; a signal that asks us to end ends it."""
@@ -308,7 +332,9 @@ class Supervision:
                 self._watch(partial(self._watcher.about_to_be_reaped, ended.si_pid))
             pid, status = os.waitpid(ended.si_pid, 0)
             self._note_end(pid, status)
-            if self._sentry is not None and pid == self._sentry.pid:
+            if pid == self._reporting:
+                self._reporting = 0
+            elif self._sentry is not None and pid == self._sentry.pid:
                 # Somebody killed it: what went to the group is guessed from now on.
                 self._sentry = None
         if not self._has_ended:

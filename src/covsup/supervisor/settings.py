@@ -65,6 +65,7 @@ class RunSettings(NamedTuple):
     leave_orphans: bool
     carrier: bool
     announce: bool  # say also that all went well: somebody reads it on a terminal
+    for_pytest: bool  # the target is a pytest that the startup file has restarted
     warnings: tuple[str, ...]  # what is odd about the settings, a sentence each
 
 
@@ -123,6 +124,7 @@ def run_settings(options: argparse.Namespace, words: Sequence[str] = ()) -> RunS
         leave_orphans=options.leave_orphans or ours.get("leave_orphans", False),
         carrier=options.carrier or ours.get("carrier", False),
         announce=not options.quiet and os.isatty(2),
+        for_pytest=getattr(options, "for_pytest", False),
         warnings=tuple(warnings),
     )
 

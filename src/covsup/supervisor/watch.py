@@ -205,6 +205,10 @@ class Watcher:
         if time.monotonic() - self._looked > _LEISURE * self._look_seconds:
             self.look()
 
+    def leave_out(self, pid: int) -> None:
+        """A child of this process that was just forked belongs to this process, not to the tree."""
+        self._strangers.add(pid)
+
     def about_to_be_reaped(self, pid: int) -> None:
         """A child of ours is a zombie: the last chance to learn when it began."""
         if pid not in self._watched and pid not in self._strangers:

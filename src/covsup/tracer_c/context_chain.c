@@ -117,7 +117,8 @@ chain_dealloc(PyObject *object)
         add_idle(owner, self->record);
     }
     Py_XDECREF(self->segments);
-    if (--owner->chains == 0 && owner->kinds == 0 && owner->returns < MOST_RETURNS) {
+    bool runs = owner->running != NULL && PyList_GET_SIZE(owner->running) > 0;
+    if (--owner->chains == 0 && owner->kinds == 0 && !runs && owner->returns < MOST_RETURNS) {
         owner->returns++;
         owner->owner->in_contexts = false;
     }
@@ -180,6 +181,22 @@ segment_new(segment_kind kind, PyObject *text)
     PyObject *segment = cleaned != NULL ? Py_BuildValue("(iO)", (int)kind, cleaned) : NULL;
     Py_XDECREF(cleaned);
     return segment;
+}
+
+PyObject *
+segment_new_lasting(segment_kind kind, PyObject *text)
+{
+    PyObject *cleaned = clean(text); /* owned */
+    PyObject *segment =
+        cleaned != NULL ? Py_BuildValue("(iOO)", (int)kind, cleaned, Py_True) : NULL;
+    Py_XDECREF(cleaned);
+    return segment;
+}
+
+bool
+segment_lasts(PyObject *segment)
+{
+    return PyTuple_GET_SIZE(segment) > 2;
 }
 
 segment_kind

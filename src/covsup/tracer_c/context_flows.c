@@ -182,6 +182,16 @@ enter_work(core *self, code_state *state, PyFrameObject *frame)
 
 /* --- tests and requests ------------------------------------------------------------------ */
 
+/* Whether a code object says where it is defined: it is a function's, and in no other function. */
+static bool
+is_named_by_its_code(PyCodeObject *code)
+{
+    PyObject *inner = PyUnicode_FromString("<locals>"); /* owned */
+    bool found = inner == NULL || PyUnicode_Contains(code->co_qualname, inner) != 0;
+    Py_XDECREF(inner);
+    return (code->co_flags & CO_OPTIMIZED) != 0 && !found;
+}
+
 /* coverage.py's label of a test function; owned, or NULL where it is none, or with an exception. */
 static PyObject *
 test_label(PyFrameObject *frame, PyCodeObject *code)
@@ -198,11 +208,21 @@ test_label(PyFrameObject *frame, PyCodeObject *code)
         self = compat_frame_variable(frame, "self");
         method = self != NULL ? PyObject_GetAttr(self, code->co_name) : NULL;
         PyErr_Clear();
+        if (method == Py_None) {
+            Py_CLEAR(method);
+        }
     }
     if (method == NULL) {
         globals = PyFrame_GetGlobals(frame);
         function = Py_XNewRef(PyDict_GetItemWithError(globals, code->co_name));
-        if (function != NULL) {
+        if (function == NULL || function == Py_None) {
+            /* Static and class methods, and methods whose first argument has another name. */
+            if (is_named_by_its_code(code)) {
+                module = Py_XNewRef(PyDict_GetItemString(globals, "__name__"));
+                result = PyUnicode_FromFormat("%S.%U", module != NULL ? module : Py_None,
+                                              code->co_qualname);
+            }
+        } else {
             module = PyObject_GetAttrString(function, "__module__");
             result = module != NULL ? PyUnicode_FromFormat("%S.%U", module, code->co_name) : NULL;
         }
@@ -355,7 +375,9 @@ begin_labelled(core *self, code_state *state, PyFrameObject *frame)
         label = plugins_context(self, frame);
     }
     if (label != NULL) {
-        keep(self, frame, contexts_push(self, kind, label));
+        const int stops = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR;
+        bool lasts = (state->code->co_flags & stops) != 0;
+        keep(self, frame, contexts_push(self, kind, label, lasts));
         Py_DECREF(label);
     }
     PyErr_Clear(); /* the target's own attributes: no label, then */

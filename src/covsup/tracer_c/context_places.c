@@ -109,5 +109,5 @@ segments_here(contexts *self, PyObject *found)
         segments = placed(segments, SEGMENT_TASK, name);
         Py_XDECREF(name);
     }
-    return segments;
+    return segments_with_tests(self, segments);
 }

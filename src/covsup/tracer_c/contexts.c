@@ -95,7 +95,7 @@ static PyObject *
 current_chain(contexts *self)
 {
     PyObject *chain = contexts_found(self);
-    if (self->kinds == 0) {
+    if (self->kinds == 0 && self->running == NULL) {
         return chain;
     }
     bool has_chain = chain != NULL;
@@ -186,17 +186,28 @@ contexts_enter(core *owner, PyObject *chain)
 }
 
 PyObject *
-contexts_push(core *owner, segment_kind kind, PyObject *text)
+contexts_push(core *owner, segment_kind kind, PyObject *text, bool lasts)
 {
     contexts *self = owner->contexts;
-    PyObject *token = NULL;
-    PyObject *segments = contexts_segments(self);                          /* owned */
-    PyObject *segment = segments != NULL ? segment_new(kind, text) : NULL; /* owned */
-    PyObject *more =
-        segment != NULL ? segments_changed(segments, 0, NULL, segment) : NULL; /* owned */
-    if (more != NULL && contexts_turn_on(self) == 0) {
-        token = contexts_set_segments(self, more);
+    const bool is_test = kind == SEGMENT_TEST_FUNCTION;
+    const unsigned without = is_test ? KIND_BIT(kind) | KIND_BIT(SEGMENT_TAKEN_TEST_FUNCTION) : 0;
+    PyObject *token = NULL, *segment = NULL, *more = NULL; /* owned */
+    PyObject *segments = contexts_segments(self);          /* owned */
+    if (segments != NULL) {
+        segment = lasts ? segment_new_lasting(kind, text) : segment_new(kind, text);
     }
+    if (segment == NULL || (more = segments_changed(segments, without, NULL, segment)) == NULL ||
+        contexts_turn_on(self) < 0 || (is_test && test_begins(self, segment) < 0)) {
+        goto done;
+    }
+    token = contexts_set_segments(self, more);
+    if (token != NULL && is_test) {
+        Py_SETREF(token, PyTuple_Pack(2, token, segment));
+    }
+    if (token == NULL) {
+        test_ends(self, segment);
+    }
+done:
     Py_XDECREF(segments);
     Py_XDECREF(segment);
     Py_XDECREF(more);
@@ -206,7 +217,12 @@ contexts_push(core *owner, segment_kind kind, PyObject *text)
 void
 contexts_leave(core *owner, PyObject *entered)
 {
-    if (contexts_reset(owner->contexts, entered) < 0) {
+    PyObject *token = entered;
+    if (PyTuple_Check(entered)) {
+        token = PyTuple_GET_ITEM(entered, 0);
+        test_ends(owner->contexts, PyTuple_GET_ITEM(entered, 1));
+    }
+    if (contexts_reset(owner->contexts, token) < 0) {
         PyErr_Clear(); /* another context than it was entered in */
     }
     Py_DECREF(entered);
@@ -222,7 +238,9 @@ bool
 contexts_has(core *owner, segment_kind kind)
 {
     PyObject *chain = contexts_found(owner->contexts);
-    return chain != NULL && segments_find(chain_segments(chain), kind) != NULL;
+    PyObject *segment = chain != NULL ? segments_find(chain_segments(chain), kind) : NULL;
+    return segment != NULL &&
+           (kind != SEGMENT_TEST_FUNCTION || test_runs(owner->contexts, segment));
 }
 
 PyObject *

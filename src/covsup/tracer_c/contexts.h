@@ -25,10 +25,13 @@ typedef enum {
     SEGMENT_TASK,
     SEGMENT_REQUEST,
     SEGMENT_TEST_FUNCTION,
-    SEGMENT_PLUGIN,    /* of a dynamic-context plugin of coverage.py's */
-    SEGMENT_INHERITED, /* the context in which this process was started */
-    SEGMENT_SWITCHED,  /* by embed.switch_context() */
-    SEGMENT_OWN,       /* by embed.context() */
+    SEGMENT_PLUGIN,              /* of a dynamic-context plugin of coverage.py's */
+    SEGMENT_INHERITED,           /* the context in which this process was started */
+    SEGMENT_SWITCHED,            /* by embed.switch_context() */
+    SEGMENT_OWN,                 /* by embed.context() */
+    SEGMENT_TEST,                /* as a test runner's plugin names it */
+    SEGMENT_TAKEN_TEST,          /* of the test that runs in the process, in a flow of no other */
+    SEGMENT_TAKEN_TEST_FUNCTION, /* likewise */
 } segment_kind;
 
 #define KIND_BIT(kind) (1u << (kind))
@@ -65,8 +68,9 @@ PyObject *contexts_carried_without(core *self, unsigned kinds);
  * contexts_leave(), or NULL with an exception set. */
 PyObject *contexts_enter(core *self, PyObject *chain);
 
-/* Add a segment at the end. The result is as of contexts_enter(). */
-PyObject *contexts_push(core *self, segment_kind kind, PyObject *text);
+/* Add a segment at the end. The result is as of contexts_enter(). `lasts`: the flow that it belongs
+ * to may stop for a while. */
+PyObject *contexts_push(core *self, segment_kind kind, PyObject *text, bool lasts);
 
 /* Steals `entered`. Errors are dropped: a label may then be wrong, the facts are not. */
 void contexts_leave(core *self, PyObject *entered);
@@ -74,7 +78,7 @@ void contexts_leave(core *self, PyObject *entered);
 /* Whether contexts of this kind are recorded of themselves. */
 bool contexts_of_kind(const core *self, segment_kind kind);
 
-/* Whether the current chain has a segment of this kind. */
+/* Whether the flow that runs has a segment of this kind, and not of a test that has ended. */
 bool contexts_has(core *self, segment_kind kind);
 
 /* Dicts (borrowed) for those that follow flows: chains by pieces of work, and by frames what ends

@@ -130,10 +130,70 @@ done:
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(enter_test_doc,
+             "enter_test(label)\n--\n\n"
+             "Record under `label`, here and in what belongs to no other test that runs; what\n"
+             "leave_test() wants.");
+
+static PyObject *
+enter_test(PyObject *module, PyObject *label)
+{
+    const unsigned without =
+        KIND_BIT(SEGMENT_TEST) | KIND_BIT(SEGMENT_TAKEN_TEST) | KIND_BIT(SEGMENT_SWITCHED);
+    contexts *self = contexts_here();
+    if (!PyUnicode_Check(label)) {
+        PyErr_SetString(PyExc_TypeError, "a context's label is a str");
+        return NULL;
+    }
+    if (self == NULL) {
+        Py_RETURN_NONE;
+    }
+    PyObject *more = NULL, *token = NULL;                                           /* owned */
+    PyObject *segments = contexts_segments(self);                                   /* owned */
+    PyObject *segment = segments != NULL ? segment_new(SEGMENT_TEST, label) : NULL; /* owned */
+    if (segment == NULL || (more = segments_changed(segments, without, NULL, segment)) == NULL ||
+        contexts_turn_on(self) < 0 || test_begins(self, segment) < 0 ||
+        (token = contexts_set_segments(self, more)) == NULL) {
+        Py_CLEAR(segment);
+    }
+    Py_XDECREF(segments);
+    Py_XDECREF(more);
+    Py_XDECREF(token);
+    return segment;
+}
+
+PyDoc_STRVAR(leave_test_doc, "leave_test(entered)\n--\n\n"
+                             "The test has ended that enter_test() began.");
+
+static PyObject *
+leave_test(PyObject *module, PyObject *entered)
+{
+    contexts *self = contexts_here();
+    if (self == NULL || !PyTuple_Check(entered)) {
+        Py_RETURN_NONE;
+    }
+    test_ends(self, entered);
+    PyObject *left = NULL, *token = NULL;         /* owned */
+    PyObject *segments = contexts_segments(self); /* owned */
+    if (segments != NULL &&
+        (left = segments_changed(segments, KIND_BIT(SEGMENT_SWITCHED), NULL, NULL)) != NULL) {
+        token = contexts_set_segments(self, left);
+    }
+    Py_XDECREF(segments);
+    Py_XDECREF(left);
+    Py_XDECREF(token);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef contexts_methods[] = {
     {"enter_context", enter_context, METH_O, enter_context_doc},
     {"leave_context", leave_context, METH_O, leave_context_doc},
     {"switch_context", switch_context, METH_O, switch_context_doc},
+    {"enter_test", enter_test, METH_O, enter_test_doc},
+    {"leave_test", leave_test, METH_O, leave_test_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -21,6 +21,7 @@ struct contexts {
     PyObject *main_name;  /* of the main thread */
     PyObject *work;       /* dict of context_flows.c */
     PyObject *entered;    /* likewise */
+    PyObject *running;    /* list of the segments of tests that run, the last began last, or NULL */
     unsigned kinds;       /* bits: recorded of themselves */
     unsigned long thread; /* the main thread's identity */
     uint32_t epoch;       /* a change makes every thread look again */
@@ -51,6 +52,10 @@ PyObject *chain_segments(PyObject *chain);
 PyObject *segment_new(segment_kind kind, PyObject *text);
 segment_kind segment_kind_of(PyObject *segment);
 
+/* The same of a test that may stop for a while: what it starts belongs to it for ever. */
+PyObject *segment_new_lasting(segment_kind kind, PyObject *text);
+bool segment_lasts(PyObject *segment);
+
 /* The texts of the segments that are not of `without` (bits), joined; NULL with an exception. */
 PyObject *segments_joined(contexts *self, PyObject *segments, unsigned without);
 
@@ -61,10 +66,25 @@ PyObject *segments_find(PyObject *segments, segment_kind kind);
  * (NULL: nothing) at its end, or in front where that is the process's. */
 PyObject *segments_changed(PyObject *segments, unsigned without, PyObject *but, PyObject *more);
 
+/* --- context_tests.c: which test code belongs to --- */
+
+/* Whether the test of a segment has not ended. */
+bool test_runs(contexts *self, PyObject *segment);
+
+/* A test begins; flows without a test belong to it from now on. -1: exception set. */
+int test_begins(contexts *self, PyObject *segment);
+
+/* It ends, or does not run for a while. No exception. */
+void test_ends(contexts *self, PyObject *segment);
+
+/* The segments (owned, or NULL: exception set) with the tests that they belong to now; steals
+ * `segments`, which may be NULL. */
+PyObject *segments_with_tests(contexts *self, PyObject *segments);
+
 /* --- context_places.c: where code runs --- */
 
-/* The segments (owned, a tuple) that the flow has which runs here, given those that it was found
- * with; NULL with an exception set. */
+/* The segments (owned, a tuple) that the flow has which runs here and now, given those that it was
+ * found with; NULL with an exception set. */
 PyObject *segments_here(contexts *self, PyObject *found);
 
 /* --- contexts.c: what is current --- */
