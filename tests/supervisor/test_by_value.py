@@ -9,11 +9,16 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
+from coverage import CoverageData
 
+from covsup.supervisor.combine import combine
+from covsup.supervisor.rules import Rules
 from tests.conftest import CORES
+from tests.fold.handmade import HandMade, handmade_session
 from tests.supervisor.live import beside
 
 if TYPE_CHECKING:
+    from covsup.supervisor.outcome import Outcome
     from tests.world import Run, World
 
 SENDING = """
@@ -34,9 +39,11 @@ def sent(function):
     return copy
 """
 
+# At its end it does not look like the file that was measured: only identical code is taken.
 EVERY_KIND = '''
 import asyncio
 import functools
+import os
 from sending import sent
 
 def plain(number):
@@ -137,6 +144,7 @@ square = sent(lambda number: (
     * number
 ))
 square(2)
+os.utime(__file__, (1, 1))
 '''
 
 
@@ -267,6 +275,80 @@ sent(Pair.__new__)(Pair, 1, 2)
     run = world.covsup_run(program)
     assert (run.ended, run.stderr) == (0, "")
     assert not unplaced(run)
+
+
+def test_code_whose_assertions_pytest_rewrote_is_of_the_file_that_did_not_change(
+    world: World,
+) -> None:
+    text = """
+from sending import sent
+
+def test_it():
+    def task(number):
+        assert number, "no number"
+        return number
+    assert sent(task)(1) == 1
+"""
+    sender(world, "")
+    world.write("test_it.py", text)
+    run = world.covsup_run("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py")
+    assert (run.ended, run.stderr) == (0, "")
+    assert {6, 7} <= run.lines("test_it.py")
+
+
+@pytest.mark.parametrize("optimized", ["-O", "-OO"])
+def test_optimized_code_is_found(world: World, optimized: str) -> None:
+    text = """
+import os
+from sending import sent
+
+def work(number):
+    "With a text."
+    assert number
+    return number
+
+sent(work)(1)
+os.utime(__file__, (1, 1))
+"""
+    run = world.covsup_run(world.python, optimized, sender(world, text))
+    assert (run.ended, run.stderr) == (0, "")
+    assert 8 in run.lines("program.py")
+
+
+def combine_what_another_python_ran(world: World, *executed: int, knows_version: bool) -> Outcome:
+    """Combine a session in which a function of the program was sent, compiled by another Python."""
+    path = world.write("program.py", "def work(number):\n    return number\n")
+    found = path.stat()
+    version = f"\n{found.st_mtime_ns}-{found.st_size}" if knows_version else ""
+    sent = f"<dynamic-code>\n1\n1\n{0:016x}\nwork\n{path}"
+    session = handmade_session(world.directory / "session")
+    HandMade().ran(str(path), 1, module=version).write(session.path)
+    HandMade().ran(sent, *executed).write(session.path)
+    return combine([session.path], rules=Rules(data_file=world.data_file))
+
+
+def test_code_of_another_python_is_of_the_file_that_did_not_change(world: World) -> None:
+    outcome = combine_what_another_python_ran(world, 2, knows_version=True)
+    assert outcome.warnings == ()
+    assert executed(world, "program.py") == {1, 2}
+
+
+@pytest.mark.parametrize(("line", "knows_version"), [(2, False), (3, True)])
+def test_code_of_another_python_is_not_guessed(
+    world: World, line: int, knows_version: bool
+) -> None:
+    outcome = combine_what_another_python_ran(world, line, knows_version=knows_version)
+    why = "another Python compiled that code: combine with the one that ran it"
+    assert outcome.warnings == (
+        f"1 line of a function sent by value is not in the result (work): {why}",
+    )
+    assert executed(world, "program.py") == {1}
+
+
+def executed(world: World, name: str) -> set[int]:
+    data = CoverageData(str(world.data_file))
+    data.read()
+    return set(data.lines(str(world.directory / name)) or ())
 
 
 def test_code_of_no_known_file_goes_to_the_one_measured_file_that_has_it(world: World) -> None:

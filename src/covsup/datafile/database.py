@@ -23,7 +23,7 @@ from covsup.datafile.derivation import provenance_of
 from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
 from covsup.datafile.facts import numbits
 from covsup.datafile.measured import write_facts
-from covsup.datafile.result import Kind, Result
+from covsup.datafile.result import Kind, Result, Version
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -92,6 +92,13 @@ CREATE TABLE covsup_sent_code (
     unique (name, context)
 );
 CREATE TABLE covsup_module (path text, module text, unique (path, module));
+CREATE TABLE covsup_version (
+    -- What each file was when it was measured; more than one row: it was edited.
+    path text,
+    stamp text,             -- when it was last changed (ns since 1970), and its size
+    digest text,            -- BLAKE2b of its contents, 16 bytes; empty: not known
+    unique (path, stamp, digest)
+);
 CREATE TABLE covsup_record (
     -- What else was written down: waits, starts, observations, notes, problems.
     kind text,
@@ -229,7 +236,7 @@ def read_who(path: Path) -> Result:
                     for file, numbits in db.execute("SELECT path, numbits FROM covsup_shared")
                 },
                 modules=modules,
-            )._replace(lines=lines, arcs=arcs, kind=kind)
+            )._replace(lines=lines, arcs=arcs, kind=kind, versions=_read_versions(db))
         except (ValueError, KeyError, TypeError) as error:
             raise DataFileUnusable(
                 f"{path}: its covsup_* tables make no sense: {error!r}"
@@ -305,6 +312,10 @@ def _write_provenance(result: Result, provenance: Provenance, temporary: Path) -
             "INSERT INTO covsup_module VALUES (?, ?)",
             ((path, _text(name)) for path, names in result.modules.items() for name in names),
         )
+        db.executemany(
+            "INSERT INTO covsup_version VALUES (?, ?, ?)",
+            ((path, *each) for path, versions in result.versions.items() for each in versions),
+        )
         db.executemany("INSERT INTO covsup_record VALUES (?, ?)", records.encode_others(result))
         db.executemany(
             "INSERT INTO covsup_unmeasured VALUES (?, ?, ?, ?)",
@@ -371,6 +382,20 @@ def _has_our_tables(db: sqlite3.Connection) -> bool:
 def _has_table(db: sqlite3.Connection, name: str) -> bool:
     found = db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone()
     return found is not None
+
+
+def _read_versions(db: sqlite3.Connection) -> dict[str, frozenset[Version]]:
+    versions: dict[str, frozenset[Version]] = {}
+    if _has_table(db, "covsup_version"):  # else made before versions were known
+        for path, *version in db.execute("SELECT path, stamp, digest FROM covsup_version"):
+            versions[path] = versions.get(path, frozenset()) | {Version(*version)}
+    return versions
+
+
+def read_versions(path: Path) -> dict[str, frozenset[Version]]:
+    """What the files of a data file were when they were measured. Raises DataFileUnusable."""
+    with _reading(path) as db:
+        return _read_versions(db)
 
 
 def _read_sent_code(

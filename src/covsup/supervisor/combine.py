@@ -33,6 +33,7 @@ from covsup.supervisor.inputs import Inputs, NothingToCombine
 from covsup.supervisor.locks import locked, version_of
 from covsup.supervisor.outcome import Outcome
 from covsup.supervisor.parts import Part, Reader
+from covsup.supervisor.source_versions import SourceVersions
 from covsup.supervisor.unexecuted import unexecuted_files, unseen_packages
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class _Work:
         kind = gathered.kind or next(
             (Kind.ARCS if each.settings.branch else Kind.LINES for each in sessions), None
         )
-        result, warnings = self._placed(gathered.folding.result())
+        result, warnings = self._placed(gathered)
         touched: dict[str, str] = {}
         silent = self._rules.disable_warnings
         for session in sessions:
@@ -180,17 +181,21 @@ class _Work:
             provenance=provenance,
         )
 
-    def _placed(self, result: Result) -> tuple[Result, list[str]]:
-        """The result with the lines of functions that were sent by value in their files, and what
-        there is to say of it."""
+    def _placed(self, gathered: _Gathered) -> tuple[Result, list[str]]:
+        """What was gathered, with the lines of functions that were sent by value in their files,
+        and what there is to say of it."""
+        result = gathered.folding.result()
+        said = gathered.versions.sentences(result)
         sent = sent_code_in(result)
-        if not sent:
-            return result, []
+        if sent:
+            from covsup.supervisor.by_value import (  # noqa: PLC0415 - hardly any run needs it
+                Placing,
+            )
 
-        from covsup.supervisor.by_value import Placing  # noqa: PLC0415 - hardly any run needs it
-
-        placing = Placing(result, sent, self._map_path)
-        return placing.place(), placing.sentences
+            placing = Placing(result, sent, self._map_path, gathered.versions)
+            result = placing.place()
+            said += placing.sentences
+        return result, said
 
     def clean_up(self) -> None:
         """Delete what is in the data file now; what cannot be deleted is told."""
@@ -228,7 +233,7 @@ class _Work:
         self.leftovers.append(f"{path} is combined but cannot be deleted: {error}")
 
     def _keep_partial_fold(self, part: Part, session: Session) -> None:
-        folding = Folding().add(part.past())
+        folding = Folding().add(SourceVersions().identified(part.past()))
         others = []
         if part.folded:
             others.append(DataFile(path=session.folded))
@@ -260,6 +265,7 @@ class _Gathered:
     def __init__(self) -> None:
         self.folding = Folding()
         self.files: list[DataFile] = []
+        self.versions = SourceVersions()
         self._by_kind: dict[Kind, str] = {}
 
     @property
@@ -270,7 +276,7 @@ class _Gathered:
     def take(self, result: Result, name: str, map_path: Callable[[str], str]) -> None:
         """Have a result; `name` is whose it is."""
         self._agree(name, result.kind)
-        self.folding.add(remapped(result, map_path))
+        self.folding.add(remapped(self.versions.identified(result), map_path))
 
     def take_file(self, path: Path, name: str, map_path: Callable[[str], str] | None) -> None:
         """Have what is in a data file. Raises DataFileUnusable, and then nothing was taken."""
@@ -278,6 +284,7 @@ class _Gathered:
         self._agree(name, kind or who.kind)
         if kind is not None:
             self.files.append(DataFile(path=path, map_path=map_path))
+        self.versions.know(who)
         self.folding.add(who if map_path is None else remapped(who, map_path))
 
     def _agree(self, name: str, kind: Kind | None) -> None:

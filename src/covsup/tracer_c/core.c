@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Where a canonical path cannot be had from the system (no such file, no permission), the last
  * component is joined to the canonical path of its directory. */
@@ -199,6 +200,28 @@ locate(core *self, const char *name, char *out)
     return canonical_path(name, out);
 }
 
+/* Append to a module's name which version of the file at `path` is there now: whoever imported it
+ * has just read it. What stands there later is compared with that (docs/journal-format.md). */
+static void
+append_version(const char *path, char *module, size_t size)
+{
+    struct stat found;
+    char version[64];
+    if (stat(path, &found) != 0) {
+        return; /* such as a member of an archive */
+    }
+#ifdef __APPLE__
+    struct timespec changed = found.st_mtimespec;
+#else
+    struct timespec changed = found.st_mtim;
+#endif
+    long long ns = (long long)changed.tv_sec * 1000000000 + changed.tv_nsec;
+    snprintf(version, sizeof(version), "\n%lld-%lld", ns, (long long)found.st_size);
+    if (strlen(module) + strlen(version) < size) {
+        strcat(module, version);
+    }
+}
+
 int
 core_apply_rules(core *self, const char *path, PyObject *globals, const char *plugin,
                  source_file **file)
@@ -208,6 +231,7 @@ core_apply_rules(core *self, const char *path, PyObject *globals, const char *pl
         module_name(globals, path, module, sizeof(module));
     }
     if (filter_measures(&self->rules, path, module, &self->search_path)) {
+        append_version(path, module, sizeof(module));
         *file = facts_file(path, module, plugin);
         if (*file == NULL) {
             PyErr_NoMemory();
@@ -312,7 +336,13 @@ decide_by_value(core *self, PyCodeObject *code, PyObject *globals, measured_as *
     if (name == NULL) {
         return -1;
     }
-    as->file = facts_file(name, source != NULL ? facts_module(source) : "", "");
+    /* Which version of the source its sender had is not known here. */
+    char *module = strdup(source != NULL ? facts_module(source) : "");
+    if (module != NULL) {
+        module[strcspn(module, "\n")] = '\0';
+        as->file = facts_file(name, module, "");
+    }
+    free(module);
     free(name);
     if (as->file == NULL) {
         PyErr_NoMemory();
