@@ -97,8 +97,8 @@ CREATE TABLE covsup_version (
     path text,
     stamp text,             -- when it was last changed (ns since 1970), and its size
     digest text,            -- BLAKE2b of its contents, 16 bytes; empty: not known
-    unique (path, stamp, digest)
-);
+    primary key (path, stamp, digest)
+) WITHOUT ROWID;
 CREATE TABLE covsup_record (
     -- What else was written down: waits, starts, observations, notes, problems.
     kind text,
