@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from coverage import Coverage
 
+from covsup.supervisor.combine import combine
+from covsup.supervisor.rules import Rules
+from tests.fold.handmade import HandMade, handmade_session
 from tests.supervisor.live import beside
 
 if TYPE_CHECKING:
@@ -115,3 +118,14 @@ def test_a_data_file_made_before_versions_were_known_is_read(world: World) -> No
         db.executescript("DROP TABLE covsup_version; DROP TABLE covsup_sent_code")
     edited.write_text(AFTER)
     assert world.covsup_run("target.py", options=["--append"]).stderr == ""
+
+
+def test_what_a_journal_names_is_read_only_if_it_is_a_plain_file(world: World) -> None:
+    os.mkfifo(world.directory / "fifo.py")
+    session = handmade_session(world.directory / "session")
+    for path in ("/dev/zero", str(world.directory / "fifo.py"), str(world.directory)):
+        sent = f"<dynamic-code>\n1\n1\n{0:016x}\nwork\n{path}"
+        HandMade().ran(path, 1, module="\n0-0").ran(sent, 2).write(session.path)
+    outcome = combine([session.path], rules=Rules(data_file=world.data_file))
+    assert outcome.images == 3
+    assert len(outcome.warnings) == 1

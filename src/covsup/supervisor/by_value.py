@@ -17,13 +17,13 @@ import re
 import struct
 import warnings
 from importlib.util import MAGIC_NUMBER
-from pathlib import Path
 from types import CodeType
 
 from covsup.datafile.by_value import SentCode, is_sent_code
 from covsup.datafile.facts import LARGEST_LINE, bits_of
 from covsup.datafile.fold import remapped, without_paths
 from covsup.hints import TYPE_CHECKING
+from covsup.supervisor.source_versions import read_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from covsup.datafile.facts import Bits
     from covsup.datafile.result import Result
-    from covsup.supervisor.source_versions import SourceVersions
+    from covsup.supervisor.source_versions import SourceText, SourceVersions
 
 _THIS_PYTHON: Final = int.from_bytes(MAGIC_NUMBER[:2], "little")
 _LEVELS: Final = (0, 1, 2)  # of optimization: python, python -O, python -OO
@@ -164,22 +164,18 @@ class Placing:
 class _Source:
     """A Python file as it is now."""
 
-    def __init__(self, path: str, text: bytes, changed_ns: int) -> None:
-        self.changed_ns = changed_ns
+    def __init__(self, path: str, source: SourceText) -> None:
+        self.changed_ns = source.changed_ns
         self._path = path
-        self._text = text
+        self._text = source.text
         self._lines: list[bytes] = []
         self._codes: list[dict[tuple[str, int], list[CodeType]]] = []  # by level
 
     @classmethod
     def at(cls, path: str) -> _Source | None:
         """The file of this path; None where it cannot be read."""
-        try:
-            file = Path(path)
-            status = file.stat()
-            return cls(path, file.read_bytes(), max(status.st_mtime_ns, status.st_ctime_ns))
-        except (OSError, ValueError):
-            return None
+        source = read_source(path)
+        return None if source is None else cls(path, source)
 
     def has(self, code: SentCode) -> bool:
         """Whether this very code is compiled from the file."""

@@ -8,10 +8,11 @@ contents goes into the result. So edited files are known, also where data of sev
 from __future__ import annotations
 
 import os
+import stat
 from _blake2 import blake2b  # hashlib imports OpenSSL, which takes longer than all of this
 
 from covsup.datafile.result import Version
-from covsup.hints import TYPE_CHECKING
+from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from covsup.datafile.result import Result
 
 _SHOWN: Final = 3
+_LARGEST: Final = 64 << 20  # bytes
 
 
 class SourceVersions:
@@ -75,22 +77,50 @@ class SourceVersions:
         return self._now[path]
 
 
-def version_now(path: str) -> Version | None:
-    """What the file at `path` is now; None where there is none."""
+class SourceText(NamedTuple):
+    """A file as it is now."""
+
+    text: bytes
+    mtime_ns: int
+    changed_ns: int
+    """When it was last changed, renamed or given other rights."""
+
+    @property
+    def version(self) -> Version:
+        """What it is, for comparisons."""
+        digest = blake2b(self.text, digest_size=16).hexdigest()
+        return Version(f"{self.mtime_ns}-{len(self.text)}", digest)
+
+
+def read_source(path: str) -> SourceText | None:
+    """The file at `path`; None where there is none that can be read.
+
+    A journal may name anything, and may be another user's: only a regular file of a sensible size
+    is read.
+    """
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - there may be thousands
+            return None
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError):
         return None
     try:
-        status = os.fstat(descriptor)
-        digest = blake2b(digest_size=16)
-        while block := os.read(descriptor, 1 << 20):
-            digest.update(block)
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
+            return None
+        text = os.read(descriptor, found.st_size + 1)
     except OSError:
         return None
     finally:
         os.close(descriptor)
-    return Version(f"{status.st_mtime_ns}-{status.st_size}", digest.hexdigest())
+    changed_ns = max(found.st_mtime_ns, found.st_ctime_ns)
+    return SourceText(text, found.st_mtime_ns, changed_ns)
+
+
+def version_now(path: str) -> Version | None:
+    """What the file at `path` is now; None where there is none."""
+    source = read_source(path)
+    return None if source is None else source.version
 
 
 def edited_since(versions: Mapping[str, Iterable[Version]]) -> list[str]:
