@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -245,6 +246,26 @@ def test_code_that_no_file_has_any_more_is_said_and_kept_until_one_has(
     run.__dict__.pop("data")
     assert {5, 8} <= run.lines(program)
     assert not unplaced(run)
+
+
+@pytest.mark.parametrize("branch", [False, True], ids=["lines", "branches"])
+def test_what_a_session_that_goes_on_has_of_sent_code_is_placed_each_time(
+    world: World, branch: bool
+) -> None:
+    text = "from sending import sent\n\ndef work(number):\n    return number\n\nsent(work)(1)\n"
+    program = sender(world, text)
+    words = ["env", "--shell=json", *(["--branch"] if branch else [])]
+    session = json.loads(beside(world, *words).stdout)
+    for _ in range(2):
+        run = world.run(world.python, program, environment=session)
+        assert run.ended == 0
+        world.data_file.unlink(missing_ok=True)
+        combined = beside(world, "combine")
+        assert (combined.returncode, combined.stderr) == (0, "")
+        assert executed(world, program) == {1, 3, 4, 6}
+    world.data_file.unlink()
+    assert beside(world, "combine").returncode == 0
+    assert executed(world, program) == {1, 3, 4, 6}
 
 
 def test_code_of_files_that_are_not_measured_is_not_measured_either(world: World) -> None:

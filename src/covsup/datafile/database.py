@@ -21,7 +21,7 @@ from covsup.datafile import records
 from covsup.datafile.by_value import is_sent_code, sent_code_in, without_sent_code
 from covsup.datafile.derivation import provenance_of
 from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
-from covsup.datafile.facts import numbits
+from covsup.datafile.facts import arcs_in, bits_of, numbits
 from covsup.datafile.measured import write_facts
 from covsup.datafile.result import Kind, Result, Version
 from covsup.hints import TYPE_CHECKING
@@ -407,15 +407,21 @@ def _read_sent_code(
     if not _has_table(db, "covsup_sent_code"):
         return lines, arcs, None  # made before there was such code
     rows = db.execute("SELECT name, context, numbits, arcs FROM covsup_sent_code").fetchall()
-    for name, context, bits, pairs in rows:
-        if bits:
-            lines[name, context] = int.from_bytes(bits, "little")
-        if pairs:
-            arcs[name, context] = pairs
     if not rows:
         return lines, arcs, None
-    has_arcs = db.execute("SELECT value FROM meta WHERE key = 'has_arcs'").fetchone()
-    return lines, arcs, Kind.ARCS if has_arcs == ("1",) else Kind.LINES
+    row = db.execute("SELECT value FROM meta WHERE key = 'has_arcs'").fetchone()
+    kind = Kind.ARCS if row == ("1",) else Kind.LINES
+    for name, context, bits, pairs in rows:
+        if pairs and kind is Kind.ARCS:
+            arcs[name, context] = pairs
+        elif pairs:  # data of branches that were reduced to lines
+            lines[name, context] = bits_of(
+                {end for arc in arcs_in(pairs) for end in arc if end > 0}
+            )
+        if bits:
+            key = name, context
+            lines[key] = lines.get(key, 0) | int.from_bytes(bits, "little")
+    return lines, arcs, kind
 
 
 def _sync(path: Path) -> None:
