@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -218,7 +219,7 @@ sent(other)(1)
 
 
 def unplaced(run: Run) -> int:
-    with sqlite3.connect(run.data_file) as db:
+    with closing(sqlite3.connect(run.data_file)) as db:
         return int(db.execute("SELECT count(*) FROM covsup_sent_code").fetchone()[0])
 
 
@@ -369,7 +370,9 @@ def test_code_of_another_python_is_not_guessed(
 def executed(world: World, name: str) -> set[int]:
     data = CoverageData(str(world.data_file))
     data.read()
-    return set(data.lines(str(world.directory / name)) or ())
+    lines = set(data.lines(str(world.directory / name)) or ())
+    data.close(force=True)
+    return lines
 
 
 def test_code_of_no_known_file_goes_to_the_one_measured_file_that_has_it(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,6 +108,7 @@ def test_data_of_coverage_itself_has_no_versions_and_nothing_is_said(world: Worl
     data = other.get_data()
     data.add_arcs({str(edited): [(1, 2)]})
     data.write()
+    data.close(force=True)
     edited.write_text(AFTER)
     assert beside(world, "combine", "data", "other").stderr == ""
 
@@ -114,7 +116,7 @@ def test_data_of_coverage_itself_has_no_versions_and_nothing_is_said(world: Worl
 def test_a_data_file_made_before_versions_were_known_is_read(world: World) -> None:
     edited = written(world)
     run = world.covsup_run("target.py")
-    with sqlite3.connect(run.data_file) as db:
+    with closing(sqlite3.connect(run.data_file)) as db:
         db.executescript("DROP TABLE covsup_version; DROP TABLE covsup_sent_code")
     edited.write_text(AFTER)
     assert world.covsup_run("target.py", options=["--append"]).stderr == ""
