@@ -249,6 +249,15 @@ def test_code_that_no_file_has_any_more_is_said_and_kept_until_one_has(
     assert not unplaced(run)
 
 
+def test_a_copy_of_an_edited_file_gets_none_of_its_lines(world: World) -> None:
+    program = sender(world, "import copied\n" + EDITS_ITSELF)
+    work = EDITS_ITSELF[: EDITS_ITSELF.index("sent(work)")]
+    world.write("copied.py", "\n" + work.replace("from sending import sent", "one = 1"))
+    run = world.covsup_run(program)
+    assert "is not in the result (work)" in run.stderr
+    assert run.lines("copied.py") == {3, 5, 8}
+
+
 @pytest.mark.parametrize("branch", [False, True], ids=["lines", "branches"])
 def test_what_a_session_that_goes_on_has_of_sent_code_is_placed_each_time(
     world: World, branch: bool
@@ -404,6 +413,19 @@ for function in one.work, renamed:
         f" {places} have the same code\n"
     )
     assert 2 not in run.lines("one.py")
+
+
+def test_code_of_another_file_that_runs_in_a_module_is_of_that_file(world: World) -> None:
+    text = """
+from sending import sent
+with open("other.py") as file:
+    exec(compile(file.read(), "other.py", "exec"))
+sent(work)(1)
+"""
+    world.write("other.py", "def work(number):\n    return number\n")
+    run = world.covsup_run(sender(world, text))
+    assert (run.ended, run.stderr) == (0, "")
+    assert run.lines("other.py") == {1, 2}
 
 
 def test_code_of_a_prompt_is_said_to_be_of_no_file(world: World) -> None:

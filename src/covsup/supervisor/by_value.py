@@ -83,8 +83,12 @@ class Placing:
         """The names of the files that have this very code."""
         if code.python != _THIS_PYTHON:
             return ()
-        if code.path and (source := self._source(code.path)) and source.has(code):
-            return [self._map_path(code.path)]
+        if code.path:
+            source = self._source(code.path)
+            if source is not None and source.has(code):
+                return [self._map_path(code.path)]
+            if not self._is_unchanged(code.path):
+                return ()  # it may have had the code: who else has it is a copy
         # Another file's code may have been executed in that module, or there is no such module.
         return [
             path
