@@ -376,6 +376,16 @@ def test_code_of_another_python_is_not_guessed(
     assert executed(world, "program.py") == {1}
 
 
+@pytest.mark.parametrize("lines", [(), (3, 4)])
+def test_a_name_of_sent_code_that_makes_no_sense_is_said(
+    world: World, lines: tuple[int, ...]
+) -> None:
+    session = handmade_session(world.directory / "session")
+    HandMade().ran("<dynamic-code>\nno number", *lines).write(session.path)
+    outcome = combine([session.path], rules=Rules(data_file=world.data_file))
+    assert outcome.warnings[0].endswith("not in the result (): the journal is damaged there")
+
+
 def executed(world: World, name: str) -> set[int]:
     data = CoverageData(str(world.data_file))
     data.read()

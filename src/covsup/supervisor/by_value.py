@@ -155,7 +155,9 @@ class Placing:
         return f"{path} has no such code any more"
 
     def _sentence(self, why: str, names: Sequence[str]) -> str:
-        lines = sum(bits.bit_count() for name in names for bits in self.result.first[name].values())
+        lines = sum(
+            bits.bit_count() for name in names for bits in self.result.first.get(name, {}).values()
+        )
         found = {code.qualname for name in names if (code := SentCode.of(name)) is not None}
         shown = ", ".join(sorted(found)[:_SHOWN])
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
