@@ -200,15 +200,20 @@ locate(core *self, const char *name, char *out)
     return canonical_path(name, out);
 }
 
-/* Append to a module's name which version of the file at `path` is there now: whoever imported it
- * has just read it. What stands there later is compared with that (docs/journal-format.md). */
-static void
-append_version(const char *path, char *module, size_t size)
+/* A module's name with the version of the file at `path` that is there now: whoever imported it has
+ * just read it (docs/journal-format.md). To be freed; NULL: out of memory. */
+static char *
+with_version(const char *module, const char *path)
 {
+    size_t room = strlen(module) + 64;
+    char *text = malloc(room);
     struct stat found;
-    char version[64];
+    if (text == NULL) {
+        return NULL;
+    }
     if (stat(path, &found) != 0) {
-        return; /* such as a member of an archive */
+        strcpy(text, module); /* such as a member of an archive */
+        return text;
     }
 #ifdef __APPLE__
     struct timespec changed = found.st_mtimespec;
@@ -216,10 +221,8 @@ append_version(const char *path, char *module, size_t size)
     struct timespec changed = found.st_mtim;
 #endif
     long long ns = (long long)changed.tv_sec * 1000000000 + changed.tv_nsec;
-    snprintf(version, sizeof(version), "\n%lld-%lld", ns, (long long)found.st_size);
-    if (strlen(module) + strlen(version) < size) {
-        strcat(module, version);
-    }
+    snprintf(text, room, "%s\n%lld-%lld", module, ns, (long long)found.st_size);
+    return text;
 }
 
 int
@@ -231,8 +234,9 @@ core_apply_rules(core *self, const char *path, PyObject *globals, const char *pl
         module_name(globals, path, module, sizeof(module));
     }
     if (filter_measures(&self->rules, path, module, &self->search_path)) {
-        append_version(path, module, sizeof(module));
-        *file = facts_file(path, module, plugin);
+        char *described = with_version(module, path);
+        *file = described != NULL ? facts_file(path, described, plugin) : NULL;
+        free(described);
         if (*file == NULL) {
             PyErr_NoMemory();
             return -1;
