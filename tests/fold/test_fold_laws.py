@@ -52,7 +52,8 @@ def results(draw: st.DrawFn, *, branch: bool) -> Result:
     )
     for path in PATHS:
         context = draw(st.sampled_from(("", "test|run")))
-        made.ran(path, *draw(lines), context=context, module="pkg." + Path(path).stem)
+        module = f"pkg.{Path(path).stem}\n{draw(st.integers(1, 2))}-3"
+        made.ran(path, *draw(lines), context=context, module=module)
         if branch:
             made.went(path, *draw(arcs), context=context)
     if draw(st.booleans()):

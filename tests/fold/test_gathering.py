@@ -16,7 +16,7 @@ from covsup.datafile.contents import Gathering, result_of
 from covsup.datafile.facts import LARGEST_LINE, arcs_of, bits_of
 from covsup.datafile.fold import MixedMeasurement, fold
 from covsup.datafile.journal import Journal, read_journal
-from covsup.datafile.result import Kind, Result
+from covsup.datafile.result import Kind, Result, Version
 from tests.fold.handmade import HandMade
 from tests.journal import reference
 
@@ -50,7 +50,8 @@ def images(draw: st.DrawFn, branch: st.SearchStrategy[bool]) -> list[HandMade]:
     segments = [made]
     for _ in range(draw(st.integers(0, 4))):
         path, label = draw(st.sampled_from(PATHS)), draw(st.sampled_from(LABELS))
-        made.ran(path, *draw(lines), context=label, module=draw(st.sampled_from(("", "m", "n"))))
+        module = draw(st.sampled_from(("", "m", "n", "m\n1-2", "\n1-2", "\n3-4")))
+        made.ran(path, *draw(lines), context=label, module=module)
         made.went(path, *draw(arcs), context=label)
         made.words += draw(st.sampled_from(((), ())) | odd_words)
         if draw(st.integers(0, 3)) == 0:
@@ -74,6 +75,7 @@ class Told:
         self.lines: dict[tuple[str, str], set[int]] = {}
         self.arcs: dict[tuple[str, str], set[tuple[int, int]]] = {}
         self.modules: defaultdict[str, set[str]] = defaultdict(set)
+        self.versions: defaultdict[str, set[Version]] = defaultdict(set)
         self.owners: defaultdict[tuple[str, int], set[tuple[int, str]]] = defaultdict(set)
 
     def _names(self, said: list[reference.Said]) -> tuple[dict[int, str], dict[int, str]]:
@@ -86,8 +88,11 @@ class Told:
                     paths[number] = path.decode()
                 except UnicodeDecodeError:
                     continue
-                if module:
-                    self.modules[paths[number]].add(module.decode())
+                name, _, stamp = module.decode().partition("\n")
+                if name:
+                    self.modules[paths[number]].add(name)
+                if stamp:
+                    self.versions[paths[number]].add(Version(stamp))
             for number, label in each.contexts.items():
                 text = label.decode("utf-8", "surrogateescape")
                 text = text.encode("utf-8", "backslashreplace").decode()
@@ -129,6 +134,7 @@ class Told:
         assert result.lines == {key: bits_of(numbers) for key, numbers in self.lines.items()}
         assert result.arcs == {key: arcs_of(pairs) for key, pairs in self.arcs.items()}
         assert result.modules == self.modules
+        assert result.versions == self.versions
         first: dict[str, dict[tuple[int, str], set[int]]] = {}
         shared: dict[str, set[int]] = {}
         for (path, number), owners in self.owners.items():

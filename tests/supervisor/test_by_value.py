@@ -5,16 +5,22 @@
 
 from __future__ import annotations
 
-import contextlib
+import json
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from coverage import CoverageData
 
+from covsup.supervisor.combine import combine
+from covsup.supervisor.rules import Rules
 from tests.conftest import CORES
+from tests.fold.handmade import HandMade, handmade_session
 from tests.supervisor.live import beside
 
 if TYPE_CHECKING:
+    from covsup.supervisor.outcome import Outcome
     from tests.world import Run, World
 
 SENDING = """
@@ -35,9 +41,11 @@ def sent(function):
     return copy
 """
 
+# At its end it does not look like the file that was measured: only identical code is taken.
 EVERY_KIND = '''
 import asyncio
 import functools
+import os
 from sending import sent
 
 def plain(number):
@@ -138,6 +146,7 @@ square = sent(lambda number: (
     * number
 ))
 square(2)
+os.utime(__file__, (1, 1))
 '''
 
 
@@ -210,7 +219,7 @@ sent(other)(1)
 
 
 def unplaced(run: Run) -> int:
-    with contextlib.closing(sqlite3.connect(run.data_file)) as db:
+    with closing(sqlite3.connect(run.data_file)) as db:
         return int(db.execute("SELECT count(*) FROM covsup_sent_code").fetchone()[0])
 
 
@@ -238,6 +247,35 @@ def test_code_that_no_file_has_any_more_is_said_and_kept_until_one_has(
     run.__dict__.pop("data")
     assert {5, 8} <= run.lines(program)
     assert not unplaced(run)
+
+
+def test_a_copy_of_an_edited_file_gets_none_of_its_lines(world: World) -> None:
+    program = sender(world, "import copied\n" + EDITS_ITSELF)
+    work = EDITS_ITSELF[: EDITS_ITSELF.index("sent(work)")]
+    world.write("copied.py", "\n" + work.replace("from sending import sent", "one = 1"))
+    run = world.covsup_run(program)
+    assert "is not in the result (work)" in run.stderr
+    assert run.lines("copied.py") == {3, 5, 8}
+
+
+@pytest.mark.parametrize("branch", [False, True], ids=["lines", "branches"])
+def test_what_a_session_that_goes_on_has_of_sent_code_is_placed_each_time(
+    world: World, branch: bool
+) -> None:
+    text = "from sending import sent\n\ndef work(number):\n    return number\n\nsent(work)(1)\n"
+    program = sender(world, text)
+    words = ["env", "--shell=json", *(["--branch"] if branch else [])]
+    session = json.loads(beside(world, *words).stdout)
+    for _ in range(2):
+        run = world.run(world.python, program, environment=session)
+        assert run.ended == 0
+        world.data_file.unlink(missing_ok=True)
+        combined = beside(world, "combine")
+        assert (combined.returncode, combined.stderr) == (0, "")
+        assert executed(world, program) == {1, 3, 4, 6}
+    world.data_file.unlink()
+    assert beside(world, "combine").returncode == 0
+    assert executed(world, program) == {1, 3, 4, 6}
 
 
 def test_code_of_files_that_are_not_measured_is_not_measured_either(world: World) -> None:
@@ -270,6 +308,92 @@ sent(Pair.__new__)(Pair, 1, 2)
     assert not unplaced(run)
 
 
+def test_code_whose_assertions_pytest_rewrote_is_of_the_file_that_did_not_change(
+    world: World,
+) -> None:
+    text = """
+from sending import sent
+
+def test_it():
+    def task(number):
+        assert number, "no number"
+        return number
+    assert sent(task)(1) == 1
+"""
+    sender(world, "")
+    world.write("test_it.py", text)
+    run = world.covsup_run("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py")
+    assert (run.ended, run.stderr) == (0, "")
+    assert {6, 7} <= run.lines("test_it.py")
+
+
+@pytest.mark.parametrize("optimized", ["-O", "-OO"])
+def test_optimized_code_is_found(world: World, optimized: str) -> None:
+    text = """
+import os
+from sending import sent
+
+def work(number):
+    "With a text."
+    assert number
+    return number
+
+sent(work)(1)
+os.utime(__file__, (1, 1))
+"""
+    run = world.covsup_run(world.python, optimized, sender(world, text))
+    assert (run.ended, run.stderr) == (0, "")
+    assert 8 in run.lines("program.py")
+
+
+def combine_what_another_python_ran(world: World, *executed: int, knows_version: bool) -> Outcome:
+    """Combine a session in which a function of the program was sent, compiled by another Python."""
+    path = world.write("program.py", "def work(number):\n    return number\n")
+    found = path.stat()
+    version = f"\n{found.st_mtime_ns}-{found.st_size}" if knows_version else ""
+    sent = f"<dynamic-code>\n1\n1\n{0:016x}\nwork\n{path}"
+    session = handmade_session(world.directory / "session")
+    HandMade().ran(str(path), 1, module=version).write(session.path)
+    HandMade().ran(sent, *executed).write(session.path)
+    return combine([session.path], rules=Rules(data_file=world.data_file))
+
+
+def test_code_of_another_python_is_of_the_file_that_did_not_change(world: World) -> None:
+    outcome = combine_what_another_python_ran(world, 2, knows_version=True)
+    assert outcome.warnings == ()
+    assert executed(world, "program.py") == {1, 2}
+
+
+@pytest.mark.parametrize(("line", "knows_version"), [(2, False), (3, True)])
+def test_code_of_another_python_is_not_guessed(
+    world: World, line: int, knows_version: bool
+) -> None:
+    outcome = combine_what_another_python_ran(world, line, knows_version=knows_version)
+    why = "another Python compiled that code: combine with the one that ran it"
+    assert outcome.warnings == (
+        f"1 line of a function sent by value is not in the result (work): {why}",
+    )
+    assert executed(world, "program.py") == {1}
+
+
+@pytest.mark.parametrize("lines", [(), (3, 4)])
+def test_a_name_of_sent_code_that_makes_no_sense_is_said(
+    world: World, lines: tuple[int, ...]
+) -> None:
+    session = handmade_session(world.directory / "session")
+    HandMade().ran("<dynamic-code>\nno number", *lines).write(session.path)
+    outcome = combine([session.path], rules=Rules(data_file=world.data_file))
+    assert outcome.warnings[0].endswith("not in the result (): the journal is damaged there")
+
+
+def executed(world: World, name: str) -> set[int]:
+    data = CoverageData(str(world.data_file))
+    data.read()
+    lines = set(data.lines(str(world.directory / name)) or ())
+    data.close(force=True)
+    return lines
+
+
 def test_code_of_no_known_file_goes_to_the_one_measured_file_that_has_it(world: World) -> None:
     world.write("one.py", "def work(number):\n    return number\n")
     text = """
@@ -299,6 +423,19 @@ for function in one.work, renamed:
         f" {places} have the same code\n"
     )
     assert 2 not in run.lines("one.py")
+
+
+def test_code_of_another_file_that_runs_in_a_module_is_of_that_file(world: World) -> None:
+    text = """
+from sending import sent
+with open("other.py") as file:
+    exec(compile(file.read(), "other.py", "exec"))
+sent(work)(1)
+"""
+    world.write("other.py", "def work(number):\n    return number\n")
+    run = world.covsup_run(sender(world, text))
+    assert (run.ended, run.stderr) == (0, "")
+    assert run.lines("other.py") == {1, 2}
 
 
 def test_code_of_a_prompt_is_said_to_be_of_no_file(world: World) -> None:

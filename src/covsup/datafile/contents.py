@@ -14,6 +14,7 @@ from covsup.datafile.journal import (
     Spawned,
     Unexecuted,
     UserTracer,
+    split_module,
 )
 from covsup.datafile.result import (
     Identity,
@@ -25,6 +26,7 @@ from covsup.datafile.result import (
     Result,
     Spawn,
     Stillborn,
+    Version,
     last,
 )
 from covsup.hints import TYPE_CHECKING, assert_never
@@ -183,12 +185,21 @@ class Gathering:
 
     def result(self) -> Result:
         """The union so far. Later additions do not change it."""
-        lines, arcs, modules, first, shared = self._facts.result()
+        lines, arcs, said, first, shared = self._facts.result()
+        modules: dict[str, frozenset[str]] = {}
+        versions: dict[str, frozenset[Version]] = {}
+        for path, texts in said.items():
+            pairs = [split_module(text) for text in texts]
+            if names := frozenset(name for name, _ in pairs if name):
+                modules[path] = names
+            if stamps := frozenset(Version(stamp) for _, stamp in pairs if stamp):
+                versions[path] = stamps
         return Result(
             kind=self._kind,
             lines=lines,
             arcs=arcs,
             modules=modules,
+            versions=versions,
             plugins=dict(self._plugins),
             first=first,
             shared=shared,

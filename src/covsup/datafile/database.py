@@ -21,9 +21,9 @@ from covsup.datafile import records
 from covsup.datafile.by_value import is_sent_code, sent_code_in, without_sent_code
 from covsup.datafile.derivation import provenance_of
 from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
-from covsup.datafile.facts import numbits
+from covsup.datafile.facts import arcs_in, bits_of, numbits
 from covsup.datafile.measured import write_facts
-from covsup.datafile.result import Kind, Result
+from covsup.datafile.result import Kind, Result, Version
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -92,6 +92,13 @@ CREATE TABLE covsup_sent_code (
     unique (name, context)
 );
 CREATE TABLE covsup_module (path text, module text, unique (path, module));
+CREATE TABLE covsup_version (
+    -- What each file was when it was measured; more than one row: it was edited.
+    path text,
+    stamp text,             -- when it was last changed (ns since 1970), and its size
+    digest text,            -- BLAKE2b of its contents, 16 bytes; empty: not known
+    primary key (path, stamp, digest)
+) WITHOUT ROWID;
 CREATE TABLE covsup_record (
     -- What else was written down: waits, starts, observations, notes, problems.
     kind text,
@@ -243,7 +250,7 @@ def read_who(path: Path) -> Result:
                     for file, numbits in db.execute("SELECT path, numbits FROM covsup_shared")
                 },
                 modules=modules,
-            )._replace(lines=lines, arcs=arcs, kind=kind)
+            )._replace(lines=lines, arcs=arcs, kind=kind, versions=_read_versions(db))
         except (ValueError, KeyError, TypeError) as error:
             raise DataFileUnusable(
                 f"{path}: its covsup_* tables make no sense: {error!r}"
@@ -319,6 +326,10 @@ def _write_provenance(result: Result, provenance: Provenance, temporary: Path) -
             "INSERT INTO covsup_module VALUES (?, ?)",
             ((path, _text(name)) for path, names in result.modules.items() for name in names),
         )
+        db.executemany(
+            "INSERT INTO covsup_version VALUES (?, ?, ?)",
+            ((path, *each) for path, versions in result.versions.items() for each in versions),
+        )
         db.executemany("INSERT INTO covsup_record VALUES (?, ?)", records.encode_others(result))
         db.executemany(
             "INSERT INTO covsup_unmeasured VALUES (?, ?, ?, ?)",
@@ -387,6 +398,20 @@ def _has_table(db: sqlite3.Connection, name: str) -> bool:
     return found is not None
 
 
+def _read_versions(db: sqlite3.Connection) -> dict[str, frozenset[Version]]:
+    versions: dict[str, frozenset[Version]] = {}
+    if _has_table(db, "covsup_version"):  # else made before versions were known
+        for path, *version in db.execute("SELECT path, stamp, digest FROM covsup_version"):
+            versions[path] = versions.get(path, frozenset()) | {Version(*version)}
+    return versions
+
+
+def read_versions(path: Path) -> dict[str, frozenset[Version]]:
+    """What the files of a data file were when they were measured. Raises DataFileUnusable."""
+    with _reading(path) as db:
+        return _read_versions(db)
+
+
 def _read_sent_code(
     db: sqlite3.Connection,
 ) -> tuple[dict[Key, Bits], dict[Key, Arcs], Kind | None]:
@@ -396,15 +421,21 @@ def _read_sent_code(
     if not _has_table(db, "covsup_sent_code"):
         return lines, arcs, None  # made before there was such code
     rows = db.execute("SELECT name, context, numbits, arcs FROM covsup_sent_code").fetchall()
-    for name, context, bits, pairs in rows:
-        if bits:
-            lines[name, context] = int.from_bytes(bits, "little")
-        if pairs:
-            arcs[name, context] = pairs
     if not rows:
         return lines, arcs, None
-    has_arcs = db.execute("SELECT value FROM meta WHERE key = 'has_arcs'").fetchone()
-    return lines, arcs, Kind.ARCS if has_arcs == ("1",) else Kind.LINES
+    row = db.execute("SELECT value FROM meta WHERE key = 'has_arcs'").fetchone()
+    kind = Kind.ARCS if row == ("1",) else Kind.LINES
+    for name, context, bits, pairs in rows:
+        if pairs and kind is Kind.ARCS:
+            arcs[name, context] = pairs
+        elif pairs:  # data of branches that were reduced to lines
+            lines[name, context] = bits_of(
+                {end for arc in arcs_in(pairs) for end in arc if end > 0}
+            )
+        if bits:
+            key = name, context
+            lines[key] = lines.get(key, 0) | int.from_bytes(bits, "little")
+    return lines, arcs, kind
 
 
 def _sync(path: Path) -> None:

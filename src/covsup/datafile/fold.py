@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Reap,
         Spawn,
         Stillborn,
+        Version,
     )
     from covsup.datafile.session import Observation, SessionNote, Settings
 
@@ -55,6 +56,7 @@ class Folding:
         self._arcs: dict[Key, Arcs] = {}
         self._modules: dict[str, frozenset[str]] = {}
         self._plugins: dict[str, frozenset[str]] = {}
+        self._versions: dict[str, frozenset[Version]] = {}
         self._first: dict[str, dict[Owner, Bits]] = {}
         self._shared: dict[str, Bits] = {}
         self._images: dict[str, Image] = {}
@@ -104,6 +106,9 @@ class Folding:
         for path, names in result.plugins.items():
             to = new_path[path]
             self._plugins[to] = self._plugins.get(to, frozenset()) | names
+        for path, versions in result.versions.items():
+            to = new_path[path]
+            self._versions[to] = self._versions.get(to, frozenset()) | versions
         for path, owners in result.first.items():
             to = new_path[path]
             self._shared[to] = _unite_owners(
@@ -120,6 +125,7 @@ class Folding:
             arcs=dict(self._arcs),
             modules=dict(self._modules),
             plugins=dict(self._plugins),
+            versions=dict(self._versions),
             first={path: dict(owners) for path, owners in self._first.items()},
             shared={path: bits for path, bits in self._shared.items() if bits},
             images=dict(self._images),
@@ -151,7 +157,9 @@ def fold(results: Iterable[Result]) -> Result:
 def remapped(result: Result, map_path: Callable[[str], str]) -> Result:
     """The same with every path replaced; paths that become one are united."""
     folding = Folding()
-    folding.add(result._replace(lines={}, arcs={}, modules={}, plugins={}, first={}, shared={}))
+    folding.add(
+        result._replace(lines={}, arcs={}, modules={}, plugins={}, versions={}, first={}, shared={})
+    )
     folding.add_facts(result, {path: map_path(path) for path in result.paths()})
     return folding.result()
 

@@ -128,6 +128,13 @@ class FileDef(NamedTuple):
 
     path: str
     module: str  # "" = unknown
+    version: str = ""  # of the file, as it was found when its code ran first; "" = unknown
+
+
+def split_module(text: str) -> tuple[str, str]:
+    """What FILE says of a module: its name, and the version of its source, each "" if unknown."""
+    name, _, version = text.partition("\n")
+    return name, version
 
 
 class AboutToExec(NamedTuple):
@@ -230,7 +237,7 @@ class Journal(NamedTuple):
     def files(self) -> dict[int, FileDef]:
         """The files by their ids."""
         return {
-            file_id: FileDef(path=_text(path), module=_text(module))
+            file_id: FileDef(_text(path), *split_module(_text(module)))
             for file_id, path, module in self.facts.files()
         }
 

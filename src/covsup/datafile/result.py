@@ -160,6 +160,13 @@ class Problem(NamedTuple):
     unused: bool  # the journal holds something that was not used: it must not be deleted
 
 
+class Version(NamedTuple):
+    """What a source file was when it was measured."""
+
+    stamp: str  # when it was last changed, and its size, as a journal says it
+    digest: str = ""  # of its contents; "" = not known: it was changed before they were read
+
+
 class Result(NamedTuple):
     """What any number of images did. Not to be changed once made: folds share its parts."""
 
@@ -170,6 +177,8 @@ class Result(NamedTuple):
     modules: Mapping[str, frozenset[str]] = MappingProxyType({})
     plugins: Mapping[str, frozenset[str]] = MappingProxyType({})
     """By path: the plugins of coverage.py's that told its facts; nearly always one."""
+    versions: Mapping[str, frozenset[Version]] = MappingProxyType({})
+    """By path: what the file was when it was measured; one version, if it was not edited."""
     first: Mapping[str, Mapping[Owner, Bits]] = MappingProxyType({})
     """By path: the lines that each image was the first to execute; no line is in two of them."""
     shared: Mapping[str, Bits] = MappingProxyType({})
@@ -190,6 +199,7 @@ class Result(NamedTuple):
             *(path for path, _ in self.arcs),
             *self.modules,
             *self.plugins,
+            *self.versions,
             *self.first,
         }
 

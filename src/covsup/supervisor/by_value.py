@@ -3,8 +3,12 @@
 cloudpickle sends functions of the main program, and of what else cannot be imported elsewhere, as
 code whose file name says nothing. A journal names such code by what it is, and by the file that its
 module was loaded from. Here its lines go to that file, if it contains the identical code, or to the
-one measured file that does. Otherwise they stay in the data file under their name, for a later
-combination that may have the file, and that is said.
+one measured file that does.
+
+Code may be compiled otherwise than here: pytest rewrites assertions, and it may be another Python's.
+Then the lines go to the file that its module was loaded from if that has code of its name at its
+line, and if the file is certainly what it was when it was measured. Otherwise they stay in the data
+file under their name, for a later combination that may have the file, and that is said.
 """
 
 from __future__ import annotations
@@ -13,18 +17,21 @@ import re
 import struct
 import warnings
 from importlib.util import MAGIC_NUMBER
-from pathlib import Path
 from types import CodeType
 
 from covsup.datafile.by_value import SentCode, is_sent_code
+from covsup.datafile.facts import LARGEST_LINE, bits_of
 from covsup.datafile.fold import remapped, without_paths
 from covsup.hints import TYPE_CHECKING
+from covsup.supervisor.source_versions import read_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from typing import Final
 
+    from covsup.datafile.facts import Bits
     from covsup.datafile.result import Result
+    from covsup.supervisor.source_versions import SourceText, SourceVersions
 
 _THIS_PYTHON: Final = int.from_bytes(MAGIC_NUMBER[:2], "little")
 _LEVELS: Final = (0, 1, 2)  # of optimization: python, python -O, python -OO
@@ -36,13 +43,18 @@ class Placing:
     """Finds the files of code that was sent by value."""
 
     def __init__(
-        self, result: Result, sent: Collection[str], map_path: Callable[[str], str]
+        self,
+        result: Result,
+        sent: Collection[str],
+        map_path: Callable[[str], str],
+        versions: SourceVersions,
     ) -> None:
         """Begin with the names of such code in `result`; `map_path` gives a file's name there."""
         self.result = result
         self.sentences: list[str] = []
         self._sent = sorted(sent)
         self._map_path = map_path
+        self._versions = versions
         self._measured = sorted(path for path in result.first if not is_sent_code(path))
         self._sources: dict[str, _Source | None] = {}
 
@@ -56,7 +68,7 @@ class Placing:
             if code is None:
                 lost.setdefault("the journal is damaged there", []).append(name)
                 continue
-            places = self._places(code)
+            places = self._places(code) or self._likely_places(name, code)
             if len(places) == 1:
                 names[name] = places[0]
             elif name not in self.result.first or self._is_generated(name, code):
@@ -71,14 +83,33 @@ class Placing:
         """The names of the files that have this very code."""
         if code.python != _THIS_PYTHON:
             return ()
-        if code.path and (source := self._source(code.path)) and source.has(code):
-            return [self._map_path(code.path)]
+        if code.path:
+            source = self._source(code.path)
+            if source is not None and source.has(code):
+                return [self._map_path(code.path)]
+            if not self._is_unchanged(code.path):
+                return ()  # it may have had the code: who else has it is a copy
         # Another file's code may have been executed in that module, or there is no such module.
         return [
             path
             for path in self._measured
             if (source := self._source(path)) and source.may_have(code) and source.has(code)
         ]
+
+    def _likely_places(self, name: str, code: SentCode) -> Sequence[str]:
+        """The file that its module was loaded from, if no other code can be meant."""
+        source = self._source(code.path) if code.path else None
+        if source is None or not self._is_unchanged(code.path):
+            return ()
+        executed = 0
+        for bits in self.result.first.get(name, {}).values():
+            executed |= bits
+        has_lines = executed and not executed & ~source.lines_of(code)
+        return [self._map_path(code.path)] if has_lines else ()
+
+    def _is_unchanged(self, path: str) -> bool:
+        """Whether the file is certainly what it was when it was measured."""
+        return self._versions.is_unchanged(path, self.result.versions.get(self._map_path(path), ()))
 
     def _source(self, path: str) -> _Source | None:
         """The file of this path or, where there is none, the one that it is mapped to."""
@@ -90,12 +121,12 @@ class Placing:
         """Whether no file has the code: it was made when the program ran, as dataclasses do it.
 
         Such code is not measured where it is not sent. To be sure of it, the file must be what it
-        was when the session began.
+        was when it was measured, or when the session began.
         """
         source = self._source(code.path) if code.path else None
         if source is None or code.python != _THIS_PYTHON or source.names(code):
             return False
-        return source.mtime_ns < self._began_ns(name)
+        return self._is_unchanged(code.path) or source.changed_ns < self._began_ns(name)
 
     def _began_ns(self, name: str) -> int:
         """When the first session began that has executed the code; 0: that is not known."""
@@ -124,7 +155,9 @@ class Placing:
         return f"{path} has no such code any more"
 
     def _sentence(self, why: str, names: Sequence[str]) -> str:
-        lines = sum(bits.bit_count() for name in names for bits in self.result.first[name].values())
+        lines = sum(
+            bits.bit_count() for name in names for bits in self.result.first.get(name, {}).values()
+        )
         found = {code.qualname for name in names if (code := SentCode.of(name)) is not None}
         shown = ", ".join(sorted(found)[:_SHOWN])
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
@@ -137,21 +170,18 @@ class Placing:
 class _Source:
     """A Python file as it is now."""
 
-    def __init__(self, path: str, text: bytes, mtime_ns: int) -> None:
-        self.mtime_ns = mtime_ns
+    def __init__(self, path: str, source: SourceText) -> None:
+        self.changed_ns = source.changed_ns
         self._path = path
-        self._text = text
+        self._text = source.text
         self._lines: list[bytes] = []
         self._codes: list[dict[tuple[str, int], list[CodeType]]] = []  # by level
 
     @classmethod
     def at(cls, path: str) -> _Source | None:
         """The file of this path; None where it cannot be read."""
-        try:
-            file = Path(path)
-            return cls(path, file.read_bytes(), file.stat().st_mtime_ns)
-        except (OSError, ValueError):
-            return None
+        source = read_source(path)
+        return None if source is None else cls(path, source)
 
     def has(self, code: SentCode) -> bool:
         """Whether this very code is compiled from the file."""
@@ -164,6 +194,18 @@ class _Source:
     def names(self, code: SentCode) -> bool:
         """Whether code of its name begins at its line."""
         return any((code.qualname, code.line) in codes for codes in self._by_level())
+
+    def lines_of(self, code: SentCode) -> Bits:
+        """The lines of code of its name that begins at its line."""
+        return bits_of(
+            {
+                line
+                for codes in self._by_level()
+                for mine in codes.get((code.qualname, code.line), ())
+                for _, _, line in mine.co_lines()
+                if line is not None and 0 < line <= LARGEST_LINE
+            }
+        )
 
     def may_have(self, code: SentCode) -> bool:
         """A look at the text, which is quick: false where the code is certainly not in it."""

@@ -39,6 +39,7 @@ from covsup.supervisor.locks import locked, version_of
 from covsup.supervisor.outcome import Outcome, SetAside, opener_of
 from covsup.supervisor.parts import Reader
 from covsup.supervisor.proctable import this_table
+from covsup.supervisor.source_versions import SourceVersions
 from covsup.supervisor.unexecuted import storable, unexecuted_files, unseen_packages
 
 if TYPE_CHECKING:
@@ -266,7 +267,7 @@ class _Work:
             gathered.take_file(target, None)
             if self._inputs.names_target and target == self._rules.data_file:
                 measured = gathered.kind
-        result, warnings = self._placed(gathered.folding.result())
+        result, warnings = self._placed(gathered)
         touched: dict[str, str] = {}
         sessions = [part.session for part in parts if part.session is not None]
         for session in sessions:
@@ -291,7 +292,7 @@ class _Work:
                 return _Written(provenance_of(result), nothing=True, warnings=tuple(warnings))
             if is_there and not extend:
                 gathered.take_file(target, None)
-                result, _ = self._placed(gathered.folding.result())
+                result, _ = self._placed(gathered)
         kind = gathered.kind or next(
             (Kind.ARCS if each.settings.branch else Kind.LINES for each in sessions), None
         )
@@ -329,17 +330,21 @@ class _Work:
             if slug not in self._rules.disable_warnings
         ]
 
-    def _placed(self, result: Result) -> tuple[Result, list[str]]:
-        """The result with the lines of functions that were sent by value in their files, and what
-        there is to say of it."""
+    def _placed(self, gathered: _Gathered) -> tuple[Result, list[str]]:
+        """What was gathered, with the lines of functions that were sent by value in their files,
+        and what there is to say of it."""
+        result = gathered.folding.result()
+        said = gathered.versions.sentences(result)
         sent = sent_code_in(result)
-        if not sent:
-            return result, []
+        if sent:
+            from covsup.supervisor.by_value import (  # noqa: PLC0415 - hardly any run needs it
+                Placing,
+            )
 
-        from covsup.supervisor.by_value import Placing  # noqa: PLC0415 - hardly any run needs it
-
-        placing = Placing(result, sent, self._map_path)
-        return placing.place(), placing.sentences
+            placing = Placing(result, sent, self._map_path, gathered.versions)
+            result = placing.place()
+            said += placing.sentences
+        return result, said
 
     def shorten(self) -> None:
         """Shorten what stays although it has ended."""
@@ -384,7 +389,7 @@ class _Work:
         self.leftovers.append(f"{path} is combined but cannot be deleted: {error}")
 
     def _keep_partial_fold(self, part: Part, session: Session) -> None:
-        folding = Folding().add(part.past())
+        folding = Folding().add(SourceVersions().identified(part.past()))
         others = []
         if part.folded:
             others.append(DataFile(path=session.folded))
@@ -426,12 +431,13 @@ class _Gathered:
     def __init__(self) -> None:
         self.folding = Folding()
         self.files: list[DataFile] = []
+        self.versions = SourceVersions()
         self.kind: Kind | None = None
         """What is measured; None where nothing was."""
 
     def take(self, result: Result, map_path: Callable[[str], str]) -> None:
         """Have a result."""
-        self.folding.add(remapped(result, map_path))
+        self.folding.add(remapped(self.versions.identified(result), map_path))
         self.kind = self.kind or result.kind
 
     def take_file(self, path: Path, map_path: Callable[[str], str] | None) -> None:
@@ -439,6 +445,7 @@ class _Gathered:
         kind, who = kind_of(path), read_who(path)
         if kind is not None:
             self.files.append(DataFile(path=path, map_path=map_path))
+        self.versions.know(who)
         self.folding.add(who if map_path is None else remapped(who, map_path))
         self.kind = self.kind or kind or who.kind
 

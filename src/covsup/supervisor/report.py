@@ -31,6 +31,7 @@ def report(words: Sequence[str]) -> int:
     if not any(word in {"-h", "--help"} for word in words):
         complain_of_a_session_that_is_gone()
         _bring_in(words)
+        _tell_of_edited_files(words)
     try:
         with warnings.catch_warnings():
             _tell_warnings()
@@ -134,6 +135,27 @@ def _say_what_has_more(data_file: Path) -> None:
             f"{data_file} has what was measured until {taken}; {', '.join(more)}: `covsup combine`"
             " brings in what there is by now"
         )
+
+
+def _tell_of_edited_files(words: Sequence[str]) -> None:
+    """Say which files are not what they were when they were measured."""
+    from covsup.datafile.database import is_data_file, read_versions  # noqa: PLC0415
+    from covsup.datafile.errors import CovsupError  # noqa: PLC0415
+    from covsup.supervisor.settings import data_file_of  # noqa: PLC0415
+    from covsup.supervisor.source_versions import (  # noqa: PLC0415
+        edited_sentence,
+        edited_since,
+    )
+
+    said = _said(words)
+    try:
+        data_file = data_file_of(said.get("rcfile"), said.get("data_file"))
+        versions = read_versions(data_file) if is_data_file(data_file) else {}
+    except CovsupError:
+        # coverage.py will complain of the same thing.
+        return
+    if edited := edited_since(versions):
+        complain(edited_sentence(edited))
 
 
 def _said(words: Sequence[str]) -> dict[str, str]:

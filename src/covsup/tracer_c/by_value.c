@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* So cloudpickle calls the file of what it sends, from 3.1.2 on (cloudpickle #538); before, it was
+/* So cloudpickle calls the file of what it sends, from 3.1.3 on (cloudpickle #538); before, it was
  * the real one. */
 static const char sent[] = "<dynamic-code>";
 

@@ -85,6 +85,7 @@ struct core {
     /* Owned dict: co_filename -> PyLong of the source_file's address, or of the claim's plus 1, or
      * 0. */
     PyObject *files;
+    PyObject *sources; /* likewise: `__file__` of what was sent by value -> its source_file, or 0 */
     struct plugins *plugins; /* plugin.h; NULL: there are none */
     /* Some names of files that are not measured, by address; kept for good, so no other name gets
      * that address. Not used with plugins, which may claim any file. One word each: any thread may
