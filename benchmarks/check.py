@@ -97,7 +97,7 @@ def count(directory: Path) -> dict[str, int]:
             for kind, environment in kinds.items()
         }
         counts = {key: future.result() for key, future in running.items()}
-        if not list(directory.glob(".covsup/*/*.journal")):
+        if not list(directory.glob(".covsup/*/*.journal~")):
             raise RuntimeError("nothing was measured")
     return {name: counts[name, "measured"] - counts[name, "plain"] for name in PROGRAMS}
 

@@ -81,7 +81,7 @@ def make_journals(shape: Shape, directory: Path) -> None:
     )
     for number, by_context in enumerate(shape.facts()):
         image = random.Random(number).randbytes(16)
-        path = session.path / f"{5_000_000 + number}-{image.hex()}.0.journal"
+        path = session.path / f"{5_000_000 + number}-{image.hex()}.0.journal~"
         path.write_bytes(journal(image, number, by_context, branch=shape.branch))
 
 

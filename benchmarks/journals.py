@@ -38,7 +38,7 @@ def journals(directory: Path, processes: int, *options: str) -> list[tuple[int, 
         stderr=subprocess.DEVNULL,
     )
     found = []
-    for path in directory.glob(".covsup/*/*.journal"):
+    for path in directory.glob(".covsup/*/*.journal~"):
         with path.open("rb") as file:
             (tail,) = struct.unpack_from("=Q", file.read(512), 256)
         found.append((path.stat().st_blocks * 512, tail))

@@ -120,7 +120,7 @@ def measure(directory: Path, rounds: int) -> dict[str, tuple[float, float]]:
                 taken = start(environment)
                 if turn >= 0:
                     times[kind].append(taken)
-        journals = len(list(directory.glob(".covsup/*/*.journal")))
+        journals = len(list(directory.glob(".covsup/*/*.journal~")))
         if journals < rounds:
             raise RuntimeError(f"{rounds} children were to be measured, {journals} were")
     return {

@@ -163,7 +163,7 @@ class Session:
 
     def outcome(self, status: int = 0, stdout: str = "", stderr: str = "") -> Outcome:
         journals = []
-        for path in self.path.glob("*.0.journal"):
+        for path in self.path.glob("*.0.journal~"):
             with contextlib.suppress(JournalNotBegun):  # killed or running just before its start
                 journals.append(read_journal(path))
         journals.sort(key=lambda each: each.header.start_realtime_ns)

@@ -130,7 +130,7 @@ class HandMade:
         return (header.ljust(512, b"\0") + body).ljust(8192, b"\0")
 
     def write(self, directory: Path) -> Path:
-        path = directory / f"{self.pid}-{self.image_id}.{self.segment}.journal"
+        path = directory / f"{self.pid}-{self.image_id}.{self.segment}.journal~"
         path.write_bytes(self.to_bytes())
         return path
 

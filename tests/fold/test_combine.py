@@ -471,7 +471,7 @@ def test_a_truncated_journal_gives_what_is_sound_and_is_left(data_file: Path) ->
 
 def test_a_journal_that_was_never_begun_holds_nothing_and_goes(data_file: Path) -> None:
     session = handmade_session(data_file, [HandMade().ran("/a.py", 1)])
-    (session.path / f"{DEAD_PID}-{'0' * 32}.0.journal").write_bytes(bytes(8192))
+    (session.path / f"{DEAD_PID}-{'0' * 32}.0.journal~").write_bytes(bytes(8192))
     outcome = combine(rules=rules(data_file))
     assert outcome.sentences() == []
     assert not session.path.exists()
@@ -630,8 +630,8 @@ def test_journals_that_were_never_begun_leave_the_data_there_as_they_are(data_fi
     coverage_py_data(data_file, c=[3])
     before = data_file.read_bytes()
     session = handmade_session(data_file)
-    (session.path / f"{DEAD_PID}-{'0' * 32}.0.journal").write_bytes(bytes(8192))
-    (session.path / f"{DEAD_PID}-{'1' * 32}.0.journal").touch()
+    (session.path / f"{DEAD_PID}-{'0' * 32}.0.journal~").write_bytes(bytes(8192))
+    (session.path / f"{DEAD_PID}-{'1' * 32}.0.journal~").touch()
     assert combine(rules=rules(data_file)).nothing
     assert data_file.read_bytes() == before
     assert not (data_file.parent / ".covsup").exists()
@@ -912,7 +912,7 @@ def test_killed_at_any_step_it_may_be_repeated_and_nothing_is_lost(
         ended = [HandMade(pid=DEAD_PID + k).ran("/a.py", 1 + k) for k in range(2)]
         over = handmade_session(data_file, ended)
         goes_on = handmade_session(data_file, [HandMade().ran("/b.py", 1)])
-        broken = goes_on.path / f"{DEAD_PID}-{'7' * 32}.0.journal"
+        broken = goes_on.path / f"{DEAD_PID}-{'7' * 32}.0.journal~"
         broken.write_bytes(b"x" * 600)
         status = die_at(n, data_file)
         assert status in {0, 77}

@@ -179,10 +179,10 @@ def test_an_unknown_word_for_an_end_still_says_that_it_ended() -> None:
 
 def test_journals_are_regular_files_with_a_journals_name(tmp_path: Path) -> None:
     session = handmade_session(tmp_path / ".coverage", [made := HandMade()])
-    (session.path / "5-zz.0.journal").touch()
-    (session.path / f"6-{'0' * 32}.0.journal").symlink_to("/etc/passwd")
-    (session.path / f"7-{'0' * 32}.0.journal").mkdir()
-    os.mkfifo(session.path / f"8-{'0' * 32}.0.journal")
+    (session.path / "5-zz.0.journal~").touch()
+    (session.path / f"6-{'0' * 32}.0.journal~").symlink_to("/etc/passwd")
+    (session.path / f"7-{'0' * 32}.0.journal~").mkdir()
+    os.mkfifo(session.path / f"8-{'0' * 32}.0.journal~")
     os.mkfifo(session.path / "trap.note")
     assert [each.image_id for each in session.journals()] == [made.image_id]
     assert session.notes() == []

@@ -68,7 +68,7 @@ class Done:
 def journals_in(directory: Path) -> list[Journal]:
     """All journals of a directory, each without a problem, in the order of their starts."""
     journals = []
-    for path in directory.glob("*.journal"):
+    for path in directory.glob("*.journal~"):
         journal = read_journal(path)
         slots = read_slots(path, journal.header)
         assert slots.problems == []

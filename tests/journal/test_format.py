@@ -49,7 +49,7 @@ def documented_examples() -> dict[str, list[int]]:
 
 def raw(done: Done) -> bytes:
     """The bytes of the one journal, up to its tail."""
-    (path,) = done.directory.glob("*.journal")
+    (path,) = done.directory.glob("*.journal~")
     with path.open("rb") as file:
         head = file.read(512)
         (tail,) = struct.unpack_from("=Q", head, 256)
@@ -122,7 +122,7 @@ def test_an_image_says_who_it_is(harness: Harness) -> None:
     assert header.slot_size * header.slot_count == 32 << 20
     assert done.answers("parent") == [f"{header.image_id}.{header.pid}.0"]
     (path,) = done.directory.iterdir()
-    assert path.name == f"{header.pid}-{header.image_id}.0.journal"
+    assert path.name == f"{header.pid}-{header.image_id}.0.journal~"
 
 
 @pytest.mark.parametrize(

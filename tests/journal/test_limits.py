@@ -394,7 +394,7 @@ def test_a_child_on_a_full_disk_leaves_nothing_and_goes_on(harness: Harness) -> 
 
 def test_a_small_journal_does_not_fill_the_kernels_cache(harness: Harness) -> None:
     harness.run("start DIR -\nlines 1 1 2000")
-    (path,) = harness.directory.glob("*.journal")
+    (path,) = harness.directory.glob("*.journal~")
     assert 0 < cached(path) < 256 << 10  # reading ahead would make it megabytes
 
 

@@ -95,7 +95,7 @@ def journal_of(path: Path, words: list[int], *, tail: int | None = None) -> Jour
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "11-00.0.journal"
+    return tmp_path / "11-00.0.journal~"
 
 
 def refused(path: Path, data: bytes, error: type[JournalError]) -> str:
@@ -146,7 +146,7 @@ def test_what_cannot_be_opened_is_unreadable(path: Path, tmp_path: Path) -> None
     os.mkfifo(path)
     with pytest.raises(JournalUnreadable, match="no regular file"):
         read_journal(path)
-    link = tmp_path / "link.0.journal"
+    link = tmp_path / "link.0.journal~"
     link.symlink_to(path)
     with pytest.raises(JournalUnreadable, match="it is a link"):
         read_journal(link)
@@ -429,7 +429,7 @@ def test_a_flipped_bit_harms_only_its_own_record(path: Path, at: int, bit: int) 
 
 def test_journals_of_one_image_do_not_depend_on_each_other(harness: Harness) -> None:
     done = harness.run("limit fsize 8192\nstart DIR -\nfile 1 /a.py a\nlines 1 1 3000")
-    for path in done.directory.glob("*.1.journal"):
+    for path in done.directory.glob("*.1.journal~"):
         path.write_bytes(b"overwritten")
     kept: set[int] = set()
     damaged = 0

@@ -156,7 +156,7 @@ def test_a_death_at_any_call_keeps_every_fact_told_before(
         done = harness.run(scenario, {"SEAM_MODE": "die", "SEAM_AT": str(n)})
         if name not in {"forks", "slots", "namespace"}:
             assert done.status == -signal.SIGKILL
-        for path in session.glob("*.journal"):
+        for path in session.glob("*.journal~"):
             if not begun(path):
                 path.unlink()
         check(done)

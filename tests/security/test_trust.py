@@ -90,7 +90,7 @@ def test_a_guest_is_measured_and_loads_no_code_but_roots(
     )  # fmt: skip
     loaded = f"loaded as {USER}\n" if owner == "root" else ""
     assert run.stdout == f"{loaded}ran\n"
-    assert any(name.endswith(".journal") for name in left_in(place))
+    assert any(name.endswith(".journal~") for name in left_in(place))
     said = "".join(note.read_text() for note in place.glob("*.note"))
     assert ("another user's session loads no plugins" in said) == (owner != "root")
 
@@ -122,13 +122,13 @@ def test_a_program_with_more_rights_than_its_starter_is_not_measured(
     if run.returncode != 0:
         pytest.skip(f"a copy of this interpreter does not run: {run.stderr[-200:]}")
     assert (run.stdout, run.stderr) == (f"{0 if mode & stat.S_ISUID else USER} True\n", "")
-    measured = any(name.endswith(".journal") for name in left_in(session.path))
+    measured = any(name.endswith(".journal~") for name in left_in(session.path))
     assert measured == (mode == 0o755)
 
 
 def planted(directory: Path, kind: str) -> Path:
     """What somebody put where a journal might be."""
-    path = directory / f"77-{'a' * 32}.0.journal"
+    path = directory / f"77-{'a' * 32}.0.journal~"
     if kind == "link":
         real = HandMade(pid=77, image_id="a" * 32).ran("/planted.py", 1).write(directory.parent)
         path.symlink_to(real)

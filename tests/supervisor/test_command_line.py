@@ -195,7 +195,7 @@ def test_debug_sys_and_config_show_what_matters(world: World) -> None:
 def test_debug_journal_shows_facts_and_complains_of_damage(world: World) -> None:
     world.write("target.py", "one = 1\ntwo = 2\n")
     world.covsup_run("target.py", options=["-p"], branch=False)
-    (journal,) = world.directory.glob(".covsup/*/*.journal")
+    (journal,) = world.directory.glob(".covsup/*/*.journal~")
     shown = beside(world, "debug", "journal", "--facts", str(journal))
     assert (shown.returncode, shown.stderr) == (0, "")
     assert f"{world.directory / 'target.py'}: 2 lines, 0 branches" in shown.stdout

@@ -24,7 +24,7 @@ def links():
         with contextlib.suppress(OSError):
             yield os.readlink(f"{fds}/{name}")
 def wait_for_supervisor(wanted):
-    while sum(link.endswith(".journal") for link in links()) < wanted:
+    while sum(link.endswith(".journal~") for link in links()) < wanted:
         time.sleep(0.01)
 """
 

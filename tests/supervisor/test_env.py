@@ -120,7 +120,7 @@ def test_run_in_such_an_environment_is_a_session_of_its_own(world: World) -> Non
     run = world.covsup_run("target.py", environment=session)
     assert (run.ended, run.stderr) == (0, "")
     assert run.lines("target.py")
-    assert not list(Path(session["COVSUP_SESSION"]).glob("*.journal"))
+    assert not list(Path(session["COVSUP_SESSION"]).glob("*.journal~"))
 
 
 def test_open_sessions_are_listed_for_people_and_for_programs(world: World) -> None:
@@ -243,7 +243,7 @@ def test_processes_of_a_user_who_was_let_in_are_measured_as_others_are(
     assert (path / "uid-1").stat().st_uid == 1
     run = world.run(world.python, "target.py", "65534", environment=session)
     assert (run.stdout, run.stderr) == ("65534\n", "")
-    assert len(list((path / "uid-65534").glob("*.journal"))) == 1
+    assert len(list((path / "uid-65534").glob("*.journal~"))) == 1
     run = covsup(world, "combine")
     assert (run.ended, run.stderr) == (0, "")
     assert run.lines("target.py") == {1, 2, 3, 4, 5, 6, 7}

@@ -39,7 +39,7 @@ def test_a_file_stays_as_long_as_another_process_has_its_journal_in_it(world: Wo
         assert "6-8" in beside(world, "report", "-m").stdout
         # The parent has ended, and is in the result: its file is there all the same, twice read.
         assert beside(world, "combine").returncode == 0
-        (journal,) = world.directory.glob(".covsup/2*/*.journal")
+        (journal,) = world.directory.glob(".covsup/2*/*.journal~")
         ends = {each.pid: each.ending.end for each in read_provenance(world.data_file).processes}
         assert ends.pop(pid) is End.RUNNING
         assert list(ends.values()) == [End.EXITED]

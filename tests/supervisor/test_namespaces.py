@@ -69,7 +69,7 @@ def test_what_runs_in_a_namespace_is_measured_and_known(world: World, way: str) 
     needs(*WAYS[way])
     world.write("child.py", "import os\nprint(os.getpid() > 0)\n")
     world.write("target.py", TARGET)
-    command = f"exec unshare {' '.join(WAYS[way])} {world.python} target.py $COVSUP_SESSION/observed.jsonl"
+    command = f"exec unshare {' '.join(WAYS[way])} {world.python} target.py $COVSUP_SESSION/observed.jsonl~"
     run = world.covsup_run("sh", "-c", command, options=["--strict"])
     assert (run.ended, run.stdout, run.stderr) == (0, "True\n", "")
     assert run.lines("child.py") == {1, 2}
@@ -88,7 +88,7 @@ def test_a_python_that_does_not_see_the_session_directory_is_named(world: World)
     (world.directory / "seen").mkdir()
     hidden = (
         "mount --bind $COVSUP_SESSION seen && mount -t tmpfs none .covsup"
-        f" && exec {world.python} target.py seen/observed.jsonl"
+        f" && exec {world.python} target.py seen/observed.jsonl~"
     )
     run = world.covsup_run("unshare", "--mount", "sh", "-c", hidden, options=["--strict"])
     assert run.ended == 3, str(run)

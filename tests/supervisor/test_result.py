@@ -209,7 +209,7 @@ def test_an_unmeasured_python_is_named_with_the_reason_and_strict_fails(
 
 UNTIL_SEEN = (
     "import os\n"
-    "seen = os.environ['COVSUP_SESSION'] + '/observed.jsonl'\n"
+    "seen = os.environ['COVSUP_SESSION'] + '/observed.jsonl~'\n"
     "me = f'\"pid\":{os.getpid()},'\n"
     "def lines():\n"
     "    return open(seen) if os.path.exists(seen) else []\n"
@@ -269,7 +269,7 @@ def test_of_a_session_in_a_session_only_the_target_is_named(world: World) -> Non
         "outer.py",
         "import os, subprocess, sys\n"
         "words = [sys.executable, '-m', 'covsup', 'run', '--data-file=inner', 'until_seen.py']\n"
-        "subprocess.run([*words, os.environ['COVSUP_SESSION'] + '/observed.jsonl'], check=True)\n",
+        "subprocess.run([*words, os.environ['COVSUP_SESSION'] + '/observed.jsonl~'], check=True)\n",
     )
     world.write(
         "until_seen.py",

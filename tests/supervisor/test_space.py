@@ -70,7 +70,7 @@ sys.stdin.readline()
 
 def sizes(directory: Path) -> dict[str, int]:
     """The apparent sizes of the journals in the sessions of a directory."""
-    return {path.name: path.stat().st_size for path in directory.glob(".covsup/2*/*.journal")}
+    return {path.name: path.stat().st_size for path in directory.glob(".covsup/2*/*.journal~")}
 
 
 def test_a_program_that_limits_its_address_space_has_nearly_all_of_it(world: World) -> None:
@@ -128,7 +128,7 @@ def test_a_closed_session_is_shortened_but_for_what_a_process_has_mapped(world: 
     with Live(world, world.python, "waiting.py", environment=session) as live:
         live.wait_for("up")
         (mapped,) = re.findall(
-            r"[^/]+\.journal$", Path(f"/proc/{live.pid}/maps").read_text(), re.MULTILINE
+            r"[^/]+\.journal~$", Path(f"/proc/{live.pid}/maps").read_text(), re.MULTILINE
         )[:1]
         assert beside(world, "env", "--close").returncode == 0
         found = sizes(world.directory)
@@ -192,3 +192,25 @@ def test_a_limit_that_the_system_refuses_does_not_end_the_run(
 
     monkeypatch.setattr(resource, "setrlimit", refuse)
     running._have_descriptors()
+
+
+def test_what_appears_in_a_session_during_a_run_is_named_as_watchers_of_files_ignore(
+    world: World,
+) -> None:
+    world.write(
+        "target.py",
+        """\
+import os, sys, time
+session = os.environ["COVSUP_SESSION"]
+before = set(os.listdir(session))
+if os.fork() == 0:
+    os._exit(0)
+os.wait()
+while not any(name.startswith("observed") for name in os.listdir(session)):
+    time.sleep(0.01)
+print(*(name for name in set(os.listdir(session)) - before if not name.endswith("~")))
+print(*(name for name in before if not name.endswith("~")))
+""",
+    )
+    run = world.covsup_run("target.py")
+    assert (run.ended, run.stdout) == (0, "\nsettings\n")

@@ -55,7 +55,7 @@ UNTIL_SEEN = """\
 while :; do
     while read -r line; do
         case $line in *'"pid":'$$,*) exit 0 ;; esac
-    done <"$COVSUP_SESSION/observed.jsonl"
+    done <"$COVSUP_SESSION/observed.jsonl~"
 done
 """
 

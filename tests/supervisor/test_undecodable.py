@@ -117,7 +117,7 @@ def test_a_working_directory_may_have_any_name(world: World) -> None:
     here = world.directory / BAD
     run = run_in(world, here, "run", "-p", "../target.py", BAD)
     assert (run.returncode, run.stderr) == (0, ""), run
-    assert len(list(here.glob(".covsup/2*/*.journal"))) == 2
+    assert len(list(here.glob(".covsup/2*/*.journal~"))) == 2
     for words in (("combine",), ("tree",), ("report",), ("combine", "--append", BAD)):
         done = run_in(world, here, *words)
         assert "Traceback" not in done.stderr, done

@@ -23,7 +23,7 @@ session = os.environ["COVSUP_SESSION"]
 way, environment = sys.argv[1:]
 words = [sys.executable, "child.py", session]
 if way == "shell":
-    words = ["/bin/sh", "-c", f"until grep -q child[.]sh {session}/observed.jsonl; do :; done # child.sh"]
+    words = ["/bin/sh", "-c", f"until grep -q child[.]sh {session}/observed.jsonl~; do :; done # child.sh"]
 if environment == "carried":
     pairs = {"PATH": os.environ["PATH"]} | {
         name: value for name, value in os.environ.items() if name.startswith("COVSUP_")
@@ -48,7 +48,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 CHILD = """\
 import os, sys, time
 def is_seen():
-    with open(sys.argv[1] + "/observed.jsonl") as lines:
+    with open(sys.argv[1] + "/observed.jsonl~") as lines:
         return any("child.py" in line and str(os.getpid()) in line for line in lines)
 while not is_seen():
     time.sleep(0.01)

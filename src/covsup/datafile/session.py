@@ -34,7 +34,10 @@ PLACE: Final = "COVSUP_SESSIONS"
 _chosen_place = ""
 
 SETTINGS: Final = "settings"
-OBSERVED: Final = "observed.jsonl"
+OBSERVED: Final = "observed.jsonl~"
+"""Like the names of journals it ends in ~: watchers of files leave such names out by default
+(watchfiles.DefaultFilter), and would else restart the program for each line in it."""
+
 FOLDED: Final = "folded"
 """A partial fold: what `combine` took out of the journals that it has deleted already."""
 
@@ -64,7 +67,7 @@ _ATTEMPTS: Final = 100
 
 _SESSION_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
 _JOURNAL_NAME = re.compile(
-    r"(?P<pid>\d+)-(?P<image>[0-9a-f]{32})\.(?P<segment>\d+)\.journal", re.ASCII
+    r"(?P<pid>\d+)-(?P<image>[0-9a-f]{32})\.(?P<segment>\d+)\.journal~?", re.ASCII
 )
 _NOTE_NAME = re.compile(r"note-(?P<pid>\d+)-(?P<time>[0-9a-f]+)\.note", re.ASCII)
 NOTE_SUFFIX: Final = ".note"

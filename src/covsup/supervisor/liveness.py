@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _PROC: Final = Path("/proc")
 _HAS_PROC: Final = Path("/proc/self/maps").exists()
-_IMAGE: Final = re.compile(rb"/\d+-([0-9a-f]{32})\.\d+\.journal")
+_IMAGE: Final = re.compile(rb"/\d+-([0-9a-f]{32})\.\d+\.journal~?")
 
 _PIDS: Final = re.compile(rb"^NSpid:([\d\s]*?)$", re.MULTILINE)
 

@@ -22,7 +22,7 @@
 #define SHORTEST_WITH_SLOTS (UINT64_C(1) << 20) /* of a file, under RLIMIT_FSIZE */
 #define GROWTH_MIN UINT64_C(8192)
 #define GROWTH_MAX (UINT64_C(256) << 10)
-#define NAME_ROOM 112 /* "/uid-<uid>/<pid>-<32 hex>.<segment>.journal" */
+#define NAME_ROOM 112 /* "/uid-<uid>/<pid>-<32 hex>.<segment>.journal~" */
 
 /* A path and a header take more than the stack of a thread, or of a signal handler, may have left:
  * the opener, of which a process has one at a time, uses these. */
@@ -127,7 +127,7 @@ name_segment(uint32_t index, place where)
     at = journal_put_hex(at, self->image_id, sizeof(self->image_id));
     *at++ = '.';
     at = journal_put_number(at, index);
-    at = journal_put_text(at, ".journal");
+    at = journal_put_text(at, ".journal~");
     *at = '\0';
     return fine;
 }
