@@ -13,6 +13,8 @@ TYPE_CHECKING = False  # typing's own would import typing
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_MADE_AGAIN_NS = 1_000_000_000
+
 MONITORING, SETTRACE = 1, 2  # the cores, as the journal's header names them
 
 _started = False
@@ -93,7 +95,7 @@ def measure(session: str) -> None:
     if not first:
         # One process, one session: os.environ may name another one by now.
         session = _tracer.session_directory() or session
-    settings = read_settings(session)
+    settings = settings_of(session)
 
     def one(key: str, default: str) -> str:
         return settings.get(key, (default,))[-1]
@@ -210,6 +212,37 @@ def open_session(session: str) -> "tuple[int, bool]":
     if not trusted:
         raise Untrusted
     return directory, own
+
+
+def settings_of(session: str) -> "dict[str, list[str]]":
+    """The settings file, waited for where the session directory was deleted a moment ago."""
+    try:
+        return read_settings(session)
+    except FileNotFoundError:
+        if not is_made_again(session):
+            raise
+        return read_settings(session)
+
+
+def is_made_again(session: str) -> bool:
+    """Whether a session directory that was deleted a moment ago (`git clean`) is back.
+
+    Its supervisor makes it again. Waits for that, but for no later moment than a second after the
+    deletion: where nothing was deleted just now, nothing comes back.
+    """
+    import time  # noqa: PLC0415 - a builtin module that Python has imported long ago
+
+    above = session
+    while above and not os.path.isdir(above):  # noqa: PTH112 - pathlib is not imported here
+        above = above.rpartition("/")[0]
+    now = time.time_ns()
+    until = min(os.stat(above or "/").st_mtime_ns, now) + _MADE_AGAIN_NS  # noqa: PTH116 - as above
+    while now < until:
+        if os.path.exists(f"{session}/settings"):  # noqa: PTH110 - as above
+            return True
+        time.sleep(0.005)
+        now = time.time_ns()
+    return False
 
 
 def is_own(found: os.stat_result) -> bool:

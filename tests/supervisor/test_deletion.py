@@ -76,6 +76,24 @@ def test_what_is_deleted_during_a_run_is_in_its_result(world: World, command: st
     assert tree.count("exit 0") >= 5
 
 
+@pytest.mark.parametrize("command", ["rm -r .covsup", "rm -r .covsup/2*", "rm -r .covsup/2*/*"])
+def test_a_python_that_starts_right_after_the_deletion_is_measured(
+    world: World, command: str
+) -> None:
+    world.write("waiting.py", WAIT)
+    world.write(
+        "target.py",
+        "import subprocess, sys, waiting\nwaiting.wait_for_supervisor(1)\n"
+        f"subprocess.call({command!r}, shell=True)\n"
+        "subprocess.call([sys.executable, 'child.py'])\n",
+    )
+    world.write("child.py", "child = 1\n")
+    run = world.covsup_run("target.py", options=["--strict"])
+    assert run.ended == 0, run
+    assert run.lines("target.py") == {1, 2, 3, 4}
+    assert run.lines("child.py") == {1}
+
+
 def test_a_deletion_of_all_that_is_around_the_session_is_not_disturbed(world: World) -> None:
     world.write("waiting.py", WAIT)
     world.write("target.py", DELETING.format(command="rm -r build", wait=False))
