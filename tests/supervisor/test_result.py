@@ -227,6 +227,21 @@ def test_an_interpreter_without_covsup_below_a_shell_is_named_with_its_cure(
     assert f"{bare_python} has no covsup: install it with: " in run.stderr
 
 
+@pytest.mark.parametrize("how", ["by a relative path", "by PATH"])
+def test_the_cure_names_the_environment_that_was_started_and_not_its_base(
+    world: World, bare_python: Path, how: str
+) -> None:
+    world.write("until_seen.py", UNTIL_SEEN)
+    (world.directory / "bare").symlink_to(bare_python.parent.parent)
+    path = world.directory / "bare" / "bin"
+    start = {
+        "by a relative path": "bare/bin/python until_seen.py; true",
+        "by PATH": f"PATH={path}:$PATH; python until_seen.py; true",
+    }[how]
+    run = world.covsup_run("sh", "-c", start)
+    assert f"{path}/python has no covsup: install it with: " in run.stderr, run
+
+
 @pytest.mark.parametrize("name", ["python3.11-dbg", "python3.14t", "Python"])
 def test_a_python_of_another_build_is_missed_by_strict(
     world: World, bare_python: Path, name: str

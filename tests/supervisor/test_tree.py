@@ -374,3 +374,13 @@ def test_the_tree_is_no_program_that_changes_anything(world: World) -> None:
     }
     assert before == after
     assert not world.data_file.exists()
+
+
+def test_a_shell_that_becomes_a_python_has_the_end_of_the_python(world: World) -> None:
+    world.write("seven.py", "import os\nos._exit(7)\n")
+    world.write(
+        "start.sh", UNTIL_SEEN.replace("exit 0", "break 2") + f"exec {world.python} seven.py\n"
+    )
+    assert world.covsup_run("sh", "start.sh").ended == 7
+    (line,) = [line for line in tree_of(world) if "seven.py" in line and "start" in line]
+    assert " exit 7 " in line

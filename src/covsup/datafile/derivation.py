@@ -462,7 +462,18 @@ class _View:
         life = self.life_of_image.get(identity.image_id)
         if life is None or self.images_of_life[id(life)][-1] is not image:
             return None
-        look = next((look for look in reversed(life.looks) if look.argv), None)
+        # What was seen before the image began is the program that became it, such as a shell. A look
+        # at the end says again what was seen before, unless it says why that was not measured.
+        look = next(
+            (
+                look
+                for look in reversed(life.looks)
+                if look.argv
+                and look.at_ns > identity.started_ns
+                and (not look.ended or look.reason)
+            ),
+            None,
+        )
         argv = image.said().get("argv", "").split("\0")
         if look is None or not is_python(argv[0]):
             return None

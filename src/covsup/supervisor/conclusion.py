@@ -133,7 +133,7 @@ class Conclusion:
         data_file = None if outcome.nothing else place
         # pytest shows a report of its own.
         if settings.announce and data_file is not None and not settings.for_pytest:
-            complain(_summary(provenance, data_file))
+            complain(_summary(provenance, data_file, extends=settings.append))
         make_owed(unmade, self._session, self._status, data_file)
         if self._status == 0 and settings.append and place != outcome.data_file:
             self._status = NOT_STORED << 8
@@ -210,8 +210,10 @@ def _flush_output() -> None:
         os.close(nowhere)
 
 
-def _summary(provenance: Provenance, data_file: Path) -> str:
-    """What was measured, where it is, and what to do with it."""
+def _summary(provenance: Provenance, data_file: Path, *, extends: bool) -> str:
+    """What was measured, where it is, and what to do with it. Of a run that `extends` earlier data
+    the lines are known that these did not have.
+    """
     import shlex  # noqa: PLC0415
 
     file = shown_path(data_file)
@@ -224,8 +226,8 @@ def _summary(provenance: Provenance, data_file: Path) -> str:
         f"{count} {noun if count == 1 else nouns}"
         for count, noun, nouns in (
             (processes, "process", "processes"),
-            (files, "file", "files"),
-            (lines, "line", "lines"),
+            *(() if extends else ((files, "file", "files"),)),
+            (lines, "new line", "new lines") if extends else (lines, "line", "lines"),
         )
     )
     return f"measured {measured}, in {file}; next: `covsup report{option}`, `covsup tree{option}`"

@@ -49,6 +49,8 @@ class Program(NamedTuple):
     session: str | None  # COVSUP_SESSION as it was started with; None = not there, or unknown
     environment_known: bool
     uid: int | None = None  # the effective one; None = unknown
+    cwd: str = ""  # its working directory; "" = unknown
+    search_path: str | None = None  # its PATH; None = not there, or unknown
 
 
 if TYPE_CHECKING:
@@ -119,10 +121,16 @@ class LinuxTable:
             # In an exec the command line is there a moment before the environment.
             time.sleep(0.001)
             environment = _contents(f"/proc/{pid}/environ")
-        session = None
+        try:
+            cwd = os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115 - as above
+        except OSError:
+            cwd = ""
+        session = search_path = None
         for entry in (environment or b"").split(b"\0"):
             if entry.startswith(b"COVSUP_SESSION="):
                 session = os.fsdecode(entry.partition(b"=")[2])
+            elif entry.startswith(b"PATH="):
+                search_path = os.fsdecode(entry.partition(b"=")[2])
         return Program(
             argv=tuple(os.fsdecode(word) for word in command.removesuffix(b"\0").split(b"\0"))
             if command
@@ -131,6 +139,8 @@ class LinuxTable:
             session=session,
             environment_known=environment is not None and bool(command),
             uid=_owner(f"/proc/{pid}"),
+            cwd=cwd,
+            search_path=search_path,
         )
 
     def maps_python(self, pid: int) -> bool:

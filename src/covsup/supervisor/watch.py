@@ -653,7 +653,11 @@ def _interpreter_of(program: Program) -> str:
         return first
     import shutil  # noqa: PLC0415 - only where a Python was not measured
 
-    found = shutil.which(first) if first and os.sep not in first else None
+    # A virtual environment is told from its base by the name alone: as it was started, so by the
+    # directory or the PATH of that process.
+    found = shutil.which(first, path=program.search_path) if first else None
+    if os.sep in first and program.cwd:
+        found = os.path.join(program.cwd, first)  # noqa: PTH118 - as above
     if found is not None and os.path.realpath(found) == program.executable:
         return found
     return program.executable
