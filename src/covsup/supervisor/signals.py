@@ -13,7 +13,7 @@ import signal
 import sys
 
 from covsup.hints import TYPE_CHECKING, NamedTuple
-from covsup.supervisor.linux import forbid_core_file
+from covsup.supervisor.linux import forbid_core_file, take_signal
 from covsup.supervisor.say import complain
 
 if TYPE_CHECKING:
@@ -51,14 +51,11 @@ def unblock(mask: set[int]) -> None:
 
 
 def receive(seconds: float) -> Received | None:
-    """The next signal, or None if none comes in time."""
-    if sys.platform == "darwin":
+    """The next signal, or None if none comes in time; None may come early."""
+    if sys.platform != "linux":
         return _receive_without_info(seconds)
-    else:  # noqa: RET505 - mypy leaves out only branches
-        info = signal.sigtimedwait(_CATCHABLE, seconds)
-        if info is None:
-            return None
-        return Received(number=info.si_signo, sender=info.si_pid, code=info.si_code)
+    taken = take_signal(_CATCHABLE, seconds)
+    return None if taken is None else Received(*taken)
 
 
 def is_from_a_child(received: Received) -> bool:
