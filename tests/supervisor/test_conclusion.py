@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import coverage
 import pytest
 
-from tests.supervisor.live import Live, covsup
+from tests.supervisor.live import Live, covsup, wait_until
 
 if TYPE_CHECKING:
     from tests.world import Run, World
@@ -123,30 +123,68 @@ def test_the_end_waits_for_what_is_being_prepared(world: World) -> None:
     assert run.lines("target.py") >= {1, 2, 4}
 
 
-def test_ctrl_c_while_the_end_is_prepared_says_how_to_go_on(world: World) -> None:
-    world.write("target.py", WHEN_PREPARING)
-    hangs = shadow_coverage(
+def hung(world: World, before: str, after: str) -> dict[str, str]:
+    """Have covsup hang in the import of coverage.py; gives the environment for it."""
+    return shadow_coverage(
         world,
-        "import time\n"
-        "open('importing', 'x').close()\n"
-        "while not os.path.exists('go on'):\n"
-        "    time.sleep(0.01)",
+        f"import time, weakref\n"
+        f"{before}\n"
+        f"    open('importing', 'w').close()\n"
+        f"    while not os.path.exists('go on'):\n"
+        f"        time.sleep(0.01)\n"
+        f"{after}\n",
     )
+
+
+def wait_for_the_end(world: World, live: Live) -> None:
+    """Return when covsup imports coverage.py, has no children, and holds no signal back."""
+    wait_until((world.directory / "importing").exists, "coverage.py is imported")
+    children = Path(f"/proc/{live.pid}/task/{live.pid}/children")
+    status = Path(f"/proc/{live.pid}/status")
+    if children.exists():
+        wait_until(lambda: not children.read_text(), "the target and the helper have ended")
+        wait_until(
+            lambda: re.search(r"^SigBlk:\s*0+$", status.read_text(), re.MULTILINE) is not None,
+            "signals are let through",
+        )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=str)
+@pytest.mark.parametrize("status", [42, 0])
+def test_a_signal_at_the_end_says_how_to_go_on(world: World, number: int, status: int) -> None:
+    world.write("target.py", WHEN_PREPARING)
+    hangs = hung(world, "if True:", "")
     options = ["--branch", "--source=.", "--omit=shadow/*"]
-    with Live(world, *covsup(world, "target.py", "42", options=options), environment=hangs) as live:
-        while not (world.directory / "importing").exists():
-            pass
-        children = Path(f"/proc/{live.pid}/task/{live.pid}/children")
-        while children.exists() and children.read_text():  # the target, the helper
-            pass
-        live.kill(signal.SIGINT)
+    command = covsup(world, "target.py", str(status), options=options)
+    with Live(world, *command, environment=hangs) as live:
+        wait_for_the_end(world, live)
+        live.kill(number)
         line = live.rest()
-        assert live.ended() == 42, line
+        assert live.ended() == (status or -number), line
     assert line.count("\n") == 1
-    assert line.startswith("covsup: interrupted; all is kept in ")
+    by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+    assert line.startswith(f"covsup: interrupted{by}; all is kept in ")
     run = follow(world, line)
     assert run.ended == 0, run
     assert run.lines("target.py") >= {1, 2, 4}
+
+
+def test_a_signal_in_a_callback_of_the_interpreter_is_not_forgotten(world: World) -> None:
+    world.write("target.py", "import sys\nsys.exit(42)\n")
+    # It hangs in the callback, and once more behind it.
+    hangs = hung(
+        world,
+        "class Referent: pass\nreferent = Referent()\ndef callback(_):",
+        "reference = weakref.ref(referent, callback)\ndel referent\ncallback(None)",
+    )
+    options = ["--branch", "--source=.", "--omit=shadow/*"]
+    with Live(world, *covsup(world, "target.py", options=options), environment=hangs) as live:
+        wait_for_the_end(world, live)
+        live.kill(signal.SIGTERM)
+        line = live.rest()
+        assert live.ended() == 42, line
+    assert line.count("\n") == 1, line
+    assert line.startswith("covsup: interrupted by SIGTERM; all is kept in ")
 
 
 def test_settings_that_become_unreadable_during_the_run_end_in_one_line(world: World) -> None:

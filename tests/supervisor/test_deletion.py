@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from covsup.datafile.session import JournalFile, Settings, create_session
+from covsup.supervisor.keeping import Keeper
 from tests.supervisor.live import Live, beside, covsup, on_linux
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.world import World
 
 pytestmark = pytest.mark.skipif(not on_linux, reason="the deletion is seen at once on Linux")
@@ -151,3 +155,20 @@ def test_of_a_process_that_goes_on_it_is_said_what_will_be_lost(world: World) ->
         live.wait_for(rf"covsup: process {pid}\D.*what it executes from now on is lost")
         assert live.ended() == 0
     assert beside(world, "combine").returncode == 0
+
+
+def test_a_journal_that_its_process_takes_back_was_not_deleted_by_the_program(
+    tmp_path: Path,
+) -> None:
+    """On a full disk a journal appears, cannot be begun, and is deleted by its own process."""
+    session = create_session(tmp_path / ".coverage", lambda name: Settings(session=name))
+    path = session.path / f"7-{0:032x}.0.journal~"
+    journal = JournalFile.at(path)
+    assert journal is not None
+    path.write_bytes(bytes(4096))
+    keeper = Keeper(session, 9)
+    keeper.hold(str(path))
+    path.unlink()
+    assert keeper.recover([journal]) == []
+    assert (keeper.was_deleted, keeper.saved, keeper.lost) == (False, 0, [])
+    keeper.let_go()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -257,6 +258,62 @@ def test_what_went_to_the_group_before_the_target_was_there_is_passed_on(world: 
         os.killpg(live.pid, signal.SIGTERM)
         live.send("\n")
         assert live.ended() == -signal.SIGTERM
+
+
+RECEIVER = """\
+import signal
+from covsup.supervisor import signals
+signals.block()
+print("ready", flush=True)
+while True:
+    received = signals.receive(0.02)
+    if received is not None:
+        print("got", received.number, received.sender, flush=True)
+        if received.number == signal.SIGTERM:
+            break
+"""
+
+
+def test_a_wait_that_a_stop_outlasts_receives_nothing_that_was_not_sent(world: World) -> None:
+    got: list[str] = []
+    with Live(world, world.python, "-c", RECEIVER) as live:
+        live.wait_for("ready")
+        for _ in range(10):
+            live.kill(signal.SIGSTOP)
+            wait_until(lambda: state(live.pid) == "T", "it is not stopped")
+            until = time.monotonic() + 0.03  # longer than one wait
+            wait_until(lambda until=until: time.monotonic() > until, "the time stands still")
+            live.kill(signal.SIGCONT)
+            got.append(live.wait_for(r"got (.*)\n")[1])
+        live.kill(signal.SIGTERM)
+        got += re.findall("got (.*)\n", live.rest())
+        assert live.ended() == 0, got
+    us = os.getpid() if HAS_PROC else 0
+    sent = [signal.SIGCONT] * 10 + [signal.SIGTERM]
+    assert got == [f"{int(each)} {us}" for each in sent]
+
+
+def test_a_signal_while_the_session_is_made_ends_target_and_covsup(world: World) -> None:
+    world.write("target.py", "import signal\nsignal.pause()\n")
+    code = (
+        "import os\n"
+        "from covsup.supervisor import opening\n"
+        "from covsup.supervisor.cli import main\n"
+        "create = opening.create_session\n"
+        "def make(*args):\n"
+        "    session = create(*args)\n"
+        "    print('now', flush=True)\n"
+        "    os.read(0, 1)\n"
+        "    return session\n"
+        "opening.create_session = make\n"
+        "main(['run', 'target.py'])\n"
+    )
+    with Live(world, world.python, "-c", code) as live:
+        live.wait_for("now")
+        live.kill(signal.SIGTERM)
+        live.send("\n")
+        assert live.ended() == -signal.SIGTERM
+    assert not (world.directory / ".covsup").exists()
 
 
 DISPOSITIONS = "grep -E '^Sig(Ign|Blk|Cgt)' /proc/self/status"

@@ -23,6 +23,7 @@ from covsup.supervisor.errors import BELOW_MINIMUM, INCOMPLETE, NOT_STORED
 from covsup.supervisor.owed import make_owed, owed_by
 from covsup.supervisor.say import complain, quoted
 from covsup.supervisor.shown import process
+from covsup.supervisor.signals import AskedToEnd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +76,7 @@ class Conclusion:
         """
         try:
             try:
+                signals.raise_what_asks_to_end()
                 signals.unblock(mask)
                 preparation.wait()
                 self._say_last_words(last_words)
@@ -84,7 +86,7 @@ class Conclusion:
                 else:
                     self._make_result()
             finally:
-                # A KeyboardInterrupt comes until here, and not in the handlers below.
+                # AskedToEnd comes until here, and not in the handlers below.
                 signals.block()
         except BaseException as error:  # noqa: BLE001 - the status is the target's, whatever it is
             self._break_off(error)
@@ -148,10 +150,12 @@ class Conclusion:
 
     def _break_off(self, error: BaseException) -> None:
         """Say what it was and how to go on; a success without a result is none."""
-        was_interrupted = isinstance(error, KeyboardInterrupt)
+        number = 0
+        if isinstance(error, (AskedToEnd, KeyboardInterrupt)):
+            number = error.number if isinstance(error, AskedToEnd) else signal.SIGINT
         if self._status == 0 and not (self._is_stored and self._is_judged):
-            self._status = signal.SIGINT if was_interrupted else NOT_STORED << 8
-        why = "interrupted" if was_interrupted else in_one_line(error)
+            self._status = number or NOT_STORED << 8
+        why = _interrupted(number) if number else in_one_line(error)
         for sentence in self._troubles:
             complain(sentence)
         is_waiting = self._settings.parallel_mode or not self._is_stored
@@ -177,6 +181,10 @@ def combine_command(session: Session, settings: RunSettings) -> str:
     if rcfile is not True:
         words.append(f"--rcfile={rcfile or ''}")
     return " ".join(map(quoted, (*words, str(session.path))))
+
+
+def _interrupted(number: int) -> str:
+    return "interrupted" if number == signal.SIGINT else f"interrupted by {signals.name_of(number)}"
 
 
 def in_one_line(error: BaseException) -> str:

@@ -100,12 +100,29 @@ class Keeper:
             return []
         if not self.was_deleted and self._session.folded.exists():
             return []  # a combination has deleted journals that it has taken in
-        gone = [each for each in seen if not os.path.lexists(each.path)]
+        gone = [
+            each for each in seen if not os.path.lexists(each.path) and not self._says_nothing(each)
+        ]
         written = [each for each in gone if self._write(each)]
         self.saved = len(written)
         self.lost = [each for each in gone if each not in written]
         self.was_deleted = self.was_deleted or bool(gone)
         return written
+
+    def _says_nothing(self, journal: JournalFile) -> bool:
+        """Whether a journal was never begun: on a full disk a process deletes its own again."""
+        from covsup.datafile.journal import parts_of  # noqa: PLC0415 - it is needed rarely
+
+        descriptor = self._held.get(journal.path)
+        if descriptor is None:
+            return False
+        try:
+            parts_of(journal.path, descriptor)
+        except JournalNotBegun:
+            return True
+        except (JournalError, OSError):
+            return False
+        return False
 
     def _write(self, journal: JournalFile) -> bool:
         descriptor = self._held.get(journal.path)
@@ -117,8 +134,6 @@ class Keeper:
         try:
             try:
                 parts = parts_of(journal.path, descriptor)
-            except JournalNotBegun:
-                return True  # it says nothing
             except JournalError:
                 parts = _all_of(descriptor)  # the reader says what is wrong with it
             status = os.fstat(descriptor)

@@ -20,7 +20,7 @@ from pathlib import Path
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Final, Literal, Self
 
 HAS_PROC: Final = sys.platform == "linux" and os.access("/proc/self/stat", os.R_OK)
@@ -29,6 +29,11 @@ HAS_PROC: Final = sys.platform == "linux" and os.access("/proc/self/stat", os.R_
 _FIRST_AFTER_NAME: Final = 3
 _ARGV_FIELDS: Final = (48, 49)
 _COMM_BYTES: Final = 15
+
+# sigset_t, as glibc and musl have it.
+_SIGSET_BITS: Final = 1024
+_SIGNALS: Final = 64
+_WORD_BITS: Final = 8 * ctypes.sizeof(ctypes.c_ulong)
 
 _PROC: Final = Path("/proc")
 _MAP_FAILED: Final = ctypes.c_void_p(-1).value
@@ -178,6 +183,42 @@ def _line_in(path: Path) -> str:
         return path.read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         return ""
+
+
+class _SignalInfo(ctypes.Structure):
+    """The head of siginfo_t; what follows is aligned as a pointer."""
+
+    _fields_ = (
+        ("number", ctypes.c_int),
+        ("errno", ctypes.c_int),
+        ("code", ctypes.c_int),
+        ("_", ctypes.c_void_p * 0),
+        ("sender", ctypes.c_int),
+        ("rest", ctypes.c_char * 128),
+    )
+
+
+class _Time(ctypes.Structure):
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+
+def take_signal(numbers: Iterable[int], seconds: float) -> tuple[int, int, int] | None:
+    """Wait for one of these signals, which are blocked; its number, sender (a pid) and code.
+
+    None where none came in time, or the wait was cut short: by SIGSTOP and SIGCONT, by a debugger.
+    Where that lasted until the time was over, `signal.sigtimedwait` gives a signal that there was
+    not, from memory that was never written (CPython's signal_sigtimedwait_impl).
+    """
+    mask = sum(1 << (number - 1) for number in numbers)
+    words = [mask >> at & (1 << _WORD_BITS) - 1 for at in range(0, _SIGNALS, _WORD_BITS)]
+    whole = int(seconds)
+    info = _SignalInfo()
+    got = ctypes.CDLL(None).sigtimedwait(
+        (ctypes.c_ulong * (_SIGSET_BITS // _WORD_BITS))(*words),
+        ctypes.byref(info),
+        ctypes.byref(_Time(whole, int((seconds - whole) * 1e9))),
+    )
+    return (info.number, info.sender, info.code) if got > 0 else None
 
 
 def adopt_orphans() -> bool:

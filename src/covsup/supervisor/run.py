@@ -85,17 +85,22 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
             " alone, which is covsup, unless the unit has NotifyAccess=all; with the session of"
             " `covsup env --shell=systemd` TARGET is the main process"
         )
-    outer = enclosing_session(settings.data_file)
-    session = open_session(
-        settings,
-        command=target.words,
-        supervisor_pid=os.getpid(),
-        within="" if outer is None else outer.id,
-    )
+    # From before there is a session: what ended covsup now would leave it behind.
+    mask = signals.block()
+    try:
+        outer = enclosing_session(settings.data_file)
+        session = open_session(
+            settings,
+            command=target.words,
+            supervisor_pid=os.getpid(),
+            within="" if outer is None else outer.id,
+        )
+    except BaseException:
+        signals.unblock(mask)
+        raise
     enclosing = None if outer is None else announce(outer, session)
     if settings.for_pytest:
         offer(session.path)
-    mask = signals.block()
     try:
         supervision = _supervise(session, settings, target, carrier, mask)
     except UsageError:

@@ -13,7 +13,7 @@ import signal
 import sys
 
 from covsup.hints import TYPE_CHECKING, NamedTuple
-from covsup.supervisor.linux import forbid_core_file
+from covsup.supervisor.linux import forbid_core_file, take_signal
 from covsup.supervisor.say import complain
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ _STOPS: Final = frozenset({signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
 _FROM_KEYS: Final = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP})
 _END: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
 _WITHOUT_INFO_SECONDS: Final = 0.02
+_AGAIN_SECONDS: Final = 0.01
 
 
 class Received(NamedTuple):
@@ -36,6 +37,15 @@ class Received(NamedTuple):
     number: int
     sender: int  # a pid; 0 = the kernel, another pid namespace, or unknown
     code: int  # si_code
+
+
+class AskedToEnd(BaseException):
+    """A signal asks this process to end."""
+
+    def __init__(self, number: int) -> None:
+        """The signal's number."""
+        super().__init__(number)
+        self.number = number
 
 
 def block() -> set[int]:
@@ -51,14 +61,11 @@ def unblock(mask: set[int]) -> None:
 
 
 def receive(seconds: float) -> Received | None:
-    """The next signal, or None if none comes in time."""
-    if sys.platform == "darwin":
+    """The next signal, or None if none comes in time; None may come early."""
+    if sys.platform != "linux":
         return _receive_without_info(seconds)
-    else:  # noqa: RET505 - mypy leaves out only branches
-        info = signal.sigtimedwait(_CATCHABLE, seconds)
-        if info is None:
-            return None
-        return Received(number=info.si_signo, sender=info.si_pid, code=info.si_code)
+    taken = take_signal(_CATCHABLE, seconds)
+    return None if taken is None else Received(*taken)
 
 
 def is_from_a_child(received: Received) -> bool:
@@ -69,6 +76,30 @@ def is_from_a_child(received: Received) -> bool:
 def is_the_bell(received: Received) -> bool:
     """Whether this is the kernel's word that a descriptor of ours has something to say."""
     return received.number == signal.SIGIO and received.code > 0
+
+
+def raise_what_asks_to_end() -> None:
+    """From now on a signal that would end this process, once unblocked, raises AskedToEnd."""
+    for number in _END:
+        if signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
+            signal.signal(number, _raise)
+    sys.unraisablehook = _raise_again
+
+
+def _raise(number: int, _: object) -> NoReturn:
+    raise AskedToEnd(number)
+
+
+def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """What was raised in a callback of the interpreter's (a weak reference's) ends nothing: do it
+    once more in a moment, when that callback is over."""
+    asked = unraisable.exc_value
+    if not isinstance(asked, AskedToEnd):
+        sys.__unraisablehook__(unraisable)
+        return
+    number = asked.number
+    signal.signal(signal.SIGALRM, lambda *_: _raise(number, None))
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
 
 
 def asks_to_end(received: Received) -> bool:
@@ -106,7 +137,7 @@ def pass_on(number: int, target: int) -> None:
     except ProcessLookupError:
         return
     except PermissionError:
-        complain(f"cannot pass {_name(number)} on to process {target}: it runs as another user")
+        complain(f"cannot pass {name_of(number)} on to process {target}: it runs as another user")
 
 
 def stop_like_the_target(number: int, target: int, sentry: Sentry | None) -> bool:
@@ -179,7 +210,8 @@ def _in_the_foreground() -> bool:
         return False
 
 
-def _name(number: int) -> str:
+def name_of(number: int) -> str:
+    """What a signal is called."""
     try:
         return signal.Signals(number).name
     except ValueError:
