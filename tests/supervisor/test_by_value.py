@@ -288,6 +288,62 @@ def test_code_of_files_that_are_not_measured_is_not_measured_either(world: World
     assert run.data.measured_files() == {str(world.directory / "sending.py")}
 
 
+def test_a_name_that_no_compiler_gives_does_not_disturb_the_program(world: World) -> None:
+    text = """
+from sending import sent
+
+def work():
+    return 1
+
+for name in "\\udc80", "one\\ntwo", "other":
+    function = sent(work)
+    function.__code__ = function.__code__.replace(co_qualname=name)
+    print(function())
+"""
+    run = world.covsup_run(sender(world, text))
+    assert (run.ended, run.stdout, run.stderr) == (0, "1\n1\n1\n", "")
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_sent_code_runs_as_deep_in_calls_as_other_code(world: World, core: str) -> None:
+    text = """
+import sys
+from sending import sent
+
+def work():
+    return (1, (2.5, "three")), {4, 5}
+
+def called(levels, function):
+    return called(levels - 1, function) if levels else function()
+
+def deepest(prepared):
+    for levels in range(100, 300):
+        try:
+            called(levels, prepared(work))
+        except RecursionError:
+            return levels
+
+sys.setrecursionlimit(250)
+print(deepest(sent) - deepest(lambda function: function))
+"""
+    run = world.covsup_run(sender(world, text), options=[f"--core={core}"])
+    assert (run.ended, run.stdout, run.stderr) == (0, "0\n", "")
+
+
+def test_code_that_contains_code_of_many_levels_is_found(world: World) -> None:
+    text = f"""
+from sending import sent
+
+def work():
+    return {"lambda: " * 40} 1
+
+sent(work)()
+"""
+    run = world.covsup_run(sender(world, text))
+    assert (run.ended, run.stderr) == (0, "")
+    assert run.lines("program.py") == {2, 4, 5, 7}
+
+
 def test_code_that_was_generated_is_no_loss(world: World) -> None:
     text = """
 import collections

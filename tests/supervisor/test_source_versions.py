@@ -54,6 +54,14 @@ def test_a_file_that_was_only_touched_is_the_same(world: World) -> None:
     assert beside(world, "report").stderr == ""
 
 
+def test_a_time_far_in_the_future_makes_no_other_version(world: World) -> None:
+    edited = written(world)
+    os.utime(edited, (10_000_000_000, 10_000_000_000))  # more nanoseconds than 64 bits hold
+    assert world.covsup_run("target.py").stderr == ""
+    os.utime(edited, (1, 1))
+    assert world.covsup_run("target.py", options=["--append"]).stderr == ""
+
+
 @pytest.mark.parametrize("relative", [False, True])
 def test_uniting_sessions_or_data_files_of_different_versions_is_said(
     world: World, relative: bool

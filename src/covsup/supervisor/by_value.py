@@ -37,6 +37,8 @@ _THIS_PYTHON: Final = int.from_bytes(MAGIC_NUMBER[:2], "little")
 _LEVELS: Final = (0, 1, 2)  # of optimization: python, python -O, python -OO
 _SHOWN: Final = 3
 _MOST: Final = 0xFFFFFFFFFFFFFFFF
+_MOST_LEVELS: Final = 32
+"""Values further inside a code object have no part in its digest."""
 
 
 class Placing:
@@ -245,8 +247,17 @@ def _by_name(code: CodeType | None) -> dict[tuple[str, int], list[CodeType]]:
     return found
 
 
-def _digest(value: object) -> int:
+def _digest(value: object, level: int = 0) -> int:
     """As tracer_c/by_value.c computes it; docs/journal-format.md says how."""
+    # FNV-1a of 64 bits.
+    digest = 0xCBF29CE484222325
+    for byte in b"".join([b"."] if level > _MOST_LEVELS else _parts(value, level)):
+        digest = (digest ^ byte) * 0x100000001B3 & _MOST
+    return digest
+
+
+def _parts(value: object, level: int) -> list[bytes]:
+    """What the digest of a value at this level is made of."""
     match value:
         case str():
             parts = [b"s", _utf8(value)]
@@ -261,11 +272,11 @@ def _digest(value: object) -> int:
         case complex():
             parts = [b"c", struct.pack("<dd", value.real, value.imag)]
         case tuple():
-            parts = [b"(", *_digests(value)]
+            parts = [b"(", *_digests(value, level)]
         case frozenset():
-            parts = [b"{", _number(sum(map(_digest, value)))]
+            parts = [b"{", _number(sum(_digest(item, level + 1) for item in value))]
         case slice():
-            parts = [b":", *_digests((value.start, value.stop, value.step))]
+            parts = [b":", *_digests((value.start, value.stop, value.step), level)]
         case CodeType():
             parts = [
                 b"d",
@@ -273,20 +284,16 @@ def _digest(value: object) -> int:
                 _number(value.co_argcount),
                 _number(value.co_posonlyargcount),
                 _number(value.co_kwonlyargcount),
-                *_digests((value.co_qualname, value.co_code, value.co_linetable)),
-                *_digests((value.co_exceptiontable, value.co_names, value.co_consts)),
+                *_digests((value.co_qualname, value.co_code, value.co_linetable), level),
+                *_digests((value.co_exceptiontable, value.co_names, value.co_consts), level),
             ]
         case _:
             parts = [b"o", type(value).__name__.encode(), _number(0)]
-    # FNV-1a of 64 bits.
-    digest = 0xCBF29CE484222325
-    for byte in b"".join(parts):
-        digest = (digest ^ byte) * 0x100000001B3 & _MOST
-    return digest
+    return parts
 
 
-def _digests(values: Iterable[object]) -> Iterator[bytes]:
-    return map(_number, map(_digest, values))
+def _digests(values: Iterable[object], level: int) -> Iterator[bytes]:
+    return (_number(_digest(value, level + 1)) for value in values)
 
 
 def _number(number: int) -> bytes:

@@ -55,13 +55,18 @@ add_double(uint64_t digest, double value)
     return add_number(digest, bits);
 }
 
-static int digest_of(PyObject *value, uint64_t *digest);
+/* Values further inside than this are not looked at. The stack is the target's, and the limit of
+ * recursion too, so that is not used: before 3.12 it is the same for C code and for Python code. */
+enum { MOST_LEVELS = 32 };
 
+static int digest_of(PyObject *value, int level, uint64_t *digest);
+
+/* `level` is that of what contains it, here and below. */
 static int
-add_value(uint64_t *digest, PyObject *value)
+add_value(uint64_t *digest, PyObject *value, int level)
 {
     uint64_t its = 0;
-    int rc = digest_of(value, &its);
+    int rc = digest_of(value, level + 1, &its);
     *digest = add_number(*digest, its);
     return rc;
 }
@@ -84,7 +89,7 @@ add_text(uint64_t *digest, PyObject *text)
 }
 
 static int
-add_code(uint64_t *digest, PyCodeObject *code)
+add_code(uint64_t *digest, PyCodeObject *code, int level)
 {
     int rc = -1;
     PyObject *bytes = PyCode_GetCode(code); /* owned; as it was compiled */
@@ -97,7 +102,7 @@ add_code(uint64_t *digest, PyCodeObject *code)
                              code->co_exceptiontable, code->co_names, code->co_consts};
         rc = 0;
         for (size_t at = 0; rc == 0 && at < sizeof(parts) / sizeof(parts[0]); at++) {
-            rc = add_value(digest, parts[at]);
+            rc = add_value(digest, parts[at], level);
         }
     }
     Py_XDECREF(bytes);
@@ -105,25 +110,25 @@ add_code(uint64_t *digest, PyCodeObject *code)
 }
 
 static int
-add_items(uint64_t *digest, PyObject *tuple)
+add_items(uint64_t *digest, PyObject *tuple, int level)
 {
     int rc = 0;
     for (Py_ssize_t at = 0; rc == 0 && at < PyTuple_GET_SIZE(tuple); at++) {
-        rc = add_value(digest, PyTuple_GET_ITEM(tuple, at));
+        rc = add_value(digest, PyTuple_GET_ITEM(tuple, at), level);
     }
     return rc;
 }
 
 /* The sum of its items' digests: they come in any order. */
 static int
-add_set(uint64_t *digest, PyObject *set)
+add_set(uint64_t *digest, PyObject *set, int level)
 {
     PyObject *items = PySequence_Tuple(set); /* owned */
     uint64_t sum = 0;
     int rc = items == NULL ? -1 : 0;
     for (Py_ssize_t at = 0; rc == 0 && at < PyTuple_GET_SIZE(items); at++) {
         uint64_t its = 0;
-        rc = digest_of(PyTuple_GET_ITEM(items, at), &its);
+        rc = digest_of(PyTuple_GET_ITEM(items, at), level + 1, &its);
         sum += its;
     }
     Py_XDECREF(items);
@@ -132,24 +137,24 @@ add_set(uint64_t *digest, PyObject *set)
 }
 
 static int
-add_slice(uint64_t *digest, PyObject *value)
+add_slice(uint64_t *digest, PyObject *value, int level)
 {
     PySliceObject *slice = (PySliceObject *)value;
-    return add_value(digest, slice->start) < 0 || add_value(digest, slice->stop) < 0 ||
-                   add_value(digest, slice->step) < 0
+    return add_value(digest, slice->start, level) < 0 ||
+                   add_value(digest, slice->stop, level) < 0 ||
+                   add_value(digest, slice->step, level) < 0
                ? -1
                : 0;
 }
 
 /* The digest of a constant, or of what else a code object holds. */
 static int
-digest_of(PyObject *value, uint64_t *digest)
+digest_of(PyObject *value, int level, uint64_t *digest)
 {
     int rc = 0;
-    if (Py_EnterRecursiveCall(" in a code object")) {
-        return -1;
-    }
-    if (PyUnicode_CheckExact(value)) {
+    if (level > MOST_LEVELS) {
+        *digest = begin('.');
+    } else if (PyUnicode_CheckExact(value)) {
         *digest = begin('s');
         rc = add_text(digest, value);
     } else if (PyBytes_CheckExact(value)) {
@@ -166,23 +171,22 @@ digest_of(PyObject *value, uint64_t *digest)
         *digest = add_double(*digest, PyComplex_ImagAsDouble(value));
     } else if (PyTuple_CheckExact(value)) {
         *digest = begin('(');
-        rc = add_items(digest, value);
+        rc = add_items(digest, value, level);
     } else if (PyFrozenSet_CheckExact(value)) {
         *digest = begin('{');
-        rc = add_set(digest, value);
+        rc = add_set(digest, value, level);
     } else if (PySlice_Check(value)) {
         *digest = begin(':');
-        rc = add_slice(digest, value);
+        rc = add_slice(digest, value, level);
     } else if (PyCode_Check(value)) {
         *digest = begin('d');
-        rc = add_code(digest, (PyCodeObject *)value);
+        rc = add_code(digest, (PyCodeObject *)value, level);
     } else {
         /* None, True, False, ..., and what no compiler makes: the kind has to do. */
         const char *kind = Py_TYPE(value)->tp_name;
         *digest = add_bytes(begin('o'), kind, strlen(kind));
         *digest = add_number(*digest, value == Py_True);
     }
-    Py_LeaveRecursiveCall();
     return rc;
 }
 
@@ -190,12 +194,16 @@ char *
 by_value_name(PyCodeObject *code, const char *path)
 {
     uint64_t digest = 0;
-    if (digest_of((PyObject *)code, &digest) < 0) {
+    if (digest_of((PyObject *)code, 0, &digest) < 0) {
         return NULL;
     }
     const char *name = PyUnicode_AsUTF8(code->co_qualname);
-    if (name == NULL) {
+    if (name == NULL && !PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
         return NULL;
+    }
+    PyErr_Clear();
+    if (name == NULL || strchr(name, '\n') != NULL) {
+        name = "?"; /* no compiler gives such a name, and the file name here has no place for it */
     }
     const char *format = "%s\n%ld\n%d\n%016llx\n%s\n%s";
     long python = PyImport_GetMagicNumber() & 0xffff;

@@ -10,6 +10,7 @@
 #include "plugin.h"
 #include "reach.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -191,19 +192,21 @@ with_version(const char *module, const char *path)
 {
     size_t room = strlen(module) + 64;
     char *text = malloc(room);
-    struct stat found;
+    struct stat found = {0};
     if (text == NULL) {
         return NULL;
     }
-    if (stat(path, &found) != 0) {
-        strcpy(text, module); /* such as a member of an archive */
-        return text;
-    }
+    bool is_there = stat(path, &found) == 0; /* unlike a member of an archive */
 #ifdef __APPLE__
     struct timespec changed = found.st_mtimespec;
 #else
     struct timespec changed = found.st_mtim;
 #endif
+    const long long most = LLONG_MAX / 1000000000 - 1; /* seconds: some 292 years around 1970 */
+    if (!is_there || changed.tv_sec > most || changed.tv_sec < -most) {
+        strcpy(text, module);
+        return text;
+    }
     long long ns = (long long)changed.tv_sec * 1000000000 + changed.tv_nsec;
     snprintf(text, room, "%s\n%lld-%lld", module, ns, (long long)found.st_size);
     return text;

@@ -267,6 +267,8 @@ quiet_ends(const PyFrameObject *frame)
     return true;
 }
 
+enum { MOST_PATIENCE = 1 << 20 };
+
 void
 quiet_consider(core *self, code_state *state)
 {
@@ -285,8 +287,12 @@ quiet_consider(core *self, code_state *state)
         reach_free(state->reach);
         state->reach = NULL;
     } else {
-        /* Another code object on these lines may tell the rest, or it never comes. */
-        state->patience = state->patience_was = 2 * state->patience_was;
+        /* Another code object on these lines may tell the rest, or it never comes. Each fact that
+         * is new asks again, too, so there is a limit. */
+        if (state->patience_was < MOST_PATIENCE) {
+            state->patience_was *= 2;
+        }
+        state->patience = state->patience_was;
     }
 }
 
