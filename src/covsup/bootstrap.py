@@ -100,7 +100,7 @@ def measure(session: str) -> None:
     def one(key: str, default: str) -> str:
         return settings.get(key, (default,))[-1]
 
-    core = SETTRACE if one("core", "auto") == "settrace" else best_core()
+    core = wanted_core(one("core", "auto"), settings)
     branch = one("branch", "0") == "1"
     parent = os.environ.get("COVSUP_PARENT", "")
     # A garbled value is as good as none: the parent is unknown then.
@@ -131,7 +131,7 @@ def measure(session: str) -> None:
         _tracer.event(NOTE, f"not patched: {refusal}".encode())
     if core == SETTRACE:
         _tracer.start_settrace()
-        registry.settrace_started(quietly=one("core", "auto") == "quiet")
+        registry.settrace_started(quietly=is_quiet(one("core", "auto"), settings))
         if not first:
             # From 3.13 on each call into a sub-interpreter comes with a thread state of its own.
             _tracer.watch_foreign_threads()
@@ -147,6 +147,11 @@ def load_plugins(session: str, settings: "dict[str, list[str]]") -> "tuple[objec
     def say(why: str) -> None:
         leave_note(session, why, kind="lost")
 
+    if settings.get("core", ["auto"])[-1] == "monitoring" and CYTHON in settings["plugin"]:
+        say(
+            f"--core=monitoring is sent no lines of Cython's modules, so the plugin {CYTHON} measures"
+            " nothing: leave the option out, or use --core=settrace"
+        )
     try:
         from covsup import plugins  # noqa: PLC0415 - it brings coverage.py along
 
@@ -162,6 +167,21 @@ def load_plugins(session: str, settings: "dict[str, list[str]]") -> "tuple[objec
 
 
 NOTE = 8  # the event's kind, docs/journal-format.md
+
+
+CYTHON = "Cython.Coverage"  # the plugin
+
+
+def wanted_core(name: str, settings: "dict[str, list[str]]") -> int:
+    """The core that a setting means. Only trace functions are sent the lines of Cython's modules."""
+    if name == "settrace" or (name != "monitoring" and CYTHON in settings.get("plugin", [])):
+        return SETTRACE
+    return best_core()
+
+
+def is_quiet(name: str, settings: "dict[str, list[str]]") -> bool:
+    """Whether frames may run without events; what Cython's modules do in them would have none."""
+    return name == "quiet" and CYTHON not in settings.get("plugin", [])
 
 
 def best_core() -> int:

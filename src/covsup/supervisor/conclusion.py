@@ -49,6 +49,9 @@ _CAUSES: Final = {
 
 _SHOWN: int = 3
 
+_FIRES: Final = "C code fires events of its own: "
+"""How tracer_c/fired.c begins a note about a source that would be measured."""
+
 
 class Conclusion:
     """The end of one run, step by step; what has been done is known wherever it is broken off."""
@@ -283,7 +286,28 @@ def lost_sentences(provenance: Provenance) -> list[str]:
         f"process {processes[0]}{_and_more(len(processes) - 1)}: {why}"
         for why, processes in by_reason.items()
     ]
-    return said
+    return said + _fired_sentences(provenance)
+
+
+def _fired_sentences(provenance: Provenance) -> list[str]:
+    """One sentence about all compiled code that could not be measured, or none."""
+    found = sorted(
+        {
+            note.removeprefix(_FIRES)
+            for each in provenance.processes
+            for note in each.notes
+            if note.startswith(_FIRES)
+        }
+    )
+    if not found:
+        return []
+    sources = f"{', '.join(found[:_SHOWN])}{_and_more(len(found) - _SHOWN)}"
+    return [
+        (
+            f"not measured: compiled code that fires events of sys.monitoring, of {sources}: build"
+            " it with the C macro CYTHON_USE_SYS_MONITORING=0, and name the plugin Cython.Coverage"
+        )
+    ]
 
 
 def _lost(lost: Lost) -> str:

@@ -24,6 +24,13 @@
 #define COMPAT_MONITORING 0
 #endif
 
+/* C code can fire events of sys.monitoring. */
+#if PY_VERSION_HEX >= 0x030D0000
+#define COMPAT_FIRED_EVENTS 1
+#else
+#define COMPAT_FIRED_EVENTS 0
+#endif
+
 /* A branch has an event for each outcome, which can be disabled on its own. */
 #if PY_VERSION_HEX >= 0x030E0000
 #define COMPAT_BRANCH_SIDES 1

@@ -235,6 +235,28 @@ core_apply_rules(core *self, const char *path, PyObject *globals, const char *pl
     return rc;
 }
 
+char *
+core_measured_source(core *self, PyObject *filename)
+{
+    char *path = NULL, *module = NULL;
+    struct stat found;
+    PyObject *kept = compat_take_exception();              /* owned, or NULL */
+    PyObject *bytes = PyUnicode_EncodeFSDefault(filename); /* owned */
+    if (bytes != NULL && PyBytes_AS_STRING(bytes)[0] != '<' && refresh_search_path(self) == 0) {
+        path = locate(self, PyBytes_AS_STRING(bytes));
+    }
+    Py_XDECREF(bytes);
+    PyErr_Clear(); /* no name that a file can have */
+    if (path != NULL && (stat(path, &found) != 0 || (module = module_name(NULL, path)) == NULL ||
+                         !filter_measures(&self->rules, path, module, &self->search_path))) {
+        free(path);
+        path = NULL;
+    }
+    free(module);
+    compat_restore_exception(kept);
+    return path;
+}
+
 /* The file that code named `name` was loaded from, by the module's __file__, to be freed; NULL
  * where that says nothing else. A .pyc may have been moved since it was compiled: __file__ then
  * knows better, unless the code was compiled from something else altogether. */

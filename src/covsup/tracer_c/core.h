@@ -107,7 +107,6 @@ struct core {
     bool others;                    /* the target uses tools of its own */
     bool others_step;               /* and one has had INSTRUCTION events */
     bool shares_instructions;       /* everywhere: so do we */
-    bool noted_foreign_code;        /* see note_foreign_code() */
     bool awaits_resumed;            /* measurement began late: see monitoring_await_resumed() */
     /* Functions of sys.monitoring, as they were before the target's were wrapped. */
     PyObject *get_local_events, *set_local_events, *set_events, *register_callback, *use_tool_id,
@@ -118,6 +117,7 @@ struct core {
     /* The settrace core's. */
     Py_tracefunc settrace_event; /* NULL under the monitoring core */
     bool has_quiet_frames;       /* there may be frames that have no events (quiet.h) */
+    PyObject *fired;             /* owned set of names, or NULL: what fired.h has noted */
     /* The target's own tracers. */
     Py_tracefunc tracefunc;          /* what is installed where the target traces */
     PyTypeObject *thread_trace_type; /* owned */
@@ -137,6 +137,10 @@ bool core_leaves_out(const core *self, const PyCodeObject *code);
  * (or ""); `*file` stays NULL where the rules leave it out. -1 with an exception set. */
 int core_apply_rules(core *self, const char *path, PyObject *globals, const char *plugin,
                      source_file **file);
+
+/* The source that code names `filename`, to be freed, where the rules let it in and it is there;
+ * else NULL. Never sets an exception. */
+char *core_measured_source(core *self, PyObject *filename);
 
 /* The state of `code`, or NULL. */
 code_state *core_state_of(core *self, PyCodeObject *code);

@@ -13,11 +13,10 @@
 #if COMPAT_MONITORING
 
 #include "context_flows.h"
-#include "journal.h"
 #include "locations.h"
+#include "fired.h"
 #include "monitoring_tool.h"
 #include "plugin.h"
-#include "record.h"
 #include "told_here.h"
 #include "user_tracer.h"
 
@@ -111,35 +110,6 @@ on_jump(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return asked(self, state, frame != NULL ? plugin_frame_line(self, state, frame) : 0);
 }
 
-/* Does the frame that runs execute `code`? C code may fire events for code objects that no frame
- * executes (PyMonitoring_FirePyStartEvent(), as Cython does with linetrace): the frame is then that
- * of the Python code which called it, and what it says has nothing to do with `code`. */
-static bool
-is_executed_here(const PyCodeObject *code)
-{
-    PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
-    PyCodeObject *executed = frame != NULL ? PyFrame_GetCode(frame) : NULL;
-    Py_XDECREF(executed); /* only compared */
-    return executed == code;
-}
-
-/* Say once that there is such code. */
-static void
-note_foreign_code(core *self, const PyCodeObject *code)
-{
-    if (!self->noted_foreign_code) {
-        char note[512];
-        const char *name = PyUnicode_AsUTF8(code->co_filename);
-        PyErr_Clear(); /* the note does without the name */
-        self->noted_foreign_code = true;
-        int size =
-            snprintf(note, sizeof(note),
-                     "what C code fires events of sys.monitoring for is not measured: %.400s",
-                     name != NULL ? name : "?");
-        journal_event(EVENT_NOTE, note, (size_t)size);
-    }
-}
-
 /* Make the state of a code object that was not seen before; NULL where nothing is wanted of it, or
  * with an exception set. */
 static code_state *
@@ -164,8 +134,10 @@ watched_state(core *self, PyCodeObject *code, PyObject *globals, bool by_event, 
 {
     code_state *state = core_state_of(self, code);
     *found = NULL;
-    if (state == NULL && by_event && !core_leaves_out(self, code) && !is_executed_here(code)) {
-        note_foreign_code(self, code);
+    if (state == NULL && by_event && !core_leaves_out(self, code) && !fired_is_executed(code)) {
+        PyObject *filename = Py_NewRef(code->co_filename); /* owned */
+        fired_note_source(self, filename);
+        Py_DECREF(filename);
         return 0;
     }
     if (state == NULL && (state = new_state(self, code, globals)) == NULL) {

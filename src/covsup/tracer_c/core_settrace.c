@@ -12,6 +12,7 @@
 #include "core.h"
 
 #include "context_flows.h"
+#include "fired.h"
 #include "flow_code.h"
 #include "locations.h"
 #include "plugin.h"
@@ -206,7 +207,7 @@ quiet_if_useless(thread_trace *self, frame_entry *entry)
     /* Of an exception, too, no event would come: so not where one may be handled. */
     if (state == NULL ||
         (state->is_told && PyBytes_GET_SIZE(state->code->co_exceptiontable) == 0)) {
-        if (quiet_frame(self->owner)) {
+        if (quiet_frame(self->owner, entry->frame)) {
             frame_table_leave(&self->frames, entry);
             return true;
         }
@@ -214,10 +215,61 @@ quiet_if_useless(thread_trace *self, frame_entry *entry)
     return false;
 }
 
+/* The entry of a frame that was running before its thread was traced: where its line came from is
+ * not known, and nothing is claimed about it. NULL with an exception set. */
+static frame_entry *
+enter_late(thread_trace *self, PyFrameObject *frame)
+{
+    PyCodeObject *code = PyFrame_GetCode(frame); /* owned */
+    code_state *state = state_for(self->owner, frame, code);
+    Py_DECREF(code);
+    if (state == NULL && PyErr_Occurred()) {
+        return NULL;
+    }
+    frame_entry *entry = frame_table_enter(&self->frames, frame);
+    if (entry != NULL) {
+        entry->state = state != NULL && is_measured(state) ? state : NULL;
+        entry->flow = NULL;
+        entry->last_line = 0;
+    }
+    return entry;
+}
+
+#if COMPAT_FIRED_EVENTS
+/* C code that `frame`, which runs `code`, called fires the event of a function's start. */
+static int
+on_fired_call(thread_trace *self, PyFrameObject *frame, PyCodeObject *code)
+{
+    frame_entry *entry = frame_table_find(&self->frames, frame);
+    if (entry == NULL && (entry = enter_late(self, frame)) == NULL) {
+        return -1;
+    }
+    self->meets_fired = true;
+    fired_enter(entry);
+    fired_note_caller(self->owner, code, entry->state != NULL);
+    return 0;
+}
+
+/* Is an event that is sent for `frame`, and begins none, of a function of C code? */
+static bool
+is_fired(thread_trace *self, PyFrameObject *frame, int what)
+{
+    frame_entry *entry = frame_table_find(&self->frames, frame);
+    return entry != NULL && fired_has(entry, what);
+}
+#endif
+
 static int
 on_call(thread_trace *self, PyFrameObject *frame)
 {
     PyCodeObject *code = PyFrame_GetCode(frame); /* owned */
+#if COMPAT_FIRED_EVENTS
+    if (!fired_frame_begins(frame, code)) {
+        int rc = on_fired_call(self, frame, code);
+        Py_DECREF(code);
+        return rc;
+    }
+#endif
     code_state *state = state_for(self->owner, frame, code);
     frame_entry *entry = NULL;
     if (state != NULL || !PyErr_Occurred()) {
@@ -264,21 +316,10 @@ on_line(thread_trace *self, PyFrameObject *frame)
 {
     frame_entry *entry = frame_table_find(&self->frames, frame);
     if (entry == NULL) {
-        /* The frame was running before its thread was traced: where its line came from is not
-         * known, and nothing is claimed about it. */
-        PyCodeObject *code = PyFrame_GetCode(frame); /* owned */
-        code_state *state = state_for(self->owner, frame, code);
-        Py_DECREF(code);
-        if (state == NULL && PyErr_Occurred()) {
-            return -1;
-        }
-        entry = frame_table_enter(&self->frames, frame);
+        entry = enter_late(self, frame);
         if (entry == NULL) {
             return -1;
         }
-        entry->state = state != NULL && is_measured(state) ? state : NULL;
-        entry->flow = NULL;
-        entry->last_line = 0;
     }
     if (entry->flow != NULL && (entry->flow->roles & ROLES_OF_LINE) != 0) {
         flows_line(self->owner, entry->flow, frame);
@@ -495,8 +536,13 @@ on_event(PyObject *trace, PyFrameObject *frame, int what, PyObject *arg)
     int rc = 0;
     Py_INCREF(trace); /* the target's tracer may end the tracing of this thread */
     bool was_quiet = false;
+    bool fired = false;
     if (what == PyTrace_CALL) {
         rc = on_call(self, frame);
+#if COMPAT_FIRED_EVENTS
+    } else if (self->meets_fired) {
+        fired = is_fired(self, frame, what);
+#endif
     } else if (self->owner->has_quiet_frames && quiet_ends(frame)) {
         was_quiet = true;
         rc = end_quiet(self, frame);
@@ -504,7 +550,7 @@ on_event(PyObject *trace, PyFrameObject *frame, int what, PyObject *arg)
     if (rc == 0 && self->user != NULL) {
         rc = forward(self, frame, what, arg);
     }
-    switch (what) {
+    switch (fired ? PyTrace_CALL : what) {
     case PyTrace_LINE:
         if (rc == 0 && !was_quiet) {
             rc = on_line(self, frame);

@@ -76,6 +76,7 @@ frame_table_enter(frame_table *self, PyFrameObject *frame)
         self->used++;
     }
     entry->hides_lines = false;
+    entry->fired = 0;
     self->recent = entry;
     return entry;
 }

@@ -19,6 +19,8 @@ typedef struct {
     int last_line;            /* 0: unknown */
     bool hides_lines;         /* the target wants no line events of this frame */
     bool interrupted;         /* by an exception: it may be anywhere since (quiet.h) */
+    int fired;                /* functions of C code that it runs, which fire events of their own */
+    int fired_at;             /* the instruction that runs them */
     struct source_file *file; /* of claimed code: where its facts go; NULL: nowhere */
 } frame_entry;
 

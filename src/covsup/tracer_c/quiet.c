@@ -244,12 +244,12 @@ quiet_watches_threads(const core *self)
 }
 
 bool
-quiet_frame(core *self)
+quiet_frame(core *self, const PyFrameObject *frame)
 {
     PyThreadState *thread = PyThreadState_Get();
     /* Not a frame that is older than the evaluator: others share its C frame. */
     if (quiet_core == self && thread->c_profilefunc == NULL && innermost != NULL &&
-        innermost->frame == thread->cframe->current_frame) {
+        innermost->frame == thread->cframe->current_frame && innermost->frame == frame->f_frame) {
         thread->c_tracefunc = NULL;
         innermost->quiet = true;
         return true;
@@ -326,9 +326,10 @@ quiet_watches_threads(const core *self)
 }
 
 bool
-quiet_frame(core *self)
+quiet_frame(core *self, const PyFrameObject *frame)
 {
     (void)self;
+    (void)frame;
     return false;
 }
 

@@ -24,9 +24,10 @@ bool quiet_is_on(const core *self);
 /* Trace also the threads that C code creates; false where it is not on. */
 bool quiet_watches_threads(const core *self);
 
-/* No more events in the frame that the trace function was just called for; false where it has to
- * have them, as where a profile function of the target's wants them. */
-bool quiet_frame(core *self);
+/* No more events in `frame`, for which the trace function was just called; false where it has to
+ * have them, as where a profile function of the target's wants them, or where no interpreter runs
+ * it (Cython makes such frames). */
+bool quiet_frame(core *self, const PyFrameObject *frame);
 
 /* An event is sent for `frame`, which has its events from now on: had it none until now? Also after
  * quiet_stop(). */

@@ -17,6 +17,7 @@ typedef struct {
     Py_tracefunc user_function; /* where C code installed `user`: what is called with it */
     bool installing;            /* an older function is being dropped */
     frame_table frames;         /* the settrace core's */
+    bool meets_fired;           /* C code fired events in this thread (fired.h) */
 } thread_trace;
 
 /* Take over sys.settrace and its kin; `on_event` is the trace function to install, NULL for one
