@@ -82,6 +82,10 @@ def test_a_run_has_nothing_heavy_imported_while_the_target_runs(world: World) ->
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (
+            ["--source=.", "run", "x.py"],
+            "--source goes behind the command: covsup run --source ... (see `covsup run --help`)",
+        ),
         (["run", "--brnach", "x.py"], "there is no option --brnach; did you mean '--branch'? (see"),
         (["run", "--bran=1", "x.py"], "there is no option --bran; did you mean '--branch'? (see"),
         (

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sysconfig
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,8 +21,6 @@ from tests.supervisor.live import Live, beside, wait_until
 from tests.supervisor.test_target import refused
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.world import World
 
 HALF = "import sys\nif len(sys.argv) > 1:\n    one = 1\nelse:\n    two = 2\n"
@@ -106,7 +105,7 @@ def test_a_report_says_when_its_data_were_taken_where_something_has_more(world: 
             said = beside(world, kind).stderr.splitlines()
             (line,) = [each for each in said if each.startswith("covsup: ")]
             assert line.startswith(f"covsup: {world.data_file} has what was measured until 20")
-            assert f"process {live.pid} ({world.python} server.py) of session " in line
+            assert f"process {live.pid} ({Path(world.python).name} server.py) of session " in line
         live.send("end\n")
         assert live.ended() == 0
     assert "1 process of session" in beside(world, "report").stderr

@@ -140,6 +140,8 @@ class Parser(argparse.ArgumentParser):
             if action.help != argparse.SUPPRESS
             for option in action.option_strings
         ]
+        if word in known:
+            parser.error(f"{word} goes behind the command: {parser.prog} {word} ...")
         near = nearest(word, [each for each in known if each.startswith("--")], prefix="--")
         parser.error(f"there is no option {word}{near}")
 

@@ -183,4 +183,7 @@ def _age(part: Part) -> tuple[int, str]:
 
 def _mixed(kind: Kind | None, target: Path) -> str:
     measured, other = ("branches", "lines") if kind is Kind.ARCS else ("lines only", "branches")
-    return f"measured {measured}, and {target} holds {other}: one data file cannot hold both"
+    return (
+        f"measured {measured}, and {target} holds {other}: one data file cannot hold both, so run"
+        " all with --branch or all without"
+    )

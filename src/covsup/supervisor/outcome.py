@@ -47,7 +47,7 @@ class SetAside(NamedTuple):
 
     def sentence(self) -> str:
         """What there is to say of it."""
-        return f"{self.why}: it is in {self.data_file} now"
+        return f"{self.why}; the session is in {self.data_file} now"
 
 
 class Outcome(NamedTuple):

@@ -12,15 +12,12 @@ from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.inputs import Inputs, is_of
 from covsup.supervisor.liveness import Look, supervisor_may_run_elsewhere, supervisor_runs
 from covsup.supervisor.say import complain
+from covsup.supervisor.shown import few, process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from typing import Final
+    from collections.abc import Iterable, Iterator
 
     from covsup.datafile.session import JournalFile, Session
-
-
-_SHOWN: Final = 3
 
 
 class Waiting(NamedTuple):
@@ -88,13 +85,11 @@ def more_than_in(data_file: Path, waiting: Iterable[Waiting]) -> list[str]:
             continue  # of an earlier run
         new = {journal.image_id for journal in each.journals} - combined
         if each.measured:
-            running = [_process(pid, commands.get(pid, ())) for pid in each.measured[:_SHOWN]]
-            more = len(each.measured) - _SHOWN
-            ands = f" and {more} more" if more > 0 else ""
+            running = few([process(pid, commands.get(pid, ())) for pid in each.measured])
             runs = "process {} of session {} still runs"
             run = "processes {} of session {} still run"
             words = runs if len(each.measured) == 1 else run
-            found.append(words.format(", ".join(running) + ands, session.id))
+            found.append(words.format(running, session.id))
         elif new:
             processes = "1 process" if len(new) == 1 else f"{len(new)} processes"
             found.append(f"{processes} of session {session.id} not combined yet")
@@ -116,10 +111,6 @@ def out_of_sight(path: Path) -> str:
         opener_of(part.session) for part in reader.parts if part.session and part.out_of_sight
     }
     return ", ".join(sorted(hosts))
-
-
-def _process(pid: int, argv: Sequence[str]) -> str:
-    return f"{pid} ({' '.join(argv)})" if argv else str(pid)
 
 
 def complain_of_a_session_that_is_gone() -> None:
