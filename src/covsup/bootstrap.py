@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _MADE_AGAIN_NS = 1_000_000_000
+"""The longest time from the deletion of a session directory until its supervisor makes it again."""
 
 MONITORING, SETTRACE = 1, 2  # the cores, as the journal's header names them
 

@@ -34,7 +34,7 @@ SENTRY: Final = "[sentry]"
 """How the command line of the second process of a `covsup run` begins."""
 
 PROBE: Final = "# covsup asks this interpreter"
-"""How the code begins that covsup has an interpreter run so as to learn what it has."""
+"""The first line of the code by which covsup asks an interpreter for its version and packages."""
 
 LEFT_NO_JOURNAL: Final = (
     "it left no journal: it ended before its startup files, its environment lost"

@@ -98,6 +98,19 @@
 #define COMPAT_LOCALS_SNAPSHOT COMPAT_LOCALS_NEVER
 #endif
 
+#if PY_VERSION_HEX < 0x030C0000
+/* What PyEval_SetTrace() does in the end, for one thread. The caller holds the GIL. */
+static inline void
+compat_trace_in(PyThreadState *thread, Py_tracefunc function, PyObject *object)
+{
+    PyObject *old = thread->c_traceobj;
+    thread->c_tracefunc = function;
+    thread->c_traceobj = Py_NewRef(object);
+    thread->cframe->use_tracing = thread->tracing == 0 ? 255 : 0;
+    Py_XDECREF(old);
+}
+#endif
+
 /* PyEval_SetTrace() in the calling thread. On 3.11 that fails while any other thread is in it, and
  * a Python audit hook can make that long; and what a hook runs of Python may bring us here again.
  * There it is done by hand, and no hook is told of what the target did not do. */
@@ -107,12 +120,7 @@ compat_trace_thread(Py_tracefunc function, PyObject *object)
 #if PY_VERSION_HEX >= 0x030C0000
     PyEval_SetTrace(function, object);
 #else
-    PyThreadState *thread = PyThreadState_Get();
-    PyObject *old = thread->c_traceobj;
-    thread->c_tracefunc = function;
-    thread->c_traceobj = Py_NewRef(object);
-    thread->cframe->use_tracing = thread->tracing == 0 ? 255 : 0;
-    Py_XDECREF(old);
+    compat_trace_in(PyThreadState_Get(), function, object);
 #endif
 }
 
@@ -126,11 +134,7 @@ compat_trace_all_threads(Py_tracefunc function, PyObject *object)
 #else
     for (PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
          thread != NULL; thread = PyThreadState_Next(thread)) {
-        PyObject *old = thread->c_traceobj;
-        thread->c_tracefunc = function;
-        thread->c_traceobj = Py_NewRef(object);
-        thread->cframe->use_tracing = thread->tracing == 0 ? 255 : 0;
-        Py_XDECREF(old);
+        compat_trace_in(thread, function, object);
     }
 #endif
 }
