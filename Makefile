@@ -28,7 +28,7 @@ JOBS ?= auto
 TESTS ?=
 DEMO := build/demo
 
-C_FILES := $(wildcard src/covsup/*/*.c src/covsup/*/*.h)
+C_FILES := $(shell find src/covsup -name '*.[ch]')
 PACKAGE := pyproject.toml setup.py covsup.pth covsup.start
 
 # A make that is itself started inside a session builds and checks outside it.

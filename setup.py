@@ -61,11 +61,12 @@ IN_TARGET = [*COMPILER, "-Wframe-larger-than=512"]
 
 
 def extension(name, room, compiler=IN_TARGET, **more):
-    """Everything that is C in a room is one extension."""
+    """Everything that is C in a room and its folders is one extension."""
     return Extension(
         name,
-        sources=sorted(glob(f"{room}/*.c")),
-        depends=sorted(glob(f"{room}/*.h")),
+        sources=sorted(glob(f"{room}/**/*.c", recursive=True)),
+        depends=sorted(glob(f"{room}/**/*.h", recursive=True)),
+        include_dirs=[room],
         extra_compile_args=compiler,
         **more,
     )
@@ -87,7 +88,7 @@ setup(
     cmdclass={"build_startup_files": build_startup_files},
     ext_modules=[
         extension("covsup.tracer_c._tracer", "src/covsup/tracer_c"),
-        extension("covsup.datafile._facts", "src/covsup/datafile", COMPILER),
+        extension("covsup.datafile._fold", "src/covsup/datafile", COMPILER),
         *(CARRIER if sys.platform == "linux" else []),
     ],
 )

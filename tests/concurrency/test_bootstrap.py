@@ -16,7 +16,7 @@ import pytest
 import covsup
 from covsup import bootstrap
 from covsup.bootstrap import library_directories
-from covsup.datafile.journal import Core, Ended, LibraryUsed
+from covsup.datafile.journal.reader import Core, Ended, LibraryUsed
 from tests.concurrency.by_hand import StartKind
 from tests.journal.harness import TRACER_C, compiler
 
@@ -295,7 +295,8 @@ def test_nothing_in_c_is_built_for_a_free_threaded_python(tmp_path: Path) -> Non
     done = subprocess.run(
         [
             *compiler(), "-std=c11", "-DPy_GIL_DISABLED", "-fsyntax-only",
-            f"-I{sysconfig.get_path('include')}", str(TRACER_C / "core.c"),
+            f"-I{sysconfig.get_path('include')}", f"-I{TRACER_C}",
+            str(TRACER_C / "core" / "code_state.c"),
         ],
         capture_output=True,
         text=True,

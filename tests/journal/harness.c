@@ -24,7 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "journal.h"
+#include "journal/journal.h"
 
 #define WORDS_MAX 8
 #define TEXT_MAX (1 << 20)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from covsup.datafile.journal import Journal, read_journal, read_slots
+from covsup.datafile.journal.reader import Journal, read_journal, read_slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +36,7 @@ def compiler() -> list[str]:
 
 def build(to: Path, *options: str) -> Path:
     """Compile the writer and the harness into one program."""
-    sources = sorted(TRACER_C.glob("journal*.c"))
+    sources = sorted((TRACER_C / "journal").glob("*.c"))
     command = [*compiler(), "-std=c11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", *options]
     command += [f"-I{TRACER_C}", *map(str, sources), str(HARNESS_C), "-pthread", "-o", str(to)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from covsup.datafile.errors import JournalNotBegun
-from covsup.datafile.journal import read_journal
+from covsup.datafile.journal.reader import read_journal
 from tests.journal.harness import (
     NO_FALLOCATE,
     NO_POPULATE,
@@ -180,7 +180,7 @@ def test_a_failure_of_any_call_harms_nobody_and_is_counted(
 
 def system_calls() -> set[str]:
     """The names under which the writer's system calls go through the seam."""
-    sources = [path.read_text() for path in TRACER_C.glob("journal_*.c")]
+    sources = [path.read_text() for path in (TRACER_C / "journal").glob("*.c")]
     calls = {name for text in sources for name in re.findall(r'SYSTEM\(\s*"(.+?)"', text)}
     assert len(calls) > 15
     return calls

@@ -22,7 +22,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "carried.h"
+#include "environment.h"
 
 extern char **environ;
 

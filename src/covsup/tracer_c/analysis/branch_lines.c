@@ -1,0 +1,250 @@
+/* analysis/branch_lines.c - the lines of a code object that a report may give more than one exit,
+ * and those that it makes one.
+ *
+ * A report counts a statement's lines as its first one. What of the code belongs to a statement is
+ * known only from where its expressions begin and end, so that is looked at where a marked line
+ * goes on to others.
+ *
+ * Threads: pure, but for the memory it allocates. Must never know: events, files, the journal. */
+#include "analysis/analysis.h"
+
+#if COMPAT_MONITORING
+
+#include <stdlib.h>
+
+static void
+mark_line(flow_analysis *a, int line)
+{
+    int slot = flow_slot(a, line);
+    if (slot >= 0) {
+        flow_set_bit(a->lines, slot);
+    }
+}
+
+/* The code of a function or class, which that of its type parameters wraps (PEP 695). */
+static PyCodeObject *
+generic_body(PyCodeObject *code)
+{
+    PyObject *constants = code->co_consts;
+    for (Py_ssize_t c = 0; flow_makes_generic(code) && c < PyTuple_GET_SIZE(constants); c++) {
+        PyObject *constant = PyTuple_GET_ITEM(constants, c);
+        if (PyCode_Check(constant) && !flow_is_nameless((PyCodeObject *)constant)) {
+            return (PyCodeObject *)constant;
+        }
+    }
+    return code;
+}
+
+PyCodeObject *
+flow_function_made_at(const flow_analysis *a, int k)
+{
+    for (int back = k - 1; back >= 0 && back >= k - 2; back--) {
+        const instruction *i = &a->list[back];
+        if (i->op == LOAD_CONST && i->oparg >= 0 &&
+            i->oparg < PyTuple_GET_SIZE(a->code->co_consts)) {
+            PyObject *constant = PyTuple_GET_ITEM(a->code->co_consts, i->oparg);
+            return PyCode_Check(constant) ? generic_body((PyCodeObject *)constant) : NULL;
+        }
+    }
+    return NULL;
+}
+
+static bool
+is_store(uint8_t op)
+{
+    switch (op) {
+    case STORE_FAST:
+    case STORE_NAME:
+    case STORE_GLOBAL:
+    case STORE_DEREF:
+    case STORE_ATTR:
+    case STORE_SUBSCR:
+    case UNPACK_SEQUENCE:
+    case UNPACK_EX:
+#ifdef STORE_FAST_STORE_FAST
+    case STORE_FAST_STORE_FAST:
+#endif
+#ifdef STORE_FAST_LOAD_FAST
+    case STORE_FAST_LOAD_FAST:
+#endif
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The target of a loop may stand on lines of its own, which then lead into the body. */
+static void
+mark_loop_target(flow_analysis *a, int k)
+{
+    enum { MOST = 8 }; /* some instructions of the body among them do no harm */
+    for (int end = k + MOST; k < end && k < a->count && a->list[k].kind != BRANCH; k++) {
+        if (is_store(a->list[k].op)) {
+            mark_line(a, a->list[k].line);
+        }
+    }
+}
+
+/* Is the jump at `k` one of those that begin an `except`, or end the handler of a `with`? */
+static bool
+decides_handling(const flow_analysis *a, int k)
+{
+    for (int back = k - 1; back >= 0 && back >= k - 2; back--) {
+        if (a->list[back].op == CHECK_EXC_MATCH || a->list[back].op == CHECK_EG_MATCH) {
+            return true;
+        }
+    }
+    int next = k + 1;
+#ifdef NOT_TAKEN
+    next += next < a->count && a->list[next].op == NOT_TAKEN;
+#endif
+    return next < a->count && a->list[next].op == RERAISE;
+}
+
+/* Does the instruction at `k` belong to an expression, and not to a statement with others in it?
+ * Where it is not certain: no. */
+static bool
+is_of_expression(const flow_analysis *a, int k)
+{
+    const instruction *before = k > 0 ? &a->list[k - 1] : NULL;
+    switch (a->list[k].op) {
+    case POP_JUMP_IF_FALSE:
+    case POP_JUMP_IF_TRUE:
+    case POP_JUMP_IF_NONE:
+    case POP_JUMP_IF_NOT_NONE:
+        return !decides_handling(a, k);
+    case CALL: /* that of the exit of a `with` has no arguments of its own */
+        return before != NULL &&
+               (before->line != a->list[k].line || before->end_line != a->list[k].end_line);
+    case BUILD_LIST: /* an `except*` begins with an empty one */
+        return a->list[k].oparg > 0;
+    case YIELD_VALUE:
+        return before != NULL && before->kind != SENDS;
+    case BINARY_OP:
+    case COMPARE_OP:
+    case CONTAINS_OP:
+    case IS_OP:
+    case LOAD_ATTR:
+    case BUILD_TUPLE:
+    case BUILD_MAP:
+    case BUILD_SET:
+    case BUILD_STRING:
+    case LIST_EXTEND:
+    case SET_UPDATE:
+    case DICT_UPDATE:
+    case DICT_MERGE:
+    case CALL_FUNCTION_EX:
+    case UNPACK_SEQUENCE:
+    case UNPACK_EX:
+#ifdef CALL_KW
+    case CALL_KW:
+#endif
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The last line of what the instruction at `k` belongs to, as far as it says so. */
+static int
+last_line_of(const flow_analysis *a, int k)
+{
+    const instruction *i = &a->list[k];
+    if (k >= 2 && ((i->op == FOR_ITER && i[-1].op == GET_ITER) ||
+                   (i->op == GET_ANEXT && i[-1].op == GET_AITER))) {
+        return i[-2].end_line;
+    }
+    return is_of_expression(a, k) ? i->end_line : i->line;
+}
+
+/* The first slot from `slot` on that is not joined; what leads there gets shorter. */
+static int
+next_open(int *open, int slot)
+{
+    int found = slot;
+    while (open[found] != found) {
+        found = open[found];
+    }
+    while (open[slot] != found && slot != found) {
+        int next = open[slot];
+        open[slot] = found;
+        slot = next;
+    }
+    return found;
+}
+
+/* An expression that begins on a marked line may go on to others, on which more may stand. For a
+ * report all of that is on the line on which the first of it begins. */
+static bool
+join_long_lines(flow_analysis *a)
+{
+    const size_t slots = (size_t)a->n_slots + 1;
+    int *joined = NULL; /* by slot: the first line; 0: the line itself */
+    int *open = NULL;   /* by slot: where to look for the next slot that is not joined */
+    for (int k = 0; k < a->count; k++) {
+        const int line = a->list[k].line;
+        const int last = flow_is_marked(a, line) ? last_line_of(a, k) : line;
+        if (last <= line) {
+            continue;
+        }
+        if (joined == NULL) {
+            joined = calloc(2 * slots, sizeof(int));
+            if (joined == NULL) {
+                return false;
+            }
+            open = joined + slots;
+            for (size_t s = 0; s < slots; s++) {
+                open[s] = (int)s;
+            }
+        }
+        /* Each slot is joined once, and passed over from then on: all the long expressions of a
+         * statement may begin on its first line. */
+        const int end = last < a->last_line ? flow_slot_from(a, last + 1) : a->n_slots;
+        for (int s = next_open(open, flow_slot(a, line) + 1); s < end; s = next_open(open, s)) {
+            joined[s] = line;
+            flow_set_bit(a->lines, s);
+            open[s] = s + 1;
+        }
+    }
+    for (int k = 0; k < a->count && joined != NULL; k++) {
+        instruction *i = &a->list[k];
+        const int first = i->line > 0 ? joined[flow_slot(a, i->line)] : 0;
+        i->line = first != 0 ? first : i->line;
+    }
+    free(joined);
+    return true;
+}
+
+bool
+flow_mark_lines(flow_analysis *a)
+{
+    for (int m = 0; m < a->decoded.n_notable; m++) {
+        int k = a->decoded.notable[m];
+        const instruction *i = &a->list[k];
+        if (i->kind == BRANCH || i->op == GET_ANEXT || i->op == END_ASYNC_FOR ||
+            i->op == NOP || /* what is left of `while True`, whose else counts as an exit */
+            (i->kind == JUMPS && i->starts_line)) { /* or of a constant in a condition */
+            mark_line(a, i->line);
+            if (i->op == FOR_ITER) {
+                mark_loop_target(a, k + 1);
+            }
+        } else if (i->op == END_SEND) {
+            mark_loop_target(a, k + 1);
+            if (i->line > 0) {
+                /* The interpreter may send a LINE event here too, after an exception thrown in. */
+                flow_set_bit(a->restarts, flow_slot(a, i->event_line));
+            }
+        } else if (i->op == MAKE_FUNCTION) {
+            PyCodeObject *made = flow_function_made_at(a, k);
+            if (made != NULL && flow_is_one_liner(made)) {
+                a->list[k].defines = true;
+                mark_line(a, i->line);
+                mark_line(a, flow_first_line(made));
+                mark_line(a, made->co_firstlineno);
+            }
+        }
+    }
+    return !a->decoded.has_long_lines || join_long_lines(a);
+}
+
+#endif

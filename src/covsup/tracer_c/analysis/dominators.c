@@ -1,0 +1,222 @@
+/* analysis/dominators.c - what is always reached before what.
+ *
+ * Instruction k dominates p if every way from the start to p leads through k. One tree answers all
+ * such questions of a code object: Lengauer and Tarjan, "A fast algorithm for finding dominators in
+ * a flowgraph" (1979), with path compression. Nothing here recurses: a code object may have
+ * millions of instructions.
+ *
+ * Threads: pure, but for the memory it allocates. Must never know: events, files, the journal. */
+#include "analysis/analysis.h"
+
+#if COMPAT_MONITORING
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Instructions are known here by the order in which a depth-first walk meets them, from 1 on; 0 is
+ * none. */
+struct flow_dominators {
+    int *order;   /* by instruction: its number; 0: it is not reached */
+    int *first;   /* by number: where its part of the tree begins, in a walk of the tree */
+    int *size;    /* by number: how many are in that part */
+    int memory[]; /* of all that are here */
+};
+
+typedef struct {
+    int *vertex; /* by number: the instruction */
+    int *parent, *semi, *idom, *ancestor, *label, *bucket, *next_in_bucket;
+    int *handled, *next_handled; /* by instruction: those whose exceptions it handles */
+    int *stack;
+    int reached;
+    int memory[];
+} search;
+
+enum { ARRAYS_OF_RESULT = 3, ARRAYS_OF_SEARCH = 11 };
+
+static int
+successor(const flow_analysis *a, int k, int which)
+{
+    const instruction *i = &a->list[k];
+    switch (which) {
+    case 0:
+        return flow_falls_through(i) && k + 1 < a->count ? k + 1 : -1;
+    case 1:
+        return i->target;
+    default:
+        return i->handler;
+    }
+}
+
+/* Number what is reached from the start. */
+static void
+walk(const flow_analysis *a, search *s, int *order)
+{
+    int depth = 0;
+    int *at = s->label; /* by number: the successor that is next; used for labels only later */
+    order[0] = ++s->reached;
+    s->vertex[1] = 0;
+    s->parent[1] = 0;
+    at[1] = 0;
+    s->stack[depth++] = 1;
+    while (depth > 0) {
+        int number = s->stack[depth - 1];
+        if (at[number] == 3) {
+            depth--;
+            continue;
+        }
+        int next = successor(a, s->vertex[number], at[number]++);
+        if (next >= 0 && order[next] == 0) {
+            int child = ++s->reached;
+            order[next] = child;
+            s->vertex[child] = next;
+            s->parent[child] = number;
+            at[child] = 0;
+            s->stack[depth++] = child;
+        }
+    }
+}
+
+/* The number on the way up to the root of its tree that has the smallest semidominator. */
+static int
+evaluate(search *s, int number)
+{
+    if (s->ancestor[number] == 0) {
+        return number;
+    }
+    int depth = 0, v = number;
+    while (s->ancestor[s->ancestor[v]] != 0) {
+        s->stack[depth++] = v;
+        v = s->ancestor[v];
+    }
+    while (depth > 0) {
+        v = s->stack[--depth];
+        int up = s->ancestor[v];
+        if (s->semi[s->label[up]] < s->semi[s->label[v]]) {
+            s->label[v] = s->label[up];
+        }
+        s->ancestor[v] = s->ancestor[up];
+    }
+    return s->label[number];
+}
+
+static void
+consider(search *s, const int *order, int number, int from)
+{
+    if (order[from] != 0) {
+        int best = s->semi[evaluate(s, order[from])];
+        if (best < s->semi[number]) {
+            s->semi[number] = best;
+        }
+    }
+}
+
+static void
+find_dominators(const flow_analysis *a, search *s, const int *order)
+{
+    for (int i = 1; i <= s->reached; i++) {
+        s->semi[i] = s->label[i] = i;
+        s->ancestor[i] = s->bucket[i] = 0;
+    }
+    for (int w = s->reached; w >= 2; w--) {
+        const int k = s->vertex[w];
+        if (k > 0 && flow_falls_through(&a->list[k - 1])) {
+            consider(s, order, w, k - 1);
+        }
+        for (int p = a->entered_head[k]; p >= 0; p = a->entered_next[p]) {
+            consider(s, order, w, p);
+        }
+        for (int p = s->handled[k]; p >= 0; p = s->next_handled[p]) {
+            consider(s, order, w, p);
+        }
+        s->next_in_bucket[w] = s->bucket[s->semi[w]];
+        s->bucket[s->semi[w]] = w;
+        const int parent = s->parent[w];
+        s->ancestor[w] = parent;
+        for (int v = s->bucket[parent]; v != 0; v = s->next_in_bucket[v]) {
+            int u = evaluate(s, v);
+            s->idom[v] = s->semi[u] < s->semi[v] ? u : parent;
+        }
+        s->bucket[parent] = 0;
+    }
+    s->idom[1] = 0;
+    for (int w = 2; w <= s->reached; w++) {
+        if (s->idom[w] != s->semi[w]) {
+            s->idom[w] = s->idom[s->idom[w]];
+        }
+    }
+}
+
+/* Number the tree of dominators so that what is below a node has the numbers that follow its own. A
+ * dominator has a smaller number than what it dominates. */
+static void
+number_tree(flow_dominators *self, const search *s)
+{
+    int *next = s->label;
+    for (int w = 1; w <= s->reached; w++) {
+        self->size[w] = 1;
+    }
+    for (int w = s->reached; w >= 2; w--) {
+        self->size[s->idom[w]] += self->size[w];
+    }
+    self->first[1] = 1;
+    next[1] = 2;
+    for (int w = 2; w <= s->reached; w++) {
+        self->first[w] = next[s->idom[w]];
+        next[s->idom[w]] += self->size[w];
+        next[w] = self->first[w] + 1;
+    }
+}
+
+flow_dominators *
+flow_dominators_new(const flow_analysis *a)
+{
+    const size_t count = (size_t)a->count + 1;
+    flow_dominators *self = malloc(sizeof(*self) + ARRAYS_OF_RESULT * count * sizeof(int));
+    search *s = malloc(sizeof(*s) + ARRAYS_OF_SEARCH * count * sizeof(int));
+    if (self == NULL || s == NULL) {
+        free(self);
+        free(s);
+        return NULL;
+    }
+    int **results[ARRAYS_OF_RESULT] = {&self->order, &self->first, &self->size};
+    for (size_t i = 0; i < ARRAYS_OF_RESULT; i++) {
+        *results[i] = self->memory + i * count;
+    }
+    int **arrays[ARRAYS_OF_SEARCH] = {
+        &s->vertex, &s->parent,         &s->semi,    &s->idom,         &s->ancestor, &s->label,
+        &s->bucket, &s->next_in_bucket, &s->handled, &s->next_handled, &s->stack};
+    for (size_t i = 0; i < ARRAYS_OF_SEARCH; i++) {
+        *arrays[i] = s->memory + i * count;
+    }
+    s->reached = 0;
+    memset(self->order, 0, count * sizeof(int));
+    memset(s->handled, 0xFF, count * sizeof(int)); /* -1 */
+    for (int k = 0; k < a->count; k++) {
+        int handler = a->list[k].handler;
+        if (handler >= 0) {
+            s->next_handled[k] = s->handled[handler];
+            s->handled[handler] = k;
+        }
+    }
+    walk(a, s, self->order);
+    find_dominators(a, s, self->order);
+    number_tree(self, s);
+    free(s);
+    return self;
+}
+
+void
+flow_dominators_free(flow_dominators *self)
+{
+    free(self);
+}
+
+bool
+flow_reached_without(const flow_dominators *self, int p, int k)
+{
+    int number = self->order[p], above = self->order[k];
+    return number != 0 && (above == 0 || self->first[number] < self->first[above] ||
+                           self->first[number] >= self->first[above] + self->size[above]);
+}
+
+#endif

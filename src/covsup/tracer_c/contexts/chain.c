@@ -1,0 +1,322 @@
+/* contexts/chain.c - labels of contexts: immutable chains of segments, and what is told under each.
+ *
+ * What is told under a label is shared by all chains of that label, and kept for a while after the
+ * last of them is gone, so that a label which comes again and again (a route) does not tell
+ * everything anew each time.
+ *
+ * Threads: with an attached thread state; what an interpreter has is its own.
+ * Must never know: which chain is current, where events come from, what they tell. */
+#include "contexts/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A label is cut at this many bytes of UTF-8. */
+enum { MOST_LABEL = 4096 };
+
+/* What is kept of contexts that have ended, in bytes. */
+enum { MOST_IDLE = 2 << 20 };
+
+/* So often the interpreter may go back to measuring without contexts; then it stays prepared. */
+enum { MOST_RETURNS = 16 };
+
+/* What is told under one label. */
+struct context_record {
+    context_record *older, *newer; /* among the idle ones */
+    told_context *told;
+    PyObject *label; /* owned: the key in `records` */
+    size_t size;     /* while idle */
+    int chains;      /* how many have it; 0: idle */
+};
+
+typedef struct {
+    PyObject_HEAD contexts *owner;
+    PyObject *segments; /* owned tuple of (kind, text) */
+    context_record *record;
+} chain_object;
+
+static void
+remove_idle(contexts *self, context_record *which)
+{
+    *(which->older != NULL ? &which->older->newer : &self->oldest) = which->newer;
+    *(which->newer != NULL ? &which->newer->older : &self->newest) = which->older;
+    which->older = which->newer = NULL;
+    self->idle_size -= which->size;
+}
+
+static void
+add_idle(contexts *self, context_record *which)
+{
+    which->size = sizeof(*which) + told_size(which->told);
+    self->idle_size += which->size;
+    which->older = self->newest;
+    *(self->newest != NULL ? &self->newest->newer : &self->oldest) = which;
+    self->newest = which;
+}
+
+/* Forget the contexts that ended longest ago. */
+static void
+trim_idle(contexts *self)
+{
+    while (self->idle_size > MOST_IDLE && self->oldest != NULL) {
+        context_record *oldest = self->oldest;
+        if (PyDict_DelItem(self->records, oldest->label) < 0) {
+            PyErr_Clear();
+            return; /* no memory: the next one tries again */
+        }
+        remove_idle(self, oldest);
+        Py_DECREF(oldest->label);
+        told_free(oldest->told);
+        free(oldest);
+    }
+}
+
+/* The record of `label`; NULL with an exception set. */
+static context_record *
+record_of(contexts *self, PyObject *label)
+{
+    PyObject *known = PyDict_GetItemWithError(self->records, label); /* borrowed */
+    if (known != NULL) {
+        context_record *found = PyLong_AsVoidPtr(known);
+        if (found->chains == 0) {
+            remove_idle(self, found);
+        }
+        found->chains++;
+        return found;
+    }
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    trim_idle(self);
+    Py_ssize_t size;
+    const char *text = PyUnicode_AsUTF8AndSize(label, &size);
+    context_record *made = text != NULL ? calloc(1, sizeof(*made)) : NULL;
+    PyObject *address = made != NULL ? PyLong_FromVoidPtr(made) : NULL; /* owned */
+    if (address == NULL || (made->told = told_new(text, (size_t)size)) == NULL ||
+        PyDict_SetItem(self->records, label, address) < 0) {
+        if (made != NULL && made->told != NULL) {
+            told_free(made->told);
+        }
+        free(made);
+        Py_XDECREF(address);
+        return PyErr_Occurred() ? NULL : (context_record *)PyErr_NoMemory();
+    }
+    Py_DECREF(address);
+    made->label = Py_NewRef(label);
+    made->chains = 1;
+    return made;
+}
+
+static void
+chain_dealloc(PyObject *object)
+{
+    chain_object *self = (chain_object *)object;
+    contexts *owner = self->owner;
+    PyTypeObject *type = Py_TYPE(object);
+    if (--self->record->chains == 0) {
+        add_idle(owner, self->record);
+    }
+    Py_XDECREF(self->segments);
+    bool runs = owner->running != NULL && PyList_GET_SIZE(owner->running) > 0;
+    if (--owner->chains == 0 && owner->kinds == 0 && !runs && owner->returns < MOST_RETURNS) {
+        owner->returns++;
+        owner->owner->in_contexts = false;
+    }
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyObject *
+chain_repr(PyObject *object)
+{
+    return PyUnicode_FromFormat("<covsup context %R>", ((chain_object *)object)->record->label);
+}
+
+static PyType_Slot chain_slots[] = {
+    {Py_tp_dealloc, chain_dealloc},
+    {Py_tp_repr, chain_repr},
+    {0, NULL},
+};
+
+static PyType_Spec chain_spec = {
+    .name = "covsup.tracer_c._tracer.Context",
+    .basicsize = sizeof(chain_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = chain_slots,
+};
+
+/* `text` as a label may be: UTF-8 (lone surrogates as \udcxx), without NUL (as \x00), and cut. */
+static PyObject *
+clean(PyObject *text)
+{
+    PyObject *zero = NULL, *escaped = NULL, *shown = NULL, *bytes = NULL,
+             *result = NULL;                                  /* owned */
+    PyObject *cut = PyUnicode_Substring(text, 0, MOST_LABEL); /* owned */
+    if (cut == NULL || (zero = PyUnicode_FromStringAndSize("\0", 1)) == NULL ||
+        (escaped = PyUnicode_FromString("\\x00")) == NULL ||
+        (shown = PyUnicode_Replace(cut, zero, escaped, -1)) == NULL ||
+        (bytes = PyUnicode_AsEncodedString(shown, "utf-8", "backslashreplace")) == NULL) {
+        goto done;
+    }
+    const char *start = PyBytes_AS_STRING(bytes);
+    Py_ssize_t size = PyBytes_GET_SIZE(bytes);
+    if (size > MOST_LABEL) {
+        for (size = MOST_LABEL; size > 0 && ((unsigned char)start[size] & 0xC0) == 0x80; size--) {
+        }
+    }
+    result = PyUnicode_DecodeUTF8(start, size, NULL);
+done:
+    Py_XDECREF(cut);
+    Py_XDECREF(zero);
+    Py_XDECREF(escaped);
+    Py_XDECREF(shown);
+    Py_XDECREF(bytes);
+    return result;
+}
+
+PyObject *
+segment_new(segment_kind kind, PyObject *text)
+{
+    PyObject *cleaned = clean(text); /* owned */
+    PyObject *segment = cleaned != NULL ? Py_BuildValue("(iO)", (int)kind, cleaned) : NULL;
+    Py_XDECREF(cleaned);
+    return segment;
+}
+
+PyObject *
+segment_new_lasting(segment_kind kind, PyObject *text)
+{
+    PyObject *cleaned = clean(text); /* owned */
+    PyObject *segment =
+        cleaned != NULL ? Py_BuildValue("(iOO)", (int)kind, cleaned, Py_True) : NULL;
+    Py_XDECREF(cleaned);
+    return segment;
+}
+
+bool
+segment_lasts(PyObject *segment)
+{
+    return PyTuple_GET_SIZE(segment) > 2;
+}
+
+segment_kind
+segment_kind_of(PyObject *segment)
+{
+    return (segment_kind)PyLong_AsLong(PyTuple_GET_ITEM(segment, 0));
+}
+
+PyObject *
+segments_joined(contexts *self, PyObject *segments, unsigned without)
+{
+    PyObject *label = NULL;
+    PyObject *texts = PyList_New(0); /* owned */
+    Py_ssize_t size = 0;
+    /* What is cut off need not be joined: deep chains stay cheap. */
+    for (Py_ssize_t i = 0; texts != NULL && i < PyTuple_GET_SIZE(segments) && size <= MOST_LABEL;
+         i++) {
+        PyObject *segment = PyTuple_GET_ITEM(segments, i);
+        if ((without & KIND_BIT(segment_kind_of(segment))) != 0) {
+            continue;
+        }
+        PyObject *text = PyTuple_GET_ITEM(segment, 1);
+        size += PyUnicode_GET_LENGTH(text) + 1;
+        if (PyList_Append(texts, text) < 0) {
+            Py_CLEAR(texts);
+        }
+    }
+    if (texts != NULL) {
+        PyObject *whole = PyUnicode_Join(self->separator, texts); /* owned */
+        label = whole != NULL ? clean(whole) : NULL;
+        Py_XDECREF(whole);
+        Py_DECREF(texts);
+    }
+    return label;
+}
+
+PyObject *
+chain_new(contexts *self, PyObject *segments)
+{
+    PyObject *label = segments_joined(self, segments, 0); /* owned */
+    if (label == NULL) {
+        return NULL;
+    }
+    context_record *record = record_of(self, label);
+    Py_DECREF(label);
+    if (record == NULL) {
+        return NULL;
+    }
+    chain_object *chain = PyObject_New(chain_object, self->type);
+    if (chain == NULL) {
+        if (--record->chains == 0) {
+            add_idle(self, record);
+        }
+        return NULL;
+    }
+    chain->owner = self;
+    chain->segments = Py_NewRef(segments);
+    chain->record = record;
+    self->chains++;
+    return (PyObject *)chain;
+}
+
+bool
+chain_is(const contexts *self, PyObject *object)
+{
+    return object != NULL && Py_IS_TYPE(object, self->type);
+}
+
+PyObject *
+segments_find(PyObject *segments, segment_kind kind)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(segments); i++) {
+        if (segment_kind_of(PyTuple_GET_ITEM(segments, i)) == kind) {
+            return PyTuple_GET_ITEM(segments, i);
+        }
+    }
+    return NULL;
+}
+
+PyObject *
+segments_changed(PyObject *segments, unsigned without, PyObject *but, PyObject *more)
+{
+    PyObject *result = NULL;
+    PyObject *list = PyList_New(0); /* owned */
+    if (list == NULL) {
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(segments); i++) {
+        PyObject *segment = PyTuple_GET_ITEM(segments, i);
+        if (segment != but && (without & KIND_BIT(segment_kind_of(segment))) == 0 &&
+            PyList_Append(list, segment) < 0) {
+            goto done;
+        }
+    }
+    if (more != NULL) {
+        bool first = segment_kind_of(more) == SEGMENT_PROCESS;
+        if (PyList_Insert(list, first ? 0 : PyList_GET_SIZE(list), more) < 0) {
+            goto done;
+        }
+    }
+    result = PyList_AsTuple(list);
+done:
+    Py_DECREF(list);
+    return result;
+}
+
+PyTypeObject *
+chain_type(void)
+{
+    return (PyTypeObject *)PyType_FromSpec(&chain_spec);
+}
+
+told_context *
+chain_told(PyObject *chain)
+{
+    return ((chain_object *)chain)->record->told;
+}
+
+PyObject *
+chain_segments(PyObject *chain)
+{
+    return ((chain_object *)chain)->segments;
+}

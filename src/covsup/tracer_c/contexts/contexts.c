@@ -1,0 +1,381 @@
+/* contexts/contexts.c - under which context facts are recorded: what is current, and where it goes.
+ *
+ * The value of our context variable is a chain (contexts/chain.c); None stands for "no context"
+ * where a thread or the interpreter has one.
+ *
+ * Threads: with an attached thread state; what an interpreter has is its own. `recent` and
+ * `beginning` belong to one thread.
+ * Must never know: where events come from, what they tell. */
+#include "contexts/state.h"
+
+#include <stdlib.h>
+
+#include "settrace/untraced_frames.h"
+
+/* What the thread found last; valid while nothing has changed in its context variables. */
+static _Thread_local struct {
+    contexts *owner;
+    uint64_t thread, version;
+    uint32_t epoch;
+    told_context *told;
+} recent;
+
+/* What the thread began with. */
+static _Thread_local struct {
+    contexts *owner;
+    PyObject *chain; /* owned, or NULL */
+    PyObject *name;  /* owned, or NULL */
+} beginning;
+
+PyObject *
+contexts_found(contexts *self)
+{
+    PyObject *value = NULL;
+    if (PyContextVar_Get(self->var, NULL, &value) < 0) {
+        PyErr_Clear();
+        return NULL;
+    }
+    if (value != NULL) {
+        Py_DECREF(value); /* the context has it */
+        return chain_is(self, value) ? value : NULL;
+    }
+    return beginning.owner == self ? beginning.chain : self->root;
+}
+
+PyObject *
+contexts_thread_name(contexts *self)
+{
+    if (beginning.owner == self && beginning.name != NULL) {
+        return beginning.name;
+    }
+    return PyThread_get_thread_ident() == self->thread ? self->main_name : NULL;
+}
+
+PyObject *
+contexts_segments(contexts *self)
+{
+    PyObject *chain = contexts_found(self);
+    PyObject *found = chain != NULL ? Py_NewRef(chain_segments(chain)) : PyTuple_New(0);
+    PyObject *segments = found != NULL ? segments_here(self, found) : NULL;
+    Py_XDECREF(found);
+    return segments;
+}
+
+/* Python's own count of changes leaves out what is set and reset. New reference, or NULL. */
+static PyObject *
+set_chain(contexts *self, PyObject *chain)
+{
+    recent.owner = NULL;
+    return contexts_change(self->owner) < 0 ? NULL : PyContextVar_Set(self->var, chain);
+}
+
+int
+contexts_reset(contexts *self, PyObject *token)
+{
+    recent.owner = NULL;
+    if (contexts_change(self->owner) < 0) {
+        PyErr_Clear(); /* no memory; the context has to change all the same */
+    }
+    return PyContextVar_Reset(self->var, token);
+}
+
+PyObject *
+contexts_set_segments(contexts *self, PyObject *segments)
+{
+    PyObject *chain =
+        PyTuple_GET_SIZE(segments) > 0 ? chain_new(self, segments) : Py_NewRef(Py_None);
+    PyObject *token = chain != NULL ? set_chain(self, chain) : NULL;
+    Py_XDECREF(chain);
+    return token;
+}
+
+/* The chain that is current, with what it says of the place put right; borrowed, or NULL without
+ * an exception. */
+static PyObject *
+current_chain(contexts *self)
+{
+    PyObject *chain = contexts_found(self);
+    if (self->kinds == 0 && self->running == NULL) {
+        return chain;
+    }
+    bool has_chain = chain != NULL;
+    PyObject *found = has_chain ? Py_NewRef(chain_segments(chain)) : PyTuple_New(0); /* owned */
+    PyObject *segments = found != NULL ? segments_here(self, found) : NULL;          /* owned */
+    if (segments != NULL && segments != found && (PyTuple_GET_SIZE(segments) > 0 || has_chain)) {
+        Py_XDECREF(contexts_set_segments(self, segments));
+    }
+    Py_XDECREF(found);
+    Py_XDECREF(segments);
+    PyErr_Clear();               /* no memory: the label stays what it was */
+    return contexts_found(self); /* names of tasks and greenlets may be Python's: all may change */
+}
+
+told_context *
+contexts_told(core *owner)
+{
+    contexts *self = owner->contexts;
+    PyThreadState *thread = PyThreadState_Get();
+    if (recent.owner == self && recent.thread == thread->id &&
+        recent.version == thread->context_ver && recent.epoch == self->epoch) {
+        return recent.told;
+    }
+    PyObject *chain = current_chain(self);
+    recent.owner = self;
+    recent.thread = thread->id;
+    recent.version = thread->context_ver;
+    recent.epoch = self->epoch;
+    recent.told = chain != NULL ? chain_told(chain) : NULL;
+    return recent.told;
+}
+
+PyObject *
+contexts_carried(core *owner)
+{
+    if (!owner->in_contexts) {
+        return NULL;
+    }
+    return Py_XNewRef(current_chain(owner->contexts));
+}
+
+PyObject *
+contexts_carried_without(core *owner, unsigned kinds)
+{
+    PyObject *chain = contexts_carried(owner);
+    if (chain == NULL) {
+        return NULL;
+    }
+    PyObject *segments = chain_segments(chain);
+    bool any = false;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(segments); i++) {
+        any = any || (kinds & KIND_BIT(segment_kind_of(PyTuple_GET_ITEM(segments, i)))) != 0;
+    }
+    if (!any) {
+        return chain;
+    }
+    PyObject *left = segments_changed(segments, kinds, NULL, NULL); /* owned */
+    if (left != NULL && PyTuple_GET_SIZE(left) == 0) {
+        Py_CLEAR(chain);
+    } else if (left != NULL) {
+        Py_SETREF(chain, chain_new(owner->contexts, left));
+    }
+    Py_XDECREF(left);
+    PyErr_Clear();
+    return chain;
+}
+
+int
+contexts_turn_on(contexts *self)
+{
+    if (self->owner->in_contexts) {
+        return 0;
+    }
+    self->owner->in_contexts = true;
+    quiet_stop(self->owner); /* what is told in one context is new in another */
+#if COMPAT_MONITORING
+    if (monitoring_rearm(self->owner) < 0) {
+        return -1;
+    }
+#endif
+    return 0;
+}
+
+PyObject *
+contexts_enter(core *owner, PyObject *chain)
+{
+    return set_chain(owner->contexts, chain != NULL ? chain : Py_None);
+}
+
+PyObject *
+contexts_push(core *owner, segment_kind kind, PyObject *text, bool lasts)
+{
+    contexts *self = owner->contexts;
+    const bool is_test = kind == SEGMENT_TEST_FUNCTION;
+    const unsigned without = is_test ? KIND_BIT(kind) | KIND_BIT(SEGMENT_TAKEN_TEST_FUNCTION) : 0;
+    PyObject *token = NULL, *segment = NULL, *more = NULL; /* owned */
+    PyObject *segments = contexts_segments(self);          /* owned */
+    if (segments != NULL) {
+        segment = lasts ? segment_new_lasting(kind, text) : segment_new(kind, text);
+    }
+    if (segment == NULL || (more = segments_changed(segments, without, NULL, segment)) == NULL ||
+        contexts_turn_on(self) < 0 || (is_test && test_begins(self, segment) < 0)) {
+        goto done;
+    }
+    token = contexts_set_segments(self, more);
+    if (token != NULL && is_test) {
+        Py_SETREF(token, PyTuple_Pack(2, token, segment));
+    }
+    if (token == NULL) {
+        test_ends(self, segment);
+    }
+done:
+    Py_XDECREF(segments);
+    Py_XDECREF(segment);
+    Py_XDECREF(more);
+    return token;
+}
+
+void
+contexts_leave(core *owner, PyObject *entered)
+{
+    PyObject *token = entered;
+    if (PyTuple_Check(entered)) {
+        token = PyTuple_GET_ITEM(entered, 0);
+        test_ends(owner->contexts, PyTuple_GET_ITEM(entered, 1));
+    }
+    if (contexts_reset(owner->contexts, token) < 0) {
+        PyErr_Clear(); /* another context than it was entered in */
+    }
+    Py_DECREF(entered);
+}
+
+bool
+contexts_of_kind(const core *owner, segment_kind kind)
+{
+    return owner->contexts != NULL && (owner->contexts->kinds & KIND_BIT(kind)) != 0;
+}
+
+bool
+contexts_has(core *owner, segment_kind kind)
+{
+    PyObject *chain = contexts_found(owner->contexts);
+    PyObject *segment = chain != NULL ? segments_find(chain_segments(chain), kind) : NULL;
+    return segment != NULL &&
+           (kind != SEGMENT_TEST_FUNCTION || test_runs(owner->contexts, segment));
+}
+
+PyObject *
+contexts_work(core *owner)
+{
+    return owner->contexts->work;
+}
+
+PyObject *
+contexts_entered(core *owner)
+{
+    return owner->contexts->entered;
+}
+
+bool
+contexts_in_other_thread(core *owner)
+{
+    return PyThread_get_thread_ident() != owner->contexts->thread;
+}
+
+PyObject *
+contexts_seeded(core *owner, PyObject *chain)
+{
+    PyObject *context = PyContext_New(); /* owned */
+    if (context == NULL || PyContext_Enter(context) < 0) {
+        Py_XDECREF(context);
+        return NULL;
+    }
+    PyObject *token = set_chain(owner->contexts, chain); /* owned */
+    if (PyContext_Exit(context) < 0 || token == NULL) {
+        Py_CLEAR(context);
+    }
+    Py_XDECREF(token);
+    return context;
+}
+
+void
+contexts_thread_begins(core *owner, PyObject *chain, PyObject *name)
+{
+    beginning.owner = owner->contexts;
+    beginning.chain = Py_XNewRef(chain);
+    beginning.name = Py_XNewRef(name);
+    recent.owner = NULL;
+}
+
+void
+contexts_thread_ends(void)
+{
+    recent.owner = NULL;
+    beginning.owner = NULL;
+    Py_CLEAR(beginning.chain);
+    Py_CLEAR(beginning.name);
+}
+
+const char *
+contexts_value(core *owner, PyObject **holder)
+{
+    const unsigned places = KIND_BIT(SEGMENT_PROCESS) | KIND_BIT(SEGMENT_THREAD) |
+                            KIND_BIT(SEGMENT_GREENLET) | KIND_BIT(SEGMENT_TASK);
+    PyObject *chain = contexts_carried(owner); /* owned */
+    const char *text = NULL;
+    *holder = NULL;
+    if (chain != NULL) {
+        *holder = segments_joined(owner->contexts, chain_segments(chain), places);
+        text = *holder != NULL ? PyUnicode_AsUTF8(*holder) : NULL;
+        Py_DECREF(chain);
+    }
+    PyErr_Clear();
+    return text != NULL && *text != '\0' ? text : NULL;
+}
+
+static int
+set_process(contexts *self)
+{
+    PyObject *text = PyUnicode_FromFormat("process-%ld", (long)getpid());         /* owned */
+    PyObject *segment = text != NULL ? segment_new(SEGMENT_PROCESS, text) : NULL; /* owned */
+    Py_XDECREF(text);
+    if (segment == NULL) {
+        return -1;
+    }
+    Py_XSETREF(self->process, segment);
+    return 0;
+}
+
+void
+contexts_forked(core *owner)
+{
+    contexts *self = owner->contexts;
+    if (self == NULL) {
+        return;
+    }
+    self->thread = PyThread_get_thread_ident();
+    if ((self->kinds & KIND_BIT(SEGMENT_PROCESS)) != 0 && set_process(self) < 0) {
+        PyErr_Clear(); /* no memory: it goes on under its parent's label */
+    }
+    if (contexts_change(owner) < 0) {
+        PyErr_Clear(); /* no memory: as above */
+    }
+    self->epoch++;
+}
+
+int
+contexts_start(core *owner, unsigned kinds, PyObject *inherited)
+{
+    PyObject *segments = NULL; /* owned */
+    int rc = -1;
+    contexts *self = calloc(1, sizeof(*self));
+    if (self == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    self->owner = owner;
+    self->kinds = kinds;
+    self->thread = PyThread_get_thread_ident();
+    if ((self->var = PyContextVar_New("covsup", NULL)) == NULL ||
+        (self->type = chain_type()) == NULL || (self->records = PyDict_New()) == NULL ||
+        (self->separator = PyUnicode_FromString("|")) == NULL ||
+        (self->work = PyDict_New()) == NULL || (self->entered = PyDict_New()) == NULL ||
+        (self->main_name = PyUnicode_FromString("MainThread")) == NULL) {
+        goto done;
+    }
+    if ((kinds & KIND_BIT(SEGMENT_PROCESS)) != 0 && set_process(self) < 0) {
+        goto done;
+    }
+    if (PyUnicode_GET_LENGTH(inherited) > 0) {
+        self->inherited = segment_new(SEGMENT_INHERITED, inherited);
+        if (self->inherited == NULL || (segments = PyTuple_Pack(1, self->inherited)) == NULL ||
+            (self->root = chain_new(self, segments)) == NULL) {
+            goto done;
+        }
+    }
+    owner->contexts = self;
+    owner->in_contexts = kinds != 0 || self->root != NULL;
+    rc = 0;
+done:
+    Py_XDECREF(segments);
+    return rc;
+}

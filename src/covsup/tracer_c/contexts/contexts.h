@@ -1,0 +1,140 @@
+/* contexts/contexts.h - under which context facts are recorded: what is current, and its label.
+ *
+ * A context is a chain of segments (a process, a thread, a test, what the program names), and its
+ * label the texts of them joined by "|". The chain hangs off a context variable of ours, so tasks
+ * take it along by themselves; a thread has a chain that it began with, and the interpreter one.
+ *
+ * Threads: with an attached thread state. Must never know: where events come from, what they tell.
+ */
+#ifndef COVSUP_CONTEXTS_H
+#define COVSUP_CONTEXTS_H
+
+#include "cpython/compat.h" /* Python.h comes first: it chooses what the system headers offer */
+
+#include <stdbool.h>
+
+#include "core/code_state.h"
+#include "recorded/context_recorded.h"
+
+/* What a segment names. The first four are places that code runs in: what is started from a place
+ * is another one, and the label of the process is the outermost. */
+typedef enum {
+    SEGMENT_PROCESS,
+    SEGMENT_THREAD,
+    SEGMENT_GREENLET,
+    SEGMENT_TASK,
+    SEGMENT_REQUEST,
+    SEGMENT_TEST_FUNCTION,
+    SEGMENT_PLUGIN,              /* of a dynamic-context plugin of coverage.py's */
+    SEGMENT_INHERITED,           /* the context in which this process was started */
+    SEGMENT_SWITCHED,            /* by embed.switch_context() */
+    SEGMENT_OWN,                 /* by embed.context() */
+    SEGMENT_TEST,                /* as a test runner's plugin names it */
+    SEGMENT_TAKEN_TEST,          /* of the test that runs in the process, in a flow of no other */
+    SEGMENT_TAKEN_TEST_FUNCTION, /* likewise */
+} segment_kind;
+
+#define KIND_BIT(kind) (1u << (kind))
+
+/* Prepare `self` for contexts: `kinds` (bits) are recorded of themselves, `inherited` (str) is the
+ * context in which this process was started. -1: exception set. */
+int contexts_start(core *self, unsigned kinds, PyObject *inherited);
+
+/* In the child after a fork. */
+void contexts_forked(core *self);
+
+/* The context changes in a frame that runs: events that slept are needed again. -1: exception. */
+static inline int
+contexts_change(core *self)
+{
+#if COMPAT_MONITORING
+    return self->asleep != NULL ? monitoring_wake(self) : 0;
+#else
+    return 0;
+#endif
+}
+
+/* What is told of the context that is current; NULL: none is. Sets no exception. */
+told_context *contexts_told(core *self);
+
+/* The chain that is current, for a flow that starts here; new reference, or NULL without an
+ * exception where there is none. */
+PyObject *contexts_carried(core *self);
+
+/* The same without its segments of the kinds (bits). */
+PyObject *contexts_carried_without(core *self, unsigned kinds);
+
+/* Make `chain` (as carried; NULL: none) the current one; what was current, to be given to
+ * contexts_leave(), or NULL with an exception set. */
+PyObject *contexts_enter(core *self, PyObject *chain);
+
+/* Add a segment at the end. The result is as of contexts_enter(). `lasts`: the flow that it belongs
+ * to may stop for a while. */
+PyObject *contexts_push(core *self, segment_kind kind, PyObject *text, bool lasts);
+
+/* Steals `entered`. Errors are dropped: a label may then be wrong, the facts are not. */
+void contexts_leave(core *self, PyObject *entered);
+
+/* Whether contexts of this kind are recorded of themselves. */
+bool contexts_of_kind(const core *self, segment_kind kind);
+
+/* Whether the flow that runs has a segment of this kind, and not of a test that has ended. */
+bool contexts_has(core *self, segment_kind kind);
+
+/* Dicts (borrowed) for those that follow flows: chains by pieces of work, and by frames what ends
+ * with them. */
+PyObject *contexts_work(core *self);
+PyObject *contexts_entered(core *self);
+
+/* Whether this is not the interpreter's main thread. */
+bool contexts_in_other_thread(core *self);
+
+/* A new contextvars.Context in which `chain` is current; NULL with an exception set. */
+PyObject *contexts_seeded(core *self, PyObject *chain);
+
+/* First and last in a thread: it begins with `chain` (NULL: none); `name` (NULL: has none) is the
+ * thread's. */
+void contexts_thread_begins(core *self, PyObject *chain, PyObject *name);
+void contexts_thread_ends(void);
+
+/* The value of COVSUP_CONTEXT for what is started from here: UTF-8, or NULL where no context is
+ * current. The object that holds it is put into *holder (owned). */
+const char *contexts_value(core *self, PyObject **holder);
+
+/* The module's functions. -1: exception set. */
+int contexts_add(PyObject *module);
+
+/* The same, or NULL where there are no contexts. */
+static inline told_context *
+context_now(core *self)
+{
+    return self->in_contexts ? contexts_told(self) : NULL;
+}
+
+/* Tell of a line or an arc in a context (NULL: none). */
+static inline bool
+tell_line_in(told_context *told, source_file *file, int line)
+{
+    return told != NULL ? told_line(told, file, line) : facts_line(file, line);
+}
+
+static inline bool
+tell_arc_in(told_context *told, source_file *file, int from, int to)
+{
+    return told != NULL ? told_arc(told, file, from, to) : facts_arc(file, from, to);
+}
+
+/* Tell of a line or an arc in the context that is current. */
+static inline bool
+tell_line(core *self, source_file *file, int line)
+{
+    return tell_line_in(context_now(self), file, line);
+}
+
+static inline bool
+tell_arc(core *self, source_file *file, int from, int to)
+{
+    return tell_arc_in(context_now(self), file, from, to);
+}
+
+#endif

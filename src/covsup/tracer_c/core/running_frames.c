@@ -1,0 +1,237 @@
+/* core/running_frames.c - measure the frames that run already when measurement begins.
+ *
+ * A core learns of a frame when the frame starts. A frame that started before has to be looked for:
+ * - the frames of a thread hang off its thread state;
+ * - a suspended generator or coroutine announces itself when it resumes: the monitoring core asks
+ *   for that event, and a trace function gets it anyway;
+ * - a suspended greenlet does not announce itself, and is found among the garbage collector's
+ *   objects. 3.11 needs no search: there a switch hands on that the thread is traced.
+ *
+ * Threads: see core/running_frames.h.
+ * Must never know: see core/running_frames.h. */
+#include "core/running_frames.h"
+
+#include <stdlib.h>
+
+#include "contexts/contexts.h"
+
+/* Does the frame execute a line of its code? Not so before the first one: its position is then the
+ * line of the definition. */
+static bool
+has_begun(PyFrameObject *frame, PyCodeObject *code)
+{
+    return PyFrame_GetLasti(frame) > 2 * code->_co_firsttraceable;
+}
+
+enum whose { OWN, OTHER_THREADS, SUSPENDED };
+
+static int
+join_frame(core *self, PyFrameObject *frame, enum whose whose)
+{
+    PyCodeObject *code = PyFrame_GetCode(frame);   /* owned */
+    PyObject *globals = PyFrame_GetGlobals(frame); /* owned */
+    measured_as as = {0};
+    core_file_of(self, code, globals, &as);
+    int rc = PyErr_Occurred() ? -1 : 0;
+#if COMPAT_MONITORING
+    if (rc == 0 && self->settrace_event == NULL) {
+        rc = monitoring_watch_running(self, code, globals);
+    } else if (rc == 0 && whose == SUSPENDED && (as.file != NULL || as.claim != NULL)) {
+        rc = settrace_watch_running(self, code);
+    }
+#endif
+    if (rc == 0 && as.file != NULL && has_begun(frame, code)) {
+        int line = PyFrame_GetLineNumber(frame);
+        if (whose == OWN) {
+            tell_line(self, as.file, line); /* what is lost is counted there */
+            if (self->settrace_event != NULL) {
+                settrace_join(self, frame);
+            }
+        } else if (whose == OTHER_THREADS && !self->in_contexts) {
+            /* With contexts the line would have to be recorded in that thread's. */
+            tell_line_in(NULL, as.file, line);
+        }
+    }
+    Py_DECREF(globals);
+    Py_DECREF(code);
+    return rc;
+}
+
+int
+running_join_frame(core *self, PyFrameObject *frame)
+{
+    return join_frame(self, frame, OWN);
+}
+
+/* `frame`, which the caller holds, and all that called it. */
+static int
+join_stack(core *self, PyFrameObject *frame, enum whose whose)
+{
+    int rc = 0;
+    Py_INCREF(frame);
+    while (rc == 0 && frame != NULL) {
+        rc = join_frame(self, frame, whose);
+        PyFrameObject *caller = PyFrame_GetBack(frame); /* owned */
+        Py_DECREF(frame);
+        frame = caller;
+    }
+    Py_XDECREF(frame);
+    return rc;
+}
+
+/* Objects that are held while they are worked on. */
+typedef struct {
+    PyObject **items;
+    size_t count, room;
+    bool failed;
+} object_list;
+
+static void
+hold(object_list *list, PyObject *object)
+{
+    if (list->count == list->room) {
+        size_t room = list->room == 0 ? 64 : 2 * list->room;
+        PyObject **items = realloc(list->items, room * sizeof(*items));
+        if (items == NULL) {
+            list->failed = true;
+            return;
+        }
+        list->items = items;
+        list->room = room;
+    }
+    list->items[list->count++] = Py_NewRef(object);
+}
+
+static void
+drop_all(object_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        Py_DECREF(list->items[i]);
+    }
+    free(list->items);
+}
+
+static int
+join_threads(core *self)
+{
+    object_list frames = {0};
+    PyThreadState *own = PyThreadState_Get();
+    /* No thread can end while this one holds the GIL. What the walk makes are frame objects, and
+     * 3.11 collects garbage where an object is made, which can run Python. */
+    int collects = PyGC_Disable();
+    for (PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+         thread != NULL; thread = PyThreadState_Next(thread)) {
+        PyFrameObject *frame = thread != own ? PyThreadState_GetFrame(thread) : NULL; /* owned */
+        if (frame != NULL) {
+            hold(&frames, (PyObject *)frame);
+            Py_DECREF(frame);
+        }
+    }
+    if (collects) {
+        PyGC_Enable();
+    }
+    int rc = 0;
+    if (frames.failed) {
+        PyErr_NoMemory();
+        rc = -1;
+    }
+    for (size_t i = 0; rc == 0 && i < frames.count; i++) {
+        rc = join_stack(self, (PyFrameObject *)frames.items[i], OTHER_THREADS);
+    }
+    drop_all(&frames);
+    return rc;
+}
+
+#if COMPAT_MONITORING
+
+typedef struct {
+    PyTypeObject *type;
+    object_list found;
+} greenlet_search;
+
+static int
+visit_object(PyObject *object, void *data)
+{
+    greenlet_search *search = data;
+    if (PyObject_TypeCheck(object, search->type) && Py_REFCNT(object) > 0) {
+        hold(&search->found, object);
+    }
+    return !search->found.failed;
+}
+
+/* The attribute of a module that is imported, owned; NULL: there is none, or an exception. */
+static PyObject *
+imported_attribute(const char *module_name, const char *attribute)
+{
+    PyObject *name = PyUnicode_FromString(module_name);                /* owned */
+    PyObject *module = name != NULL ? PyImport_GetModule(name) : NULL; /* owned */
+    PyObject *value = module != NULL ? PyObject_GetAttrString(module, attribute) : NULL;
+    Py_XDECREF(module);
+    Py_XDECREF(name);
+    return value;
+}
+
+static int
+join_greenlets(core *self)
+{
+    PyObject *type = imported_attribute("greenlet._greenlet", "greenlet"); /* owned */
+    if (type == NULL || !PyType_Check(type)) {
+        Py_XDECREF(type);
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    /* The type's own attribute: a derived type may have Python code for it. */
+    PyObject *frame_of = PyObject_GetAttrString(type, "gr_frame"); /* owned */
+    descrgetfunc get = frame_of != NULL ? Py_TYPE(frame_of)->tp_descr_get : NULL;
+    greenlet_search search = {.type = (PyTypeObject *)type};
+    int rc = frame_of != NULL ? 0 : -1;
+    if (rc == 0 && get != NULL) {
+        PyUnstable_GC_VisitObjects(visit_object, &search);
+    }
+    if (search.found.failed) {
+        PyErr_NoMemory();
+        rc = -1;
+    }
+    for (size_t i = 0; rc == 0 && i < search.found.count; i++) {
+        PyObject *frame = get(frame_of, search.found.items[i], type); /* owned; None: not away */
+        if (frame == NULL) {
+            rc = -1;
+        } else if (PyFrame_Check(frame)) {
+            rc = join_stack(self, (PyFrameObject *)frame, SUSPENDED);
+        }
+        Py_XDECREF(frame);
+    }
+    drop_all(&search.found);
+    Py_XDECREF(frame_of);
+    Py_DECREF(type);
+    return rc;
+}
+
+#else
+
+static int
+join_greenlets(core *self)
+{
+    (void)self;
+    return 0;
+}
+
+#endif
+
+int
+running_join(core *self, PyFrameObject *frame)
+{
+    int rc;
+#if COMPAT_MONITORING
+    rc =
+        self->settrace_event == NULL ? monitoring_await_resumed(self) : settrace_join_threads(self);
+#else
+    rc = settrace_join_threads(self);
+#endif
+    if (rc == 0) {
+        rc = join_stack(self, frame, OWN);
+    }
+    if (rc == 0) {
+        rc = join_threads(self);
+    }
+    return rc == 0 ? join_greenlets(self) : rc;
+}

@@ -1,0 +1,280 @@
+/* cpython/compat.h - the one place that knows the differences between CPython versions.
+ *
+ * Threads: as the functions it wraps; the GIL is held.
+ * Must never know: what the callers want with it. */
+#ifndef COVSUP_COMPAT_H
+#define COVSUP_COMPAT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#ifdef Py_GIL_DISABLED
+#error                                                                                             \
+    "covsup measures Pythons with the GIL, and this is the header of a free-threaded one (PEP 703)"
+#endif
+
+#include <frameobject.h>
+#include <opcode.h>
+#include <stdbool.h>
+
+/* sys.monitoring (PEP 669) is there. */
+#if PY_VERSION_HEX >= 0x030C0000
+#define COMPAT_MONITORING 1
+#else
+#define COMPAT_MONITORING 0
+#endif
+
+/* C code can fire events of sys.monitoring. */
+#if PY_VERSION_HEX >= 0x030D0000
+#define COMPAT_FIRED_EVENTS 1
+#else
+#define COMPAT_FIRED_EVENTS 0
+#endif
+
+/* A branch has an event for each outcome, which can be disabled on its own. */
+#if PY_VERSION_HEX >= 0x030E0000
+#define COMPAT_BRANCH_SIDES 1
+#else
+#define COMPAT_BRANCH_SIDES 0
+#endif
+
+/* On a return that yields, f_lasti is at the RESUME that follows (3.13) or at the yield (others;
+ * cpython #113728). */
+#if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
+#define COMPAT_LASTI_AT_RESUME 1
+#else
+#define COMPAT_LASTI_AT_RESUME 0
+#endif
+
+/* How many code units a RESUME takes with its caches. */
+#if PY_VERSION_HEX >= 0x030F0000
+#define COMPAT_RESUME_UNITS 2
+#else
+#define COMPAT_RESUME_UNITS 1
+#endif
+
+/* Where current_task() is found (3.11 has none in C). */
+#if PY_VERSION_HEX >= 0x030C0000
+#define COMPAT_CURRENT_TASK_MODULE "_asyncio"
+#else
+#define COMPAT_CURRENT_TASK_MODULE "asyncio.tasks"
+#endif
+
+/* The return event can be the only one that names the line it is on. */
+#if PY_VERSION_HEX >= 0x030E0000
+#define COMPAT_RETURN_NAMES_LINE 1
+#else
+#define COMPAT_RETURN_NAMES_LINE 0
+#endif
+
+/* Installing a tracer while the one before it is dropped is an error. */
+#if PY_VERSION_HEX < 0x030C0000
+#define COMPAT_TRACER_NOT_REENTRANT 1
+#else
+#define COMPAT_TRACER_NOT_REENTRANT 0
+#endif
+
+/* Opcode events come to frames that asked for them before the tracer was installed, not after. */
+#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
+#define COMPAT_OPCODES_BY_SETTRACE 1
+#else
+#define COMPAT_OPCODES_BY_SETTRACE 0
+#endif
+
+/* A LINE event that is disabled takes with it, this once, the INSTRUCTION event of the same place.
+ */
+#define COMPAT_LINE_TAKES_INSTRUCTION (PY_VERSION_HEX < 0x030D0000)
+
+/* A tracer's f_locals is a snapshot, written back when it returns: one is always made (3.11), or
+ * when f_locals is asked for (3.12); from 3.13 on there is none. */
+#define COMPAT_LOCALS_NEVER 0
+#define COMPAT_LOCALS_ASKED 1
+#define COMPAT_LOCALS_ALWAYS 2
+#if PY_VERSION_HEX < 0x030C0000
+#define COMPAT_LOCALS_SNAPSHOT COMPAT_LOCALS_ALWAYS
+#elif PY_VERSION_HEX < 0x030D0000
+#define COMPAT_LOCALS_SNAPSHOT COMPAT_LOCALS_ASKED
+#else
+#define COMPAT_LOCALS_SNAPSHOT COMPAT_LOCALS_NEVER
+#endif
+
+#if PY_VERSION_HEX < 0x030C0000
+/* What PyEval_SetTrace() does in the end, for one thread. The caller holds the GIL. */
+static inline void
+compat_trace_in(PyThreadState *thread, Py_tracefunc function, PyObject *object)
+{
+    PyObject *old = thread->c_traceobj;
+    thread->c_tracefunc = function;
+    thread->c_traceobj = Py_NewRef(object);
+    thread->cframe->use_tracing = thread->tracing == 0 ? 255 : 0;
+    Py_XDECREF(old);
+}
+#endif
+
+/* PyEval_SetTrace() in the calling thread. On 3.11 that fails while any other thread is in it, and
+ * a Python audit hook can make that long; and what a hook runs of Python may bring us here again.
+ * There it is done by hand, and no hook is told of what the target did not do. */
+static inline void
+compat_trace_thread(Py_tracefunc function, PyObject *object)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    PyEval_SetTrace(function, object);
+#else
+    compat_trace_in(PyThreadState_Get(), function, object);
+#endif
+}
+
+/* The same in every thread of the interpreter. What is there now has to be held by the caller: then
+ * nothing runs while it is replaced on 3.11, and audit hooks at most on the others. */
+static inline void
+compat_trace_all_threads(Py_tracefunc function, PyObject *object)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    PyEval_SetTraceAllThreads(function, object);
+#else
+    for (PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+         thread != NULL; thread = PyThreadState_Next(thread)) {
+        compat_trace_in(thread, function, object);
+    }
+#endif
+}
+
+static inline Py_ssize_t
+compat_request_code_extra(freefunc release)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyUnstable_Eval_RequestCodeExtraIndex(release);
+#else
+    return _PyEval_RequestCodeExtraIndex(release);
+#endif
+}
+
+static inline int
+compat_get_code_extra(PyObject *code, Py_ssize_t index, void **extra)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyUnstable_Code_GetExtra(code, index, extra);
+#else
+    return _PyCode_GetExtra(code, index, extra);
+#endif
+}
+
+/* CPython makes room for the data of every user that there is, and then calls each one's release
+ * function, with NULL, for code objects on which only we have put something: not least one that the
+ * target has made of Python code, at a time when that cannot run any more. So the room is said to
+ * end at ours. */
+static inline int
+compat_set_code_extra(PyObject *code, Py_ssize_t index, void *extra)
+{
+    struct {
+        Py_ssize_t size;
+    } **room = (void *)&((PyCodeObject *)code)->co_extra;
+    Py_ssize_t before = *room != NULL ? (*room)->size : 0;
+#if PY_VERSION_HEX >= 0x030C0000
+    int rc = PyUnstable_Code_SetExtra(code, index, extra);
+#else
+    int rc = _PyCode_SetExtra(code, index, extra);
+#endif
+    Py_ssize_t needed = before > index ? before : index + 1;
+    if (rc == 0 && *room != NULL && (*room)->size > needed) {
+        (*room)->size = needed;
+    }
+    return rc;
+}
+
+/* Where functions go to other interpreters as they are, unless something is put on their code. */
+#if PY_VERSION_HEX >= 0x030E0000
+#define COMPAT_SHARES_FUNCTIONS 1
+#else
+#define COMPAT_SHARES_FUNCTIONS 0
+#endif
+
+/* Take what is put on a code object off it, to be put back; NULL where that is not ours alone. */
+static inline void *
+compat_take_code_extras(PyObject *code, Py_ssize_t index)
+{
+    struct {
+        Py_ssize_t size;
+        void *of[];
+    } *room = ((PyCodeObject *)code)->co_extra;
+    bool alone = room != NULL && room->size > index && room->of[index] != NULL;
+    for (Py_ssize_t i = 0; alone && i < room->size; i++) {
+        alone = i == index || room->of[i] == NULL;
+    }
+    if (alone) {
+        ((PyCodeObject *)code)->co_extra = NULL;
+        return room;
+    }
+    return NULL;
+}
+
+/* False: something else has been put there meanwhile. */
+static inline bool
+compat_put_code_extras(PyObject *code, void *room)
+{
+    if (((PyCodeObject *)code)->co_extra != NULL) {
+        return false;
+    }
+    ((PyCodeObject *)code)->co_extra = room;
+    return true;
+}
+
+/* The value of a key in a dict: new reference, or NULL without an exception. Keys of the target's
+ * may run Python as they are compared. */
+static inline PyObject *
+compat_dict_item(PyObject *dict, const char *key)
+{
+    return Py_XNewRef(PyDict_GetItemString(dict, key));
+}
+
+/* The value of a frame's local variable: owned, or NULL without an exception. */
+PyObject *compat_frame_variable(PyFrameObject *frame, const char *name);
+
+/* Has a snapshot been made of the frame's variables (where f_locals is one)? */
+bool compat_frame_has_locals(PyFrameObject *frame);
+
+/* Drop it: it would keep values alive, and be written back where a tracer is called. */
+void compat_frame_forget_locals(PyFrameObject *frame);
+
+/* The tracer of a frame: borrowed, or NULL. */
+PyObject *compat_frame_tracer(PyFrameObject *frame);
+
+/* Set it; steals `tracer`, which may be NULL. */
+void compat_set_frame_tracer(PyFrameObject *frame, PyObject *tracer);
+
+/* The exception that is set, taken off, in one object (NULL: none); compat_restore puts it back. */
+static inline PyObject *
+compat_take_exception(void)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (type == NULL) {
+        return NULL;
+    }
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL) {
+        PyException_SetTraceback(value, traceback);
+        Py_DECREF(traceback);
+    }
+    Py_DECREF(type);
+    return value;
+#endif
+}
+
+static inline void
+compat_restore_exception(PyObject *exception)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    PyErr_SetRaisedException(exception);
+#else
+    if (exception != NULL) {
+        PyErr_Restore(Py_NewRef(Py_TYPE(exception)), exception,
+                      PyException_GetTraceback(exception));
+    }
+#endif
+}
+
+#endif

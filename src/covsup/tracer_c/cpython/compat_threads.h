@@ -1,0 +1,31 @@
+/* cpython/compat_threads.h - what of CPython's differences between versions only the hooks meet.
+ *
+ * Threads: with an attached thread state.
+ * Must never know: what the callers want with it. */
+#ifndef COVSUP_HOOKS_COMPAT_H
+#define COVSUP_HOOKS_COMPAT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdbool.h>
+
+/* A Python function can be given another vectorcall that also calls from Python code reach. */
+#if PY_VERSION_HEX >= 0x030C0000
+#define COMPAT_SET_VECTORCALL 1
+#else
+#define COMPAT_SET_VECTORCALL 0
+#endif
+
+/* Report the exception that is set as _thread does for a thread whose function raised. */
+static inline void
+compat_report_thread_exception(PyObject *function)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    PyErr_FormatUnraisable("Exception ignored in thread started by %R", function);
+#else
+    _PyErr_WriteUnraisableMsg("in thread started by", function);
+#endif
+}
+
+#endif

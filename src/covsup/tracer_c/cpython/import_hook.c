@@ -1,0 +1,352 @@
+/* cpython/import_hook.c - tell once of the import of certain modules.
+ *
+ * _frozen_importlib._find_and_load is the one function that every import of a module which is not
+ * there yet goes through: import statements call it from C, importlib.import_module() from Python.
+ * It stays the function that it is; only its vectorcall becomes ours, which calls the one it had
+ * before. On 3.11, where calls from Python code to a Python function do not ask for its
+ * vectorcall, a callable of ours takes its place, which hands on every attribute. Neither adds a
+ * frame, or an event of a profile function; sys.meta_path stays as it is.
+ *
+ * Threads: imports run on any thread; that a name is told once is decided by taking it out of a
+ * set.
+ * Must never know: what is done when such a module is there. */
+#include "cpython/import_hook.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "cpython/compat.h"
+#include "cpython/compat_threads.h"
+#include "journal/journal.h"
+#include "cpython/imported_modules.h"
+
+#define STATE_KEY "covsup.imports" /* in the interpreter's dict: a tuple of these */
+enum { CALLBACK, NAMES, WAITING, ITEMS };
+
+static _Atomic(importhook_always) tell_always;
+
+/* What went wrong in the callback is told in the journal, not to the target. */
+static void
+tell_failure(PyObject *name)
+{
+    PyObject *exception = compat_take_exception();                                     /* owned */
+    PyObject *text = PyUnicode_FromFormat("at the import of %U: %R", name, exception); /* owned */
+    Py_ssize_t size = 0;
+    const char *bytes = text == NULL ? NULL : PyUnicode_AsUTF8AndSize(text, &size);
+    if (bytes != NULL) {
+        (void)journal_event(EVENT_NOTE, bytes, (size_t)size);
+    }
+    PyErr_Clear();
+    Py_XDECREF(text);
+    Py_XDECREF(exception);
+}
+
+/* Unseen by trace, profile and monitoring functions. A signal handler of the target must not run
+ * in there (unseen too, and what it raises would be taken for ours): those that are due run
+ * before, and this thread takes no signal meanwhile. -1: a handler raised. */
+static int
+call_back(PyObject *callback, PyObject *name)
+{
+    sigset_t all, before;
+    if (PyErr_CheckSignals() < 0) {
+        return -1;
+    }
+    PyThreadState *thread = PyThreadState_Get();
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    PyThreadState_EnterTracing(thread);
+    PyObject *result = PyObject_CallOneArg(callback, name); /* owned */
+    if (result == NULL) {
+        tell_failure(name);
+    }
+    Py_XDECREF(result);
+    PyThreadState_LeaveTracing(thread);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return 0;
+}
+
+/* The name is to be told of at its next import; an exception stays set. */
+static void
+give_back(PyObject *names, PyObject *name)
+{
+    PyObject *exception = compat_take_exception(); /* owned, until it is put back */
+    if (PySet_Add(names, name) < 0) {
+        PyErr_Clear();
+    }
+    compat_restore_exception(exception);
+}
+
+/* The interpreter's state, owned; NULL where there is none. No exception. */
+static PyObject *
+get_state(void)
+{
+    PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get()); /* borrowed */
+    return dict == NULL ? NULL : compat_dict_item(dict, STATE_KEY);
+}
+
+/* `module` is what the import of `name`, which is one of those to tell of, gave. -1: a signal
+ * handler raised. */
+static int
+tell_when_loaded(PyObject *state, PyObject *name, PyObject *module)
+{
+    PyObject *names = PyTuple_GET_ITEM(state, NAMES), *waiting = PyTuple_GET_ITEM(state, WAITING);
+    int rc = 0;
+    switch (module_stage_of(module)) {
+    case MODULE_LAZY: /* nothing of it has run; later imports look whether it has */
+        (void)PySet_Add(waiting, name);
+        break;
+    case MODULE_LOADING: /* the import that goes on tells */
+        break;
+    case MODULE_LOADED:
+        (void)PySet_Discard(waiting, name);
+        if (PySet_Discard(names, name) == 1) {
+            rc = call_back(PyTuple_GET_ITEM(state, CALLBACK), name);
+            if (rc < 0) {
+                give_back(names, name);
+            }
+        }
+        break;
+    }
+    if (rc == 0) {
+        PyErr_Clear(); /* no memory; the next import asks again */
+    }
+    return rc;
+}
+
+/* Tell of those of `names` (a set) that are imported and loaded. -1: a signal handler raised. */
+static int
+look_again(PyObject *state, PyObject *names)
+{
+    int rc = 0;
+    PyObject *list = PySequence_List(names); /* owned */
+    for (Py_ssize_t i = 0; rc == 0 && list != NULL && i < PyList_GET_SIZE(list); i++) {
+        PyObject *name = PyList_GET_ITEM(list, i);
+        PyObject *module = module_imported(name); /* owned */
+        if (module != NULL) {
+            rc = tell_when_loaded(state, name, module);
+        }
+        Py_XDECREF(module);
+    }
+    Py_XDECREF(list);
+    if (rc == 0) {
+        PyErr_Clear(); /* as above */
+    }
+    return rc;
+}
+
+/* `module` (stolen, maybe NULL with an exception) is what the import of `name` gave, and is given
+ * back. */
+static PyObject *
+imported(PyObject *name, PyObject *module)
+{
+    if (module == NULL || !PyUnicode_CheckExact(name)) {
+        return module;
+    }
+    importhook_always always = atomic_load_explicit(&tell_always, memory_order_relaxed);
+    if (always != NULL) {
+        always(name);
+    }
+    PyObject *state = get_state(); /* owned */
+    if (state == NULL) {
+        return module;
+    }
+    int rc = 0;
+    if (PySet_GET_SIZE(PyTuple_GET_ITEM(state, WAITING)) > 0) {
+        rc = look_again(state, PyTuple_GET_ITEM(state, WAITING));
+    }
+    if (rc == 0) {
+        int mine = PySet_Contains(PyTuple_GET_ITEM(state, NAMES), name);
+        if (mine < 0) {
+            PyErr_Clear(); /* no memory for the look-up; the next import asks again */
+        }
+        rc = mine == 1 ? tell_when_loaded(state, name, module) : 0;
+    }
+    if (rc < 0) {
+        Py_CLEAR(module);
+    }
+    Py_DECREF(state);
+    return module;
+}
+
+#if COMPAT_SET_VECTORCALL
+
+static _Atomic(vectorcallfunc) original;
+
+static PyObject *
+find_and_load(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    PyObject *module = atomic_load(&original)(function, args, nargsf, kwnames);
+    return PyVectorcall_NARGS(nargsf) == 0 ? module : imported(args[0], module);
+}
+
+/* -1: exception set. */
+static int
+replace(PyObject *importlib, PyObject *function)
+{
+    if (!PyFunction_Check(function)) {
+        PyErr_SetString(PyExc_RuntimeError, "_find_and_load is no Python function");
+        return -1;
+    }
+    vectorcallfunc now = ((PyFunctionObject *)function)->vectorcall, none = NULL;
+    if (now == find_and_load) {
+        return 0;
+    }
+    if (!atomic_compare_exchange_strong(&original, &none, now) && none != now) {
+        PyErr_SetString(PyExc_RuntimeError, "_find_and_load is called in another way here");
+        return -1;
+    }
+    PyFunction_SetVectorcall((PyFunctionObject *)function, find_and_load);
+    return 0;
+}
+
+#else
+
+#include <structmember.h>
+
+typedef struct {
+    PyObject_HEAD vectorcallfunc vectorcall;
+    PyObject *original; /* owned */
+} find_and_load_object;
+
+static PyObject *
+find_and_load(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    PyObject *original = Py_NewRef(((find_and_load_object *)self)->original); /* owned */
+    PyObject *module = PyObject_Vectorcall(original, args, nargsf, kwnames);
+    Py_DECREF(original);
+    return PyVectorcall_NARGS(nargsf) == 0 ? module : imported(args[0], module);
+}
+
+static int
+find_and_load_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((find_and_load_object *)self)->original);
+    return 0;
+}
+
+static void
+find_and_load_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    Py_XDECREF(((find_and_load_object *)self)->original);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *
+find_and_load_getattr(PyObject *self, PyObject *name)
+{
+    return PyObject_GetAttr(((find_and_load_object *)self)->original, name);
+}
+
+static PyObject *
+find_and_load_repr(PyObject *self)
+{
+    return PyObject_Repr(((find_and_load_object *)self)->original);
+}
+
+/* A program may have the original as a key. */
+static Py_hash_t
+find_and_load_hash(PyObject *self)
+{
+    return PyObject_Hash(((find_and_load_object *)self)->original);
+}
+
+static PyObject *
+find_and_load_compare(PyObject *self, PyObject *other, int how)
+{
+    if (how != Py_EQ && how != Py_NE) {
+        Py_RETURN_NOTIMPLEMENTED;
+    }
+    bool same = other == self || other == ((find_and_load_object *)self)->original;
+    return PyBool_FromLong(same == (how == Py_EQ));
+}
+
+static PyMemberDef find_and_load_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(find_and_load_object, vectorcall), READONLY,
+     NULL},
+    {0},
+};
+
+static PyType_Slot find_and_load_slots[] = {
+    {Py_tp_call, (void *)PyVectorcall_Call},
+    {Py_tp_traverse, (void *)find_and_load_traverse},
+    {Py_tp_dealloc, (void *)find_and_load_dealloc},
+    {Py_tp_getattro, (void *)find_and_load_getattr},
+    {Py_tp_repr, (void *)find_and_load_repr},
+    {Py_tp_hash, (void *)find_and_load_hash},
+    {Py_tp_richcompare, (void *)find_and_load_compare},
+    {Py_tp_members, find_and_load_members},
+    {0, NULL},
+};
+
+static PyType_Spec find_and_load_spec = {
+    .name = "covsup.function",
+    .basicsize = sizeof(find_and_load_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
+             Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = find_and_load_slots,
+};
+
+/* -1: exception set. */
+static int
+replace(PyObject *importlib, PyObject *function)
+{
+    int rc = -1;
+    PyObject *type = NULL;             /* owned */
+    find_and_load_object *made = NULL; /* owned */
+    if (PyType_HasFeature(Py_TYPE(function), Py_TPFLAGS_HAVE_VECTORCALL) &&
+        PyVectorcall_Function(function) == find_and_load) {
+        return 0;
+    }
+    if ((type = PyType_FromSpec(&find_and_load_spec)) == NULL ||
+        (made = PyObject_GC_New(find_and_load_object, (PyTypeObject *)type)) == NULL) {
+        goto done;
+    }
+    made->vectorcall = find_and_load;
+    made->original = Py_NewRef(function);
+    PyObject_GC_Track(made);
+    rc = PyObject_SetAttrString(importlib, "_find_and_load", (PyObject *)made);
+done:
+    Py_XDECREF(made);
+    Py_XDECREF(type);
+    return rc;
+}
+
+#endif
+
+int
+importhook_arm(PyObject *callback, PyObject *names, importhook_always always)
+{
+    int rc = -1;
+    PyObject *function = NULL, *state = NULL, *set = NULL, *waiting = NULL; /* owned */
+    PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get());  /* borrowed */
+    PyObject *importlib = PyImport_ImportModule("_frozen_importlib");       /* owned */
+    if (importlib == NULL || dict == NULL) {
+        goto done;
+    }
+    if ((set = PySet_New(names)) == NULL || (waiting = PySet_New(NULL)) == NULL ||
+        (state = PyTuple_Pack(ITEMS, callback, set, waiting)) == NULL ||
+        PyDict_SetItemString(dict, STATE_KEY, state) < 0 ||
+        (function = PyObject_GetAttrString(importlib, "_find_and_load")) == NULL) {
+        goto done;
+    }
+    atomic_store(&tell_always, always);
+    rc = replace(importlib, function);
+    if (rc == 0) {
+        rc = look_again(state, set); /* a startup file before ours has imported them */
+    }
+done:
+    if (rc < 0 && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_RuntimeError, "this interpreter keeps no state for extensions");
+    }
+    Py_XDECREF(function);
+    Py_XDECREF(set);
+    Py_XDECREF(waiting);
+    Py_XDECREF(state);
+    Py_XDECREF(importlib);
+    return rc;
+}

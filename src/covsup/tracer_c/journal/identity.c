@@ -1,0 +1,186 @@
+/* journal/identity.c - who this process image is, and who its parent image was.
+ *
+ * Fork: a child still finds its parent's identity here and then makes its own; only the opener
+ * does that, in a process's first moments.
+ * Must never know: Python, files, mappings.
+ */
+#include "journal/state.h"
+
+#ifdef __APPLE__
+#include <sys/random.h>
+#endif
+
+/* A new identity is made beside the old one and then switched to, in one aligned block, so that a
+ * fork by another thread sees either of them whole. */
+static struct {
+    _Alignas(512) identity of[2];
+    _Atomic uint32_t current;
+} identities;
+
+const identity *
+journal_identity_now(void)
+{
+    return &identities.of[atomic_load_explicit(&identities.current, memory_order_acquire)];
+}
+
+/* The finaliser of splitmix64: every bit of the input reaches every bit of the output. */
+static uint64_t
+mixed(uint64_t number)
+{
+    number += UINT64_C(0x9e3779b97f4a7c15);
+    number = (number ^ number >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    number = (number ^ number >> 27) * UINT64_C(0x94d049bb133111eb);
+    return number ^ number >> 31;
+}
+
+static void
+make_image_id(uint8_t id[JOURNAL_IMAGE_ID_SIZE])
+{
+    if (SYSTEM("getentropy", -1, getentropy(id, JOURNAL_IMAGE_ID_SIZE)) == 0) {
+        return;
+    }
+    /* No random source (seccomp, an old kernel): what differs between two processes anyway. */
+    uint64_t before[2];
+    memcpy(before, journal_identity_now()->image_id, sizeof(before));
+    uint64_t hash = (uint64_t)getpid();
+    uint64_t seeds[] = {journal_clock_ns(CLOCK_REALTIME), journal_boottime_ns(),
+                        (uint64_t)(uintptr_t)&seeds, before[0], before[1]};
+    for (size_t half = 0; half < 2; half++) {
+        for (size_t i = 0; i < sizeof(seeds) / sizeof(seeds[0]); i++) {
+            hash = mixed(hash ^ seeds[i]);
+        }
+        memcpy(id + sizeof(hash) * half, &hash, sizeof(hash));
+    }
+}
+
+static void
+become(const uint8_t parent[JOURNAL_IMAGE_ID_SIZE], uint32_t generation,
+       journal_start_kind start_kind)
+{
+    uint32_t current = atomic_load_explicit(&identities.current, memory_order_relaxed);
+    identity *next = &identities.of[1 - current];
+    memcpy(next->parent_image_id, parent, sizeof(next->parent_image_id));
+    make_image_id(next->image_id);
+    next->pid = (uint64_t)getpid();
+    next->ppid = (uint64_t)getppid();
+    next->start_realtime_ns = journal_clock_ns(CLOCK_REALTIME);
+    next->start_boottime_ns = journal_boottime_ns();
+    next->generation = generation;
+    next->start_kind = start_kind;
+    atomic_store_explicit(&identities.current, 1 - current, memory_order_release);
+}
+
+static int
+hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Reads digits up to `end`; NULL if there are none or too many. */
+static const char *
+read_number(const char *text, char end, uint64_t *number)
+{
+    const char *at = text;
+    for (*number = 0; *at >= '0' && *at <= '9' && at - text < 18; at++) {
+        *number = *number * 10 + (uint64_t)(*at - '0');
+    }
+    return at != text && *at == end ? at + 1 : NULL;
+}
+
+/* 0 and the three parts, or -1 for a value that is not "<32 hex>.<pid>.<generation>". */
+static int
+read_parent_value(const char *text, uint8_t id[JOURNAL_IMAGE_ID_SIZE], uint64_t *pid,
+                  uint64_t *generation)
+{
+    for (int i = 0; i < JOURNAL_IMAGE_ID_SIZE; i++) {
+        int high = hex_digit(text[2 * i]);
+        int low = high < 0 ? -1 : hex_digit(text[2 * i + 1]);
+        if (low < 0) {
+            return -1;
+        }
+        id[i] = (uint8_t)(high << 4 | low);
+    }
+    if (text[2 * JOURNAL_IMAGE_ID_SIZE] != '.') {
+        return -1;
+    }
+    const char *at = read_number(text + 2 * JOURNAL_IMAGE_ID_SIZE + 1, '.', pid);
+    return at != NULL && read_number(at, '\0', generation) != NULL ? 0 : -1;
+}
+
+char *
+journal_put_hex(char *at, const uint8_t *bytes, size_t count)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < count; i++) {
+        *at++ = digits[bytes[i] >> 4];
+        *at++ = digits[bytes[i] & 15];
+    }
+    return at;
+}
+
+char *
+journal_put_number(char *at, uint64_t number)
+{
+    char reversed[20];
+    int count = 0;
+    do {
+        reversed[count++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    while (count > 0) {
+        *at++ = reversed[--count];
+    }
+    return at;
+}
+
+char *
+journal_put_text(char *at, const char *text)
+{
+    size_t size = strlen(text);
+    memcpy(at, text, size);
+    return at + size;
+}
+
+void
+journal_identify(const char *covsup_parent)
+{
+    uint8_t parent[JOURNAL_IMAGE_ID_SIZE];
+    uint64_t pid;
+    uint64_t generation;
+    if (covsup_parent == NULL || read_parent_value(covsup_parent, parent, &pid, &generation) != 0) {
+        memset(parent, 0, sizeof(parent));
+        become(parent, 0, JOURNAL_SPAWNED);
+    } else if (pid == (uint64_t)getpid()) {
+        become(parent, (uint32_t)generation + 1, JOURNAL_EXECED);
+    } else {
+        become(parent, 0, JOURNAL_SPAWNED);
+    }
+}
+
+/* A forked child: the image that was in force until now is its parent. */
+void
+journal_become_child(void)
+{
+    become(journal_identity_now()->image_id, 0, JOURNAL_FORKED);
+}
+
+const char *
+journal_parent_value(char buffer[JOURNAL_PARENT_SIZE])
+{
+    buffer[0] = '\0';
+    if (atomic_load_explicit(&journal_the_state, memory_order_acquire) == NULL) {
+        return buffer;
+    }
+    (void)journal_ensure(); /* even if no journal can be made, a child is given its identity */
+    const identity *self = journal_identity_now();
+    char *at = journal_put_hex(buffer, self->image_id, sizeof(self->image_id));
+    *at++ = '.';
+    at = journal_put_number(at, self->pid);
+    *at++ = '.';
+    at = journal_put_number(at, self->generation);
+    *at = '\0';
+    return buffer;
+}

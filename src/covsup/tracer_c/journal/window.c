@@ -1,0 +1,73 @@
+/* journal/window.c - map another part of a file that is mapped already, without a descriptor.
+ *
+ * mremap() of a shared mapping with an old size of 0 leaves that mapping alone and maps the same
+ * file once more, from the same place in it on, in any length (mremap(2); Linux). So a process that
+ * has no descriptor left, another root or another user still reaches all of its file, and no
+ * process keeps address space for what it does not use.
+ *
+ * Threads: nothing here is shared but the mapping that the window begins in, which stays.
+ * Signals: no malloc, no stdio.
+ * Must never know: Python, what is stored in a window.
+ */
+#include "journal/state.h"
+
+#if defined(__linux__)
+
+/* Maps the file that is mapped at `from` once more, `length` bytes from there on. */
+static char *
+map_again(char *from, uint64_t length)
+{
+    void *mapped = SYSTEM("mremap", MAP_FAILED, mremap(from, 0, (size_t)length, MREMAP_MAYMOVE));
+    return mapped == MAP_FAILED ? NULL : mapped;
+}
+
+/* The bytes [offset, offset + length) of the file, whole pages behind what is mapped of it. 0 or
+ * errno. Where the address space has no room for all that lies between, it goes there in steps. */
+int
+journal_open_window(const mapping *file, uint64_t offset, uint64_t length, mapping *window)
+{
+    uint64_t end = offset + length;
+    mapping step = {file->base, file->length, 0}; /* the last mapping on the way */
+    uint64_t at = 0;                              /* where in the file it begins */
+    uint64_t longest = UINT64_MAX;
+    for (;;) {
+        uint64_t next_at = at + step.length - journal_page_size;
+        uint64_t next_length = end - next_at;
+        if (next_length > longest) {
+            next_length = min_u64(longest, offset + journal_page_size - next_at);
+        }
+        char *next = map_again(step.base + step.length - journal_page_size, next_length);
+        if (next == NULL && errno == ENOMEM && next_length / 2 > length + journal_page_size) {
+            longest = round_up(next_length / 2);
+            continue;
+        }
+        int error = errno;
+        if (step.base != file->base) {
+            (void)SYSTEM("munmap", -1, munmap(step.base, (size_t)step.length));
+        }
+        if (next == NULL) {
+            return error;
+        }
+        step = (mapping){next, next_length, 0};
+        at = next_at;
+        if (at + step.length == end) {
+            break;
+        }
+    }
+    if (at < offset) {
+        (void)SYSTEM("munmap", -1, munmap(step.base, (size_t)(offset - at)));
+    }
+    *window = (mapping){step.base + (offset - at), length, 0};
+    return 0;
+}
+
+#else
+
+int
+journal_open_window(const mapping *file, uint64_t offset, uint64_t length, mapping *window)
+{
+    (void)file, (void)offset, (void)length, (void)window;
+    return ENOSYS;
+}
+
+#endif

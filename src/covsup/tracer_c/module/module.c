@@ -1,0 +1,403 @@
+/* module/module.c - the Python face of the C side: bootstrap.py switches measurement on through it.
+ *
+ * Threads: every function here runs with an attached thread state, at interpreter start.
+ * Must never know: adapters; how a core or the journal does its work. */
+#include "core/code_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "contexts/scopes.h"
+#include "contexts/contexts.h"
+#include "process/privileges.h"
+#include "module/module_patches.h"
+#include "journal/journal.h"
+#include "settrace/library_tracers.h"
+#include "plugins/file_tracer.h"
+#include "settrace/untraced_frames.h"
+#include "module/module_embed.h"
+
+typedef struct {
+    core *core; /* never freed: code objects that outlive the module point to it */
+} module_state;
+
+static const char core_key[] = "covsup.core";
+
+core *
+core_of_interpreter(void)
+{
+    PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get()); /* borrowed */
+    PyObject *capsule = dict != NULL ? PyDict_GetItemString(dict, core_key) : NULL;
+    if (capsule == NULL || !PyCapsule_CheckExact(capsule)) {
+        return NULL;
+    }
+    return PyCapsule_GetPointer(capsule, core_key);
+}
+
+static core *
+core_of_module(PyObject *module)
+{
+    return ((module_state *)PyModule_GetState(module))->core;
+}
+
+PyDoc_STRVAR(is_elevated_doc, "is_elevated()\n--\n\n"
+                              "Whether this program has rights that its starter does not have.");
+
+static PyObject *
+is_elevated(PyObject *module, PyObject *unused)
+{
+    return PyBool_FromLong(elevated());
+}
+
+PyDoc_STRVAR(start_journal_doc,
+             "start_journal(directory, core, branch, covsup_parent)\n--\n\n"
+             "Make the journal of this process image in the session `directory` (bytes).\n\n"
+             "`core` is 1 (monitoring) or 2 (settrace); `covsup_parent` is the value of\n"
+             "COVSUP_PARENT (bytes) or None. Raises OSError.");
+
+static PyObject *
+start_journal(PyObject *module, PyObject *args)
+{
+    const char *directory, *parent;
+    int core, branch;
+    if (!PyArg_ParseTuple(args, "yipz", &directory, &core, &branch, &parent)) {
+        return NULL;
+    }
+    journal_settings settings = {
+        .directory = directory,
+        .python_hexversion = PY_VERSION_HEX,
+        .core = (uint32_t)core,
+        .flags = branch ? JOURNAL_FLAG_BRANCH : 0,
+    };
+    if (journal_start(&settings, parent) < 0) {
+        return PyErr_SetFromErrnoWithFilename(PyExc_OSError, journal_error());
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(property_doc, "property(key, value)\n--\n\n"
+                           "Describe this image in its journal: `key` is a str, `value` bytes.");
+
+static PyObject *
+property(PyObject *module, PyObject *args)
+{
+    const char *key, *value;
+    Py_ssize_t size;
+    if (!PyArg_ParseTuple(args, "sy#", &key, &value, &size)) {
+        return NULL;
+    }
+    journal_property(key, value, (size_t)size);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(event_doc, "event(kind, data)\n--\n\n"
+                        "Append an event with the payload `data` (bytes) to the journal.");
+
+static PyObject *
+event(PyObject *module, PyObject *args)
+{
+    int kind;
+    const char *data;
+    Py_ssize_t size;
+    if (!PyArg_ParseTuple(args, "iy#", &kind, &data, &size)) {
+        return NULL;
+    }
+    journal_event((unsigned)kind, data, (size_t)size); /* counts what it cannot store */
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(parent_value_doc, "parent_value()\n--\n\n"
+                               "What the children of this image find in COVSUP_PARENT.");
+
+static PyObject *
+parent_value(PyObject *module, PyObject *unused)
+{
+    char buffer[JOURNAL_PARENT_SIZE];
+    return PyUnicode_FromString(journal_parent_value(buffer));
+}
+
+/* A list of str as C strings in the file system's encoding. */
+static int
+convert_list(PyObject *list, string_list *out)
+{
+    Py_ssize_t count = PyList_GET_SIZE(list);
+    out->items = calloc((size_t)count + 1, sizeof(char *));
+    out->count = 0;
+    if (out->items == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *item = PyList_GetItem(list, i); /* borrowed */
+        PyObject *bytes = NULL;
+        int converted = 0;
+        if (item != NULL) {
+            Py_INCREF(item);
+            converted = PyUnicode_FSConverter(item, &bytes);
+            Py_DECREF(item);
+        }
+        if (!converted) {
+            return -1;
+        }
+        out->items[out->count] = strdup(PyBytes_AS_STRING(bytes));
+        Py_DECREF(bytes);
+        if (out->items[out->count] == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        out->count++;
+    }
+    return 0;
+}
+
+PyDoc_STRVAR(configure_doc,
+             "configure(*, source_dirs, source_pkgs, include, omit, stdlib_dirs, third_dirs, "
+             "own_dirs, branch)\n--\n\n"
+             "Say which files are measured (lists of str), and whether branches are.");
+
+static PyObject *
+configure(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"source_dirs", "source_pkgs", "include", "omit", "stdlib_dirs",
+                            "third_dirs",  "own_dirs",    "branch",  NULL};
+    PyObject *lists[7];
+    int branch;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!O!O!O!O!O!O!p", names, &PyList_Type,
+                                     &lists[0], &PyList_Type, &lists[1], &PyList_Type, &lists[2],
+                                     &PyList_Type, &lists[3], &PyList_Type, &lists[4], &PyList_Type,
+                                     &lists[5], &PyList_Type, &lists[6], &branch)) {
+        return NULL;
+    }
+    core *self = core_of_module(module);
+    filter_rules *rules = &self->rules;
+    string_list *parts[] = {&rules->source_dirs, &rules->source_pkgs, &rules->include, &rules->omit,
+                            &rules->stdlib_dirs, &rules->third_dirs,  &rules->own_dirs};
+    for (int i = 0; i < 7; i++) {
+        if (convert_list(lists[i], parts[i]) < 0) {
+            return NULL;
+        }
+    }
+    self->branch = branch != 0;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(start_contexts_doc,
+             "start_contexts(kinds, inherited)\n--\n\n"
+             "Let facts have contexts. `kinds` names those that are recorded of themselves,\n"
+             "`inherited` is the one in which this process was started, or empty.");
+
+static PyObject *
+start_contexts(PyObject *module, PyObject *args)
+{
+    static const char *const names[] = {"process", "thread",        "greenlet", "task",
+                                        "request", "test_function", "plugin"};
+    PyObject *kinds, *inherited;
+    unsigned bits = 0;
+    if (!PyArg_ParseTuple(args, "O!U", &PyList_Type, &kinds, &inherited)) {
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(kinds); i++) {
+        const char *name = PyUnicode_AsUTF8(PyList_GET_ITEM(kinds, i));
+        if (name == NULL) {
+            return NULL;
+        }
+        for (unsigned kind = 0; kind < sizeof(names) / sizeof(names[0]); kind++) {
+            bits |= strcmp(name, names[kind]) == 0 ? KIND_BIT(kind) : 0;
+        }
+    }
+    if (contexts_start(core_of_module(module), bits, inherited) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(expect_plugins_doc,
+             "expect_plugins(load)\n--\n\n"
+             "Have `load` called before the first file of the program runs: it gives None or the\n"
+             "functions (claim, resolve, failed, context) of covsup.plugins.");
+
+static PyObject *
+expect_plugins(PyObject *module, PyObject *load)
+{
+    if (plugins_expect(core_of_module(module), load) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* Makes the core known to the interpreter, then starts it. */
+static PyObject *
+start_core(PyObject *module, int (*start)(core *))
+{
+    core *self = core_of_module(module);
+    PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get()); /* borrowed */
+    PyObject *capsule = PyCapsule_New(self, core_key, NULL);
+    if (dict == NULL || capsule == NULL || PyDict_SetItemString(dict, core_key, capsule) < 0) {
+        Py_XDECREF(capsule);
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_RuntimeError, "the interpreter keeps no data for extensions");
+        }
+        return NULL;
+    }
+    Py_DECREF(capsule);
+    if (core_prepare(self) < 0 || start(self) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(start_monitoring_doc, "start_monitoring()\n--\n\nMeasure by sys.monitoring.");
+
+static PyObject *
+start_monitoring(PyObject *module, PyObject *unused)
+{
+#if COMPAT_MONITORING
+    return start_core(module, monitoring_start);
+#else
+    PyErr_SetString(PyExc_RuntimeError, "the monitoring core needs Python 3.12 or later");
+    return NULL;
+#endif
+}
+
+PyDoc_STRVAR(start_settrace_doc, "start_settrace()\n--\n\nMeasure by a C trace function.");
+
+static PyObject *
+start_settrace(PyObject *module, PyObject *unused)
+{
+    return start_core(module, settrace_start);
+}
+
+PyDoc_STRVAR(
+    run_quietly_doc,
+    "run_quietly()\n--\n\n"
+    "Have no events in frames that have nothing to tell; False where that is not possible.");
+
+static PyObject *
+run_quietly(PyObject *module, PyObject *unused)
+{
+    core *self = core_of_interpreter();
+    return PyBool_FromLong(self != NULL && quiet_start(self));
+}
+
+PyDoc_STRVAR(see_all_frames_doc, "see_all_frames()\n--\n\nHave events in every frame again.");
+
+static PyObject *
+see_all_frames(PyObject *module, PyObject *unused)
+{
+    quiet_stop(core_of_interpreter());
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(watch_foreign_threads_doc,
+             "watch_foreign_threads()\n--\n\n"
+             "See also the threads that C code creates; False where that is not possible.");
+
+static PyObject *
+watch_foreign_threads(PyObject *module, PyObject *unused)
+{
+    return PyBool_FromLong(foreign_threads_watch() == 0);
+}
+
+PyDoc_STRVAR(arm_greenlet_doc,
+             "arm_greenlet()\n--\n\n"
+             "Measure the trace function that the target gives to greenlet; what was refused.");
+
+static PyObject *
+arm_greenlet(PyObject *module, PyObject *unused)
+{
+    flows_follow_greenlets();
+    return library_tracers_arm_greenlet();
+}
+
+PyDoc_STRVAR(arm_c_tracer_doc,
+             "arm_c_tracer(type)\n--\n\n"
+             "Go on measuring where a tracer written in C starts; what was refused.");
+
+static PyObject *
+arm_c_tracer(PyObject *module, PyObject *type)
+{
+    if (!PyType_Check(type)) {
+        return PyErr_Format(PyExc_TypeError, "a type is expected, not %R", type);
+    }
+    return library_tracers_arm_c_tracer((PyTypeObject *)type);
+}
+
+PyDoc_STRVAR(glob_matches_doc, "glob_matches(pattern, path)\n--\n\n"
+                               "Does coverage.py's file pattern match the whole path?");
+
+static PyObject *
+glob_matches(PyObject *module, PyObject *args)
+{
+    const char *pattern, *path;
+    if (!PyArg_ParseTuple(args, "ss", &pattern, &path)) {
+        return NULL;
+    }
+    return PyBool_FromLong(filter_glob(pattern, path));
+}
+
+static PyMethodDef methods[] = {
+    {"is_elevated", is_elevated, METH_NOARGS, is_elevated_doc},
+    {"start_journal", start_journal, METH_VARARGS, start_journal_doc},
+    {"property", property, METH_VARARGS, property_doc},
+    {"event", event, METH_VARARGS, event_doc},
+    {"parent_value", parent_value, METH_NOARGS, parent_value_doc},
+    {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS,
+     configure_doc},
+    {"start_contexts", start_contexts, METH_VARARGS, start_contexts_doc},
+    {"expect_plugins", expect_plugins, METH_O, expect_plugins_doc},
+    {"start_monitoring", start_monitoring, METH_NOARGS, start_monitoring_doc},
+    {"start_settrace", start_settrace, METH_NOARGS, start_settrace_doc},
+    {"run_quietly", run_quietly, METH_NOARGS, run_quietly_doc},
+    {"see_all_frames", see_all_frames, METH_NOARGS, see_all_frames_doc},
+    {"watch_foreign_threads", watch_foreign_threads, METH_NOARGS, watch_foreign_threads_doc},
+    {"arm_greenlet", arm_greenlet, METH_NOARGS, arm_greenlet_doc},
+    {"arm_c_tracer", arm_c_tracer, METH_O, arm_c_tracer_doc},
+    {"glob_matches", glob_matches, METH_VARARGS, glob_matches_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static int
+module_exec(PyObject *module)
+{
+    module_state *state = PyModule_GetState(module);
+    state->core = calloc(1, sizeof(core));
+    if (state->core == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    state->core->module = module;
+    state->core->tool = -1;
+    if (pthread_mutex_init(&state->core->lock, NULL) != 0) {
+        PyErr_SetString(PyExc_RuntimeError, "no lock can be made");
+        return -1;
+    }
+    /* Not by the definition: faulthandler lists, in a crash's report, modules whose one has them.
+     */
+    if (PyModule_AddFunctions(module, methods) < 0 || contexts_add(module) < 0 ||
+        hooks_add(module) < 0) {
+        return -1;
+    }
+    return embedding_add(module);
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, module_exec},
+#ifdef Py_MOD_PER_INTERPRETER_GIL_SUPPORTED
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+    {0, NULL},
+};
+
+PyDoc_STRVAR(module_doc, "Where execution events come from, and the journal they go to.");
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, .m_name = "covsup.tracer_c._tracer",
+    .m_doc = module_doc,   .m_size = sizeof(module_state),
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC
+PyInit__tracer(void)
+{
+    return PyModuleDef_Init(&definition);
+}

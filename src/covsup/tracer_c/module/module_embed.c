@@ -1,0 +1,101 @@
+/* module/module_embed.c - what a program that knows of covsup may ask for (covsup.embed).
+ *
+ * Threads: with an attached thread state; each may be called on any thread at any time.
+ * Must never know: how a core or the journal does its work. */
+#include "core/code_state.h"
+
+#include "process/fatal_signals.h"
+#include "recorded/recorded.h"
+#include "journal/journal.h"
+#include "module/module_embed.h"
+#include "core/running_frames.h"
+
+PyDoc_STRVAR(pause_doc, "pause()\n--\n\n"
+                        "Record no facts in this process until resume() was called as often.");
+
+static PyObject *
+pause_facts(PyObject *module, PyObject *unused)
+{
+    facts_pause();
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(resume_doc, "resume(frame)\n--\n\n"
+                         "Undo one pause(); `frame` is that of the caller, whose line goes on.");
+
+static PyObject *
+resume_facts(PyObject *module, PyObject *frame)
+{
+    if (!PyFrame_Check(frame)) {
+        PyErr_SetString(PyExc_TypeError, "resume() takes a frame");
+        return NULL;
+    }
+    core *self = core_of_interpreter();
+    if (facts_resume() && self != NULL && running_join_frame(self, (PyFrameObject *)frame) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(flush_doc, "flush()\n--\n\n"
+                        "Have the system write the journal to its disk now; True if it did.");
+
+static PyObject *
+flush_journal(PyObject *module, PyObject *unused)
+{
+    int rc;
+    Py_BEGIN_ALLOW_THREADS
+    rc = journal_sync();
+    Py_END_ALLOW_THREADS
+    return PyBool_FromLong(rc == 0);
+}
+
+PyDoc_STRVAR(tell_of_signal_doc, "tell_of_signal(number)\n--\n\n"
+                                 "Have the journal say so when this signal comes.");
+
+static PyObject *
+tell_of_signal(PyObject *module, PyObject *number)
+{
+    int overflow;
+    long value = PyLong_AsLongAndOverflow(number, &overflow);
+    if (value == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (overflow == 0 && value > 0 && value <= INT_MAX) {
+        end_signals_tell((int)value);
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(join_doc, "join(frame)\n--\n\n"
+                       "Measure the functions that run already: `frame`, its callers, those of "
+                       "other threads, and what is suspended.");
+
+static PyObject *
+join_frames(PyObject *module, PyObject *frame)
+{
+    core *self = core_of_interpreter();
+    if (!PyFrame_Check(frame) || self == NULL) {
+        PyErr_SetString(PyExc_TypeError, "join() takes a frame of a measured interpreter");
+        return NULL;
+    }
+    if (running_join(self, (PyFrameObject *)frame) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+    {"pause", pause_facts, METH_NOARGS, pause_doc},
+    {"resume", resume_facts, METH_O, resume_doc},
+    {"join", join_frames, METH_O, join_doc},
+    {"flush", flush_journal, METH_NOARGS, flush_doc},
+    {"tell_of_signal", tell_of_signal, METH_O, tell_of_signal_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+int
+embedding_add(PyObject *module)
+{
+    return PyModule_AddFunctions(module, methods);
+}

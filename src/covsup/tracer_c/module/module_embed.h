@@ -1,0 +1,14 @@
+/* module/module_embed.h - what a program that knows of covsup may ask for (covsup.embed).
+ *
+ * Threads: with an attached thread state.
+ * Must never know: how a core or the journal does its work. */
+#ifndef COVSUP_EMBEDDING_H
+#define COVSUP_EMBEDDING_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+/* Adds pause, resume, flush, tell_of_signal to the module. 0, or -1 with an exception set. */
+int embedding_add(PyObject *module);
+
+#endif

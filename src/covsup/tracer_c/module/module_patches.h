@@ -1,0 +1,16 @@
+/* module/module_patches.h - what stands between the target and the calls that start, end or replace
+ * a process, start a thread, or import a module.
+ *
+ * Threads: everything here runs with the GIL.
+ * Must never know: records of the journal beyond journal/journal.h, cores beyond core/code_state.h.
+ */
+#ifndef COVSUP_HOOKS_H
+#define COVSUP_HOOKS_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+/* Adds arm_fork, arm_exec, ... to the module. 0, or -1 with an exception set. */
+int hooks_add(PyObject *module);
+
+#endif

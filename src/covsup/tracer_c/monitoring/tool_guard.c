@@ -1,0 +1,206 @@
+/* monitoring/tool_guard.c - the target sees sys.monitoring as if covsup used none of its tool ids.
+ *
+ * Each function that takes a tool id is wrapped (cpython/builtin_patch.h): it first moves our tool
+ * out of the way where the target means our id.
+ *
+ * Threads: as the functions that are wrapped.
+ * Must never know: what our tool does. */
+#include "core/code_state.h"
+
+#if COMPAT_MONITORING
+
+#include "cpython/target_callback.h"
+#include "cpython/builtin_patch.h"
+#include "settrace/target_tracer.h"
+
+/* The id that CPython gives to its own sys.settrace. */
+enum { SYS_TRACE_TOOL = 7 };
+
+/* INSTRUCTION events of the target: CPython forgets them in two places where another tool has LINE
+ * events. -1 with an exception set. */
+static int
+keep_instructions(core *self, PyObject *event_set, bool everywhere)
+{
+    int events = PyLong_Check(event_set) ? (int)PyLong_AsLong(event_set) : 0;
+    if (events == -1 && PyErr_Occurred()) {
+        PyErr_Clear(); /* the original says what is wrong with it */
+        return 0;
+    }
+    if ((events & self->events.instruction) == 0) {
+        return 0;
+    }
+    self->others_step = true;
+    return everywhere ? monitoring_share_instructions(self) : 0;
+}
+
+/* An argument as CPython's own conversion to an int has it: an object with an __index__, which may
+ * be Python code, is asked, and only once, as the original gets the answer. New reference, or NULL
+ * with the exception of __index__. */
+static PyObject *
+as_int(PyObject *argument)
+{
+    return PyLong_Check(argument) || !PyIndex_Check(argument) ? Py_NewRef(argument)
+                                                              : PyNumber_Index(argument);
+}
+
+/* The tool id that `tool`, as of as_int(), means; -1 where it is none, which the original says. */
+static long
+tool_id(PyObject *tool)
+{
+    int overflow = 0;
+    long number = PyLong_Check(tool) ? PyLong_AsLongAndOverflow(tool, &overflow) : -1;
+    return overflow == 0 && number >= 0 && number <= INT_MAX ? number : -1;
+}
+
+/* What a function does with its arguments, of which the first is a tool id. */
+typedef enum { NAMES_TOOL, GETS_TOOL, REGISTERS, SETS_EVENTS, SETS_LOCAL_EVENTS } purpose;
+
+/* The target's callbacks are its own code too: see cpython/target_callback.h. */
+static PyObject *
+call_with_wrapped(const hook_call *changed, PyObject *const *args)
+{
+    PyObject *wrapped = args[2] == Py_None ? Py_NewRef(Py_None) : callback_wrap(args[2]);
+    if (wrapped == NULL) {
+        return NULL;
+    }
+    PyObject *old = hook_original_with(changed, 2, NULL, wrapped);
+    Py_DECREF(wrapped);
+    if (old != NULL) {
+        Py_SETREF(old, callback_unwrap(old));
+    }
+    return old;
+}
+
+/* `tool` and `events` (which may be NULL) are the first and the last argument, as of as_int(). */
+static PyObject *
+call_with_ints(core *self, const hook_call *call, purpose what, PyObject *tool, PyObject *events)
+{
+    if (self->tool >= 0 && tool_id(tool) == self->tool) {
+        if (what == GETS_TOOL) {
+            Py_RETURN_NONE;
+        }
+        if (monitoring_step_aside(self) < 0) {
+            return NULL;
+        }
+    }
+    self->others = true;
+    if (events != NULL && keep_instructions(self, events, what == SETS_EVENTS) < 0) {
+        return NULL;
+    }
+    PyObject *args[3] = {tool}; /* no function has more */
+    for (Py_ssize_t i = 1; i < call->nargs; i++) {
+        args[i] = call->args[i];
+    }
+    if (events != NULL) {
+        args[call->nargs - 1] = events;
+    }
+    hook_call changed = *call;
+    changed.args = args;
+    changed.nargsf = (size_t)call->nargs;
+    return what == REGISTERS ? call_with_wrapped(&changed, args) : hook_original(&changed);
+}
+
+static PyObject *
+guarded(const hook_call *call, purpose what, Py_ssize_t count)
+{
+    core *self = core_of_interpreter();
+    if (self == NULL || call->nargs != count || hook_count(call) != count) {
+        return hook_original(call);
+    }
+    PyObject *events = NULL, *result = NULL; /* owned */
+    PyObject *tool = as_int(call->args[0]);  /* owned; the order is CPython's */
+    if (tool == NULL) {
+        return NULL;
+    }
+    bool sets = what == SETS_EVENTS || what == SETS_LOCAL_EVENTS;
+    if (!sets || tool_id(tool) < 0) { /* a wrong id is refused before the events are asked */
+        result = call_with_ints(self, call, what, tool, NULL);
+    } else if ((events = as_int(call->args[count - 1])) != NULL) {
+        result = call_with_ints(self, call, what, tool, events);
+    }
+    Py_XDECREF(events);
+    Py_DECREF(tool);
+    return result;
+}
+
+/* sys.monitoring._all_events(): per event the tools that have it; without ours, and without
+ * CPython's own for sys.settrace where only we trace. */
+static PyObject *
+all_events_handler(const hook_call *call)
+{
+    core *self = core_of_interpreter();
+    PyObject *all = hook_original(call); /* owned */
+    if (all == NULL || self == NULL || !PyDict_Check(all)) {
+        return all;
+    }
+    long ours = self->tool >= 0 ? 1L << self->tool : 0;
+    if (self->settrace_event != NULL && !user_tracer_is_anywhere(self)) {
+        ours |= 1L << SYS_TRACE_TOOL;
+    }
+    PyObject *theirs = PyDict_New();
+    PyObject *event, *tools; /* borrowed from a dict that is ours alone */
+    for (Py_ssize_t at = 0; theirs != NULL && PyDict_Next(all, &at, &event, &tools);) {
+        long others = PyLong_AsLong(tools) & ~ours;
+        if (others == 0) {
+            continue;
+        }
+        PyObject *value = PyLong_FromLong(others);
+        if (value == NULL || PyDict_SetItem(theirs, event, value) < 0) {
+            Py_CLEAR(theirs);
+        }
+        Py_XDECREF(value);
+    }
+    Py_DECREF(all);
+    return theirs;
+}
+
+#define GUARD(function, what, count)                                                               \
+    static PyObject *function##_handler(const hook_call *call)                                     \
+    {                                                                                              \
+        return guarded(call, what, count);                                                         \
+    }                                                                                              \
+    HOOK(function, "sys.monitoring", #function)
+
+GUARD(use_tool_id, NAMES_TOOL, 2);
+GUARD(free_tool_id, NAMES_TOOL, 1);
+GUARD(clear_tool_id, NAMES_TOOL, 1);
+GUARD(register_callback, REGISTERS, 3);
+GUARD(get_events, NAMES_TOOL, 1);
+GUARD(set_events, SETS_EVENTS, 2);
+GUARD(get_tool, GETS_TOOL, 1);
+GUARD(get_local_events, NAMES_TOOL, 2);
+GUARD(set_local_events, SETS_LOCAL_EVENTS, 3);
+HOOK(all_events, "sys.monitoring", "_all_events");
+
+/* Where somebody else has replaced a function, theirs calls one that is not to be found: it stays
+ * as it is. -1: exception set. */
+static int
+arm(core *self, hook *const *hooks)
+{
+    PyObject *refused = PyList_New(0); /* owned */
+    int rc = refused != NULL ? 0 : -1;
+    for (; rc == 0 && *hooks != NULL; hooks++) {
+        rc = hook_arm_in(*hooks, self->monitoring, refused);
+    }
+    Py_XDECREF(refused);
+    return rc;
+}
+
+int
+monitoring_hide_tool(core *self)
+{
+    hook *const hooks[] = {
+        &use_tool_id, &free_tool_id, &clear_tool_id,    &register_callback, &get_events,
+        &set_events,  &get_tool,     &get_local_events, &all_events,        &set_local_events,
+        NULL};
+    return arm(self, hooks);
+}
+
+int
+monitoring_trace_callbacks(core *self)
+{
+    hook *const hooks[] = {&register_callback, &all_events, NULL};
+    return arm(self, hooks);
+}
+
+#endif

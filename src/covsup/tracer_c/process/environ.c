@@ -1,0 +1,325 @@
+/* process/environ.c - the variables by which the session reaches the next process image.
+ *
+ * COVSUP_PARENT lives in a buffer of ours that putenv() hung into the environment, so that a
+ * forked child can write its own identity there without setenv(), whose lock another thread may
+ * have held at the fork.
+ *
+ * Threads: see process/environ.h.
+ * Must never know: which call the environment is for. */
+#include "process/environ.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "contexts/contexts.h"
+#include "journal/journal.h"
+
+#define SESSION "COVSUP_SESSION"
+#define PARENT "COVSUP_PARENT"
+#define CONTEXT "COVSUP_CONTEXT"
+#define PAUSED "COVSUP_PAUSED"
+
+static char parent_entry[sizeof(PARENT "=") + JOURNAL_PARENT_SIZE] = PARENT "=";
+static char *const parent_value = parent_entry + sizeof(PARENT "=") - 1;
+static char *session_entry; /* "COVSUP_SESSION=..."; never freed: environ may point to it */
+static const char *session; /* its value; NULL until the start */
+
+static void
+refresh_parent(void)
+{
+    char now[JOURNAL_PARENT_SIZE];
+    journal_parent_value(now);
+    if (strcmp(now, parent_value) != 0) {
+        memcpy(parent_value, now, sizeof(now));
+    }
+}
+
+int
+hooks_environ_start(const char *directory)
+{
+    if (session == NULL) {
+        size_t size = strlen(directory) + 1;
+        session_entry = malloc(sizeof(SESSION "=") - 1 + size);
+        if (session_entry == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        memcpy(session_entry, SESSION "=", sizeof(SESSION "=") - 1);
+        memcpy(session_entry + sizeof(SESSION "=") - 1, directory, size);
+        session = session_entry + sizeof(SESSION "=") - 1;
+    }
+    hooks_environ_carry(NULL);
+    return 0;
+}
+
+const char *
+hooks_environ_session(void)
+{
+    return session;
+}
+
+void
+hooks_environ_forked(void)
+{
+    if (session != NULL) {
+        refresh_parent();
+    }
+}
+
+/* The context that is current, or NULL; *holder (owned) has its text. */
+static const char *
+context_value(PyObject **holder)
+{
+    core *self = core_of_interpreter();
+    *holder = NULL;
+    return self != NULL && self->in_contexts ? contexts_value(self, holder) : NULL;
+}
+
+/* What the last call left in the process's own environment is corrected by the next. */
+static void
+carry_context(environ_change *change)
+{
+    PyObject *holder; /* owned */
+    const char *now = context_value(&holder);
+    const char *given = getenv(CONTEXT);
+    if (now != NULL ? given == NULL || strcmp(now, given) != 0 : given != NULL) {
+        char *before = given != NULL && change != NULL ? strdup(given) : NULL;
+        int rc = now != NULL ? setenv(CONTEXT, now, 1) : unsetenv(CONTEXT);
+        if (rc == 0 && change != NULL) {
+            change->changed_context = true;
+            change->context_before = before;
+        } else {
+            free(before);
+        }
+    }
+    Py_XDECREF(holder);
+}
+
+void
+hooks_environ_carry(environ_change *change)
+{
+    if (change != NULL) {
+        *change = (environ_change){0};
+    }
+    if (session == NULL) {
+        return;
+    }
+    const char *given = getenv(SESSION);
+    if (given != NULL && strcmp(given, session) != 0) {
+        return; /* off, or another session */
+    }
+    refresh_parent();
+    if (given == NULL && putenv(session_entry) == 0 && change != NULL) {
+        change->added_session = true;
+    }
+    carry_context(change);
+    const char *parent = getenv(PARENT);
+    if (parent == parent_value) {
+        return;
+    }
+    char *before = parent != NULL && change != NULL ? strdup(parent) : NULL;
+    if (putenv(parent_entry) == 0 && change != NULL) {
+        change->changed_parent = true;
+        change->parent_before = before;
+    } else {
+        free(before);
+    }
+}
+
+void
+hooks_environ_restore(environ_change *change)
+{
+    if (change->added_session) {
+        (void)unsetenv(SESSION);
+    }
+    if (change->changed_parent) {
+        if (change->parent_before == NULL) {
+            (void)unsetenv(PARENT);
+        } else {
+            (void)setenv(PARENT, change->parent_before, 1);
+        }
+    }
+    if (change->changed_context) {
+        if (change->context_before == NULL) {
+            (void)unsetenv(CONTEXT);
+        } else {
+            (void)setenv(CONTEXT, change->context_before, 1);
+        }
+    }
+    free(change->parent_before);
+    free(change->context_before);
+    *change = (environ_change){0};
+}
+
+/* 1: `name` is this str or bytes; 0: it is not, or not of these types. */
+static int
+is_name(PyObject *name, const char *wanted)
+{
+    if (PyUnicode_Check(name)) {
+        return PyUnicode_CompareWithASCIIString(name, wanted) == 0;
+    }
+    return PyBytes_Check(name) && strcmp(PyBytes_AS_STRING(name), wanted) == 0;
+}
+
+/* 1: the value is this session's directory. 0: it is not. -1: exception set. */
+static int
+is_session(PyObject *value)
+{
+    PyObject *encoded = NULL; /* owned */
+    if (!PyUnicode_FSConverter(value, &encoded)) {
+        return -1;
+    }
+    int same = strcmp(PyBytes_AS_STRING(encoded), session) == 0;
+    Py_DECREF(encoded);
+    return same;
+}
+
+/* What the children of this process are to begin with, or NULL: nothing, so they are measured. The
+ * text is the environment's, which any code of Python's may change: it is used at once. */
+static const char *
+paused_value(void)
+{
+    const char *value = getenv(PAUSED);
+    return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* Put a variable into a dict of them, by the encoding of the system, so that the same bytes come
+ * out again. -1: exception set. */
+static int
+put(PyObject *made, const char *name, const char *value)
+{
+    PyObject *text = PyUnicode_DecodeFSDefault(value); /* owned */
+    int rc = text != NULL ? PyDict_SetItemString(made, name, text) : -1;
+    Py_XDECREF(text);
+    return rc;
+}
+
+/* Append a variable to a list of "NAME=value". -1: exception set. */
+static int
+append(PyObject *made, const char *name, const char *value)
+{
+    PyObject *entry = PyBytes_FromFormat("%s=%s", name, value); /* owned */
+    int rc = entry != NULL ? PyList_Append(made, entry) : -1;
+    Py_XDECREF(entry);
+    return rc;
+}
+
+/* keys and values as a dict that carries the session; NULL with or without an exception. */
+static PyObject *
+carried(PyObject *keys, PyObject *values)
+{
+    PyObject *result = NULL, *holder = NULL; /* owned */
+    PyObject *made = PyDict_New();           /* owned */
+    bool has_session = false, has_paused = false;
+    if (made == NULL) {
+        goto done;
+    }
+    Py_ssize_t count = PyList_GET_SIZE(keys);
+    if (PyList_GET_SIZE(values) != count) {
+        goto done;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        /* Nobody else has these lists, so they keep what they have. */
+        PyObject *key = PyList_GET_ITEM(keys, i);
+        PyObject *value = PyList_GET_ITEM(values, i);
+        if (is_name(key, PARENT) || is_name(key, CONTEXT)) {
+            continue;
+        }
+        if (is_name(key, SESSION)) {
+            if (is_session(value) != 1) {
+                goto done;
+            }
+            has_session = true;
+        }
+        has_paused = has_paused || is_name(key, PAUSED); /* as the program has it */
+        if (PyDict_SetItem(made, key, value) < 0) {
+            goto done;
+        }
+    }
+    const char *context = context_value(&holder);
+    if ((has_session || put(made, SESSION, session) == 0) && put(made, PARENT, parent_value) == 0 &&
+        (has_paused || paused_value() == NULL || put(made, PAUSED, paused_value()) == 0) &&
+        (context == NULL || put(made, CONTEXT, context) == 0)) {
+        result = Py_NewRef(made);
+    }
+done:
+    Py_XDECREF(holder);
+    Py_XDECREF(made);
+    return result;
+}
+
+PyObject *
+hooks_environ_mapping(PyObject *environ)
+{
+    if (session == NULL || !PyMapping_Check(environ)) {
+        return NULL;
+    }
+    refresh_parent();
+    PyObject *keys = NULL, *values = NULL, *result = NULL; /* owned */
+    /* The same calls as the wrapped function makes, which is then given a dict instead: a mapping
+     * written in Python runs as often as without us. */
+    if (PyMapping_Size(environ) < 0 || (keys = PyMapping_Keys(environ)) == NULL ||
+        (values = PyMapping_Values(environ)) == NULL) {
+        goto done;
+    }
+    result = carried(keys, values);
+done:
+    if (result == NULL) {
+        PyErr_Clear(); /* the wrapped function meets the same error and raises it */
+    }
+    Py_XDECREF(keys);
+    Py_XDECREF(values);
+    return result;
+}
+
+/* The value in "NAME=value", or NULL. */
+static const char *
+value_of(PyObject *entry, const char *name, size_t length)
+{
+    const char *text = PyBytes_AS_STRING(entry);
+    return strncmp(text, name, length) == 0 && text[length] == '=' ? text + length + 1 : NULL;
+}
+
+PyObject *
+hooks_environ_list(PyObject *environ)
+{
+    if (session == NULL || (!PyList_Check(environ) && !PyTuple_Check(environ))) {
+        return NULL;
+    }
+    refresh_parent();
+    PyObject *holder = NULL;        /* owned */
+    PyObject *made = PyList_New(0); /* owned */
+    bool done = false, has_session = false, has_paused = false;
+    if (made == NULL) {
+        goto done;
+    }
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(environ); i++) {
+        PyObject *item = PySequence_Fast_GET_ITEM(environ, i); /* borrowed */
+        if (!PyBytes_Check(item)) {
+            goto done;
+        }
+        const char *value = value_of(item, SESSION, sizeof(SESSION) - 1);
+        if (value != NULL && strcmp(value, session) != 0) {
+            goto done;
+        }
+        has_session = has_session || value != NULL;
+        /* As the program has it. */
+        has_paused = has_paused || value_of(item, PAUSED, sizeof(PAUSED) - 1) != NULL;
+        if (value_of(item, PARENT, sizeof(PARENT) - 1) == NULL &&
+            value_of(item, CONTEXT, sizeof(CONTEXT) - 1) == NULL && PyList_Append(made, item) < 0) {
+            goto done;
+        }
+    }
+    const char *context = context_value(&holder);
+    done = (has_session || append(made, SESSION, session) == 0) &&
+           (has_paused || paused_value() == NULL || append(made, PAUSED, paused_value()) == 0) &&
+           (context == NULL || append(made, CONTEXT, context) == 0) &&
+           append(made, PARENT, parent_value) == 0;
+done:
+    PyErr_Clear();
+    Py_XDECREF(holder);
+    if (!done) {
+        Py_CLEAR(made);
+    }
+    return made;
+}

@@ -1,0 +1,281 @@
+/* process/exec_spawn_fork.c - exec, spawn and fork: the session goes along, and the journal tells
+ * of it.
+ *
+ * Threads: with an attached thread state.
+ * Must never know: what is measured, which core does it. */
+#include "process/exec_spawn_fork.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "cpython/compat.h"
+#include "contexts/contexts.h"
+#include "process/environ.h"
+#include "process/event_payload.h"
+#include "process/failed_exec.h"
+#include "cpython/builtin_patch.h"
+#include "journal/journal.h"
+
+/* --- exec -------------------------------------------------------------------------------- */
+
+/* os.execvp() tries each directory of PATH: where there is no such file, nothing happens that
+ * would be worth an event. */
+static bool
+cannot_exist(event_payload *path)
+{
+    path->bytes[path->size] = '\0';
+    return path->size > 0 && access(path->bytes, F_OK) != 0 &&
+           (errno == ENOENT || errno == ENOTDIR);
+}
+
+static bool
+tell_exec(const hook_call *call)
+{
+    PyObject *path = hook_argument(call, 0, "path"), *argv = hook_argument(call, 1, "argv");
+    if (path == NULL || argv == NULL) {
+        return false;
+    }
+    event_payload *payload = payload_new();
+    if (payload == NULL) {
+        (void)journal_event(EVENT_EXEC_ABOUT, "", 1); /* of what, there is no memory to say */
+        return true;
+    }
+    payload_add_path(payload, path);
+    bool can_exist = !cannot_exist(payload);
+    if (can_exist) {
+        payload_add(payload, "", 1);
+        payload_add_argv(payload, argv);
+        (void)journal_event(EVENT_EXEC_ABOUT, payload->bytes, payload->size);
+    }
+    payload_free(payload);
+    return can_exist;
+}
+
+/* The errno of the OSError that is set; 0 for another exception. */
+static int
+errno_of_exception(void)
+{
+    long number = 0;
+    int overflow;
+    if (!PyErr_ExceptionMatches(PyExc_OSError)) {
+        return 0;
+    }
+    PyObject *exception = compat_take_exception(); /* owned, until it is put back */
+    PyObject *attribute = PyObject_GetAttrString(exception, "errno"); /* owned */
+    if (attribute != NULL && PyLong_Check(attribute)) {
+        number = PyLong_AsLongAndOverflow(attribute, &overflow);
+    }
+    Py_XDECREF(attribute);
+    compat_restore_exception(exception);
+    return (int)number;
+}
+
+static void
+tell_exec_failed(bool told)
+{
+    if (told) {
+        int32_t number = errno_of_exception();
+        (void)journal_event(EVENT_EXEC_FAILED, &number, sizeof(number));
+    }
+}
+
+static PyObject *
+os_execv_handler(const hook_call *call)
+{
+    environ_change change;
+    bool told = tell_exec(call);
+    hooks_environ_carry(&change);
+    PyObject *result = hook_original(call); /* returns only to say that it failed */
+    hooks_environ_restore(&change);
+    tell_exec_failed(told);
+    return result;
+}
+
+/* Calls the original with the argument replaced by `carried` (stolen), or unchanged for NULL. */
+static PyObject *
+call_carrying(const hook_call *call, Py_ssize_t position, const char *keyword, PyObject *carried)
+{
+    if (carried == NULL) {
+        return hook_original(call);
+    }
+    PyObject *result = hook_original_with(call, position, keyword, carried);
+    Py_DECREF(carried);
+    return result;
+}
+
+static PyObject *
+os_execve_handler(const hook_call *call)
+{
+    bool told = tell_exec(call);
+    PyObject *environ = hook_argument(call, 2, "env");
+    PyObject *carried = environ == NULL ? NULL : hooks_environ_mapping(environ);
+    PyObject *result = call_carrying(call, 2, "env", carried);
+    tell_exec_failed(told);
+    return result;
+}
+
+HOOK(os_execv, "posix", "execv");
+HOOK(os_execve, "posix", "execve");
+
+/* --- spawn ------------------------------------------------------------------------------- */
+
+/* The child's pid that a call returned; 0 where it is none. */
+static uint32_t
+pid_of(PyObject *result)
+{
+    int overflow = 0;
+    return result == NULL || !PyLong_Check(result)
+               ? 0
+               : (uint32_t)PyLong_AsLongAndOverflow(result, &overflow);
+}
+
+static void
+tell_spawned(PyObject *result, PyObject *argv)
+{
+    uint32_t pid = pid_of(result);
+    if (pid == 0) {
+        return;
+    }
+    event_payload *payload = payload_new();
+    if (payload == NULL) {
+        (void)journal_event(EVENT_SPAWNED, &pid, sizeof(pid)); /* what, there is no memory to say */
+        return;
+    }
+    payload_add(payload, &pid, sizeof(pid));
+    if (argv != NULL) {
+        payload_add_argv(payload, argv);
+    }
+    (void)journal_event(EVENT_SPAWNED, payload->bytes, payload->size);
+    payload_free(payload);
+}
+
+/* How much waits to be read from the descriptor that is an argument of a call; 0 where it is none.
+ */
+static int
+bytes_waiting(PyObject *argument)
+{
+    int overflow = 0, waiting = 0;
+    if (argument == NULL || !PyLong_Check(argument)) {
+        return 0;
+    }
+    long descriptor = PyLong_AsLongAndOverflow(argument, &overflow);
+    if (descriptor < 0 || descriptor > INT_MAX || ioctl((int)descriptor, FIONREAD, &waiting) != 0) {
+        return 0;
+    }
+    return waiting;
+}
+
+static bool
+is_something(PyObject *argument)
+{
+    return argument != NULL && argument != Py_None;
+}
+
+/* fork_exec(args, executables, close_fds, pass_fds, cwd, env, ...): how many follow depends on the
+ * version. A child that cannot run the program says so in a pipe: nothing was spawned then. Where
+ * the child got a copy of the memory, it may do so after this: that is seen when it is awaited. */
+static PyObject *
+os_fork_exec_handler(const hook_call *call)
+{
+    enum { ARGS = 0, ENVIRON = 5, ERRORS = 12, GROUP = 17, GROUPS = 18, USER = 19, BEFORE = 21 };
+    PyObject *environ = hook_argument(call, ENVIRON, NULL);
+    PyObject *carried = NULL; /* stolen by call_carrying() */
+    hooks_let_in(hook_argument(call, USER, NULL));
+    if (environ == Py_None) {
+        hooks_environ_carry(NULL);
+    } else if (environ != NULL) {
+        carried = hooks_environ_list(environ);
+    }
+    int before = bytes_waiting(hook_argument(call, ERRORS, NULL));
+    PyObject *result = call_carrying(call, ENVIRON, NULL, carried);
+    if (bytes_waiting(hook_argument(call, ERRORS, NULL)) <= before) {
+        tell_spawned(result, hook_argument(call, ARGS, NULL));
+        if (is_something(hook_argument(call, GROUP, NULL)) ||
+            is_something(hook_argument(call, GROUPS, NULL)) ||
+            is_something(hook_argument(call, USER, NULL)) ||
+            is_something(hook_argument(call, BEFORE, NULL))) {
+            unexecuted_expect(pid_of(result)); /* with any of these it was a fork(), no vfork() */
+        }
+    }
+    return result;
+}
+
+/* posix_spawn(path, argv, env, /, *, ...); env may be None from 3.13 on. */
+static PyObject *
+os_posix_spawn_handler(const hook_call *call)
+{
+    enum { ARGV = 1, ENVIRON = 2 };
+    PyObject *environ = hook_argument(call, ENVIRON, NULL);
+    PyObject *carried = NULL; /* stolen by call_carrying() */
+    if (environ == Py_None) {
+        hooks_environ_carry(NULL);
+    } else if (environ != NULL) {
+        carried = hooks_environ_mapping(environ);
+    }
+    PyObject *result = call_carrying(call, ENVIRON, NULL, carried);
+    tell_spawned(result, hook_argument(call, ARGV, NULL));
+    return result;
+}
+#define os_posix_spawnp_handler os_posix_spawn_handler
+
+/* system() does not tell the shell's pid: there is nothing to say but the session. */
+static PyObject *
+os_system_handler(const hook_call *call)
+{
+    hooks_environ_carry(NULL);
+    return hook_original(call);
+}
+
+HOOK(os_fork_exec, "_posixsubprocess", "fork_exec");
+HOOK(os_posix_spawn, "posix", "posix_spawn");
+HOOK(os_posix_spawnp, "posix", "posix_spawnp");
+HOOK(os_system, "posix", "system");
+
+hook *const exec_hooks[] = {&os_execv, &os_execve, NULL};
+hook *const spawn_hooks[] = {&os_fork_exec, &os_posix_spawn, &os_posix_spawnp, &os_system, NULL};
+
+/* --- fork -------------------------------------------------------------------------------- */
+
+/* In the child, before any Python of the target's. */
+static PyObject *
+after_fork_in_child(PyObject *Py_UNUSED(module), PyObject *none)
+{
+    journal_forked();
+    hooks_environ_forked();
+    core *self = core_of_interpreter();
+    if (self != NULL) {
+        contexts_forked(self);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef after_fork_definition = {"after_fork_in_child", after_fork_in_child, METH_NOARGS,
+                                            NULL};
+
+int
+register_fork(void)
+{
+    int rc = -1;
+    PyObject *callback = NULL, *posix = NULL, *function = NULL; /* owned */
+    PyObject *keywords = NULL, *nothing = NULL, *result = NULL; /* owned */
+    if ((posix = PyImport_ImportModule("posix")) == NULL ||
+        (function = PyObject_GetAttrString(posix, "register_at_fork")) == NULL ||
+        (callback = PyCFunction_New(&after_fork_definition, NULL)) == NULL ||
+        (keywords = Py_BuildValue("{sO}", "after_in_child", callback)) == NULL ||
+        (nothing = PyTuple_New(0)) == NULL ||
+        (result = PyObject_Call(function, nothing, keywords)) == NULL) {
+        goto done;
+    }
+    rc = 0;
+done:
+    Py_XDECREF(callback);
+    Py_XDECREF(posix);
+    Py_XDECREF(function);
+    Py_XDECREF(keywords);
+    Py_XDECREF(nothing);
+    Py_XDECREF(result);
+    return rc;
+}

@@ -1,0 +1,23 @@
+/* process/failed_exec.h - children that subprocess forked and that could not execute their program.
+ *
+ * With a user, groups or a preexec_fn, subprocess forks before it execs, and whether that failed is
+ * known later: it reads a pipe until the exec closes it, and waits for the child where it failed.
+ *
+ * Threads: any.
+ * Must never know: Python objects. */
+#ifndef COVSUP_HOOKS_UNEXECUTED_H
+#define COVSUP_HOOKS_UNEXECUTED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* This child was just forked, to become another program; 0: none was. */
+void unexecuted_expect(uint32_t pid);
+
+/* Whether such a child has not become one yet. */
+bool unexecuted_so_far(uint32_t pid);
+
+/* A child was waited for; `unexecuted` is what unexecuted_so_far() said just before. */
+void unexecuted_reaped(uint32_t pid, bool unexecuted, int status);
+
+#endif

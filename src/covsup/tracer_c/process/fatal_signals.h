@@ -1,0 +1,13 @@
+/* process/fatal_signals.h - have the journal say which signal ended the process.
+ *
+ * Threads: on any thread.
+ * Must never know: Python. */
+#ifndef COVSUP_END_SIGNALS_H
+#define COVSUP_END_SIGNALS_H
+
+/* From now on the journal tells of the signal `number` when it arrives; what it does is what it
+ * did before. Nothing happens where it is ignored, where it would not end the process, or where
+ * this was asked for already. */
+void end_signals_tell(int number);
+
+#endif

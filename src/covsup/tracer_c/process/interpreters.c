@@ -1,0 +1,90 @@
+/* process/interpreters.c - functions that are given to other interpreters leave as they came.
+ *
+ * From 3.14 on CPython hands a function that uses nothing outside itself to another interpreter as
+ * it is, but none on whose code anything has been put, as our state is. So it is taken off during
+ * the call that gives the function away; the code's next event, in another thread, puts it back.
+ *
+ * Threads: with an attached thread state.
+ * Must never know: what that state is. */
+#include "process/exec_spawn_fork.h"
+
+#include "cpython/compat.h"
+#include "core/code_state.h"
+
+#if COMPAT_SHARES_FUNCTIONS
+
+enum { DEEPEST = 4 };
+
+typedef struct {
+    core *self;
+    PyObject *codes; /* owned list */
+} given;
+
+/* The functions in an argument, also in the containers that are passed on item by item. */
+static void
+hide_functions(given *all, PyObject *object, int depth)
+{
+    if (object == NULL || depth > DEEPEST) {
+        return;
+    }
+    PyObject *code = PyFunction_Check(object) ? PyFunction_GET_CODE(object)
+                     : PyCode_Check(object)   ? object
+                                              : NULL; /* borrowed */
+    if (code != NULL) {
+        if (core_hide_state(all->self, (PyCodeObject *)code) &&
+            PyList_Append(all->codes, code) < 0) {
+            core_show_state(all->self, (PyCodeObject *)code);
+            PyErr_Clear(); /* no memory: the call says what a function with our data cannot do */
+        }
+    } else if (PyTuple_CheckExact(object)) {
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(object); i++) {
+            hide_functions(all, PyTuple_GET_ITEM(object, i), depth + 1);
+        }
+    } else if (PyDict_CheckExact(object)) {
+        PyObject *key, *value; /* borrowed; nothing runs during the walk */
+        Py_ssize_t at = 0;
+        while (PyDict_Next(object, &at, &key, &value)) {
+            hide_functions(all, value, depth + 1);
+        }
+    }
+}
+
+static PyObject *
+interpreters_call_handler(const hook_call *call)
+{
+    given all = {.self = core_of_interpreter()};
+    if (all.self == NULL || (all.codes = PyList_New(0)) == NULL) {
+        PyErr_Clear();
+        return hook_original(call);
+    }
+    for (Py_ssize_t i = 0; i < hook_count(call); i++) {
+        hide_functions(&all, call->args[i], 0);
+    }
+    PyObject *result = hook_original(call);
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(all.codes); i++) {
+        core_show_state(all.self, (PyCodeObject *)PyList_GET_ITEM(all.codes, i));
+    }
+    PyObject *exception = compat_take_exception();
+    Py_DECREF(all.codes);
+    compat_restore_exception(exception);
+    return result;
+}
+#define interpreters_exec_handler interpreters_call_handler
+#define interpreters_set_handler interpreters_call_handler
+#define queues_put_handler interpreters_call_handler
+#define channels_send_handler interpreters_call_handler
+
+HOOK(interpreters_call, "_interpreters", "call");
+HOOK(interpreters_exec, "_interpreters", "exec");
+HOOK(interpreters_set, "_interpreters", "set___main___attrs");
+HOOK(queues_put, "_interpqueues", "put");
+HOOK(channels_send, "_interpchannels", "send");
+
+hook *const interpreter_hooks[] = {&interpreters_call, &interpreters_exec, &interpreters_set,
+                                   &queues_put,        &channels_send,     NULL};
+
+#else
+
+hook *const interpreter_hooks[] = {NULL};
+
+#endif

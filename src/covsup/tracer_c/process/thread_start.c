@@ -1,0 +1,151 @@
+/* process/thread_start.c - each new thread is measured from its first line.
+ *
+ * Under sys.monitoring there is nothing to do in a new thread: threads are counted, and the
+ * target's function is started as it is. The settrace core must be told in the thread itself, so
+ * the thread is started with a callable of ours, which then calls the target's function. So it is
+ * under either core where a context is current: the thread belongs to it.
+ *
+ * Threads: the wrapped functions on the thread that starts another; begin() on the new one.
+ * Must never know: which core there is. */
+#include "process/exec_spawn_fork.h"
+
+#include "contexts/contexts.h"
+#include "cpython/compat_threads.h"
+#include "journal/journal.h"
+
+/* What a thread that has a context begins with. */
+enum { BEGIN_FUNCTION, BEGIN_CHAIN, BEGIN_NAME, BEGIN_ITEMS };
+
+static PyObject *call_target(PyObject *function, PyObject *args, PyObject *keywords);
+
+static PyObject *
+begin_in_context(PyObject *what, PyObject *args, PyObject *keywords)
+{
+    core *self = core_of_interpreter();
+    PyObject *chain = PyTuple_GET_ITEM(what, BEGIN_CHAIN),
+             *name = PyTuple_GET_ITEM(what, BEGIN_NAME);
+    if (self != NULL) {
+        contexts_thread_begins(self, chain != Py_None ? chain : NULL,
+                               name != Py_None ? name : NULL);
+    }
+    PyObject *result = call_target(PyTuple_GET_ITEM(what, BEGIN_FUNCTION), args, keywords);
+    contexts_thread_ends();
+    return result;
+}
+
+static PyMethodDef begin_in_context_definition = {
+    "begin", (PyCFunction)(void (*)(void))begin_in_context, METH_VARARGS | METH_KEYWORDS, NULL};
+
+static PyObject *
+begin(PyObject *function, PyObject *args, PyObject *keywords)
+{
+    return call_target(function, args, keywords);
+}
+
+static PyMethodDef begin_definition = {"begin", (PyCFunction)(void (*)(void))begin,
+                                       METH_VARARGS | METH_KEYWORDS, NULL};
+
+/* The name of the thread that runs `function`: a Thread's own, or a number. NULL: exception set. */
+static PyObject *
+thread_name(PyObject *function)
+{
+    static _Atomic unsigned numbered;
+    PyObject *name = NULL;
+    if (PyMethod_Check(function)) {
+        PyObject *attribute = PyUnicode_InternFromString("_name"); /* owned */
+        if (attribute == NULL) {
+            return NULL;
+        }
+        name = PyObject_GenericGetAttr(PyMethod_GET_SELF(function), attribute);
+        Py_DECREF(attribute);
+        if (name != NULL && PyUnicode_Check(name)) {
+            return name;
+        }
+        Py_XDECREF(name);
+        PyErr_Clear(); /* no Thread */
+    }
+    return PyUnicode_FromFormat("thread-%u", atomic_fetch_add(&numbered, 1) + 1);
+}
+
+/* Our callable that runs `function` where it must be told of the thread; NULL without an exception
+ * where it need not, or with one. */
+static PyObject *
+callable_of_ours(PyObject *function)
+{
+    core *self = core_of_interpreter();
+    PyObject *chain = NULL, *name = NULL, *what = NULL, *ours = NULL; /* owned */
+    if (self == NULL) {
+        return NULL;
+    }
+    if (self->in_contexts) {
+        chain = contexts_carried_without(
+            self, KIND_BIT(SEGMENT_THREAD) | KIND_BIT(SEGMENT_GREENLET) | KIND_BIT(SEGMENT_TASK));
+        if (contexts_of_kind(self, SEGMENT_THREAD) && (name = thread_name(function)) == NULL) {
+            goto done;
+        }
+        if (chain != NULL || name != NULL) {
+            what = Py_BuildValue("(OOO)", function, chain != NULL ? chain : Py_None,
+                                 name != NULL ? name : Py_None);
+            ours = what != NULL ? PyCFunction_New(&begin_in_context_definition, what) : NULL;
+            goto done;
+        }
+    }
+    if (self->settrace_event != NULL) {
+        ours = PyCFunction_New(&begin_definition, function);
+    }
+done:
+    Py_XDECREF(chain);
+    Py_XDECREF(name);
+    Py_XDECREF(what);
+    return ours;
+}
+
+/* `function` is the target's. What it raises is reported here, in the words of _thread: one level
+ * up it would be told of our callable instead. */
+static PyObject *
+call_target(PyObject *function, PyObject *args, PyObject *keywords)
+{
+    static const char unmeasured[] = "a thread could not be measured";
+    if (core_thread_begins() < 0) {
+        PyErr_Clear();
+        (void)journal_event(EVENT_NOTE, unmeasured, sizeof(unmeasured) - 1);
+    }
+    PyObject *result = PyObject_Call(function, args, keywords); /* owned */
+    if (result == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_SystemExit)) {
+            PyErr_Clear();
+        } else {
+            compat_report_thread_exception(function);
+        }
+        Py_RETURN_NONE;
+    }
+    return result;
+}
+
+static PyObject *
+start_thread(const hook_call *call)
+{
+    PyObject *function = Py_XNewRef(hook_argument(call, 0, "function")); /* owned */
+    PyObject *ours = function != NULL && PyCallable_Check(function) ? callable_of_ours(function)
+                                                                    : NULL; /* owned */
+    Py_XDECREF(function);
+    if (ours == NULL && PyErr_Occurred()) {
+        return NULL;
+    }
+    PyObject *result =
+        ours == NULL ? hook_original(call) : hook_original_with(call, 0, "function", ours);
+    if (result != NULL) {
+        journal_thread_started();
+    }
+    Py_XDECREF(ours);
+    return result;
+}
+#define start_new_thread_handler start_thread
+#define start_new_handler start_thread
+#define start_joinable_thread_handler start_thread
+
+HOOK(start_new_thread, "_thread", "start_new_thread");
+HOOK(start_new, "_thread", "start_new");
+HOOK(start_joinable_thread, "_thread", "start_joinable_thread");
+
+hook *const thread_hooks[] = {&start_new_thread, &start_new, &start_joinable_thread, NULL};

@@ -1,0 +1,170 @@
+/* process/wait_exit.c - how processes end: this one's own end, and the children that it reaps.
+ *
+ * The wrapped functions run as they are: EINTR, signal handlers and exceptions are theirs. Only a
+ * result is looked at.
+ *
+ * Threads: with an attached thread state; at_exit() on whichever thread calls exit().
+ * Must never know: why a process ended. */
+#include "process/exec_spawn_fork.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "process/failed_exec.h"
+#include "journal/journal.h"
+
+/* --- children ---------------------------------------------------------------------------- */
+
+static void
+tell_reaped(long pid, long status)
+{
+    if (pid <= 0) {
+        return; /* WNOHANG, and nobody ended */
+    }
+    int raw = (int)status;
+    if (!WIFEXITED(raw) && !WIFSIGNALED(raw)) {
+        return; /* stopped or continued */
+    }
+    uint32_t pid32 = (uint32_t)pid;
+    int32_t status32 = raw;
+    char payload[sizeof(pid32) + sizeof(status32)];
+    memcpy(payload, &pid32, sizeof(pid32));
+    memcpy(payload + sizeof(pid32), &status32, sizeof(status32));
+    (void)journal_event(EVENT_REAPED, payload, sizeof(payload));
+}
+
+/* Item `at` of a tuple of numbers; -1 where there is none. No exception. */
+static long
+number_at(PyObject *tuple, Py_ssize_t at)
+{
+    if (at >= PyTuple_GET_SIZE(tuple) || !PyLong_Check(PyTuple_GET_ITEM(tuple, at))) {
+        return -1;
+    }
+    int overflow;
+    return PyLong_AsLongAndOverflow(PyTuple_GET_ITEM(tuple, at), &overflow);
+}
+
+/* wait, wait3: (pid, status, ...). */
+static PyObject *
+os_wait_handler(const hook_call *call)
+{
+    PyObject *result = hook_original(call);
+    if (result != NULL && PyTuple_Check(result)) {
+        tell_reaped(number_at(result, 0), number_at(result, 1));
+    }
+    return result;
+}
+#define os_wait3_handler os_wait_handler
+
+/* waitpid(pid, ...), wait4(pid, ...): likewise, of a certain child. */
+static PyObject *
+os_waitpid_handler(const hook_call *call)
+{
+    int overflow;
+    PyObject *argument = hook_argument(call, 0, "pid");
+    long pid = argument != NULL && PyLong_Check(argument)
+                   ? PyLong_AsLongAndOverflow(argument, &overflow)
+                   : -1;
+    bool unexecuted = pid > 0 && unexecuted_so_far((uint32_t)pid); /* a zombie still says so */
+    PyObject *result = os_wait_handler(call);
+    if (result != NULL && PyTuple_Check(result) && number_at(result, 0) == pid) {
+        unexecuted_reaped((uint32_t)pid, unexecuted, (int)number_at(result, 1));
+    }
+    return result;
+}
+#define os_wait4_handler os_waitpid_handler
+
+/* waitid: None, or (si_pid, si_uid, si_signo, si_status, si_code). */
+static PyObject *
+os_waitid_handler(const hook_call *call)
+{
+    enum { PID = 0, STATUS = 3, CODE = 4 };
+    PyObject *result = hook_original(call);
+    if (result != NULL && PyTuple_Check(result)) {
+        long pid = number_at(result, PID), status = number_at(result, STATUS);
+        switch (number_at(result, CODE)) {
+        case CLD_EXITED:
+            tell_reaped(pid, (status & 0xff) << 8);
+            break;
+        case CLD_KILLED:
+            tell_reaped(pid, status);
+            break;
+        case CLD_DUMPED:
+            tell_reaped(pid, status | 0x80);
+            break;
+        default: /* stopped, continued */
+            break;
+        }
+    }
+    return result;
+}
+
+HOOK(os_wait, "posix", "wait");
+HOOK(os_waitpid, "posix", "waitpid");
+HOOK(os_wait3, "posix", "wait3");
+HOOK(os_wait4, "posix", "wait4");
+HOOK(os_waitid, "posix", "waitid");
+
+hook *const wait_hooks[] = {&os_wait, &os_waitpid, &os_wait3, &os_wait4, &os_waitid, NULL};
+
+/* --- this process ------------------------------------------------------------------------ */
+
+static void
+tell_ended(uint8_t how, int32_t status)
+{
+    char payload[sizeof(how) + sizeof(status)];
+    memcpy(payload, &how, sizeof(how));
+    memcpy(payload + sizeof(how), &status, sizeof(status));
+    (void)journal_event(EVENT_ENDED, payload, sizeof(payload));
+}
+
+static PyObject *
+underscore_exit_handler(const hook_call *call)
+{
+    PyObject *status = hook_argument(call, 0, "status");
+    if (status != NULL && PyLong_Check(status)) {
+        int overflow;
+        long number = PyLong_AsLongAndOverflow(status, &overflow);
+        if (overflow == 0 && number >= INT32_MIN && number <= INT32_MAX) {
+            tell_ended(ENDED_BY_UNDERSCORE_EXIT, (int32_t)number);
+        }
+    }
+    return hook_original(call);
+}
+
+HOOK(underscore_exit, "posix", "_exit");
+
+hook *const exit_hooks[] = {&underscore_exit, NULL};
+
+#if defined(__GLIBC__)
+/* glibc tells the status; atexit() elsewhere does not. */
+static void
+at_exit(int status, void *unused)
+{
+    tell_ended(ENDED_BY_EXIT, status);
+}
+#define REGISTER_AT_EXIT() on_exit(at_exit, NULL)
+#else
+static void
+at_exit(void)
+{
+    tell_ended(ENDED_OTHERWISE, 0);
+}
+#define REGISTER_AT_EXIT() atexit(at_exit)
+#endif
+
+int
+register_exit(void)
+{
+    static atomic_flag registered = ATOMIC_FLAG_INIT;
+    if (atomic_flag_test_and_set(&registered)) {
+        return 0;
+    }
+    if (REGISTER_AT_EXIT() != 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,128 @@
+/* recorded/context_recorded.c - what this process has told of one context.
+ *
+ * Threads, Fork: see recorded/context_recorded.h.
+ * Must never know: Python objects, which context is current, the layout of the journal. */
+#include "recorded/context_recorded.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "journal/journal.h"
+#include "recorded/key_set.h"
+#include "journal/format.h"
+
+struct told_context {
+    uint32_t id;
+    _Atomic uint32_t defined_epoch; /* the journal epoch that has this context's definition */
+    key_set keys;
+    size_t definition_length;
+    char definition[]; /* id (4 bytes), label: the payload of its CONTEXT record */
+};
+
+static _Atomic uint32_t last_id; /* 0 is the static context */
+
+told_context *
+told_new(const char *label, size_t size)
+{
+    told_context *self = calloc(1, sizeof(*self) + sizeof(uint32_t) + size);
+    if (self != NULL) {
+        self->id = atomic_fetch_add(&last_id, 1) + 1;
+        self->definition_length = sizeof(uint32_t) + size;
+        memcpy(self->definition, &self->id, sizeof(uint32_t));
+        memcpy(self->definition + sizeof(uint32_t), label, size);
+    }
+    return self;
+}
+
+void
+told_free(told_context *self)
+{
+    key_set_clear(&self->keys);
+    free(self);
+}
+
+uint32_t
+told_id(const told_context *self)
+{
+    return self->id;
+}
+
+size_t
+told_size(const told_context *self)
+{
+    return sizeof(*self) + self->definition_length + key_set_size(&self->keys);
+}
+
+/* A fact as a key. Exact where the numbers fit (64 thousand files of 8 million lines); beyond that
+ * mixed, where two facts of one context are taken for the same once in 2^64 pairs. */
+static uint64_t
+key_of(uint32_t file, int from, int to)
+{
+    const int most = 1 << 23;
+    if (file < (1u << 16) && from < most && from > -most && to < most && to > -most) {
+        return ((uint64_t)file << 48) | ((uint64_t)((uint32_t)from & 0xFFFFFFu) << 24) |
+               ((uint32_t)to & 0xFFFFFFu);
+    }
+    uint64_t key =
+        (((uint64_t)(uint32_t)from << 32) | (uint32_t)to) + file * UINT64_C(0x9E3779B97F4A7C15);
+    key = (key ^ (key >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    key = (key ^ (key >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return (key ^ (key >> 31)) | 1;
+}
+
+/* True when the journal can take a fact of `file` in this context: it defines both. */
+static bool
+journal_knows(told_context *self, source_file *file)
+{
+    if (!facts_define(file)) {
+        return false;
+    }
+    uint32_t epoch = journal_epoch();
+    if (atomic_load_explicit(&self->defined_epoch, memory_order_acquire) == epoch) {
+        return true;
+    }
+    if (journal_blob(BLOB_CONTEXT, self->definition, self->definition_length) < 0) {
+        return false;
+    }
+    atomic_store_explicit(&self->defined_epoch, epoch, memory_order_release);
+    return true;
+}
+
+bool
+told_line(told_context *self, source_file *file, int line)
+{
+    if (line <= 0) {
+        return true;
+    }
+    uint32_t id = facts_file_id(file);
+    uint64_t key = key_of(id, line, 0);
+    if (key_set_has(&self->keys, key)) {
+        return true;
+    }
+    if (facts_paused() || !journal_knows(self, file) ||
+        journal_line(id, (uint32_t)line, self->id) < 0) {
+        return false;
+    }
+    key_set_add(&self->keys, key); /* after the record, as in facts_line */
+    return true;
+}
+
+bool
+told_arc(told_context *self, source_file *file, int from, int to)
+{
+    if (from == 0 && to == 0) {
+        return true;
+    }
+    uint32_t id = facts_file_id(file);
+    /* An arc is told apart from a line by its second end, which is never 0. */
+    uint64_t key = key_of(id, from, to);
+    if (key_set_has(&self->keys, key)) {
+        return true;
+    }
+    if (facts_paused() || !journal_knows(self, file) || journal_arc(id, from, to, self->id) < 0) {
+        return false;
+    }
+    key_set_add(&self->keys, key);
+    return true;
+}
