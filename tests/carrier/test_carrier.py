@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.carrier.preload import carrier_library, has_core
+from covsup.carrier.library import carrier_library, has_core
 from covsup.supervisor.errors import UsageError
-from covsup.supervisor.shells import put, take_out
+from covsup.supervisor.sessions.shells import put, take_out
 from tests.journal.harness import compiler
 from tests.supervisor.live import beside
 from tests.world import World

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from covsup.datafile.errors import JournalNotBegun
-from covsup.datafile.journal import Core, Journal, StartKind, read_journal
+from covsup.datafile.journal.reader import Core, Journal, StartKind, read_journal
 
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Mapping, Sequence
 
-    from covsup.datafile.journal import Event
+    from covsup.datafile.journal.reader import Event
 
 FOREIGN = ("COVSUP_", "COVERAGE_", "COV_CORE_", "PYTEST_", "PYTHON", "GEVENT", "EVENTLET")
 

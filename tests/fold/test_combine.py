@@ -17,13 +17,13 @@ import pytest
 from coverage import CoverageData
 from coverage.files import set_relative_directory
 
-from covsup.datafile.database import read_provenance
+from covsup.datafile.database.database import read_provenance
 from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
-from covsup.datafile.session import Observation, open_session, write_settings
-from covsup.supervisor import linux
-from covsup.supervisor.combine import Outcome, combine
-from covsup.supervisor.inputs import InputUnusable, NothingToCombine
-from covsup.supervisor.rules import Rules
+from covsup.datafile.session.directory import Observation, open_session, write_settings
+from covsup.supervisor.combining.combine import Outcome, combine
+from covsup.supervisor.combining.inputs import InputUnusable, NothingToCombine
+from covsup.supervisor.settings.combine_settings import Rules
+from covsup.supervisor.watching import linux
 from tests.fold.handmade import DEAD_PID, HandMade, handmade_session
 
 if TYPE_CHECKING:
@@ -862,8 +862,8 @@ def test_two_combinations_at_once_are_as_good_as_one(data_file: Path) -> None:
 DYING = """
 import os, sys
 from pathlib import Path
-from covsup.supervisor.combine import combine
-from covsup.supervisor.rules import Rules
+from covsup.supervisor.combining.combine import combine
+from covsup.supervisor.settings.combine_settings import Rules
 import sqlite3, shutil, coverage.sqldata
 
 left = int(sys.argv[1])

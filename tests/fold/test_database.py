@@ -15,10 +15,10 @@ from coverage import CoverageData
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from covsup.datafile import measured
-from covsup.datafile._facts import ARC_BITS, arc_numbers
-from covsup.datafile.contents import result_of, result_of_session
-from covsup.datafile.database import (
+from covsup.datafile._fold import ARC_BITS, arc_numbers
+from covsup.datafile.database import coverage_tables
+from covsup.datafile.database.coverage_tables import DataFile
+from covsup.datafile.database.database import (
     is_data_file,
     kind_of,
     read_provenance,
@@ -26,14 +26,14 @@ from covsup.datafile.database import (
     sessions_in,
     write_database,
 )
-from covsup.datafile.derivation import provenance_of
 from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
-from covsup.datafile.facts import LARGEST_LINE, arcs_of, bits_of, numbits
-from covsup.datafile.fold import fold
-from covsup.datafile.journal import read_journal
-from covsup.datafile.measured import DataFile
-from covsup.datafile.result import Kind, Result
-from covsup.datafile.session import Observation, SessionNote, Settings
+from covsup.datafile.fold.fold import fold
+from covsup.datafile.fold.gather import result_of, result_of_session
+from covsup.datafile.fold.result import Kind, Result
+from covsup.datafile.fold.sets import LARGEST_LINE, arcs_of, bits_of, numbits
+from covsup.datafile.journal.reader import read_journal
+from covsup.datafile.provenance.derive import provenance_of
+from covsup.datafile.session.directory import Observation, SessionNote, Settings
 from tests.fold.handmade import HandMade
 from tests.fold.test_fold_laws import either
 
@@ -280,8 +280,8 @@ def test_rows_are_written_as_coverage_py_writes_them(
     for name, schema, knows_json in (
         ("rows", True, True), ("one", True, False), ("api", False, True),
     ):  # fmt: skip
-        monkeypatch.setattr(measured, "_is_known_schema", lambda known=schema: known)
-        monkeypatch.setattr(measured, "_knows_json", lambda _, knows=knows_json: knows)
+        monkeypatch.setattr(coverage_tables, "_is_known_schema", lambda known=schema: known)
+        monkeypatch.setattr(coverage_tables, "_knows_json", lambda _, knows=knows_json: knows)
         for others in ((), (DataFile(path=other),)):
             write_database(result, tmp_path / f"{name}{len(others)}", others=others)
     assert own_rows(tmp_path / "rows0") == own_rows(tmp_path / "api0")
@@ -320,7 +320,7 @@ def made_of(directory: Path, branch: bool, step: int) -> Result:
 def test_the_tables_are_coverage_pys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tables = {}
     for known in (True, False):
-        monkeypatch.setattr(measured, "_is_known_schema", lambda known=known: known)
+        monkeypatch.setattr(coverage_tables, "_is_known_schema", lambda known=known: known)
         path = tmp_path / str(known)
         write_database(Result(), path, kind=Kind.ARCS, touched={"/a.x": "plugin", "/b.py": ""})
         with contextlib.closing(sqlite3.connect(path)) as db:
@@ -343,13 +343,13 @@ def test_the_tables_are_coverage_pys(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_schema_that_is_not_known_is_left_to_coverage_py(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert measured._is_known_schema()
+    assert coverage_tables._is_known_schema()
     package = tmp_path / "coverage"
     package.mkdir()
     monkeypatch.setattr("sys.path", [str(tmp_path)])
-    assert not measured._is_known_schema()
+    assert not coverage_tables._is_known_schema()
     for text in ("SCHEMA_VERSION = 8\n", "from elsewhere import SCHEMA_VERSION\n"):
         (package / "sqldata.py").write_text(text)
-        assert not measured._is_known_schema()
+        assert not coverage_tables._is_known_schema()
     (package / "sqldata.py").write_text("# 7\nSCHEMA_VERSION = 7\n")
-    assert measured._is_known_schema()
+    assert coverage_tables._is_known_schema()

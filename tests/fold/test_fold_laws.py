@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from covsup.datafile.contents import result_of, result_of_session
-from covsup.datafile.derivation import provenance_of
-from covsup.datafile.facts import bits_of, numbers_in
-from covsup.datafile.fold import Folding, MixedMeasurement, fold, remapped, seen
-from covsup.datafile.journal import read_journal
-from covsup.datafile.result import Kind, Result
-from covsup.datafile.session import Observation, SessionNote, Settings
+from covsup.datafile.fold.fold import Folding, MixedMeasurement, fold, remapped, seen
+from covsup.datafile.fold.gather import result_of, result_of_session
+from covsup.datafile.fold.result import Kind, Result
+from covsup.datafile.fold.sets import bits_of, numbers_in
+from covsup.datafile.journal.reader import read_journal
+from covsup.datafile.provenance.derive import provenance_of
+from covsup.datafile.session.directory import Observation, SessionNote, Settings
 from tests.fold.handmade import EXECED, FORKED, SPAWNED, HandMade
 
 if TYPE_CHECKING:

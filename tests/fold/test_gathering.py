@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from covsup.datafile import journal as reader
-from covsup.datafile.contents import Gathering, result_of
-from covsup.datafile.facts import LARGEST_LINE, arcs_of, bits_of
-from covsup.datafile.fold import MixedMeasurement, fold
-from covsup.datafile.journal import Journal, read_journal
-from covsup.datafile.result import Kind, Result, Version
+from covsup.datafile.fold.fold import MixedMeasurement, fold
+from covsup.datafile.fold.gather import Gathering, result_of
+from covsup.datafile.fold.result import Kind, Result, Version
+from covsup.datafile.fold.sets import LARGEST_LINE, arcs_of, bits_of
+from covsup.datafile.journal import reader
+from covsup.datafile.journal.reader import Journal, read_journal
 from tests.fold.handmade import HandMade
 from tests.journal import reference
 

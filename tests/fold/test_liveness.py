@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile.journal import Header, read_journal
-from covsup.datafile.session import JournalFile, Settings
-from covsup.supervisor import liveness
-from covsup.supervisor.liveness import Look, Verdict, supervisor_runs
+from covsup.datafile.journal.reader import Header, read_journal
+from covsup.datafile.session.directory import JournalFile, Settings
+from covsup.supervisor.sessions import liveness
+from covsup.supervisor.sessions.liveness import Look, Verdict, supervisor_runs
 from tests.fold.handmade import DEAD_PID, HandMade
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from coverage.files import set_relative_directory
 
-from covsup.supervisor.rules import Rules
+from covsup.supervisor.settings.combine_settings import Rules
 from tests.fold.handmade import FORKED, HandMade, handmade_session
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ SEEDS = 4
 FOLDING = """\
 import random, sqlite3, sys
 from pathlib import Path
-from covsup.datafile.contents import Gathering, result_of_session
-from covsup.datafile.database import read_who, write_database
-from covsup.datafile.fold import fold, remapped
-from covsup.datafile.journal import read_journal
-from covsup.datafile.measured import DataFile
-from covsup.datafile.session import Observation, open_session
-from covsup.supervisor.rules import Rules
+from covsup.datafile.fold.gather import Gathering, result_of_session
+from covsup.datafile.database.database import read_who, write_database
+from covsup.datafile.fold.fold import fold, remapped
+from covsup.datafile.journal.reader import read_journal
+from covsup.datafile.database.coverage_tables import DataFile
+from covsup.datafile.session.directory import Observation, open_session
+from covsup.supervisor.settings.combine_settings import Rules
 
 path, seed = Path(sys.argv[1]), int(sys.argv[2])
 rules = Rules(data_file=Path("none"), relative_files=True)

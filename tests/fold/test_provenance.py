@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile.contents import result_of, result_of_session
-from covsup.datafile.derivation import provenance_of
-from covsup.datafile.facts import arcs_in, arcs_of
-from covsup.datafile.fold import fold, seen
-from covsup.datafile.interpreters import is_python, why_unmeasured
-from covsup.datafile.journal import read_journal
-from covsup.datafile.probes import runs_nothing_measured
-from covsup.datafile.provenance import End, KnownFrom, Provenance
-from covsup.datafile.result import Kind
-from covsup.datafile.session import Observation, SessionNote, Settings
+from covsup.datafile.fold.fold import fold, seen
+from covsup.datafile.fold.gather import result_of, result_of_session
+from covsup.datafile.fold.result import Kind
+from covsup.datafile.fold.sets import arcs_in, arcs_of
+from covsup.datafile.journal.reader import read_journal
+from covsup.datafile.provenance.command_lines import is_python, why_unmeasured
+from covsup.datafile.provenance.derive import provenance_of
+from covsup.datafile.provenance.model import End, KnownFrom, Provenance
+from covsup.datafile.provenance.probes import runs_nothing_measured
+from covsup.datafile.session.directory import Observation, SessionNote, Settings
 from tests.fold.handmade import EXECED, FORKED, LIBRARY, NOTE, TRACER, HandMade
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from covsup.datafile.result import Result
+    from covsup.datafile.fold.result import Result
 
 T0 = 1_700_000_000_000_000_000
 SECOND = 1_000_000_000

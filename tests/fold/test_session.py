@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from covsup.datafile.session import (
+from covsup.datafile.session.directory import (
     JournalFile,
     Observation,
     Session,

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from covsup.datafile.journal import read_journal
+from covsup.datafile.journal.reader import read_journal
 from tests.journal.harness import Harness, executed, go_on, journals_in, wait_for
 
 

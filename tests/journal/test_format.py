@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile import journal as reader
-from covsup.datafile.journal import (
+from covsup.datafile.journal import reader
+from covsup.datafile.journal.reader import (
     AboutToExec,
     Core,
     Ended,
@@ -61,7 +61,7 @@ def words_of(done: Done) -> list[int]:
 
 
 def test_the_document_names_every_field_of_the_c_header_at_its_offset() -> None:
-    source = (TRACER_C / "record.h").read_text()
+    source = (TRACER_C / "journal" / "format.h").read_text()
     body = source[
         source.index("typedef struct {\n    /* Identity") : source.index("} journal_header;")
     ]
@@ -361,7 +361,7 @@ def test_a_fact_costs_8_bytes_and_a_rare_one_more(harness: Harness) -> None:
 
 
 def test_every_journal_that_is_written_is_short_enough_to_be_read() -> None:
-    sources = "".join(path.read_text() for path in TRACER_C.glob("journal*"))
+    sources = "".join(path.read_text() for path in (TRACER_C / "journal").iterdir())
     mib = dict(re.findall(r"#define (\w+) \(UINT64_C\((\d+)\) << 20\)", sources))
     words, slots = int(mib["SEGMENT_LONGEST"]), int(mib["SLOTS_LENGTH"])
     assert max(words, int(mib["FIRST_LENGTH"]) + slots) << 20 <= reader.LARGEST
@@ -370,7 +370,7 @@ def test_every_journal_that_is_written_is_short_enough_to_be_read() -> None:
 
 
 def test_every_stage_of_a_loss_is_documented() -> None:
-    source = (TRACER_C / "record.h").read_text()
+    source = (TRACER_C / "journal" / "format.h").read_text()
     stages = {int(n) for n in re.findall(r"JOURNAL_STAGE_\w+ = (\d+)", source)}
     table = DOCUMENT[DOCUMENT.index("| `lost_stage` | what failed") : DOCUMENT.index("## Words")]
     assert {int(n) for n in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)} == stages

@@ -21,7 +21,7 @@ from covsup.datafile.errors import (
     JournalNotBegun,
     JournalUnreadable,
 )
-from covsup.datafile.journal import (
+from covsup.datafile.journal.reader import (
     VERSION,
     Journal,
     Note,

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from covsup.datafile.journal import VERSION, Journal, read_journal
+from covsup.datafile.journal.reader import VERSION, Journal, read_journal
 
 SAMPLES = Path(__file__).parent / "samples"
 EXPECTED: dict[str, Any] = json.loads((SAMPLES / "expected.json").read_text())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile.journal import StartKind, read_journal, read_lodgers, read_slots
+from covsup.datafile.journal.reader import StartKind, read_journal, read_lodgers, read_slots
 from tests.journal.harness import (
     NO_POPULATE,
     Harness,

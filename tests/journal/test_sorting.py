@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from covsup.datafile._facts import Gathered, Sorted, sort, united
-from covsup.datafile.facts import (
+from covsup.datafile._fold import Gathered, Sorted, sort, united
+from covsup.datafile.fold.sets import (
     LARGEST_LINE,
     arcs_in,
     arcs_of,
     bits_of,
     numbers_in,
 )
-from covsup.datafile.journal import MOST_MEMORY, VERSION
+from covsup.datafile.journal.reader import MOST_MEMORY, VERSION
 from tests.journal import reference
 from tests.journal.reference import Said
 

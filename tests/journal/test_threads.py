@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile.journal import Journal, Note
+from covsup.datafile.journal.reader import Journal, Note
 from tests.journal.harness import NO_FALLOCATE, NO_POPULATE, NO_WIPE, Harness, build, executed
 
 if TYPE_CHECKING:

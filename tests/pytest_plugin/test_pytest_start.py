@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from covsup import pytest_plugin, pytest_start
-from covsup.supervisor import pytest_command
+from covsup.supervisor.settings import pytest_options
 from tests.pytest_plugin.test_pytest_plugin import run_pytest
 
 if TYPE_CHECKING:
@@ -161,9 +161,9 @@ def test_what_a_pytest_asks_for_is_read_as_pytest_reads_it(
         (tmp_path / name).write_text(content)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
-    monkeypatch.setattr(pytest_command, "_is_installed", lambda _module: False)
+    monkeypatch.setattr(pytest_options, "_is_installed", lambda _module: False)
     command = ["python", "-m", "pytest", *words.split()]
-    assert pytest_command.options_for_run(command) == options
+    assert pytest_options.options_for_run(command) == options
 
 
 def test_the_settings_file_is_the_one_above_all_that_is_named(
@@ -200,7 +200,7 @@ def test_every_option_of_the_plugin_is_known_before_pytest_starts() -> None:
 
     group = Group()
     pytest_plugin._add_family(group, "covsup")
-    parser = pytest_command._parser(["covsup"])
+    parser = pytest_options._parser(["covsup"])
     known = {name: action for action in parser._actions for name in action.option_strings}
     for name, settings in group.options.items():
         takes = settings.get("action") not in ("store_true", "store_const")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from coverage.config import CoverageConfig
 
-from covsup.datafile.session import SessionNote
+from covsup.datafile.session.directory import SessionNote
 from tests.concurrency.by_hand import Session, clean_environment
 from tests.fold.handmade import HandMade, handmade_session
 from tests.supervisor.test_other_users import AS_USER, USER, let_all_through, needs_reader

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 from coverage import CoverageData
 
-from covsup.supervisor.combine import combine
-from covsup.supervisor.rules import Rules
+from covsup.supervisor.combining.combine import combine
+from covsup.supervisor.settings.combine_settings import Rules
 from tests.conftest import CORES
 from tests.fold.handmade import HandMade, handmade_session
 from tests.supervisor.live import beside
 
 if TYPE_CHECKING:
-    from covsup.supervisor.outcome import Outcome
+    from covsup.supervisor.combining.outcome import Outcome
     from tests.world import Run, World
 
 SENDING = """

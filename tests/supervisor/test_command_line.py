@@ -65,7 +65,7 @@ def test_a_run_has_nothing_heavy_imported_while_the_target_runs(world: World) ->
     """coverage.py, rich and psutil are for before and after, if at all."""
     code = (
         "import os, sys\n"
-        "from covsup.supervisor import launch\n"
+        "from covsup.supervisor.launch import launch\n"
         "from covsup.supervisor.cli import main\n"
         "start = launch.start\n"
         "def started(*args):\n"

@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 from coverage.config import CoverageConfig
 
-from covsup.supervisor.own_settings import KEYS
-from covsup.supervisor.vocabulary import RUN_OPTIONS, SETTINGS, VARIABLES, WARNINGS, Meaning
+from covsup.supervisor.settings.compatibility import (
+    RUN_OPTIONS,
+    SETTINGS,
+    VARIABLES,
+    WARNINGS,
+    Meaning,
+)
+from covsup.supervisor.settings.covsup_settings import KEYS
 from tests.supervisor.test_settings import here, settings  # noqa: F401 - a fixture of that name
 
 if TYPE_CHECKING:

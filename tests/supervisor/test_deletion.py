@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile.session import JournalFile, Settings, create_session
-from covsup.supervisor.keeping import Keeper
+from covsup.datafile.session.directory import JournalFile, Settings, create_session
+from covsup.supervisor.watching.deletion_guard import Keeper
 from tests.supervisor.live import Live, beside, covsup, on_linux
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile.database import read_provenance
-from covsup.datafile.provenance import End
-from covsup.supervisor import linux
+from covsup.datafile.database.database import read_provenance
+from covsup.datafile.provenance.model import End
+from covsup.supervisor.watching import linux
 from tests.supervisor.live import on_linux
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.supervisor.shells import put
+from covsup.supervisor.sessions.shells import put
 from tests.supervisor.live import Live, beside
 from tests.supervisor.test_target import refused
 

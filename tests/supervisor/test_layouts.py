@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import covsup
-from covsup.supervisor.installing import Environment, how_to_install, named_by
+from covsup.supervisor.launch.install_hint import Environment, how_to_install, named_by
 from tests.supervisor.test_target import refused
 
 if TYPE_CHECKING:

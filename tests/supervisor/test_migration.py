@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.supervisor.migration import Finding, Kind, findings_in
+from covsup.supervisor.migrate.report import Finding, Kind, findings_in
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile.database import read_provenance
-from covsup.datafile.provenance import End
+from covsup.datafile.database.database import read_provenance
+from covsup.datafile.provenance.model import End
 from tests.supervisor.live import Live, beside, covsup, on_linux, state, wait_until
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.carrier.preload import carrier_library
-from covsup.supervisor.linux import HAS_PROC
-from covsup.supervisor.proctable import this_table
-from covsup.supervisor.totals import total_and_minimum
+from covsup.carrier.library import carrier_library
+from covsup.supervisor.combining.totals import total_and_minimum
+from covsup.supervisor.watching.linux import HAS_PROC
+from covsup.supervisor.watching.process_table import this_table
 from tests.supervisor.live import Live, beside, wait_until
 from tests.supervisor.test_target import refused
 
@@ -399,7 +399,7 @@ def test_a_run_imports_coverage_py_only_where_it_needs_it(world: World, options:
         assert run.ended == 0
         assert run.lines("target.py") == {1}
     imported = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines()}
-    assert "covsup.supervisor.combine" in imported
+    assert "covsup.supervisor.combining.combine" in imported
     # What it is to be united with is read by coverage.py.
     assert ("coverage" in imported) == ("--append" in options)
     assert ("typing" in imported) == ("--append" in options)

@@ -10,8 +10,8 @@ import pytest
 
 from covsup.supervisor.cli import make_run_parser
 from covsup.supervisor.errors import UsageError
-from covsup.supervisor.opening import check_data_file
-from covsup.supervisor.settings import RunSettings, run_settings
+from covsup.supervisor.sessions.create import check_data_file
+from covsup.supervisor.settings.run_settings import RunSettings, run_settings
 from tests.supervisor.test_target import refused
 
 if TYPE_CHECKING:
@@ -296,7 +296,7 @@ def test_a_source_that_cannot_be_is_refused(here: Path, source: str) -> None:
 
 AS_NOBODY = """\
 import os, sys
-import coverage, covsup.supervisor.run, difflib, locale, subprocess, zipfile  # for later, out of reach then
+import coverage, covsup.supervisor.commands.run, difflib, locale, subprocess, zipfile  # for later, out of reach then
 from covsup.supervisor.cli import main, make_run_parser
 make_run_parser()
 if os.getuid() == 0:

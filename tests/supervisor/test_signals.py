@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from covsup.supervisor.linux import HAS_PROC
+from covsup.supervisor.watching.linux import HAS_PROC
 from tests.supervisor.live import Live, covsup, has_dealt_with, state, wait_until
 
 if TYPE_CHECKING:
@@ -136,8 +136,8 @@ def test_a_signal_to_all_that_match_reaches_the_target_once(
 # The second comes after we took the first and before the sentry has forgotten it.
 TWICE_TO_THE_GROUP = """\
 import os, signal
-from covsup.supervisor import signals
-from covsup.supervisor.sentry import Sentry
+from covsup.supervisor.watching import signals
+from covsup.supervisor.watching.signal_witness import Sentry
 signals.block()
 sentry = Sentry()
 for number in (signal.SIGINT, signal.SIGRTMIN + 3):
@@ -163,7 +163,7 @@ def test_a_signal_to_the_group_is_not_passed_on_when_it_comes_twice_in_a_moment(
 BELL_TAKEN_DOWN = """\
 import sys
 from pathlib import Path
-from covsup.supervisor import linux, signals
+from covsup.supervisor.watching import linux, signals
 mask = signals.block()
 bell = linux.DirectoryBell.hang(sys.argv[1])
 linux._thread.start_new_thread = lambda *_: None
@@ -243,7 +243,7 @@ def test_what_went_to_the_group_before_the_target_was_there_is_passed_on(world: 
     world.write("target.py", "import signal\nsignal.pause()\n")
     code = (
         "import os\n"
-        "from covsup.supervisor import launch\n"
+        "from covsup.supervisor.launch import launch\n"
         "from covsup.supervisor.cli import main\n"
         "made = launch.environment_for_target\n"
         "def make(*args):\n"
@@ -262,7 +262,7 @@ def test_what_went_to_the_group_before_the_target_was_there_is_passed_on(world: 
 
 RECEIVER = """\
 import signal
-from covsup.supervisor import signals
+from covsup.supervisor.watching import signals
 signals.block()
 print("ready", flush=True)
 while True:
@@ -297,15 +297,15 @@ def test_a_signal_while_the_session_is_made_ends_target_and_covsup(world: World)
     world.write("target.py", "import signal\nsignal.pause()\n")
     code = (
         "import os\n"
-        "from covsup.supervisor import opening\n"
+        "from covsup.supervisor.sessions import create\n"
         "from covsup.supervisor.cli import main\n"
-        "create = opening.create_session\n"
+        "create_session = create.create_session\n"
         "def make(*args):\n"
-        "    session = create(*args)\n"
+        "    session = create_session(*args)\n"
         "    print('now', flush=True)\n"
         "    os.read(0, 1)\n"
         "    return session\n"
-        "opening.create_session = make\n"
+        "create.create_session = make\n"
         "main(['run', 'target.py'])\n"
     )
     with Live(world, world.python, "-c", code) as live:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from coverage import Coverage
 
-from covsup.supervisor.combine import combine
-from covsup.supervisor.rules import Rules
+from covsup.supervisor.combining.combine import combine
+from covsup.supervisor.settings.combine_settings import Rules
 from tests.fold.handmade import HandMade, handmade_session
 from tests.supervisor.live import beside
 

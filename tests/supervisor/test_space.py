@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.supervisor import run as running
+from covsup.supervisor.commands import run as running
 from tests.supervisor.live import Live, beside, on_linux
 from tests.supervisor.test_env import covsup, opened
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import covsup
-from covsup.datafile.interpreters import invocation
-from covsup.supervisor import target as targets
+from covsup.datafile.provenance.command_lines import invocation
 from covsup.supervisor.errors import UsageError
-from covsup.supervisor.installing import source_of_covsup
-from covsup.supervisor.target import Kind, find_target
+from covsup.supervisor.launch import target as targets
+from covsup.supervisor.launch.install_hint import source_of_covsup
+from covsup.supervisor.launch.target import Kind, find_target
 from tests.supervisor.live import on_linux
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ def test_a_library_that_is_installed_is_accepted(world: World) -> None:
 
 def test_a_python_without_startup_files_is_refused(world: World) -> None:
     world.write("target.py", "pass\n")
-    source = Path(targets.__file__).parents[2]
+    source = Path(covsup.__file__).parents[1]
     libraries = os.pathsep.join(path for path in sys.path if path.endswith("site-packages"))
     run = world.run(
         world.python, "-S", "-m", "covsup", "run", "target.py",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from covsup.datafile.interpreters import SENTRY
+from covsup.datafile.provenance.command_lines import SENTRY
 from tests.supervisor.live import Live, covsup, is_pending, state, wait_until
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile.journal import StartKind
-from covsup.datafile.provenance import (
+from covsup.datafile.fold.result import Lost
+from covsup.datafile.journal.reader import StartKind
+from covsup.datafile.provenance.model import (
     End,
     Ending,
     KnownFrom,
@@ -21,10 +22,9 @@ from covsup.datafile.provenance import (
     Provenance,
     Unmeasured,
 )
-from covsup.datafile.result import Lost
-from covsup.datafile.session import Settings
-from covsup.supervisor.drawing import UNICODE, Drawing, seconds
-from covsup.supervisor.forest import Node, forest, placed
+from covsup.datafile.session.directory import Settings
+from covsup.supervisor.tree.drawing import UNICODE, Drawing, seconds
+from covsup.supervisor.tree.process_tree import Node, forest, placed
 from tests.supervisor.live import Live, beside, covsup
 
 if TYPE_CHECKING:

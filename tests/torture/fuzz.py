@@ -53,7 +53,7 @@ class Broken(Exception):
 
 def load_facts(path: Path) -> None:
     """Use this build of the C extension."""
-    name = "covsup.datafile._facts"
+    name = "covsup.datafile._fold"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -65,17 +65,17 @@ def load_facts(path: Path) -> None:
 def make_check(directory: Path) -> Callable[[bytes], None]:
     """Give the function that tries one input; it raises what an input may not cause."""
     # Not earlier: the C extension is chosen first.
-    from covsup.datafile.contents import Gathering, result_of  # noqa: PLC0415
-    from covsup.datafile.derivation import provenance_of  # noqa: PLC0415
     from covsup.datafile.errors import JournalError  # noqa: PLC0415
-    from covsup.datafile.fold import fold  # noqa: PLC0415
-    from covsup.datafile.journal import (  # noqa: PLC0415
+    from covsup.datafile.fold.fold import fold  # noqa: PLC0415
+    from covsup.datafile.fold.gather import Gathering, result_of  # noqa: PLC0415
+    from covsup.datafile.journal.reader import (  # noqa: PLC0415
         read_any_journal,
         read_journal,
         read_lodgers,
         read_slots,
     )
-    from covsup.supervisor.forest import forest  # noqa: PLC0415
+    from covsup.datafile.provenance.derive import provenance_of  # noqa: PLC0415
+    from covsup.supervisor.tree.process_tree import forest  # noqa: PLC0415
 
     path = directory / "77-00000000000000000000000000000000.0.journal"
 

@@ -34,11 +34,11 @@ def sanitized(directory: Path) -> tuple[Path, dict[str, str]]:
     ]
     if not all(Path(path).is_absolute() for path in runtime):
         pytest.skip("gcc has no sanitizers here")
-    path = directory / "_facts.so"
+    path = directory / "_fold.so"
     subprocess.run(
         ["gcc", "-std=c11", "-shared", "-fPIC", "-g", "-O1", "-fsanitize=address,undefined",
-         "-fno-sanitize-recover=undefined", f"-I{sysconfig.get_path('include')}",
-         *map(str, sorted(SOURCES.glob("*.c"))), "-o", str(path)],
+         "-fno-sanitize-recover=undefined", f"-I{sysconfig.get_path('include')}", f"-I{SOURCES}",
+         *map(str, sorted(SOURCES.rglob("*.c"))), "-o", str(path)],
         check=True,
     )  # fmt: skip
     return path, {"LD_PRELOAD": " ".join(runtime), "ASAN_OPTIONS": "detect_leaks=0"}
@@ -81,7 +81,8 @@ def test_any_words_are_sorted_into_something_sound(tmp_path: Path) -> None:
     built = subprocess.run(
         ["clang", "-std=c11", "-g", "-O1", "-fsanitize=fuzzer,address,undefined",
          "-fno-sanitize-recover=undefined", f"-I{SOURCES}", FUZZ.parent / "words_fuzz.c",
-         SOURCES / "words.c", SOURCES / "texts.c", SOURCES / "sets.c", "-lpthread", "-o", target],
+         *(SOURCES / name for name in ("journal/words.c", "journal/blobs.c", "fold/sets.c")), "-lpthread",
+         "-o", target],
         check=False, capture_output=True, text=True,
     )  # fmt: skip
     if built.returncode != 0 and "cannot find" in built.stderr:
@@ -127,8 +128,8 @@ def sanitized_tracer(directory: Path) -> tuple[Path, dict[str, str]]:
     sources = fuzz.ROOT / "src" / "covsup" / "tracer_c"
     subprocess.run(
         ["gcc", "-std=c11", "-shared", "-fPIC", "-g", "-O1", "-fsanitize=address,undefined",
-         "-fno-sanitize-recover=undefined", f"-I{sysconfig.get_path('include')}",
-         *map(str, sorted(sources.glob("*.c"))), "-o",
+         "-fno-sanitize-recover=undefined", f"-I{sysconfig.get_path('include')}", f"-I{sources}",
+         *map(str, sorted(sources.rglob("*.c"))), "-o",
          package / "tracer_c" / f"_tracer{sysconfig.get_config_var('EXT_SUFFIX')}"],
         check=True,
     )  # fmt: skip

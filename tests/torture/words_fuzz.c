@@ -5,7 +5,7 @@
  * follow. Most mutations end with checksums that are right, for a text with a wrong one is not
  * looked at.
  * clang -fsanitize=fuzzer,address,undefined with words.c, texts.c and sets.c: test_fuzz.py does it. */
-#include "words.h"
+#include "journal/words.h"
 
 #include <stdio.h>
 #include <stdlib.h>

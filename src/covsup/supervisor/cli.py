@@ -14,9 +14,9 @@ from functools import partial
 from covsup import __version__
 from covsup.datafile.errors import CovsupError
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.cycles import no_search_for_cycles
+from covsup.supervisor.combining.gc_pause import no_search_for_cycles
 from covsup.supervisor.errors import NOT_STORED, USAGE, UsageError
-from covsup.supervisor.say import complain
+from covsup.supervisor.messages import complain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -132,7 +132,7 @@ class Parser(argparse.ArgumentParser):
         word = unknown[0].partition("=")[0]
         if not word.startswith("-") or word == "-":
             parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-        from covsup.supervisor.vocabulary import nearest  # noqa: PLC0415 - only for a mistake
+        from covsup.supervisor.settings.compatibility import nearest  # noqa: PLC0415 - only for a mistake
 
         known = [
             option
@@ -196,12 +196,12 @@ def _keep_out_of_coverage() -> None:
 def _main(words: list[str]) -> int:  # noqa: PLR0911 - one per command
     words = _in_full(words)
     if words and words[0] in REPORTS:
-        from covsup.supervisor.report import report  # noqa: PLC0415
+        from covsup.supervisor.commands.report import report  # noqa: PLC0415
 
         return report(words)
     if words == [ANSWER_PYTEST]:
         with no_search_for_cycles():
-            from covsup.supervisor.pytest_report import main as answer_pytest  # noqa: PLC0415
+            from covsup.supervisor.commands.pytest_report import main as answer_pytest  # noqa: PLC0415
 
             return answer_pytest()
     if words[:1] == ["run"]:
@@ -216,30 +216,30 @@ def _main(words: list[str]) -> int:  # noqa: PLR0911 - one per command
             run_options = run_parser.parse_args(own)
             if run_options.for_pytest:
                 run_options = run_parser.parse_args([*own, *_options_of_pytest(target)])
-            from covsup.supervisor.run import run  # noqa: PLC0415
+            from covsup.supervisor.commands.run import run  # noqa: PLC0415
         run(run_options, target)
     parser = make_parser()
     options = parser.parse_args(words)
     match options.command:
         case "env":
-            from covsup.supervisor.env import env  # noqa: PLC0415
+            from covsup.supervisor.commands.env import env  # noqa: PLC0415
 
             return env(options)
         case "combine":
             with no_search_for_cycles():
-                from covsup.supervisor.commands import combine  # noqa: PLC0415
+                from covsup.supervisor.commands.combine import combine  # noqa: PLC0415
 
                 return combine(options)
         case "erase":
-            from covsup.supervisor.commands import erase  # noqa: PLC0415
+            from covsup.supervisor.commands.combine import erase  # noqa: PLC0415
 
             return erase(options)
         case "tree":
-            from covsup.supervisor.tree import tree  # noqa: PLC0415
+            from covsup.supervisor.commands.tree import tree  # noqa: PLC0415
 
             return tree(options)
         case "debug":
-            from covsup.supervisor.debug import debug  # noqa: PLC0415
+            from covsup.supervisor.commands.debug import debug  # noqa: PLC0415
 
             return debug(options)
         case _:
@@ -249,7 +249,7 @@ def _main(words: list[str]) -> int:  # noqa: PLR0911 - one per command
 
 def _options_of_pytest(target: list[str]) -> list[str]:
     """What the pytest asks for that was restarted to be the target; if it is nothing, become it."""
-    from covsup.supervisor.pytest_command import options_for_run  # noqa: PLC0415
+    from covsup.supervisor.settings.pytest_options import options_for_run  # noqa: PLC0415
 
     options = options_for_run(target)
     if options is None:
@@ -275,7 +275,7 @@ def _in_full(words: list[str]) -> list[str]:
 def _check_command(word: str) -> None:
     if word in COMMANDS:
         return
-    from covsup.supervisor.vocabulary import nearest_or_all  # noqa: PLC0415 - only for a mistake
+    from covsup.supervisor.settings.compatibility import nearest_or_all  # noqa: PLC0415 - only for a mistake
 
     if os.path.exists(word):  # noqa: PTH110 - a word of the command line, kept as it is
         raise UsageError(f"there is no command {word}; to measure it: covsup run {word}")

@@ -1,0 +1,1 @@
+"""coverage.py's SQLite database, with covsup's tables."""

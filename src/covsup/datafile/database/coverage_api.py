@@ -1,0 +1,114 @@
+"""coverage.py's API for its data: to unite data files with it, and where its schema is not ours.
+
+Apart, as importing coverage.py takes longer than all else at the end of a short run.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from contextlib import contextmanager
+
+from coverage import CoverageData
+from coverage.exceptions import CoverageException
+
+from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
+from covsup.datafile.fold.result import Kind
+from covsup.datafile.fold.sets import arcs_in, numbers_in
+from covsup.hints import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from covsup.datafile.database.coverage_tables import DataFile
+    from covsup.datafile.fold.result import Result
+    from covsup.datafile.fold.sets import Arc
+
+
+def make(path: Path, others: Sequence[DataFile]) -> None:
+    """Make a data file of what `others` hold. Raises DataFileUnwritable, or DataFileUnusable."""
+    with _open(path) as data:
+        # Makes the file, with coverage.py's tables, also where nothing follows.
+        data.measured_contexts()
+        for other in others:
+            _add_data_file(data, other)
+        data.write()
+
+
+def add(
+    path: Path,
+    result: Result,
+    kind: Kind | None,
+    files: Collection[str],
+    plugins: Mapping[str, str],
+) -> None:
+    """Add to what `make` made what `result` says was executed; `files` are listed, `plugins` report those they name.
+
+    Raises DataFileUnwritable.
+    """
+    with _open(path) as data:
+        data.read()  # or it would begin anew
+        match kind:
+            case Kind.LINES:
+                data.add_lines({})
+            case Kind.ARCS:
+                data.add_arcs({})
+            case None:
+                pass
+        if kind is not None:
+            data.touch_files(files)
+        measured = data.measured_files()
+        data.add_file_tracers(
+            {
+                path: name
+                for path, name in sorted(plugins.items())
+                if name and path in measured and not data.file_tracer(path)
+            }
+        )
+        if result.kind is Kind.ARCS:
+            _add_arcs(data, result)
+        else:
+            _add_lines(data, result)
+        data.write()
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[CoverageData]:
+    data = CoverageData(str(path))
+    try:
+        yield data
+    except CoverageException as error:
+        raise DataFileUnwritable(f"cannot write {path.parent}: {error}") from error
+    finally:
+        data.close(force=True)
+
+
+def _add_data_file(data: CoverageData, other: DataFile) -> None:
+    reading = CoverageData(str(other.path))
+    try:
+        reading.read()
+        data.update(reading, map_path=other.map_path)
+    except CoverageException as error:
+        raise DataFileUnusable(f"{other.path}: {error}") from error
+    finally:
+        reading.close(force=True)
+
+
+def _add_lines(data: CoverageData, result: Result) -> None:
+    contexts: dict[str, dict[str, list[int]]] = defaultdict(dict)
+    for (path, context), bits in result.lines.items():
+        contexts[context][path] = numbers_in(bits)
+    for context, by_path in contexts.items():
+        data.set_context(context)
+        data.add_lines(by_path)
+
+
+def _add_arcs(data: CoverageData, result: Result) -> None:
+    contexts: dict[str, dict[str, list[Arc]]] = defaultdict(dict)
+    for path, context in {*result.arcs, *result.lines}:
+        arcs = arcs_in(result.arcs.get((path, context), b""))
+        lines = numbers_in(result.lines.get((path, context), 0))
+        contexts[context][path] = [*arcs, *((line, line) for line in lines)]
+    for context, by_path in contexts.items():
+        data.set_context(context)
+        data.add_arcs(by_path)

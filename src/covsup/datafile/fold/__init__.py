@@ -1,0 +1,1 @@
+"""The union of journals into one result."""

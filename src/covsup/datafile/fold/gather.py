@@ -1,0 +1,322 @@
+"""What a journal and a session directory say, as a result that can be folded."""
+
+from __future__ import annotations
+
+from covsup.datafile._fold import Gathered
+from covsup.datafile.fold.fold import MIXED, MixedMeasurement
+from covsup.datafile.fold.result import (
+    Identity,
+    Image,
+    Kind,
+    Lost,
+    Problem,
+    Reap,
+    Result,
+    Spawn,
+    Stillborn,
+    Version,
+    last,
+)
+from covsup.datafile.journal.reader import (
+    AboutToExec,
+    Ended,
+    ExecFailed,
+    LibraryUsed,
+    Note,
+    Reaped,
+    Spawned,
+    Unexecuted,
+    UserTracer,
+    split_module,
+)
+from covsup.hints import TYPE_CHECKING, assert_never
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Final
+
+    from covsup.datafile.journal.reader import Event, Journal
+    from covsup.datafile.session.directory import Observation, SessionNote, Settings
+
+
+UNSTORABLE: Final = "the data file cannot hold a file name that is not UTF-8, so it is left out: "
+
+
+def unstorable(path: str) -> str:
+    """What there is to say of a file that cannot be stored, in one line."""
+    shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return UNSTORABLE + shown.replace("\n", "\\n")
+
+
+def result_of(
+    journals: Sequence[Journal], *, session: str = "", static_context: str = ""
+) -> Result:
+    """What one image's journal says; `journals` are its segments, in any order, at least one.
+
+    `static_context` is the label of context 0, which journals leave to the session's settings.
+    """
+    gathering = Gathering()
+    gathering.add(journals, session=session, static_context=static_context)
+    return gathering.result()
+
+
+class Gathering:
+    """The fold of images that come one by one, from their journals.
+
+    The same as the fold of their results, without making these: what they executed is united in C.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._facts = Gathered()
+        self._kind: Kind | None = None
+        self._images: dict[str, Image] = {}
+        self._reaps: set[Reap] = set()
+        self._spawns: set[Spawn] = set()
+        self._stillborn: set[Stillborn] = set()
+        self._problems: set[Problem] = set()
+        self._plugins: dict[str, frozenset[str]] = {}
+
+    def add(
+        self,
+        journals: Sequence[Journal],
+        *,
+        session: str = "",
+        static_context: str = "",
+        running_ns: int = 0,
+        gone_ns: int = 0,
+    ) -> list[Problem]:
+        """Take in an image, as `result_of` does, and give what was wrong with its journals.
+
+        Images that come oldest first are taken in faster. `running_ns` and `gone_ns` are when
+        the image was seen. Raises MixedMeasurement, and is then unchanged.
+        """
+        segments = journals
+        if len(segments) > 1:
+            segments = sorted(journals, key=lambda journal: journal.header.segment)
+        header = segments[0].header
+        kind = Kind.ARCS if header.branch else Kind.LINES
+        if self._kind not in {None, kind} and any(each.facts.files() for each in segments):
+            raise MixedMeasurement(MIXED)
+        lines, files, undefined, far, unusable, unnamed = self._facts.add(
+            tuple(journal.facts for journal in segments),
+            header.start_realtime_ns,
+            header.image_id,
+            _utf8(static_context),
+            header.branch,
+        )
+        if files:
+            self._kind = kind
+        events = _Events(header.image_id, segments)
+        image = Image(
+            identity=Identity(
+                image_id=header.image_id,
+                session=session,
+                pid=header.pid,
+                ppid=header.ppid,
+                parent_id=header.parent_image_id,
+                started=header.start_kind,
+                generation=header.generation,
+                started_ns=header.start_realtime_ns,
+                boottime_ns=header.start_boottime_ns,
+                python=header.python_hexversion,
+                core=header.core,
+                branch=header.branch,
+                uid=header.uid,
+            ),
+            properties=frozenset(
+                [
+                    (key, value.decode("utf-8", "surrogateescape"))
+                    for journal in segments
+                    for key, value in journal.properties.items()
+                ]
+            ),
+            ended=events.ended,
+            about_to_exec=events.about_to_exec,
+            exec_failed=events.exec_failed,
+            libraries=events.libraries,
+            tracers=events.tracers,
+            notes=events.notes,
+            lines=lines,
+            threads=max([each.header.threads_started for each in segments]),
+            lost=_lost_in(segments),
+            forks_lost=_lost_by_forks(segments),
+            running_ns=running_ns,
+            gone_ns=gone_ns,
+        )
+        known = self._images.get(header.image_id)
+        self._images[header.image_id] = image if known is None else known.union(image)
+        self._reaps |= events.reaps
+        self._spawns |= events.spawns
+        self._stillborn |= events.stillborn
+        for journal in segments:
+            for path, plugin in journal.claims:
+                known_plugins = self._plugins.get(path, frozenset())
+                self._plugins[path] = known_plugins | {plugin}
+        whats = [(what, True) for journal in segments for what in journal.problems]
+        whats += [(unstorable(path), False) for path in unusable]
+        whats += [(f"context {context_id} is not named: its facts go without one", False)
+                  for context_id in unnamed]  # fmt: skip
+        if undefined:
+            whats.append((f"{undefined} facts are of files that the journal does not name", True))
+        if far:
+            whats.append((f"{far} facts have impossible line numbers", False))
+        problems = [
+            Problem(
+                session=session,
+                journal=f"{header.pid}-{header.image_id}",
+                what=what,
+                unused=unused,
+            )
+            for what, unused in whats
+        ]
+        self._problems.update(problems)
+        return problems
+
+    @property
+    def images(self) -> int:
+        """How many images there are."""
+        return len(self._images)
+
+    @property
+    def kind(self) -> Kind | None:
+        """What they measured; None where they executed nothing."""
+        return self._kind
+
+    def result(self) -> Result:
+        """The union so far. Later additions do not change it."""
+        lines, arcs, said, first, shared = self._facts.result()
+        modules: dict[str, frozenset[str]] = {}
+        versions: dict[str, frozenset[Version]] = {}
+        for path, texts in said.items():
+            pairs = [split_module(text) for text in texts]
+            if names := frozenset(name for name, _ in pairs if name):
+                modules[path] = names
+            if stamps := frozenset(Version(stamp) for _, stamp in pairs if stamp):
+                versions[path] = stamps
+        return Result(
+            kind=self._kind,
+            lines=lines,
+            arcs=arcs,
+            modules=modules,
+            versions=versions,
+            plugins=dict(self._plugins),
+            first=first,
+            shared=shared,
+            images=dict(self._images),
+            reaps=frozenset(self._reaps),
+            spawns=frozenset(self._spawns),
+            stillborn=frozenset(self._stillborn),
+            problems=frozenset(self._problems),
+        )
+
+
+def result_of_session(
+    settings: Settings,
+    notes: Iterable[SessionNote] = (),
+    observations: Iterable[Observation] = (),
+) -> Result:
+    """What a session directory says besides its journals."""
+    session = settings.session
+    return Result(
+        sessions={session: settings},
+        notes=frozenset((session, note) for note in notes),
+        observations=frozenset((session, observation) for observation in observations),
+    )
+
+
+class _Events:
+    """The events of one image, sorted by what they are good for."""
+
+    reaps: frozenset[Reap] = frozenset()
+    spawns: frozenset[Spawn] = frozenset()
+    stillborn: frozenset[Stillborn] = frozenset()
+    ended: Ended | None = None
+    about_to_exec: AboutToExec | None = None
+    exec_failed: ExecFailed | None = None
+    libraries: frozenset[tuple[str, str]] = frozenset()
+    tracers: frozenset[str] = frozenset()
+    notes: frozenset[tuple[int, str]] = frozenset()
+
+    def __init__(self, image_id: str, segments: Iterable[Journal]) -> None:
+        events = [event for journal in segments for event in journal.events]
+        if len(events) == 1 and isinstance(events[0], Ended):
+            self.ended = events[0]
+        elif events:
+            self._sort(image_id, events)
+
+    def _sort(self, by: str, events: Iterable[Event]) -> None:
+        reaps: list[Reap] = []
+        spawns: list[Spawn] = []
+        stillborn: list[Stillborn] = []
+        libraries: list[tuple[str, str]] = []
+        tracers: list[str] = []
+        notes: list[tuple[int, str]] = []
+        for event in events:
+            match event:
+                case AboutToExec():
+                    self.about_to_exec = last(self.about_to_exec, event)
+                case ExecFailed():
+                    self.exec_failed = last(self.exec_failed, event)
+                case Spawned(at_ns=at_ns, pid=pid, argv=argv):
+                    spawns.append(Spawn(by=by, at_ns=at_ns, pid=pid, argv=tuple(argv)))
+                case Unexecuted(at_ns=at_ns, pid=pid):
+                    stillborn.append(Stillborn(by=by, at_ns=at_ns, pid=pid))
+                case Reaped(at_ns=at_ns, pid=pid, status=status):
+                    reaps.append(Reap(by=by, at_ns=at_ns, pid=pid, status=status))
+                case Ended():
+                    self.ended = last(self.ended, event)
+                case LibraryUsed(name=name, version=version):
+                    libraries.append((name, version))
+                case UserTracer(text=text):
+                    tracers.append(text)
+                case Note(at_ns=at_ns, text=text):
+                    notes.append((at_ns, text))
+                case _:
+                    assert_never(event)
+        self.reaps, self.spawns = frozenset(reaps), frozenset(spawns)
+        self.stillborn = frozenset(stillborn)
+        self.libraries, self.tracers = frozenset(libraries), frozenset(tracers)
+        self.notes = frozenset(notes)
+
+
+def _utf8(label: str) -> str:
+    """A label as coverage.py's file can hold it."""
+    return label.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _lost_in(journals: Sequence[Journal]) -> Lost:
+    headers = [
+        header
+        for journal in journals
+        if (header := journal.header).lost_facts or header.lost_events or header.lost_stage
+    ]
+    if not headers:
+        return _NOTHING_LOST
+    first = next((each for each in headers if each.lost_errno or each.lost_stage), headers[0])
+    return Lost(
+        facts=sum(each.lost_facts for each in headers),
+        events=sum(each.lost_events for each in headers),
+        errno=first.lost_errno,
+        stage=first.lost_stage,
+    )
+
+
+def _lost_by_forks(journals: Sequence[Journal]) -> Lost:
+    headers = [
+        header
+        for journal in journals
+        if (header := journal.header).forks_lost_facts or header.forks_lost_events
+    ]
+    if not headers:
+        return _NOTHING_LOST
+    first = next((each for each in headers if each.forks_lost_stage), headers[0])
+    return Lost(
+        facts=sum(each.forks_lost_facts for each in headers),
+        events=sum(each.forks_lost_events for each in headers),
+        errno=first.forks_lost_errno,
+        stage=first.forks_lost_stage,
+    )
+
+
+_NOTHING_LOST: Final = Lost()

@@ -1,0 +1,71 @@
+"""Sets of lines and sets of arcs as values: what they are made of, and how to look into them.
+
+Both are canonical: equal sets are equal values, so results can be compared and hashed.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from covsup.datafile._fold import united
+from covsup.hints import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from typing import Final, TypeAlias
+
+__all__ = [
+    "LARGEST_LINE", "Arc", "Arcs", "Bits", "arcs_in", "arcs_of", "bits_of", "numbers_in", "numbits",
+    "united",
+]  # fmt: skip
+
+Bits: TypeAlias = int
+"""A set of line numbers: bit n is line n. Its little-endian bytes are coverage.py's numbits."""
+
+Arc: TypeAlias = tuple[int, int]
+
+Arcs: TypeAlias = bytes
+"""A set of arcs, sorted: of each its two lines, as 32-bit numbers in this machine's byte order."""
+
+LARGEST_LINE: Final = (1 << 24) - 1
+"""Lines above are not kept: a damaged number must not cost more memory than 2 MiB a file."""
+
+_ARC: Final = struct.Struct("=ii")
+_ONE: Final = ord("1")
+_BITS_OF_BYTE: Final = tuple(
+    tuple(bit for bit in range(8) if byte >> bit & 1) for byte in range(256)
+)
+
+
+def bits_of(numbers: Collection[int]) -> Bits:
+    """The set of line numbers as bits. None may be negative or above LARGEST_LINE."""
+    if not numbers:
+        return 0
+    digits = bytearray(b"0") * (max(numbers) + 1)
+    for number in numbers:
+        digits[number] = _ONE
+    digits.reverse()
+    return int(digits, 2)
+
+
+def numbers_in(bits: Bits) -> list[int]:
+    """The line numbers in `bits`, ascending."""
+    packed = numbits(bits)
+    return [
+        8 * index + bit for index, byte in enumerate(packed) if byte for bit in _BITS_OF_BYTE[byte]
+    ]
+
+
+def numbits(bits: Bits) -> bytes:
+    """The set of line numbers as coverage.py stores it."""
+    return bits.to_bytes((bits.bit_length() + 7) // 8, "little")
+
+
+def arcs_of(pairs: Iterable[Arc]) -> Arcs:
+    """The set of these arcs."""
+    return b"".join(_ARC.pack(*pair) for pair in sorted(set(pairs)))
+
+
+def arcs_in(arcs: Arcs) -> list[Arc]:
+    """The arcs in a set, ascending."""
+    return list(_ARC.iter_unpack(arcs))

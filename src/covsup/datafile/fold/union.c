@@ -1,0 +1,399 @@
+/* fold/union.c - the type `Gathered`: the union of what any number of images executed.
+ *
+ * Per file and context: the lines and the arcs. Per file: for each line the earliest image that
+ * executed it, and whether others did. It grows with the lines, not with the images.
+ * Must never know: how a journal is written, what a process is. */
+#include "fold/union.h"
+
+#include <stdlib.h>
+
+/* The facts of a file in a context. */
+static key_facts *
+facts_of(gathered_object *self, uint32_t file, uint32_t label)
+{
+    uint64_t key = (uint64_t)file << 32 | label;
+    uint32_t number = key_index_find(&self->keys, key);
+    if (number == KEY_MISSING) {
+        key_facts *moved = grown(self->facts, self->keys.used, &self->facts_room, sizeof(*moved));
+        if (moved != NULL) {
+            self->facts = moved;
+            number = key_index_add(&self->keys, key);
+        }
+        if (number == KEY_MISSING) {
+            PyErr_NoMemory();
+            return NULL;
+        }
+        self->facts[number] = (key_facts){0};
+    }
+    return &self->facts[number];
+}
+
+/* Adds the lines that arcs name. */
+static int
+add_ends(line_set *lines, const arc_set *arcs)
+{
+    int32_t largest = 0;
+    if (arcs->used > 0) {
+        int32_t last = arc_from(arcs->arcs[arcs->used - 1]); /* they are sorted by it */
+        largest = last > 0 ? last : 0;
+    }
+    for (size_t at = 0; at < arcs->used; at++) {
+        int32_t to = arc_to(arcs->arcs[at]);
+        largest = to > largest ? to : largest;
+    }
+    if (line_set_reach(lines, (uint32_t)largest / 64 + 1) < 0) {
+        return -1;
+    }
+    for (size_t at = 0; at < arcs->used; at++) {
+        int32_t from = arc_from(arcs->arcs[at]), to = arc_to(arcs->arcs[at]);
+        line_set_add(lines, from > 0 ? (uint32_t)from : 0);
+        line_set_add(lines, to > 0 ? (uint32_t)to : 0);
+    }
+    lines->blocks[0] &= ~UINT64_C(1);
+    return 0;
+}
+
+static int
+add_owned(addition *add, uint64_t key, const owned_facts *found)
+{
+    gathered_object *self = add->self;
+    uint32_t context = (uint32_t)key;
+    uint32_t file_number = names_number(&add->files, (uint32_t)(key >> 32));
+    if (file_number == UNSTORABLE) {
+        return 0; /* it is named as one that is left out */
+    }
+    if (file_number == UNKNOWN) {
+        add->undefined += line_set_count(&found->lines) + found->arcs.used;
+        return 0;
+    }
+    uint32_t label = names_number(&add->contexts, context);
+    if (label == UNKNOWN) {
+        /* The fact is worth more than its label. */
+        label = names_number(&add->contexts, 0);
+        PyObject *id = PyLong_FromUnsignedLong(context);
+        int rc = id == NULL ? -1 : PySet_Add(add->unnamed, id);
+        Py_XDECREF(id);
+        if (rc < 0) {
+            return -1;
+        }
+    }
+    key_facts *facts = facts_of(self, file_number, label);
+    if (facts == NULL) {
+        return -1;
+    }
+    file_facts *file = &self->files[file_number];
+    file->is_told = true;
+    bool full = false;
+    if (found->lines.used > 0) {
+        facts->has_lines = true;
+        full = line_set_unite(&facts->lines, &found->lines) < 0 ||
+               line_set_unite(&file->now, &found->lines) < 0;
+        if (!full) {
+            facts->lines.blocks[0] &= ~UINT64_C(1);
+            file->now.blocks[0] &= ~UINT64_C(1);
+        }
+    }
+    if (found->arcs.used > 0 && !full) {
+        full = add_ends(&file->now, &found->arcs) < 0;
+        if (add->branch) {
+            facts->has_arcs = true;
+            full = full || arc_set_unite(&facts->arcs, &found->arcs) < 0;
+        } else {
+            facts->has_lines = true;
+            full = full || add_ends(&facts->lines, &found->arcs) < 0;
+        }
+    }
+    if (full) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}
+
+static int
+add_sorted(addition *add, const sorted_words *words)
+{
+    for (uint32_t at = 0; at < words->keys.used; at++) {
+        if (add_owned(add, words->keys.keys[at], &words->owned[at]) < 0) {
+            return -1;
+        }
+    }
+    for (size_t at = 0; at < words->far_used; at++) {
+        bool known = names_number(&add->files, (uint32_t)(words->far[at].key >> 32)) != UNKNOWN;
+        add->far += known;
+        add->undefined += !known;
+    }
+    return 0;
+}
+
+/* Once all facts of an image are in: its files without facts, and who executed what first. */
+static int
+conclude(addition *add)
+{
+    gathered_object *self = add->self;
+    uint32_t no_label = names_number(&add->contexts, 0);
+    for (size_t at = 0; at < add->files.used; at++) {
+        uint32_t number = add->files.items[at].number;
+        if (number == UNSTORABLE) {
+            continue;
+        }
+        file_facts *file = &self->files[number];
+        if (!file->is_told) {
+            /* Code of it ran that has no line: an empty module. */
+            key_facts *facts = facts_of(self, number, no_label);
+            if (facts == NULL) {
+                return -1;
+            }
+            facts->has_lines = true;
+            file->is_told = true; /* it may have two ids */
+        }
+        uint64_t count = line_set_count(&file->now);
+        if (count > 0) {
+            add->lines += count;
+            if (owners_share_out(add, file) < 0) {
+                PyErr_NoMemory();
+                return -1;
+            }
+        }
+        file->now.used = 0;
+    }
+    for (size_t at = 0; at < add->files.used; at++) {
+        uint32_t number = add->files.items[at].number;
+        if (number != UNSTORABLE) {
+            self->files[number].is_told = false;
+        }
+    }
+    return 0;
+}
+
+PyDoc_STRVAR(
+    add_doc,
+    "add(segments, started_ns, image_id, label, branch)\n--\n\n"
+    "Take in what one image executed; `label` is that of context 0.\n\n"
+    "Gives how many lines it executed, and of how many files; how many facts are of files\n"
+    "that are not defined; how many are beyond the largest line; the paths that are no\n"
+    "UTF-8, and the ids of contexts that are not defined. After a MemoryError nothing of\n"
+    "the object is good.");
+
+static PyObject *
+add_image(gathered_object *self, PyObject *args)
+{
+    facts_state *state = PyType_GetModuleState(Py_TYPE(self));
+    PyObject *segments, *image_id, *label;
+    unsigned long long started_ns;
+    addition add = {.self = self};
+    int branch;
+    if (!PyArg_ParseTuple(args, "O!KUUp", &PyTuple_Type, &segments, &started_ns, &image_id, &label,
+                          &branch)) {
+        return NULL;
+    }
+    for (Py_ssize_t at = 0; at < PyTuple_GET_SIZE(segments); at++) {
+        if (!Py_IS_TYPE(PyTuple_GET_ITEM(segments, at), state->sorted_type)) {
+            PyErr_SetString(PyExc_TypeError, "segments are Sorted");
+            return NULL;
+        }
+    }
+    add.branch = branch;
+    PyObject *result = NULL;
+    add.unusable = PyList_New(0);
+    add.unnamed = PySet_New(NULL);
+    int rc = add.unusable == NULL || add.unnamed == NULL ? -1 : 0;
+    rc = rc < 0 ? rc : names_add_owner(&add, started_ns, image_id);
+    rc = rc < 0 ? rc : names_add(&add, segments, label);
+    for (Py_ssize_t at = 0; rc == 0 && at < PyTuple_GET_SIZE(segments); at++) {
+        rc = add_sorted(&add, &((sorted_object *)PyTuple_GET_ITEM(segments, at))->words);
+    }
+    if (rc == 0 && conclude(&add) == 0) {
+        result = Py_BuildValue("(KnKKOO)", (unsigned long long)add.lines,
+                               (Py_ssize_t)add.files.used, (unsigned long long)add.undefined,
+                               (unsigned long long)add.far, add.unusable, add.unnamed);
+    }
+    free(add.files.items);
+    free(add.contexts.items);
+    Py_XDECREF(add.unusable);
+    Py_XDECREF(add.unnamed);
+    return result;
+}
+
+/* Both are taken. */
+static int
+set_item(PyObject *dict, PyObject *key, PyObject *value)
+{
+    int rc = key == NULL || value == NULL ? -1 : PyDict_SetItem(dict, key, value);
+    Py_XDECREF(key);
+    Py_XDECREF(value);
+    return rc;
+}
+
+static int
+tell_facts(gathered_object *self, PyObject *lines, PyObject *arcs)
+{
+    for (uint32_t at = 0; at < self->keys.used; at++) {
+        uint64_t key = self->keys.keys[at];
+        const key_facts *facts = &self->facts[at];
+        PyObject *path = self->files[key >> 32].path;
+        PyObject *label = PyList_GetItem(self->label_list, (Py_ssize_t)(key & UINT32_MAX));
+        if (label == NULL) {
+            return -1;
+        }
+        if (facts->has_lines &&
+            set_item(lines, PyTuple_Pack(2, path, label), lines_as_int(&facts->lines)) < 0) {
+            return -1;
+        }
+        if (facts->has_arcs &&
+            set_item(arcs, PyTuple_Pack(2, path, label), arcs_as_bytes(&facts->arcs)) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static PyObject *
+first_of(const gathered_object *self, const file_facts *file)
+{
+    PyObject *by_owner = PyDict_New();
+    for (size_t at = 0; by_owner != NULL && at < file->first_used; at++) {
+        const owner *who = &self->owners[file->first[at].owner];
+        if (set_item(by_owner,
+                     Py_BuildValue("(KO)", (unsigned long long)who->started_ns, who->image_id),
+                     lines_as_int(&file->first[at].lines)) < 0) {
+            Py_CLEAR(by_owner);
+        }
+    }
+    return by_owner;
+}
+
+static int
+tell_file(const gathered_object *self, const file_facts *file, PyObject *modules, PyObject *first,
+          PyObject *shared)
+{
+    if (file->modules != NULL &&
+        set_item(modules, Py_NewRef(file->path), PyFrozenSet_New(file->modules)) < 0) {
+        return -1;
+    }
+    if (file->first_used > 0 && set_item(first, Py_NewRef(file->path), first_of(self, file)) < 0) {
+        return -1;
+    }
+    if (line_set_size(&file->shared) > 0) {
+        return set_item(shared, Py_NewRef(file->path), lines_as_int(&file->shared));
+    }
+    return 0;
+}
+
+PyDoc_STRVAR(result_doc,
+             "result()\n--\n\n"
+             "The union: lines, arcs, modules, first and shared, as a Result has them.");
+
+static PyObject *
+result(gathered_object *self, PyObject *unused)
+{
+    PyObject *lines = PyDict_New(), *arcs = PyDict_New(), *modules = PyDict_New();
+    PyObject *first = PyDict_New(), *shared = PyDict_New();
+    PyObject *all = NULL;
+    if (lines == NULL || arcs == NULL || modules == NULL || first == NULL || shared == NULL ||
+        tell_facts(self, lines, arcs) < 0) {
+        goto done;
+    }
+    for (size_t at = 0; at < self->files_used; at++) {
+        if (tell_file(self, &self->files[at], modules, first, shared) < 0) {
+            goto done;
+        }
+    }
+    all = PyTuple_Pack(5, lines, arcs, modules, first, shared);
+done:
+    Py_XDECREF(lines);
+    Py_XDECREF(arcs);
+    Py_XDECREF(modules);
+    Py_XDECREF(first);
+    Py_XDECREF(shared);
+    return all;
+}
+
+static PyObject *
+new_gathered(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    facts_state *state = PyType_GetModuleState(type);
+    static char *names[] = {NULL};
+    if (state == NULL || !PyArg_ParseTupleAndKeywords(args, kwargs, "", names)) {
+        return NULL;
+    }
+    gathered_object *self = (gathered_object *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->keys.seed = state->seed;
+    self->definitions = PyDict_New();
+    self->paths = PyDict_New();
+    self->labels = PyDict_New();
+    self->label_list = PyList_New(0);
+    self->owner_numbers = PyDict_New();
+    if (self->definitions == NULL || self->paths == NULL || self->labels == NULL ||
+        self->label_list == NULL || self->owner_numbers == NULL) {
+        Py_CLEAR(self);
+    }
+    return (PyObject *)self;
+}
+
+static void
+free_file(file_facts *file)
+{
+    for (size_t at = 0; at < file->first_used; at++) {
+        line_set_free(&file->first[at].lines);
+    }
+    free(file->first);
+    line_set_free(&file->known);
+    line_set_free(&file->shared);
+    line_set_free(&file->now);
+    Py_XDECREF(file->path);
+    Py_XDECREF(file->modules);
+}
+
+static void
+dealloc(gathered_object *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    for (size_t at = 0; at < self->files_used; at++) {
+        free_file(&self->files[at]);
+    }
+    free(self->files);
+    for (uint32_t at = 0; at < self->keys.used; at++) {
+        line_set_free(&self->facts[at].lines);
+        arc_set_free(&self->facts[at].arcs);
+    }
+    free(self->facts);
+    key_index_free(&self->keys);
+    for (size_t at = 0; at < self->owners_used; at++) {
+        Py_XDECREF(self->owners[at].image_id);
+    }
+    free(self->owners);
+    Py_XDECREF(self->definitions);
+    Py_XDECREF(self->paths);
+    Py_XDECREF(self->labels);
+    Py_XDECREF(self->label_list);
+    Py_XDECREF(self->owner_numbers);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef methods[] = {
+    {"add", (PyCFunction)add_image, METH_VARARGS, add_doc},
+    {"result", (PyCFunction)result, METH_NOARGS, result_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(doc, "The union of what any number of images executed.");
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, (void *)doc},
+    {Py_tp_new, new_gathered},
+    {Py_tp_dealloc, dealloc},
+    {Py_tp_methods, methods},
+    {0, NULL},
+};
+
+PyType_Spec gathered_spec = {
+    .name = "covsup.datafile._fold.Gathered",
+    .basicsize = sizeof(gathered_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = slots,
+};

@@ -1,0 +1,314 @@
+/* journal/journal_facts.c - the type `Sorted`: the words of one journal, sorted, and views of them.
+ *
+ * Must never know: files, sessions, what an event says. */
+#include "fold/module.h"
+
+PyObject *
+lines_as_int(const line_set *lines)
+{
+    size_t size = line_set_size(lines);
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+    if (bytes == NULL) {
+        return NULL;
+    }
+    line_set_export(lines, (uint8_t *)PyBytes_AS_STRING(bytes), size);
+    PyObject *number =
+        PyObject_CallMethod((PyObject *)&PyLong_Type, "from_bytes", "Os", bytes, "little");
+    Py_DECREF(bytes);
+    return number;
+}
+
+PyObject *
+arcs_as_bytes(const arc_set *arcs)
+{
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(arcs->used * 8));
+    if (bytes == NULL) {
+        return NULL;
+    }
+    char *to = PyBytes_AS_STRING(bytes);
+    for (size_t at = 0; at < arcs->used; at++) {
+        int32_t ends[2] = {arc_from(arcs->arcs[at]), arc_to(arcs->arcs[at])};
+        memcpy(to + at * 8, ends, 8);
+    }
+    return bytes;
+}
+
+int
+arcs_from_bytes(arc_set *arcs, PyObject *bytes)
+{
+    if (!PyBytes_Check(bytes) || PyBytes_GET_SIZE(bytes) % 8 != 0) {
+        PyErr_SetString(PyExc_ValueError, "these are no arcs");
+        return -1;
+    }
+    const char *from = PyBytes_AS_STRING(bytes);
+    size_t count = (size_t)PyBytes_GET_SIZE(bytes) / 8;
+    for (size_t at = 0; at < count; at++) {
+        int32_t ends[2];
+        memcpy(ends, from + at * 8, 8);
+        if (arc_set_append(arcs, arc_of(ends[0], ends[1])) < 0) {
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    return 0;
+}
+
+sorted_object *
+new_sorted(facts_state *state)
+{
+    sorted_object *self = PyObject_New(sorted_object, state->sorted_type);
+    if (self != NULL) {
+        self->words = (sorted_words){.keys.seed = state->seed};
+    }
+    return self;
+}
+
+PyObject *
+sort_journal(PyObject *module, PyObject *args)
+{
+    facts_state *state = PyModule_GetState(module);
+    Py_buffer words;
+    int swapped;
+    unsigned int version, largest_line;
+    Py_ssize_t memory;
+    if (!PyArg_ParseTuple(args, "y*pIIn", &words, &swapped, &version, &largest_line, &memory)) {
+        return NULL;
+    }
+    sorted_object *self = NULL;
+    if (words.len % 8 != 0 || largest_line >= INT32_MAX || memory < 0) {
+        PyErr_SetString(PyExc_ValueError, "these are no words, or no limits");
+        goto done;
+    }
+    self = new_sorted(state);
+    if (self == NULL) {
+        goto done;
+    }
+    words_format format = {.version = version, .swapped = swapped};
+    sort_limits limits = {.largest_line = largest_line, .memory = (size_t)memory};
+    int failed;
+    Py_BEGIN_ALLOW_THREADS
+    failed = words_sort(&self->words, words.buf, (size_t)words.len / 8, format, &limits);
+    Py_END_ALLOW_THREADS
+    if (failed) {
+        Py_CLEAR(self);
+        PyErr_NoMemory();
+    }
+done:
+    PyBuffer_Release(&words);
+    return (PyObject *)self;
+}
+
+static void
+dealloc(sorted_object *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    sorted_words_free(&self->words);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *
+owner_of_key(uint64_t key)
+{
+    return Py_BuildValue("(II)", (unsigned)(key >> 32), (unsigned)(key & UINT32_MAX));
+}
+
+/* Adds `value`, which is taken, under the file and context of `key`. */
+static int
+set_owned(PyObject *dict, uint64_t key, PyObject *value)
+{
+    PyObject *owner = value == NULL ? NULL : owner_of_key(key);
+    int rc = owner == NULL ? -1 : PyDict_SetItem(dict, owner, value);
+    Py_XDECREF(owner);
+    Py_XDECREF(value);
+    return rc;
+}
+
+PyDoc_STRVAR(lines_doc, "lines()\n--\n\nThe lines as ints, by (file id, context id).");
+
+static PyObject *
+lines(sorted_object *self, PyObject *unused)
+{
+    PyObject *dict = PyDict_New();
+    for (uint32_t owner = 0; dict != NULL && owner < self->words.keys.used; owner++) {
+        const line_set *found = &self->words.owned[owner].lines;
+        if (found->used > 0 &&
+            set_owned(dict, self->words.keys.keys[owner], lines_as_int(found)) < 0) {
+            Py_CLEAR(dict);
+        }
+    }
+    return dict;
+}
+
+PyDoc_STRVAR(arcs_doc, "arcs()\n--\n\nThe arcs as bytes, by (file id, context id).");
+
+static PyObject *
+arcs(sorted_object *self, PyObject *unused)
+{
+    PyObject *dict = PyDict_New();
+    for (uint32_t owner = 0; dict != NULL && owner < self->words.keys.used; owner++) {
+        const arc_set *found = &self->words.owned[owner].arcs;
+        if (found->used > 0 &&
+            set_owned(dict, self->words.keys.keys[owner], arcs_as_bytes(found)) < 0) {
+            Py_CLEAR(dict);
+        }
+    }
+    return dict;
+}
+
+/* Appends `item`, which is taken. */
+static int
+append(PyObject *list, PyObject *item)
+{
+    int rc = item == NULL ? -1 : PyList_Append(list, item);
+    Py_XDECREF(item);
+    return rc;
+}
+
+PyDoc_STRVAR(far_doc, "far()\n--\n\nWhat names a line beyond the largest: (file id, context id,"
+                      " line), or (file id, context id, from, to).");
+
+static PyObject *
+far(sorted_object *self, PyObject *unused)
+{
+    PyObject *list = PyList_New(0);
+    for (size_t at = 0; list != NULL && at < self->words.far_used; at++) {
+        const far_fact *fact = &self->words.far[at];
+        unsigned file = (unsigned)(fact->key >> 32), context = (unsigned)(fact->key & UINT32_MAX);
+        PyObject *item = fact->is_arc ? Py_BuildValue("(IILL)", file, context,
+                                                      (long long)fact->from, (long long)fact->to)
+                                      : Py_BuildValue("(IIL)", file, context, (long long)fact->to);
+        if (append(list, item) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+PyDoc_STRVAR(files_doc, "files()\n--\n\nThe definitions of files: (file id, path, module).");
+
+static PyObject *
+files(sorted_object *self, PyObject *unused)
+{
+    const sorted_words *words = &self->words;
+    PyObject *list = PyList_New(0);
+    for (size_t at = 0; list != NULL && at < words->files.used; at++) {
+        const definition *one = &words->files.items[at];
+        const char *text = (const char *)words->texts + one->at;
+        if (append(list, Py_BuildValue("(Iy#y#)", one->id, text, (Py_ssize_t)one->size,
+                                       text + one->size + 1, (Py_ssize_t)one->module)) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+PyDoc_STRVAR(contexts_doc, "contexts()\n--\n\nThe definitions of contexts: (context id, label).");
+
+static PyObject *
+contexts(sorted_object *self, PyObject *unused)
+{
+    const sorted_words *words = &self->words;
+    PyObject *list = PyList_New(0);
+    for (size_t at = 0; list != NULL && at < words->contexts.used; at++) {
+        const definition *one = &words->contexts.items[at];
+        if (append(list, Py_BuildValue("(Iy#)", one->id, words->texts + one->at,
+                                       (Py_ssize_t)one->size)) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+/* A property has its key up to the first NUL, and its value from there on. */
+static int
+add_property(PyObject *dict, const char *text, uint32_t size)
+{
+    const char *nul = memchr(text, 0, size);
+    Py_ssize_t length = nul == NULL ? (Py_ssize_t)size : nul - text;
+    Py_ssize_t rest = nul == NULL ? 0 : (Py_ssize_t)size - length - 1;
+    PyObject *key = PyUnicode_DecodeUTF8(text, length, "surrogateescape");
+    PyObject *value = PyBytes_FromStringAndSize(nul == NULL ? "" : nul + 1, rest);
+    int rc = key == NULL || value == NULL ? -1 : PyDict_SetItem(dict, key, value);
+    Py_XDECREF(key);
+    Py_XDECREF(value);
+    return rc;
+}
+
+PyDoc_STRVAR(properties_doc, "properties()\n--\n\nThe properties: of one key the last counts.");
+
+static PyObject *
+properties(sorted_object *self, PyObject *unused)
+{
+    const sorted_words *words = &self->words;
+    PyObject *dict = PyDict_New();
+    for (size_t at = 0; dict != NULL && at < words->plain_used; at++) {
+        const plain_text *text = &words->plain[at];
+        if (text->type == TEXT_PROPERTY &&
+            add_property(dict, (const char *)words->texts + text->at, text->size) < 0) {
+            Py_CLEAR(dict);
+        }
+    }
+    return dict;
+}
+
+PyDoc_STRVAR(texts_doc, "texts()\n--\n\nAll other texts: (type, payload).");
+
+static PyObject *
+texts(sorted_object *self, PyObject *unused)
+{
+    const sorted_words *words = &self->words;
+    PyObject *list = PyList_New(0);
+    for (size_t at = 0; list != NULL && at < words->plain_used; at++) {
+        const plain_text *text = &words->plain[at];
+        if (text->type == TEXT_PROPERTY) {
+            continue;
+        }
+        if (append(list, Py_BuildValue("(By#)", text->type, words->texts + text->at,
+                                       (Py_ssize_t)text->size)) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+PyDoc_STRVAR(counts_doc,
+             "counts()\n--\n\nHow many records are torn, words senseless, texts damaged,"
+             " and facts left out for want of room.");
+
+static PyObject *
+counts(sorted_object *self, PyObject *unused)
+{
+    const sorted_words *words = &self->words;
+    return Py_BuildValue(
+        "(KKKK)", (unsigned long long)words->torn, (unsigned long long)words->senseless,
+        (unsigned long long)words->damaged_texts, (unsigned long long)words->left_out);
+}
+
+static PyMethodDef methods[] = {
+    {"lines", (PyCFunction)lines, METH_NOARGS, lines_doc},
+    {"arcs", (PyCFunction)arcs, METH_NOARGS, arcs_doc},
+    {"far", (PyCFunction)far, METH_NOARGS, far_doc},
+    {"files", (PyCFunction)files, METH_NOARGS, files_doc},
+    {"contexts", (PyCFunction)contexts, METH_NOARGS, contexts_doc},
+    {"properties", (PyCFunction)properties, METH_NOARGS, properties_doc},
+    {"texts", (PyCFunction)texts, METH_NOARGS, texts_doc},
+    {"counts", (PyCFunction)counts, METH_NOARGS, counts_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(doc, "The words of one journal, sorted.");
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, (void *)doc},
+    {Py_tp_dealloc, dealloc},
+    {Py_tp_methods, methods},
+    {0, NULL},
+};
+
+PyType_Spec sorted_spec = {
+    .name = "covsup.datafile._fold.Sorted",
+    .basicsize = sizeof(sorted_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = slots,
+};

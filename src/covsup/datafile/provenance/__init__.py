@@ -1,0 +1,1 @@
+"""Which process executed what, how it started and how it ended."""

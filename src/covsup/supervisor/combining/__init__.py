@@ -1,0 +1,1 @@
+"""Bring what sessions, journals and data files hold into one data file."""

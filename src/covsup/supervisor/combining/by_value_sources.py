@@ -1,0 +1,307 @@
+"""Functions that were sent by value: whose lines they are.
+
+cloudpickle sends functions of the main program, and of what else cannot be imported elsewhere, as
+code whose file name says nothing. A journal names such code by what it is, and by the file that its
+module was loaded from. Here its lines go to that file, if it contains the identical code, or to the
+one measured file that does.
+
+Code may be compiled otherwise than here: pytest rewrites assertions, and it may be another Python's.
+Then the lines go to the file that its module was loaded from if that has code of its name at its
+line, and if the file is certainly what it was when it was measured. Otherwise they stay in the data
+file under their name, for a later combination that may have the file, and that is said.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import warnings
+from importlib.util import MAGIC_NUMBER
+from types import CodeType
+
+from covsup.datafile.fold.fold import remapped, without_paths
+from covsup.datafile.fold.sets import LARGEST_LINE, bits_of
+from covsup.datafile.journal.by_value_names import SentCode, is_sent_code
+from covsup.hints import TYPE_CHECKING
+from covsup.supervisor.combining.source_versions import read_source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from typing import Final
+
+    from covsup.datafile.fold.result import Result
+    from covsup.datafile.fold.sets import Bits
+    from covsup.supervisor.combining.source_versions import SourceText, SourceVersions
+
+_THIS_PYTHON: Final = int.from_bytes(MAGIC_NUMBER[:2], "little")
+_LEVELS: Final = (0, 1, 2)  # of optimization: python, python -O, python -OO
+_SHOWN: Final = 3
+_MOST: Final = 0xFFFFFFFFFFFFFFFF
+_MOST_LEVELS: Final = 32
+"""Values further inside a code object have no part in its digest."""
+
+
+class Placing:
+    """Finds the files of code that was sent by value."""
+
+    def __init__(
+        self,
+        result: Result,
+        sent: Collection[str],
+        map_path: Callable[[str], str],
+        versions: SourceVersions,
+    ) -> None:
+        """Begin with the names of such code in `result`; `map_path` gives a file's name there."""
+        self.result = result
+        self.sentences: list[str] = []
+        self._sent = sorted(sent)
+        self._map_path = map_path
+        self._versions = versions
+        self._measured = sorted(path for path in result.first if not is_sent_code(path))
+        self._sources: dict[str, _Source | None] = {}
+
+    def place(self) -> Result:
+        """The result with all lines in their files; what could not be placed is in `sentences`."""
+        names: dict[str, str] = {}
+        nothing: set[str] = set()  # of it is lost
+        lost: dict[str, list[str]] = {}
+        for name in self._sent:
+            code = SentCode.of(name)
+            if code is None:
+                lost.setdefault("the journal is damaged there", []).append(name)
+                continue
+            places = self._places(code) or self._likely_places(name, code)
+            if len(places) == 1:
+                names[name] = places[0]
+            elif name not in self.result.first or self._is_generated(name, code):
+                nothing.add(name)
+            else:
+                lost.setdefault(self._reason(code, places), []).append(name)
+        self.sentences += [self._sentence(why, each) for why, each in lost.items()]
+        rest = without_paths(self.result, nothing) if nothing else self.result
+        return remapped(rest, lambda path: names.get(path, path)) if names else rest
+
+    def _places(self, code: SentCode) -> Sequence[str]:
+        """The names of the files that have this very code."""
+        if code.python != _THIS_PYTHON:
+            return ()
+        if code.path:
+            source = self._source(code.path)
+            if source is not None and source.has(code):
+                return [self._map_path(code.path)]
+            if not self._is_unchanged(code.path):
+                return ()  # it may have had the code: who else has it is a copy
+        # Another file's code may have been executed in that module, or there is no such module.
+        return [
+            path
+            for path in self._measured
+            if (source := self._source(path)) and source.may_have(code) and source.has(code)
+        ]
+
+    def _likely_places(self, name: str, code: SentCode) -> Sequence[str]:
+        """The file that its module was loaded from, if no other code can be meant."""
+        source = self._source(code.path) if code.path else None
+        if source is None or not self._is_unchanged(code.path):
+            return ()
+        executed = 0
+        for bits in self.result.first.get(name, {}).values():
+            executed |= bits
+        has_lines = executed and not executed & ~source.lines_of(code)
+        return [self._map_path(code.path)] if has_lines else ()
+
+    def _is_unchanged(self, path: str) -> bool:
+        """Whether the file is certainly what it was when it was measured."""
+        return self._versions.is_unchanged(path, self.result.versions.get(self._map_path(path), ()))
+
+    def _source(self, path: str) -> _Source | None:
+        """The file of this path or, where there is none, the one that it is mapped to."""
+        if path not in self._sources:
+            self._sources[path] = _Source.at(path) or _Source.at(self._map_path(path))
+        return self._sources[path]
+
+    def _is_generated(self, name: str, code: SentCode) -> bool:
+        """Whether no file has the code: it was made when the program ran, as dataclasses do it.
+
+        Such code is not measured where it is not sent. To be sure of it, the file must be what it
+        was when it was measured, or when the session began.
+        """
+        source = self._source(code.path) if code.path else None
+        if source is None or code.python != _THIS_PYTHON or source.names(code):
+            return False
+        return self._is_unchanged(code.path) or source.changed_ns < self._began_ns(name)
+
+    def _began_ns(self, name: str) -> int:
+        """When the first session began that has executed the code; 0: that is not known."""
+        sessions = {
+            self.result.images[image_id].identity.session
+            for _, image_id in self.result.first[name]
+            if image_id in self.result.images
+        }
+        began = [
+            self.result.sessions[session].started_ns
+            for session in sessions
+            if session in self.result.sessions
+        ]
+        return min(began, default=0)
+
+    def _reason(self, code: SentCode, places: Sequence[str]) -> str:
+        if places:
+            return f"{' and '.join(places[:_SHOWN])} have the same code"
+        if code.python != _THIS_PYTHON:
+            return "another Python compiled that code: combine with the one that ran it"
+        if not code.path:
+            return "its module has no file (a notebook, a prompt, or -c)"
+        path = self._map_path(code.path)
+        if self._source(code.path) is None:
+            return f"{path} cannot be read here: combine where it is"
+        return f"{path} has no such code any more"
+
+    def _sentence(self, why: str, names: Sequence[str]) -> str:
+        lines = sum(
+            bits.bit_count() for name in names for bits in self.result.first.get(name, {}).values()
+        )
+        found = {code.qualname for name in names if (code := SentCode.of(name)) is not None}
+        shown = ", ".join(sorted(found)[:_SHOWN])
+        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        are = "line of a function sent by value is" if lines == 1 else (
+            f"lines of {'a function' if len(found) == 1 else 'functions'} sent by value are"
+        )  # fmt: skip
+        return f"{lines} {are} not in the result ({shown}{more}): {why}"
+
+
+class _Source:
+    """A Python file as it is now."""
+
+    def __init__(self, path: str, source: SourceText) -> None:
+        self.changed_ns = source.changed_ns
+        self._path = path
+        self._text = source.text
+        self._lines: list[bytes] = []
+        self._codes: list[dict[tuple[str, int], list[CodeType]]] = []  # by level
+
+    @classmethod
+    def at(cls, path: str) -> _Source | None:
+        """The file of this path; None where it cannot be read."""
+        source = read_source(path)
+        return None if source is None else cls(path, source)
+
+    def has(self, code: SentCode) -> bool:
+        """Whether this very code is compiled from the file."""
+        return any(
+            _digest(mine) == code.digest
+            for codes in self._by_level()
+            for mine in codes.get((code.qualname, code.line), ())
+        )
+
+    def names(self, code: SentCode) -> bool:
+        """Whether code of its name begins at its line."""
+        return any((code.qualname, code.line) in codes for codes in self._by_level())
+
+    def lines_of(self, code: SentCode) -> Bits:
+        """The lines of code of its name that begins at its line."""
+        return bits_of(
+            {
+                line
+                for codes in self._by_level()
+                for mine in codes.get((code.qualname, code.line), ())
+                for _, _, line in mine.co_lines()
+                if line is not None and 0 < line <= LARGEST_LINE
+            }
+        )
+
+    def may_have(self, code: SentCode) -> bool:
+        """A look at the text, which is quick: false where the code is certainly not in it."""
+        if not self._lines:
+            self._lines = self._text.split(b"\n")
+        if not 0 < code.line <= len(self._lines):
+            return False
+        names = [name for name in code.qualname.split(".") if name.isidentifier()]
+        return not code.qualname.isascii() or all(
+            re.search(rf"(?:def|class)\s+{name}\b".encode(), self._text) for name in names
+        )
+
+    def _by_level(self) -> Iterator[dict[tuple[str, int], list[CodeType]]]:
+        """The code objects of the file by name and first line, for each level of optimization."""
+        for level in _LEVELS:
+            if level == len(self._codes):
+                self._codes.append(_by_name(self._compiled(level)))
+            yield self._codes[level]
+
+    def _compiled(self, level: int) -> CodeType | None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                return compile(self._text, self._path, "exec", dont_inherit=True, optimize=level)
+            except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
+                return None  # what it was when it ran is not there any more
+
+
+def _by_name(code: CodeType | None) -> dict[tuple[str, int], list[CodeType]]:
+    """A module's code object and all that are in it."""
+    found: dict[tuple[str, int], list[CodeType]] = {}
+    rest = [] if code is None else [code]
+    while rest:
+        one = rest.pop()
+        found.setdefault((one.co_qualname, one.co_firstlineno), []).append(one)
+        rest += [each for each in one.co_consts if isinstance(each, CodeType)]
+    return found
+
+
+def _digest(value: object, level: int = 0) -> int:
+    """As tracer_c/files/by_value.c computes it; docs/journal-format.md says how."""
+    # FNV-1a of 64 bits.
+    digest = 0xCBF29CE484222325
+    for byte in b"".join([b"."] if level > _MOST_LEVELS else _parts(value, level)):
+        digest = (digest ^ byte) * 0x100000001B3 & _MOST
+    return digest
+
+
+def _parts(value: object, level: int) -> list[bytes]:
+    """What the digest of a value at this level is made of."""
+    match value:
+        case str():
+            parts = [b"s", _utf8(value)]
+        case bytes():
+            parts = [b"b", value]
+        case bool():
+            parts = [b"obool", _number(value)]
+        case int():
+            parts = [b"i", hex(value).encode()]
+        case float():
+            parts = [b"f", struct.pack("<d", value)]
+        case complex():
+            parts = [b"c", struct.pack("<dd", value.real, value.imag)]
+        case tuple():
+            parts = [b"(", *_digests(value, level)]
+        case frozenset():
+            parts = [b"{", _number(sum(_digest(item, level + 1) for item in value))]
+        case slice():
+            parts = [b":", *_digests((value.start, value.stop, value.step), level)]
+        case CodeType():
+            parts = [
+                b"d",
+                _number(value.co_firstlineno),
+                _number(value.co_argcount),
+                _number(value.co_posonlyargcount),
+                _number(value.co_kwonlyargcount),
+                *_digests((value.co_qualname, value.co_code, value.co_linetable), level),
+                *_digests((value.co_exceptiontable, value.co_names, value.co_consts), level),
+            ]
+        case _:
+            parts = [b"o", type(value).__name__.encode(), _number(0)]
+    return parts
+
+
+def _digests(values: Iterable[object], level: int) -> Iterator[bytes]:
+    return (_number(_digest(value, level + 1)) for value in values)
+
+
+def _number(number: int) -> bytes:
+    return (number & _MOST).to_bytes(8, "little")
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return b""

@@ -1,0 +1,382 @@
+"""The end of a run: combine, say what there is to say, and turn a success into a failure if asked.
+
+The target has ended, and its status is covsup's, whatever fails here. Whatever that is, one line
+says what it was, where the data are and which command goes on with them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from contextlib import suppress
+
+from covsup.datafile.errors import CovsupError
+from covsup.datafile.journal.reader import StartKind
+from covsup.datafile.session.directory import ENDED
+from covsup.hints import TYPE_CHECKING
+from covsup.supervisor.combining.gc_pause import no_search_for_cycles
+from covsup.supervisor.combining.pending_reports import make_owed, owed_by
+from covsup.supervisor.errors import BELOW_MINIMUM, INCOMPLETE, NOT_STORED
+from covsup.supervisor.messages import complain, quoted
+from covsup.supervisor.settings.coverage_settings import rcfile_of_session, shown_path
+from covsup.supervisor.tree.short_commands import process
+from covsup.supervisor.watching import signals
+from covsup.supervisor.watching.signals import AskedToEnd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Final
+
+    from covsup.datafile.fold.result import Lost
+    from covsup.datafile.provenance.model import Provenance
+    from covsup.datafile.session.directory import Session
+    from covsup.supervisor.combining.early_imports import Preparation
+    from covsup.supervisor.combining.outcome import Outcome
+    from covsup.supervisor.sessions.enclosing_run import Enclosing
+    from covsup.supervisor.settings.run_settings import RunSettings
+
+_ALLOCATING: Final = {8, 9}
+"""Stages of a loss at which blocks are allocated: docs/journal-format.md."""
+
+_CAUSES: Final = {
+    errno.EFBIG: "a file size limit, `ulimit -f`, leaves no room",
+    errno.ENOMEM: "an address space limit, `ulimit -v`, leaves no room",
+    errno.EMFILE: "no descriptor was left, `ulimit -n`",
+}
+
+_SHOWN: int = 3
+
+_FIRES: Final = "C code fires events of its own: "
+"""How tracer_c/monitoring/fired_events.c begins a note about a source that would be measured."""
+
+
+class Conclusion:
+    """The end of one run, step by step; what has been done is known wherever it is broken off."""
+
+    def __init__(
+        self, session: Session, settings: RunSettings, status: int, enclosing: Enclosing | None
+    ) -> None:
+        """`status` is the target's raw wait status; `enclosing` the session around this one."""
+        self._enclosing = enclosing
+        self._session = session
+        self._settings = settings
+        self._status = status
+        self._is_stored = settings.parallel_mode  # then `covsup combine` does it later
+        self._is_judged = not (settings.strict or settings.fail_under is not None)
+        self._troubles: list[str] = []
+
+    def conclude(
+        self, mask: set[int], preparation: Preparation, last_words: Callable[[], str]
+    ) -> int:
+        """Do it; gives the raw wait status that covsup is to end with. Raises nothing.
+
+        Every signal is blocked before and after; meanwhile the mask is `mask`, so that a user can
+        interrupt. `last_words` completes what was observed, and gives what went wrong in observing,
+        or "".
+        """
+        try:
+            try:
+                signals.raise_what_asks_to_end()
+                signals.unblock(mask)
+                preparation.wait()
+                self._say_last_words(last_words)
+                _leave_what_is_gone()
+                if self._settings.parallel_mode:
+                    self._keep_session()
+                else:
+                    self._make_result()
+            finally:
+                # AskedToEnd comes until here, and not in the handlers below.
+                signals.block()
+        except BaseException as error:  # noqa: BLE001 - the status is the target's, whatever it is
+            self._break_off(error)
+        _flush_output()
+        return self._status
+
+    def _say_last_words(self, last_words: Callable[[], str]) -> None:
+        try:
+            trouble = last_words()
+        except Exception as error:  # noqa: BLE001 - what was executed is in the journals all the same
+            trouble = in_one_line(error)
+        if trouble:
+            self._troubles.append(
+                f"the processes could not be watched all the time: {trouble}; how they ended may be"
+                " unknown, and a Python that was not measured may not be named"
+            )
+
+    def _keep_session(self) -> None:
+        """Leave the session to `covsup combine`."""
+        from covsup.supervisor.combining.shorten_journals import shorten_ended  # noqa: PLC0415 - here alone
+
+        with suppress(OSError):  # it may be gone; `combine` finds out what there is
+            self._session.mark(ENDED)
+        shorten_ended(self._session)
+        if self._settings.announce:
+            path = shown_path(self._session.path)
+            complain(f"all is in {path}: `covsup combine` makes the result of it")
+
+    def _make_result(self) -> None:
+        settings = self._settings
+        # Before the session is deleted.
+        owed = owed_by(self._session)
+        outcome = _combine(self._session, settings, self._enclosing)
+        self._is_stored = True
+        provenance = outcome.provenance_of(self._session.id)
+        incomplete = [
+            *self._troubles, *unmeasured_sentences(provenance), *lost_sentences(provenance),
+        ]  # fmt: skip
+        self._troubles = []
+        for sentence in (*outcome.sentences(), *incomplete):
+            complain(sentence)
+        running = {each.pid for each in outcome.running}
+        unmade = [each for each in owed if each["pid"] not in running]
+        # Where nothing was collected, an older result in the data file is not this run's.
+        place = outcome.data_file_of(self._session.id)
+        data_file = None if outcome.nothing else place
+        # pytest shows a report of its own.
+        if settings.announce and data_file is not None and not settings.for_pytest:
+            complain(_summary(provenance, data_file, extends=settings.append))
+        make_owed(unmade, self._session, self._status, data_file)
+        if self._status == 0 and settings.append and place != outcome.data_file:
+            self._status = NOT_STORED << 8
+        elif self._status == 0 and settings.strict and (incomplete or outcome.unreadable):
+            complain(
+                f"--strict: not everything was measured and kept, so the status is {INCOMPLETE}"
+            )
+            self._status = INCOMPLETE << 8
+        elif self._status == 0 and settings.fail_under is not None:
+            self._status = _minimum(settings, settings.fail_under, data_file)
+        self._is_judged = True
+
+    def _break_off(self, error: BaseException) -> None:
+        """Say what it was and how to go on; a success without a result is none."""
+        number = 0
+        if isinstance(error, (AskedToEnd, KeyboardInterrupt)):
+            number = error.number if isinstance(error, AskedToEnd) else signal.SIGINT
+        if self._status == 0 and not (self._is_stored and self._is_judged):
+            self._status = number or NOT_STORED << 8
+        why = _interrupted(number) if number else in_one_line(error)
+        for sentence in self._troubles:
+            complain(sentence)
+        is_waiting = self._settings.parallel_mode or not self._is_stored
+        if is_waiting and not self._session.is_there():
+            complain(
+                f"the session directory {self._session.path} is gone, and all that was recorded with"
+                f" it ({why})"
+            )
+        elif not self._is_stored:
+            command = combine_command(self._session, self._settings)
+            complain(f"{why}; all is kept in {self._session.path}: `{command}` makes the result")
+        elif self._settings.parallel_mode:
+            complain(f"{why}; all is kept in {self._session.path} for `covsup combine`")
+        else:
+            undecided = "" if self._is_judged else ", but --strict or --fail-under is not decided"
+            complain(f"{why}; the result is in {self._settings.data_file}{undecided}")
+
+
+def combine_command(session: Session, settings: RunSettings) -> str:
+    """The command that makes the result of a session, in whatever directory it is given."""
+    words = ["covsup", "combine", f"--data-file={settings.data_file}"]
+    rcfile = rcfile_of_session(settings.rcfile)
+    if rcfile is not True:
+        words.append(f"--rcfile={rcfile or ''}")
+    return " ".join(map(quoted, (*words, str(session.path))))
+
+
+def _interrupted(number: int) -> str:
+    return "interrupted" if number == signal.SIGINT else f"interrupted by {signals.name_of(number)}"
+
+
+def in_one_line(error: BaseException) -> str:
+    """What an exception says, for a message; our own say all that is needed."""
+    first = str(error).strip().partition("\n")[0]
+    if isinstance(error, CovsupError):
+        return first
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def _leave_what_is_gone() -> None:
+    """Go elsewhere if the working directory was deleted: coverage.py cannot be imported there."""
+    try:
+        os.getcwd()  # noqa: PTH109 - asked only whether it is there
+    except OSError:
+        os.chdir("/")
+
+
+def _flush_output() -> None:
+    """Write out what reports left in stdout's buffer; Python would fail at its exit, with 120."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError) as error:
+        if not isinstance(error, BrokenPipeError):
+            complain(f"cannot write to standard output: {in_one_line(error)}")
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
+
+
+def _summary(provenance: Provenance, data_file: Path, *, extends: bool) -> str:
+    """What was measured, where it is, and what to do with it. Of a run that `extends` earlier data
+    the lines are known that these did not have.
+    """
+    import shlex  # noqa: PLC0415
+
+    file = shown_path(data_file)
+    option = "" if file == ".coverage" else f" --data-file={shlex.quote(file)}"
+    # An exec makes another image of the same process.
+    processes = sum(each.started is not StartKind.EXECED for each in provenance.processes)
+    lines = sum(share.first for share in provenance.files)
+    files = len({share.path for share in provenance.files})
+    measured = ", ".join(
+        f"{count} {noun if count == 1 else nouns}"
+        for count, noun, nouns in (
+            (processes, "process", "processes"),
+            *(() if extends else ((files, "file", "files"),)),
+            (lines, "new line", "new lines") if extends else (lines, "line", "lines"),
+        )
+    )
+    return f"measured {measured}, in {file}; next: `covsup report{option}`, `covsup tree{option}`"
+
+
+def unmeasured_sentences(provenance: Provenance) -> list[str]:
+    """One sentence about the Python processes that were not measured, or none."""
+    found = provenance.unmeasured
+    if not found:
+        return []
+    by_reason: dict[str, list[str]] = {}
+    for each in found:
+        by_reason.setdefault(each.reason, []).append(process(each.pid, each.argv))
+    told = [
+        f"{', '.join(processes[:_SHOWN])}{_and_more(len(processes) - _SHOWN)}: {reason}"
+        for reason, processes in list(by_reason.items())[:_SHOWN]
+    ]
+    were = "Python process was" if len(found) == 1 else "Python processes were"
+    others = _and_more(len(by_reason) - _SHOWN, " reasons")
+    return [f"{len(found)} {were} not measured: {'; '.join(told)}{others} (see `covsup tree`)"]
+
+
+def _and_more(count: int, noun: str = "") -> str:
+    return f" and {count} more{noun}" if count > 0 else ""
+
+
+def lost_sentences(provenance: Provenance) -> list[str]:
+    """One sentence per process that could not store something, and per reason of such a note."""
+    said = [
+        f"process {process(each.pid, each.argv)} could not keep {_lost(each.lost)}"
+        for each in provenance.losses
+        if each.lost
+    ]
+    said += [
+        f"processes forked below {process(each.pid, each.argv)} could make no journal and"
+        f" lost {_lost(each.forks_lost)}"
+        for each in provenance.losses
+        if each.forks_lost
+    ]
+    by_reason: dict[str, list[str]] = {}
+    for _, note in provenance.notes:
+        if note.kind in {"lost", "refused"}:
+            by_reason.setdefault(note.why, []).append(process(note.pid, note.argv))
+    said += [
+        f"process {processes[0]}{_and_more(len(processes) - 1)}: {why}"
+        for why, processes in by_reason.items()
+    ]
+    return said + _fired_sentences(provenance)
+
+
+def _fired_sentences(provenance: Provenance) -> list[str]:
+    """One sentence about all compiled code that could not be measured, or none."""
+    found = sorted(
+        {
+            note.removeprefix(_FIRES)
+            for each in provenance.processes
+            for note in each.notes
+            if note.startswith(_FIRES)
+        }
+    )
+    if not found:
+        return []
+    sources = f"{', '.join(found[:_SHOWN])}{_and_more(len(found) - _SHOWN)}"
+    return [
+        (
+            f"not measured: compiled code that fires events of sys.monitoring, of {sources}: build"
+            " it with the C macro CYTHON_USE_SYS_MONITORING=0, and name the plugin Cython.Coverage"
+        )
+    ]
+
+
+def _lost(lost: Lost) -> str:
+    what = [
+        f"{count} {noun if count == 1 else noun + 's'}"
+        for count, noun in ((lost.facts, "fact"), (lost.events, "event"))
+        if count
+    ]
+    return f"{' and '.join(what)}: {_why_lost(lost)}"
+
+
+def _why_lost(lost: Lost) -> str:
+    """Why something could not be stored, and what to do."""
+    # MADV_POPULATE_WRITE has one answer for whatever a file system refuses: EFAULT.
+    refused = lost.errno == errno.EFAULT and lost.stage in _ALLOCATING
+    if refused or lost.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return (
+            "the file system of its session directory is full, or its quota is used up: free some"
+            " space and run it again, or have sessions elsewhere (COVSUP_SESSIONS)"
+        )
+    words = os.strerror(lost.errno)
+    cause = _CAUSES.get(lost.errno)
+    return f"{words} ({cause})" if cause else words
+
+
+def _combine(session: Session, settings: RunSettings, enclosing: Enclosing | None) -> Outcome:
+    # Here and not above: what combining needs is slow to import, and the target has run by now.
+    with no_search_for_cycles():
+        from covsup.supervisor.combining.combine import combine  # noqa: PLC0415
+        from covsup.supervisor.settings.combine_settings import Rules  # noqa: PLC0415
+
+    rules = Rules.of_session(session.settings)
+    return combine(
+        [session.path],
+        rules=rules,
+        append=settings.append,
+        concludes=True,
+        enclosing=enclosing,
+        waiting=_say_that_we_wait,
+    )
+
+
+def _say_that_we_wait(directory: Path) -> None:
+    complain(f"waiting for another covsup that combines in {directory}")
+
+
+def _minimum(settings: RunSettings, minimum: float, data_file: Path | None) -> int:
+    """Compare the total with --fail-under, as coverage.py's reports do."""
+    import io  # noqa: PLC0415
+
+    from coverage import Coverage  # noqa: PLC0415
+    from coverage.exceptions import CoverageException  # noqa: PLC0415
+    from coverage.results import should_fail_under  # noqa: PLC0415
+
+    from covsup.supervisor.combining.totals import total_and_minimum  # noqa: PLC0415
+
+    try:
+        measured = Coverage(
+            data_file=data_file and str(data_file), config_file=rcfile_of_session(settings.rcfile)
+        )
+        measured.load()
+        total = measured.report(file=io.StringIO())
+    except CoverageException as error:
+        complain(f"--fail-under: {error}")
+        return BELOW_MINIMUM << 8
+    precision = measured.get_option("report:precision")
+    digits = precision if isinstance(precision, int) else 0
+    if not should_fail_under(total, minimum, digits):
+        return 0
+    shown, _ = total_and_minimum(total, minimum, digits)
+    complain(f"the total of {shown}% is below --fail-under={minimum:g}")
+    return BELOW_MINIMUM << 8

@@ -1,0 +1,165 @@
+"""Which version of each source file was measured, and what there is to say where they differ.
+
+A measured process notes when a file was last changed and its size, which costs it one system call.
+When data is combined the file is read, and if it is still the one that was noted, the digest of its
+contents goes into the result. So edited files are known, also where data of several machines meet.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from _blake2 import blake2b  # hashlib imports OpenSSL, which takes longer than all of this
+
+from covsup.datafile.fold.result import Version
+from covsup.hints import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Final
+
+    from covsup.datafile.fold.result import Result
+
+_SHOWN: Final = 3
+_LARGEST: Final = 64 << 20  # bytes
+
+
+class SourceVersions:
+    """The versions in the inputs of one combination."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._now: dict[str, Version | None] = {}
+        self._known: set[str] = set()
+
+    def identified(self, result: Result) -> Result:
+        """What journals hold, with the digests of the files that are what they were."""
+        return result._replace(
+            versions={
+                path: frozenset(self._identified(path, version) for version in versions)
+                for path, versions in result.versions.items()
+            }
+        )
+
+    def know(self, result: Result) -> None:
+        """What a data file holds was told of when it was written."""
+        self._known.update(
+            path for path, versions in result.versions.items() if _differ(versions, result)
+        )
+
+    def is_unchanged(self, path: str, versions: Iterable[Version]) -> bool:
+        """Whether the file at `path`, measured in these versions, is certainly the only one."""
+        now = self._version_now(path)
+        return now is not None and {each.digest for each in versions} == {now.digest}
+
+    def sentences(self, result: Result) -> list[str]:
+        """What there is to say of a result: one line, or none."""
+        changed = [
+            path
+            for path, versions in result.versions.items()
+            if len(versions) > 1 and path not in self._known and _differ(versions, result)
+        ]
+        if not changed:
+            return []
+        said = (
+            f"{_files(changed)} changed between the measurements that are united here: what ran of"
+            f" one version counts for the other"
+        )
+        return [said]
+
+    def _identified(self, path: str, version: Version) -> Version:
+        now = self._version_now(path) if not version.digest else None
+        return version if now is None or now.stamp != version.stamp else now
+
+    def _version_now(self, path: str) -> Version | None:
+        if path not in self._now:
+            self._now[path] = version_now(path)
+        return self._now[path]
+
+
+class SourceText(NamedTuple):
+    """A file as it is now."""
+
+    text: bytes
+    mtime_ns: int
+    changed_ns: int
+    """When it was last changed, renamed or given other rights."""
+
+    @property
+    def version(self) -> Version:
+        """What it is, for comparisons."""
+        digest = blake2b(self.text, digest_size=16).hexdigest()
+        return Version(f"{self.mtime_ns}-{len(self.text)}", digest)
+
+
+def read_source(path: str) -> SourceText | None:
+    """The file at `path`; None where there is none that can be read.
+
+    A journal may name anything, and may be another user's: only a regular file of a sensible size
+    is read.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - there may be thousands
+            return None
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError):
+        return None
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
+            return None
+        text = os.read(descriptor, found.st_size + 1)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    changed_ns = max(found.st_mtime_ns, found.st_ctime_ns)
+    return SourceText(text, found.st_mtime_ns, changed_ns)
+
+
+def version_now(path: str) -> Version | None:
+    """What the file at `path` is now; None where there is none."""
+    source = read_source(path)
+    return None if source is None else source.version
+
+
+def edited_since(versions: Mapping[str, Iterable[Version]]) -> list[str]:
+    """The files that are not what they were when they were measured."""
+    found = []
+    for path, measured in versions.items():
+        now = version_now(path)
+        if now is None or not measured:
+            continue
+        same = any(
+            each.digest == now.digest if each.digest else each.stamp == now.stamp
+            for each in measured
+        )
+        if not same:
+            found.append(path)
+    return sorted(found)
+
+
+def edited_sentence(paths: list[str]) -> str:
+    """What there is to say of files that were edited after they were measured."""
+    return f"{_files(paths)} changed since the measurement: run it again for numbers that fit"
+
+
+def _differ(versions: Iterable[Version], result: Result) -> bool:
+    """Whether more than one of a file's versions was measured, as far as that is certain."""
+    digests = {each.digest for each in versions if each.digest}
+    if len(digests) > 1:
+        return True
+    # On one machine a file that was changed is another version, even if nobody has read the first.
+    known = {each.stamp for each in versions if each.digest}
+    unread = {each.stamp for each in versions if not each.digest} - known
+    return bool(unread) and len(unread | known) > 1 and _is_of_one_machine(result)
+
+
+def _is_of_one_machine(result: Result) -> bool:
+    return len({image.said().get("host") for image in result.images.values()}) == 1
+
+
+def _files(paths: list[str]) -> str:
+    shown = ", ".join(sorted(paths)[:_SHOWN])
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return f"{shown}{more}" if len(paths) <= 1 else f"{len(paths)} files ({shown}{more})"

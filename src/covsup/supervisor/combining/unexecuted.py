@@ -1,0 +1,137 @@
+"""Files of the measured source that no process executed: they belong into the report with 0 %.
+
+The same files as coverage.py would list. It asks the imported modules where a package of
+`source_pkgs` is; we ask the journals, which name the module of each file.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.machinery import PathFinder
+from itertools import chain
+from pathlib import Path
+
+from covsup.datafile.fold.gather import unstorable
+from covsup.hints import TYPE_CHECKING
+from covsup.supervisor.entry import path_as_started
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from covsup.datafile.session.directory import Settings
+
+    FilesOfPlugins = Callable[[str], Iterable[tuple[str, str]]]
+
+
+def unexecuted_files(
+    settings: Settings,
+    modules: Mapping[str, frozenset[str]],
+    of_plugins: FilesOfPlugins,
+    *,
+    namespace_packages: bool,
+) -> dict[str, str]:
+    """Every importable file below the session's sources, executed or not, without `omit`.
+
+    Each with the name of the plugin that reports it, or "". `modules` are the names of the modules
+    of each executed file; `of_plugins` gives the files in a directory that plugins report;
+    `namespace_packages` is coverage.py's include_namespace_packages.
+    """
+    if not (settings.source_dirs or settings.source_pkgs):
+        return {}
+
+    from coverage.files import (  # noqa: PLC0415 - the slowest import of all
+        GlobMatcher,
+        canonical_filename,
+        find_python_files,
+    )
+
+    omit = GlobMatcher(list(settings.omit), "omit") if settings.omit else None
+    found: dict[str, str] = {}
+    for place in _places(settings, modules):
+        is_directory = Path(place).is_dir()
+        files = find_python_files(place, namespace_packages) if is_directory else [place]
+        others = of_plugins(place) if is_directory else ()
+        for file, plugin in chain(((file, "") for file in files), others):
+            canonical = canonical_filename(file)
+            if omit is None or not omit.match(canonical):
+                found[canonical] = found.get(canonical) or plugin
+    return found
+
+
+def storable(files: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """The files that a data file can hold, and a sentence about each of the others."""
+    held: dict[str, str] = {}
+    sentences = []
+    for path, plugin in files.items():
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            sentences.append(unstorable(path))
+        else:
+            held[path] = plugin
+    return held, sentences
+
+
+def unseen_packages(
+    settings: Settings, modules: Mapping[str, frozenset[str]]
+) -> Iterator[tuple[str, str]]:
+    """What there is to say of packages of `source_pkgs` of which nothing was executed.
+
+    Each with the name that coverage.py has for such a warning.
+    """
+    if not settings.source_pkgs:
+        return
+
+    from coverage.files import GlobMatcher, canonical_filename  # noqa: PLC0415
+
+    names = {name for of_file in modules.values() for name in of_file}
+    omit = GlobMatcher(list(settings.omit), "omit") if settings.omit else None
+    for package in settings.source_pkgs:
+        if any(name == package or name.startswith(package + ".") for name in names):
+            continue
+        origin = _origin(package, settings)
+        if origin is not None and not origin.endswith((".py", ".pyc")):
+            yield "module-not-python", f"module {package} has no Python source"
+            continue
+        # What is left out may have been imported; who puts it on sys.path cannot be foreseen.
+        places = [f"/{package.replace('.', '/')}{end}" for end in (".py", "/__init__.py")]
+        places += [] if origin is None else [canonical_filename(origin)]
+        if omit is None or not any(omit.match(place) for place in places):
+            yield "module-not-imported", f"module {package} was never imported"
+
+
+def _origin(package: str, settings: Settings) -> str | None:
+    """Where a top-level module would come from, as far as can be seen without importing it."""
+    if package in sys.builtin_module_names:
+        return "built-in"
+    script = Path(settings.cwd, settings.command[0]).parent if settings.command else settings.cwd
+    try:
+        spec = PathFinder.find_spec(package, [str(script), settings.cwd, *path_as_started()])
+    except (ImportError, ValueError):
+        return None
+    return None if spec is None else spec.origin
+
+
+def _places(settings: Settings, modules: Mapping[str, frozenset[str]]) -> Iterator[str]:
+    yield from settings.source_dirs
+    for package in settings.source_pkgs:
+        yield from {
+            place
+            for path, names in modules.items()
+            for name in names
+            if (place := _place_of(package, name, Path(path))) is not None
+        }
+
+
+def _place_of(package: str, name: str, path: Path) -> str | None:
+    """Where `package` is, as told by one of its modules; None where that one cannot tell."""
+    if name == package:
+        return str(path.parent if path.name == "__init__.py" else path)
+    if not name.startswith(package + "."):
+        return None
+    # An empty __init__.py may have nothing to execute: its submodules tell of it.
+    depth = name.count(".") - package.count(".")
+    top = path.parent if path.name == "__init__.py" else path
+    for _ in range(depth):
+        top = top.parent
+    return str(top) if (top / "__init__.py").is_file() else None

@@ -1,0 +1,189 @@
+"""`covsup env`: a session without a supervisor, for Pythons that somebody else starts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+import sys
+from pathlib import Path
+
+from covsup.carrier.library import NoCarrier, carrier_library
+from covsup.datafile.errors import CovsupError
+from covsup.datafile.session import directory as sessions
+from covsup.hints import TYPE_CHECKING
+from covsup.supervisor.combining.locks import locked
+from covsup.supervisor.errors import UsageError
+from covsup.supervisor.launch.launch import COVERAGES
+from covsup.supervisor.messages import complain, printable, when
+from covsup.supervisor.sessions.create import carrier_to_preload, check_data_file, open_session
+from covsup.supervisor.sessions.shells import FORMS, put, take_out
+from covsup.supervisor.sessions.waiting_sessions import (
+    complain_of_a_session_that_is_gone,
+    waiting_sessions,
+)
+from covsup.supervisor.settings.run_settings import data_file_of, run_settings
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
+    from typing import Final
+
+    from covsup.supervisor.sessions.waiting_sessions import Waiting
+    from covsup.supervisor.settings.run_settings import RunSettings
+
+_COMMAND: Final = ("covsup", "env")
+_MEASURES: Final = (
+    "core", "branch", "concurrency", "context", "dynamic_context", "source_dirs", "source_pkgs",
+    "include", "omit", "cover_pylib", "plugins", "plugin_config", "plugin_path", "append",
+)  # fmt: skip
+"""What two sessions have to agree on to measure the same."""
+
+
+def env(options: argparse.Namespace) -> int:
+    """`covsup env`."""
+    if options.shell not in FORMS:
+        from covsup.supervisor.settings.compatibility import nearest  # noqa: PLC0415 - for a mistake only
+
+        raise UsageError(
+            f"--shell={options.shell} is not known{nearest(options.shell, FORMS)}"
+            f" ({', '.join(FORMS)})"
+        )
+    if options.close:
+        return _close(options)
+    if options.list:
+        return _list(options)
+    if options.json:
+        raise UsageError("--json is of --list; --shell=json prints a new session's variables")
+    settings = run_settings(options)
+    check_data_file(settings)
+    uids = list(_user_ids(options.user or ()))
+    carrier = carrier_to_preload() if settings.carrier else None
+    for warning in settings.warnings:
+        complain(warning)
+    for name in COVERAGES:
+        if os.environ.get(name):
+            complain(f"{name} is set, so coverage.py will measure every process, too: unset it")
+    # Two that ask at the same moment get the same one.
+    turn = locked(settings.data_file.parent) if options.reuse else contextlib.nullcontext()
+    with turn:
+        found = _to_reuse(settings) if options.reuse else None
+        session = found or open_session(settings, command=_COMMAND, supervisor_pid=0)
+    if found is None:
+        _mention_current(session)
+    try:
+        sessions.let_in(session, uids)
+        text = put(options.shell, session.path, carrier)
+    except CovsupError:
+        if found is None:
+            session.delete()
+            sessions.tidy_sessions_directory(session.path.parent)
+        raise
+    for directory in _closed_to_others(session.path) if uids else ():
+        complain(f"other users cannot get through {directory}: let them (chmod o+x), or name a"
+                 " --data-file elsewhere")  # fmt: skip
+    if options.shell == "docker" and os.geteuid() != 0:
+        complain("a container's root takes part in root's sessions alone: give `docker run` also"
+                 f" --user={os.geteuid()}, or open the session as root")  # fmt: skip
+    sys.stdout.write(text)
+    return 0
+
+
+def _mention_current(opened: sessions.Session) -> None:
+    """Say that this shell has a session already."""
+    named = os.environ.get("COVSUP_SESSION", "")
+    if not named:
+        return
+    if not Path(named).is_dir():
+        complain_of_a_session_that_is_gone()
+        return
+    complain(
+        f"COVSUP_SESSION names session {Path(named).name} already: session {opened.id} is another"
+        " one (`covsup env --list` shows what is open)"
+    )
+
+
+def _to_reuse(settings: RunSettings) -> sessions.Session | None:
+    """The newest open session of the data file that measures the same, if there is one."""
+    for each in reversed(waiting_sessions(settings.data_file)):
+        theirs = each.session.settings
+        same = all(getattr(theirs, name) == getattr(settings, name) for name in _MEASURES)
+        if theirs.open and same and theirs.data_file == str(settings.data_file):
+            return each.session
+    return None
+
+
+def _list(options: argparse.Namespace) -> int:
+    """Show the open sessions of a data file."""
+    complain_of_a_session_that_is_gone()
+    data_file = data_file_of(options.rcfile, options.data_file)
+    is_open = [each for each in waiting_sessions(data_file) if each.session.settings.open]
+    if options.json:
+        sys.stdout.write(f"{json.dumps([_described(each) for each in is_open], indent=2)}\n")
+        return 0
+    for each in is_open:
+        settings = each.session.settings
+        running = len({*each.measured, *each.programs})
+        sys.stdout.write(
+            f"{printable(str(each.session.path))}  since {when(settings.started_ns)},"
+            f" {running} running, {len(each.journals)} to combine\n"
+        )
+    return 0
+
+
+def _described(each: Waiting) -> dict[str, object]:
+    settings = each.session.settings
+    return {
+        "session": settings.session,
+        "path": str(each.session.path),
+        "data_file": settings.data_file,
+        "started_ns": settings.started_ns,
+        "branch": settings.branch,
+        "source": [*settings.source_dirs, *settings.source_pkgs],
+        "running": sorted({*each.measured, *each.programs}),
+        "journals": len(each.journals),
+    }
+
+
+def _close(options: argparse.Namespace) -> int:
+    """Close what is open; closing it twice is no mistake."""
+    complain_of_a_session_that_is_gone()
+    data_file = data_file_of(options.rcfile, options.data_file)
+    named = os.environ.get("COVSUP_SESSION", "")
+    for path in [Path(named)] if named else sessions.find_sessions(data_file):
+        try:
+            session = sessions.open_session(path)
+        except sessions.SessionUnreadable as error:
+            if path.exists():
+                complain(str(error))
+            continue
+        if session.settings.open:
+            from covsup.supervisor.combining.shorten_journals import shorten_ended  # noqa: PLC0415 - here alone
+
+            shorten_ended(sessions.close_session(session))
+    try:
+        carrier: Path | None = carrier_library()
+    except NoCarrier:
+        carrier = None
+    sys.stdout.write(take_out(options.shell, carrier))
+    return 0
+
+
+def _user_ids(words: Iterable[str]) -> Iterator[int]:
+    """The ids of users given by name or number. Raises UsageError."""
+    import pwd  # noqa: PLC0415 - only where somebody else is to take part
+
+    for word in (part.strip() for each in words for part in each.split(",") if part.strip()):
+        if word.isascii() and word.isdigit():
+            yield int(word)
+            continue
+        try:
+            yield pwd.getpwnam(word).pw_uid
+        except KeyError as error:
+            raise UsageError(f"--user={word}: there is no such user; give its number") from error
+
+
+def _closed_to_others(session: Path) -> list[Path]:
+    """The directories above a session that not everybody may pass."""
+    return [each for each in session.parents if not each.stat().st_mode & stat.S_IXOTH]

@@ -1,0 +1,313 @@
+"""Whether the Python that will run the target can be measured, and has what it needs.
+
+Our own interpreter is asked in this process, without importing anything of the target's, where its
+startup file is in one of the usual places. Any other one is started once, and asked whether it ran
+the startup line: there are more ways to have one run than places to look for it.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import os
+import site
+import sys
+from pathlib import Path
+
+from covsup.carrier.library import has_core
+from covsup.datafile.provenance.command_lines import PROBE, invocation, is_python
+from covsup.hints import TYPE_CHECKING, NamedTuple
+from covsup.supervisor.entry import path_as_started
+from covsup.supervisor.errors import UsageError
+from covsup.supervisor.launch.install_hint import COVSUP, Environment, how_to_install
+from covsup.supervisor.launch.launch import COVERAGES
+from covsup.supervisor.launch.target import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from typing import Any, Final
+
+    from covsup.supervisor.launch.target import Target
+
+LIBRARIES: Final = ("gevent", "eventlet", "greenlet")
+"""Names of concurrency that stand for a library which need not be there."""
+
+OLDEST: Final = (3, 11)
+FIRST_WITH_MONITORING: Final = (3, 12)
+_STARTUP_FILE: Final = "covsup.pth"
+_PROBE_SECONDS: Final = 30.0
+
+_NO_SESSION: Final = "/dev/null/covsup-probe"
+"""A session that cannot be there: the startup line runs, loads covsup, and records nothing."""
+
+# Runs in any Python 3, and in 2.7 as far as to say so.
+_PROBE: Final = (
+    PROBE
+    + """
+import json, os, sys
+said = {"version": list(sys.version_info[:2])}
+try:
+    from importlib.util import find_spec
+    import sysconfig
+except ImportError:
+    find_spec = None
+def has(name):
+    try:
+        return find_spec(name) is not None
+    except (ImportError, AttributeError, ValueError):
+        return False
+def is_at(*path):
+    return os.path.exists(os.path.join(*path))
+if find_spec is not None:
+    said["started"] = "covsup.bootstrap" in sys.modules
+    said["loaded"] = "covsup.tracer_c._tracer" in sys.modules
+    said["there"] = has("covsup")
+    said["has"] = [name for name in sys.argv[1:] if has(name)]
+    said["prefix"] = sys.prefix
+    said["has_pip"] = has("pip")
+    said["externally_managed"] = sys.prefix == sys.base_prefix and is_at(
+        sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")
+    site = sys.modules.get("site")
+    said["writable"] = bool(getattr(site, "ENABLE_USER_SITE", False)) or os.access(
+        sysconfig.get_path("purelib"), os.W_OK)
+    said["manager"] = (
+        "pipx" if is_at(sys.prefix, "pipx_metadata.json")
+        else "uv" if is_at(sys.prefix, "uv-receipt.toml") else "")
+    try:
+        if said["started"] and not said["loaded"]:
+            import covsup.tracer_c._tracer
+    except Exception as error:
+        said["error"] = str(error)
+sys.stdout.write("covsup-probe " + json.dumps(said) + "\\n")
+"""
+)
+
+
+class Answer(NamedTuple):
+    """What an interpreter says of itself."""
+
+    environment: Environment
+    starts_covsup: bool  # it ran covsup's startup line
+    libraries: frozenset[str]  # of those asked for, the ones it has
+    has_covsup: bool = False  # it would find the package
+    error: str = ""  # why covsup cannot be loaded there
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """As in (3, 13)."""
+        return self.environment.version
+
+
+def check(
+    target: Target,
+    *,
+    libraries: Collection[str],
+    core: str,
+    plugins: Collection[str] = (),
+    carried: bool = False,
+) -> None:
+    """Raise UsageError if the target cannot run, or cannot be measured as asked for.
+
+    `libraries` were named in --concurrency, `core` in --core; `plugins` are packages with plugins
+    of coverage.py's, which we have found ourselves; `carried`: the carrier goes along.
+    """
+    if target.interpreter is None:
+        return
+    own_options = invocation(sys.orig_argv) if target.kind is not Kind.COMMAND else None
+    called = own_options or (invocation(target.argv) if is_python(target.argv[0]) else None)
+    if not carried and called is not None and "S" in called.letters:
+        raise UsageError(
+            "a Python started with -S skips the startup files: it cannot be measured"
+            f"{or_carrier(OLDEST)}"
+        )
+    asked = (*sorted(libraries), *plugins, *(["coverage"] if plugins else []))
+    own = _is_our_own(target.interpreter)
+    answer = _ask_ourselves(asked) if own else None
+    if answer is None or not answer.starts_covsup:
+        # Where our own startup file is in no usual place, only a start shows whether it is run.
+        answer = ask(target.interpreter, asked, () if called is None else called.options)
+    if answer is None:
+        # It does not run as an interpreter does: perhaps a launcher. The run itself will tell.
+        return
+    what_is_wrong = why_not(target.interpreter, answer, carried=carried)
+    if what_is_wrong:
+        raise UsageError(what_is_wrong)
+    for name in asked:
+        if name in answer.libraries:
+            continue
+        if name not in libraries:
+            raise UsageError(
+                f"coverage.py's plugins are to be used, but {target.interpreter} has no {name}:"
+                f" {how_to_install(name, target.interpreter, answer.environment)}"
+            )
+        raise UsageError(
+            f"--concurrency={name}, but {target.interpreter} has no {name}:"
+            f" {how_to_install(name, target.interpreter, answer.environment)}"
+        )
+    if core == "monitoring" and answer.version < FIRST_WITH_MONITORING:
+        raise UsageError(
+            f"--core=monitoring needs Python 3.12; {target.interpreter} is"
+            f" {answer.version[0]}.{answer.version[1]}: leave it to --core=auto"
+        )
+    if own and target.kind is Kind.MODULE and not _has_module(target.module):
+        raise UsageError(f"{target.interpreter} finds no module {target.module} to run")
+
+
+def why_not(interpreter: str, answer: Answer, *, carried: bool = False) -> str:
+    """Why Pythons of this interpreter cannot be measured, and what to do; "" if they can."""
+    if answer.version < OLDEST:
+        return (
+            f"{interpreter} is Python {answer.version[0]}.{answer.version[1]}, but covsup"
+            f" measures {OLDEST[0]}.{OLDEST[1]} and later"
+        )
+    if answer.starts_covsup or (carried and has_core(answer.version)):
+        return ""
+    if answer.error:
+        what = f"has a covsup that cannot be loaded there ({answer.error})"
+    elif answer.has_covsup:
+        what = (
+            "finds covsup, but runs no startup file of it: a directory of PYTHONPATH, or a path in a"
+            " .pth file, is none where Python looks for such"
+        )
+    else:
+        what = "has no covsup"
+    if carried:
+        what += ", and the carrier no core for it"
+    how = how_to_install(COVSUP, interpreter, answer.environment)
+    return f"{interpreter} {what}: {how}{'' if carried else or_carrier(answer.version)}"
+
+
+def or_carrier(version: tuple[int, int]) -> str:
+    """What to add where the carrier would help Pythons of a version."""
+    return ", or use --carrier" if sys.platform == "linux" and has_core(version) else ""
+
+
+def ask(interpreter: str, libraries: Collection[str], options: Sequence[str] = ()) -> Answer | None:
+    """Start an interpreter with such options and have it say what it has; None if it does not.
+
+    It starts as Pythons of a session do, so its own startup file shows whether they are measured.
+    """
+    import json  # noqa: PLC0415 - only where there is another interpreter
+    import subprocess  # noqa: PLC0415
+
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("COVSUP_") and name not in {*COVERAGES, "PYTHONINSPECT"}
+    }
+    environment["COVSUP_SESSION"] = _NO_SESSION
+    try:
+        said = subprocess.run(
+            [interpreter, *options, "-c", _PROBE, *sorted(libraries)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_PROBE_SECONDS,
+            check=False,
+        ).stdout
+    except (OSError, ValueError, subprocess.TimeoutExpired):  # ValueError: a zero byte in its path
+        return None
+    for line in said.decode("utf-8", "replace").splitlines():
+        word, _, text = line.partition(" ")
+        if word == "covsup-probe":
+            try:
+                return _answer(json.loads(text))
+            except (ValueError, KeyError, TypeError):
+                return None
+    return None
+
+
+def _answer(said: dict[str, Any]) -> Answer:
+    major, minor = said.pop("version")
+    return Answer(
+        starts_covsup=bool(said.get("loaded")),
+        libraries=frozenset(said.get("has", ())),
+        has_covsup=bool(said.get("there") or said.get("started")),
+        error=str(said.get("error", "")),
+        environment=Environment(
+            version=(int(major), int(minor)),
+            **{name: said[name] for name in Environment._fields if name in said},
+        ),
+    )
+
+
+def startup_files() -> list[Path]:
+    """Where covsup's startup files are, in the places where this interpreter looks for such."""
+    places = site.getsitepackages()
+    if site.ENABLE_USER_SITE:
+        places.append(site.getusersitepackages())
+    return [
+        file
+        for place in dict.fromkeys(places)
+        for name in (_STARTUP_FILE, "covsup.start")
+        if (file := Path(place) / name).is_file()
+    ]
+
+
+def _is_our_own(interpreter: str) -> bool:
+    """Whether a path starts our own interpreter in our own environment.
+
+    The links of a virtual environment lead to the same file as others: the directory counts too.
+    """
+    try:
+        same_file = Path(interpreter).samefile(sys.executable)
+    except OSError:
+        return False
+    return same_file and Path(interpreter).parent.resolve() == Path(sys.executable).parent.resolve()
+
+
+def _ask_ourselves(libraries: Collection[str]) -> Answer:
+    return Answer(
+        environment=Environment(version=sys.version_info[:2]),
+        starts_covsup=bool(startup_files()),
+        libraries=frozenset(name for name in libraries if _has_module(name, to_run=False)),
+    )
+
+
+def _has_module(name: str, *, to_run: bool = True) -> bool:
+    """Whether `python -m name` (or `import name`) would find it; nothing is imported.
+
+    A package may change where its submodules are when it is imported: then the answer is yes.
+    """
+    path = _target_path()
+    search: list[str] | None = None
+    parts = name.split(".")
+    for index in range(len(parts)):
+        full_name = ".".join(parts[: index + 1])
+        spec = _find_spec(full_name, path if search is None else search, top=search is None)
+        if spec is None:
+            return False
+        if spec.submodule_search_locations is None:
+            return index == len(parts) - 1
+        if _moves_its_modules(spec):
+            return True
+        search = list(spec.submodule_search_locations)
+    # It is a package: what runs is its __main__.
+    return not to_run or _find_spec(f"{name}.__main__", search or [], top=False) is not None
+
+
+def _target_path() -> list[str]:
+    """What will be sys.path in the target: as ours, but for the first entry."""
+    if sys.flags.safe_path:
+        return path_as_started()
+    return [os.getcwd(), *path_as_started()[1:]]  # noqa: PTH109 - a plain string
+
+
+def _find_spec(name: str, path: list[str], *, top: bool) -> importlib.machinery.ModuleSpec | None:
+    for finder in sys.meta_path:
+        if finder is importlib.machinery.PathFinder:
+            spec = importlib.machinery.PathFinder.find_spec(name, path)
+        else:
+            spec = finder.find_spec(name, None if top else path)
+        if spec is not None:
+            return spec
+    return None
+
+
+def _moves_its_modules(spec: importlib.machinery.ModuleSpec) -> bool:
+    if spec.origin is None or not spec.has_location:
+        return False
+    try:
+        return b"__path__" in Path(spec.origin).read_bytes()
+    except OSError:
+        return True

@@ -1,0 +1,218 @@
+"""What the TARGET of a command line means: a script, a module, or any command.
+
+The words are taken as `python` and the shell would take them; what is missing is refused here,
+before anything runs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from enum import Enum
+
+from covsup.datafile.provenance.command_lines import invocation, is_python
+from covsup.hints import TYPE_CHECKING, NamedTuple
+from covsup.supervisor.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final
+
+_PYTHON_FILES: Final = (".py", ".pyw", ".pyc")
+# pip writes this below `#!/bin/sh` where the path is too long for a shebang.
+_TRAMPOLINE: Final = re.compile(rb"'''exec' (?:\"([^\"]+)\"|(\S+)) ")
+_SHEBANG_LENGTH: Final = 4096
+_ZIP_END: Final = b"PK\x05\x06"
+_ZIP_END_REACH: Final = 65_557  # the end record with the longest comment
+
+
+class Kind(Enum):
+    """How a target is run."""
+
+    SCRIPT = "script"  # a file, a directory or an archive, by our interpreter
+    MODULE = "module"  # with -m, by our interpreter
+    COMMAND = "command"  # as it is
+
+
+class Target(NamedTuple):
+    """What is to be run."""
+
+    kind: Kind
+    path: str  # of the program to execute
+    argv: tuple[str, ...]
+    words: tuple[str, ...]  # as given by the user, for messages and the session's settings
+    interpreter: str | None  # the Python that will run it; None = none, or not to be known
+    module: str = ""  # of MODULE
+
+
+def find_target(words: Sequence[str]) -> Target:
+    """Resolve the words of a command line. Raises UsageError where they name nothing."""
+    if words[0].startswith("-m"):
+        return _module(words)
+    if words[0] == "-" or _is_script(words[0]):
+        return Target(
+            kind=Kind.SCRIPT,
+            path=_own_interpreter(),
+            argv=(_own_interpreter(), *invocation(sys.orig_argv).options, *words),
+            words=tuple(words),
+            interpreter=_own_interpreter(),
+        )
+    return _command(words)
+
+
+def _own_interpreter() -> str:
+    if not sys.executable:
+        raise UsageError("the interpreter does not know its own path; name it: covsup run PYTHON")
+    return sys.executable
+
+
+def _module(words: Sequence[str]) -> Target:
+    module, rest = (words[0][2:], words[1:]) if words[0] != "-m" else ("", words[1:])
+    if not module:
+        if not rest:
+            raise UsageError("-m needs the name of a module")
+        module, rest = rest[0], rest[1:]
+    flags = invocation(sys.orig_argv).options
+    return Target(
+        kind=Kind.MODULE,
+        path=_own_interpreter(),
+        argv=(_own_interpreter(), *flags, "-m", module, *rest),
+        words=tuple(words),
+        interpreter=_own_interpreter(),
+        module=module,
+    )
+
+
+def _which(word: str) -> str | None:
+    from shutil import which  # noqa: PLC0415 - with every kind of archive that it knows: slow
+
+    return which(word)
+
+
+def _beside_us(word: str) -> str | None:
+    """A program of our own environment, which need not be active."""
+    if os.sep in word:
+        return None
+    from shutil import which  # noqa: PLC0415
+
+    return which(word, path=os.path.dirname(sys.executable))  # noqa: PTH120 - a plain string
+
+
+def _is_script(word: str) -> bool:
+    """Whether our interpreter is to run it; raises UsageError where it cannot be run at all."""
+    if os.path.isdir(word):  # noqa: PTH112 - a word of the command line, kept as it is
+        return _is_program_directory(word)
+    if os.path.isfile(word):  # noqa: PTH113
+        is_script = _is_script_file(word)
+        if is_script and not os.access(word, os.R_OK):
+            raise UsageError(f"cannot read {word}: permission denied")
+        return is_script
+    if word.endswith(_PYTHON_FILES) and not _is_on_path(word):
+        raise UsageError(_why_not_there(word) or f"there is no script {word}")
+    return False
+
+
+def _why_not_there(word: str) -> str:
+    """Why a file is not to be had, where it is not just missing; "" where it is."""
+    try:
+        os.stat(word)  # noqa: PTH116 - a word of the command line, kept as it is
+    except FileNotFoundError:
+        return f"{word} is a link to nothing" if os.path.islink(word) else ""  # noqa: PTH114
+    except OSError as error:
+        return f"cannot read {word}: {(error.strerror or str(error)).lower()}"
+    return ""
+
+
+def _is_on_path(word: str) -> bool:
+    return os.sep not in word and _which(word) is not None
+
+
+def _is_program_directory(word: str) -> bool:
+    names = ("__main__.py", "__main__.pyc")
+    if any(os.path.isfile(os.path.join(word, name)) for name in names):  # noqa: PTH113, PTH118
+        return True
+    if not _is_on_path(word):
+        raise UsageError(f"{word} is a directory without a __main__.py")
+    return False
+
+
+def _is_script_file(word: str) -> bool:
+    if word.endswith(_PYTHON_FILES) or _is_archive(word):
+        return True
+    if _is_on_path(word) or (os.sep in word and os.access(word, os.X_OK)):
+        return False
+    if _interpreter_named_in(word) is None and _head(word).startswith((b"#!", b"\x7fELF")):
+        raise UsageError(f"{word} is neither Python nor executable")
+    return True
+
+
+def _command(words: Sequence[str]) -> Target:
+    word = words[0]
+    argv = tuple(words)
+    path = _which(word)
+    if path is None and (path := _beside_us(word)) is not None:
+        # Not found on PATH, a Python could not tell by its name where it is.
+        argv = (path, *words[1:])
+    if path is None:
+        if os.path.exists(word) and os.sep in word:  # noqa: PTH110
+            raise UsageError(f"{word} is not executable")
+        why = _why_not_there(word) or f"there is neither a script nor a command {word}"
+        raise UsageError(why)
+    interpreter = path if is_python(path) else _interpreter_named_in(path)
+    return Target(
+        kind=Kind.COMMAND,
+        path=path,
+        argv=argv,
+        words=tuple(words),
+        interpreter=interpreter,
+    )
+
+
+def _interpreter_named_in(path: str) -> str | None:
+    """The Python in a file's first line, or None where there is none."""
+    head = _head(path)
+    if not head.startswith(b"#!"):
+        return None
+    first, _, rest = head.partition(b"\n")
+    words = os.fsdecode(first[2:]).split()
+    if not words:
+        return None
+    if os.path.basename(words[0]) == "env":  # noqa: PTH119
+        named = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
+        return _which(named[0]) if named and is_python(named[0]) else None
+    if is_python(words[0]):
+        return words[0]
+    trampoline = _TRAMPOLINE.match(rest)
+    if trampoline is not None:
+        named_by_pip = os.fsdecode(trampoline[1] or trampoline[2])
+        return named_by_pip if is_python(named_by_pip) else None
+    return None
+
+
+def _head(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - speed
+            return file.read(_SHEBANG_LENGTH)
+    except OSError:
+        # An executable need not be readable; then its interpreter is not to be known.
+        return b""
+
+
+def _is_archive(path: str) -> bool:
+    """Whether a file is a zip archive with a __main__, which Python runs."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _ZIP_END_REACH))
+            if _ZIP_END not in file.read():
+                return False
+    except OSError:
+        return False
+    import zipfile  # noqa: PLC0415 - only where it looks like one
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name in {"__main__.py", "__main__.pyc"} for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False

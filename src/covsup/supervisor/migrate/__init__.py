@@ -1,0 +1,1 @@
+"""What somebody who comes from coverage.py or pytest-cov has to change."""

@@ -1,0 +1,126 @@
+"""What `covsup debug migrate` finds in Python code: start-up snippets, runners, the API."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+
+from covsup.hints import TYPE_CHECKING
+from covsup.supervisor.migrate.commands import in_words
+from covsup.supervisor.migrate.report import KINDS, Finding, Kind, text_of
+from covsup.supervisor.migrate.settings import requirement
+from covsup.supervisor.settings.compatibility import VARIABLES, To
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+    from typing import Final
+
+    from covsup.supervisor.migrate.commands import Data
+
+_WORTH_PARSING: Final = re.compile(r"coverage|pytest_cov|pytest-cov|COV_CORE", re.IGNORECASE)
+_STARTUP: Final = re.compile(r"process_startup\s*\(")
+_NO_STARTUP: Final = (
+    "covsup brings its own startup file; for processes that somebody else starts: covsup env"
+)
+_RUNNERS: Final = frozenset({"run", "run_always", "call", "check_call", "check_output", "Popen"})
+_INSTALLERS: Final = frozenset({"install", "conda_install"})
+_API: Final = frozenset({"coverage.Coverage", "coverage.coverage", "Coverage"})
+
+
+def in_code(directory: Path, files: Iterable[Path], data: Data) -> Iterator[Finding]:
+    """What Python files of a project do about coverage themselves."""
+    for path in files:
+        name = path.relative_to(directory).as_posix()
+        if path.suffix == ".pth":
+            for number, line in enumerate(text_of(path).splitlines(), 1):
+                if _STARTUP.search(line) and "coverage" in line:
+                    yield _startup(name, number)
+        elif path.suffix == ".py" and _WORTH_PARSING.search(text := text_of(path)):
+            try:
+                tree = ast.parse(text)
+            except (SyntaxError, ValueError, RecursionError):
+                continue  # whoever runs it will be told
+            for node in ast.walk(tree):
+                yield from _in_node(name, node)
+                if isinstance(node, ast.Call) and "/" not in name:
+                    yield from _in_runner(name, node, data)
+
+
+def _in_node(name: str, node: ast.AST) -> Iterator[Finding]:
+    match node:
+        case ast.ImportFrom(module=str(module)) if module.split(".")[0] == "pytest_cov":
+            names = [alias.name for alias in node.names]
+            yield from _embed(name, node.lineno, module, names)
+        case ast.Import():
+            for alias in node.names:
+                if alias.name.split(".")[0] == "pytest_cov":
+                    yield from _embed(name, node.lineno, alias.name, [])
+        case ast.Call():
+            yield from _in_call(name, node)
+        case ast.Constant(value="pytest_cov" | "pytest_cov.plugin" as plugin):
+            yield Finding(path=name, line=node.lineno, found=repr(plugin), kind=Kind.CHANGE,
+                          why="leave it out: pytest finds covsup's plugin, which understands the"
+                          " same options")  # fmt: skip
+        case ast.Constant(value=str(text)) if name == "setup.py":
+            yield from requirement(name, node.lineno, text)
+        case ast.Constant(value=str(text)) if text in VARIABLES:
+            meaning = VARIABLES[text]
+            if meaning.to_us is not To.HONOURED:
+                yield Finding(path=name, line=node.lineno, found=text,
+                              kind=KINDS[meaning.to_us], why=meaning.note)  # fmt: skip
+        case _:
+            return
+
+
+def _in_call(name: str, node: ast.Call) -> Iterator[Finding]:
+    called = ast.unparse(node.func)
+    if called in {"coverage.process_startup", "process_startup"}:
+        yield _startup(name, node.lineno)
+    elif called in _API:
+        yield Finding(
+            path=name, line=node.lineno, found=f"{called}(...)", kind=Kind.UNSUPPORTED,
+            why="covsup measures a program from outside: start it with `covsup run`, or let it"
+            " join a session of `covsup env`; covsup.embed has pause(), context() and snapshot()",
+        )  # fmt: skip
+
+
+def _in_runner(name: str, node: ast.Call, data: Data) -> Iterator[Finding]:
+    """A command line or a requirement that nox, invoke or subprocess is given."""
+    last = ast.unparse(node.func).rpartition(".")[2]
+    if last in _RUNNERS:
+        yield from in_words(name, node.lineno, " ".join(_words(node.args)), data)
+    elif last in _INSTALLERS:
+        for word in _words(node.args):
+            yield from requirement(name, node.lineno, word)
+
+
+def _words(arguments: Iterable[ast.expr]) -> Iterator[str]:
+    """The words of a command line that a call is given, as far as they are written there."""
+    for argument in arguments:
+        match argument:
+            case ast.Constant(value=str(text)):
+                # One string may be a whole command line.
+                yield text if "coverage " in text else shlex.quote(text)
+            case ast.List() | ast.Tuple():
+                yield from _words(argument.elts)
+            case _:
+                yield f"${{{ast.unparse(argument).lstrip('*')}}}".replace(" ", "")
+
+
+def _embed(name: str, line: int, module: str, names: list[str]) -> Iterator[Finding]:
+    found = f"from {module} import {', '.join(names)}" if names else f"import {module}"
+    ours = {"init", "cleanup", "cleanup_on_sigterm", "cleanup_on_signal", "active"}
+    instead = (
+        f"from covsup.embed import {', '.join(names)}" if names and ours.issuperset(names) else ""
+    )
+    why = "or leave it out: nothing has to be saved, however a process ends"
+    if not instead:
+        why = "leave it out: without pytest-cov it cannot be imported, and nothing has to be saved"
+    yield Finding(path=name, line=line, found=found, kind=Kind.CHANGE, instead=instead, why=why)
+
+
+def _startup(name: str, line: int) -> Finding:
+    return Finding(path=name, line=line, found="coverage.process_startup()", kind=Kind.DROP,
+                   why=_NO_STARTUP)  # fmt: skip

@@ -1,0 +1,165 @@
+"""`covsup debug migrate`: what somebody who comes from coverage.py or pytest-cov has to change.
+
+It reads a project's settings, command lines and start-up snippets, prints what to write instead,
+and changes nothing. What each word is to us it asks the vocabulary.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+from collections import Counter
+from enum import Enum
+from pathlib import Path
+
+from covsup.hints import TYPE_CHECKING, NamedTuple
+from covsup.supervisor.errors import UsageError
+from covsup.supervisor.messages import printable
+from covsup.supervisor.settings.compatibility import To
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Final
+
+_WIDTH: Final = 80
+_INDENT: Final = "    "
+_PASSED_OVER: Final = frozenset(
+    {"node_modules", "build", "dist", "site-packages", "__pycache__", "htmlcov", "venv", "env"}
+)
+_DEEPEST: Final = 4  # directories below the project's
+
+
+class Kind(Enum):
+    """What is to be done about a finding."""
+
+    CHANGE = "write"  # something fails or is not measured otherwise
+    DROP = "no longer needed"  # it may stay, and has no effect
+    UNSUPPORTED = "not supported"
+    STAYS = "stays as it is"  # worth a word all the same
+
+
+KINDS: Final = {To.UNNEEDED: Kind.DROP, To.UNSUPPORTED: Kind.UNSUPPORTED}
+"""What is to be done about a word of coverage.py's that is not honoured."""
+
+
+class Finding(NamedTuple):
+    """One place in a project."""
+
+    path: str  # as one would name it in the project's directory
+    line: int  # 0 = the file as a whole
+    found: str
+    kind: Kind
+    instead: str = ""  # a line to write
+    why: str = ""
+
+
+def migrate(directory: Path, rcfile: str | None) -> int:
+    """Print what there is to change in a project; changes nothing itself."""
+    if not directory.is_dir():
+        raise UsageError(f"there is no directory {directory}")
+    if rcfile and not (directory / rcfile).is_file():
+        raise UsageError(f"there is no file {directory / rcfile}")
+    findings = sorted(
+        dict.fromkeys(findings_in(directory, rcfile)), key=lambda each: (each.path, each.line)
+    )
+    for finding in findings:
+        sys.stdout.write("".join(f"{line}\n" for line in _told(finding)))
+    sys.stdout.write(f"{textwrap.fill(_summary(findings), _WIDTH)}\n")
+    return 0
+
+
+def findings_in(directory: Path, rcfile: str | None) -> Iterator[Finding]:
+    """Every place in a project that has to do with coverage.py or pytest-cov."""
+    from covsup.supervisor.migrate.code import in_code  # noqa: PLC0415 - they import this module
+    from covsup.supervisor.migrate.commands import in_commands, what_is_combined  # noqa: PLC0415
+    from covsup.supervisor.migrate.platforms import in_platforms  # noqa: PLC0415
+    from covsup.supervisor.migrate.settings import asks_for_parallel, in_requirements, in_settings  # noqa: PLC0415
+
+    files = list(_files(directory))
+    data = what_is_combined(directory, files, parallel=asks_for_parallel(directory, rcfile))
+    yield from in_settings(directory, rcfile)
+    yield from in_requirements(directory, files)
+    yield from in_commands(directory, files, data)
+    yield from in_code(directory, files, data)
+    yield from in_platforms(directory, files)
+
+
+def text_of(path: Path) -> str:
+    """A file's text, as far as it is text; nothing where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    """The project's files that may matter, those of other projects within it left out."""
+    for place, names, files in os.walk(directory):
+        here = Path(place)
+        depth = len(here.relative_to(directory).parts)
+        names[:] = sorted(
+            name
+            for name in names
+            if depth < _DEEPEST
+            and name not in _PASSED_OVER
+            and (not name.startswith(".") or name in {".github", ".circleci", ".ci"})
+            and not os.path.exists(here / name / "pyvenv.cfg")  # noqa: PTH110 - never raises
+        )
+        for file in sorted(files):
+            yield here / file
+
+
+def _told(finding: Finding) -> Iterator[str]:
+    where = f"{finding.path}:{finding.line}:" if finding.line else f"{finding.path}:"
+    found = printable(" ".join(finding.found.split()))
+    if len(where) + len(found) + 1 <= _WIDTH:
+        yield f"{where} {found}"
+    else:
+        yield where
+        yield from _wrapped(found)
+    match finding.kind:
+        case Kind.CHANGE if finding.instead:
+            yield from _command(printable(finding.instead))
+            if finding.why:
+                yield from _wrapped(f"({finding.why})")
+        case Kind.CHANGE:
+            yield from _wrapped(finding.why)
+        case _:
+            why = f": {finding.why}" if finding.why else ""
+            yield from _wrapped(f"{finding.kind.value}{why}")
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(
+        printable(text), _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _command(text: str) -> list[str]:
+    """A command line to write; in several lines as a shell would have it."""
+    lines = textwrap.wrap(
+        text, _WIDTH - 2, initial_indent=f"{_INDENT}write: ", subsequent_indent=_INDENT * 3,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return [f"{line} \\" for line in lines[:-1]] + lines[-1:]
+
+
+def _summary(findings: Iterable[Finding]) -> str:
+    counts = Counter(finding.kind for finding in findings)
+    if not counts:
+        return "Nothing to change: settings and command lines stay as they are."
+    told = [
+        f"{counts[kind]} {words}"
+        for kind, words in (
+            (Kind.CHANGE, "to change"),
+            (Kind.DROP, "no longer needed"),
+            (Kind.UNSUPPORTED, "not supported"),
+        )
+        if counts[kind]
+    ]
+    if counts[Kind.CHANGE]:
+        return f"{', '.join(told)}; everything else stays as it is. No file was changed."
+    rest = f" ({', '.join(told)})" if told else ""
+    return f"Nothing has to change{rest}. What is not needed has no effect and may stay."

@@ -1,0 +1,1 @@
+"""Sessions: how one is made, and which others there are."""

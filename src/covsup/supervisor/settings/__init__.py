@@ -1,0 +1,1 @@
+"""Settings: of the command line, of covsup, and of coverage.py."""

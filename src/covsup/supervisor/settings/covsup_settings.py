@@ -1,0 +1,232 @@
+"""covsup's own settings: which there are, what each must be, and where they are read.
+
+`[tool.covsup]` in a TOML file, `[covsup]` in any other. They stand in one file; a mistake in them is
+refused before anything runs, with the file, the key and what to write.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from covsup.hints import TYPE_CHECKING, NamedTuple
+from covsup.supervisor.errors import UsageError
+from covsup.supervisor.settings.compatibility import SETTINGS, nearest, nearest_or_all
+from covsup.supervisor.settings.files import OWN_FILES, coverage_prefix, read_entries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any, Final
+
+CORES: Final = ("auto", "monitoring", "settrace", "quiet")
+CONCURRENCY: Final = (
+    "auto", "thread", "multiprocessing", "gevent", "eventlet", "greenlet", "asyncio",
+    "fork", "exec", "spawn", "exit",
+)  # fmt: skip
+DYNAMIC_CONTEXTS: Final = (
+    "test_function", "test", "process", "thread", "greenlet", "task", "request",
+)  # fmt: skip
+"""The contexts that are recorded of themselves; `test` is told by our pytest plugin."""
+
+LONGEST_GRACE: Final = 1e9
+_FILES: Final = ("pyproject.toml", ".coveragerc", ".coveragerc.toml", "setup.cfg", "tox.ini")
+_INI_SECTION: Final = "covsup"
+_TOML_SECTION: Final = "tool.covsup"
+# How other files and other tools would have it, which would be passed over in silence.
+_NEARLY: Final = re.compile(rb"(?m)^[ \t]*\[[ \t]*(tool[.:]covsup\b[^\]\n]*|covsup[.:][^\]\n]*)\]")
+_IN_INI: Final = re.compile(rb"(?m)^\[(covsup)\]")
+
+
+class Key(NamedTuple):
+    """One setting of ours."""
+
+    wanted: str  # what to write, in words
+    example: str  # as in TOML
+    value: Callable[[object], Any]  # raises ValueError
+
+
+def check_names(names: Iterable[str], known: Sequence[str], noun: str) -> None:
+    """Raise UsageError for a name that there is not."""
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"unknown {noun} {name!r}{nearest(name, known)} (known: {', '.join(known)})"
+            )
+
+
+def listed(values: Iterable[str] | None) -> tuple[str, ...]:
+    """Options may be repeated, and each may hold several values between commas."""
+    return tuple(
+        part.strip() for value in values or () for part in value.split(",") if part.strip()
+    )
+
+
+def _flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {"true": True, "yes": True, "on": True, "1": True,
+             "false": False, "no": False, "off": False, "0": False}  # fmt: skip
+    if isinstance(value, _Text) and value.lower() in words:
+        return words[value.lower()]
+    raise ValueError
+
+
+def _number(below: float) -> Callable[[object], float]:
+    def number(value: object) -> float:
+        if isinstance(value, _Text) or (
+            isinstance(value, int | float) and not isinstance(value, bool)
+        ):
+            found = float(value)
+        else:
+            raise TypeError
+        if not 0 <= found <= below:
+            raise ValueError
+        return found
+
+    return number
+
+
+def _words(known: Sequence[str], noun: str) -> Callable[[object], tuple[str, ...]]:
+    def words(value: object) -> tuple[str, ...]:
+        values = [value] if isinstance(value, str) else value
+        if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
+            raise TypeError
+        names = listed(part for each in values for part in each.splitlines())
+        check_names(names, known, noun)
+        return names
+
+    return words
+
+
+def _core(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    check_names([value], CORES, "core")
+    return str(value)
+
+
+def _directory(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError
+    return os.path.expanduser(os.path.expandvars(value))  # noqa: PTH111 - a string is wanted
+
+
+KEYS: Final[Mapping[str, Key]] = {
+    "core": Key("one of auto, monitoring, settrace", 'core = "auto"', _core),
+    "concurrency": Key(
+        "a list of names", 'concurrency = ["thread"]', _words(CONCURRENCY, "concurrency")
+    ),
+    "dynamic_context": Key(
+        "a list of names",
+        'dynamic_context = ["test_function"]',
+        _words(DYNAMIC_CONTEXTS, "dynamic context"),
+    ),
+    "grace": Key("a number of seconds", "grace = 5.0", _number(LONGEST_GRACE)),
+    "strict": Key("true or false", "strict = true", _flag),
+    "fail_under": Key("a number from 0 to 100", "fail_under = 90", _number(100)),
+    "carrier": Key("true or false", "carrier = true", _flag),
+    "leave_orphans": Key("true or false", "leave_orphans = true", _flag),
+    "sessions": Key("the path of a directory", 'sessions = "/var/tmp/covsup"', _directory),
+}
+
+
+class _Text(str):
+    """A value of a file in which everything is text."""
+
+    __slots__ = ()
+
+
+def read_own(rcfile: str | None) -> Mapping[str, Any]:
+    """Our settings: of the file that was named, or else of the one here that has any.
+
+    Raises UsageError.
+    """
+    named = rcfile if rcfile is not None else os.environ.get("COVERAGE_RCFILE") or None
+    if named:
+        found = _table(Path(named))
+        if found is not None or named.endswith(".toml"):
+            return _checked(Path(named), found or {})
+    searched = rcfile is None and not named
+    files = [Path(name) for name in _FILES if searched or name not in OWN_FILES]
+    tables = [(path, table) for path in files if (table := _table(path)) is not None]
+    if len(tables) > 1:
+        names = " and in ".join(str(path) for path, _ in tables)
+        raise UsageError(f"settings of covsup stand in {names}: keep them in one file")
+    for path, table in tables:
+        return _checked(path, table)
+    return {}
+
+
+def heading(path: Path) -> str:
+    """What our section is called in a file."""
+    return f"[{_TOML_SECTION if path.suffix == '.toml' else _INI_SECTION}]"
+
+
+def check_key(path: Path, key: str, value: object, *, is_text: bool = False) -> Any:
+    """The value that a key has; `is_text` where a file has no types. Raises UsageError."""
+    value = _Text(value) if is_text else value
+    where = f"{path}: {heading(path)}"
+    if key not in KEYS:
+        of_coverage = [section for section, keys in SETTINGS.items() if key in keys]
+        if of_coverage:
+            raise UsageError(
+                f"{where} has no {key!r}: that is coverage.py's; write it below"
+                f" [{coverage_prefix(path)}{of_coverage[0]}]"
+            )
+        raise UsageError(f"{where} has no {key!r}{nearest_or_all(key, KEYS)}")
+    try:
+        return KEYS[key].value(value)
+    except UsageError as error:
+        raise UsageError(f"{where} {key}: {error}") from error
+    except (ValueError, TypeError):
+        raise UsageError(
+            f"{where} {key} = {value!r} is not {KEYS[key].wanted}: write for example"
+            f" {KEYS[key].example if path.suffix == '.toml' else _in_ini(KEYS[key].example)}"
+        ) from None
+
+
+def _in_ini(example: str) -> str:
+    return re.sub(r'["\[\]]', "", example)
+
+
+def _checked(path: Path, table: Mapping[str, object]) -> dict[str, Any]:
+    return {key: check_key(path, key, value) for key, value in table.items()}
+
+
+def _table(path: Path) -> Mapping[str, object] | None:
+    """Our section of a file, unchecked, or None."""
+    try:
+        raw = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    if path.suffix == ".toml":
+        return _table_of_toml(path, raw) if b"covsup" in raw else None
+    if nearly := _NEARLY.search(raw):
+        name = nearly[1].decode(errors="replace").strip()
+        raise UsageError(f"{path}: [{name}] is not read: write [{_INI_SECTION}] here")
+    if not _IN_INI.search(raw):
+        return None
+    return {
+        entry.key: _Text(entry.value)
+        for entry in read_entries(path)
+        if entry.section == _INI_SECTION
+    }
+
+
+def _table_of_toml(path: Path, raw: bytes) -> Mapping[str, object] | None:
+    import tomllib  # noqa: PLC0415 - only where there is something for us
+
+    try:
+        whole = tomllib.loads(raw.decode())
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from error
+    if "covsup" in whole:
+        raise UsageError(f"{path}: [covsup] is not read: write [{_TOML_SECTION}] here")
+    tools = whole.get("tool")
+    table = tools.get("covsup") if isinstance(tools, dict) else None
+    if table is not None and not isinstance(table, dict):
+        raise UsageError(f"{path}: [tool.covsup] is not a table")
+    return table

@@ -1,0 +1,322 @@
+"""The tree of a session's processes, drawn as lines that fit into a width.
+
+On the left who started whom, with pid and command line; on the right columns of numbers, below each
+other whatever the depth. Where a command has no room beside the columns, they follow below it.
+"""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from covsup.datafile.journal.reader import StartKind
+from covsup.datafile.provenance.command_lines import is_python
+from covsup.datafile.provenance.model import End, signal_name
+from covsup.hints import TYPE_CHECKING, NamedTuple
+from covsup.supervisor.messages import printable
+from covsup.supervisor.tree.process_tree import forest
+from covsup.supervisor.tree.short_commands import shown, without_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Final
+
+    from covsup.datafile.provenance.model import Ending, Provenance
+    from covsup.datafile.session.directory import Settings
+    from covsup.supervisor.tree.process_tree import Node
+
+_RUN: Final = "covsup run "
+_LEAST_COMMAND: Final = 16
+"""A command line is not shortened below this; the columns then go onto a line of their own."""
+
+_LEAST_LEFT: Final = 40
+"""The columns are made narrower where less than this is left beside them."""
+
+_MOST_LEFT: Final = 72
+"""Without a width to fit into, columns begin here at the latest; what is longer pushes them on."""
+
+_MOST_PROGRAMS: Final = 5
+"""So many programs below one process that are not Python are shown without --all."""
+
+_GAP: Final = "  "
+
+
+class Marks(NamedTuple):
+    """What the lines of the tree are drawn with."""
+
+    fork: str
+    last: str
+    down: str
+    cut: str
+    deep: str
+
+
+UNICODE: Final = Marks(fork="├─ ", last="└─ ", down="│  ", cut="…", deep="⋯ ")
+ASCII: Final = Marks(fork="|- ", last="`- ", down="|  ", cut="..", deep=".. ")
+
+
+class _Row(NamedTuple):
+    """A process in its place, or, without one, how many are not shown there."""
+
+    first: str  # what is drawn before it
+    rest: str  # and before further lines of it, and what is below it
+    node: Node | None
+    hidden: int = 0
+
+
+class _Cells(NamedTuple):
+    """The numbers of one process."""
+
+    start: str
+    time: str
+    end: str
+    lines: str
+    only: str
+    style: str = ""
+
+
+_HEADER: Final = _Cells("start", "time", "end", "lines", "only here", "dim")
+
+
+def seconds(duration: float) -> str:
+    """A time in at most seven characters."""
+    if duration < 9.995:
+        return f"{duration:.2f}s"
+    if duration < 99.95:
+        return f"{duration:.1f}s"
+    whole = round(duration)
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    if whole < 24 * 3600:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    return f"{whole // 86400}d{whole % 86400 // 3600:02}h"
+
+
+class Drawing:
+    """One session."""
+
+    def __init__(self, width: int | None, marks: Marks, *, everything: bool) -> None:
+        """`width` is None where lines may be as long as they like."""
+        self._width = width
+        self._marks = marks
+        self._everything = everything
+        self._one_place = True
+
+    def lines(self, settings: Settings, provenance: Provenance) -> Iterator[Text]:
+        """Everything there is to show."""
+        rows = list(self._rows(forest(provenance)))
+        places = {
+            each.node.argv[0].rpartition("/")[0]
+            for each in rows
+            if each.node is not None and each.node.argv and is_python(each.node.argv[0])
+        }
+        # The directory of a Python tells something where there are several.
+        self._one_place = len(places - {""}) < 2
+        how = _RUN if settings.supervisor_pid else ""
+        yield Text(f"session {settings.session}", "bold")
+        yield Text.assemble((how, "dim"), self._shown(settings.command, self._room(len(how))))
+        for line in self._table(rows, settings.started_ns):
+            # Spaces at the end are no part of what is shown.
+            line.rstrip()
+            yield line
+        yield _summary(provenance)
+
+    def _rows(self, roots: Sequence[Node]) -> Iterator[_Row]:
+        waiting = self._placed(roots, "")
+        while waiting:
+            row = waiting.pop()
+            yield row
+            if row.node is not None:
+                waiting += self._placed(row.node.below, row.rest)
+
+    def _placed(self, nodes: Sequence[Node], guide: str) -> list[_Row]:
+        """Processes below one, the last one first."""
+        chosen, hidden = self._choose(nodes)
+        last = (guide + self._marks.last, guide + "   ")
+        fork = (guide + self._marks.fork, guide + self._marks.down)
+        rows = [_Row(*fork, node) for node in chosen]
+        if hidden:
+            rows.append(_Row(*last, None, hidden))
+        elif rows:
+            rows[-1] = _Row(*last, chosen[-1])
+        return rows[::-1]
+
+    def _choose(self, nodes: Sequence[Node]) -> tuple[list[Node], int]:
+        """What is shown of the processes below one, and how many are not."""
+        leaves = [node for node in nodes if node.is_program and not node.below]
+        if self._everything or len(leaves) <= _MOST_PROGRAMS:
+            return list(nodes), 0
+        hidden = {id(node) for node in leaves[_MOST_PROGRAMS - 1 :]}
+        return [node for node in nodes if id(node) not in hidden], len(hidden)
+
+    def _table(self, rows: Sequence[_Row], began_ns: int) -> Iterator[Text]:
+        nodes = [row.node for row in rows if row.node is not None]
+        if not nodes:
+            return
+        wanted = max(
+            len(self._guide(row.first) + _head(row.node)) + len(self._shown(row.node.argv) or "?")
+            for row in rows
+            if row.node is not None
+        )
+        cells = [_cells(node, began_ns) for node in nodes]
+        header = _HEADER
+        if self._room(_width(header, cells), _MOST_LEFT) < min(wanted, _LEAST_LEFT):
+            header = header._replace(only="only")
+            cells = [_cells(node, began_ns, in_short=True) for node in nodes]
+        widths = _widths(header, cells)
+        # Without a width, the longest lines are no reason to have the columns far away.
+        left = min(wanted, self._room(_width(header, cells), _MOST_LEFT))
+        yield Text(" " * max(left, 0)).append(_line(header, widths))
+        waiting = iter(cells)
+        for row in rows:
+            if row.node is None:
+                text = f"and {row.hidden} more programs that are not Python (--all shows them)"
+                yield self._with_guide(row.first, Text(text, "dim"))
+            else:
+                numbers = _line(next(waiting), widths)
+                yield from self._process(row, row.node, left, numbers)
+
+    def _process(self, row: _Row, node: Node, left: int, numbers: Text) -> Iterator[Text]:
+        head = _head(node)
+        style = "bold red" if node.reason else "dim" if node.image is None else ""
+        before = len(self._guide(row.first)) + len(head)
+        room = left - before
+        least = min(len(shown(without_directory(node.argv))), _LEAST_COMMAND)
+        is_beside = self._width is None or room >= max(least, 1)
+        if self._width is None:
+            command = self._shown(node.argv)
+        else:
+            command = self._shown(node.argv, room if is_beside else self._width - before)
+        line = self._with_guide(
+            row.first, Text.assemble((head, style or "cyan"), (command or "?", style))
+        )
+        if is_beside:
+            line.append(" " * (left - len(line)))
+            yield line.append(numbers)
+        else:
+            yield line
+            yield Text(" " * max(left, 0)).append(numbers)
+        stem = row.rest + (self._marks.down if node.below else "   ")
+        for text in _remarks(node):
+            for part in self._wrapped(text, len(self._guide(stem))):
+                yield self._with_guide(stem, Text(part, "bold red"))
+
+    def _room(self, less: int, without_width: int = 1 << 20) -> int:
+        return without_width if self._width is None else self._width - less
+
+    def _shown(self, argv: Sequence[str], room: int | None = None) -> str:
+        argv = without_directory(argv) if self._one_place else argv
+        return shown(argv, room, cut=self._marks.cut)
+
+    def _guide(self, guide: str) -> str:
+        """A guide that leaves room for what it leads to, however deep that is."""
+        if self._width is None or len(guide) <= self._width // 3 // 3 * 3:
+            return guide
+        return f"{self._marks.deep}{len(guide) // 3} deep {guide[-3:]}"
+
+    def _with_guide(self, guide: str, text: Text) -> Text:
+        return Text.assemble((self._guide(guide), "dim"), text)
+
+    def _wrapped(self, text: str, before: int) -> list[str]:
+        if self._width is None:
+            return [text]
+        import textwrap  # noqa: PLC0415 - only where something is not measured
+
+        return textwrap.wrap(text, max(self._width - before, 20)) or [text]
+
+
+def _head(node: Node) -> str:
+    return f"{node.how} {node.pid} ".lstrip()
+
+
+def _remarks(node: Node) -> Iterator[str]:
+    """What went wrong with a process."""
+    if node.reason:
+        yield f"NOT MEASURED: {printable(node.reason)}"
+    if node.image is None:
+        return
+    if node.image.lost:
+        yield f"LOST {node.image.lost.facts} facts and {node.image.lost.events} events"
+    if node.image.forks_lost:
+        lost = node.image.forks_lost
+        yield f"LOST {lost.facts} facts and {lost.events} events in forks without a journal"
+
+
+def _cells(node: Node, began_ns: int, *, in_short: bool = False) -> _Cells:
+    start = (node.at_ns - began_ns) / 1e9
+    time = (node.ended_ns - node.at_ns) / 1e9 if node.ended_ns else -1.0
+    image = node.image
+    return _Cells(
+        # A clock that was set meanwhile tells nothing.
+        start=f"+{seconds(start)}" if start >= 0 else "",
+        time=seconds(time) if time >= 0 else "",
+        end="" if node.ending is None else _end(node.ending, in_short=in_short),
+        lines="" if image is None else str(image.lines),
+        only="" if image is None or not image.unique_lines else str(image.unique_lines),
+        style="" if node.ending is None else _STYLES[node.ending.end],
+    )
+
+
+def _end(ending: Ending, *, in_short: bool) -> str:
+    match ending.end:
+        case End.UNKNOWN:
+            return "unknown" if in_short else "end unknown"
+        case End.EXECED:
+            return "exec"  # what it became is the next line
+        case End.RUNNING if in_short:
+            return "running"
+        case End.KILLED if in_short:
+            return signal_name(ending.signal or 0)
+        case End.EXITED if in_short:
+            return f"exit {ending.status}"
+        case _:
+            return printable(ending.words)
+
+
+def _widths(header: _Cells, cells: Sequence[_Cells]) -> list[int]:
+    return [
+        max(map(len, column))
+        for column in zip(*(each[:5] for each in (header, *cells)), strict=True)
+    ]
+
+
+def _width(header: _Cells, cells: Sequence[_Cells]) -> int:
+    return sum(_widths(header, cells)) + 5 * len(_GAP)
+
+
+def _line(cells: _Cells, widths: Sequence[int]) -> Text:
+    start, time, end, lines, only = widths
+    return Text.assemble(
+        (f"{_GAP}{cells.start:>{start}}{_GAP}{cells.time:>{time}}", "dim"),
+        (f"{_GAP}{cells.end:<{end}}", cells.style),
+        (f"{_GAP}{cells.lines:>{lines}}", "dim" if cells is _HEADER else ""),
+        (f"{_GAP}{cells.only:>{only}}", cells.style if cells.style == "dim" else "green"),
+    )
+
+
+def _summary(provenance: Provenance) -> Text:
+    images = len(provenance.processes)
+    known = {each.image_id for each in provenance.processes}
+    # Not by pids: these come again. An exec makes another image of the same process.
+    processes = sum(
+        each.started is not StartKind.EXECED or each.parent not in known
+        for each in provenance.processes
+    )
+    parts = [f"{processes} measured process{'' if processes == 1 else 'es'}"]
+    if images != processes:
+        parts.append(f"{images} process images")
+    running = sum(each.ending.end is End.RUNNING for each in provenance.processes)
+    if running:
+        parts.append(f"{running} still running")
+    line = Text(", ".join(parts))
+    if provenance.unmeasured:
+        line.append(f", {len(provenance.unmeasured)} NOT MEASURED", "bold red")
+    return line
+
+
+_STYLES: Final = {
+    End.EXITED: "",
+    End.KILLED: "yellow",
+    End.EXECED: "dim",
+    End.RUNNING: "green",
+    End.UNKNOWN: "dim",
+}

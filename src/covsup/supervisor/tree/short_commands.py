@@ -1,0 +1,94 @@
+"""Command lines as messages and `covsup tree` show them: short, and still told apart.
+
+Every Python of a session has the same long path, so the interpreter's directory goes first. The
+script or module stays, and of its arguments both ends.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+from covsup.datafile.provenance.command_lines import invocation, is_python
+from covsup.hints import TYPE_CHECKING
+from covsup.supervisor.messages import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final
+
+_MESSAGE_WIDTH: Final = 60
+_MOST_IN_MESSAGE: Final = 3
+_FEWEST_OF_REST: Final = 8
+"""Less than this of the arguments tells nothing."""
+
+
+def shown(argv: Sequence[str], room: int | None = None, *, cut: str = "…") -> str:
+    """A command line in `room` characters; None is all that it needs.
+
+    What does not fit is left out in this order: the directory of the program, that of the script,
+    the middle of the arguments, the interpreter with its options, the middle of what is left.
+    """
+    whole = _text(argv)
+    if room is None or len(whole) <= room:
+        return whole
+    words = without_directory(argv)
+    first, after = _name_of(words)
+    for _ in range(2):
+        if len(text := _text(words)) <= room:
+            return text
+        words = [*words[:first], _base(words[first]), *words[first + 1 :]]
+    rest = _text(words[after:])
+    for begin in dict.fromkeys((0, first)):
+        head = _text(words[begin:after])
+        left = room - len(head) - 1
+        if not rest and left >= -1:
+            return head
+        if rest and left >= min(len(rest), _FEWEST_OF_REST):
+            return f"{head} {_middle_out(rest, left, cut)}"
+    return _middle_out(_text(words[first:]), room, cut)
+
+
+def process(pid: int, argv: Sequence[str]) -> str:
+    """A process in a message: its pid, and the command line where that is known."""
+    command = shown(without_directory(argv), _MESSAGE_WIDTH)
+    return f"{pid} ({command})" if command else str(pid)
+
+
+def few(processes: Sequence[str]) -> str:
+    """Some of many, and how many more there are."""
+    more = len(processes) - _MOST_IN_MESSAGE
+    return ", ".join(processes[:_MOST_IN_MESSAGE]) + (f" and {more} more" if more > 0 else "")
+
+
+def without_directory(argv: Sequence[str]) -> Sequence[str]:
+    """A command line with the program's name alone."""
+    return [_base(argv[0]), *argv[1:]] if argv else argv
+
+
+def _name_of(argv: Sequence[str]) -> tuple[int, int]:
+    """Which word says what runs, and where its arguments begin."""
+    if not is_python(argv[0]):
+        return 0, 1
+    called = invocation(argv)
+    if called.kind == "-c":
+        return 0, called.start  # the code is long, and that of all workers begins alike
+    if called.start >= len(argv):
+        return 0, len(argv)
+    return called.start, called.start + 1
+
+
+def _base(word: str) -> str:
+    return word.rstrip("/").rpartition("/")[2] or word
+
+
+def _middle_out(text: str, room: int, cut: str) -> str:
+    """Both ends of a text that is too long."""
+    if len(text) <= room:
+        return text
+    kept = max(0, room - len(cut))
+    tail = kept * 2 // 5
+    return text[: kept - tail] + cut[:room] + (text[-tail:] if tail else "")
+
+
+def _text(argv: Sequence[str]) -> str:
+    return printable(" ".join(shlex.quote(word) if word == "" else word for word in argv))

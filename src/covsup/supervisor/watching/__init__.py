@@ -1,0 +1,1 @@
+"""Watch the processes of a run, and pass signals on."""
