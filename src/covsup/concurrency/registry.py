@@ -85,7 +85,7 @@ def settrace_started(*, quietly: bool) -> None:
     `quietly`, but not beside what has to see all of them.
     """
     if quietly and {GREENLETS, *process.C_TRACERS}.isdisjoint(sys.modules):
-        _tracer.run_quietly()
+        _tracer.start_untraced()
     for trigger in {*process.THREAD_MAKERS, *process.C_TRACERS} & sys.modules.keys():
         wake(trigger)
 
@@ -94,7 +94,7 @@ def wake(trigger: str) -> None:
     """The module `trigger` has been imported: arm the adapter that waits for it."""
     makes_threads = trigger in process.THREAD_MAKERS
     if trigger in process.C_TRACERS:
-        _tracer.see_all_frames()
+        _tracer.stop_untraced()
     if makes_threads or trigger in process.C_TRACERS:
         what = b"threads that C code creates are" if makes_threads else b"what C code traces is"
         if not _tracer.watch_foreign_threads():
@@ -104,7 +104,7 @@ def wake(trigger: str) -> None:
             )
     if trigger == GREENLETS:
         # A greenlet that is away keeps the state of its frames where nobody can change it.
-        _tracer.see_all_frames()
+        _tracer.stop_untraced()
         for refusal in _tracer.arm_greenlet():
             _tracer.event(NOTE_EVENT, f"not patched: {refusal}".encode())
     if trigger == COVERAGES_TRACER:

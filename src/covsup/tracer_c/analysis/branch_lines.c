@@ -13,22 +13,23 @@
 #include <stdlib.h>
 
 static void
-mark_line(flow_analysis *a, int line)
+mark_line(code_analysis *a, int line)
 {
-    int slot = flow_slot(a, line);
+    int slot = line_slot(a, line);
     if (slot >= 0) {
-        flow_set_bit(a->lines, slot);
+        set_bit(a->lines, slot);
     }
 }
 
 /* The code of a function or class, which that of its type parameters wraps (PEP 695). */
 static PyCodeObject *
-generic_body(PyCodeObject *code)
+body_of_generic(PyCodeObject *code)
 {
     PyObject *constants = code->co_consts;
-    for (Py_ssize_t c = 0; flow_makes_generic(code) && c < PyTuple_GET_SIZE(constants); c++) {
+    for (Py_ssize_t c = 0; code_is_type_params_scope(code) && c < PyTuple_GET_SIZE(constants);
+         c++) {
         PyObject *constant = PyTuple_GET_ITEM(constants, c);
-        if (PyCode_Check(constant) && !flow_is_nameless((PyCodeObject *)constant)) {
+        if (PyCode_Check(constant) && !code_is_anonymous((PyCodeObject *)constant)) {
             return (PyCodeObject *)constant;
         }
     }
@@ -36,14 +37,14 @@ generic_body(PyCodeObject *code)
 }
 
 PyCodeObject *
-flow_function_made_at(const flow_analysis *a, int k)
+function_made_at(const code_analysis *a, int k)
 {
     for (int back = k - 1; back >= 0 && back >= k - 2; back--) {
         const instruction *i = &a->list[back];
         if (i->op == LOAD_CONST && i->oparg >= 0 &&
             i->oparg < PyTuple_GET_SIZE(a->code->co_consts)) {
             PyObject *constant = PyTuple_GET_ITEM(a->code->co_consts, i->oparg);
-            return PyCode_Check(constant) ? generic_body((PyCodeObject *)constant) : NULL;
+            return PyCode_Check(constant) ? body_of_generic((PyCodeObject *)constant) : NULL;
         }
     }
     return NULL;
@@ -75,7 +76,7 @@ is_store(uint8_t op)
 
 /* The target of a loop may stand on lines of its own, which then lead into the body. */
 static void
-mark_loop_target(flow_analysis *a, int k)
+mark_loop_target(code_analysis *a, int k)
 {
     enum { MOST = 8 }; /* some instructions of the body among them do no harm */
     for (int end = k + MOST; k < end && k < a->count && a->list[k].kind != BRANCH; k++) {
@@ -87,7 +88,7 @@ mark_loop_target(flow_analysis *a, int k)
 
 /* Is the jump at `k` one of those that begin an `except`, or end the handler of a `with`? */
 static bool
-decides_handling(const flow_analysis *a, int k)
+decides_handling(const code_analysis *a, int k)
 {
     for (int back = k - 1; back >= 0 && back >= k - 2; back--) {
         if (a->list[back].op == CHECK_EXC_MATCH || a->list[back].op == CHECK_EG_MATCH) {
@@ -104,7 +105,7 @@ decides_handling(const flow_analysis *a, int k)
 /* Does the instruction at `k` belong to an expression, and not to a statement with others in it?
  * Where it is not certain: no. */
 static bool
-is_of_expression(const flow_analysis *a, int k)
+is_of_expression(const code_analysis *a, int k)
 {
     const instruction *before = k > 0 ? &a->list[k - 1] : NULL;
     switch (a->list[k].op) {
@@ -147,7 +148,7 @@ is_of_expression(const flow_analysis *a, int k)
 
 /* The last line of what the instruction at `k` belongs to, as far as it says so. */
 static int
-last_line_of(const flow_analysis *a, int k)
+last_line_of(const code_analysis *a, int k)
 {
     const instruction *i = &a->list[k];
     if (k >= 2 && ((i->op == FOR_ITER && i[-1].op == GET_ITER) ||
@@ -176,14 +177,14 @@ next_open(int *open, int slot)
 /* An expression that begins on a marked line may go on to others, on which more may stand. For a
  * report all of that is on the line on which the first of it begins. */
 static bool
-join_long_lines(flow_analysis *a)
+join_long_lines(code_analysis *a)
 {
     const size_t slots = (size_t)a->n_slots + 1;
     int *joined = NULL; /* by slot: the first line; 0: the line itself */
     int *open = NULL;   /* by slot: where to look for the next slot that is not joined */
     for (int k = 0; k < a->count; k++) {
         const int line = a->list[k].line;
-        const int last = flow_is_marked(a, line) ? last_line_of(a, k) : line;
+        const int last = is_marked_line(a, line) ? last_line_of(a, k) : line;
         if (last <= line) {
             continue;
         }
@@ -199,16 +200,16 @@ join_long_lines(flow_analysis *a)
         }
         /* Each slot is joined once, and passed over from then on: all the long expressions of a
          * statement may begin on its first line. */
-        const int end = last < a->last_line ? flow_slot_from(a, last + 1) : a->n_slots;
-        for (int s = next_open(open, flow_slot(a, line) + 1); s < end; s = next_open(open, s)) {
+        const int end = last < a->last_line ? line_slot_from(a, last + 1) : a->n_slots;
+        for (int s = next_open(open, line_slot(a, line) + 1); s < end; s = next_open(open, s)) {
             joined[s] = line;
-            flow_set_bit(a->lines, s);
+            set_bit(a->lines, s);
             open[s] = s + 1;
         }
     }
     for (int k = 0; k < a->count && joined != NULL; k++) {
         instruction *i = &a->list[k];
-        const int first = i->line > 0 ? joined[flow_slot(a, i->line)] : 0;
+        const int first = i->line > 0 ? joined[line_slot(a, i->line)] : 0;
         i->line = first != 0 ? first : i->line;
     }
     free(joined);
@@ -216,7 +217,7 @@ join_long_lines(flow_analysis *a)
 }
 
 bool
-flow_mark_lines(flow_analysis *a)
+mark_branch_lines(code_analysis *a)
 {
     for (int m = 0; m < a->decoded.n_notable; m++) {
         int k = a->decoded.notable[m];
@@ -232,14 +233,14 @@ flow_mark_lines(flow_analysis *a)
             mark_loop_target(a, k + 1);
             if (i->line > 0) {
                 /* The interpreter may send a LINE event here too, after an exception thrown in. */
-                flow_set_bit(a->restarts, flow_slot(a, i->event_line));
+                set_bit(a->restarts, line_slot(a, i->event_line));
             }
         } else if (i->op == MAKE_FUNCTION) {
-            PyCodeObject *made = flow_function_made_at(a, k);
-            if (made != NULL && flow_is_one_liner(made)) {
+            PyCodeObject *made = function_made_at(a, k);
+            if (made != NULL && code_is_one_liner(made)) {
                 a->list[k].defines = true;
                 mark_line(a, i->line);
-                mark_line(a, flow_first_line(made));
+                mark_line(a, code_first_line(made));
                 mark_line(a, made->co_firstlineno);
             }
         }

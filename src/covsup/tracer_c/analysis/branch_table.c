@@ -33,63 +33,64 @@ sort(void *array, int count, size_t size)
 static flow nothing;
 
 flow *
-flow_keep(flow_analysis *a)
+branch_table_pack(code_analysis *a)
 {
     flow *found = &a->out;
-    if (found->n_targets + found->n_branches + found->n_returns + found->n_steps == 0) {
+    if (found->n_line_arcs + found->n_branches + found->n_return_arcs + found->n_instruction_arcs ==
+        0) {
         return &nothing;
     }
-    size_t targets = (size_t)found->n_targets, branches = (size_t)found->n_branches;
-    size_t steps = (size_t)found->n_returns + (size_t)found->n_steps;
-    flow *self = malloc(sizeof(*self) + targets * sizeof(flow_target) +
-                        branches * sizeof(flow_branch) + steps * sizeof(flow_step));
+    size_t targets = (size_t)found->n_line_arcs, branches = (size_t)found->n_branches;
+    size_t steps = (size_t)found->n_return_arcs + (size_t)found->n_instruction_arcs;
+    flow *self = malloc(sizeof(*self) + targets * sizeof(line_arc) +
+                        branches * sizeof(branch_outcomes) + steps * sizeof(instruction_arc));
     if (self == NULL) {
         return NULL;
     }
     *self = *found;
     /* Targets whose line starts nowhere else are found by their line, the others by offset. */
-    self->targets = self->lone_targets = (flow_target *)(self + 1);
-    self->n_targets = 0;
-    sort(found->targets, found->n_targets, sizeof(flow_target));
+    self->targets = self->unique_line_arcs = (line_arc *)(self + 1);
+    self->n_line_arcs = 0;
+    sort(found->targets, found->n_line_arcs, sizeof(line_arc));
     for (int pass = 0; pass < 2; pass++) {
-        for (int t = 0; t < found->n_targets; t++) {
+        for (int t = 0; t < found->n_line_arcs; t++) {
             const instruction *i = &a->list[found->targets[t].at];
-            bool lone = !flow_has_bit(a->restarts, flow_slot(a, i->event_line));
+            bool lone = !has_bit(a->restarts, line_slot(a, i->event_line));
             if (lone == (pass == 0)) {
-                *(lone ? &self->lone_lines : &self->shared_lines) |= UINT64_C(1)
-                                                                     << (i->event_line % 64);
-                self->targets[self->n_targets++] =
-                    (flow_target){lone ? i->event_line : i->start * 2, found->targets[t].from,
-                                  found->targets[t].to};
+                *(lone ? &self->unique_lines : &self->shared_lines) |= UINT64_C(1)
+                                                                       << (i->event_line % 64);
+                self->targets[self->n_line_arcs++] =
+                    (line_arc){lone ? i->event_line : i->start * 2, found->targets[t].from,
+                               found->targets[t].to};
             }
         }
         if (pass == 0) {
-            self->targets += self->n_targets;
-            self->n_lone_targets = self->n_targets;
-            self->n_targets = 0;
+            self->targets += self->n_line_arcs;
+            self->n_unique_line_arcs = self->n_line_arcs;
+            self->n_line_arcs = 0;
         }
     }
-    sort(self->lone_targets, self->n_lone_targets, sizeof(flow_target));
-    self->branches = (flow_branch *)(self->targets + self->n_targets);
-    self->returns = (flow_step *)(self->branches + branches);
-    self->steps = self->returns + self->n_returns;
-    memcpy(self->branches, found->branches, branches * sizeof(flow_branch));
-    memcpy(self->returns, found->returns, (size_t)self->n_returns * sizeof(flow_step));
-    memcpy(self->steps, found->steps, (size_t)self->n_steps * sizeof(flow_step));
-    sort(self->branches, self->n_branches, sizeof(flow_branch));
-    sort(self->returns, self->n_returns, sizeof(flow_step));
-    sort(self->steps, self->n_steps, sizeof(flow_step));
+    sort(self->unique_line_arcs, self->n_unique_line_arcs, sizeof(line_arc));
+    self->branches = (branch_outcomes *)(self->targets + self->n_line_arcs);
+    self->returns = (instruction_arc *)(self->branches + branches);
+    self->steps = self->returns + self->n_return_arcs;
+    memcpy(self->branches, found->branches, branches * sizeof(branch_outcomes));
+    memcpy(self->returns, found->returns, (size_t)self->n_return_arcs * sizeof(instruction_arc));
+    memcpy(self->steps, found->steps, (size_t)self->n_instruction_arcs * sizeof(instruction_arc));
+    sort(self->branches, self->n_branches, sizeof(branch_outcomes));
+    sort(self->returns, self->n_return_arcs, sizeof(instruction_arc));
+    sort(self->steps, self->n_instruction_arcs, sizeof(instruction_arc));
     return self;
 }
 
 flow *
-flow_nothing(void)
+branch_table_empty(void)
 {
     return &nothing;
 }
 
 void
-flow_free(flow *self)
+branch_table_free(flow *self)
 {
     if (self != &nothing) {
         free(self);
@@ -117,34 +118,34 @@ find(void *array, int count, size_t size, int key)
     return NULL;
 }
 
-const flow_target *
-flow_target_of_line(const flow *self, int line)
+const line_arc *
+line_arc_of_line(const flow *self, int line)
 {
-    return find(self->lone_targets, self->n_lone_targets, sizeof(flow_target), line);
+    return find(self->unique_line_arcs, self->n_unique_line_arcs, sizeof(line_arc), line);
 }
 
-const flow_target *
-flow_target_at(const flow *self, int offset)
+const line_arc *
+line_arc_at(const flow *self, int offset)
 {
-    return find(self->targets, self->n_targets, sizeof(flow_target), offset);
+    return find(self->targets, self->n_line_arcs, sizeof(line_arc), offset);
 }
 
-flow_branch *
-flow_branch_at(const flow *self, int offset)
+branch_outcomes *
+branch_outcomes_at(const flow *self, int offset)
 {
-    return find(self->branches, self->n_branches, sizeof(flow_branch), offset);
+    return find(self->branches, self->n_branches, sizeof(branch_outcomes), offset);
 }
 
-const flow_step *
-flow_return_at(const flow *self, int offset)
+const instruction_arc *
+return_arc_at(const flow *self, int offset)
 {
-    return find(self->returns, self->n_returns, sizeof(flow_step), offset);
+    return find(self->returns, self->n_return_arcs, sizeof(instruction_arc), offset);
 }
 
-const flow_step *
-flow_step_at(const flow *self, int offset)
+const instruction_arc *
+instruction_arc_at(const flow *self, int offset)
 {
-    return find(self->steps, self->n_steps, sizeof(flow_step), offset);
+    return find(self->steps, self->n_instruction_arcs, sizeof(instruction_arc), offset);
 }
 
 #endif

@@ -89,7 +89,7 @@ static const uint8_t traits[256] = {
 };
 
 bool
-flow_is_lineless(uint8_t op)
+bytecode_is_lineless(uint8_t op)
 {
     return (traits[op] & LINELESS) != 0;
 }
@@ -126,7 +126,7 @@ next_body_line(body_reader *reader)
 }
 
 int
-flow_resume_line(PyCodeObject *code)
+code_resume_line(PyCodeObject *code)
 {
     body_reader reader = read_body(code);
     int line = next_body_line(&reader);
@@ -134,7 +134,7 @@ flow_resume_line(PyCodeObject *code)
 }
 
 void
-flow_line_range(PyCodeObject *code, int *smallest, int *largest)
+code_line_range(PyCodeObject *code, int *smallest, int *largest)
 {
     location_reader reader = read_locations(code);
     int units, line, least = 0, most = 0;
@@ -151,14 +151,14 @@ flow_line_range(PyCodeObject *code, int *smallest, int *largest)
 }
 
 int
-flow_first_line(PyCodeObject *code)
+code_first_line(PyCodeObject *code)
 {
     body_reader reader = read_body(code);
     return next_body_line(&reader);
 }
 
 bool
-flow_has(const uint8_t *bytes, int units, uint8_t op)
+bytecode_has(const uint8_t *bytes, int units, uint8_t op)
 {
     for (int u = 0; u < units; u++) {
         if (bytes[2 * u] == op) {
@@ -180,23 +180,23 @@ has_blocks(PyCodeObject *code)
     }
     const uint8_t *units = (const uint8_t *)PyBytes_AS_STRING(bytes);
     int count = (int)(PyBytes_GET_SIZE(bytes) / 2);
-    bool found = flow_has(units, count, FOR_ITER) || flow_has(units, count, GET_ANEXT) ||
-                 flow_has(units, count, PUSH_EXC_INFO);
+    bool found = bytecode_has(units, count, FOR_ITER) || bytecode_has(units, count, GET_ANEXT) ||
+                 bytecode_has(units, count, PUSH_EXC_INFO);
     Py_DECREF(bytes);
     return found;
 }
 
 bool
-flow_is_nameless(PyCodeObject *code)
+code_is_anonymous(PyCodeObject *code)
 {
     return PyUnicode_GET_LENGTH(code->co_name) > 0 && PyUnicode_READ_CHAR(code->co_name, 0) == '<';
 }
 
 bool
-flow_makes_generic(PyCodeObject *code)
+code_is_type_params_scope(PyCodeObject *code)
 {
     static const char prefix[] = "<generic parameters of ";
-    if (!flow_is_nameless(code)) {
+    if (!code_is_anonymous(code)) {
         return false;
     }
     Py_ssize_t length = PyUnicode_GET_LENGTH(code->co_name);
@@ -209,9 +209,9 @@ flow_makes_generic(PyCodeObject *code)
 }
 
 bool
-flow_is_one_liner(PyCodeObject *code)
+code_is_one_liner(PyCodeObject *code)
 {
-    if (flow_is_nameless(code)) {
+    if (code_is_anonymous(code)) {
         return false;
     }
     body_reader reader = read_body(code);
@@ -302,7 +302,7 @@ decode_jumps(decoded_code *self)
                 i->target = self->index_of[unit];
                 /* The interpreter sends LINE events there too: past the END_FOR or END_SEND. */
                 int starts = i->target + (i->op == FOR_ITER || i->op == SEND);
-                if (starts < self->count && !flow_is_lineless(list[starts].op)) {
+                if (starts < self->count && !bytecode_is_lineless(list[starts].op)) {
                     list[starts].starts_line = true;
                 }
             }
@@ -344,7 +344,7 @@ decode_handlers(decoded_code *self)
 }
 
 bool
-flow_decode(decoded_code *self, PyCodeObject *code, const uint8_t *bytes, int units)
+bytecode_decode(decoded_code *self, PyCodeObject *code, const uint8_t *bytes, int units)
 {
     size_t most = (size_t)units + 1;
     *self = (decoded_code){.code = code, .units = units};
@@ -361,7 +361,7 @@ flow_decode(decoded_code *self, PyCodeObject *code, const uint8_t *bytes, int un
 }
 
 void
-flow_decode_free(decoded_code *self)
+bytecode_free(decoded_code *self)
 {
     free(self->list);
     self->list = NULL;

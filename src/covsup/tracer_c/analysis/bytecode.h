@@ -33,10 +33,10 @@ typedef struct {
     uint8_t op;
     uint8_t kind;
     bool is_handler;
-    bool starts_line; /* the interpreter sends LINE events here */
-    bool ends_itself; /* a return or raise after a branch whose event does not tell of it */
-    bool step;        /* its INSTRUCTION event tells something already */
-    bool defines;     /* it makes a function or class whose body stands on one line */
+    bool starts_line;      /* the interpreter sends LINE events here */
+    bool records_own_exit; /* a return or raise after a branch whose event does not tell of it */
+    bool step;             /* its INSTRUCTION event tells something already */
+    bool defines;          /* it makes a function or class whose body stands on one line */
 } instruction;
 
 typedef struct {
@@ -50,31 +50,31 @@ typedef struct {
 } decoded_code;
 
 /* Decode `code`, whose bytecode is `bytes` (as of PyCode_GetCode). False: out of memory. */
-bool flow_decode(decoded_code *self, PyCodeObject *code, const uint8_t *bytes, int units);
+bool bytecode_decode(decoded_code *self, PyCodeObject *code, const uint8_t *bytes, int units);
 
-void flow_decode_free(decoded_code *self);
+void bytecode_free(decoded_code *self);
 
 /* Instructions that never start a line for the interpreter, nor change the line that it compares
  * the next one with (Python/instrumentation.c, initialize_lines). */
-bool flow_is_lineless(uint8_t op);
+bool bytecode_is_lineless(uint8_t op);
 
 /* Whether `code` has an instruction `op` in its `bytes`. */
-bool flow_has(const uint8_t *bytes, int units, uint8_t op);
+bool bytecode_has(const uint8_t *bytes, int units, uint8_t op);
 
 /* The smallest and the largest line in `code`; both stay as they are where it has none. */
-void flow_line_range(PyCodeObject *code, int *smallest, int *largest);
+void code_line_range(PyCodeObject *code, int *smallest, int *largest);
 
 /* The first line that runs in `code`, but for its RESUME; 0: there is none. */
-int flow_first_line(PyCodeObject *code);
+int code_first_line(PyCodeObject *code);
 
 /* Is it that of no function or class with a name, but of a lambda, a comprehension, a module? */
-bool flow_is_nameless(PyCodeObject *code);
+bool code_is_anonymous(PyCodeObject *code);
 
 /* Does `code` make the type parameters of a function or class, which it then defines (PEP 695)? */
-bool flow_makes_generic(PyCodeObject *code);
+bool code_is_type_params_scope(PyCodeObject *code);
 
 /* Does the body of `code` stand on one line, perhaps that of its own definition? A report then
  * counts leaving it as an exit of that line. (A line ends where brackets are closed.) */
-bool flow_is_one_liner(PyCodeObject *code);
+bool code_is_one_liner(PyCodeObject *code);
 
 #endif

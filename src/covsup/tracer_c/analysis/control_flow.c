@@ -10,7 +10,7 @@
 enum { MAX_CHAIN = 16 };
 
 bool
-flow_ends_except_star(const flow_analysis *a, int k)
+ends_except_star(const code_analysis *a, int k)
 {
     const int intrinsic_prep_reraise_star = 1; /* 3.12 to 3.15 */
     return k >= 2 && k < a->count && a->list[k].kind == BRANCH && a->list[k].line == 0 &&
@@ -19,18 +19,18 @@ flow_ends_except_star(const flow_analysis *a, int k)
 }
 
 static int
-line_before(const flow_analysis *a, int k, int depth)
+line_before(const code_analysis *a, int k, int depth)
 {
-    if (a->before[k] != NOT_ASKED) {
+    if (a->before[k] != NOT_COMPUTED) {
         return a->before[k];
     }
     if (k == 0 || a->list[k].is_handler || depth > MAX_CHAIN) {
         return AMBIGUOUS;
     }
     int found = UNREACHED;
-    int jump = a->entered_head[k];
-    for (int p = k - 1; p >= 0; p = jump, jump = jump >= 0 ? a->entered_next[jump] : -1) {
-        if (p == k - 1 && !flow_falls_through(&a->list[p]) && a->list[p].target != k) {
+    int jump = a->first_jump_to[k];
+    for (int p = k - 1; p >= 0; p = jump, jump = jump >= 0 ? a->next_jump_to[jump] : -1) {
+        if (p == k - 1 && !falls_through(&a->list[p]) && a->list[p].target != k) {
             continue;
         }
         int line = a->list[p].line > 0 ? a->list[p].line : line_before(a, p, depth + 1);
@@ -45,20 +45,20 @@ line_before(const flow_analysis *a, int k, int depth)
 }
 
 int
-flow_line_before(flow_analysis *a, int k)
+control_flow_line_before(code_analysis *a, int k)
 {
     return a->before[k] = line_before(a, k, 0);
 }
 
 static int
-line_of(flow_analysis *a, int k)
+line_of(code_analysis *a, int k)
 {
-    return a->list[k].line > 0 ? a->list[k].line : flow_line_before(a, k);
+    return a->list[k].line > 0 ? a->list[k].line : control_flow_line_before(a, k);
 }
 
 /* The same as below, by a walk through all of the code. */
 static bool
-walk_enters_from(flow_analysis *a, int k, int line)
+walk_first_entered_from(code_analysis *a, int k, int line)
 {
     memset(a->visited, 0, (size_t)a->count);
     int depth = 0;
@@ -68,7 +68,7 @@ walk_enters_from(flow_analysis *a, int k, int line)
     while (depth > 0) {
         int p = a->stack[--depth];
         const instruction *i = &a->list[p];
-        int successors[3] = {flow_falls_through(i) && p + 1 < a->count ? p + 1 : -1, i->target,
+        int successors[3] = {falls_through(i) && p + 1 < a->count ? p + 1 : -1, i->target,
                              i->handler};
         for (int s = 0; s < 3; s++) {
             int next = successors[s];
@@ -86,26 +86,26 @@ walk_enters_from(flow_analysis *a, int k, int line)
 }
 
 bool
-flow_first_entered_from(flow_analysis *a, int k, int line)
+control_flow_first_entered_from(code_analysis *a, int k, int line)
 {
-    enum { MOST_WALKS = 8 }; /* they cost less than the tree of dominators, which all others use */
+    enum { MAX_WALKS = 8 }; /* they cost less than the tree of dominators, which all others use */
     if (k == 0 || a->list[k].is_handler) {
         return false; /* from the caller, or from where the exception came */
     }
-    if (a->walks < MOST_WALKS) {
+    if (a->walks < MAX_WALKS) {
         a->walks++;
-        return walk_enters_from(a, k, line);
+        return walk_first_entered_from(a, k, line);
     }
-    if (a->dominators == NULL && (a->dominators = flow_dominators_new(a)) == NULL) {
+    if (a->dominators == NULL && (a->dominators = dominator_tree_new(a)) == NULL) {
         a->failed = true;
         return false;
     }
-    if (flow_falls_through(&a->list[k - 1]) && flow_reached_without(a->dominators, k - 1, k) &&
+    if (falls_through(&a->list[k - 1]) && dominator_tree_reached_without(a->dominators, k - 1, k) &&
         line_of(a, k - 1) != line) {
         return false;
     }
-    for (int p = a->entered_head[k]; p >= 0; p = a->entered_next[p]) {
-        if (flow_reached_without(a->dominators, p, k) && line_of(a, p) != line) {
+    for (int p = a->first_jump_to[k]; p >= 0; p = a->next_jump_to[p]) {
+        if (dominator_tree_reached_without(a->dominators, p, k) && line_of(a, p) != line) {
             return false;
         }
     }
@@ -113,31 +113,31 @@ flow_first_entered_from(flow_analysis *a, int k, int line)
 }
 
 void
-flow_add_step(flow_analysis *a, int k, int line, int to)
+add_instruction_arc(code_analysis *a, int k, int line, int to)
 {
     instruction *i = &a->list[k];
-    if (!i->step && (i->line == line || flow_line_before(a, k) == line)) {
+    if (!i->step && (i->line == line || control_flow_line_before(a, k) == line)) {
         i->step = true;
-        if (COMPAT_LINE_TAKES_INSTRUCTION && i->starts_line && i->told == 0 && to != FLOW_LATER &&
-            i[-1].op != END_SEND &&
+        if (COMPAT_LINE_EVENT_HIDES_INSTRUCTION && i->starts_line && i->told == 0 &&
+            to != ARC_PENDING && i[-1].op != END_SEND &&
             i[-1].op != END_ASYNC_FOR) { /* where it is not sent each time */
             i->told = -1;                /* nothing else */
-            a->out.targets[a->out.n_targets++] = (flow_target){k, line, to};
+            a->out.targets[a->out.n_line_arcs++] = (line_arc){k, line, to};
             return;
         }
-        a->out.steps[a->out.n_steps++] = (flow_step){i->start * 2, line, to};
+        a->out.steps[a->out.n_instruction_arcs++] = (instruction_arc){i->start * 2, line, to};
     }
 }
 
 void
-flow_add_target(flow_analysis *a, int k, int from)
+add_line_arc(code_analysis *a, int k, int from)
 {
     instruction *i = &a->list[k];
     if (i->told != 0 || !i->starts_line) {
         return;
     }
     i->told = from;
-    a->out.targets[a->out.n_targets++] = (flow_target){k, from, 0};
+    a->out.targets[a->out.n_line_arcs++] = (line_arc){k, from, 0};
 }
 
 /* Every exception that leaves a generator or coroutine comes by here: a StopIteration becomes
@@ -150,7 +150,7 @@ is_stop_iteration_error(const instruction *i)
 }
 
 bool
-flow_asserts(const flow_analysis *a, int k)
+is_assertion_raise(const code_analysis *a, int k)
 {
     for (int back = k - 1; back >= 0; back--) {
         const instruction *i = &a->list[back];
@@ -192,7 +192,7 @@ loads_none(const instruction *i)
 /* Is the instruction at `k` one of those that unbind the name of an exception (`e = None; del e`)?
  * They cannot fail, but in a namespace that refuses it. */
 static bool
-unbinds(const flow_analysis *a, int k)
+unbinds(const code_analysis *a, int k)
 {
     for (int store = k - 1; store <= k; store++) {
         if (store >= 1 && store + 1 < a->count && loads_none(&a->list[store - 1]) &&
@@ -206,13 +206,13 @@ unbinds(const flow_analysis *a, int k)
 
 /* Is the instruction at `k`, which cannot fail, one of those that end an `except*` clause? */
 static bool
-keeps_group(const flow_analysis *a, int k)
+keeps_group(const code_analysis *a, int k)
 {
     return a->list[k].op == LIST_APPEND || a->list[k].op == CALL_INTRINSIC_2 || unbinds(a, k);
 }
 
 int
-flow_handler_line(const flow_analysis *a, int k)
+control_flow_handler_line(const code_analysis *a, int k)
 {
     for (int steps = 0; steps < MAX_CHAIN; steps++) {
         if (k < 0 || k >= a->count) {
@@ -224,7 +224,7 @@ flow_handler_line(const flow_analysis *a, int k)
         }
         if (i->op == RERAISE) {
             k = i->handler;
-        } else if (i->kind == JUMPS || flow_ends_except_star(a, k)) {
+        } else if (i->kind == JUMPS || ends_except_star(a, k)) {
             k = i->target; /* in an `except*` clause: something is to be raised after the last */
         } else if (i->kind == SAFE || is_stop_iteration_error(i) || keeps_group(a, k)) {
             k++;
@@ -237,7 +237,7 @@ flow_handler_line(const flow_analysis *a, int k)
 
 /* Does control go from `k`, reached from `line`, straight to the jump after `except*` clauses? */
 static bool
-ends_clause(const flow_analysis *a, int k, int line)
+ends_clause(const code_analysis *a, int k, int line)
 {
     for (int steps = 0; k >= 0 && k < a->count && steps <= MAX_CHAIN; steps++) {
         const instruction *i = &a->list[k];
@@ -245,7 +245,7 @@ ends_clause(const flow_analysis *a, int k, int line)
             return false;
         }
         if (i->kind == BRANCH) {
-            return flow_ends_except_star(a, k);
+            return ends_except_star(a, k);
         }
         if (i->kind == JUMPS) {
             k = i->target;
@@ -259,10 +259,10 @@ ends_clause(const flow_analysis *a, int k, int line)
 }
 
 int
-flow_follow(flow_analysis *a, int k, int line)
+control_flow_follow(code_analysis *a, int k, int line)
 {
     if (a->has_except_star && ends_clause(a, k, line)) {
-        return FLOW_LATER;
+        return ARC_PENDING;
     }
     bool certain = true;
     int sure = k; /* from here on nothing can raise */
@@ -275,13 +275,13 @@ flow_follow(flow_analysis *a, int k, int line)
             if (certain) {
                 return i->line;
             }
-            if (line == FLOW_LATER) {
+            if (line == ARC_PENDING) {
                 return 0;
             }
-            if (i->told == 0 && i->starts_line && flow_first_entered_from(a, k, line)) {
-                flow_add_target(a, k, line);
+            if (i->told == 0 && i->starts_line && control_flow_first_entered_from(a, k, line)) {
+                add_line_arc(a, k, line);
             } else if (sure != k) {
-                flow_add_step(a, sure, line, i->line);
+                add_instruction_arc(a, sure, line, i->line);
             }
             return 0;
         }
@@ -290,9 +290,9 @@ flow_follow(flow_analysis *a, int k, int line)
             return 0;
         case RAISES:
             if (i->op == RERAISE) { /* the exception that waited for this line goes on */
-                return certain ? flow_handler_line(a, i->handler) : 0;
+                return certain ? control_flow_handler_line(a, i->handler) : 0;
             }
-            i->ends_itself = !flow_asserts(a, k);
+            i->records_own_exit = !is_assertion_raise(a, k);
             return 0;
         case RETURNS:
             /* On this very line, its own event tells the exit, once: that of a branch whose other
@@ -300,7 +300,7 @@ flow_follow(flow_analysis *a, int k, int line)
             if (certain && i->line != line) {
                 return a->exit;
             }
-            i->ends_itself = true;
+            i->records_own_exit = true;
             return 0;
         case JUMPS:
             k = i->target;
@@ -323,7 +323,7 @@ flow_follow(flow_analysis *a, int k, int line)
             sure = ++k;
             break;
         case SAFE:
-            if (sure == k && flow_is_lineless(i->op)) {
+            if (sure == k && bytecode_is_lineless(i->op)) {
                 sure++; /* it has no INSTRUCTION events either */
             }
             k++;

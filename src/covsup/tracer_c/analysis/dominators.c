@@ -15,7 +15,7 @@
 
 /* Instructions are known here by the order in which a depth-first walk meets them, from 1 on; 0 is
  * none. */
-struct flow_dominators {
+struct dominator_tree {
     int *order;   /* by instruction: its number; 0: it is not reached */
     int *first;   /* by number: where its part of the tree begins, in a walk of the tree */
     int *size;    /* by number: how many are in that part */
@@ -34,12 +34,12 @@ typedef struct {
 enum { ARRAYS_OF_RESULT = 3, ARRAYS_OF_SEARCH = 11 };
 
 static int
-successor(const flow_analysis *a, int k, int which)
+successor(const code_analysis *a, int k, int which)
 {
     const instruction *i = &a->list[k];
     switch (which) {
     case 0:
-        return flow_falls_through(i) && k + 1 < a->count ? k + 1 : -1;
+        return falls_through(i) && k + 1 < a->count ? k + 1 : -1;
     case 1:
         return i->target;
     default:
@@ -49,7 +49,7 @@ successor(const flow_analysis *a, int k, int which)
 
 /* Number what is reached from the start. */
 static void
-walk(const flow_analysis *a, search *s, int *order)
+walk(const code_analysis *a, search *s, int *order)
 {
     int depth = 0;
     int *at = s->label; /* by number: the successor that is next; used for labels only later */
@@ -111,7 +111,7 @@ consider(search *s, const int *order, int number, int from)
 }
 
 static void
-find_dominators(const flow_analysis *a, search *s, const int *order)
+find_dominators(const code_analysis *a, search *s, const int *order)
 {
     for (int i = 1; i <= s->reached; i++) {
         s->semi[i] = s->label[i] = i;
@@ -119,10 +119,10 @@ find_dominators(const flow_analysis *a, search *s, const int *order)
     }
     for (int w = s->reached; w >= 2; w--) {
         const int k = s->vertex[w];
-        if (k > 0 && flow_falls_through(&a->list[k - 1])) {
+        if (k > 0 && falls_through(&a->list[k - 1])) {
             consider(s, order, w, k - 1);
         }
-        for (int p = a->entered_head[k]; p >= 0; p = a->entered_next[p]) {
+        for (int p = a->first_jump_to[k]; p >= 0; p = a->next_jump_to[p]) {
             consider(s, order, w, p);
         }
         for (int p = s->handled[k]; p >= 0; p = s->next_handled[p]) {
@@ -149,7 +149,7 @@ find_dominators(const flow_analysis *a, search *s, const int *order)
 /* Number the tree of dominators so that what is below a node has the numbers that follow its own. A
  * dominator has a smaller number than what it dominates. */
 static void
-number_tree(flow_dominators *self, const search *s)
+number_tree(dominator_tree *self, const search *s)
 {
     int *next = s->label;
     for (int w = 1; w <= s->reached; w++) {
@@ -167,11 +167,11 @@ number_tree(flow_dominators *self, const search *s)
     }
 }
 
-flow_dominators *
-flow_dominators_new(const flow_analysis *a)
+dominator_tree *
+dominator_tree_new(const code_analysis *a)
 {
     const size_t count = (size_t)a->count + 1;
-    flow_dominators *self = malloc(sizeof(*self) + ARRAYS_OF_RESULT * count * sizeof(int));
+    dominator_tree *self = malloc(sizeof(*self) + ARRAYS_OF_RESULT * count * sizeof(int));
     search *s = malloc(sizeof(*s) + ARRAYS_OF_SEARCH * count * sizeof(int));
     if (self == NULL || s == NULL) {
         free(self);
@@ -206,13 +206,13 @@ flow_dominators_new(const flow_analysis *a)
 }
 
 void
-flow_dominators_free(flow_dominators *self)
+dominator_tree_free(dominator_tree *self)
 {
     free(self);
 }
 
 bool
-flow_reached_without(const flow_dominators *self, int p, int k)
+dominator_tree_reached_without(const dominator_tree *self, int p, int k)
 {
     int number = self->order[p], above = self->order[k];
     return number != 0 && (above == 0 || self->first[number] < self->first[above] ||

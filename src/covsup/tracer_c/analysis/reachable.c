@@ -19,58 +19,58 @@
 
 typedef struct {
     int from, to; /* `from` is not used for lines */
-} reached;
+} reachable_arc;
 
 struct reach {
     bool branch;
     int count, next, room;
-    reached *facts;
+    reachable_arc *facts;
 };
 
 /* One that is being made. At an instruction with a line, control came from that line for whatever
  * follows; at one without, from one of a few. */
-enum { MOST_ORIGINS = 6 };
+enum { MAX_ORIGINS = 6 };
 
 typedef struct {
     PyCodeObject *code;
     const uint8_t *bytes;
     int units;
-    int *lines;                   /* by unit; 0: none */
-    int (*origins)[MOST_ORIGINS]; /* by unit: the lines control came from; 0 ends them */
-    int *stack;                   /* units to go on from, each with an origin */
+    int *lines;                  /* by unit; 0: none */
+    int (*origins)[MAX_ORIGINS]; /* by unit: the lines control came from; 0 ends them */
+    int *stack;                  /* units to go on from, each with an origin */
     int depth, room;
     reach *out;
     bool failed;
 } search;
 
 static bool
-add_fact(search *s, int from, int to)
+add_reachable(search *s, int from, int to)
 {
     reach *out = s->out;
     if (out->count == out->room) {
         int room = out->room == 0 ? 16 : 2 * out->room;
-        reached *facts = realloc(out->facts, (size_t)room * sizeof(*facts));
+        reachable_arc *facts = realloc(out->facts, (size_t)room * sizeof(*facts));
         if (facts == NULL) {
             return false;
         }
         out->facts = facts;
         out->room = room;
     }
-    out->facts[out->count++] = (reached){out->branch ? from : 0, to};
+    out->facts[out->count++] = (reachable_arc){out->branch ? from : 0, to};
     return true;
 }
 
 static int
 in_order(const void *one, const void *other)
 {
-    const reached *a = one, *b = other;
+    const reachable_arc *a = one, *b = other;
     return a->to != b->to ? (a->to > b->to) - (a->to < b->to)
                           : (a->from > b->from) - (a->from < b->from);
 }
 
 /* Several ways may lead to one fact: keep it once. */
 static void
-unite_facts(reach *out)
+remove_duplicates(reach *out)
 {
     int kept = 0;
     if (out->count > 0) {
@@ -89,7 +89,7 @@ static void
 arrive(search *s, int unit, int from)
 {
     int *origins = s->origins[unit];
-    for (int i = 0; i < MOST_ORIGINS; i++) {
+    for (int i = 0; i < MAX_ORIGINS; i++) {
         if (origins[i] == from) {
             return;
         }
@@ -135,7 +135,7 @@ follow(search *s, int unit, int from, int to)
     if (line > 0) {
         int before = unit <= start ? 0 : s->lines[unit];
         if (line != before || (to < unit && op != SEND)) {
-            s->failed = s->failed || !add_fact(s, from, line);
+            s->failed = s->failed || !add_reachable(s, from, line);
         }
         from = line;
     }
@@ -189,7 +189,7 @@ leave(search *s, int unit, int from)
         /* fall through */
     case RETURN_VALUE:
         if (s->out->branch) {
-            s->failed = s->failed || !add_fact(s, from, -s->code->co_firstlineno);
+            s->failed = s->failed || !add_reachable(s, from, -s->code->co_firstlineno);
         }
         return;
     case RERAISE:
@@ -225,9 +225,9 @@ read_lines(search *s)
 }
 
 reach *
-reach_new(PyCodeObject *code, bool branch)
+reachable_new(PyCodeObject *code, bool branch)
 {
-    enum { MOST_UNITS = 1 << 14 };
+    enum { MAX_UNITS = 1 << 14 };
     PyObject *bytes = PyCode_GetCode(code); /* owned; cached by the code object */
     if (bytes == NULL) {
         PyErr_Clear(); /* without memory the events just go on */
@@ -239,7 +239,7 @@ reach_new(PyCodeObject *code, bool branch)
         .units = (int)(PyBytes_GET_SIZE(bytes) / 2),
         .out = calloc(1, sizeof(reach)),
     };
-    if (s.units <= MOST_UNITS && code->co_firstlineno > 0) {
+    if (s.units <= MAX_UNITS && code->co_firstlineno > 0) {
         s.lines = calloc((size_t)s.units, sizeof(*s.lines));
         s.origins = calloc((size_t)s.units, sizeof(*s.origins));
     }
@@ -252,21 +252,21 @@ reach_new(PyCodeObject *code, bool branch)
             s.depth -= 2;
             leave(&s, s.stack[s.depth], s.stack[s.depth + 1]);
         }
-        unite_facts(s.out);
+        remove_duplicates(s.out);
     }
     free(s.lines);
     free(s.origins);
     free(s.stack);
     Py_DECREF(bytes);
     if (s.failed) {
-        reach_free(s.out);
+        reachable_free(s.out);
         return NULL;
     }
     return s.out;
 }
 
 void
-reach_free(reach *self)
+reachable_free(reach *self)
 {
     if (self != NULL) {
         free(self->facts);
@@ -275,12 +275,12 @@ reach_free(reach *self)
 }
 
 bool
-reach_is_told(reach *self, const source_file *file)
+reachable_is_recorded(reach *self, const source_file *file)
 {
     while (self->next < self->count) {
-        const reached *fact = &self->facts[self->next];
-        if (self->branch ? !facts_has_arc(file, fact->from, fact->to)
-                         : !facts_has_line(file, fact->to)) {
+        const reachable_arc *fact = &self->facts[self->next];
+        if (self->branch ? !recorded_has_arc(file, fact->from, fact->to)
+                         : !recorded_has_line(file, fact->to)) {
             return false;
         }
         self->next++;

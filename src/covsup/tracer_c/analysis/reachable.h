@@ -18,11 +18,11 @@
 typedef struct reach reach;
 
 /* For `code`, lines or arcs; NULL where that is not certain, or memory is short. */
-reach *reach_new(PyCodeObject *code, bool branch);
+reach *reachable_new(PyCodeObject *code, bool branch);
 
-void reach_free(reach *self);
+void reachable_free(reach *self);
 
 /* Is all of it told, of `file`? Quick to say no: it goes on where it last met what was not. */
-bool reach_is_told(reach *self, const source_file *file);
+bool reachable_is_recorded(reach *self, const source_file *file);
 
 #endif

@@ -23,7 +23,7 @@ enum { MOST_RETURNS = 16 };
 /* What is told under one label. */
 struct context_record {
     context_record *older, *newer; /* among the idle ones */
-    told_context *told;
+    context_recorded *told;
     PyObject *label; /* owned: the key in `records` */
     size_t size;     /* while idle */
     int chains;      /* how many have it; 0: idle */
@@ -47,7 +47,7 @@ remove_idle(contexts *self, context_record *which)
 static void
 add_idle(contexts *self, context_record *which)
 {
-    which->size = sizeof(*which) + told_size(which->told);
+    which->size = sizeof(*which) + context_recorded_size(which->told);
     self->idle_size += which->size;
     which->older = self->newest;
     *(self->newest != NULL ? &self->newest->newer : &self->oldest) = which;
@@ -66,7 +66,7 @@ trim_idle(contexts *self)
         }
         remove_idle(self, oldest);
         Py_DECREF(oldest->label);
-        told_free(oldest->told);
+        context_recorded_free(oldest->told);
         free(oldest);
     }
 }
@@ -92,10 +92,10 @@ record_of(contexts *self, PyObject *label)
     const char *text = PyUnicode_AsUTF8AndSize(label, &size);
     context_record *made = text != NULL ? calloc(1, sizeof(*made)) : NULL;
     PyObject *address = made != NULL ? PyLong_FromVoidPtr(made) : NULL; /* owned */
-    if (address == NULL || (made->told = told_new(text, (size_t)size)) == NULL ||
+    if (address == NULL || (made->told = context_recorded_new(text, (size_t)size)) == NULL ||
         PyDict_SetItem(self->records, label, address) < 0) {
         if (made != NULL && made->told != NULL) {
-            told_free(made->told);
+            context_recorded_free(made->told);
         }
         free(made);
         Py_XDECREF(address);
@@ -120,7 +120,7 @@ chain_dealloc(PyObject *object)
     bool runs = owner->running != NULL && PyList_GET_SIZE(owner->running) > 0;
     if (--owner->chains == 0 && owner->kinds == 0 && !runs && owner->returns < MOST_RETURNS) {
         owner->returns++;
-        owner->owner->in_contexts = false;
+        owner->owner->records_contexts = false;
     }
     type->tp_free(object);
     Py_DECREF(type);
@@ -309,8 +309,8 @@ chain_type(void)
     return (PyTypeObject *)PyType_FromSpec(&chain_spec);
 }
 
-told_context *
-chain_told(PyObject *chain)
+context_recorded *
+chain_recorded(PyObject *chain)
 {
     return ((chain_object *)chain)->record->told;
 }

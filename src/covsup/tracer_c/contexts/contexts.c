@@ -17,7 +17,7 @@ static _Thread_local struct {
     contexts *owner;
     uint64_t thread, version;
     uint32_t epoch;
-    told_context *told;
+    context_recorded *told;
 } recent;
 
 /* What the thread began with. */
@@ -110,8 +110,8 @@ current_chain(contexts *self)
     return contexts_found(self); /* names of tasks and greenlets may be Python's: all may change */
 }
 
-told_context *
-contexts_told(core *owner)
+context_recorded *
+contexts_current(core *owner)
 {
     contexts *self = owner->contexts;
     PyThreadState *thread = PyThreadState_Get();
@@ -124,14 +124,14 @@ contexts_told(core *owner)
     recent.thread = thread->id;
     recent.version = thread->context_ver;
     recent.epoch = self->epoch;
-    recent.told = chain != NULL ? chain_told(chain) : NULL;
+    recent.told = chain != NULL ? chain_recorded(chain) : NULL;
     return recent.told;
 }
 
 PyObject *
 contexts_carried(core *owner)
 {
-    if (!owner->in_contexts) {
+    if (!owner->records_contexts) {
         return NULL;
     }
     return Py_XNewRef(current_chain(owner->contexts));
@@ -166,13 +166,13 @@ contexts_carried_without(core *owner, unsigned kinds)
 int
 contexts_turn_on(contexts *self)
 {
-    if (self->owner->in_contexts) {
+    if (self->owner->records_contexts) {
         return 0;
     }
-    self->owner->in_contexts = true;
-    quiet_stop(self->owner); /* what is told in one context is new in another */
+    self->owner->records_contexts = true;
+    untraced_stop(self->owner); /* what is told in one context is new in another */
 #if COMPAT_MONITORING
-    if (monitoring_rearm(self->owner) < 0) {
+    if (monitoring_restart_all(self->owner) < 0) {
         return -1;
     }
 #endif
@@ -373,7 +373,7 @@ contexts_start(core *owner, unsigned kinds, PyObject *inherited)
         }
     }
     owner->contexts = self;
-    owner->in_contexts = kinds != 0 || self->root != NULL;
+    owner->records_contexts = kinds != 0 || self->root != NULL;
     rc = 0;
 done:
     Py_XDECREF(segments);

@@ -48,14 +48,14 @@ static inline int
 contexts_change(core *self)
 {
 #if COMPAT_MONITORING
-    return self->asleep != NULL ? monitoring_wake(self) : 0;
+    return self->dormant != NULL ? monitoring_wake_all(self) : 0;
 #else
     return 0;
 #endif
 }
 
 /* What is told of the context that is current; NULL: none is. Sets no exception. */
-told_context *contexts_told(core *self);
+context_recorded *contexts_current(core *self);
 
 /* The chain that is current, for a flow that starts here; new reference, or NULL without an
  * exception where there is none. */
@@ -105,36 +105,38 @@ const char *contexts_value(core *self, PyObject **holder);
 int contexts_add(PyObject *module);
 
 /* The same, or NULL where there are no contexts. */
-static inline told_context *
-context_now(core *self)
+static inline context_recorded *
+current_context(core *self)
 {
-    return self->in_contexts ? contexts_told(self) : NULL;
+    return self->records_contexts ? contexts_current(self) : NULL;
 }
 
 /* Tell of a line or an arc in a context (NULL: none). */
 static inline bool
-tell_line_in(told_context *told, source_file *file, int line)
+record_line_in(context_recorded *told, source_file *file, int line)
 {
-    return told != NULL ? told_line(told, file, line) : facts_line(file, line);
+    return told != NULL ? context_recorded_add_line(told, file, line)
+                        : recorded_add_line(file, line);
 }
 
 static inline bool
-tell_arc_in(told_context *told, source_file *file, int from, int to)
+record_arc_in(context_recorded *told, source_file *file, int from, int to)
 {
-    return told != NULL ? told_arc(told, file, from, to) : facts_arc(file, from, to);
+    return told != NULL ? context_recorded_add_arc(told, file, from, to)
+                        : recorded_add_arc(file, from, to);
 }
 
 /* Tell of a line or an arc in the context that is current. */
 static inline bool
-tell_line(core *self, source_file *file, int line)
+core_record_line(core *self, source_file *file, int line)
 {
-    return tell_line_in(context_now(self), file, line);
+    return record_line_in(current_context(self), file, line);
 }
 
 static inline bool
-tell_arc(core *self, source_file *file, int from, int to)
+core_record_arc(core *self, source_file *file, int from, int to)
 {
-    return tell_arc_in(context_now(self), file, from, to);
+    return record_arc_in(current_context(self), file, from, to);
 }
 
 #endif

@@ -363,7 +363,8 @@ begin_labelled(core *self, code_state *state, PyFrameObject *frame)
         PyErr_Clear();
         kind = SEGMENT_REQUEST;
         label = request_label(frame, state->code);
-        if (label == NULL && state->misses < MOST_MISSES && ++state->misses == MOST_MISSES) {
+        if (label == NULL && state->non_request_calls < MOST_MISSES &&
+            ++state->non_request_calls == MOST_MISSES) {
             state->roles &= ~(unsigned)ROLE_REQUEST;
         }
     }
@@ -386,7 +387,7 @@ begin_labelled(core *self, code_state *state, PyFrameObject *frame)
 void
 flows_begin(core *self, code_state *state, PyFrameObject *frame)
 {
-    if (!self->in_contexts || frame == NULL) {
+    if (!self->records_contexts || frame == NULL) {
         return;
     }
     if ((state->roles & ROLE_MAKES) != 0) {
@@ -403,7 +404,7 @@ flows_begin(core *self, code_state *state, PyFrameObject *frame)
 void
 flows_line(core *self, code_state *state, PyFrameObject *frame)
 {
-    if (!self->in_contexts || frame == NULL) {
+    if (!self->records_contexts || frame == NULL) {
         return;
     }
     if ((state->roles & ROLE_MAKES_IN) != 0) {
@@ -417,7 +418,7 @@ flows_line(core *self, code_state *state, PyFrameObject *frame)
 void
 flows_end(core *self, code_state *state, PyFrameObject *frame)
 {
-    if (!self->in_contexts || frame == NULL) {
+    if (!self->records_contexts || frame == NULL) {
         return;
     }
     if ((state->roles & ROLE_MAKES_AT_END) != 0) {
@@ -447,9 +448,9 @@ static PyObject *
 new_greenlet_in_context(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
     PyObject *made = new_greenlet(type, args, keywords);
-    core *self = made != NULL ? core_of_interpreter() : NULL;
+    core *self = made != NULL ? interpreter_core() : NULL;
     PyObject *chain = NULL; /* owned */
-    if (self != NULL && self->in_contexts) {
+    if (self != NULL && self->records_contexts) {
         chain = contexts_carried_without(self, KIND_BIT(SEGMENT_GREENLET));
     }
     if (chain != NULL) {

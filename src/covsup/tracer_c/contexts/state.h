@@ -43,7 +43,7 @@ PyObject *chain_new(contexts *self, PyObject *segments);
 bool chain_is(const contexts *self, PyObject *object);
 
 /* What is told under a chain's label; borrowed. */
-told_context *chain_told(PyObject *chain);
+context_recorded *chain_recorded(PyObject *chain);
 
 /* The segments of a chain; borrowed. */
 PyObject *chain_segments(PyObject *chain);

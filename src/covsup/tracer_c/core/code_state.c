@@ -46,7 +46,7 @@ ends_with(const char *text, const char *end)
 /* The text of a module's name (which may be NULL), to be freed; NULL without an exception where it
  * says nothing: a script is `__main__`, and a name that is not UTF-8 matches nothing. */
 static char *
-telling_name(PyObject *name)
+usable_module_name(PyObject *name)
 {
     const char *text = name != NULL && PyUnicode_Check(name) ? PyUnicode_AsUTF8(name) : NULL;
     PyErr_Clear();
@@ -59,7 +59,7 @@ static char *
 module_name(PyObject *globals, const char *path)
 {
     PyObject *value = string_global(globals, "__name__"); /* owned */
-    char *name = telling_name(value);
+    char *name = usable_module_name(value);
     Py_XDECREF(value);
     if (name != NULL) {
         return name;
@@ -69,7 +69,7 @@ module_name(PyObject *globals, const char *path)
                          : NULL; /* owned */
     if (spec != NULL && spec != Py_None) {
         value = PyObject_GetAttrString(spec, "name"); /* owned; may run Python */
-        name = telling_name(value);
+        name = usable_module_name(value);
         Py_XDECREF(value);
     }
     Py_XDECREF(spec);
@@ -213,8 +213,8 @@ with_version(const char *module, const char *path)
 }
 
 int
-core_apply_rules(core *self, const char *path, PyObject *globals, const char *plugin,
-                 source_file **file)
+file_policy_apply(core *self, const char *path, PyObject *globals, const char *plugin,
+                  source_file **file)
 {
     int rc = 0;
     char *module = self->rules.source_pkgs.count > 0 ? module_name(globals, path) : strdup("");
@@ -224,7 +224,7 @@ core_apply_rules(core *self, const char *path, PyObject *globals, const char *pl
     }
     if (filter_measures(&self->rules, path, module, &self->search_path)) {
         char *described = with_version(module, path);
-        *file = described != NULL ? facts_file(path, described, plugin) : NULL;
+        *file = described != NULL ? source_file_get(path, described, plugin) : NULL;
         free(described);
         if (*file == NULL) {
             PyErr_NoMemory();
@@ -236,7 +236,7 @@ core_apply_rules(core *self, const char *path, PyObject *globals, const char *pl
 }
 
 char *
-core_measured_source(core *self, PyObject *filename)
+file_policy_measured_source(core *self, PyObject *filename)
 {
     char *path = NULL, *module = NULL;
     struct stat found;
@@ -282,7 +282,7 @@ loaded_from(PyObject *globals, const char *name)
 
 /* Decide about a file that was never seen before, by its canonical path. */
 static int
-decide_canonical(core *self, const char *path, PyObject *globals, measured_as *as)
+decide_canonical(core *self, const char *path, PyObject *globals, file_disposition *as)
 {
     if (plugins_claim_files(self)) {
         claim *claim = NULL;
@@ -295,13 +295,13 @@ decide_canonical(core *self, const char *path, PyObject *globals, measured_as *a
             return 0;
         }
     }
-    return core_apply_rules(self, path, globals, "", &as->file);
+    return file_policy_apply(self, path, globals, "", &as->file);
 }
 
 /* Decide about a file name that was never seen before. `*as` stays as it is where it is not
  * measured; -1 with an exception set. */
 static int
-decide(core *self, const char *name, PyObject *globals, measured_as *as)
+decide(core *self, const char *name, PyObject *globals, file_disposition *as)
 {
     const filter_rules *rules = &self->rules;
     bool bounded = rules->source_dirs.count + rules->source_pkgs.count + rules->include.count > 0;
@@ -345,7 +345,7 @@ source_of_module(core *self, PyObject *loaded, PyObject *globals)
     if (canonical != NULL && (ends_with(canonical, ".pyc") || ends_with(canonical, ".pyo"))) {
         canonical[strlen(canonical) - 1] = '\0';
     }
-    int rc = canonical != NULL ? core_apply_rules(self, canonical, globals, "", &source) : 0;
+    int rc = canonical != NULL ? file_policy_apply(self, canonical, globals, "", &source) : 0;
     free(canonical);
     PyObject *address = rc == 0 ? PyLong_FromVoidPtr(source) : NULL; /* owned */
     if (address == NULL || PyDict_SetItem(self->sources, loaded, address) < 0) {
@@ -370,7 +370,7 @@ is_of_main_program(PyObject *globals)
  * that has the code. Without a line it is of no interest, so the journal learns of it by its first.
  */
 static int
-decide_by_value(core *self, PyCodeObject *code, PyObject *globals, measured_as *as)
+decide_by_value(core *self, PyCodeObject *code, PyObject *globals, file_disposition *as)
 {
     source_file *source = NULL;
     PyObject *loaded = string_global(globals, "__file__"); /* owned */
@@ -383,15 +383,15 @@ decide_by_value(core *self, PyCodeObject *code, PyObject *globals, measured_as *
     if (!is_measured) {
         return PyErr_Occurred() ? -1 : 0;
     }
-    char *name = by_value_name(code, source != NULL ? facts_path(source) : "");
+    char *name = by_value_name(code, source != NULL ? source_file_path(source) : "");
     if (name == NULL) {
         return -1;
     }
     /* Which version of the source its sender had is not known here. */
-    char *module = strdup(source != NULL ? facts_module(source) : "");
+    char *module = strdup(source != NULL ? source_file_module(source) : "");
     if (module != NULL) {
         module[strcspn(module, "\n")] = '\0';
-        as->file = facts_file(name, module, "");
+        as->file = source_file_get(name, module, "");
     }
     free(module);
     free(name);
@@ -405,7 +405,7 @@ decide_by_value(core *self, PyCodeObject *code, PyObject *globals, measured_as *
 /* Decide about a file whose name is not UTF-8. The result cannot hold it, nor can coverage.py's;
  * the journal names the file all the same, so that it is said to be left out. */
 static int
-decide_undecodable(core *self, PyObject *filename, PyObject *globals, measured_as *as)
+decide_undecodable(core *self, PyObject *filename, PyObject *globals, file_disposition *as)
 {
     PyObject *bytes = PyUnicode_EncodeFSDefault(filename); /* owned */
     if (bytes == NULL) {
@@ -418,24 +418,25 @@ decide_undecodable(core *self, PyObject *filename, PyObject *globals, measured_a
 }
 
 static size_t
-left_out_slot(const PyObject *name)
+excluded_slot(const PyObject *name)
 {
     uint64_t address = (uint64_t)(uintptr_t)name >> 4;
-    return (size_t)((address * UINT64_C(0x9E3779B97F4A7C15)) >> 32) % LEFT_OUT;
+    return (size_t)((address * UINT64_C(0x9E3779B97F4A7C15)) >> 32) % EXCLUDED_CACHE_SIZE;
 }
 
 bool
-core_leaves_out(const core *self, const PyCodeObject *code)
+core_is_excluded(const core *self, const PyCodeObject *code)
 {
     const PyObject *name = code->co_filename;
-    return self->plugins == NULL &&
-           atomic_load_explicit(&self->left_out[left_out_slot(name)], memory_order_relaxed) == name;
+    return self->plugins == NULL && atomic_load_explicit(&self->excluded_cache[excluded_slot(name)],
+                                                         memory_order_relaxed) == name;
 }
 
-/* core_file_of() by the name `filename`, which the caller holds: the code object's own may be
- * replaced (by the import of a .pyc that was moved) while Python runs. */
+/* core_file_disposition() by the name `filename`, which the caller holds: the code object's own may
+ * be replaced (by the import of a .pyc that was moved) while Python runs. */
 static bool
-file_of_name(core *self, PyCodeObject *code, PyObject *filename, PyObject *globals, measured_as *as)
+file_of_name(core *self, PyCodeObject *code, PyObject *filename, PyObject *globals,
+             file_disposition *as)
 {
     const char *name = PyUnicode_AsUTF8(filename); /* NULL: not UTF-8 */
     PyErr_Clear();
@@ -469,7 +470,7 @@ file_of_name(core *self, PyCodeObject *code, PyObject *filename, PyObject *globa
     }
     source_file *file = as->claim != NULL ? as->claim->file : as->file;
     if (file != NULL) {
-        facts_touch(file);
+        recorded_add_file(file);
     }
     bool stored = false;
     PyObject *address =
@@ -479,16 +480,16 @@ file_of_name(core *self, PyCodeObject *code, PyObject *filename, PyObject *globa
         Py_DECREF(address);
     }
     if (stored && as->file == NULL && as->claim == NULL && self->plugins == NULL) {
-        atomic_store_explicit(&self->left_out[left_out_slot(filename)], Py_NewRef(filename),
+        atomic_store_explicit(&self->excluded_cache[excluded_slot(filename)], Py_NewRef(filename),
                               memory_order_relaxed);
     }
     return stored && (as->file != NULL || as->claim != NULL);
 }
 
 bool
-core_file_of(core *self, PyCodeObject *code, PyObject *globals, measured_as *as)
+core_file_disposition(core *self, PyCodeObject *code, PyObject *globals, file_disposition *as)
 {
-    *as = (measured_as){NULL, NULL};
+    *as = (file_disposition){NULL, NULL};
     PyObject *filename = Py_NewRef(code->co_filename); /* owned */
     bool measured = file_of_name(self, code, filename, globals, as);
     Py_DECREF(filename);
@@ -519,7 +520,7 @@ show_state(core *self, PyCodeObject *code)
     }
     /* What others have put there in this moment stays, and the old room, which a reader may still
      * look at, is left behind. */
-    if (!compat_put_code_extras((PyObject *)code, state->taken_off) &&
+    if (!compat_put_code_extras((PyObject *)code, state->hidden_extras) &&
         compat_set_code_extra((PyObject *)code, self->extra_index, state) < 0) {
         PyErr_Clear();
         return state; /* it stays hidden, and is found here */
@@ -530,12 +531,12 @@ show_state(core *self, PyCodeObject *code)
         atomic_store(&self->taken, state->next_hidden);
     }
     state->next_hidden = NULL;
-    state->taken_off = NULL;
+    state->hidden_extras = NULL;
     return state;
 }
 
 code_state *
-core_state_of(core *self, PyCodeObject *code)
+code_state_of(core *self, PyCodeObject *code)
 {
     code_state *state = state_on(self, code);
     if (state == NULL && atomic_load_explicit(&self->taken, memory_order_relaxed) != NULL) {
@@ -547,14 +548,14 @@ core_state_of(core *self, PyCodeObject *code)
 }
 
 bool
-core_hide_state(core *self, PyCodeObject *code)
+code_state_hide(core *self, PyCodeObject *code)
 {
     pthread_mutex_lock(&self->lock);
     code_state *state = state_on(self, code);
     void *room =
         state != NULL ? compat_take_code_extras((PyObject *)code, self->extra_index) : NULL;
     if (room != NULL) {
-        state->taken_off = room;
+        state->hidden_extras = room;
         state->next_hidden = atomic_load(&self->taken);
         atomic_store(&self->taken, state);
     }
@@ -563,7 +564,7 @@ core_hide_state(core *self, PyCodeObject *code)
 }
 
 void
-core_show_state(core *self, PyCodeObject *code)
+code_state_show(core *self, PyCodeObject *code)
 {
     pthread_mutex_lock(&self->lock);
     (void)show_state(self, code);
@@ -588,28 +589,28 @@ release_state(void *extra)
     if (state->next != NULL) {
         state->next->previous = state->previous;
     }
-    code_state **link = &owner->asleep;
-    while (state->asleep && *link != NULL && *link != state) {
-        link = &(*link)->next_asleep;
+    code_state **link = &owner->dormant;
+    while (state->dormant && *link != NULL && *link != state) {
+        link = &(*link)->next_dormant;
     }
-    if (state->asleep && *link != NULL) {
-        *link = state->next_asleep;
+    if (state->dormant && *link != NULL) {
+        *link = state->next_dormant;
     }
     pthread_mutex_unlock(&owner->lock);
 #if COMPAT_MONITORING
-    flow_free(state->flow);
+    branch_table_free(state->flow);
     free(state->here);
 #else
-    reach_free(state->reach);
+    reachable_free(state->reach);
 #endif
     free(state->seen);
-    free(state->came_from);
+    free(state->last_origin);
     Py_XDECREF(state->resumable);
     free(state);
 }
 
 code_state *
-core_add_state(core *self, PyCodeObject *code, measured_as as)
+code_state_add(core *self, PyCodeObject *code, file_disposition as)
 {
     code_state *state = calloc(1, sizeof(*state));
     if (state == NULL) {

@@ -17,7 +17,7 @@
 #include "analysis/branches.h"
 
 /* How many names of files that are not measured are found without a look at `files`. */
-enum { LEFT_OUT = 1024 };
+enum { EXCLUDED_CACHE_SIZE = 1024 };
 
 typedef struct core core;
 typedef struct code_state code_state;
@@ -28,7 +28,7 @@ typedef struct claim claim; /* plugins/file_tracer.h */
 typedef struct {
     source_file *file;
     claim *claim; /* a plugin's, which then tells the facts; `file` is NULL */
-} measured_as;
+} file_disposition;
 
 /* What is known of one measured code object; hangs off it as its "extra" and dies with it. */
 struct code_state {
@@ -38,29 +38,30 @@ struct code_state {
     source_file *file;  /* NULL: it is not measured, but has roles; or a plugin claims it */
     claim *claim;       /* not NULL: a plugin tells its facts, and `file` is NULL */
     /* The monitoring core's. */
-    flow *flow;              /* NULL without branches */
-    struct told_here *here;  /* recorded/code_recorded.h; NULL until it runs with contexts */
-    code_state *next_asleep; /* in core->asleep */
-    bool watched;            /* it has events of its own */
-    bool muted;              /* some of them are disabled, as told outside of contexts */
-    bool start_muted;        /* so is the event of its start, which is told too */
-    bool asleep;             /* recorded/code_recorded.h */
+    flow *flow;                 /* NULL without branches */
+    struct code_recorded *here; /* recorded/code_recorded.h; NULL until it runs with contexts */
+    code_state *next_dormant;   /* in core->dormant */
+    bool watched;               /* it has events of its own */
+    bool events_disabled;       /* some of them are disabled, as told outside of contexts */
+    bool start_disabled;        /* so is the event of its start, which is told too */
+    bool dormant;               /* recorded/code_recorded.h */
     /* The settrace core's: per line, counted from first_line. */
-    bool makes_generic; /* it is that of type parameters */
-    bool is_told;       /* it has nothing left to tell (settrace/untraced_frames.h) */
-    bool is_prepared;   /* this part is */
+    bool is_type_params_scope; /* it is that of type parameters */
+    bool fully_recorded;       /* it has nothing left to tell (settrace/untraced_frames.h) */
+    bool is_prepared;          /* this part is */
     int first_line, n_lines;
-    int patience, patience_was; /* looked at when so many known lines have run again; 0: never */
-    struct reach *reach;        /* owned; NULL until then */
-    uint8_t *seen;              /* line mode: 1 once the line is told */
-    int *came_from;             /* branch mode: the line last told as control's origin; 0: none */
-    PyObject *resumable;        /* owned: co_code of a generator or coroutine; NULL for others */
+    int recheck_countdown,
+        recheck_interval; /* looked at when so many known lines have run again; 0: never */
+    struct reach *reach;  /* owned; NULL until then */
+    uint8_t *seen;        /* line mode: 1 once the line is told */
+    int *last_origin;     /* branch mode: the line last told as control's origin; 0: none */
+    PyObject *resumable;  /* owned: co_code of a generator or coroutine; NULL for others */
     /* What its calls do to contexts (contexts/scopes.h). */
     unsigned roles;
-    unsigned misses;
+    unsigned non_request_calls;
     const char *local;
     /* While it is taken off its code object: */
-    void *taken_off;
+    void *hidden_extras;
     code_state *next_hidden; /* in core->taken */
 };
 
@@ -90,14 +91,14 @@ struct core {
     /* Some names of files that are not measured, by address; kept for good, so no other name gets
      * that address. Not used with plugins, which may claim any file. One word each: any thread may
      * read and write them. */
-    _Atomic(PyObject *) left_out[LEFT_OUT];
+    _Atomic(PyObject *) excluded_cache[EXCLUDED_CACHE_SIZE];
     Py_ssize_t extra_index;
     pthread_mutex_t lock;
     code_state *states;
-    code_state *asleep;          /* those whose events are disabled as long as the context stays */
+    code_state *dormant;         /* those whose events are disabled as long as the context stays */
     _Atomic(code_state *) taken; /* those that are taken off their code objects */
     contexts *contexts;          /* NULL until contexts_start() */
-    bool in_contexts;            /* facts may be of a context: nothing is told once and for all */
+    bool records_contexts;       /* facts may be of a context: nothing is told once and for all */
     /* sys.path as it was when `search_path` was last made from it. */
     PyObject *search_path_key; /* owned tuple, or NULL */
     string_list search_path;
@@ -105,7 +106,7 @@ struct core {
     int tool;                       /* tool id, or -1 */
     PyObject *monitoring, *disable; /* owned, like all that follow */
     bool others;                    /* the target uses tools of its own */
-    bool others_step;               /* and one has had INSTRUCTION events */
+    bool target_has_instructions;   /* and one has had INSTRUCTION events */
     bool shares_instructions;       /* everywhere: so do we */
     bool awaits_resumed;            /* measurement began late: see monitoring_await_resumed() */
     /* Functions of sys.monitoring, as they were before the target's were wrapped. */
@@ -116,8 +117,8 @@ struct core {
     } events;
     /* The settrace core's. */
     Py_tracefunc settrace_event; /* NULL under the monitoring core */
-    bool
-        has_quiet_frames; /* there may be frames that have no events (settrace/untraced_frames.h) */
+    bool has_untraced_frames;    /* there may be frames that have no events
+                                    (settrace/untraced_frames.h) */
     PyObject *fired; /* owned set of names, or NULL: what monitoring/fired_events.h has noted */
     /* The target's own tracers. */
     Py_tracefunc tracefunc;          /* what is installed where the target traces */
@@ -125,34 +126,34 @@ struct core {
 };
 
 /* The core of the running interpreter, or NULL where none was started. Never sets an exception. */
-core *core_of_interpreter(void);
+core *interpreter_core(void);
 
 /* What `code`, run with `globals`, is measured as; false where it is not measured, or with an
  * exception set. */
-bool core_file_of(core *self, PyCodeObject *code, PyObject *globals, measured_as *as);
+bool core_file_disposition(core *self, PyCodeObject *code, PyObject *globals, file_disposition *as);
 
 /* Whether the file of `code` is known not to be measured. False is no answer. */
-bool core_leaves_out(const core *self, const PyCodeObject *code);
+bool core_is_excluded(const core *self, const PyCodeObject *code);
 
 /* The canonical `path` as a measured file, `plugin` being the name of the one that tells its facts
  * (or ""); `*file` stays NULL where the rules leave it out. -1 with an exception set. */
-int core_apply_rules(core *self, const char *path, PyObject *globals, const char *plugin,
-                     source_file **file);
+int file_policy_apply(core *self, const char *path, PyObject *globals, const char *plugin,
+                      source_file **file);
 
 /* The source that code names `filename`, to be freed, where the rules let it in and it is there;
  * else NULL. Never sets an exception. */
-char *core_measured_source(core *self, PyObject *filename);
+char *file_policy_measured_source(core *self, PyObject *filename);
 
 /* The state of `code`, or NULL. */
-code_state *core_state_of(core *self, PyCodeObject *code);
+code_state *code_state_of(core *self, PyCodeObject *code);
 
 /* A new state for `code`, attached to it; NULL with an exception set. */
-code_state *core_add_state(core *self, PyCodeObject *code, measured_as as);
+code_state *code_state_add(core *self, PyCodeObject *code, file_disposition as);
 
 /* Take the state of `code`, which the caller holds, off it, until it is shown or asked for. False:
  * it has none, or others have put something there, too. */
-bool core_hide_state(core *self, PyCodeObject *code);
-void core_show_state(core *self, PyCodeObject *code);
+bool code_state_hide(core *self, PyCodeObject *code);
+void code_state_show(core *self, PyCodeObject *code);
 
 int core_prepare(core *self); /* the first use of a core in this interpreter; -1: exception */
 
@@ -160,18 +161,18 @@ int core_prepare(core *self); /* the first use of a core in this interpreter; -1
 int monitoring_start(core *self);
 
 /* Facts get contexts from now on: what was told outside of them is told again. -1: exception. */
-int monitoring_rearm(core *self);
+int monitoring_restart_all(core *self);
 
 /* The disabled events of a code object are sent again. -1: exception set. */
-int monitoring_restart(core *self, code_state *state);
+int monitoring_restart_code(core *self, code_state *state);
 
 /* The context that is current changes, in a frame that runs: no code object's events sleep any
  * more. -1: exception set. */
-int monitoring_wake(core *self);
+int monitoring_wake_all(core *self);
 
 /* Measure a code object, run with `globals`, that has frames already, and so does not announce
  * itself; -1: exception. */
-int monitoring_watch_running(core *self, PyCodeObject *code, PyObject *globals);
+int monitoring_measure_running(core *self, PyCodeObject *code, PyObject *globals);
 
 /* Generators and coroutines that were suspended when measurement began announce their code when
  * they resume. -1: exception. */
@@ -179,14 +180,14 @@ int monitoring_await_resumed(core *self);
 
 /* Move to another tool id, because the target asks for ours; where there is none, the
  * settrace core goes on. -1 with an exception set. */
-int monitoring_step_aside(core *self);
+int monitoring_change_tool(core *self);
 
 /* From now on the target sees sys.monitoring as if we used none of its ids. -1: exception. */
 int monitoring_hide_tool(core *self);
 
 /* For trace functions of ours: what the target registers there is measured as it runs, and the list
  * of all events shows none that they need. `monitoring` of the core is set. -1: exception. */
-int monitoring_trace_callbacks(core *self);
+int monitoring_measure_callbacks(core *self);
 
 /* The target is about to ask for INSTRUCTION events everywhere: have them too. -1: exception. */
 int monitoring_share_instructions(core *self);
@@ -196,14 +197,14 @@ int settrace_start(core *self);
 
 /* Trace all threads of this interpreter, those too that began before we did. What traces a thread
  * already is called from ours. -1 with an exception set. */
-int settrace_join_threads(core *self);
+int settrace_trace_threads(core *self);
 
 /* Have a code object send its events to trace functions where it has a suspended frame that no
  * thread state knows of; -1 with an exception set. */
-int settrace_watch_running(core *self, PyCodeObject *code);
+int settrace_measure_suspended(core *self, PyCodeObject *code);
 
 /* The line that a frame of this thread is in counts as told. */
-void settrace_join(core *self, PyFrameObject *frame);
+void settrace_measure_frame(core *self, PyFrameObject *frame);
 
 /* Go on by trace functions, in all threads, where the monitoring core cannot; -1 with an exception
  * set. */
@@ -215,6 +216,6 @@ int foreign_threads_watch(void);
 
 /* To be called first in every new thread: -1 with an exception set. Nothing to do under
  * sys.monitoring, which sees all threads. */
-int core_thread_begins(void);
+int core_on_thread_start(void);
 
 #endif

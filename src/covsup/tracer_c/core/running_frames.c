@@ -26,30 +26,30 @@ has_begun(PyFrameObject *frame, PyCodeObject *code)
 enum whose { OWN, OTHER_THREADS, SUSPENDED };
 
 static int
-join_frame(core *self, PyFrameObject *frame, enum whose whose)
+measure_frame(core *self, PyFrameObject *frame, enum whose whose)
 {
     PyCodeObject *code = PyFrame_GetCode(frame);   /* owned */
     PyObject *globals = PyFrame_GetGlobals(frame); /* owned */
-    measured_as as = {0};
-    core_file_of(self, code, globals, &as);
+    file_disposition as = {0};
+    core_file_disposition(self, code, globals, &as);
     int rc = PyErr_Occurred() ? -1 : 0;
 #if COMPAT_MONITORING
     if (rc == 0 && self->settrace_event == NULL) {
-        rc = monitoring_watch_running(self, code, globals);
+        rc = monitoring_measure_running(self, code, globals);
     } else if (rc == 0 && whose == SUSPENDED && (as.file != NULL || as.claim != NULL)) {
-        rc = settrace_watch_running(self, code);
+        rc = settrace_measure_suspended(self, code);
     }
 #endif
     if (rc == 0 && as.file != NULL && has_begun(frame, code)) {
         int line = PyFrame_GetLineNumber(frame);
         if (whose == OWN) {
-            tell_line(self, as.file, line); /* what is lost is counted there */
+            core_record_line(self, as.file, line); /* what is lost is counted there */
             if (self->settrace_event != NULL) {
-                settrace_join(self, frame);
+                settrace_measure_frame(self, frame);
             }
-        } else if (whose == OTHER_THREADS && !self->in_contexts) {
+        } else if (whose == OTHER_THREADS && !self->records_contexts) {
             /* With contexts the line would have to be recorded in that thread's. */
-            tell_line_in(NULL, as.file, line);
+            record_line_in(NULL, as.file, line);
         }
     }
     Py_DECREF(globals);
@@ -58,19 +58,19 @@ join_frame(core *self, PyFrameObject *frame, enum whose whose)
 }
 
 int
-running_join_frame(core *self, PyFrameObject *frame)
+running_frames_measure_one(core *self, PyFrameObject *frame)
 {
-    return join_frame(self, frame, OWN);
+    return measure_frame(self, frame, OWN);
 }
 
 /* `frame`, which the caller holds, and all that called it. */
 static int
-join_stack(core *self, PyFrameObject *frame, enum whose whose)
+measure_stack(core *self, PyFrameObject *frame, enum whose whose)
 {
     int rc = 0;
     Py_INCREF(frame);
     while (rc == 0 && frame != NULL) {
-        rc = join_frame(self, frame, whose);
+        rc = measure_frame(self, frame, whose);
         PyFrameObject *caller = PyFrame_GetBack(frame); /* owned */
         Py_DECREF(frame);
         frame = caller;
@@ -112,7 +112,7 @@ drop_all(object_list *list)
 }
 
 static int
-join_threads(core *self)
+measure_threads(core *self)
 {
     object_list frames = {0};
     PyThreadState *own = PyThreadState_Get();
@@ -136,7 +136,7 @@ join_threads(core *self)
         rc = -1;
     }
     for (size_t i = 0; rc == 0 && i < frames.count; i++) {
-        rc = join_stack(self, (PyFrameObject *)frames.items[i], OTHER_THREADS);
+        rc = measure_stack(self, (PyFrameObject *)frames.items[i], OTHER_THREADS);
     }
     drop_all(&frames);
     return rc;
@@ -172,7 +172,7 @@ imported_attribute(const char *module_name, const char *attribute)
 }
 
 static int
-join_greenlets(core *self)
+measure_greenlets(core *self)
 {
     PyObject *type = imported_attribute("greenlet._greenlet", "greenlet"); /* owned */
     if (type == NULL || !PyType_Check(type)) {
@@ -196,7 +196,7 @@ join_greenlets(core *self)
         if (frame == NULL) {
             rc = -1;
         } else if (PyFrame_Check(frame)) {
-            rc = join_stack(self, (PyFrameObject *)frame, SUSPENDED);
+            rc = measure_stack(self, (PyFrameObject *)frame, SUSPENDED);
         }
         Py_XDECREF(frame);
     }
@@ -209,7 +209,7 @@ join_greenlets(core *self)
 #else
 
 static int
-join_greenlets(core *self)
+measure_greenlets(core *self)
 {
     (void)self;
     return 0;
@@ -218,20 +218,20 @@ join_greenlets(core *self)
 #endif
 
 int
-running_join(core *self, PyFrameObject *frame)
+running_frames_measure(core *self, PyFrameObject *frame)
 {
     int rc;
 #if COMPAT_MONITORING
-    rc =
-        self->settrace_event == NULL ? monitoring_await_resumed(self) : settrace_join_threads(self);
+    rc = self->settrace_event == NULL ? monitoring_await_resumed(self)
+                                      : settrace_trace_threads(self);
 #else
-    rc = settrace_join_threads(self);
+    rc = settrace_trace_threads(self);
 #endif
     if (rc == 0) {
-        rc = join_stack(self, frame, OWN);
+        rc = measure_stack(self, frame, OWN);
     }
     if (rc == 0) {
-        rc = join_threads(self);
+        rc = measure_threads(self);
     }
-    return rc == 0 ? join_greenlets(self) : rc;
+    return rc == 0 ? measure_greenlets(self) : rc;
 }

@@ -9,10 +9,10 @@
 
 /* Measure what `frame` of the calling thread executes from now on. Its current line counts as
  * executed: it goes on. -1 with an exception set. */
-int running_join_frame(core *self, PyFrameObject *frame);
+int running_frames_measure_one(core *self, PyFrameObject *frame);
 
 /* The same for `frame`, its callers, the frames of all other threads of this interpreter, and all
  * suspended generators, coroutines and greenlets. -1 with an exception set. */
-int running_join(core *self, PyFrameObject *frame);
+int running_frames_measure(core *self, PyFrameObject *frame);
 
 #endif

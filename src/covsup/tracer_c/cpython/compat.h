@@ -83,7 +83,7 @@
 
 /* A LINE event that is disabled takes with it, this once, the INSTRUCTION event of the same place.
  */
-#define COMPAT_LINE_TAKES_INSTRUCTION (PY_VERSION_HEX < 0x030D0000)
+#define COMPAT_LINE_EVENT_HIDES_INSTRUCTION (PY_VERSION_HEX < 0x030D0000)
 
 /* A tracer's f_locals is a snapshot, written back when it returns: one is always made (3.11), or
  * when f_locals is asked for (3.12); from 3.13 on there is none. */

@@ -24,7 +24,7 @@ typedef struct {
 static const char core_key[] = "covsup.core";
 
 core *
-core_of_interpreter(void)
+interpreter_core(void)
 {
     PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get()); /* borrowed */
     PyObject *capsule = dict != NULL ? PyDict_GetItemString(dict, core_key) : NULL;
@@ -268,23 +268,23 @@ start_settrace(PyObject *module, PyObject *unused)
 }
 
 PyDoc_STRVAR(
-    run_quietly_doc,
-    "run_quietly()\n--\n\n"
+    start_untraced_doc,
+    "start_untraced()\n--\n\n"
     "Have no events in frames that have nothing to tell; False where that is not possible.");
 
 static PyObject *
-run_quietly(PyObject *module, PyObject *unused)
+start_untraced(PyObject *module, PyObject *unused)
 {
-    core *self = core_of_interpreter();
-    return PyBool_FromLong(self != NULL && quiet_start(self));
+    core *self = interpreter_core();
+    return PyBool_FromLong(self != NULL && untraced_start(self));
 }
 
-PyDoc_STRVAR(see_all_frames_doc, "see_all_frames()\n--\n\nHave events in every frame again.");
+PyDoc_STRVAR(stop_untraced_doc, "stop_untraced()\n--\n\nHave events in every frame again.");
 
 static PyObject *
-see_all_frames(PyObject *module, PyObject *unused)
+stop_untraced(PyObject *module, PyObject *unused)
 {
-    quiet_stop(core_of_interpreter());
+    untraced_stop(interpreter_core());
     Py_RETURN_NONE;
 }
 
@@ -306,7 +306,7 @@ static PyObject *
 arm_greenlet(PyObject *module, PyObject *unused)
 {
     flows_follow_greenlets();
-    return library_tracers_arm_greenlet();
+    return library_tracers_install_greenlet();
 }
 
 PyDoc_STRVAR(arm_c_tracer_doc,
@@ -319,7 +319,7 @@ arm_c_tracer(PyObject *module, PyObject *type)
     if (!PyType_Check(type)) {
         return PyErr_Format(PyExc_TypeError, "a type is expected, not %R", type);
     }
-    return library_tracers_arm_c_tracer((PyTypeObject *)type);
+    return library_tracers_install_c_tracer((PyTypeObject *)type);
 }
 
 PyDoc_STRVAR(glob_matches_doc, "glob_matches(pattern, path)\n--\n\n"
@@ -347,8 +347,8 @@ static PyMethodDef methods[] = {
     {"expect_plugins", expect_plugins, METH_O, expect_plugins_doc},
     {"start_monitoring", start_monitoring, METH_NOARGS, start_monitoring_doc},
     {"start_settrace", start_settrace, METH_NOARGS, start_settrace_doc},
-    {"run_quietly", run_quietly, METH_NOARGS, run_quietly_doc},
-    {"see_all_frames", see_all_frames, METH_NOARGS, see_all_frames_doc},
+    {"start_untraced", start_untraced, METH_NOARGS, start_untraced_doc},
+    {"stop_untraced", stop_untraced, METH_NOARGS, stop_untraced_doc},
     {"watch_foreign_threads", watch_foreign_threads, METH_NOARGS, watch_foreign_threads_doc},
     {"arm_greenlet", arm_greenlet, METH_NOARGS, arm_greenlet_doc},
     {"arm_c_tracer", arm_c_tracer, METH_O, arm_c_tracer_doc},

@@ -7,7 +7,7 @@
 static contexts *
 contexts_here(void)
 {
-    core *self = core_of_interpreter();
+    core *self = interpreter_core();
     return self != NULL ? self->contexts : NULL;
 }
 
@@ -91,7 +91,7 @@ switch_context(PyObject *module, PyObject *label)
         return NULL;
     }
     ends = ends || PyUnicode_GET_LENGTH(label) == 0;
-    if (self == NULL || (ends && !self->owner->in_contexts)) {
+    if (self == NULL || (ends && !self->owner->records_contexts)) {
         Py_RETURN_NONE;
     }
     PyObject *segment = NULL, *changed_to = NULL, *list = NULL, *token = NULL; /* owned */

@@ -14,9 +14,9 @@ PyDoc_STRVAR(pause_doc, "pause()\n--\n\n"
                         "Record no facts in this process until resume() was called as often.");
 
 static PyObject *
-pause_facts(PyObject *module, PyObject *unused)
+pause_recording(PyObject *module, PyObject *unused)
 {
-    facts_pause();
+    recording_pause();
     Py_RETURN_NONE;
 }
 
@@ -24,14 +24,15 @@ PyDoc_STRVAR(resume_doc, "resume(frame)\n--\n\n"
                          "Undo one pause(); `frame` is that of the caller, whose line goes on.");
 
 static PyObject *
-resume_facts(PyObject *module, PyObject *frame)
+resume_recording(PyObject *module, PyObject *frame)
 {
     if (!PyFrame_Check(frame)) {
         PyErr_SetString(PyExc_TypeError, "resume() takes a frame");
         return NULL;
     }
-    core *self = core_of_interpreter();
-    if (facts_resume() && self != NULL && running_join_frame(self, (PyFrameObject *)frame) < 0) {
+    core *self = interpreter_core();
+    if (recording_resume() && self != NULL &&
+        running_frames_measure_one(self, (PyFrameObject *)frame) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -74,20 +75,20 @@ PyDoc_STRVAR(join_doc, "join(frame)\n--\n\n"
 static PyObject *
 join_frames(PyObject *module, PyObject *frame)
 {
-    core *self = core_of_interpreter();
+    core *self = interpreter_core();
     if (!PyFrame_Check(frame) || self == NULL) {
         PyErr_SetString(PyExc_TypeError, "join() takes a frame of a measured interpreter");
         return NULL;
     }
-    if (running_join(self, (PyFrameObject *)frame) < 0) {
+    if (running_frames_measure(self, (PyFrameObject *)frame) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
 }
 
 static PyMethodDef methods[] = {
-    {"pause", pause_facts, METH_NOARGS, pause_doc},
-    {"resume", resume_facts, METH_O, resume_doc},
+    {"pause", pause_recording, METH_NOARGS, pause_doc},
+    {"resume", resume_recording, METH_O, resume_doc},
     {"join", join_frames, METH_O, join_doc},
     {"flush", flush_journal, METH_NOARGS, flush_doc},
     {"tell_of_signal", tell_of_signal, METH_O, tell_of_signal_doc},

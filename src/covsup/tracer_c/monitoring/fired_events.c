@@ -23,17 +23,17 @@ fired_is_executed(const PyCodeObject *code)
 
 /* Is `name` new here? No exception is set. */
 static bool
-is_new(core *self, PyObject *name)
+is_first_note(core *self, PyObject *name)
 {
     PyObject *kept = compat_take_exception(); /* owned, or NULL */
     if (self->fired == NULL) {
         self->fired = PySet_New(NULL);
     }
-    bool is_new = self->fired != NULL && PySet_Contains(self->fired, name) == 0 &&
-                  PySet_Add(self->fired, name) == 0;
+    bool is_first_note = self->fired != NULL && PySet_Contains(self->fired, name) == 0 &&
+                         PySet_Add(self->fired, name) == 0;
     PyErr_Clear(); /* no memory for a note */
     compat_restore_exception(kept);
-    return is_new;
+    return is_first_note;
 }
 
 static void
@@ -50,10 +50,10 @@ note(const char *kind, const char *what)
 void
 fired_note_source(core *self, PyObject *filename)
 {
-    if (!is_new(self, filename)) {
+    if (!is_first_note(self, filename)) {
         return;
     }
-    char *path = core_measured_source(self, filename);
+    char *path = file_policy_measured_source(self, filename);
     if (path != NULL) {
         note(FIRES, path);
     } else {
@@ -70,7 +70,7 @@ void
 fired_note_caller(core *self, PyCodeObject *caller, bool is_measured)
 {
     PyObject *filename = Py_NewRef(caller->co_filename); /* owned */
-    if (is_new(self, filename)) {
+    if (is_first_note(self, filename)) {
         PyObject *kept = compat_take_exception(); /* owned, or NULL */
         const char *name = PyUnicode_AsUTF8(filename);
         PyErr_Clear();
@@ -123,7 +123,7 @@ fired_enter(frame_entry *entry)
 }
 
 bool
-fired_has(frame_entry *entry, int what)
+fired_owns_event(frame_entry *entry, int what)
 {
     if (entry->fired == 0) {
         return false;

@@ -31,6 +31,6 @@ bool fired_frame_begins(PyFrameObject *frame, PyCodeObject *code);
 void fired_enter(frame_entry *entry);
 
 /* Is the event that a trace function is sent for the frame of `entry` of such a function? */
-bool fired_has(frame_entry *entry, int what);
+bool fired_owns_event(frame_entry *entry, int what);
 
 #endif

@@ -39,20 +39,20 @@ told(core *self, code_state *state, bool stored)
      * have to be told in another, by whichever flow runs here next: nobody says when flows switch,
      * so the events stay on while there are contexts, but where it is certain
      * (recorded/code_recorded.h). */
-    if (!stored || (self->in_contexts && !state->asleep)) {
+    if (!stored || (self->records_contexts && !state->dormant)) {
         Py_RETURN_NONE;
     }
-    state->muted = true;
+    state->events_disabled = true;
     return disable(self);
 }
 
 /* The same for a LINE event; that of the first line tells when a frame begins. */
 static PyObject *
-line_told(core *self, code_state *state, int line, bool stored)
+disable_line_if_recorded(core *self, code_state *state, int line, bool stored)
 {
     /* A LINE event that is disabled takes with it, this once, the INSTRUCTION event of the same
      * place that another tool wants, which would come next (3.12). */
-    if (self->others_step || (state->asleep && line == state->here->body_line)) {
+    if (self->target_has_instructions || (state->dormant && line == state->here->body_line)) {
         Py_RETURN_NONE;
     }
     return told(self, state, stored);
@@ -60,11 +60,11 @@ line_told(core *self, code_state *state, int line, bool stored)
 
 /* The context that an event of `state` belongs to. -1: exception set. */
 static int
-context_of_event(core *self, code_state *state, told_context **context, uint32_t *id)
+context_of_event(core *self, code_state *state, context_recorded **context, uint32_t *id)
 {
-    *context = context_now(self);
-    *id = *context != NULL ? told_id(*context) : 0;
-    return state->asleep && state->here->in != *id ? told_here_wake(self, state) : 0;
+    *context = current_context(self);
+    *id = *context != NULL ? context_recorded_id(*context) : 0;
+    return state->dormant && state->here->in != *id ? monitoring_wake_code(self, state) : 0;
 }
 
 /* An event of claimed code: never disabled, since the plugin may say something else each time. */
@@ -88,7 +88,7 @@ start_claimed(core *self, code_state *state)
     }
     if (frame != NULL && !state->claim->off) {
         rc = plugin_frame_starts(self, state, frame, false);
-        if (rc == 0 && flow_resume_line(state->code) != 0) {
+        if (rc == 0 && code_resume_line(state->code) != 0) {
             rc = plugin_frame_line(self, state, frame);
         }
     }
@@ -101,7 +101,7 @@ on_jump(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     core *self = core_of_self(module);
     PyCodeObject *code = (PyCodeObject *)args[0];
-    code_state *state = core_state_of(self, code);
+    code_state *state = code_state_of(self, code);
     int from = (int)PyLong_AsLong(args[1]), to = (int)PyLong_AsLong(args[2]);
     if (state == NULL || state->claim == NULL || to >= from ||
         PyCode_Addr2Line(code, to) != PyCode_Addr2Line(code, from)) {
@@ -116,11 +116,11 @@ on_jump(PyObject *module, PyObject *const *args, Py_ssize_t count)
 static code_state *
 new_state(core *self, PyCodeObject *code, PyObject *globals)
 {
-    measured_as as = {0};
+    file_disposition as = {0};
     const char *local = NULL;
-    bool measured = core_file_of(self, code, globals, &as);
+    bool measured = core_file_disposition(self, code, globals, &as);
     unsigned roles = PyErr_Occurred() ? 0 : flows_roles(self, code, measured, &local);
-    code_state *state = measured || roles != 0 ? core_add_state(self, code, as) : NULL;
+    code_state *state = measured || roles != 0 ? code_state_add(self, code, as) : NULL;
     if (state != NULL) {
         state->roles = roles;
         state->local = local;
@@ -131,11 +131,12 @@ new_state(core *self, PyCodeObject *code, PyObject *globals)
 /* The state of `code`, which runs with `globals`; from now on it has the events of its own.
  * `*found` is NULL where nothing is wanted of it. -1 with an exception set. */
 static int
-watched_state(core *self, PyCodeObject *code, PyObject *globals, bool by_event, code_state **found)
+state_with_events(core *self, PyCodeObject *code, PyObject *globals, bool by_event,
+                  code_state **found)
 {
-    code_state *state = core_state_of(self, code);
+    code_state *state = code_state_of(self, code);
     *found = NULL;
-    if (state == NULL && by_event && !core_leaves_out(self, code) && !fired_is_executed(code)) {
+    if (state == NULL && by_event && !core_is_excluded(self, code) && !fired_is_executed(code)) {
         PyObject *filename = Py_NewRef(code->co_filename); /* owned */
         fired_note_source(self, filename);
         Py_DECREF(filename);
@@ -145,11 +146,11 @@ watched_state(core *self, PyCodeObject *code, PyObject *globals, bool by_event, 
         return PyErr_Occurred() ? -1 : 0;
     }
     if (state->file != NULL && state->flow == NULL &&
-        (state->flow = flow_new(code, self->branch)) == NULL) {
+        (state->flow = branch_table_new(code, self->branch)) == NULL) {
         return -1;
     }
     if (!state->watched) {
-        if (monitoring_watch(self, state) < 0) {
+        if (monitoring_set_local_events(self, state) < 0) {
             return -1;
         }
         state->watched = true;
@@ -159,10 +160,10 @@ watched_state(core *self, PyCodeObject *code, PyObject *globals, bool by_event, 
 }
 
 int
-monitoring_watch_running(core *self, PyCodeObject *code, PyObject *globals)
+monitoring_measure_running(core *self, PyCodeObject *code, PyObject *globals)
 {
     code_state *state;
-    return watched_state(self, code, globals, false, &state);
+    return state_with_events(self, code, globals, false, &state);
 }
 
 static PyObject *
@@ -174,7 +175,7 @@ on_start(PyObject *module, PyObject *const *args, Py_ssize_t count)
     }
     PyCodeObject *code = (PyCodeObject *)args[0];
     code_state *state;
-    if (watched_state(self, code, PyEval_GetGlobals(), true, &state) < 0) {
+    if (state_with_events(self, code, PyEval_GetGlobals(), true, &state) < 0) {
         return NULL;
     }
     if (state == NULL) {
@@ -185,25 +186,25 @@ on_start(PyObject *module, PyObject *const *args, Py_ssize_t count)
     }
     /* A first statement on the line of the definition itself has begun already, and from 3.13
      * on no LINE event says so (cpython #155992). */
-    int line = state->file != NULL ? flow_resume_line(code) : 0;
+    int line = state->file != NULL ? code_resume_line(code) : 0;
     if (line == 0 && state->roles == 0) {
         return disable(self);
     }
-    state->start_muted = true;
+    state->start_disabled = true;
     if (state->roles != 0) {
         flows_begin(self, state, PyEval_GetFrame());
         if (line == 0) {
             return told(self, state, true);
         }
     }
-    return told(self, state, tell_line(self, state->file, line));
+    return told(self, state, core_record_line(self, state->file, line));
 }
 
 static PyObject *
 on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     core *self = core_of_self(module);
-    code_state *state = core_state_of(self, (PyCodeObject *)args[0]);
+    code_state *state = code_state_of(self, (PyCodeObject *)args[0]);
     if (state == NULL) {
         return disable(self);
     }
@@ -217,7 +218,7 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
     if (line >= NO_SOURCE_LINE || (line <= 0 && state->claim == NULL)) {
         return disable(self); /* of a line table that was made by hand */
     }
-    if (user_tracer_is_tracing(self)) {
+    if (target_tracer_is_tracing(self)) {
         /* The target's tracer was called first, and may have made the frame go on elsewhere. */
         PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
         if (frame != NULL && PyFrame_GetLineNumber(frame) != line) {
@@ -228,43 +229,43 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
         PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
         return asked(self, state, frame != NULL ? plugin_frame_line(self, state, frame) : 0);
     }
-    told_context *context;
+    context_recorded *context;
     uint32_t id;
     if (context_of_event(self, state, &context, &id) < 0) {
         return NULL;
     }
-    if (self->in_contexts) {
-        if (told_here_has(state, id, line)) {
-            told_here_waste(self, state, id);
-            return line_told(self, state, line, true);
+    if (self->records_contexts) {
+        if (code_recorded_has_line(state, id, line)) {
+            code_recorded_note_repeat(self, state, id);
+            return disable_line_if_recorded(self, state, line, true);
         }
         if (state->here == NULL) {
-            told_here_make(self, state);
+            code_recorded_make(self, state);
         }
     }
-    bool stored = tell_line_in(context, state->file, line);
+    bool stored = record_line_in(context, state->file, line);
     const flow *flow = state->flow;
-    const flow_target *target = NULL;
+    const line_arc *target = NULL;
     bool shared = false;
-    if (flow != NULL && (flow->lone_lines >> ((unsigned)line % 64)) & 1) {
-        target = flow_target_of_line(flow, line);
+    if (flow != NULL && (flow->unique_lines >> ((unsigned)line % 64)) & 1) {
+        target = line_arc_of_line(flow, line);
     }
     if (flow != NULL && target == NULL && (flow->shared_lines >> ((unsigned)line % 64)) & 1) {
         /* Only where the line has more than one start, the frame (which has to be made an object)
          * is asked which of them this is. */
         PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
-        target = frame != NULL ? flow_target_at(flow, PyFrame_GetLasti(frame)) : NULL;
+        target = frame != NULL ? line_arc_at(flow, PyFrame_GetLasti(frame)) : NULL;
         shared = true;
     }
     if (target != NULL) {
-        stored =
-            tell_arc_in(context, state->file, target->from, target->to != 0 ? target->to : line) &&
-            stored;
+        stored = record_arc_in(context, state->file, target->from,
+                               target->to != 0 ? target->to : line) &&
+                 stored;
     }
-    if (stored && !shared && self->in_contexts) {
-        told_here_add(state, id, line);
+    if (stored && !shared && self->records_contexts) {
+        code_recorded_add_line(state, id, line);
     }
-    return line_told(self, state, line, stored);
+    return disable_line_if_recorded(self, state, line, stored);
 }
 
 /* The outcome that the frame's next event tells, and the line that it is an outcome of. Whatever
@@ -277,7 +278,7 @@ static _Thread_local struct {
 } later;
 
 static void
-tell_later(const code_state *state, int line)
+defer_arc(const code_state *state, int line)
 {
     later.frame = PyEval_GetFrame(); /* borrowed */
     later.state = state;
@@ -285,38 +286,38 @@ tell_later(const code_state *state, int line)
 }
 
 static void
-tell_now(const code_state *state, int to, told_context *context)
+record_deferred_arc(const code_state *state, int to, context_recorded *context)
 {
     const PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
     if (frame == NULL || later.frame != frame || later.state != state || to == 0) {
         later.frame = NULL;
-    } else if (to != FLOW_LATER) { /* else this try statement ends a clause of another one */
-        (void)tell_arc_in(context, state->file, later.line, to);
+    } else if (to != ARC_PENDING) { /* else this try statement ends a clause of another one */
+        (void)record_arc_in(context, state->file, later.line, to);
         later.frame = NULL;
     }
 }
 
 static PyObject *
-tell_step(core *self, code_state *state, const flow_step *step)
+record_instruction_arc(core *self, code_state *state, const instruction_arc *step)
 {
-    told_context *context;
+    context_recorded *context;
     uint32_t id;
     if (context_of_event(self, state, &context, &id) < 0) {
         return NULL;
     }
-    if (step != NULL && step->to == FLOW_LATER) {
-        tell_later(state, step->line);
+    if (step != NULL && step->to == ARC_PENDING) {
+        defer_arc(state, step->line);
         return told(self, state, false);
     }
     return told(self, state,
-                step == NULL || tell_arc_in(context, state->file, step->line, step->to));
+                step == NULL || record_arc_in(context, state->file, step->line, step->to));
 }
 
 static PyObject *
 on_return(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     core *self = core_of_self(module);
-    code_state *state = core_state_of(self, (PyCodeObject *)args[0]);
+    code_state *state = code_state_of(self, (PyCodeObject *)args[0]);
     if (state != NULL && state->claim != NULL) {
         PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
         if (frame != NULL) {
@@ -331,8 +332,8 @@ on_return(PyObject *module, PyObject *const *args, Py_ssize_t count)
         return disable(self);
     }
     int offset = (int)PyLong_AsLong(args[1]);
-    PyObject *result =
-        tell_step(self, state, state->flow != NULL ? flow_return_at(state->flow, offset) : NULL);
+    PyObject *result = record_instruction_arc(
+        self, state, state->flow != NULL ? return_arc_at(state->flow, offset) : NULL);
     if ((state->roles & ROLES_OF_RETURN) != 0) {
         flows_end(self, state, PyEval_GetFrame());
     }
@@ -342,11 +343,11 @@ on_return(PyObject *module, PyObject *const *args, Py_ssize_t count)
 /* A generator or coroutine goes on: one that is a test or a request, or one that was suspended when
  * measurement began. */
 static int
-goes_on(core *self, PyObject *code, code_state **state)
+on_code_resumed(core *self, PyObject *code, code_state **state)
 {
     *state = NULL;
     if (PyCode_Check(code) &&
-        watched_state(self, (PyCodeObject *)code, PyEval_GetGlobals(), true, state) < 0) {
+        state_with_events(self, (PyCodeObject *)code, PyEval_GetGlobals(), true, state) < 0) {
         return -1;
     }
     if (*state != NULL && ((*state)->roles & ROLES_OF_YIELD) != 0) {
@@ -360,7 +361,7 @@ on_resume(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     core *self = core_of_self(module);
     code_state *state;
-    if (goes_on(self, args[0], &state) < 0) {
+    if (on_code_resumed(self, args[0], &state) < 0) {
         return NULL;
     }
     if (state == NULL || (state->roles & ROLES_OF_YIELD) == 0) {
@@ -374,7 +375,7 @@ static PyObject *
 on_throw(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     code_state *state;
-    if (goes_on(core_of_self(module), args[0], &state) < 0) {
+    if (on_code_resumed(core_of_self(module), args[0], &state) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -385,7 +386,7 @@ static PyObject *
 on_leave(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     core *self = core_of_self(module);
-    code_state *state = PyCode_Check(args[0]) ? core_state_of(self, (PyCodeObject *)args[0]) : NULL;
+    code_state *state = PyCode_Check(args[0]) ? code_state_of(self, (PyCodeObject *)args[0]) : NULL;
     if (state != NULL && (state->roles & ROLES_OF_YIELD) != 0) {
         flows_end(self, state, PyEval_GetFrame());
     }
@@ -396,39 +397,40 @@ static PyObject *
 on_instruction(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     core *self = core_of_self(module);
-    code_state *state = core_state_of(self, (PyCodeObject *)args[0]);
+    code_state *state = code_state_of(self, (PyCodeObject *)args[0]);
     if (state == NULL || state->flow == NULL) {
         return disable(self);
     }
-    return tell_step(self, state, flow_step_at(state->flow, (int)PyLong_AsLong(args[1])));
+    return record_instruction_arc(self, state,
+                                  instruction_arc_at(state->flow, (int)PyLong_AsLong(args[1])));
 }
 
 /* Tell the outcome of a branch, unless it was the last that was told of it in this context. False:
  * it could not be stored, or its events are wanted each time. */
 static bool
-tell_outcome(core *self, code_state *state, flow_branch *branch, bool jumps, told_context *context,
-             uint32_t id)
+record_outcome(core *self, code_state *state, branch_outcomes *branch, bool jumps,
+               context_recorded *context, uint32_t id)
 {
     int to = jumps ? branch->jumps_to : branch->falls_to;
-    uint32_t *in = jumps ? &branch->jumps_in : &branch->falls_in;
-    if (branch->line == FLOW_LATER) {
-        tell_now(state, to, context);
+    uint32_t *in = jumps ? &branch->jumps_context : &branch->falls_context;
+    if (branch->line == ARC_PENDING) {
+        record_deferred_arc(state, to, context);
         return false;
     }
-    if (to == FLOW_LATER) {
-        tell_later(state, branch->line);
+    if (to == ARC_PENDING) {
+        defer_arc(state, branch->line);
         return false;
     }
     if (to == 0) {
         return true;
     }
-    if (self->in_contexts && *in == id) {
-        told_here_waste(self, state, id);
+    if (self->records_contexts && *in == id) {
+        code_recorded_note_repeat(self, state, id);
         return true;
     }
-    bool stored = to > 0 && !self->branch ? tell_line_in(context, state->file, to)
-                                          : tell_arc_in(context, state->file, branch->line, to);
-    if (stored && self->in_contexts) {
+    bool stored = to > 0 && !self->branch ? record_line_in(context, state->file, to)
+                                          : record_arc_in(context, state->file, branch->line, to);
+    if (stored && self->records_contexts) {
         *in = id;
     }
     return stored;
@@ -440,18 +442,18 @@ static PyObject *
 on_outcome(PyObject *module, PyObject *const *args, bool jumps)
 {
     core *self = core_of_self(module);
-    code_state *state = core_state_of(self, (PyCodeObject *)args[0]);
+    code_state *state = code_state_of(self, (PyCodeObject *)args[0]);
     if (state == NULL || state->flow == NULL) {
         return disable(self);
     }
-    told_context *context;
+    context_recorded *context;
     uint32_t id;
     if (context_of_event(self, state, &context, &id) < 0) {
         return NULL;
     }
-    flow_branch *branch = flow_branch_at(state->flow, (int)PyLong_AsLong(args[1]));
+    branch_outcomes *branch = branch_outcomes_at(state->flow, (int)PyLong_AsLong(args[1]));
     return told(self, state,
-                branch == NULL || tell_outcome(self, state, branch, jumps, context, id));
+                branch == NULL || record_outcome(self, state, branch, jumps, context, id));
 }
 
 static PyObject *
@@ -472,32 +474,32 @@ static PyObject *
 on_branch(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     core *self = core_of_self(module);
-    code_state *state = core_state_of(self, (PyCodeObject *)args[0]);
+    code_state *state = code_state_of(self, (PyCodeObject *)args[0]);
     if (state == NULL || state->flow == NULL) {
         return disable(self);
     }
-    flow_branch *branch = flow_branch_at(state->flow, (int)PyLong_AsLong(args[1]));
+    branch_outcomes *branch = branch_outcomes_at(state->flow, (int)PyLong_AsLong(args[1]));
     if (branch == NULL) {
         return disable(self);
     }
-    told_context *context;
+    context_recorded *context;
     uint32_t id;
     if (context_of_event(self, state, &context, &id) < 0) {
         return NULL;
     }
     bool jumps = (int)PyLong_AsLong(args[2]) != branch->next;
-    bool stored = tell_outcome(self, state, branch, jumps, context, id);
-    if (stored && !self->in_contexts) {
-        *(jumps ? &branch->jumps_told : &branch->falls_told) = true;
+    bool stored = record_outcome(self, state, branch, jumps, context, id);
+    if (stored && !self->records_contexts) {
+        *(jumps ? &branch->jumps_recorded : &branch->falls_recorded) = true;
     }
-    if (self->in_contexts) {
+    if (self->records_contexts) {
         return told(self, state,
-                    (branch->falls_to == 0 || branch->falls_in == id) &&
-                        (branch->jumps_to == 0 || branch->jumps_in == id));
+                    (branch->falls_to == 0 || branch->falls_context == id) &&
+                        (branch->jumps_to == 0 || branch->jumps_context == id));
     }
     return told(self, state,
-                (branch->falls_to == 0 || branch->falls_told) &&
-                    (branch->jumps_to == 0 || branch->jumps_told));
+                (branch->falls_to == 0 || branch->falls_recorded) &&
+                    (branch->jumps_to == 0 || branch->jumps_recorded));
 }
 
 #endif

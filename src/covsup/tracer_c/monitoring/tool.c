@@ -69,7 +69,7 @@ restore_instruction_events(core *self, PyCodeObject *code)
 }
 
 int
-monitoring_watch(core *self, code_state *state)
+monitoring_set_local_events(core *self, code_state *state)
 {
     const flow *flow = state->flow;
     int events = is_measured(state) || (state->roles & ROLES_OF_LINE) != 0 ? self->events.line : 0;
@@ -86,10 +86,10 @@ monitoring_watch(core *self, code_state *state)
         if (flow->n_branches > 0) {
             events |= self->events.branch;
         }
-        if (flow->n_returns > 0) {
+        if (flow->n_return_arcs > 0) {
             events |= self->events.py_return;
         }
-        if (flow->n_steps > 0) {
+        if (flow->n_instruction_arcs > 0) {
             events |= self->events.instruction;
         }
     }
@@ -240,23 +240,23 @@ monitoring_start(core *self)
     if (self->tool < 0 || listen(self, self->tool) < 0) {
         return -1;
     }
-    return monitoring_hide_tool(self) < 0 ? -1 : user_tracer_arm(self, NULL);
+    return monitoring_hide_tool(self) < 0 ? -1 : target_tracer_install(self, NULL);
 }
 
 /* A list of the code objects that are watched, or of those with disabled events (and whether
  * any of these is the event of a start); a list, since none of them may die while it is
  * used, and none of ours may be called with the lock held. */
 static PyObject *
-watched_codes(core *self, bool muted, bool *starts)
+codes_with_events(core *self, bool events_disabled, bool *starts)
 {
     PyObject *codes = PyList_New(0);
     int rc = codes != NULL ? 0 : -1;
     pthread_mutex_lock(&self->lock);
     for (code_state *state = self->states; state != NULL && rc == 0; state = state->next) {
-        if (muted && !state->muted && !state->start_muted) {
+        if (events_disabled && !state->events_disabled && !state->start_disabled) {
             continue;
         }
-        *starts = *starts || state->start_muted;
+        *starts = *starts || state->start_disabled;
         rc = PyList_Append(codes, (PyObject *)state->code);
     }
     pthread_mutex_unlock(&self->lock);
@@ -302,7 +302,7 @@ release_tool(core *self, int tool, PyObject *codes)
 /* Events that are switched off and on again for a code object are no longer disabled in it; those
  * of other tools stay as they are, which sys.monitoring.restart_events() would not leave so. */
 int
-monitoring_restart(core *self, code_state *state)
+monitoring_restart_code(core *self, code_state *state)
 {
     if (self->tool < 0) {
         return 0;
@@ -310,15 +310,15 @@ monitoring_restart(core *self, code_state *state)
     if (set_local_events(self, self->tool, state->code, 0) < 0) {
         return -1;
     }
-    state->muted = false;
-    return monitoring_watch(self, state);
+    state->events_disabled = false;
+    return monitoring_set_local_events(self, state);
 }
 
 int
-monitoring_wake(core *self)
+monitoring_wake_all(core *self)
 {
-    while (self->asleep != NULL) {
-        if (told_here_wake(self, self->asleep) < 0) {
+    while (self->dormant != NULL) {
+        if (monitoring_wake_code(self, self->dormant) < 0) {
             return -1;
         }
     }
@@ -326,17 +326,17 @@ monitoring_wake(core *self)
 }
 
 int
-monitoring_rearm(core *self)
+monitoring_restart_all(core *self)
 {
     int rc = -1;
     bool starts = false;
     if (self->tool < 0) {
         return 0;
     }
-    if (monitoring_wake(self) < 0) {
+    if (monitoring_wake_all(self) < 0) {
         return -1;
     }
-    PyObject *codes = watched_codes(self, true, &starts);
+    PyObject *codes = codes_with_events(self, true, &starts);
     if (codes == NULL) {
         return -1;
     }
@@ -349,10 +349,10 @@ monitoring_rearm(core *self)
         rc = -1;
     }
     for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(codes); i++) {
-        code_state *state = core_state_of(self, (PyCodeObject *)PyList_GET_ITEM(codes, i));
+        code_state *state = code_state_of(self, (PyCodeObject *)PyList_GET_ITEM(codes, i));
         if (state != NULL) {
-            state->muted = state->start_muted = false;
-            rc = monitoring_watch(self, state);
+            state->events_disabled = state->start_disabled = false;
+            rc = monitoring_set_local_events(self, state);
         }
     }
     Py_DECREF(codes);
@@ -360,12 +360,13 @@ monitoring_rearm(core *self)
 }
 
 int
-monitoring_step_aside(core *self)
+monitoring_change_tool(core *self)
 {
     int old = self->tool;
     int rc = -1;
     bool starts = false;
-    PyObject *codes = monitoring_wake(self) == 0 ? watched_codes(self, false, &starts) : NULL;
+    PyObject *codes =
+        monitoring_wake_all(self) == 0 ? codes_with_events(self, false, &starts) : NULL;
     if (codes == NULL) {
         return -1;
     }
@@ -374,8 +375,8 @@ monitoring_step_aside(core *self)
         self->tool = tool;
         rc = 0;
         for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(codes); i++) {
-            code_state *state = core_state_of(self, (PyCodeObject *)PyList_GET_ITEM(codes, i));
-            rc = state != NULL ? monitoring_watch(self, state) : 0;
+            code_state *state = code_state_of(self, (PyCodeObject *)PyList_GET_ITEM(codes, i));
+            rc = state != NULL ? monitoring_set_local_events(self, state) : 0;
         }
     } else if (PyErr_ExceptionMatches(PyExc_RuntimeError)) {
         /* The target takes all of them, as it may: it gets this one too. */
@@ -394,7 +395,7 @@ monitoring_step_aside(core *self)
  * a suspended frame only when that resumes, and a greenlet's never does so as far as CPython knows.
  * Any change of the code's own events rewrites it at once. */
 int
-settrace_watch_running(core *self, PyCodeObject *code)
+settrace_measure_suspended(core *self, PyCodeObject *code)
 {
     static const char note[] = "the program uses every tool id of sys.monitoring: greenlets that "
                                "were suspended when measurement began are not measured";

@@ -19,7 +19,7 @@ extern monitoring_callback monitoring_callbacks[];
 extern const int monitoring_callback_count;
 
 /* Give a code object the events of its own that its state asks for. -1: exception set. */
-int monitoring_watch(core *self, code_state *state);
+int monitoring_set_local_events(core *self, code_state *state);
 
 #endif
 

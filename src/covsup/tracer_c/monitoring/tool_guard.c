@@ -29,7 +29,7 @@ keep_instructions(core *self, PyObject *event_set, bool everywhere)
     if ((events & self->events.instruction) == 0) {
         return 0;
     }
-    self->others_step = true;
+    self->target_has_instructions = true;
     return everywhere ? monitoring_share_instructions(self) : 0;
 }
 
@@ -53,7 +53,7 @@ tool_id(PyObject *tool)
 }
 
 /* What a function does with its arguments, of which the first is a tool id. */
-typedef enum { NAMES_TOOL, GETS_TOOL, REGISTERS, SETS_EVENTS, SETS_LOCAL_EVENTS } purpose;
+typedef enum { TAKES_TOOL, GETS_TOOL, REGISTERS, SETS_EVENTS, SETS_LOCAL_EVENTS } purpose;
 
 /* The target's callbacks are its own code too: see cpython/target_callback.h. */
 static PyObject *
@@ -79,7 +79,7 @@ call_with_ints(core *self, const hook_call *call, purpose what, PyObject *tool, 
         if (what == GETS_TOOL) {
             Py_RETURN_NONE;
         }
-        if (monitoring_step_aside(self) < 0) {
+        if (monitoring_change_tool(self) < 0) {
             return NULL;
         }
     }
@@ -103,7 +103,7 @@ call_with_ints(core *self, const hook_call *call, purpose what, PyObject *tool, 
 static PyObject *
 guarded(const hook_call *call, purpose what, Py_ssize_t count)
 {
-    core *self = core_of_interpreter();
+    core *self = interpreter_core();
     if (self == NULL || call->nargs != count || hook_count(call) != count) {
         return hook_original(call);
     }
@@ -128,13 +128,13 @@ guarded(const hook_call *call, purpose what, Py_ssize_t count)
 static PyObject *
 all_events_handler(const hook_call *call)
 {
-    core *self = core_of_interpreter();
+    core *self = interpreter_core();
     PyObject *all = hook_original(call); /* owned */
     if (all == NULL || self == NULL || !PyDict_Check(all)) {
         return all;
     }
     long ours = self->tool >= 0 ? 1L << self->tool : 0;
-    if (self->settrace_event != NULL && !user_tracer_is_anywhere(self)) {
+    if (self->settrace_event != NULL && !target_tracer_is_anywhere(self)) {
         ours |= 1L << SYS_TRACE_TOOL;
     }
     PyObject *theirs = PyDict_New();
@@ -161,26 +161,26 @@ all_events_handler(const hook_call *call)
     }                                                                                              \
     HOOK(function, "sys.monitoring", #function)
 
-GUARD(use_tool_id, NAMES_TOOL, 2);
-GUARD(free_tool_id, NAMES_TOOL, 1);
-GUARD(clear_tool_id, NAMES_TOOL, 1);
+GUARD(use_tool_id, TAKES_TOOL, 2);
+GUARD(free_tool_id, TAKES_TOOL, 1);
+GUARD(clear_tool_id, TAKES_TOOL, 1);
 GUARD(register_callback, REGISTERS, 3);
-GUARD(get_events, NAMES_TOOL, 1);
+GUARD(get_events, TAKES_TOOL, 1);
 GUARD(set_events, SETS_EVENTS, 2);
 GUARD(get_tool, GETS_TOOL, 1);
-GUARD(get_local_events, NAMES_TOOL, 2);
+GUARD(get_local_events, TAKES_TOOL, 2);
 GUARD(set_local_events, SETS_LOCAL_EVENTS, 3);
 HOOK(all_events, "sys.monitoring", "_all_events");
 
 /* Where somebody else has replaced a function, theirs calls one that is not to be found: it stays
  * as it is. -1: exception set. */
 static int
-arm(core *self, hook *const *hooks)
+install_patches(core *self, builtin_patch *const *patches)
 {
     PyObject *refused = PyList_New(0); /* owned */
     int rc = refused != NULL ? 0 : -1;
-    for (; rc == 0 && *hooks != NULL; hooks++) {
-        rc = hook_arm_in(*hooks, self->monitoring, refused);
+    for (; rc == 0 && *patches != NULL; patches++) {
+        rc = hook_arm_in(*patches, self->monitoring, refused);
     }
     Py_XDECREF(refused);
     return rc;
@@ -189,18 +189,18 @@ arm(core *self, hook *const *hooks)
 int
 monitoring_hide_tool(core *self)
 {
-    hook *const hooks[] = {
+    builtin_patch *const patches[] = {
         &use_tool_id, &free_tool_id, &clear_tool_id,    &register_callback, &get_events,
         &set_events,  &get_tool,     &get_local_events, &all_events,        &set_local_events,
         NULL};
-    return arm(self, hooks);
+    return install_patches(self, patches);
 }
 
 int
-monitoring_trace_callbacks(core *self)
+monitoring_measure_callbacks(core *self)
 {
-    hook *const hooks[] = {&register_callback, &all_events, NULL};
-    return arm(self, hooks);
+    builtin_patch *const patches[] = {&register_callback, &all_events, NULL};
+    return install_patches(self, patches);
 }
 
 #endif

@@ -177,7 +177,7 @@ plugins_ask(core *self, const char *name, PyObject *globals, claim **found, bool
         const char *path = PyUnicode_AsUTF8(source);
         if (path == NULL) {
             PyErr_Clear(); /* as for other files, a name that is not UTF-8 cannot be stored */
-        } else if (core_apply_rules(self, path, globals, made->plugin, &made->file) < 0) {
+        } else if (file_policy_apply(self, path, globals, made->plugin, &made->file) < 0) {
             goto done;
         }
         *measured = made->file != NULL;
@@ -216,14 +216,14 @@ file_named(core *self, claim *claim, PyObject *name, PyFrameObject *frame)
         PyErr_Clear();
     } else {
         PyObject *globals = PyFrame_GetGlobals(frame); /* owned */
-        int rc = core_apply_rules(self, text, globals, claim->plugin, &file);
+        int rc = file_policy_apply(self, text, globals, claim->plugin, &file);
         Py_DECREF(globals);
         if (rc < 0) {
             Py_DECREF(path);
             return NULL;
         }
         if (file != NULL) {
-            facts_touch(file);
+            recorded_add_file(file);
         }
     }
     Py_DECREF(path);
@@ -261,7 +261,7 @@ static int
 remember_frame(core *self, PyFrameObject *frame, source_file *file, int last_line)
 {
     pthread_mutex_lock(&self->lock);
-    frame_entry *entry = frame_table_enter(&self->plugins->frames, frame);
+    frame_entry *entry = frame_table_add(&self->plugins->frames, frame);
     if (entry != NULL) {
         entry->file = file;
         entry->last_line = last_line;
@@ -352,9 +352,9 @@ plugin_frame_line(core *self, const code_state *state, PyFrameObject *frame)
     }
     for (int line = from; line <= to && line > 0; line++) {
         if (self->branch && last_line != 0) {
-            tell_arc(self, file, last_line, line);
+            core_record_arc(self, file, last_line, line);
         } else {
-            tell_line(self, file, line);
+            core_record_line(self, file, line);
         }
         last_line = line;
     }
@@ -371,11 +371,11 @@ plugin_frame_returns(core *self, const code_state *state, PyFrameObject *frame, 
     if (entry != NULL) {
         file = entry->file;
         last_line = entry->last_line;
-        frame_table_leave(&self->plugins->frames, entry);
+        frame_table_remove(&self->plugins->frames, entry);
     }
     pthread_mutex_unlock(&self->lock);
     const int to = exit_of(state->code);
     if (file != NULL && self->branch && last_line != 0 && !raises && to != 0) {
-        tell_arc(self, file, last_line, to);
+        core_record_arc(self, file, last_line, to);
     }
 }

@@ -70,9 +70,9 @@ hooks_environ_forked(void)
 static const char *
 context_value(PyObject **holder)
 {
-    core *self = core_of_interpreter();
+    core *self = interpreter_core();
     *holder = NULL;
-    return self != NULL && self->in_contexts ? contexts_value(self, holder) : NULL;
+    return self != NULL && self->records_contexts ? contexts_value(self, holder) : NULL;
 }
 
 /* What the last call left in the process's own environment is corrected by the next. */

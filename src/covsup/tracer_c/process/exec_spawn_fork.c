@@ -245,7 +245,7 @@ after_fork_in_child(PyObject *Py_UNUSED(module), PyObject *none)
 {
     journal_forked();
     hooks_environ_forked();
-    core *self = core_of_interpreter();
+    core *self = interpreter_core();
     if (self != NULL) {
         contexts_forked(self);
     }

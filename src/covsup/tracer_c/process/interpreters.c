@@ -31,9 +31,9 @@ hide_functions(given *all, PyObject *object, int depth)
                      : PyCode_Check(object)   ? object
                                               : NULL; /* borrowed */
     if (code != NULL) {
-        if (core_hide_state(all->self, (PyCodeObject *)code) &&
+        if (code_state_hide(all->self, (PyCodeObject *)code) &&
             PyList_Append(all->codes, code) < 0) {
-            core_show_state(all->self, (PyCodeObject *)code);
+            code_state_show(all->self, (PyCodeObject *)code);
             PyErr_Clear(); /* no memory: the call says what a function with our data cannot do */
         }
     } else if (PyTuple_CheckExact(object)) {
@@ -52,7 +52,7 @@ hide_functions(given *all, PyObject *object, int depth)
 static PyObject *
 interpreters_call_handler(const hook_call *call)
 {
-    given all = {.self = core_of_interpreter()};
+    given all = {.self = interpreter_core()};
     if (all.self == NULL || (all.codes = PyList_New(0)) == NULL) {
         PyErr_Clear();
         return hook_original(call);
@@ -62,7 +62,7 @@ interpreters_call_handler(const hook_call *call)
     }
     PyObject *result = hook_original(call);
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(all.codes); i++) {
-        core_show_state(all.self, (PyCodeObject *)PyList_GET_ITEM(all.codes, i));
+        code_state_show(all.self, (PyCodeObject *)PyList_GET_ITEM(all.codes, i));
     }
     PyObject *exception = compat_take_exception();
     Py_DECREF(all.codes);

@@ -21,7 +21,7 @@ static PyObject *call_target(PyObject *function, PyObject *args, PyObject *keywo
 static PyObject *
 begin_in_context(PyObject *what, PyObject *args, PyObject *keywords)
 {
-    core *self = core_of_interpreter();
+    core *self = interpreter_core();
     PyObject *chain = PyTuple_GET_ITEM(what, BEGIN_CHAIN),
              *name = PyTuple_GET_ITEM(what, BEGIN_NAME);
     if (self != NULL) {
@@ -72,12 +72,12 @@ thread_name(PyObject *function)
 static PyObject *
 callable_of_ours(PyObject *function)
 {
-    core *self = core_of_interpreter();
+    core *self = interpreter_core();
     PyObject *chain = NULL, *name = NULL, *what = NULL, *ours = NULL; /* owned */
     if (self == NULL) {
         return NULL;
     }
-    if (self->in_contexts) {
+    if (self->records_contexts) {
         chain = contexts_carried_without(
             self, KIND_BIT(SEGMENT_THREAD) | KIND_BIT(SEGMENT_GREENLET) | KIND_BIT(SEGMENT_TASK));
         if (contexts_of_kind(self, SEGMENT_THREAD) && (name = thread_name(function)) == NULL) {
@@ -106,7 +106,7 @@ static PyObject *
 call_target(PyObject *function, PyObject *args, PyObject *keywords)
 {
     static const char unmeasured[] = "a thread could not be measured";
-    if (core_thread_begins() < 0) {
+    if (core_on_thread_start() < 0) {
         PyErr_Clear();
         (void)journal_event(EVENT_NOTE, unmeasured, sizeof(unmeasured) - 1);
     }

@@ -15,32 +15,32 @@
 
 /* After so many events without news a code object sleeps: waking it costs about as much as some
  * tens of events. */
-enum { MOST_WASTED = 256 };
+enum { REPEATS_BEFORE_DORMANT = 256 };
 
 /* Deeper in calls than this, nobody looks whether a frame is the only one. */
-enum { MOST_DEPTH = 500 };
+enum { MAX_DEPTH = 500 };
 
 void
-told_here_make(core *self, code_state *state)
+code_recorded_make(core *self, code_state *state)
 {
-    enum { MOST_LINES = 1 << 16 };
+    enum { MAX_LINES = 1 << 16 };
     int first = 0, last = 0;
-    flow_line_range(state->code, &first, &last);
-    if (first <= 0 || last - first >= MOST_LINES) {
+    code_line_range(state->code, &first, &last);
+    if (first <= 0 || last - first >= MAX_LINES) {
         return;
     }
     int words = (last - first) / 32 + 1;
-    struct told_here *here = calloc(1, sizeof(*here) + (size_t)words * sizeof(here->words[0]));
+    struct code_recorded *here = calloc(1, sizeof(*here) + (size_t)words * sizeof(here->words[0]));
     if (here == NULL) {
         return;
     }
     const int resumable = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR;
     here->first_line = first;
     here->n_words = words;
-    here->body_line = flow_first_line(state->code);
-    here->never_sleeps = state->file == NULL || state->roles != 0 ||
-                         (state->code->co_flags & resumable) != 0 || here->body_line == 0 ||
-                         flow_resume_line(state->code) != 0;
+    here->body_line = code_first_line(state->code);
+    here->never_dormant = state->file == NULL || state->roles != 0 ||
+                          (state->code->co_flags & resumable) != 0 || here->body_line == 0 ||
+                          code_resume_line(state->code) != 0;
     pthread_mutex_lock(&self->lock);
     if (state->here == NULL) {
         state->here = here;
@@ -53,11 +53,11 @@ told_here_make(core *self, code_state *state)
 /* Is the frame that runs here the only one of `code`, and the target uses no tools of its own,
  * whose events ours would have to be kept apart from? */
 static bool
-is_alone(core *self, PyCodeObject *code)
+is_only_frame(core *self, PyCodeObject *code)
 {
     PyThreadState *first = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
     if (self->others || first == NULL || PyThreadState_Next(first) != NULL ||
-        user_tracer_is_tracing(self)) {
+        target_tracer_is_tracing(self)) {
         return false;
     }
     PyObject *name = PyUnicode_InternFromString("greenlet._greenlet"); /* owned */
@@ -73,56 +73,56 @@ is_alone(core *self, PyCodeObject *code)
         PyCodeObject *its = PyFrame_GetCode(frame); /* owned */
         frames += its == code;
         Py_DECREF(its);
-        PyFrameObject *back = ++depth < MOST_DEPTH ? PyFrame_GetBack(frame) : NULL;
-        alone = alone && depth < MOST_DEPTH;
+        PyFrameObject *back = ++depth < MAX_DEPTH ? PyFrame_GetBack(frame) : NULL;
+        alone = alone && depth < MAX_DEPTH;
         Py_SETREF(frame, back);
     }
     return alone && frames == 1;
 }
 
 void
-told_here_waste(core *self, code_state *state, uint32_t id)
+code_recorded_note_repeat(core *self, code_state *state, uint32_t id)
 {
-    struct told_here *here = state->here;
-    if (here == NULL || here->never_sleeps || state->asleep) {
+    struct code_recorded *here = state->here;
+    if (here == NULL || here->never_dormant || state->dormant) {
         return;
     }
     if (here->in != id) {
         here->in = id;
-        here->wasted = 0;
+        here->repeats = 0;
     }
-    if (++here->wasted < MOST_WASTED) {
+    if (++here->repeats < REPEATS_BEFORE_DORMANT) {
         return;
     }
-    here->wasted = 0;
-    if (is_alone(self, state->code)) {
+    here->repeats = 0;
+    if (is_only_frame(self, state->code)) {
         pthread_mutex_lock(&self->lock);
-        state->asleep = true;
-        state->next_asleep = self->asleep;
-        self->asleep = state;
+        state->dormant = true;
+        state->next_dormant = self->dormant;
+        self->dormant = state;
         pthread_mutex_unlock(&self->lock);
     }
 }
 
 int
-told_here_wake(core *self, code_state *state)
+monitoring_wake_code(core *self, code_state *state)
 {
     pthread_mutex_lock(&self->lock);
-    code_state **link = &self->asleep;
+    code_state **link = &self->dormant;
     while (*link != NULL && *link != state) {
-        link = &(*link)->next_asleep;
+        link = &(*link)->next_dormant;
     }
     if (*link != NULL) {
-        *link = state->next_asleep;
+        *link = state->next_dormant;
     }
-    state->asleep = false;
-    state->next_asleep = NULL;
+    state->dormant = false;
+    state->next_dormant = NULL;
     pthread_mutex_unlock(&self->lock);
-    if (!state->muted) {
+    if (!state->events_disabled) {
         return 0;
     }
     PyObject *code = Py_NewRef((PyObject *)state->code); /* so does the state live */
-    int rc = monitoring_restart(self, state);
+    int rc = monitoring_restart_code(self, state);
     Py_DECREF(code);
     return rc;
 }

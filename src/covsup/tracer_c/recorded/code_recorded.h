@@ -23,30 +23,30 @@
 
 #include <stdatomic.h>
 
-struct told_here {
-    uint32_t in;     /* the context in which events were wasted, or in which it sleeps */
-    uint32_t wasted; /* that had nothing new to say, one after the other */
-    bool never_sleeps;
+struct code_recorded {
+    uint32_t in;      /* the context in which events were repeats, or in which it sleeps */
+    uint32_t repeats; /* that had nothing new to say, one after the other */
+    bool never_dormant;
     int body_line; /* the line with which each frame begins */
     int first_line, n_words;
     _Atomic uint64_t words[]; /* per 32 lines: the id of a context, and the lines told in it */
 };
 
 /* Make `state->here`; without memory it stays NULL, which only costs time. */
-void told_here_make(core *self, code_state *state);
+void code_recorded_make(core *self, code_state *state);
 
 /* An event of `state` came in the context of this id and had nothing new to say. May put it to
  * sleep. No exception. */
-void told_here_waste(core *self, code_state *state, uint32_t id);
+void code_recorded_note_repeat(core *self, code_state *state, uint32_t id);
 
 /* The events of `state` are needed again. -1: exception set. */
-int told_here_wake(core *self, code_state *state);
+int monitoring_wake_code(core *self, code_state *state);
 
 /* Was the line told, with all that its event tells, in the context of this id? */
 static inline bool
-told_here_has(const code_state *state, uint32_t id, int line)
+code_recorded_has_line(const code_state *state, uint32_t id, int line)
 {
-    const struct told_here *here = state->here;
+    const struct code_recorded *here = state->here;
     unsigned at = here != NULL ? (unsigned)(line - here->first_line) : 0;
     if (here == NULL || at / 32 >= (unsigned)here->n_words) {
         return false;
@@ -57,9 +57,9 @@ told_here_has(const code_state *state, uint32_t id, int line)
 
 /* It was. Two threads that do this at once may forget one of the lines, which is told again. */
 static inline void
-told_here_add(code_state *state, uint32_t id, int line)
+code_recorded_add_line(code_state *state, uint32_t id, int line)
 {
-    struct told_here *here = state->here;
+    struct code_recorded *here = state->here;
     unsigned at = here != NULL ? (unsigned)(line - here->first_line) : 0;
     if (here == NULL || at / 32 >= (unsigned)here->n_words) {
         return;

@@ -12,7 +12,7 @@
 #include "recorded/key_set.h"
 #include "journal/format.h"
 
-struct told_context {
+struct context_recorded {
     uint32_t id;
     _Atomic uint32_t defined_epoch; /* the journal epoch that has this context's definition */
     key_set keys;
@@ -22,10 +22,10 @@ struct told_context {
 
 static _Atomic uint32_t last_id; /* 0 is the static context */
 
-told_context *
-told_new(const char *label, size_t size)
+context_recorded *
+context_recorded_new(const char *label, size_t size)
 {
-    told_context *self = calloc(1, sizeof(*self) + sizeof(uint32_t) + size);
+    context_recorded *self = calloc(1, sizeof(*self) + sizeof(uint32_t) + size);
     if (self != NULL) {
         self->id = atomic_fetch_add(&last_id, 1) + 1;
         self->definition_length = sizeof(uint32_t) + size;
@@ -36,20 +36,20 @@ told_new(const char *label, size_t size)
 }
 
 void
-told_free(told_context *self)
+context_recorded_free(context_recorded *self)
 {
     key_set_clear(&self->keys);
     free(self);
 }
 
 uint32_t
-told_id(const told_context *self)
+context_recorded_id(const context_recorded *self)
 {
     return self->id;
 }
 
 size_t
-told_size(const told_context *self)
+context_recorded_size(const context_recorded *self)
 {
     return sizeof(*self) + self->definition_length + key_set_size(&self->keys);
 }
@@ -73,9 +73,9 @@ key_of(uint32_t file, int from, int to)
 
 /* True when the journal can take a fact of `file` in this context: it defines both. */
 static bool
-journal_knows(told_context *self, source_file *file)
+define_in_journal(context_recorded *self, source_file *file)
 {
-    if (!facts_define(file)) {
+    if (!source_file_define(file)) {
         return false;
     }
     uint32_t epoch = journal_epoch();
@@ -90,37 +90,38 @@ journal_knows(told_context *self, source_file *file)
 }
 
 bool
-told_line(told_context *self, source_file *file, int line)
+context_recorded_add_line(context_recorded *self, source_file *file, int line)
 {
     if (line <= 0) {
         return true;
     }
-    uint32_t id = facts_file_id(file);
+    uint32_t id = source_file_id(file);
     uint64_t key = key_of(id, line, 0);
     if (key_set_has(&self->keys, key)) {
         return true;
     }
-    if (facts_paused() || !journal_knows(self, file) ||
+    if (recording_is_paused() || !define_in_journal(self, file) ||
         journal_line(id, (uint32_t)line, self->id) < 0) {
         return false;
     }
-    key_set_add(&self->keys, key); /* after the record, as in facts_line */
+    key_set_add(&self->keys, key); /* after the record, as in recorded_add_line */
     return true;
 }
 
 bool
-told_arc(told_context *self, source_file *file, int from, int to)
+context_recorded_add_arc(context_recorded *self, source_file *file, int from, int to)
 {
     if (from == 0 && to == 0) {
         return true;
     }
-    uint32_t id = facts_file_id(file);
+    uint32_t id = source_file_id(file);
     /* An arc is told apart from a line by its second end, which is never 0. */
     uint64_t key = key_of(id, from, to);
     if (key_set_has(&self->keys, key)) {
         return true;
     }
-    if (facts_paused() || !journal_knows(self, file) || journal_arc(id, from, to, self->id) < 0) {
+    if (recording_is_paused() || !define_in_journal(self, file) ||
+        journal_arc(id, from, to, self->id) < 0) {
         return false;
     }
     key_set_add(&self->keys, key);

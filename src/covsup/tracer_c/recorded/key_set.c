@@ -66,7 +66,7 @@ key_set_has(const key_set *self, uint64_t key)
 
 /* A table always keeps free slots (growth at one half, see key_set_add), so both loops end. */
 static void
-put(key_table *table, uint64_t key)
+insert_key(key_table *table, uint64_t key)
 {
     for (uint32_t i = slot_of(key, table->mask);; i = (i + 1) & table->mask) {
         uint64_t found = 0;
@@ -99,7 +99,7 @@ key_set_add(key_set *self, uint64_t key)
             for (uint32_t i = 0; table != NULL && i <= table->mask; i++) {
                 uint64_t old = atomic_load_explicit(&table->slots[i], memory_order_relaxed);
                 if (old != 0) {
-                    put(bigger, old);
+                    insert_key(bigger, old);
                 }
             }
             atomic_store_explicit(&self->table, bigger, memory_order_release);
@@ -108,7 +108,7 @@ key_set_add(key_set *self, uint64_t key)
     }
     /* Without memory for a bigger table the key is simply not remembered, and told again. */
     if (table != NULL && atomic_load_explicit(&table->used, memory_order_relaxed) < table->mask) {
-        put(table, key);
+        insert_key(table, key);
     }
     release_lock();
 }

@@ -55,13 +55,13 @@ static uint32_t next_file_id; /* under tables_lock */
 static _Atomic uint32_t pauses;
 
 void
-facts_pause(void)
+recording_pause(void)
 {
     atomic_fetch_add_explicit(&pauses, 1, memory_order_relaxed);
 }
 
 bool
-facts_resume(void)
+recording_resume(void)
 {
     uint32_t now = atomic_load_explicit(&pauses, memory_order_relaxed);
     while (now > 0 && !atomic_compare_exchange_weak_explicit(
@@ -71,7 +71,7 @@ facts_resume(void)
 }
 
 bool
-facts_paused(void)
+recording_is_paused(void)
 {
     return atomic_load_explicit(&pauses, memory_order_relaxed) != 0;
 }
@@ -116,7 +116,7 @@ find_file(uint32_t bucket, const char *path, const char *plugin)
 }
 
 source_file *
-facts_file(const char *path, const char *module, const char *plugin)
+source_file_get(const char *path, const char *module, const char *plugin)
 {
     uint32_t bucket = hash_path(path) % BUCKETS;
     source_file *file = find_file(bucket, path, plugin);
@@ -154,7 +154,7 @@ facts_file(const char *path, const char *module, const char *plugin)
 
 /* A forked child gets its journal here. Two threads may both define a file, which is harmless. */
 bool
-facts_define(source_file *file)
+source_file_define(source_file *file)
 {
     if (journal_ensure() < 0) {
         journal_lose_fact();
@@ -176,30 +176,30 @@ facts_define(source_file *file)
 }
 
 uint32_t
-facts_file_id(const source_file *file)
+source_file_id(const source_file *file)
 {
     return file->id;
 }
 
 const char *
-facts_path(const source_file *file)
+source_file_path(const source_file *file)
 {
     return file->definition + sizeof(uint32_t);
 }
 
 const char *
-facts_module(const source_file *file)
+source_file_module(const source_file *file)
 {
-    return facts_path(file) + file->path_length + 1;
+    return source_file_path(file) + file->path_length + 1;
 }
 
 void
-facts_touch(source_file *file)
+recorded_add_file(source_file *file)
 {
-    if (facts_paused()) {
+    if (recording_is_paused()) {
         return; /* its first fact, if there comes one, defines it */
     }
-    facts_define(file); /* a loss is counted there; the file's first fact defines it again */
+    source_file_define(file); /* a loss is counted there; the file's first fact defines it again */
 }
 
 static line_map *
@@ -228,12 +228,13 @@ grow_lines(source_file *file, uint32_t word)
 }
 
 static bool
-far_line(source_file *file, int line)
+add_far_line(source_file *file, int line)
 {
     if (key_set_has(&file->far_lines, (uint64_t)line)) {
         return true;
     }
-    if (facts_paused() || !facts_define(file) || journal_line(file->id, (uint32_t)line, 0) < 0) {
+    if (recording_is_paused() || !source_file_define(file) ||
+        journal_line(file->id, (uint32_t)line, 0) < 0) {
         return false;
     }
     key_set_add(&file->far_lines, (uint64_t)line); /* after the record, as below */
@@ -241,13 +242,13 @@ far_line(source_file *file, int line)
 }
 
 bool
-facts_line(source_file *file, int line)
+recorded_add_line(source_file *file, int line)
 {
     if (line <= 0) {
         return true;
     }
     if (line >= FAR_LINE) {
-        return far_line(file, line);
+        return add_far_line(file, line);
     }
     uint32_t word = (uint32_t)line / 64;
     uint64_t bit = UINT64_C(1) << ((uint32_t)line % 64);
@@ -258,7 +259,8 @@ facts_line(source_file *file, int line)
     if (map != NULL && (atomic_load_explicit(&map->bits[word], memory_order_relaxed) & bit) != 0) {
         return true;
     }
-    if (facts_paused() || !facts_define(file) || journal_line(file->id, (uint32_t)line, 0) < 0) {
+    if (recording_is_paused() || !source_file_define(file) ||
+        journal_line(file->id, (uint32_t)line, 0) < 0) {
         return false;
     }
     /* Only now, after the record: a process killed or forked between the two repeats a record;
@@ -276,7 +278,7 @@ arc_key(int from, int to)
 }
 
 bool
-facts_has_line(const source_file *file, int line)
+recorded_has_line(const source_file *file, int line)
 {
     if (line >= FAR_LINE) {
         return key_set_has(&file->far_lines, (uint64_t)line);
@@ -288,21 +290,22 @@ facts_has_line(const source_file *file, int line)
 }
 
 bool
-facts_has_arc(const source_file *file, int from, int to)
+recorded_has_arc(const source_file *file, int from, int to)
 {
     return key_set_has(&file->arcs, arc_key(from, to));
 }
 
 bool
-facts_arc(source_file *file, int from, int to)
+recorded_add_arc(source_file *file, int from, int to)
 {
     uint64_t key = arc_key(from, to);
     if (key == 0 || key_set_has(&file->arcs, key)) {
         return true;
     }
-    if (facts_paused() || !facts_define(file) || journal_arc(file->id, from, to, 0) < 0) {
+    if (recording_is_paused() || !source_file_define(file) ||
+        journal_arc(file->id, from, to, 0) < 0) {
         return false;
     }
-    key_set_add(&file->arcs, key); /* after the record, as in facts_line */
+    key_set_add(&file->arcs, key); /* after the record, as in recorded_add_line */
     return true;
 }

@@ -16,40 +16,40 @@ typedef struct source_file source_file;
 /* The process-wide entry of `path`; `module` is the name under which it was first seen ("" where
  * unknown), `plugin` that of the plugin which tells its facts ("": none). Never freed. NULL: out of
  * memory. */
-source_file *facts_file(const char *path, const char *module, const char *plugin);
+source_file *source_file_get(const char *path, const char *module, const char *plugin);
 
-uint32_t facts_file_id(const source_file *file);
+uint32_t source_file_id(const source_file *file);
 
 /* What it was made with. */
-const char *facts_path(const source_file *file);
-const char *facts_module(const source_file *file);
+const char *source_file_path(const source_file *file);
+const char *source_file_module(const source_file *file);
 
 /* True when the current journal can take a fact of `file`: it exists and defines the file. */
-bool facts_define(source_file *file);
+bool source_file_define(source_file *file);
 
 /* Tell that code of `file` runs, be it without any line (an empty module). */
-void facts_touch(source_file *file);
+void recorded_add_file(source_file *file);
 
 /* Tell that `line` of `file` ran. True when it is stored in the journal (now or before); false
  * when it could not be, in which case the same fact should be offered again. */
-bool facts_line(source_file *file, int line);
+bool recorded_add_line(source_file *file, int line);
 
 /* Tell that control went from line `from` to line `to` (negative: into or out of the code object
- * whose first line that is). Same result as facts_line. */
-bool facts_arc(source_file *file, int from, int to);
+ * whose first line that is). Same result as recorded_add_line. */
+bool recorded_add_arc(source_file *file, int from, int to);
 
 /* Is that told, here or by whom this process was forked from? */
-bool facts_has_line(const source_file *file, int line);
-bool facts_has_arc(const source_file *file, int from, int to);
+bool recorded_has_line(const source_file *file, int line);
+bool recorded_has_arc(const source_file *file, int from, int to);
 
-/* Tell nothing more, in any thread, until facts_resume() was called as often; lines and arcs are
- * then refused as if they could not be stored, and so are offered again. A forked child inherits
- * it. */
-void facts_pause(void);
+/* Tell nothing more, in any thread, until recording_resume() was called as often; lines and arcs
+ * are then refused as if they could not be stored, and so are offered again. A forked child
+ * inherits it. */
+void recording_pause(void);
 
-bool facts_paused(void);
+bool recording_is_paused(void);
 
 /* True when facts are told again. One too many does nothing. */
-bool facts_resume(void);
+bool recording_resume(void);
 
 #endif

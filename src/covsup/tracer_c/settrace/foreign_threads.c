@@ -18,7 +18,7 @@
 
 #include <stdatomic.h>
 
-enum { MOST_DEPTH = 200 }; /* 3.12 allows C code some 700 nested calls before RecursionError */
+enum { MAX_DEPTH = 200 }; /* 3.12 allows C code some 700 nested calls before RecursionError */
 
 /* What this thread does in one interpreter; it may call into another one, from C code. */
 typedef struct {
@@ -38,13 +38,13 @@ keep_tracing(PyThreadState *thread)
     if (thread->c_traceobj == here.trace && here.trace != NULL) {
         return;
     }
-    if (here.starting || thread->tracing > 0 || (self = core_of_interpreter()) == NULL ||
+    if (here.starting || thread->tracing > 0 || (self = interpreter_core()) == NULL ||
         self->settrace_event == NULL) {
         return;
     }
     here.starting = true;
     PyObject *exception = compat_take_exception();
-    if (user_tracer_keep(self, &here.trace) < 0) {
+    if (target_tracer_keep_ours(self, &here.trace) < 0) {
         PyErr_WriteUnraisable(NULL); /* the frame itself can run all the same */
     }
     compat_restore_exception(exception);
@@ -75,13 +75,13 @@ evaluate(PyThreadState *thread, struct _PyInterpreterFrame *frame, int throwing)
     if (!throwing) {
         keep_tracing(thread);
     }
-    if (++here.depth == MOST_DEPTH) {
+    if (++here.depth == MAX_DEPTH) {
         _PyInterpreterState_SetEvalFrameFunc(PyThreadState_GetInterpreter(thread),
                                              _PyEval_EvalFrameDefault);
     }
     PyObject *result = _PyEval_EvalFrameDefault(thread, frame, throwing);
     keep_tracing(thread);
-    if (here.depth-- == MOST_DEPTH) {
+    if (here.depth-- == MAX_DEPTH) {
         _PyInterpreterState_SetEvalFrameFunc(PyThreadState_GetInterpreter(thread), evaluate);
     }
     if (here.depth == 0) {
@@ -93,11 +93,11 @@ evaluate(PyThreadState *thread, struct _PyInterpreterFrame *frame, int throwing)
 int
 foreign_threads_watch(void)
 {
-    core *self = core_of_interpreter();
+    core *self = interpreter_core();
     if (self == NULL || self->settrace_event == NULL) {
         return 0; /* sys.monitoring sees every thread by itself */
     }
-    if (quiet_watches_threads(self)) {
+    if (untraced_keeps_threads(self)) {
         return 0;
     }
     PyInterpreterState *interpreter = PyInterpreterState_Get();

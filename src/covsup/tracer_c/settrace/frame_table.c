@@ -59,7 +59,7 @@ grow(frame_table *self)
 }
 
 frame_entry *
-frame_table_enter(frame_table *self, PyFrameObject *frame)
+frame_table_add(frame_table *self, PyFrameObject *frame)
 {
     frame_entry *entry = frame_table_find(self, frame);
     if (entry == NULL) {
@@ -82,7 +82,7 @@ frame_table_enter(frame_table *self, PyFrameObject *frame)
 }
 
 void
-frame_table_leave(frame_table *self, frame_entry *entry)
+frame_table_remove(frame_table *self, frame_entry *entry)
 {
     /* Close the gap: whatever was pushed on past this slot moves back. */
     size_t hole = (size_t)(entry - self->slots);

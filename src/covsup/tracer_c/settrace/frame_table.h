@@ -45,9 +45,9 @@ frame_table_find(frame_table *self, PyFrameObject *frame)
 }
 
 /* The entry of `frame`, made where there is none; NULL with an exception set. */
-frame_entry *frame_table_enter(frame_table *self, PyFrameObject *frame);
+frame_entry *frame_table_add(frame_table *self, PyFrameObject *frame);
 
-void frame_table_leave(frame_table *self, frame_entry *entry);
+void frame_table_remove(frame_table *self, frame_entry *entry);
 
 void frame_table_clear(frame_table *self);
 

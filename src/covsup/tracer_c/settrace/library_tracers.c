@@ -44,7 +44,7 @@ HOOK(greenlet_settrace, "greenlet._greenlet", "settrace");
 HOOK(greenlet_gettrace, "greenlet._greenlet", "gettrace");
 
 PyObject *
-library_tracers_arm_greenlet(void)
+library_tracers_install_greenlet(void)
 {
     PyObject *refused = PyList_New(0);
     if (refused != NULL &&
@@ -61,21 +61,21 @@ static PyCFunction c_tracer_start;
 static PyObject *
 start_c_tracer(PyObject *tracer, PyObject *args)
 {
-    core *self = core_of_interpreter();
+    core *self = interpreter_core();
     PyObject *trace = NULL;
-    if (self != NULL && self->settrace_event != NULL && user_tracer_is_tracing(self)) {
+    if (self != NULL && self->settrace_event != NULL && target_tracer_is_tracing(self)) {
         trace = Py_NewRef(PyThreadState_Get()->c_traceobj);
     }
     PyObject *result = c_tracer_start(tracer, args);
     if (trace != NULL) {
-        user_tracer_take_back((thread_trace *)trace);
+        target_tracer_take_back((thread_trace *)trace);
         Py_DECREF(trace);
     }
     return result;
 }
 
 PyObject *
-library_tracers_arm_c_tracer(PyTypeObject *type)
+library_tracers_install_c_tracer(PyTypeObject *type)
 {
     PyObject *start = PyObject_GetAttrString((PyObject *)type, "start");
     if (start == NULL) {

@@ -10,10 +10,10 @@
 #include "cpython/compat.h"
 
 /* Take over greenlet.settrace and gettrace, once greenlet is imported. */
-PyObject *library_tracers_arm_greenlet(void);
+PyObject *library_tracers_install_greenlet(void);
 
 /* Under the settrace core: let ours stay where `type`, a tracer written in C that installs itself
  * by its start() (coverage.py's), takes the thread. */
-PyObject *library_tracers_arm_c_tracer(PyTypeObject *type);
+PyObject *library_tracers_install_c_tracer(PyTypeObject *type);
 
 #endif

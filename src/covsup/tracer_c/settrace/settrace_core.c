@@ -23,14 +23,14 @@
 #include <string.h>
 
 /* Code that has run so many of its lines again is worth the analysis of what is left to tell. */
-enum { FIRST_PATIENCE = 256 };
+enum { FIRST_RECHECK_INTERVAL = 256 };
 
 /* What a code object needs besides its file: tables over its lines. */
 static int
 prepare_state(core *owner, code_state *state, PyCodeObject *code)
 {
     const int resumable = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR;
-    if ((owner->branch || quiet_is_on(owner)) && (code->co_flags & resumable) != 0) {
+    if ((owner->branch || untraced_is_on(owner)) && (code->co_flags & resumable) != 0) {
         state->resumable = PyCode_GetCode(code);
         if (state->resumable == NULL) {
             return -1;
@@ -39,10 +39,10 @@ prepare_state(core *owner, code_state *state, PyCodeObject *code)
     state->first_line = code->co_firstlineno;
     state->is_prepared = true;
 #if COMPAT_MONITORING
-    state->makes_generic = flow_makes_generic(code);
+    state->is_type_params_scope = code_is_type_params_scope(code);
 #endif
-    if (quiet_is_on(owner)) {
-        state->patience = state->patience_was = FIRST_PATIENCE;
+    if (untraced_is_on(owner)) {
+        state->recheck_countdown = state->recheck_interval = FIRST_RECHECK_INTERVAL;
     }
     return 0;
 }
@@ -51,17 +51,17 @@ prepare_state(core *owner, code_state *state, PyCodeObject *code)
 static inline void
 repeats(core *owner, code_state *state)
 {
-    if (state->patience > 0 && --state->patience == 0) {
-        quiet_consider(owner, state);
+    if (state->recheck_countdown > 0 && --state->recheck_countdown == 0) {
+        untraced_recheck(owner, state);
     }
 }
 
 /* A line or arc is told that was not. */
 static inline void
-is_new(core *owner, code_state *state)
+recheck_after_new(core *owner, code_state *state)
 {
     if (state->reach != NULL) {
-        quiet_consider(owner, state);
+        untraced_recheck(owner, state);
     }
 }
 
@@ -69,10 +69,10 @@ is_new(core *owner, code_state *state)
 static int
 first_size(PyCodeObject *code)
 {
-    enum { FIRST_LINES = 16, MOST_AT_ONCE = 256 };
+    enum { FIRST_LINES = 16, MAX_AT_ONCE = 256 };
     int last = 2 * ((int)Py_SIZE(code) - 1);
     long long lines = (long long)PyCode_Addr2Line(code, last) - code->co_firstlineno + 1;
-    return lines > 0 && lines <= MOST_AT_ONCE ? (int)lines : FIRST_LINES;
+    return lines > 0 && lines <= MAX_AT_ONCE ? (int)lines : FIRST_LINES;
 }
 
 /* The place of `line` in the tables; -1: it has none. */
@@ -88,10 +88,10 @@ static bool
 cover_line(core *owner, code_state *state, int line)
 {
     /* The tables grow with the code, wherever its lines are. */
-    enum { MOST_LINES = 1 << 20, LINES_AT_LEAST = 256, LINES_PER_UNIT = 64 };
-    const long long room = LINES_AT_LEAST + LINES_PER_UNIT * (long long)Py_SIZE(state->code);
+    enum { MAX_LINES = 1 << 20, MIN_LINES = 256, LINES_PER_UNIT = 64 };
+    const long long room = MIN_LINES + LINES_PER_UNIT * (long long)Py_SIZE(state->code);
     int index = line_index(state, line);
-    if (index < 0 || index >= MOST_LINES || index >= room) {
+    if (index < 0 || index >= MAX_LINES || index >= room) {
         return false;
     }
     if (index < state->n_lines) {
@@ -102,14 +102,14 @@ cover_line(core *owner, code_state *state, int line)
         lines *= 2;
     }
     size_t size = owner->branch ? sizeof(int) : 1;
-    void *old = owner->branch ? (void *)state->came_from : (void *)state->seen;
+    void *old = owner->branch ? (void *)state->last_origin : (void *)state->seen;
     char *table = realloc(old, (size_t)lines * size);
     if (table == NULL) {
         return false; /* each line is then looked up in the file's tables: slower, not wrong */
     }
     memset(table + (size_t)state->n_lines * size, 0, (size_t)(lines - state->n_lines) * size);
     if (owner->branch) {
-        state->came_from = (int *)table;
+        state->last_origin = (int *)table;
     } else {
         state->seen = (uint8_t *)table;
     }
@@ -120,7 +120,7 @@ cover_line(core *owner, code_state *state, int line)
 /* Telling may run Python (of a task's name, where tasks are contexts), which can run frames that
  * move entries of the table: `entry` is not used after it. */
 static void
-note_line(thread_trace *self, frame_entry *entry, int line)
+record_frame_line(thread_trace *self, frame_entry *entry, int line)
 {
     core *owner = self->owner;
     if (line >= NO_SOURCE_LINE) {
@@ -132,32 +132,33 @@ note_line(thread_trace *self, frame_entry *entry, int line)
     if (owner->branch) {
         int from = entry->last_line;
         entry->last_line = line;
-        if (index >= 0 && index < state->n_lines && state->came_from[index] == from && from != 0 &&
-            !owner->in_contexts) {
+        if (index >= 0 && index < state->n_lines && state->last_origin[index] == from &&
+            from != 0 && !owner->records_contexts) {
             repeats(owner, state);
             return;
         }
-        bool stored = from != 0 ? tell_arc(owner, state->file, from, line)
-                                : tell_line(owner, state->file, line);
-        if (stored && from != 0 && !owner->in_contexts && cover_line(owner, state, line)) {
-            state->came_from[index] = from;
+        bool stored = from != 0 ? core_record_arc(owner, state->file, from, line)
+                                : core_record_line(owner, state->file, line);
+        if (stored && from != 0 && !owner->records_contexts && cover_line(owner, state, line)) {
+            state->last_origin[index] = from;
             repeats(owner, state);
-            is_new(owner, state);
-        } else if (!stored && facts_paused()) {
+            recheck_after_new(owner, state);
+        } else if (!stored && recording_is_paused()) {
             entry = frame_table_find(&self->frames, frame);
             if (entry != NULL) {
                 entry->last_line = 0; /* nor does an arc that is told later begin there */
             }
         }
     } else {
-        if (index >= 0 && index < state->n_lines && state->seen[index] && !owner->in_contexts) {
+        if (index >= 0 && index < state->n_lines && state->seen[index] &&
+            !owner->records_contexts) {
             repeats(owner, state);
             return;
         }
-        if (tell_line(owner, state->file, line) && !owner->in_contexts &&
+        if (core_record_line(owner, state->file, line) && !owner->records_contexts &&
             cover_line(owner, state, line)) {
             state->seen[index] = 1;
-            is_new(owner, state);
+            recheck_after_new(owner, state);
         }
     }
 }
@@ -165,8 +166,8 @@ note_line(thread_trace *self, frame_entry *entry, int line)
 static code_state *
 state_for(core *owner, PyFrameObject *frame, PyCodeObject *code)
 {
-    code_state *state = core_state_of(owner, code);
-    if (state == NULL && !owner->in_contexts && core_leaves_out(owner, code)) {
+    code_state *state = code_state_of(owner, code);
+    if (state == NULL && !owner->records_contexts && core_is_excluded(owner, code)) {
         return NULL;
     }
     if (state != NULL && !state->is_prepared) {
@@ -175,15 +176,15 @@ state_for(core *owner, PyFrameObject *frame, PyCodeObject *code)
     }
     if (state == NULL) {
         PyObject *globals = PyFrame_GetGlobals(frame); /* owned */
-        measured_as as = {0};
-        bool measured = core_file_of(owner, code, globals, &as);
+        file_disposition as = {0};
+        bool measured = core_file_disposition(owner, code, globals, &as);
         Py_DECREF(globals);
         const char *local = NULL;
-        unsigned roles = owner->in_contexts && !PyErr_Occurred()
+        unsigned roles = owner->records_contexts && !PyErr_Occurred()
                              ? flows_roles(owner, code, measured, &local)
                              : 0;
         if (measured || roles != 0) {
-            state = core_add_state(owner, code, as);
+            state = code_state_add(owner, code, as);
             if (state != NULL) {
                 state->roles = roles;
                 state->local = local;
@@ -198,17 +199,17 @@ state_for(core *owner, PyFrameObject *frame, PyCodeObject *code)
 
 /* Have no more events in the frame that one was just sent for, if they are of no use; did it? */
 static bool
-quiet_if_useless(thread_trace *self, frame_entry *entry)
+untrace_if_useless(thread_trace *self, frame_entry *entry)
 {
-    if (!quiet_is_on(self->owner) || entry->flow != NULL) {
+    if (!untraced_is_on(self->owner) || entry->flow != NULL) {
         return false;
     }
     const code_state *state = entry->state;
     /* Of an exception, too, no event would come: so not where one may be handled. */
     if (state == NULL ||
-        (state->is_told && PyBytes_GET_SIZE(state->code->co_exceptiontable) == 0)) {
-        if (quiet_frame(self->owner, entry->frame)) {
-            frame_table_leave(&self->frames, entry);
+        (state->fully_recorded && PyBytes_GET_SIZE(state->code->co_exceptiontable) == 0)) {
+        if (untraced_begin_frame(self->owner, entry->frame)) {
+            frame_table_remove(&self->frames, entry);
             return true;
         }
     }
@@ -218,7 +219,7 @@ quiet_if_useless(thread_trace *self, frame_entry *entry)
 /* The entry of a frame that was running before its thread was traced: where its line came from is
  * not known, and nothing is claimed about it. NULL with an exception set. */
 static frame_entry *
-enter_late(thread_trace *self, PyFrameObject *frame)
+add_running_frame(thread_trace *self, PyFrameObject *frame)
 {
     PyCodeObject *code = PyFrame_GetCode(frame); /* owned */
     code_state *state = state_for(self->owner, frame, code);
@@ -226,7 +227,7 @@ enter_late(thread_trace *self, PyFrameObject *frame)
     if (state == NULL && PyErr_Occurred()) {
         return NULL;
     }
-    frame_entry *entry = frame_table_enter(&self->frames, frame);
+    frame_entry *entry = frame_table_add(&self->frames, frame);
     if (entry != NULL) {
         entry->state = state != NULL && is_measured(state) ? state : NULL;
         entry->flow = NULL;
@@ -241,10 +242,10 @@ static int
 on_fired_call(thread_trace *self, PyFrameObject *frame, PyCodeObject *code)
 {
     frame_entry *entry = frame_table_find(&self->frames, frame);
-    if (entry == NULL && (entry = enter_late(self, frame)) == NULL) {
+    if (entry == NULL && (entry = add_running_frame(self, frame)) == NULL) {
         return -1;
     }
-    self->meets_fired = true;
+    self->sees_fired_events = true;
     fired_enter(entry);
     fired_note_caller(self->owner, code, entry->state != NULL);
     return 0;
@@ -255,7 +256,7 @@ static bool
 is_fired(thread_trace *self, PyFrameObject *frame, int what)
 {
     frame_entry *entry = frame_table_find(&self->frames, frame);
-    return entry != NULL && fired_has(entry, what);
+    return entry != NULL && fired_owns_event(entry, what);
 }
 #endif
 
@@ -273,7 +274,7 @@ on_call(thread_trace *self, PyFrameObject *frame)
     code_state *state = state_for(self->owner, frame, code);
     frame_entry *entry = NULL;
     if (state != NULL || !PyErr_Occurred()) {
-        entry = frame_table_enter(&self->frames, frame);
+        entry = frame_table_add(&self->frames, frame);
     }
     if (entry != NULL) {
         entry->flow = state != NULL && state->roles != 0 ? state : NULL;
@@ -300,7 +301,7 @@ on_call(thread_trace *self, PyFrameObject *frame)
     bool resumed = entry->last_line > 0;
     code_state *flow = entry->flow;
     if (state == NULL && flow == NULL) {
-        quiet_if_useless(self, entry);
+        untrace_if_useless(self, entry);
     }
     if (flow != NULL) {
         flows_begin(self->owner, flow, frame); /* may run frames that move the entry */
@@ -316,7 +317,7 @@ on_line(thread_trace *self, PyFrameObject *frame)
 {
     frame_entry *entry = frame_table_find(&self->frames, frame);
     if (entry == NULL) {
-        entry = enter_late(self, frame);
+        entry = add_running_frame(self, frame);
         if (entry == NULL) {
             return -1;
         }
@@ -332,11 +333,11 @@ on_line(thread_trace *self, PyFrameObject *frame)
         return plugin_frame_line(self->owner, entry->state, frame);
     }
     if (entry->state != NULL) {
-        note_line(self, entry, PyFrame_GetLineNumber(frame));
+        record_frame_line(self, entry, PyFrame_GetLineNumber(frame));
         entry = frame_table_find(&self->frames, frame);
     }
     if (entry != NULL) {
-        quiet_if_useless(self, entry);
+        untrace_if_useless(self, entry);
     }
     return 0;
 }
@@ -362,7 +363,7 @@ yields(const code_state *state, PyFrameObject *frame)
 /* Is the exception in `arg`, at the instruction `at`, what its line says (raise, a finally that
  * goes on) or how a loop or an await ends? */
 static bool
-exception_is_flow(PyObject *bytes, int at, PyObject *arg)
+exception_is_control_flow(PyObject *bytes, int at, PyObject *arg)
 {
     const uint8_t *ops = (const uint8_t *)PyBytes_AS_STRING(bytes);
     if (at < 0 || at >= PyBytes_GET_SIZE(bytes)) {
@@ -401,12 +402,12 @@ exception_is_flow(PyObject *bytes, int at, PyObject *arg)
 /* The first event of a frame that had none until now: it has told all up to the line that it is on.
  * What there is about it is of an earlier frame at its address. */
 static int
-end_quiet(thread_trace *self, PyFrameObject *frame)
+end_untraced(thread_trace *self, PyFrameObject *frame)
 {
     PyCodeObject *code = PyFrame_GetCode(frame); /* owned */
-    code_state *state = core_state_of(self->owner, code);
+    code_state *state = code_state_of(self->owner, code);
     Py_DECREF(code);
-    frame_entry *entry = frame_table_enter(&self->frames, frame);
+    frame_entry *entry = frame_table_add(&self->frames, frame);
     if (entry == NULL) {
         return -1;
     }
@@ -425,7 +426,7 @@ on_exception(thread_trace *self, PyFrameObject *frame, PyObject *arg)
 {
     frame_entry *entry = frame_table_find(&self->frames, frame);
     if (entry != NULL) {
-        if (quiet_if_useless(self, entry)) {
+        if (untrace_if_useless(self, entry)) {
             return 0;
         }
         entry->interrupted = true;
@@ -440,7 +441,7 @@ on_exception(thread_trace *self, PyFrameObject *frame, PyObject *arg)
     if (bytes == NULL) {
         return -1;
     }
-    bool keeps_line = exception_is_flow(bytes, PyFrame_GetLasti(frame), arg);
+    bool keeps_line = exception_is_control_flow(bytes, PyFrame_GetLasti(frame), arg);
     Py_DECREF(bytes);
     entry = frame_table_find(&self->frames, frame);
     if (!keeps_line && entry != NULL) {
@@ -469,18 +470,18 @@ on_return(thread_trace *self, PyFrameObject *frame, bool raises)
         if (COMPAT_RETURN_NAMES_LINE) {
             int line = PyFrame_GetLineNumber(frame);
             if (line > 0 && line != entry->last_line) {
-                note_line(self, entry, line);
+                record_frame_line(self, entry, line);
                 entry = frame_table_find(&self->frames, frame);
             }
         }
         const int to = exit_of(state->code);
-        if (!state->makes_generic && to != 0 && entry != NULL) {
-            tell_arc(self->owner, state->file, entry->last_line, to);
+        if (!state->is_type_params_scope && to != 0 && entry != NULL) {
+            core_record_arc(self->owner, state->file, entry->last_line, to);
         }
     }
     entry = frame_table_find(&self->frames, frame); /* telling may have moved it */
     if (entry != NULL) {
-        frame_table_leave(&self->frames, entry);
+        frame_table_remove(&self->frames, entry);
     }
     if (flow != NULL) {
         flows_end(self->owner, flow, frame);
@@ -490,7 +491,7 @@ on_return(thread_trace *self, PyFrameObject *frame, bool raises)
 /* A target that switches the line events of a frame off switches them off for every trace
  * function. They are switched on again, and the target's tracer is spared them instead. */
 static int
-keep_lines(thread_trace *self, PyFrameObject *frame)
+keep_line_events(thread_trace *self, PyFrameObject *frame)
 {
     PyObject *lines = PyObject_GetAttrString((PyObject *)frame, "f_trace_lines");
     int wanted = lines != NULL ? PyObject_IsTrue(lines) : -1;
@@ -514,11 +515,11 @@ forward(thread_trace *self, PyFrameObject *frame, int what, PyObject *arg)
     if (what == PyTrace_LINE && entry != NULL && entry->hides_lines) {
         return 0;
     }
-    int rc = user_tracer_forward(self, frame, what, arg);
-    if (rc >= 0 && what != PyTrace_RETURN && keep_lines(self, frame) < 0) {
+    int rc = target_tracer_forward(self, frame, what, arg);
+    if (rc >= 0 && what != PyTrace_RETURN && keep_line_events(self, frame) < 0) {
         return -1;
     }
-    if (rc == USER_TRACER_JUMPED) {
+    if (rc == TARGET_TRACER_JUMPED) {
         entry =
             frame_table_find(&self->frames, frame); /* the tracer's own frames may have moved it */
         if (entry != NULL) {
@@ -535,24 +536,24 @@ on_event(PyObject *trace, PyFrameObject *frame, int what, PyObject *arg)
     thread_trace *self = (thread_trace *)trace;
     int rc = 0;
     Py_INCREF(trace); /* the target's tracer may end the tracing of this thread */
-    bool was_quiet = false;
+    bool was_untraced = false;
     bool fired = false;
     if (what == PyTrace_CALL) {
         rc = on_call(self, frame);
 #if COMPAT_FIRED_EVENTS
-    } else if (self->meets_fired) {
+    } else if (self->sees_fired_events) {
         fired = is_fired(self, frame, what);
 #endif
-    } else if (self->owner->has_quiet_frames && quiet_ends(frame)) {
-        was_quiet = true;
-        rc = end_quiet(self, frame);
+    } else if (self->owner->has_untraced_frames && untraced_end_frame(frame)) {
+        was_untraced = true;
+        rc = end_untraced(self, frame);
     }
     if (rc == 0 && self->user != NULL) {
         rc = forward(self, frame, what, arg);
     }
     switch (fired ? PyTrace_CALL : what) {
     case PyTrace_LINE:
-        if (rc == 0 && !was_quiet) {
+        if (rc == 0 && !was_untraced) {
             rc = on_line(self, frame);
         }
         break;
@@ -572,19 +573,19 @@ on_event(PyObject *trace, PyFrameObject *frame, int what, PyObject *arg)
 }
 
 int
-core_thread_begins(void)
+core_on_thread_start(void)
 {
-    core *self = core_of_interpreter();
-    if (self == NULL || self->settrace_event == NULL || user_tracer_is_tracing(self)) {
+    core *self = interpreter_core();
+    if (self == NULL || self->settrace_event == NULL || target_tracer_is_tracing(self)) {
         return 0;
     }
-    return user_tracer_trace_thread(self);
+    return target_tracer_trace_thread(self);
 }
 
 void
-settrace_join(core *self, PyFrameObject *frame)
+settrace_measure_frame(core *self, PyFrameObject *frame)
 {
-    if (self->branch && user_tracer_is_tracing(self)) {
+    if (self->branch && target_tracer_is_tracing(self)) {
         thread_trace *trace = (thread_trace *)PyThreadState_Get()->c_traceobj;
         frame_entry *entry = frame_table_find(&trace->frames, frame);
         if (entry != NULL && entry->state != NULL) {
@@ -594,7 +595,7 @@ settrace_join(core *self, PyFrameObject *frame)
 }
 
 void
-settrace_catch_up(thread_trace *self)
+settrace_record_positions(thread_trace *self)
 {
     PyFrameObject *frame = (PyFrameObject *)Py_XNewRef((PyObject *)PyEval_GetFrame());
     while (frame != NULL) {
@@ -603,7 +604,7 @@ settrace_catch_up(thread_trace *self)
         if (entry != NULL && entry->state != NULL && entry->state->claim == NULL && line > 0 &&
             entry->last_line != line) {
             entry->last_line = 0; /* where it came from was not seen */
-            note_line(self, entry, line);
+            record_frame_line(self, entry, line);
         }
         PyFrameObject *back = PyFrame_GetBack(frame); /* owned */
         Py_DECREF(frame);
@@ -612,34 +613,34 @@ settrace_catch_up(thread_trace *self)
 }
 
 int
-settrace_join_threads(core *self)
+settrace_trace_threads(core *self)
 {
-    return user_tracer_trace_all(self);
+    return target_tracer_trace_all_threads(self);
 }
 
 int
 settrace_take_over(core *self)
 {
     self->settrace_event = self->tracefunc = on_event;
-    return user_tracer_trace_all(self);
+    return target_tracer_trace_all_threads(self);
 }
 
 int
 settrace_start(core *self)
 {
     self->settrace_event = on_event;
-    if (user_tracer_arm(self, on_event) < 0) {
+    if (target_tracer_install(self, on_event) < 0) {
         return -1;
     }
 #if COMPAT_MONITORING
     self->monitoring = Py_XNewRef(PySys_GetObject("monitoring"));
-    if (self->monitoring != NULL && monitoring_trace_callbacks(self) < 0) {
+    if (self->monitoring != NULL && monitoring_measure_callbacks(self) < 0) {
         return -1;
     }
 #endif
     /* Where this start is late, the target may trace the thread already. */
     PyObject *trace = NULL;
-    int rc = user_tracer_keep(self, &trace);
+    int rc = target_tracer_keep_ours(self, &trace);
     Py_XDECREF(trace);
     return rc;
 }

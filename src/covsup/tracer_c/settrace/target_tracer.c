@@ -19,7 +19,7 @@ static const char *const event_names[] = {"call",   "exception",   "line",     "
                                           "c_call", "c_exception", "c_return", "opcode"};
 
 static PyObject *
-call_user(PyObject *callback, PyFrameObject *frame, int what, PyObject *arg)
+call_target_function(PyObject *callback, PyFrameObject *frame, int what, PyObject *arg)
 {
 #if COMPAT_LOCALS_SNAPSHOT == COMPAT_LOCALS_ALWAYS
     if (PyFrame_FastToLocalsWithError(frame) < 0) {
@@ -41,10 +41,10 @@ call_user(PyObject *callback, PyFrameObject *frame, int what, PyObject *arg)
 
 /* Steals `user`. */
 static void
-set_user(thread_trace *self, PyObject *user, Py_tracefunc function)
+set_target_function(thread_trace *self, PyObject *user, Py_tracefunc function)
 {
     if (user != NULL) {
-        quiet_stop(self->owner); /* it sees every frame */
+        untraced_stop(self->owner); /* it sees every frame */
     }
     PyObject *old = self->user;
     self->user = user;
@@ -53,23 +53,23 @@ set_user(thread_trace *self, PyObject *user, Py_tracefunc function)
 }
 
 static void
-drop_user(thread_trace *self)
+drop_target_function(thread_trace *self)
 {
-    set_user(self, NULL, NULL);
+    set_target_function(self, NULL, NULL);
 }
 
 void
-user_tracer_take_back(thread_trace *self)
+target_tracer_take_back(thread_trace *self)
 {
     PyThreadState *thread = PyThreadState_Get();
     if (self->owner->settrace_event == NULL || thread->c_tracefunc == self->owner->tracefunc) {
         return;
     }
     PyObject *exception = compat_take_exception();
-    set_user(self, Py_XNewRef(thread->c_traceobj), thread->c_tracefunc);
+    set_target_function(self, Py_XNewRef(thread->c_traceobj), thread->c_tracefunc);
     PyEval_SetTrace(self->owner->tracefunc, (PyObject *)self);
     if (PyErr_Occurred()) {
-        PyErr_WriteUnraisable(NULL); /* an audit hook forbids it */
+        PyErr_WriteUnraisable(NULL); /* an audit builtin_patch forbids it */
     }
     compat_restore_exception(exception);
 }
@@ -80,12 +80,12 @@ forward_to_c(thread_trace *self, PyFrameObject *frame, int what, PyObject *arg)
     PyObject *user = Py_NewRef(self->user);
     int rc = self->user_function(user, frame, what, arg);
     Py_DECREF(user);
-    user_tracer_take_back(self);
+    target_tracer_take_back(self);
     return rc;
 }
 
 int
-user_tracer_forward(thread_trace *self, PyFrameObject *frame, int what, PyObject *arg)
+target_tracer_forward(thread_trace *self, PyFrameObject *frame, int what, PyObject *arg)
 {
     if (callback_is_running()) {
         return 0;
@@ -98,14 +98,14 @@ user_tracer_forward(thread_trace *self, PyFrameObject *frame, int what, PyObject
         return 0;
     }
     int at = PyFrame_GetLasti(frame);
-    PyObject *result = call_user(callback, frame, what, arg);
+    PyObject *result = call_target_function(callback, frame, what, arg);
     Py_DECREF(callback);
-    user_tracer_take_back(self);
+    target_tracer_take_back(self);
     if (result == NULL) {
         /* A tracer that fails is taken off; ours stays where it measures. */
         PyObject *exception = compat_take_exception();
         if (self->owner->settrace_event != NULL) {
-            drop_user(self);
+            drop_target_function(self);
         } else {
             PyEval_SetTrace(NULL, NULL);
         }
@@ -118,7 +118,7 @@ user_tracer_forward(thread_trace *self, PyFrameObject *frame, int what, PyObject
     } else {
         Py_DECREF(result);
     }
-    return PyFrame_GetLasti(frame) != at ? USER_TRACER_JUMPED : 0;
+    return PyFrame_GetLasti(frame) != at ? TARGET_TRACER_JUMPED : 0;
 }
 
 /* The trace function under the monitoring core, which needs none for itself. */
@@ -130,13 +130,13 @@ on_trace(PyObject *trace, PyFrameObject *frame, int what, PyObject *arg)
         return 0;
     }
     Py_INCREF(trace); /* the target's tracer may end the tracing of this thread */
-    int rc = user_tracer_forward(self, frame, what, arg);
-    if (rc == USER_TRACER_JUMPED) {
+    int rc = target_tracer_forward(self, frame, what, arg);
+    if (rc == TARGET_TRACER_JUMPED) {
         /* No LINE event is sent for the line that it jumped to. */
         PyCodeObject *code = PyFrame_GetCode(frame); /* owned */
-        const code_state *state = core_state_of(self->owner, code);
+        const code_state *state = code_state_of(self->owner, code);
         if (state != NULL) {
-            tell_line(self->owner, state->file, PyFrame_GetLineNumber(frame));
+            core_record_line(self->owner, state->file, PyFrame_GetLineNumber(frame));
         }
         Py_DECREF(code);
         rc = 0;
@@ -154,7 +154,7 @@ on_profile(PyObject *trace, PyFrameObject *frame, int what, PyObject *arg)
     }
     Py_INCREF(trace);
     PyObject *user = Py_NewRef(self->user); /* it may put another in its place */
-    PyObject *result = call_user(user, frame, what, arg);
+    PyObject *result = call_target_function(user, frame, what, arg);
     Py_DECREF(user);
     if (result == NULL) {
         PyObject *exception = compat_take_exception();
@@ -172,7 +172,7 @@ thread_trace_dealloc(PyObject *trace)
     thread_trace *self = (thread_trace *)trace;
     PyTypeObject *type = Py_TYPE(trace);
     frame_table_clear(&self->frames);
-    drop_user(self);
+    drop_target_function(self);
     type->tp_free(trace);
     Py_DECREF(type);
 }
@@ -196,7 +196,7 @@ new_trace(core *self, PyObject *user)
     thread_trace *trace = PyObject_New(thread_trace, self->thread_trace_type);
     if (trace != NULL) {
         if (user != NULL) {
-            quiet_stop(self);
+            untraced_stop(self);
         }
         trace->owner = self;
         trace->user = Py_XNewRef(user);
@@ -208,17 +208,17 @@ new_trace(core *self, PyObject *user)
 }
 
 bool
-user_tracer_is_tracing(const core *self)
+target_tracer_is_tracing(const core *self)
 {
     const PyThreadState *thread = PyThreadState_Get();
     return thread->c_tracefunc == self->tracefunc ||
            /* away as long as this frame is quiet */
-           (thread->c_tracefunc == NULL && quiet_is_on(self) && thread->c_traceobj != NULL &&
+           (thread->c_tracefunc == NULL && untraced_is_on(self) && thread->c_traceobj != NULL &&
             Py_IS_TYPE(thread->c_traceobj, self->thread_trace_type));
 }
 
 bool
-user_tracer_is_anywhere(const core *self)
+target_tracer_is_anywhere(const core *self)
 {
     /* No thread can end while this one holds the GIL; nothing is called during the walk. */
     for (PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
@@ -232,7 +232,7 @@ user_tracer_is_anywhere(const core *self)
 }
 
 int
-user_tracer_trace_thread(core *self)
+target_tracer_trace_thread(core *self)
 {
     thread_trace *trace = new_trace(self, NULL);
     if (trace == NULL) {
@@ -244,7 +244,7 @@ user_tracer_trace_thread(core *self)
 }
 
 int
-user_tracer_keep(core *self, PyObject **known)
+target_tracer_keep_ours(core *self, PyObject **known)
 {
     PyThreadState *thread = PyThreadState_Get();
     bool missed = *known != NULL && thread->c_tracefunc != self->tracefunc;
@@ -271,7 +271,7 @@ user_tracer_keep(core *self, PyObject **known)
     }
     Py_XSETREF(*known, Py_NewRef((PyObject *)now));
     if (missed || (before != NULL && before != now)) {
-        settrace_catch_up(now);
+        settrace_record_positions(now);
     }
     Py_DECREF(now);
     return 0;
@@ -282,12 +282,12 @@ typedef struct {
     uint64_t thread;
     Py_tracefunc function;
     PyObject *object; /* owned, or NULL */
-} traced_before;
+} previous_trace;
 
 /* The trace object that a thread gets in the place of `object`, which traced it (NULL: nothing)
  * with `function`. Owned; NULL: exception set. */
 static PyObject *
-trace_instead_of(core *self, Py_tracefunc function, PyObject *object, bool is_shared)
+trace_replacing(core *self, Py_tracefunc function, PyObject *object, bool is_shared)
 {
     PyObject *user = object;
     if (object != NULL && Py_IS_TYPE(object, self->thread_trace_type)) {
@@ -306,11 +306,11 @@ trace_instead_of(core *self, Py_tracefunc function, PyObject *object, bool is_sh
 }
 
 int
-user_tracer_trace_all(core *self)
+target_tracer_trace_all_threads(core *self)
 {
     PyInterpreterState *interpreter = PyInterpreterState_Get();
     PyObject *shared = (PyObject *)new_trace(self, NULL); /* owned */
-    traced_before *before = NULL;
+    previous_trace *before = NULL;
     size_t count = 0, room = 0;
     int rc = shared != NULL ? 0 : -1;
     /* No thread can end while this one holds the GIL; nothing is called during the walks. */
@@ -321,7 +321,7 @@ user_tracer_trace_all(core *self)
         }
         if (count == room) {
             room = room == 0 ? 16 : 2 * room;
-            traced_before *more = realloc(before, room * sizeof(*before));
+            previous_trace *more = realloc(before, room * sizeof(*before));
             if (more == NULL) {
                 PyErr_NoMemory();
                 rc = -1;
@@ -329,8 +329,8 @@ user_tracer_trace_all(core *self)
             }
             before = more;
         }
-        before[count++] = (traced_before){PyThreadState_GetID(thread), thread->c_tracefunc,
-                                          Py_NewRef(thread->c_traceobj)};
+        before[count++] = (previous_trace){PyThreadState_GetID(thread), thread->c_tracefunc,
+                                           Py_NewRef(thread->c_traceobj)};
     }
     if (rc == 0) {
         compat_trace_all_threads(self->tracefunc, shared);
@@ -340,7 +340,7 @@ user_tracer_trace_all(core *self)
         if (thread->c_traceobj != shared) {
             continue;
         }
-        traced_before known = {0};
+        previous_trace known = {0};
         for (size_t i = 0; i < count; i++) {
             if (before[i].thread == PyThreadState_GetID(thread)) {
                 known = before[i];
@@ -350,7 +350,7 @@ user_tracer_trace_all(core *self)
         for (size_t i = 0; i < count; i++) {
             shares += before[i].object == known.object;
         }
-        PyObject *trace = trace_instead_of(self, known.function, known.object, shares > 1);
+        PyObject *trace = trace_replacing(self, known.function, known.object, shares > 1);
         if (trace == NULL) {
             rc = -1;
         } else {
@@ -396,7 +396,7 @@ walk_opcode_frames(bool again)
 
 /* Under the settrace core: our trace function stays, and only the target's changes. */
 static PyObject *
-exchange_user(thread_trace *trace, PyObject *tracer)
+exchange_target_function(thread_trace *trace, PyObject *tracer)
 {
     if (PySys_Audit("sys.settrace", NULL) < 0) {
         return NULL;
@@ -417,7 +417,7 @@ exchange_user(thread_trace *trace, PyObject *tracer)
         }
     }
     trace->installing = true;
-    set_user(trace, tracer != Py_None ? Py_NewRef(tracer) : NULL, NULL);
+    set_target_function(trace, tracer != Py_None ? Py_NewRef(tracer) : NULL, NULL);
     trace->installing = false;
     Py_RETURN_NONE;
 }
@@ -453,7 +453,7 @@ restore_opcode_events(void)
 static PyObject *
 settrace_handler(const hook_call *call)
 {
-    core *self = core_of_interpreter();
+    core *self = interpreter_core();
     PyObject *tracer = hook_only_argument(call);
     if (self == NULL || self->tracefunc == NULL || tracer == NULL) {
         return hook_original(call);
@@ -467,18 +467,19 @@ settrace_handler(const hook_call *call)
         }
         return result;
     }
-    if (!user_tracer_is_tracing(self) && user_tracer_trace_thread(self) < 0) {
+    if (!target_tracer_is_tracing(self) && target_tracer_trace_thread(self) < 0) {
         return NULL;
     }
-    /* An audit hook, or what the old tracer does as it is dropped, may trace by other means. */
+    /* An audit builtin_patch, or what the old tracer does as it is dropped, may trace by other
+     * means. */
     PyObject *trace = Py_NewRef(PyThreadState_Get()->c_traceobj);
-    PyObject *result = exchange_user((thread_trace *)trace, tracer);
+    PyObject *result = exchange_target_function((thread_trace *)trace, tracer);
     Py_DECREF(trace);
     return result;
 }
 
 static PyObject *
-user_of(PyObject *trace)
+target_function_of(PyObject *trace)
 {
     PyObject *user = ((thread_trace *)trace)->user;
     return Py_NewRef(user != NULL ? user : Py_None);
@@ -487,24 +488,24 @@ user_of(PyObject *trace)
 static PyObject *
 gettrace_handler(const hook_call *call)
 {
-    core *self = core_of_interpreter();
-    if (self == NULL || self->tracefunc == NULL || !user_tracer_is_tracing(self) ||
+    core *self = interpreter_core();
+    if (self == NULL || self->tracefunc == NULL || !target_tracer_is_tracing(self) ||
         hook_count(call) != 0) {
         return hook_original(call);
     }
-    return user_of(PyThreadState_Get()->c_traceobj);
+    return target_function_of(PyThreadState_Get()->c_traceobj);
 }
 
 static PyObject *
 setprofile_handler(const hook_call *call)
 {
-    core *self = core_of_interpreter();
+    core *self = interpreter_core();
     PyObject *profiler = hook_only_argument(call);
     if (self == NULL || self->tracefunc == NULL || profiler == NULL) {
         return hook_original(call);
     }
     if (profiler != Py_None) {
-        quiet_stop(self); /* it sees every frame */
+        untraced_stop(self); /* it sees every frame */
     }
     PyThreadState *thread = PyThreadState_Get();
     return install(self, call, profiler, on_profile, &thread->c_profilefunc, &thread->c_profileobj);
@@ -515,7 +516,7 @@ getprofile_handler(const hook_call *call)
 {
     PyThreadState *thread = PyThreadState_Get();
     return thread->c_profilefunc == on_profile && hook_count(call) == 0
-               ? user_of(thread->c_profileobj)
+               ? target_function_of(thread->c_profileobj)
                : hook_original(call);
 }
 
@@ -551,7 +552,7 @@ install_everywhere(core *self, void (*set)(Py_tracefunc, PyObject *), Py_tracefu
 static PyObject *
 settrace_all_handler(const hook_call *call)
 {
-    core *self = core_of_interpreter();
+    core *self = interpreter_core();
     PyObject *tracer = hook_only_argument(call);
     if (self == NULL || self->tracefunc == NULL || tracer == NULL) {
         return hook_original(call);
@@ -575,8 +576,8 @@ settrace_all_handler(const hook_call *call)
         }
     }
     for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(traces); i++) {
-        set_user((thread_trace *)PyList_GET_ITEM(traces, i),
-                 tracer != Py_None ? Py_NewRef(tracer) : NULL, NULL);
+        set_target_function((thread_trace *)PyList_GET_ITEM(traces, i),
+                            tracer != Py_None ? Py_NewRef(tracer) : NULL, NULL);
     }
     Py_DECREF(traces);
     return rc == 0 ? Py_NewRef(Py_None) : NULL;
@@ -585,7 +586,7 @@ settrace_all_handler(const hook_call *call)
 static PyObject *
 setprofile_all_handler(const hook_call *call)
 {
-    core *self = core_of_interpreter();
+    core *self = interpreter_core();
     PyObject *profiler = hook_only_argument(call);
     if (self == NULL || self->tracefunc == NULL || profiler == NULL) {
         return hook_original(call);
@@ -605,19 +606,19 @@ HOOK(getprofile, "sys", "getprofile");
 HOOK(call_tracing, "sys", "call_tracing");
 
 static int
-arm(hook *const *hooks, PyObject *refused)
+install_patches(builtin_patch *const *patches, PyObject *refused)
 {
     int rc = 0;
-    for (; *hooks != NULL && rc == 0; hooks++) {
-        rc = hook_arm(*hooks, refused);
+    for (; *patches != NULL && rc == 0; patches++) {
+        rc = hook_arm(*patches, refused);
     }
     return rc;
 }
 
 int
-user_tracer_arm(core *self, Py_tracefunc on_event)
+target_tracer_install(core *self, Py_tracefunc on_event)
 {
-    hook *const hooks[] = {
+    builtin_patch *const patches[] = {
         &settrace,     &gettrace,       &setprofile, &getprofile, &call_tracing,
 #if COMPAT_MONITORING
         &settrace_all, &setprofile_all,
@@ -627,7 +628,7 @@ user_tracer_arm(core *self, Py_tracefunc on_event)
     self->tracefunc = on_event != NULL ? on_event : on_trace;
     self->thread_trace_type = (PyTypeObject *)PyType_FromSpec(&thread_trace_spec);
     PyObject *refused = self->thread_trace_type != NULL ? PyList_New(0) : NULL;
-    int rc = refused != NULL ? arm(hooks, refused) : -1;
+    int rc = refused != NULL ? install_patches(patches, refused) : -1;
     if (rc == 0 && PyList_GET_SIZE(refused) > 0) {
         PyErr_Format(PyExc_RuntimeError, "cannot wrap %S", PyList_GET_ITEM(refused, 0));
         rc = -1;

@@ -17,43 +17,43 @@ typedef struct {
     Py_tracefunc user_function; /* where C code installed `user`: what is called with it */
     bool installing;            /* an older function is being dropped */
     frame_table frames;         /* the settrace core's */
-    bool meets_fired;           /* C code fired events in this thread (monitoring/fired_events.h) */
+    bool sees_fired_events;     /* C code fired events in this thread (monitoring/fired_events.h) */
 } thread_trace;
 
 /* Take over sys.settrace and its kin; `on_event` is the trace function to install, NULL for one
  * that does nothing but call the target's. -1 with an exception set. */
-int user_tracer_arm(core *self, Py_tracefunc on_event);
+int target_tracer_install(core *self, Py_tracefunc on_event);
 
 /* Trace the calling thread with the core's trace function; -1 with an exception set. */
-int user_tracer_trace_thread(core *self);
+int target_tracer_trace_thread(core *self);
 
 /* Trace every thread of the interpreter with the settrace core's trace function, whatever traces it
  * now: that is called from ours. -1 with an exception set. */
-int user_tracer_trace_all(core *self);
+int target_tracer_trace_all_threads(core *self);
 
 /* The settrace core's trace function runs in the calling thread, whatever C code installed there,
  * and calls that. `known` is the trace object that it had before, or NULL; it becomes the one that
  * it has. -1 with an exception set. */
-int user_tracer_keep(core *self, PyObject **known);
+int target_tracer_keep_ours(core *self, PyObject **known);
 
 /* Lines of frames of this thread may have run unseen: tell at which they are
  * (settrace/settrace_core.c). */
-void settrace_catch_up(thread_trace *trace);
+void settrace_record_positions(thread_trace *trace);
 
 /* Does our trace function run in this thread? */
-bool user_tracer_is_tracing(const core *self);
+bool target_tracer_is_tracing(const core *self);
 
 /* Under the settrace core: does the target trace any thread of this interpreter? */
-bool user_tracer_is_anywhere(const core *self);
+bool target_tracer_is_anywhere(const core *self);
 
 /* Under the settrace core: C code may have put its own trace function in the place of ours, or
  * none. Ours goes back, and that one becomes the target's. */
-void user_tracer_take_back(thread_trace *self);
+void target_tracer_take_back(thread_trace *self);
 
-enum { USER_TRACER_JUMPED = 1 };
+enum { TARGET_TRACER_JUMPED = 1 };
 
 /* Call the target's tracer about an event, as sysmodule.c's trace_trampoline does. -1 with an
- * exception set; USER_TRACER_JUMPED where it made the frame go on elsewhere (frame.f_lineno). */
-int user_tracer_forward(thread_trace *self, PyFrameObject *frame, int what, PyObject *arg);
+ * exception set; TARGET_TRACER_JUMPED where it made the frame go on elsewhere (frame.f_lineno). */
+int target_tracer_forward(thread_trace *self, PyFrameObject *frame, int what, PyObject *arg);
 
 #endif

@@ -4,7 +4,7 @@
  * `use_tracing` of the C frame decides; each frame that the evaluator is called for has a C frame
  * of its own, which inherits it from the caller's. After each call of a trace function the
  * interpreter sets it again, unless the thread has none: that is how a frame becomes quiet in its
- * middle (quiet_frame). The thread's trace function is back before another frame runs.
+ * middle (untraced_begin_frame). The thread's trace function is back before another frame runs.
  *
  * A frame evaluator makes calls between Python functions recurse in C. Where a thread has used up a
  * quarter of its C stack, all this ends, and calls need no C stack any more.
@@ -32,12 +32,12 @@
 enum {
     ON = 255,
     PART_OF_STACK = 4,
-    LEAST_STACK = 64 * 1024,
-    MOST_STACK = 8 * 1024 * 1024,
+    DEFAULT_STACK = 64 * 1024,
+    MAX_STACK = 8 * 1024 * 1024,
 };
 
-static core *quiet_core; /* the one that it is on for; it is on for one interpreter at most */
-static bool watching;    /* trace threads that C code creates, too */
+static core *untraced_core; /* the one that it is on for; it is on for one interpreter at most */
+static bool watching;       /* trace threads that C code creates, too */
 
 /* A frame that is being evaluated. */
 typedef struct evaluation {
@@ -69,23 +69,23 @@ wake(const core *self, PyThreadState *thread)
 static size_t
 stack_size(void)
 {
-    size_t size = LEAST_STACK;
+    size_t size = DEFAULT_STACK;
     if (syscall(SYS_gettid) == getpid()) {
         struct rlimit limit; /* asking pthread about this thread would read a file */
         if (getrlimit(RLIMIT_STACK, &limit) == 0) {
-            size = limit.rlim_cur == RLIM_INFINITY ? (size_t)MOST_STACK : (size_t)limit.rlim_cur;
+            size = limit.rlim_cur == RLIM_INFINITY ? (size_t)MAX_STACK : (size_t)limit.rlim_cur;
         }
     } else {
         pthread_attr_t attributes;
         if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
             void *end;
             if (pthread_attr_getstack(&attributes, &end, &size) != 0) {
-                size = LEAST_STACK;
+                size = DEFAULT_STACK;
             }
             pthread_attr_destroy(&attributes);
         }
     }
-    return size < MOST_STACK ? size : (size_t)MOST_STACK;
+    return size < MAX_STACK ? size : (size_t)MAX_STACK;
 }
 
 static bool
@@ -101,16 +101,16 @@ is_deep(void)
 
 /* May `frame`, which is about to run, run without events? */
 static bool
-may_be_quiet(core *self, PyThreadState *thread, const _PyInterpreterFrame *frame, bool throwing)
+may_be_untraced(core *self, PyThreadState *thread, const _PyInterpreterFrame *frame, bool throwing)
 {
     if (thread->c_profilefunc != NULL || ((thread_trace *)thread->c_traceobj)->user != NULL) {
         return false;
     }
-    const code_state *state = core_state_of(self, frame->f_code);
+    const code_state *state = code_state_of(self, frame->f_code);
     if (state == NULL) {
-        return core_leaves_out(self, frame->f_code);
+        return core_is_excluded(self, frame->f_code);
     }
-    if (!state->is_told || throwing) {
+    if (!state->fully_recorded || throwing) {
         return false;
     }
     /* What handled an exception may have led a generator to where control does not come else. */
@@ -118,7 +118,7 @@ may_be_quiet(core *self, PyThreadState *thread, const _PyInterpreterFrame *frame
     frame_entry *entry =
         frame->frame_obj != NULL ? frame_table_find(frames, frame->frame_obj) : NULL;
     if (entry != NULL && !entry->interrupted) {
-        frame_table_leave(frames, entry);
+        frame_table_remove(frames, entry);
         entry = NULL;
     }
     return entry == NULL;
@@ -137,7 +137,7 @@ retrace(core *self, PyObject *trace)
 {
     PyObject *exception = compat_take_exception();
     Py_XINCREF(trace);
-    if (user_tracer_keep(self, &trace) < 0) {
+    if (target_tracer_keep_ours(self, &trace) < 0) {
         PyErr_WriteUnraisable(NULL); /* the frame itself can run all the same */
     }
     Py_XDECREF(trace);
@@ -147,7 +147,7 @@ retrace(core *self, PyObject *trace)
 static PyObject *
 evaluate(PyThreadState *thread, _PyInterpreterFrame *frame, int throwing)
 {
-    core *self = quiet_core;
+    core *self = untraced_core;
     if (self == NULL || thread->tracing != 0) {
         return _PyEval_EvalFrameDefault(thread, frame, throwing);
     }
@@ -155,29 +155,29 @@ evaluate(PyThreadState *thread, _PyInterpreterFrame *frame, int throwing)
     if (watching && !is_traced(self, thread)) {
         retrace(self, innermost != NULL ? innermost->trace : NULL);
     }
-    if (quiet_core != self || !is_traced(self, thread)) {
+    if (untraced_core != self || !is_traced(self, thread)) {
         return _PyEval_EvalFrameDefault(thread, frame, throwing);
     }
     if (is_deep()) {
-        quiet_stop(self);
+        untraced_stop(self);
         return _PyEval_EvalFrameDefault(thread, frame, throwing);
     }
     _PyCFrame *caller = thread->cframe;
     uint8_t before = caller->use_tracing;
-    bool quiet = may_be_quiet(self, thread, frame, throwing != 0);
+    bool quiet = may_be_untraced(self, thread, frame, throwing != 0);
     evaluation now = {innermost, frame, quiet, watching ? Py_NewRef(thread->c_traceobj) : NULL};
     innermost = &now;
     caller->use_tracing = quiet ? 0 : ON;
     PyObject *result = _PyEval_EvalFrameDefault(thread, frame, throwing);
     innermost = now.caller;
-    if (quiet_core == self) {
+    if (untraced_core == self) {
         wake(self, thread);
         if (now.trace != NULL && !is_traced(self, thread)) {
             retrace(self, now.trace);
         }
     }
     Py_XDECREF(now.trace);
-    if (quiet_core == self) {
+    if (untraced_core == self) {
         /* Else the caller has what the interpreter gave it. */
         if (thread->c_profilefunc == NULL && is_traced(self, thread)) {
             caller->use_tracing = before;
@@ -189,28 +189,28 @@ evaluate(PyThreadState *thread, _PyInterpreterFrame *frame, int throwing)
 }
 
 bool
-quiet_start(core *self)
+untraced_start(core *self)
 {
     PyInterpreterState *interpreter = PyInterpreterState_Get();
-    if (quiet_core != NULL || self->settrace_event == NULL || self->in_contexts ||
-        user_tracer_is_anywhere(self) || /* before a late start */
+    if (untraced_core != NULL || self->settrace_event == NULL || self->records_contexts ||
+        target_tracer_is_anywhere(self) || /* before a late start */
         interpreter != PyInterpreterState_Main() ||
         _PyInterpreterState_GetEvalFrameFunc(interpreter) != _PyEval_EvalFrameDefault) {
         return false;
     }
-    quiet_core = self;
-    self->has_quiet_frames = true; /* from now on: some run quietly until they end */
+    untraced_core = self;
+    self->has_untraced_frames = true; /* from now on: some run quietly until they end */
     _PyInterpreterState_SetEvalFrameFunc(interpreter, evaluate);
     return true;
 }
 
 void
-quiet_stop(core *self)
+untraced_stop(core *self)
 {
-    if (self == NULL || quiet_core != self) {
+    if (self == NULL || untraced_core != self) {
         return;
     }
-    quiet_core = NULL;
+    untraced_core = NULL;
     PyInterpreterState *interpreter = PyInterpreterState_Main();
     if (_PyInterpreterState_GetEvalFrameFunc(interpreter) == evaluate) {
         _PyInterpreterState_SetEvalFrameFunc(interpreter, _PyEval_EvalFrameDefault);
@@ -232,24 +232,24 @@ quiet_stop(core *self)
 }
 
 bool
-quiet_is_on(const core *self)
+untraced_is_on(const core *self)
 {
-    return quiet_core == self;
+    return untraced_core == self;
 }
 
 bool
-quiet_watches_threads(const core *self)
+untraced_keeps_threads(const core *self)
 {
-    watching = watching || quiet_core == self;
-    return quiet_core == self;
+    watching = watching || untraced_core == self;
+    return untraced_core == self;
 }
 
 bool
-quiet_frame(core *self, const PyFrameObject *frame)
+untraced_begin_frame(core *self, const PyFrameObject *frame)
 {
     PyThreadState *thread = PyThreadState_Get();
     /* Not a frame that is older than the evaluator: others share its C frame. */
-    if (quiet_core == self && thread->c_profilefunc == NULL && innermost != NULL &&
+    if (untraced_core == self && thread->c_profilefunc == NULL && innermost != NULL &&
         innermost->frame == thread->cframe->current_frame && innermost->frame == frame->f_frame) {
         thread->c_tracefunc = NULL;
         innermost->quiet = true;
@@ -259,7 +259,7 @@ quiet_frame(core *self, const PyFrameObject *frame)
 }
 
 bool
-quiet_ends(const PyFrameObject *frame)
+untraced_end_frame(const PyFrameObject *frame)
 {
     if (innermost == NULL || !innermost->quiet || innermost->frame != frame->f_frame) {
         return false;
@@ -268,66 +268,66 @@ quiet_ends(const PyFrameObject *frame)
     return true;
 }
 
-enum { MOST_PATIENCE = 1 << 20 };
+enum { MAX_RECHECK_INTERVAL = 1 << 20 };
 
 void
-quiet_consider(core *self, code_state *state)
+untraced_recheck(core *self, code_state *state)
 {
-    if (quiet_core != self || state->is_told || state->claim != NULL || state->file == NULL ||
-        state->roles != 0) {
+    if (untraced_core != self || state->fully_recorded || state->claim != NULL ||
+        state->file == NULL || state->roles != 0) {
         return;
     }
     if (state->reach == NULL) {
-        state->reach = reach_new(state->code, self->branch);
+        state->reach = reachable_new(state->code, self->branch);
         if (state->reach == NULL) {
             return; /* nor is it asked for again */
         }
     }
-    if (reach_is_told(state->reach, state->file)) {
-        state->is_told = true;
-        reach_free(state->reach);
+    if (reachable_is_recorded(state->reach, state->file)) {
+        state->fully_recorded = true;
+        reachable_free(state->reach);
         state->reach = NULL;
     } else {
         /* Another code object on these lines may tell the rest, or it never comes. Each fact that
          * is new asks again, too, so there is a limit. */
-        if (state->patience_was < MOST_PATIENCE) {
-            state->patience_was *= 2;
+        if (state->recheck_interval < MAX_RECHECK_INTERVAL) {
+            state->recheck_interval *= 2;
         }
-        state->patience = state->patience_was;
+        state->recheck_countdown = state->recheck_interval;
     }
 }
 
 #else
 
 bool
-quiet_start(core *self)
+untraced_start(core *self)
 {
     (void)self;
     return false;
 }
 
 void
-quiet_stop(core *self)
+untraced_stop(core *self)
 {
     (void)self;
 }
 
 bool
-quiet_is_on(const core *self)
-{
-    (void)self;
-    return false;
-}
-
-bool
-quiet_watches_threads(const core *self)
+untraced_is_on(const core *self)
 {
     (void)self;
     return false;
 }
 
 bool
-quiet_frame(core *self, const PyFrameObject *frame)
+untraced_keeps_threads(const core *self)
+{
+    (void)self;
+    return false;
+}
+
+bool
+untraced_begin_frame(core *self, const PyFrameObject *frame)
 {
     (void)self;
     (void)frame;
@@ -335,14 +335,14 @@ quiet_frame(core *self, const PyFrameObject *frame)
 }
 
 bool
-quiet_ends(const PyFrameObject *frame)
+untraced_end_frame(const PyFrameObject *frame)
 {
     (void)frame;
     return false;
 }
 
 void
-quiet_consider(core *self, code_state *state)
+untraced_recheck(core *self, code_state *state)
 {
     (void)self;
     (void)state;

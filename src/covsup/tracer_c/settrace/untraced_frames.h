@@ -13,28 +13,28 @@
 #include "core/code_state.h"
 
 /* Begin; false where this interpreter, or this Python, cannot. */
-bool quiet_start(core *self);
+bool untraced_start(core *self);
 
 /* All frames have their events from now on, for good: those that run already, too. For what must
  * see them all: a tracer of the target's, contexts, greenlets, another frame evaluator. */
-void quiet_stop(core *self);
+void untraced_stop(core *self);
 
 /* Is it on? */
-bool quiet_is_on(const core *self);
+bool untraced_is_on(const core *self);
 
 /* Trace also the threads that C code creates; false where it is not on. */
-bool quiet_watches_threads(const core *self);
+bool untraced_keeps_threads(const core *self);
 
 /* No more events in `frame`, for which the trace function was just called; false where it has to
  * have them, as where a profile function of the target's wants them, or where no interpreter runs
  * it (Cython makes such frames). */
-bool quiet_frame(core *self, const PyFrameObject *frame);
+bool untraced_begin_frame(core *self, const PyFrameObject *frame);
 
 /* An event is sent for `frame`, which has its events from now on: had it none until now? Also after
- * quiet_stop(). */
-bool quiet_ends(const PyFrameObject *frame);
+ * untraced_stop(). */
+bool untraced_end_frame(const PyFrameObject *frame);
 
 /* Look whether `state` has anything left to tell. */
-void quiet_consider(core *self, code_state *state);
+void untraced_recheck(core *self, code_state *state);
 
 #endif
