@@ -90,7 +90,7 @@ def measure(session: str) -> None:
     from covsup.concurrency import registry  # noqa: PLC0415
     from covsup.tracer_c import _tracer  # noqa: PLC0415
 
-    if _tracer.is_elevated():
+    if _tracer.is_setuid_process():
         raise Untrusted
     first = not _tracer.parent_value()  # else this is a sub-interpreter
     if not first:
@@ -125,8 +125,8 @@ def measure(session: str) -> None:
         kinds, os.environb.get(b"COVSUP_CONTEXT", b"").decode("utf-8", "replace")
     )
     if settings.get("plugin"):
-        _tracer.expect_plugins(lambda: load_plugins(session, settings))
-    _tracer.carry_session(session)
+        _tracer.set_plugin_loader(lambda: load_plugins(session, settings))
+    _tracer.propagate_session(session)
     concurrency = one("concurrency", "auto").split(",")
     for refusal in registry.arm(concurrency):
         _tracer.event(NOTE, f"not patched: {refusal}".encode())

@@ -127,7 +127,7 @@ def cleanup_on_signal(signum: int) -> None:
     """
     tracer = _tracer()
     if tracer is not None:
-        tracer.tell_of_signal(int(signum))
+        tracer.record_signal(int(signum))
 
 
 def flush_events() -> bool:

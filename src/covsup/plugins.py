@@ -90,7 +90,7 @@ class Asked:
 def load(
     modules: "Sequence[str]", config: str, path: "Sequence[str]", say: "Callable[[str], None]"
 ) -> "tuple[Callable[..., object] | None, ...] | None":
-    """Import and initialise plugins; what `_tracer.expect_plugins` wants of it.
+    """Import and initialise plugins; what `_tracer.set_plugin_loader` wants of it.
 
     `config` is coverage.py's configuration in its own spelling, `path` says where the supervisor
     found plugins that may not be on this process's path. A plugin that fails is left out, and said.

@@ -404,7 +404,7 @@ obey(char *word[WORDS_MAX])
                                      JOURNAL_FLAG_BRANCH};
         int rc = journal_start(&settings, strcmp(word[2], "-") == 0 ? NULL : word[2]);
         int error = rc == 0 ? 0 : errno;
-        say("start %d %s\n", error, journal_error());
+        say("start %d %s\n", error, journal_start_error());
     } else if (strcmp(name, "property") == 0) {
         say("property %d\n", journal_property(word[1], word[2], strlen(word[2])));
     } else if (strcmp(name, "long-property") == 0) {
@@ -454,10 +454,10 @@ obey(char *word[WORDS_MAX])
         }
         say("retry 0\n");
     } else if (strcmp(name, "forked") == 0) {
-        journal_forked();
+        journal_after_fork();
         say("forked 0\n");
     } else if (strcmp(name, "lose") == 0) {
-        journal_lose_fact();
+        journal_count_lost_fact();
     } else if (strcmp(name, "fork") == 0 || strcmp(name, "clone") == 0) {
         /* clone goes past the C library and its fork handlers */
         pid_t pid = strcmp(name, "fork") == 0
@@ -492,7 +492,7 @@ obey(char *word[WORDS_MAX])
     } else if (strcmp(name, "new-pids") == 0) {
         say("new-pids %d\n", unshare(CLONE_NEWPID)); /* for the children; root's alone */
     } else if (strcmp(name, "let-in") == 0) {
-        journal_let_in(number(word[1]));
+        journal_grant_user(number(word[1]));
         say("let-in 0\n");
     } else if (strcmp(name, "close-all") == 0) {
         for (int fd = 3; fd < 1024; fd++) {

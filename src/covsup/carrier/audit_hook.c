@@ -39,13 +39,13 @@ static allocator at_start, at_end;
 static hook_entry *entry; /* NULL: it is not known, or no more */
 
 static void *
-noting_malloc(void *context, size_t size)
+recording_malloc(void *context, size_t size)
 {
     return entry = at_start.malloc(context, size);
 }
 
 bool
-hook_add(audit_hook *hook)
+audit_hook_add(audit_hook *hook)
 {
     int (*add)(audit_hook *, void *);
     void *found[] = {dlsym(RTLD_DEFAULT, "PySys_AddAuditHook"),
@@ -59,7 +59,7 @@ hook_add(audit_hook *hook)
     memcpy(&set_allocator, &found[2], sizeof(set_allocator));
     get_allocator(RAW, &at_start);
     allocator noting = at_start;
-    noting.malloc = noting_malloc;
+    noting.malloc = recording_malloc;
     set_allocator(RAW, &noting);
     int rc = add(hook, NULL);
     set_allocator(RAW, &at_start);
@@ -95,7 +95,7 @@ find_beginning(void)
 }
 
 void
-hook_take_away(void)
+audit_hook_remove(void)
 {
     hook_entry **beginning = entry != NULL ? find_beginning() : NULL;
     if (beginning != NULL) {
@@ -106,7 +106,7 @@ hook_take_away(void)
 }
 
 static void
-last_free(void *context, void *memory)
+final_free(void *context, void *memory)
 {
     if (memory != NULL && memory == entry) {
         entry = NULL;
@@ -118,12 +118,12 @@ last_free(void *context, void *memory)
 }
 
 void
-hook_ends(void)
+audit_hook_on_finalize(void)
 {
     get_allocator(RAW, &at_end);
     if (entry != NULL && (at_end.free != at_start.free || at_end.context != at_start.context)) {
         allocator last = at_end;
-        last.free = last_free;
+        last.free = final_free;
         set_allocator(RAW, &last);
     }
 }

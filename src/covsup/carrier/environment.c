@@ -22,7 +22,7 @@
 extern char **environ;
 
 enum { SESSION, PARENT, CONTEXT, PAUSED, PRELOAD, VARIABLES };
-_Static_assert(sizeof((carried_look){0}.add) == PRELOAD * sizeof(bool), "one for each");
+_Static_assert(sizeof((environment_scan){0}.add) == PRELOAD * sizeof(bool), "one for each");
 
 /* Longer values are not carried; the bootstrap's and the tracer's are far shorter. */
 #define MOST 4096
@@ -69,7 +69,7 @@ is_trusted(const char *directory)
 }
 
 void
-carried_start(void)
+environment_start(void)
 {
     Dl_info self;
     if (getauxval(AT_SECURE) != 0) {
@@ -94,19 +94,19 @@ carried_start(void)
 }
 
 const char *
-carried_session(void)
+environment_session(void)
 {
     return on ? given[SESSION] + variables[SESSION].length : NULL;
 }
 
 const char *
-carried_library(void)
+environment_library(void)
 {
     return library;
 }
 
 void
-carried_by_python(void)
+environment_on_python_started(void)
 {
     Dl_info tracer;
     for (char **each = environ; each != NULL && *each != NULL; each++) {
@@ -209,10 +209,10 @@ is_reachable(void)
 
 /* Look through an environment; false: it is as it has to be, or not ours to change. */
 static bool
-look_through(char *const environment[], carried_look *look)
+scan_environment(char *const environment[], environment_scan *look)
 {
     const char *values[VARIABLES] = {NULL};
-    *look = (carried_look){0};
+    *look = (environment_scan){0};
     const char *entry;
     for (; environment != NULL && (entry = environment[look->count]) != NULL; look->count++) {
         for (int which = 0; (entry[0] == 'C' || entry[0] == 'L') && which < VARIABLES; which++) {
@@ -224,7 +224,7 @@ look_through(char *const environment[], carried_look *look)
         }
     }
     const char *session = values[SESSION];
-    if (session != NULL && strcmp(session, carried_session()) != 0) {
+    if (session != NULL && strcmp(session, environment_session()) != 0) {
         return false;
     }
     if (values[PRELOAD] != NULL) {
@@ -247,7 +247,7 @@ look_through(char *const environment[], carried_look *look)
 }
 
 static size_t
-preload_size(const carried_look *look)
+preload_size(const environment_scan *look)
 {
     return variables[PRELOAD].length + look->length + 1 + strlen(library) + 1;
 }
@@ -265,7 +265,7 @@ add_name(const char *start, char *end, const char *name, size_t size)
 /* LD_PRELOAD as it has to be; `text` has room for preload_size(). NULL: an empty list has no entry.
  */
 static char *
-make_preload(const carried_look *look, char *text)
+make_preload(const environment_scan *look, char *text)
 {
     const char *list = look->list;
     char *start = stpcpy(text, variables[PRELOAD].name), *end = start;
@@ -288,9 +288,9 @@ make_preload(const carried_look *look, char *text)
 }
 
 size_t
-carried_size(char *const environment[], carried_look *look)
+environment_size(char *const environment[], environment_scan *look)
 {
-    if (!on || !look_through(environment, look)) {
+    if (!on || !scan_environment(environment, look)) {
         return 0;
     }
     size_t words = look->count + VARIABLES + 1;
@@ -298,7 +298,7 @@ carried_size(char *const environment[], carried_look *look)
 }
 
 char *const *
-carried_make(char *const environment[], const carried_look *look, void **space)
+environment_make(char *const environment[], const environment_scan *look, void **space)
 {
     char **made = (char **)space, **next = made;
     char *text = (char *)(space + look->count + VARIABLES + 1);
@@ -320,11 +320,11 @@ carried_make(char *const environment[], const carried_look *look, void **space)
 }
 
 void
-carried_in_environ(void)
+environment_update_process(void)
 {
-    carried_look look;
+    environment_scan look;
     int saved = errno;
-    if (!on || !look_through(environ, &look)) {
+    if (!on || !scan_environment(environ, &look)) {
         return;
     }
     for (int which = SESSION; which < PRELOAD; which++) {

@@ -1,25 +1,25 @@
 /* environment.h - what this process passes on to the programs that it starts: the session, and the
  * carrier itself.
  *
- * Threads: carried_start() runs before main(); all else anywhere: on any thread, in a signal
+ * Threads: environment_start() runs before main(); all else anywhere: on any thread, in a signal
  * handler, in a child after fork() or vfork(). Nothing here allocates, locks or writes static
- * memory after the start, but for carried_by_python() and carried_in_environ(), which say so.
- * Must never know: Python, which call the environment is for. */
+ * memory after the start, but for environment_on_python_started() and environment_update_process(),
+ * which say so. Must never know: Python, which call the environment is for. */
 #ifndef COVSUP_CARRIED_H
 #define COVSUP_CARRIED_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Read what this process was given. Afterwards carried_session() says whether there is anything
+/* Read what this process was given. Afterwards environment_session() says whether there is anything
  * to do here. */
-void carried_start(void);
+void environment_start(void);
 
 /* The session's directory; NULL: this process is in none that it may be steered by. */
-const char *carried_session(void);
+const char *environment_session(void);
 
 /* The path of this library, as it was preloaded. */
-const char *carried_library(void);
+const char *environment_library(void);
 
 /* What was found in an environment, once: another thread may be changing it. */
 typedef struct {
@@ -30,21 +30,22 @@ typedef struct {
     bool add[4];      /* by variable, except LD_PRELOAD */
     bool preload;     /* LD_PRELOAD is to be another */
     bool reachable;   /* the next program will find the library */
-} carried_look;
+} environment_scan;
 
 /* How many words of memory an environment like `environment` takes that carries the session on;
  * 0: it does, or is not to be changed (off, another session). It may be NULL. */
-size_t carried_size(char *const environment[], carried_look *look);
+size_t environment_size(char *const environment[], environment_scan *look);
 
 /* That environment, in so many words at `space`. */
-char *const *carried_make(char *const environment[], const carried_look *look, void **space);
+char *const *environment_make(char *const environment[], const environment_scan *look,
+                              void **space);
 
 /* Make the process's own environment carry the session, for library functions that start a
  * program with it. Calls setenv(). */
-void carried_in_environ(void);
+void environment_update_process(void);
 
 /* A core has started in this process: from now on it, and not what started it, is the parent of
  * what is started. With the GIL. */
-void carried_by_python(void);
+void environment_on_python_started(void);
 
 #endif

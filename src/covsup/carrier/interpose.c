@@ -85,16 +85,16 @@ have(const void *function)
 
 /* Do CALL, an expression of `carried`, with an environment that carries the session. Its result
  * and errno are those of CALL. A macro, for the array has to live as long as the call. */
-#define CARRYING(environment, result, CALL)                                                        \
+#define WITH_SESSION(environment, result, CALL)                                                    \
     do {                                                                                           \
-        carried_look look_;                                                                        \
-        size_t words_ = carried_size(environment, &look_);                                         \
+        environment_scan look_;                                                                    \
+        size_t words_ = environment_size(environment, &look_);                                     \
         bool mapped_ = words_ > STACK_WORDS;                                                       \
         void *on_stack_[words_ == 0 || mapped_ ? 1 : words_];                                      \
         char *const *carried = environment;                                                        \
         void **space_ = mapped_ ? map_words(words_) : on_stack_;                                   \
         if (words_ > 0 && space_ != NULL) {                                                        \
-            carried = carried_make(environment, &look_, space_);                                   \
+            carried = environment_make(environment, &look_, space_);                               \
         }                                                                                          \
         (result) = (CALL);                                                                         \
         if (mapped_ && space_ != NULL) {                                                           \
@@ -127,7 +127,7 @@ execve(const char *path, char *const argv[], char *const envp[])
 {
     int rc;
     have(next.execve);
-    CARRYING(envp, rc, next.execve(path, argv, carried));
+    WITH_SESSION(envp, rc, next.execve(path, argv, carried));
     return rc;
 }
 
@@ -142,7 +142,7 @@ execvpe(const char *file, char *const argv[], char *const envp[])
 {
     int rc;
     have(next.execvpe);
-    CARRYING(envp, rc, next.execvpe(file, argv, carried));
+    WITH_SESSION(envp, rc, next.execvpe(file, argv, carried));
     return rc;
 }
 
@@ -157,7 +157,7 @@ fexecve(int fd, char *const argv[], char *const envp[])
 {
     int rc;
     have(next.fexecve);
-    CARRYING(envp, rc, next.fexecve(fd, argv, carried));
+    WITH_SESSION(envp, rc, next.fexecve(fd, argv, carried));
     return rc;
 }
 
@@ -176,7 +176,7 @@ execveat(int directory, const char *path, char *const argv[], char *const envp[]
 {
     int rc;
     have(next.execve);
-    CARRYING(envp, rc, execveat_here(directory, path, argv, carried, flags));
+    WITH_SESSION(envp, rc, execveat_here(directory, path, argv, carried, flags));
     return rc;
 }
 
@@ -255,7 +255,7 @@ execle(const char *path, const char *first, ...)
     {                                                                                              \
         int rc;                                                                                    \
         have(next.name);                                                                           \
-        CARRYING(envp, rc, next.name(process, program, actions, attributes, argv, carried));       \
+        WITH_SESSION(envp, rc, next.name(process, program, actions, attributes, argv, carried));   \
         return rc;                                                                                 \
     }
 
@@ -273,7 +273,7 @@ system(const char *command)
 {
     have(next.system);
     if (command != NULL) {
-        carried_in_environ();
+        environment_update_process();
     }
     return next.system(command);
 }
@@ -282,6 +282,6 @@ PUBLIC FILE *
 popen(const char *command, const char *mode)
 {
     have(next.popen);
-    carried_in_environ();
+    environment_update_process();
     return next.popen(command, mode);
 }

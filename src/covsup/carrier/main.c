@@ -11,8 +11,8 @@ __attribute__((constructor)) static void
 carrier_start(void)
 {
     interpose_start();
-    carried_start();
-    if (carried_session() != NULL) {
+    environment_start();
+    if (environment_session() != NULL) {
         python_start();
     }
 }

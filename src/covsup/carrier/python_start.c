@@ -77,7 +77,7 @@ is_complete(PyObject *modules)
 static PyObject *
 load_start(PyObject *modules)
 {
-    const char *library = carried_library();
+    const char *library = environment_library();
     size_t directory = (size_t)(strrchr(library, '/') + 1 - library);
     char *path = malloc(directory + sizeof("start.py")); /* the stack is the target's */
     if (path == NULL) {
@@ -105,11 +105,11 @@ load_start(PyObject *modules)
 
 /* Measure this interpreter, unless its own covsup has begun to. */
 static void
-hand_over(PyObject *modules)
+start_measurement(PyObject *modules)
 {
     if (py.get_item(modules, "covsup.bootstrap") == NULL) {
-        PyObject *start = load_start(modules);                                   /* owned */
-        PyObject *session = start != NULL ? py.decode(carried_session()) : NULL; /* owned */
+        PyObject *start = load_start(modules);                                       /* owned */
+        PyObject *session = start != NULL ? py.decode(environment_session()) : NULL; /* owned */
         PyObject *result =
             session != NULL ? py.call_method(start, "start", "O", session) : NULL; /* owned */
         py.release(result);
@@ -119,13 +119,13 @@ hand_over(PyObject *modules)
         py.clear_error();
     } else {
         /* It does so in sub-interpreters, too. */
-        hook_take_away();
+        audit_hook_remove();
     }
-    carried_by_python();
+    environment_on_python_started();
 }
 
 static void
-look_at_interpreter(bool complete)
+check_interpreter(bool complete)
 {
     void *interpreter = py.this_interpreter();
     bool is_main = py.interpreter_id(interpreter) == 0;
@@ -149,7 +149,7 @@ look_at_interpreter(bool complete)
     if (is_main) {
         atomic_store_explicit(&main_is_done, true, memory_order_relaxed);
     }
-    hand_over(modules);
+    start_measurement(modules);
 }
 
 static int
@@ -159,9 +159,9 @@ on_audit(const char *event, PyObject *arguments, void *unused)
     (void)unused;
     bool runs = strncmp(event, "cpython.run_", sizeof("cpython.run_") - 1) == 0;
     if ((runs || strcmp(event, "exec") == 0) && py.is_initialized()) {
-        look_at_interpreter(runs);
+        check_interpreter(runs);
     } else if (strcmp(event, "cpython._PySys_ClearAuditHooks") == 0) {
-        hook_ends();
+        audit_hook_on_finalize();
     }
     return 0;
 }
@@ -195,5 +195,5 @@ python_start(void)
         }
         memcpy(wanted[i].function, &found, sizeof(found));
     }
-    (void)hook_add(on_audit);
+    (void)audit_hook_add(on_audit);
 }

@@ -32,7 +32,7 @@ class ForkAdapter:
 
     def arm(self) -> list[str]:
         """Patch, and register, once per interpreter, what runs first in a child."""
-        return _tracer.arm_fork()
+        return _tracer.patch_fork()
 
 
 class ExecAdapter:
@@ -55,7 +55,7 @@ class ExecAdapter:
 
     def arm(self) -> list[str]:
         """Patch, where the system has the function."""
-        return _tracer.arm_exec()
+        return _tracer.patch_exec()
 
 
 class SpawnAdapter:
@@ -76,7 +76,7 @@ class SpawnAdapter:
 
     def arm(self) -> list[str]:
         """Patch, where the system has the function; _posixsubprocess when it is imported."""
-        return _tracer.arm_spawn()
+        return _tracer.patch_spawn()
 
 
 class WaitAdapter:
@@ -91,7 +91,7 @@ class WaitAdapter:
 
     def arm(self) -> list[str]:
         """Patch, where the system has the function."""
-        return _tracer.arm_wait()
+        return _tracer.patch_wait()
 
 
 class ExitAdapter:
@@ -103,7 +103,7 @@ class ExitAdapter:
 
     def arm(self) -> list[str]:
         """Patch, and ask the C library to call us at exit()."""
-        return _tracer.arm_exit()
+        return _tracer.patch_exit()
 
 
 class ThreadAdapter:
@@ -127,7 +127,7 @@ class ThreadAdapter:
 
     def arm(self) -> list[str]:
         """Patch; sys.monitoring sees new threads without our help."""
-        return _tracer.arm_threads()
+        return _tracer.patch_threads()
 
 
 THREAD_MAKERS = (

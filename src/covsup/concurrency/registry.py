@@ -74,7 +74,7 @@ def arm(concurrency: "Iterable[str]") -> "list[str]":
         for trigger in wakes_on
     }
     triggers.update(process.THREAD_MAKERS, process.C_TRACERS, (COVERAGES_TRACER, GREENLETS))
-    refused += _tracer.arm_imports(wake, triggers)
+    refused += _tracer.watch_imports(wake, triggers)
     return refused
 
 
@@ -105,10 +105,10 @@ def wake(trigger: str) -> None:
     if trigger == GREENLETS:
         # A greenlet that is away keeps the state of its frames where nobody can change it.
         _tracer.stop_untraced()
-        for refusal in _tracer.arm_greenlet():
+        for refusal in _tracer.patch_greenlet():
             _tracer.event(NOTE_EVENT, f"not patched: {refusal}".encode())
     if trigger == COVERAGES_TRACER:
-        for refusal in _tracer.arm_c_tracer(held_by(sys.modules[trigger])["CTracer"]):
+        for refusal in _tracer.patch_c_tracer(held_by(sys.modules[trigger])["CTracer"]):
             _tracer.event(NOTE_EVENT, f"not patched: {refusal}".encode())
     for name, wakes_on in LIBRARIES.items():
         if trigger in wakes_on:

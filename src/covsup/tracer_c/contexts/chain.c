@@ -12,13 +12,13 @@
 #include <string.h>
 
 /* A label is cut at this many bytes of UTF-8. */
-enum { MOST_LABEL = 4096 };
+enum { MAX_LABEL = 4096 };
 
 /* What is kept of contexts that have ended, in bytes. */
-enum { MOST_IDLE = 2 << 20 };
+enum { MAX_IDLE = 2 << 20 };
 
 /* So often the interpreter may go back to measuring without contexts; then it stays prepared. */
-enum { MOST_RETURNS = 16 };
+enum { MAX_DISABLES = 16 };
 
 /* What is told under one label. */
 struct context_record {
@@ -58,7 +58,7 @@ add_idle(contexts *self, context_record *which)
 static void
 trim_idle(contexts *self)
 {
-    while (self->idle_size > MOST_IDLE && self->oldest != NULL) {
+    while (self->idle_size > MAX_IDLE && self->oldest != NULL) {
         context_record *oldest = self->oldest;
         if (PyDict_DelItem(self->records, oldest->label) < 0) {
             PyErr_Clear();
@@ -73,7 +73,7 @@ trim_idle(contexts *self)
 
 /* The record of `label`; NULL with an exception set. */
 static context_record *
-record_of(contexts *self, PyObject *label)
+record_for_label(contexts *self, PyObject *label)
 {
     PyObject *known = PyDict_GetItemWithError(self->records, label); /* borrowed */
     if (known != NULL) {
@@ -118,7 +118,7 @@ chain_dealloc(PyObject *object)
     }
     Py_XDECREF(self->segments);
     bool runs = owner->running != NULL && PyList_GET_SIZE(owner->running) > 0;
-    if (--owner->chains == 0 && owner->kinds == 0 && !runs && owner->returns < MOST_RETURNS) {
+    if (--owner->chains == 0 && owner->kinds == 0 && !runs && owner->returns < MAX_DISABLES) {
         owner->returns++;
         owner->owner->records_contexts = false;
     }
@@ -150,8 +150,8 @@ static PyObject *
 clean(PyObject *text)
 {
     PyObject *zero = NULL, *escaped = NULL, *shown = NULL, *bytes = NULL,
-             *result = NULL;                                  /* owned */
-    PyObject *cut = PyUnicode_Substring(text, 0, MOST_LABEL); /* owned */
+             *result = NULL;                                 /* owned */
+    PyObject *cut = PyUnicode_Substring(text, 0, MAX_LABEL); /* owned */
     if (cut == NULL || (zero = PyUnicode_FromStringAndSize("\0", 1)) == NULL ||
         (escaped = PyUnicode_FromString("\\x00")) == NULL ||
         (shown = PyUnicode_Replace(cut, zero, escaped, -1)) == NULL ||
@@ -160,8 +160,8 @@ clean(PyObject *text)
     }
     const char *start = PyBytes_AS_STRING(bytes);
     Py_ssize_t size = PyBytes_GET_SIZE(bytes);
-    if (size > MOST_LABEL) {
-        for (size = MOST_LABEL; size > 0 && ((unsigned char)start[size] & 0xC0) == 0x80; size--) {
+    if (size > MAX_LABEL) {
+        for (size = MAX_LABEL; size > 0 && ((unsigned char)start[size] & 0xC0) == 0x80; size--) {
         }
     }
     result = PyUnicode_DecodeUTF8(start, size, NULL);
@@ -184,7 +184,7 @@ segment_new(segment_kind kind, PyObject *text)
 }
 
 PyObject *
-segment_new_lasting(segment_kind kind, PyObject *text)
+segment_new_suspendable(segment_kind kind, PyObject *text)
 {
     PyObject *cleaned = clean(text); /* owned */
     PyObject *segment =
@@ -194,7 +194,7 @@ segment_new_lasting(segment_kind kind, PyObject *text)
 }
 
 bool
-segment_lasts(PyObject *segment)
+segment_is_suspendable(PyObject *segment)
 {
     return PyTuple_GET_SIZE(segment) > 2;
 }
@@ -206,13 +206,13 @@ segment_kind_of(PyObject *segment)
 }
 
 PyObject *
-segments_joined(contexts *self, PyObject *segments, unsigned without)
+segments_label(contexts *self, PyObject *segments, unsigned without)
 {
     PyObject *label = NULL;
     PyObject *texts = PyList_New(0); /* owned */
     Py_ssize_t size = 0;
     /* What is cut off need not be joined: deep chains stay cheap. */
-    for (Py_ssize_t i = 0; texts != NULL && i < PyTuple_GET_SIZE(segments) && size <= MOST_LABEL;
+    for (Py_ssize_t i = 0; texts != NULL && i < PyTuple_GET_SIZE(segments) && size <= MAX_LABEL;
          i++) {
         PyObject *segment = PyTuple_GET_ITEM(segments, i);
         if ((without & KIND_BIT(segment_kind_of(segment))) != 0) {
@@ -236,11 +236,11 @@ segments_joined(contexts *self, PyObject *segments, unsigned without)
 PyObject *
 chain_new(contexts *self, PyObject *segments)
 {
-    PyObject *label = segments_joined(self, segments, 0); /* owned */
+    PyObject *label = segments_label(self, segments, 0); /* owned */
     if (label == NULL) {
         return NULL;
     }
-    context_record *record = record_of(self, label);
+    context_record *record = record_for_label(self, label);
     Py_DECREF(label);
     if (record == NULL) {
         return NULL;
@@ -277,7 +277,7 @@ segments_find(PyObject *segments, segment_kind kind)
 }
 
 PyObject *
-segments_changed(PyObject *segments, unsigned without, PyObject *but, PyObject *more)
+segments_edit(PyObject *segments, unsigned without, PyObject *but, PyObject *more)
 {
     PyObject *result = NULL;
     PyObject *list = PyList_New(0); /* owned */

@@ -28,7 +28,7 @@ static _Thread_local struct {
 } beginning;
 
 PyObject *
-contexts_found(contexts *self)
+contexts_stored_chain(contexts *self)
 {
     PyObject *value = NULL;
     if (PyContextVar_Get(self->var, NULL, &value) < 0) {
@@ -54,9 +54,9 @@ contexts_thread_name(contexts *self)
 PyObject *
 contexts_segments(contexts *self)
 {
-    PyObject *chain = contexts_found(self);
+    PyObject *chain = contexts_stored_chain(self);
     PyObject *found = chain != NULL ? Py_NewRef(chain_segments(chain)) : PyTuple_New(0);
-    PyObject *segments = found != NULL ? segments_here(self, found) : NULL;
+    PyObject *segments = found != NULL ? segments_for_location(self, found) : NULL;
     Py_XDECREF(found);
     return segments;
 }
@@ -66,14 +66,14 @@ static PyObject *
 set_chain(contexts *self, PyObject *chain)
 {
     recent.owner = NULL;
-    return contexts_change(self->owner) < 0 ? NULL : PyContextVar_Set(self->var, chain);
+    return contexts_before_change(self->owner) < 0 ? NULL : PyContextVar_Set(self->var, chain);
 }
 
 int
 contexts_reset(contexts *self, PyObject *token)
 {
     recent.owner = NULL;
-    if (contexts_change(self->owner) < 0) {
+    if (contexts_before_change(self->owner) < 0) {
         PyErr_Clear(); /* no memory; the context has to change all the same */
     }
     return PyContextVar_Reset(self->var, token);
@@ -94,20 +94,21 @@ contexts_set_segments(contexts *self, PyObject *segments)
 static PyObject *
 current_chain(contexts *self)
 {
-    PyObject *chain = contexts_found(self);
+    PyObject *chain = contexts_stored_chain(self);
     if (self->kinds == 0 && self->running == NULL) {
         return chain;
     }
     bool has_chain = chain != NULL;
     PyObject *found = has_chain ? Py_NewRef(chain_segments(chain)) : PyTuple_New(0); /* owned */
-    PyObject *segments = found != NULL ? segments_here(self, found) : NULL;          /* owned */
+    PyObject *segments = found != NULL ? segments_for_location(self, found) : NULL;  /* owned */
     if (segments != NULL && segments != found && (PyTuple_GET_SIZE(segments) > 0 || has_chain)) {
         Py_XDECREF(contexts_set_segments(self, segments));
     }
     Py_XDECREF(found);
     Py_XDECREF(segments);
-    PyErr_Clear();               /* no memory: the label stays what it was */
-    return contexts_found(self); /* names of tasks and greenlets may be Python's: all may change */
+    PyErr_Clear(); /* no memory: the label stays what it was */
+    return contexts_stored_chain(
+        self); /* names of tasks and greenlets may be Python's: all may change */
 }
 
 context_recorded *
@@ -129,7 +130,7 @@ contexts_current(core *owner)
 }
 
 PyObject *
-contexts_carried(core *owner)
+contexts_inherited(core *owner)
 {
     if (!owner->records_contexts) {
         return NULL;
@@ -138,9 +139,9 @@ contexts_carried(core *owner)
 }
 
 PyObject *
-contexts_carried_without(core *owner, unsigned kinds)
+contexts_inherited_without(core *owner, unsigned kinds)
 {
-    PyObject *chain = contexts_carried(owner);
+    PyObject *chain = contexts_inherited(owner);
     if (chain == NULL) {
         return NULL;
     }
@@ -152,7 +153,7 @@ contexts_carried_without(core *owner, unsigned kinds)
     if (!any) {
         return chain;
     }
-    PyObject *left = segments_changed(segments, kinds, NULL, NULL); /* owned */
+    PyObject *left = segments_edit(segments, kinds, NULL, NULL); /* owned */
     if (left != NULL && PyTuple_GET_SIZE(left) == 0) {
         Py_CLEAR(chain);
     } else if (left != NULL) {
@@ -164,7 +165,7 @@ contexts_carried_without(core *owner, unsigned kinds)
 }
 
 int
-contexts_turn_on(contexts *self)
+contexts_enable(contexts *self)
 {
     if (self->owner->records_contexts) {
         return 0;
@@ -190,14 +191,14 @@ contexts_push(core *owner, segment_kind kind, PyObject *text, bool lasts)
 {
     contexts *self = owner->contexts;
     const bool is_test = kind == SEGMENT_TEST_FUNCTION;
-    const unsigned without = is_test ? KIND_BIT(kind) | KIND_BIT(SEGMENT_TAKEN_TEST_FUNCTION) : 0;
+    const unsigned without = is_test ? KIND_BIT(kind) | KIND_BIT(SEGMENT_ADOPTED_TEST_FUNCTION) : 0;
     PyObject *token = NULL, *segment = NULL, *more = NULL; /* owned */
     PyObject *segments = contexts_segments(self);          /* owned */
     if (segments != NULL) {
-        segment = lasts ? segment_new_lasting(kind, text) : segment_new(kind, text);
+        segment = lasts ? segment_new_suspendable(kind, text) : segment_new(kind, text);
     }
-    if (segment == NULL || (more = segments_changed(segments, without, NULL, segment)) == NULL ||
-        contexts_turn_on(self) < 0 || (is_test && test_begins(self, segment) < 0)) {
+    if (segment == NULL || (more = segments_edit(segments, without, NULL, segment)) == NULL ||
+        contexts_enable(self) < 0 || (is_test && test_start(self, segment) < 0)) {
         goto done;
     }
     token = contexts_set_segments(self, more);
@@ -205,7 +206,7 @@ contexts_push(core *owner, segment_kind kind, PyObject *text, bool lasts)
         Py_SETREF(token, PyTuple_Pack(2, token, segment));
     }
     if (token == NULL) {
-        test_ends(self, segment);
+        test_end(self, segment);
     }
 done:
     Py_XDECREF(segments);
@@ -220,7 +221,7 @@ contexts_leave(core *owner, PyObject *entered)
     PyObject *token = entered;
     if (PyTuple_Check(entered)) {
         token = PyTuple_GET_ITEM(entered, 0);
-        test_ends(owner->contexts, PyTuple_GET_ITEM(entered, 1));
+        test_end(owner->contexts, PyTuple_GET_ITEM(entered, 1));
     }
     if (contexts_reset(owner->contexts, token) < 0) {
         PyErr_Clear(); /* another context than it was entered in */
@@ -229,28 +230,28 @@ contexts_leave(core *owner, PyObject *entered)
 }
 
 bool
-contexts_of_kind(const core *owner, segment_kind kind)
+contexts_kind_enabled(const core *owner, segment_kind kind)
 {
     return owner->contexts != NULL && (owner->contexts->kinds & KIND_BIT(kind)) != 0;
 }
 
 bool
-contexts_has(core *owner, segment_kind kind)
+contexts_has_segment(core *owner, segment_kind kind)
 {
-    PyObject *chain = contexts_found(owner->contexts);
+    PyObject *chain = contexts_stored_chain(owner->contexts);
     PyObject *segment = chain != NULL ? segments_find(chain_segments(chain), kind) : NULL;
     return segment != NULL &&
-           (kind != SEGMENT_TEST_FUNCTION || test_runs(owner->contexts, segment));
+           (kind != SEGMENT_TEST_FUNCTION || test_is_running(owner->contexts, segment));
 }
 
 PyObject *
-contexts_work(core *owner)
+contexts_work_chains(core *owner)
 {
     return owner->contexts->work;
 }
 
 PyObject *
-contexts_entered(core *owner)
+contexts_entered_frames(core *owner)
 {
     return owner->contexts->entered;
 }
@@ -262,7 +263,7 @@ contexts_in_other_thread(core *owner)
 }
 
 PyObject *
-contexts_seeded(core *owner, PyObject *chain)
+contexts_new_context_with(core *owner, PyObject *chain)
 {
     PyObject *context = PyContext_New(); /* owned */
     if (context == NULL || PyContext_Enter(context) < 0) {
@@ -278,7 +279,7 @@ contexts_seeded(core *owner, PyObject *chain)
 }
 
 void
-contexts_thread_begins(core *owner, PyObject *chain, PyObject *name)
+contexts_thread_start(core *owner, PyObject *chain, PyObject *name)
 {
     beginning.owner = owner->contexts;
     beginning.chain = Py_XNewRef(chain);
@@ -287,7 +288,7 @@ contexts_thread_begins(core *owner, PyObject *chain, PyObject *name)
 }
 
 void
-contexts_thread_ends(void)
+contexts_thread_end(void)
 {
     recent.owner = NULL;
     beginning.owner = NULL;
@@ -296,15 +297,15 @@ contexts_thread_ends(void)
 }
 
 const char *
-contexts_value(core *owner, PyObject **holder)
+contexts_environ_value(core *owner, PyObject **holder)
 {
     const unsigned places = KIND_BIT(SEGMENT_PROCESS) | KIND_BIT(SEGMENT_THREAD) |
                             KIND_BIT(SEGMENT_GREENLET) | KIND_BIT(SEGMENT_TASK);
-    PyObject *chain = contexts_carried(owner); /* owned */
+    PyObject *chain = contexts_inherited(owner); /* owned */
     const char *text = NULL;
     *holder = NULL;
     if (chain != NULL) {
-        *holder = segments_joined(owner->contexts, chain_segments(chain), places);
+        *holder = segments_label(owner->contexts, chain_segments(chain), places);
         text = *holder != NULL ? PyUnicode_AsUTF8(*holder) : NULL;
         Py_DECREF(chain);
     }
@@ -326,7 +327,7 @@ set_process(contexts *self)
 }
 
 void
-contexts_forked(core *owner)
+contexts_after_fork(core *owner)
 {
     contexts *self = owner->contexts;
     if (self == NULL) {
@@ -336,7 +337,7 @@ contexts_forked(core *owner)
     if ((self->kinds & KIND_BIT(SEGMENT_PROCESS)) != 0 && set_process(self) < 0) {
         PyErr_Clear(); /* no memory: it goes on under its parent's label */
     }
-    if (contexts_change(owner) < 0) {
+    if (contexts_before_change(owner) < 0) {
         PyErr_Clear(); /* no memory: as above */
     }
     self->epoch++;

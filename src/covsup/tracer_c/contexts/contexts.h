@@ -25,13 +25,13 @@ typedef enum {
     SEGMENT_TASK,
     SEGMENT_REQUEST,
     SEGMENT_TEST_FUNCTION,
-    SEGMENT_PLUGIN,              /* of a dynamic-context plugin of coverage.py's */
-    SEGMENT_INHERITED,           /* the context in which this process was started */
-    SEGMENT_SWITCHED,            /* by embed.switch_context() */
-    SEGMENT_OWN,                 /* by embed.context() */
-    SEGMENT_TEST,                /* as a test runner's plugin names it */
-    SEGMENT_TAKEN_TEST,          /* of the test that runs in the process, in a flow of no other */
-    SEGMENT_TAKEN_TEST_FUNCTION, /* likewise */
+    SEGMENT_PLUGIN,                /* of a dynamic-context plugin of coverage.py's */
+    SEGMENT_INHERITED,             /* the context in which this process was started */
+    SEGMENT_SWITCHED,              /* by embed.switch_context() */
+    SEGMENT_OWN,                   /* by embed.context() */
+    SEGMENT_TEST,                  /* as a test runner's plugin names it */
+    SEGMENT_ADOPTED_TEST,          /* of the test that runs in the process, in a flow of no other */
+    SEGMENT_ADOPTED_TEST_FUNCTION, /* likewise */
 } segment_kind;
 
 #define KIND_BIT(kind) (1u << (kind))
@@ -41,11 +41,11 @@ typedef enum {
 int contexts_start(core *self, unsigned kinds, PyObject *inherited);
 
 /* In the child after a fork. */
-void contexts_forked(core *self);
+void contexts_after_fork(core *self);
 
 /* The context changes in a frame that runs: events that slept are needed again. -1: exception. */
 static inline int
-contexts_change(core *self)
+contexts_before_change(core *self)
 {
 #if COMPAT_MONITORING
     return self->dormant != NULL ? monitoring_wake_all(self) : 0;
@@ -59,10 +59,10 @@ context_recorded *contexts_current(core *self);
 
 /* The chain that is current, for a flow that starts here; new reference, or NULL without an
  * exception where there is none. */
-PyObject *contexts_carried(core *self);
+PyObject *contexts_inherited(core *self);
 
 /* The same without its segments of the kinds (bits). */
-PyObject *contexts_carried_without(core *self, unsigned kinds);
+PyObject *contexts_inherited_without(core *self, unsigned kinds);
 
 /* Make `chain` (as carried; NULL: none) the current one; what was current, to be given to
  * contexts_leave(), or NULL with an exception set. */
@@ -76,33 +76,33 @@ PyObject *contexts_push(core *self, segment_kind kind, PyObject *text, bool last
 void contexts_leave(core *self, PyObject *entered);
 
 /* Whether contexts of this kind are recorded of themselves. */
-bool contexts_of_kind(const core *self, segment_kind kind);
+bool contexts_kind_enabled(const core *self, segment_kind kind);
 
 /* Whether the flow that runs has a segment of this kind, and not of a test that has ended. */
-bool contexts_has(core *self, segment_kind kind);
+bool contexts_has_segment(core *self, segment_kind kind);
 
 /* Dicts (borrowed) for those that follow flows: chains by pieces of work, and by frames what ends
  * with them. */
-PyObject *contexts_work(core *self);
-PyObject *contexts_entered(core *self);
+PyObject *contexts_work_chains(core *self);
+PyObject *contexts_entered_frames(core *self);
 
 /* Whether this is not the interpreter's main thread. */
 bool contexts_in_other_thread(core *self);
 
 /* A new contextvars.Context in which `chain` is current; NULL with an exception set. */
-PyObject *contexts_seeded(core *self, PyObject *chain);
+PyObject *contexts_new_context_with(core *self, PyObject *chain);
 
 /* First and last in a thread: it begins with `chain` (NULL: none); `name` (NULL: has none) is the
  * thread's. */
-void contexts_thread_begins(core *self, PyObject *chain, PyObject *name);
-void contexts_thread_ends(void);
+void contexts_thread_start(core *self, PyObject *chain, PyObject *name);
+void contexts_thread_end(void);
 
 /* The value of COVSUP_CONTEXT for what is started from here: UTF-8, or NULL where no context is
  * current. The object that holds it is put into *holder (owned). */
-const char *contexts_value(core *self, PyObject **holder);
+const char *contexts_environ_value(core *self, PyObject **holder);
 
 /* The module's functions. -1: exception set. */
-int contexts_add(PyObject *module);
+int module_contexts_add(PyObject *module);
 
 /* The same, or NULL where there are no contexts. */
 static inline context_recorded *

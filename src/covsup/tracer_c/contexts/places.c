@@ -10,7 +10,7 @@
 static PyObject *
 ask(const char *module, const char *function, PyObject *argument)
 {
-    PyObject *asked = module_item(module, function); /* owned */
+    PyObject *asked = imported_module_item(module, function); /* owned */
     PyObject *result = asked != NULL ? PyObject_CallFunctionObjArgs(asked, argument, NULL) : NULL;
     Py_XDECREF(asked);
     PyErr_Clear();
@@ -68,7 +68,7 @@ placed(PyObject *segments, segment_kind kind, PyObject *name)
         if (now == NULL) {
             return segments;
         }
-        PyObject *result = segments_changed(segments, KIND_BIT(kind), NULL, NULL);
+        PyObject *result = segments_edit(segments, KIND_BIT(kind), NULL, NULL);
         Py_DECREF(segments);
         return result;
     }
@@ -79,7 +79,7 @@ placed(PyObject *segments, segment_kind kind, PyObject *name)
         if (same == 1) {
             result = Py_NewRef(segments);
         } else if (same == 0) {
-            result = segments_changed(segments, KIND_BIT(kind), NULL, segment);
+            result = segments_edit(segments, KIND_BIT(kind), NULL, segment);
         }
         Py_DECREF(segment);
     }
@@ -88,12 +88,12 @@ placed(PyObject *segments, segment_kind kind, PyObject *name)
 }
 
 PyObject *
-segments_here(contexts *self, PyObject *found)
+segments_for_location(contexts *self, PyObject *found)
 {
     PyObject *segments = Py_NewRef(found);
     if (self->process != NULL && segments_find(segments, SEGMENT_PROCESS) != self->process) {
         Py_SETREF(segments,
-                  segments_changed(segments, KIND_BIT(SEGMENT_PROCESS), NULL, self->process));
+                  segments_edit(segments, KIND_BIT(SEGMENT_PROCESS), NULL, self->process));
     }
     if (segments != NULL && (self->kinds & KIND_BIT(SEGMENT_THREAD)) != 0) {
         segments = placed(segments, SEGMENT_THREAD, contexts_thread_name(self));

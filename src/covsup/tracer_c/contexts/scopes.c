@@ -10,10 +10,10 @@
 #include <string.h>
 
 /* What is remembered of work that nobody has run yet, at most: what a pool drops stays in it. */
-enum { MOST_WORK = 1 << 16 };
+enum { MAX_WORK = 1 << 16 };
 
 /* So many calls without a request show that a function is no application. */
-enum { MOST_MISSES = 64 };
+enum { MAX_NON_REQUEST_CALLS = 64 };
 
 #define NAME(text) text, sizeof(text) - 1
 
@@ -21,17 +21,17 @@ static const struct {
     const char *file, *function;
     Py_ssize_t length; /* of its name: most code objects are told apart by that */
     unsigned role;
-    const char *local; /* the variable that tells pieces of work apart */
+    const char *key_variable; /* the variable that tells pieces of work apart */
 } known[] = {
-    {"concurrent/futures/thread.py", NAME("_WorkItem.__init__"), ROLE_MAKES, "self"},
+    {"concurrent/futures/thread.py", NAME("_WorkItem.__init__"), ROLE_SUBMITS, "self"},
     {"concurrent/futures/thread.py", NAME("_WorkItem.run"), ROLE_RUNS, "self"},
-    {"multiprocessing/pool.py", NAME("ApplyResult.__init__"), ROLE_MAKES_AT_END, "self"},
-    {"multiprocessing/pool.py", NAME("IMapIterator.__init__"), ROLE_MAKES_AT_END, "self"},
-    {"multiprocessing/pool.py", NAME("worker"), ROLE_RUNS_IN, "job"},
-    {"gevent/threadpool.py", NAME("ThreadResult.__init__"), ROLE_MAKES, "self"},
+    {"multiprocessing/pool.py", NAME("ApplyResult.__init__"), ROLE_SUBMITS_AT_END, "self"},
+    {"multiprocessing/pool.py", NAME("IMapIterator.__init__"), ROLE_SUBMITS_AT_END, "self"},
+    {"multiprocessing/pool.py", NAME("worker"), ROLE_RUNS_IN_LINES, "job"},
+    {"gevent/threadpool.py", NAME("ThreadResult.__init__"), ROLE_SUBMITS, "self"},
     {"gevent/threadpool.py", NAME("_WorkerGreenlet.__run_task"), ROLE_RUNS, "thread_result"},
-    {"eventlet/tpool.py", NAME("execute"), ROLE_MAKES_IN, "e"},
-    {"eventlet/tpool.py", NAME("tworker"), ROLE_RUNS_IN, "e"},
+    {"eventlet/tpool.py", NAME("execute"), ROLE_SUBMITS_IN_LINES, "e"},
+    {"eventlet/tpool.py", NAME("tworker"), ROLE_RUNS_IN_LINES, "e"},
 };
 
 enum { KNOWN = sizeof(known) / sizeof(known[0]) };
@@ -89,7 +89,7 @@ may_be_application(PyCodeObject *code, bool measured)
 }
 
 unsigned
-flows_roles(core *self, PyCodeObject *code, bool measured, const char **local)
+scope_roles(core *self, PyCodeObject *code, bool measured, const char **key_variable)
 {
     unsigned roles = 0;
     for (int i = 0; i < KNOWN; i++) {
@@ -97,18 +97,18 @@ flows_roles(core *self, PyCodeObject *code, bool measured, const char **local)
             PyUnicode_CompareWithASCIIString(code->co_qualname, known[i].function) == 0 &&
             ends_with(code->co_filename, known[i].file)) {
             roles |= known[i].role;
-            *local = known[i].local;
+            *key_variable = known[i].key_variable;
         }
     }
-    if (contexts_of_kind(self, SEGMENT_TEST_FUNCTION) &&
+    if (contexts_kind_enabled(self, SEGMENT_TEST_FUNCTION) &&
         (begins_with(code->co_name, "test") ||
          PyUnicode_CompareWithASCIIString(code->co_name, "runTest") == 0)) {
         roles |= ROLE_TEST;
     }
-    if (contexts_of_kind(self, SEGMENT_REQUEST) && may_be_application(code, measured)) {
+    if (contexts_kind_enabled(self, SEGMENT_REQUEST) && may_be_application(code, measured)) {
         roles |= ROLE_REQUEST;
     }
-    if (plugins_give_contexts(self)) {
+    if (plugins_have_contexts(self)) {
         roles |= ROLE_PLUGIN;
     }
     return roles;
@@ -119,9 +119,9 @@ flows_roles(core *self, PyCodeObject *code, bool measured, const char **local)
 /* What tells a piece of work apart (owned): an object's address, or a pool's number for it, which
  * is made negative. NULL without an exception where there is none. */
 static PyObject *
-work_key(PyFrameObject *frame, const char *local, bool of_object)
+work_key(PyFrameObject *frame, const char *key_variable, bool of_object)
 {
-    PyObject *value = compat_frame_variable(frame, local); /* owned, or NULL */
+    PyObject *value = compat_frame_variable(frame, key_variable); /* owned, or NULL */
     PyObject *key = NULL;
     if (value == NULL || value == Py_None) {
         Py_XDECREF(value);
@@ -141,18 +141,18 @@ work_key(PyFrameObject *frame, const char *local, bool of_object)
 }
 
 static void
-work_is_made(core *self, code_state *state, PyFrameObject *frame, bool of_object)
+work_submitted(core *self, code_state *state, PyFrameObject *frame, bool of_object)
 {
     const unsigned places =
         KIND_BIT(SEGMENT_THREAD) | KIND_BIT(SEGMENT_GREENLET) | KIND_BIT(SEGMENT_TASK);
-    PyObject *work = contexts_work(self);
-    PyObject *key = work_key(frame, state->local, of_object); /* owned */
+    PyObject *work = contexts_work_chains(self);
+    PyObject *key = work_key(frame, state->key_variable, of_object); /* owned */
     if (key == NULL) {
         return;
     }
-    PyObject *chain = contexts_carried_without(self, places); /* owned */
+    PyObject *chain = contexts_inherited_without(self, places); /* owned */
     if (chain != NULL) {
-        if (PyDict_GET_SIZE(work) >= MOST_WORK) {
+        if (PyDict_GET_SIZE(work) >= MAX_WORK) {
             PyDict_Clear(work); /* work that nobody will ever run, but for what was made last */
         }
         (void)PyDict_SetItem(work, key, chain);
@@ -169,9 +169,9 @@ work_is_made(core *self, code_state *state, PyFrameObject *frame, bool of_object
 static PyObject *
 enter_work(core *self, code_state *state, PyFrameObject *frame)
 {
-    PyObject *key = work_key(frame, state->local, false); /* owned */
+    PyObject *key = work_key(frame, state->key_variable, false); /* owned */
     PyObject *chain =
-        key != NULL ? Py_XNewRef(PyDict_GetItemWithError(contexts_work(self), key)) : NULL;
+        key != NULL ? Py_XNewRef(PyDict_GetItemWithError(contexts_work_chains(self), key)) : NULL;
     Py_XDECREF(key);
     PyErr_Clear();
     PyObject *entered = contexts_enter(self, chain);
@@ -343,7 +343,7 @@ static void
 keep(core *self, PyFrameObject *frame, PyObject *entered)
 {
     PyObject *key = entered != NULL ? PyLong_FromVoidPtr(frame) : NULL; /* owned */
-    if (key == NULL || PyDict_SetItem(contexts_entered(self), key, entered) < 0) {
+    if (key == NULL || PyDict_SetItem(contexts_entered_frames(self), key, entered) < 0) {
         PyErr_Clear(); /* no memory: it does not end */
     }
     Py_XDECREF(key);
@@ -351,26 +351,27 @@ keep(core *self, PyFrameObject *frame, PyObject *entered)
 }
 
 static void
-begin_labelled(core *self, code_state *state, PyFrameObject *frame)
+enter_labelled(core *self, code_state *state, PyFrameObject *frame)
 {
     PyObject *label = NULL; /* owned */
     segment_kind kind = SEGMENT_TEST_FUNCTION;
-    if ((state->roles & ROLE_TEST) != 0 && !contexts_has(self, SEGMENT_TEST_FUNCTION)) {
+    if ((state->roles & ROLE_TEST) != 0 && !contexts_has_segment(self, SEGMENT_TEST_FUNCTION)) {
         label = test_label(frame, state->code);
     }
     if (label == NULL && (state->roles & ROLE_REQUEST) != 0 &&
-        !contexts_has(self, SEGMENT_REQUEST)) {
+        !contexts_has_segment(self, SEGMENT_REQUEST)) {
         PyErr_Clear();
         kind = SEGMENT_REQUEST;
         label = request_label(frame, state->code);
-        if (label == NULL && state->non_request_calls < MOST_MISSES &&
-            ++state->non_request_calls == MOST_MISSES) {
+        if (label == NULL && state->non_request_calls < MAX_NON_REQUEST_CALLS &&
+            ++state->non_request_calls == MAX_NON_REQUEST_CALLS) {
             state->roles &= ~(unsigned)ROLE_REQUEST;
         }
     }
     /* As in coverage.py: the first that has a label names it, and none is asked within it. */
     if (label == NULL && (state->roles & ROLE_PLUGIN) != 0 &&
-        !contexts_has(self, SEGMENT_TEST_FUNCTION) && !contexts_has(self, SEGMENT_PLUGIN)) {
+        !contexts_has_segment(self, SEGMENT_TEST_FUNCTION) &&
+        !contexts_has_segment(self, SEGMENT_PLUGIN)) {
         PyErr_Clear();
         kind = SEGMENT_PLUGIN;
         label = plugins_context(self, frame);
@@ -385,50 +386,50 @@ begin_labelled(core *self, code_state *state, PyFrameObject *frame)
 }
 
 void
-flows_begin(core *self, code_state *state, PyFrameObject *frame)
+scope_enter(core *self, code_state *state, PyFrameObject *frame)
 {
     if (!self->records_contexts || frame == NULL) {
         return;
     }
-    if ((state->roles & ROLE_MAKES) != 0) {
-        work_is_made(self, state, frame, false);
+    if ((state->roles & ROLE_SUBMITS) != 0) {
+        work_submitted(self, state, frame, false);
     }
     if ((state->roles & ROLE_RUNS) != 0) {
         keep(self, frame, enter_work(self, state, frame));
     }
     if ((state->roles & ROLES_OF_YIELD) != 0) {
-        begin_labelled(self, state, frame);
+        enter_labelled(self, state, frame);
     }
 }
 
 void
-flows_line(core *self, code_state *state, PyFrameObject *frame)
+scope_line(core *self, code_state *state, PyFrameObject *frame)
 {
     if (!self->records_contexts || frame == NULL) {
         return;
     }
-    if ((state->roles & ROLE_MAKES_IN) != 0) {
-        work_is_made(self, state, frame, false);
+    if ((state->roles & ROLE_SUBMITS_IN_LINES) != 0) {
+        work_submitted(self, state, frame, false);
     }
-    if ((state->roles & ROLE_RUNS_IN) != 0 && contexts_in_other_thread(self)) {
+    if ((state->roles & ROLE_RUNS_IN_LINES) != 0 && contexts_in_other_thread(self)) {
         Py_XDECREF(enter_work(self, state, frame));
     }
 }
 
 void
-flows_end(core *self, code_state *state, PyFrameObject *frame)
+scope_exit(core *self, code_state *state, PyFrameObject *frame)
 {
     if (!self->records_contexts || frame == NULL) {
         return;
     }
-    if ((state->roles & ROLE_MAKES_AT_END) != 0) {
-        work_is_made(self, state, frame, true);
+    if ((state->roles & ROLE_SUBMITS_AT_END) != 0) {
+        work_submitted(self, state, frame, true);
     }
     if ((state->roles & (ROLES_OF_YIELD | ROLE_RUNS)) == 0) {
         return;
     }
     PyObject *key = PyLong_FromVoidPtr(frame); /* owned */
-    PyObject *all = contexts_entered(self);
+    PyObject *all = contexts_entered_frames(self);
     PyObject *entered = key != NULL ? Py_XNewRef(PyDict_GetItemWithError(all, key)) : NULL;
     if (entered != NULL) {
         (void)PyDict_DelItem(all, key);
@@ -451,10 +452,10 @@ new_greenlet_in_context(PyTypeObject *type, PyObject *args, PyObject *keywords)
     core *self = made != NULL ? interpreter_core() : NULL;
     PyObject *chain = NULL; /* owned */
     if (self != NULL && self->records_contexts) {
-        chain = contexts_carried_without(self, KIND_BIT(SEGMENT_GREENLET));
+        chain = contexts_inherited_without(self, KIND_BIT(SEGMENT_GREENLET));
     }
     if (chain != NULL) {
-        PyObject *context = contexts_seeded(self, chain); /* owned */
+        PyObject *context = contexts_new_context_with(self, chain); /* owned */
         if (context != NULL) {
             (void)PyObject_SetAttrString(made, "gr_context", context);
             Py_DECREF(context);
@@ -466,9 +467,9 @@ new_greenlet_in_context(PyTypeObject *type, PyObject *args, PyObject *keywords)
 }
 
 void
-flows_follow_greenlets(void)
+scope_follow_greenlets(void)
 {
-    PyObject *type = module_item("greenlet._greenlet", "greenlet"); /* owned */
+    PyObject *type = imported_module_item("greenlet._greenlet", "greenlet"); /* owned */
     if (type != NULL && PyType_Check(type) &&
         ((PyTypeObject *)type)->tp_new != new_greenlet_in_context &&
         (new_greenlet == NULL || new_greenlet == ((PyTypeObject *)type)->tp_new)) {

@@ -12,30 +12,30 @@
 #include "contexts/contexts.h"
 
 enum {
-    ROLE_TEST = 1,         /* may be a test function */
-    ROLE_REQUEST = 2,      /* may be an application */
-    ROLE_MAKES = 4,        /* at its start a piece of work has been made */
-    ROLE_MAKES_AT_END = 8, /* at its return */
-    ROLE_MAKES_IN = 16,    /* at some line of it */
-    ROLE_RUNS = 32,        /* it runs a piece of work */
-    ROLE_RUNS_IN = 64,     /* it runs one after the other */
-    ROLE_PLUGIN = 128,     /* a plugin is asked whether a context begins */
+    ROLE_TEST = 1,              /* may be a test function */
+    ROLE_REQUEST = 2,           /* may be an application */
+    ROLE_SUBMITS = 4,           /* at its start a piece of work has been made */
+    ROLE_SUBMITS_AT_END = 8,    /* at its return */
+    ROLE_SUBMITS_IN_LINES = 16, /* at some line of it */
+    ROLE_RUNS = 32,             /* it runs a piece of work */
+    ROLE_RUNS_IN_LINES = 64,    /* it runs one after the other */
+    ROLE_PLUGIN = 128,          /* a plugin is asked whether a context begins */
     /* Which events a role needs besides the start. */
-    ROLES_OF_RETURN = ROLE_TEST | ROLE_REQUEST | ROLE_PLUGIN | ROLE_MAKES_AT_END | ROLE_RUNS,
+    ROLES_OF_RETURN = ROLE_TEST | ROLE_REQUEST | ROLE_PLUGIN | ROLE_SUBMITS_AT_END | ROLE_RUNS,
     ROLES_OF_YIELD = ROLE_TEST | ROLE_REQUEST | ROLE_PLUGIN,
-    ROLES_OF_LINE = ROLE_MAKES_IN | ROLE_RUNS_IN,
+    ROLES_OF_LINE = ROLE_SUBMITS_IN_LINES | ROLE_RUNS_IN_LINES,
 };
 
 /* The roles (bits) that `code` has; `measured`: it is of a file that is. No exception. */
-unsigned flows_roles(core *self, PyCodeObject *code, bool measured, const char **local);
+unsigned scope_roles(core *self, PyCodeObject *code, bool measured, const char **key_variable);
 
 /* The frame of a code object with roles begins or goes on, is at a new line, stops for good (or
  * for a while). Without contexts they do nothing. No exception. */
-void flows_begin(core *self, code_state *state, PyFrameObject *frame);
-void flows_line(core *self, code_state *state, PyFrameObject *frame);
-void flows_end(core *self, code_state *state, PyFrameObject *frame);
+void scope_enter(core *self, code_state *state, PyFrameObject *frame);
+void scope_line(core *self, code_state *state, PyFrameObject *frame);
+void scope_exit(core *self, code_state *state, PyFrameObject *frame);
 
 /* New greenlets belong to the context that they are made in, from now on. No exception. */
-void flows_follow_greenlets(void);
+void scope_follow_greenlets(void);
 
 #endif

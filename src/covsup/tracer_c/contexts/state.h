@@ -53,29 +53,29 @@ PyObject *segment_new(segment_kind kind, PyObject *text);
 segment_kind segment_kind_of(PyObject *segment);
 
 /* The same of a test that may stop for a while: what it starts belongs to it for ever. */
-PyObject *segment_new_lasting(segment_kind kind, PyObject *text);
-bool segment_lasts(PyObject *segment);
+PyObject *segment_new_suspendable(segment_kind kind, PyObject *text);
+bool segment_is_suspendable(PyObject *segment);
 
 /* The texts of the segments that are not of `without` (bits), joined; NULL with an exception. */
-PyObject *segments_joined(contexts *self, PyObject *segments, unsigned without);
+PyObject *segments_label(contexts *self, PyObject *segments, unsigned without);
 
 /* The segment of a kind in a tuple of them, borrowed, or NULL. */
 PyObject *segments_find(PyObject *segments, segment_kind kind);
 
 /* A new tuple: `segments` without the kinds (bits) and without `but` (NULL: none), then with `more`
  * (NULL: nothing) at its end, or in front where that is the process's. */
-PyObject *segments_changed(PyObject *segments, unsigned without, PyObject *but, PyObject *more);
+PyObject *segments_edit(PyObject *segments, unsigned without, PyObject *but, PyObject *more);
 
 /* --- contexts/tests.c: which test code belongs to --- */
 
 /* Whether the test of a segment has not ended. */
-bool test_runs(contexts *self, PyObject *segment);
+bool test_is_running(contexts *self, PyObject *segment);
 
 /* A test begins; flows without a test belong to it from now on. -1: exception set. */
-int test_begins(contexts *self, PyObject *segment);
+int test_start(contexts *self, PyObject *segment);
 
 /* It ends, or does not run for a while. No exception. */
-void test_ends(contexts *self, PyObject *segment);
+void test_end(contexts *self, PyObject *segment);
 
 /* The segments (owned, or NULL: exception set) with the tests that they belong to now; steals
  * `segments`, which may be NULL. */
@@ -85,13 +85,13 @@ PyObject *segments_with_tests(contexts *self, PyObject *segments);
 
 /* The segments (owned, a tuple) that the flow has which runs here and now, given those that it was
  * found with; NULL with an exception set. */
-PyObject *segments_here(contexts *self, PyObject *found);
+PyObject *segments_for_location(contexts *self, PyObject *found);
 
 /* --- contexts/contexts.c: what is current --- */
 
 /* The chain that the context variable, the thread or the interpreter has; borrowed, or NULL
  * without an exception. */
-PyObject *contexts_found(contexts *self);
+PyObject *contexts_stored_chain(contexts *self);
 
 /* The name that this thread has among contexts; borrowed, or NULL: it has none. */
 PyObject *contexts_thread_name(contexts *self);
@@ -107,6 +107,6 @@ PyObject *contexts_set_segments(contexts *self, PyObject *segments);
 int contexts_reset(contexts *self, PyObject *token);
 
 /* Facts get contexts from now on. -1: exception set. */
-int contexts_turn_on(contexts *self);
+int contexts_enable(contexts *self);
 
 #endif

@@ -11,8 +11,8 @@
 static const struct {
     segment_kind own, taken;
 } kinds[] = {
-    {SEGMENT_TEST, SEGMENT_TAKEN_TEST},
-    {SEGMENT_TEST_FUNCTION, SEGMENT_TAKEN_TEST_FUNCTION},
+    {SEGMENT_TEST, SEGMENT_ADOPTED_TEST},
+    {SEGMENT_TEST_FUNCTION, SEGMENT_ADOPTED_TEST_FUNCTION},
 };
 
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
@@ -27,18 +27,18 @@ position(contexts *self, PyObject *segment)
 }
 
 bool
-test_runs(contexts *self, PyObject *segment)
+test_is_running(contexts *self, PyObject *segment)
 {
-    return segment_lasts(segment) || position(self, segment) >= 0;
+    return segment_is_suspendable(segment) || position(self, segment) >= 0;
 }
 
 int
-test_begins(contexts *self, PyObject *segment)
+test_start(contexts *self, PyObject *segment)
 {
     if (self->running == NULL && (self->running = PyList_New(0)) == NULL) {
         return -1;
     }
-    if (contexts_change(self->owner) < 0) {
+    if (contexts_before_change(self->owner) < 0) {
         return -1;
     }
     self->epoch++;
@@ -46,13 +46,14 @@ test_begins(contexts *self, PyObject *segment)
 }
 
 void
-test_ends(contexts *self, PyObject *segment)
+test_end(contexts *self, PyObject *segment)
 {
     Py_ssize_t at = position(self, segment);
     if (at < 0) {
         return;
     }
-    if (PyList_SetSlice(self->running, at, at + 1, NULL) < 0 || contexts_change(self->owner) < 0) {
+    if (PyList_SetSlice(self->running, at, at + 1, NULL) < 0 ||
+        contexts_before_change(self->owner) < 0) {
         PyErr_Clear(); /* no memory: other flows may keep this label */
     }
     self->epoch++;
@@ -105,7 +106,7 @@ settled(contexts *self, PyObject *segments, int which)
     PyObject *own = segments_find(segments, kinds[which].own);     /* borrowed */
     PyObject *taken = segments_find(segments, kinds[which].taken); /* borrowed */
     PyObject *now = NULL;                                          /* borrowed */
-    if (own == NULL || !test_runs(self, own)) {
+    if (own == NULL || !test_is_running(self, own)) {
         now = current_test(self, kinds[which].own);
         if (own == NULL && (now == NULL ? taken == NULL
                                         : taken != NULL && PyTuple_GET_ITEM(taken, 1) ==

@@ -284,10 +284,10 @@ loaded_from(PyObject *globals, const char *name)
 static int
 decide_canonical(core *self, const char *path, PyObject *globals, file_disposition *as)
 {
-    if (plugins_claim_files(self)) {
+    if (plugins_have_file_tracers(self)) {
         claim *claim = NULL;
         bool measured = false;
-        if (plugins_ask(self, path, globals, &claim, &measured) < 0) {
+        if (plugins_claim(self, path, globals, &claim, &measured) < 0) {
             return -1;
         }
         if (claim != NULL) {
@@ -305,7 +305,8 @@ decide(core *self, const char *name, PyObject *globals, file_disposition *as)
 {
     const filter_rules *rules = &self->rules;
     bool bounded = rules->source_dirs.count + rules->source_pkgs.count + rules->include.count > 0;
-    if (!bounded && !plugins_claim_files(self) && filter_in_trees(&rules->stdlib_dirs, name)) {
+    if (!bounded && !plugins_have_file_tracers(self) &&
+        filter_in_trees(&rules->stdlib_dirs, name)) {
         return 0; /* most files of most programs: no need to look at the disk */
     }
     int rc = 0;
@@ -444,7 +445,7 @@ file_of_name(core *self, PyCodeObject *code, PyObject *filename, PyObject *globa
         plugins_load_if_due(self, name) < 0) {
         return false;
     }
-    if (name != NULL && by_value_is(name)) {
+    if (name != NULL && by_value_is_file_name(name)) {
         /* One name for any number of files: it is no key. */
         return decide_by_value(self, code, globals, as) == 0 && as->file != NULL;
     }

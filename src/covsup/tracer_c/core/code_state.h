@@ -59,7 +59,7 @@ struct code_state {
     /* What its calls do to contexts (contexts/scopes.h). */
     unsigned roles;
     unsigned non_request_calls;
-    const char *local;
+    const char *key_variable;
     /* While it is taken off its code object: */
     void *hidden_extras;
     code_state *next_hidden; /* in core->taken */

@@ -25,9 +25,9 @@ twin_of(PyMethodDef *definition, PyObject *function)
 }
 
 static PyObject *
-call_original(const hook_call *call, PyObject *const *args, size_t nargsf)
+call_original(const patched_call *call, PyObject *const *args, size_t nargsf)
 {
-    const hook *which = call->hook;
+    const builtin_patch *which = call->builtin_patch;
     if (which->original != NULL) {
         return which->original(call->function, args, nargsf, call->kwnames);
     }
@@ -38,14 +38,14 @@ call_original(const hook_call *call, PyObject *const *args, size_t nargsf)
 }
 
 PyObject *
-hook_original(const hook_call *call)
+patch_call_original(const patched_call *call)
 {
     return call_original(call, call->args, call->nargsf);
 }
 
 /* Where the keyword's value is in a vector, or -1. */
 static Py_ssize_t
-keyword_index(const hook_call *call, const char *keyword)
+keyword_index(const patched_call *call, const char *keyword)
 {
     if (call->kwnames != NULL && keyword != NULL) {
         for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(call->kwnames); i++) {
@@ -59,16 +59,17 @@ keyword_index(const hook_call *call, const char *keyword)
 }
 
 PyObject *
-hook_argument(const hook_call *call, Py_ssize_t position, const char *keyword)
+patch_argument(const patched_call *call, Py_ssize_t position, const char *keyword)
 {
     Py_ssize_t at = position < call->nargs ? position : keyword_index(call, keyword);
     return at < 0 ? NULL : call->args[at];
 }
 
 PyObject *
-hook_original_with(const hook_call *call, Py_ssize_t position, const char *keyword, PyObject *value)
+patch_call_original_with(const patched_call *call, Py_ssize_t position, const char *keyword,
+                         PyObject *value)
 {
-    Py_ssize_t count = hook_count(call);
+    Py_ssize_t count = patch_argument_count(call);
     PyObject **args = PyMem_New(PyObject *, (size_t)count);
     if (args == NULL) {
         return PyErr_NoMemory();
@@ -81,7 +82,7 @@ hook_original_with(const hook_call *call, Py_ssize_t position, const char *keywo
 }
 
 PyObject *
-hook_twin(PyObject *function)
+unpatched_builtin(PyObject *function)
 {
     if (!PyCFunction_CheckExact(function)) {
         return Py_NewRef(function);
@@ -89,7 +90,7 @@ hook_twin(PyObject *function)
     return twin_of(((PyCFunctionObject *)function)->m_ml, function);
 }
 
-/* Can a function of these flags be called by hook_original()? */
+/* Can a function of these flags be called by patch_call_original()? */
 static bool
 is_known(int flags)
 {
@@ -111,7 +112,7 @@ static pthread_mutex_t arming = PTHREAD_MUTEX_INITIALIZER;
 
 /* NULL, or why the function cannot be wrapped. */
 static const char *
-wrap(hook *which, PyCFunctionObject *function)
+wrap(builtin_patch *which, PyCFunctionObject *function)
 {
     const char *refusal = NULL;
     pthread_mutex_lock(&arming);
@@ -141,7 +142,7 @@ done:
 }
 
 int
-hook_arm_in(hook *which, PyObject *module, PyObject *refused)
+patch_install_in(builtin_patch *which, PyObject *module, PyObject *refused)
 {
     PyObject *function = compat_dict_item(PyModule_GetDict(module), which->name); /* owned */
     if (function == NULL) {
@@ -162,13 +163,13 @@ hook_arm_in(hook *which, PyObject *module, PyObject *refused)
 }
 
 int
-hook_arm(hook *which, PyObject *refused)
+patch_install(builtin_patch *which, PyObject *refused)
 {
     which->wanted = true;
     PyObject *module = compat_dict_item(PyImport_GetModuleDict(), which->module); /* owned */
     int rc = 0; /* armed when it is imported */
     if (module != NULL && PyModule_Check(module)) {
-        rc = hook_arm_in(which, module, refused);
+        rc = patch_install_in(which, module, refused);
     }
     Py_XDECREF(module);
     return rc;

@@ -20,26 +20,26 @@
 
 #include <stdbool.h>
 
-typedef struct hook hook;
+typedef struct builtin_patch builtin_patch;
 
 /* One call of a wrapped function. All is the caller's, and stays as it is until the call ends. */
 typedef struct {
-    const hook *hook;
+    const builtin_patch *builtin_patch;
     PyObject *function;    /* the wrapped one */
     PyObject *const *args; /* positional, then those named by kwnames */
     size_t nargsf;         /* as of a vectorcall */
     Py_ssize_t nargs;      /* positional ones */
     PyObject *kwnames;     /* a tuple, or NULL */
-} hook_call;
+} patched_call;
 
-/* Returns what the wrapped function shall return: as a rule that of hook_original(). The arguments
- * are as they were given, be they wrong: the original says so. */
-typedef PyObject *(*hook_handler)(const hook_call *call);
+/* Returns what the wrapped function shall return: as a rule that of patch_call_original(). The
+ * arguments are as they were given, be they wrong: the original says so. */
+typedef PyObject *(*patch_handler)(const patched_call *call);
 
-struct hook {
+struct builtin_patch {
     const char *module, *name;
     vectorcallfunc entry;
-    /* What follows is written once, under the lock of hook_arm(). */
+    /* What follows is written once, under the lock of patch_install(). */
     PyMethodDef *definition; /* the original's; NULL until first armed */
     vectorcallfunc original; /* NULL: its convention takes a tuple */
     PyMethodDef ours;
@@ -47,53 +47,54 @@ struct hook {
 };
 
 /* The original's result; exceptions are the original's. */
-PyObject *hook_original(const hook_call *call);
+PyObject *patch_call_original(const patched_call *call);
 
 /* The same with one argument (positional, or this keyword) replaced. It must have been given. */
-PyObject *hook_original_with(const hook_call *call, Py_ssize_t position, const char *keyword,
-                             PyObject *value);
+PyObject *patch_call_original_with(const patched_call *call, Py_ssize_t position,
+                                   const char *keyword, PyObject *value);
 
 /* An argument, borrowed, or NULL where it was not given. keyword NULL: positional only. */
-PyObject *hook_argument(const hook_call *call, Py_ssize_t position, const char *keyword);
+PyObject *patch_argument(const patched_call *call, Py_ssize_t position, const char *keyword);
 
 /* How many arguments there are, by position and by keyword. */
 static inline Py_ssize_t
-hook_count(const hook_call *call)
+patch_argument_count(const patched_call *call)
 {
     return call->nargs + (call->kwnames != NULL ? PyTuple_GET_SIZE(call->kwnames) : 0);
 }
 
 /* The one argument of a call that has one, by position, and no other; borrowed, or NULL. */
 static inline PyObject *
-hook_only_argument(const hook_call *call)
+patch_only_argument(const patched_call *call)
 {
-    return call->nargs == 1 && hook_count(call) == 1 ? call->args[0] : NULL;
+    return call->nargs == 1 && patch_argument_count(call) == 1 ? call->args[0] : NULL;
 }
 
 /* Wrap in the running interpreter, where the module is imported and has the function. Twice is
  * once. Appends "module.name: why" to the list `refused` where it cannot; -1: exception set. */
-int hook_arm(hook *which, PyObject *refused);
+int patch_install(builtin_patch *which, PyObject *refused);
 
 /* The same in `module`, which need not be among those that are imported. */
-int hook_arm_in(hook *which, PyObject *module, PyObject *refused);
+int patch_install_in(builtin_patch *which, PyObject *module, PyObject *refused);
 
 /* A function that does what a builtin did when nothing was wrapped yet, for ourselves; any other
  * object as it is. New reference, or NULL with an exception set. */
-PyObject *hook_twin(PyObject *function);
+PyObject *unpatched_builtin(PyObject *function);
 
-/* Define the hook `id` for module.name, calling id##_handler. */
-#define HOOK(id, module_name, function_name)                                                       \
-    static hook id;                                                                                \
+/* Define the builtin_patch `id` for module.name, calling id##_handler. */
+#define PATCH(id, module_name, function_name)                                                      \
+    static builtin_patch id;                                                                       \
     static PyObject *id##_vectorcall(PyObject * function, PyObject *const *args, size_t nargsf,    \
                                      PyObject *kwnames)                                            \
     {                                                                                              \
-        return id##_handler(&(hook_call){.hook = &id,                                              \
-                                         .function = function,                                     \
-                                         .args = args,                                             \
-                                         .nargsf = nargsf,                                         \
-                                         .nargs = PyVectorcall_NARGS(nargsf),                      \
-                                         .kwnames = kwnames});                                     \
+        return id##_handler(&(patched_call){.builtin_patch = &id,                                  \
+                                            .function = function,                                  \
+                                            .args = args,                                          \
+                                            .nargsf = nargsf,                                      \
+                                            .nargs = PyVectorcall_NARGS(nargsf),                   \
+                                            .kwnames = kwnames});                                  \
     }                                                                                              \
-    static hook id = {.module = module_name, .name = function_name, .entry = id##_vectorcall}
+    static builtin_patch id = {                                                                    \
+        .module = module_name, .name = function_name, .entry = id##_vectorcall}
 
 #endif

@@ -24,11 +24,11 @@
 #define STATE_KEY "covsup.imports" /* in the interpreter's dict: a tuple of these */
 enum { CALLBACK, NAMES, WAITING, ITEMS };
 
-static _Atomic(importhook_always) tell_always;
+static _Atomic(import_hook_callback) on_every_import;
 
 /* What went wrong in the callback is told in the journal, not to the target. */
 static void
-tell_failure(PyObject *name)
+write_failure_note(PyObject *name)
 {
     PyObject *exception = compat_take_exception();                                     /* owned */
     PyObject *text = PyUnicode_FromFormat("at the import of %U: %R", name, exception); /* owned */
@@ -58,7 +58,7 @@ call_back(PyObject *callback, PyObject *name)
     PyThreadState_EnterTracing(thread);
     PyObject *result = PyObject_CallOneArg(callback, name); /* owned */
     if (result == NULL) {
-        tell_failure(name);
+        write_failure_note(name);
     }
     Py_XDECREF(result);
     PyThreadState_LeaveTracing(thread);
@@ -88,7 +88,7 @@ get_state(void)
 /* `module` is what the import of `name`, which is one of those to tell of, gave. -1: a signal
  * handler raised. */
 static int
-tell_when_loaded(PyObject *state, PyObject *name, PyObject *module)
+notify_when_loaded(PyObject *state, PyObject *name, PyObject *module)
 {
     PyObject *names = PyTuple_GET_ITEM(state, NAMES), *waiting = PyTuple_GET_ITEM(state, WAITING);
     int rc = 0;
@@ -116,15 +116,15 @@ tell_when_loaded(PyObject *state, PyObject *name, PyObject *module)
 
 /* Tell of those of `names` (a set) that are imported and loaded. -1: a signal handler raised. */
 static int
-look_again(PyObject *state, PyObject *names)
+check_imported(PyObject *state, PyObject *names)
 {
     int rc = 0;
     PyObject *list = PySequence_List(names); /* owned */
     for (Py_ssize_t i = 0; rc == 0 && list != NULL && i < PyList_GET_SIZE(list); i++) {
         PyObject *name = PyList_GET_ITEM(list, i);
-        PyObject *module = module_imported(name); /* owned */
+        PyObject *module = imported_module(name); /* owned */
         if (module != NULL) {
-            rc = tell_when_loaded(state, name, module);
+            rc = notify_when_loaded(state, name, module);
         }
         Py_XDECREF(module);
     }
@@ -143,7 +143,7 @@ imported(PyObject *name, PyObject *module)
     if (module == NULL || !PyUnicode_CheckExact(name)) {
         return module;
     }
-    importhook_always always = atomic_load_explicit(&tell_always, memory_order_relaxed);
+    import_hook_callback always = atomic_load_explicit(&on_every_import, memory_order_relaxed);
     if (always != NULL) {
         always(name);
     }
@@ -153,14 +153,14 @@ imported(PyObject *name, PyObject *module)
     }
     int rc = 0;
     if (PySet_GET_SIZE(PyTuple_GET_ITEM(state, WAITING)) > 0) {
-        rc = look_again(state, PyTuple_GET_ITEM(state, WAITING));
+        rc = check_imported(state, PyTuple_GET_ITEM(state, WAITING));
     }
     if (rc == 0) {
         int mine = PySet_Contains(PyTuple_GET_ITEM(state, NAMES), name);
         if (mine < 0) {
             PyErr_Clear(); /* no memory for the look-up; the next import asks again */
         }
-        rc = mine == 1 ? tell_when_loaded(state, name, module) : 0;
+        rc = mine == 1 ? notify_when_loaded(state, name, module) : 0;
     }
     if (rc < 0) {
         Py_CLEAR(module);
@@ -319,7 +319,7 @@ done:
 #endif
 
 int
-importhook_arm(PyObject *callback, PyObject *names, importhook_always always)
+import_hook_install(PyObject *callback, PyObject *names, import_hook_callback always)
 {
     int rc = -1;
     PyObject *function = NULL, *state = NULL, *set = NULL, *waiting = NULL; /* owned */
@@ -334,10 +334,10 @@ importhook_arm(PyObject *callback, PyObject *names, importhook_always always)
         (function = PyObject_GetAttrString(importlib, "_find_and_load")) == NULL) {
         goto done;
     }
-    atomic_store(&tell_always, always);
+    atomic_store(&on_every_import, always);
     rc = replace(importlib, function);
     if (rc == 0) {
-        rc = look_again(state, set); /* a startup file before ours has imported them */
+        rc = check_imported(state, set); /* a startup file before ours has imported them */
     }
 done:
     if (rc < 0 && !PyErr_Occurred()) {

@@ -9,12 +9,12 @@
 #include <Python.h>
 
 /* Called after each import of a module, however often it is imported anew. No exception. */
-typedef void (*importhook_always)(PyObject *name);
+typedef void (*import_hook_callback)(PyObject *name);
 
 /* From now on, after the first import of one of `names` (an iterable of str) in the running
  * interpreter, callback(name) is called, and `always` after every import; at once where it is
  * imported already. A module that is lazy is told of after it was loaded, at the next import of
  * any. A second call replaces callback and names. -1: exception set. */
-int importhook_arm(PyObject *callback, PyObject *names, importhook_always always);
+int import_hook_install(PyObject *callback, PyObject *names, import_hook_callback always);
 
 #endif

@@ -7,7 +7,7 @@
 #include <string.h>
 
 PyObject *
-module_imported(PyObject *name)
+imported_module(PyObject *name)
 {
     /* Not PyImport_GetModule(), which asks the module for its __spec__. */
     PyObject *module = Py_XNewRef(PyDict_GetItemWithError(PyImport_GetModuleDict(), name));
@@ -16,7 +16,7 @@ module_imported(PyObject *name)
 }
 
 PyObject *
-module_item(const char *module, const char *name)
+imported_module_item(const char *module, const char *name)
 {
     PyObject *found = compat_dict_item(PyImport_GetModuleDict(), module); /* owned */
     PyObject *item = NULL;

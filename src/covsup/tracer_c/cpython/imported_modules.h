@@ -14,10 +14,10 @@
 
 /* What sys.modules has under a name, be it a module or not; new reference, or NULL without an
  * exception. */
-PyObject *module_imported(PyObject *name);
+PyObject *imported_module(PyObject *name);
 
 /* What a module that is imported holds under a name; likewise. */
-PyObject *module_item(const char *module, const char *name);
+PyObject *imported_module_item(const char *module, const char *name);
 
 typedef enum {
     MODULE_LOADED, /* or it is no module that says when it is */

@@ -9,13 +9,13 @@
 static _Thread_local int running;
 
 bool
-callback_is_running(void)
+target_callback_is_running(void)
 {
     return running > 0;
 }
 
 int
-callback_suspend(void)
+target_callback_suspend(void)
 {
     int saved = running;
     running = 0;
@@ -23,13 +23,13 @@ callback_suspend(void)
 }
 
 void
-callback_resume(int saved)
+target_callback_resume(int saved)
 {
     running = saved;
 }
 
 PyObject *
-callback_call(PyObject *callable, PyObject *const *args, size_t nargs)
+target_callback_call(PyObject *callable, PyObject *const *args, size_t nargs)
 {
     PyThreadState *thread = PyThreadState_Get();
     int levels = thread->tracing;
@@ -52,13 +52,13 @@ callback_call(PyObject *callable, PyObject *const *args, size_t nargs)
 static PyObject *
 nested_stand_in(PyObject *callable, PyObject *const *args, Py_ssize_t nargs)
 {
-    return callback_call(callable, args, (size_t)nargs);
+    return target_callback_call(callable, args, (size_t)nargs);
 }
 
 static PyObject *
 stand_in(PyObject *callable, PyObject *const *args, Py_ssize_t nargs)
 {
-    if (callback_is_running()) {
+    if (target_callback_is_running()) {
         Py_RETURN_NONE;
     }
     return nested_stand_in(callable, args, nargs);
@@ -70,19 +70,19 @@ static PyMethodDef nested_method = {"callback", (PyCFunction)(void (*)(void))nes
                                     METH_FASTCALL, NULL};
 
 PyObject *
-callback_wrap(PyObject *callable)
+target_callback_wrap(PyObject *callable)
 {
     return PyCFunction_New(&stand_in_method, callable);
 }
 
 PyObject *
-callback_wrap_nested(PyObject *callable)
+target_callback_wrap_nested(PyObject *callable)
 {
     return PyCFunction_New(&nested_method, callable);
 }
 
 PyObject *
-callback_unwrap(PyObject *object)
+target_callback_unwrap(PyObject *object)
 {
     if (PyCFunction_CheckExact(object)) {
         const PyMethodDef *method = ((PyCFunctionObject *)object)->m_ml;

@@ -16,23 +16,24 @@
 #include <stdbool.h>
 
 /* Call `callable` as one of the target's watchers. New reference, or NULL with an exception. */
-PyObject *callback_call(PyObject *callable, PyObject *const *args, size_t nargs);
+PyObject *target_callback_call(PyObject *callable, PyObject *const *args, size_t nargs);
 
 /* Is one of the target's watchers running in this thread? Then none of the others is called. */
-bool callback_is_running(void);
+bool target_callback_is_running(void);
 
 /* The target traces what its watcher calls (sys.call_tracing): as if none were running, until
- * callback_resume() gets what callback_suspend() returned. */
-int callback_suspend(void);
-void callback_resume(int running);
+ * target_callback_resume() gets what target_callback_suspend() returned. */
+int target_callback_suspend(void);
+void target_callback_resume(int running);
 
-/* A stand-in that calls `callable` by callback_call(), or returns None while a watcher runs. */
-PyObject *callback_wrap(PyObject *callable);
+/* A stand-in that calls `callable` by target_callback_call(), or returns None while a watcher runs.
+ */
+PyObject *target_callback_wrap(PyObject *callable);
 
 /* One that calls it also then: for a watcher that is told of what other watchers do. */
-PyObject *callback_wrap_nested(PyObject *callable);
+PyObject *target_callback_wrap_nested(PyObject *callable);
 
 /* What a stand-in stands for; any other object itself. New reference; steals nothing. */
-PyObject *callback_unwrap(PyObject *object);
+PyObject *target_callback_unwrap(PyObject *object);
 
 #endif

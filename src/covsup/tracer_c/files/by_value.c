@@ -15,7 +15,7 @@
 static const char sent[] = "<dynamic-code>";
 
 bool
-by_value_is(const char *file_name)
+by_value_is_file_name(const char *file_name)
 {
     return file_name[0] == '<' && strcmp(file_name, sent) == 0;
 }
@@ -57,7 +57,7 @@ add_double(uint64_t digest, double value)
 
 /* Values further inside than this are not looked at. The stack is the target's, and the limit of
  * recursion too, so that is not used: before 3.12 it is the same for C code and for Python code. */
-enum { MOST_LEVELS = 32 };
+enum { MAX_LEVELS = 32 };
 
 static int digest_of(PyObject *value, int level, uint64_t *digest);
 
@@ -152,7 +152,7 @@ static int
 digest_of(PyObject *value, int level, uint64_t *digest)
 {
     int rc = 0;
-    if (level > MOST_LEVELS) {
+    if (level > MAX_LEVELS) {
         *digest = begin('.');
     } else if (PyUnicode_CheckExact(value)) {
         *digest = begin('s');

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 
 /* Is this the file name of code that was sent by value? */
-bool by_value_is(const char *file_name);
+bool by_value_is_file_name(const char *file_name);
 
 /* The name of `code`, which says that it comes from the file `path` (""  where that is not known);
  * to be freed with free(). NULL with an exception set. */

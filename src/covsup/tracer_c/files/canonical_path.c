@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 /* As many links as Linux follows in one path. */
-enum { MOST_LINKS = 40 };
+enum { MAX_LINKS = 40 };
 
 /* A path that grows; it ends in no slash, so the root is the empty text. */
 typedef struct {
@@ -119,7 +119,7 @@ canonical_path(const char *path, bool *exists)
             found = found && errno == EINVAL; /* it is there, and no link */
             continue;
         }
-        char *next = ++links <= MOST_LINKS ? continue_with(link, (size_t)size, at) : NULL;
+        char *next = ++links <= MAX_LINKS ? continue_with(link, (size_t)size, at) : NULL;
         if (next == NULL) {
             goto done;
         }

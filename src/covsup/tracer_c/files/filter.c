@@ -171,7 +171,7 @@ matches_any(const string_list *patterns, const char *path)
 
 /* Does a directory above `dir` hold a virtual environment? */
 static bool
-below_venv(const char *dir)
+in_venv(const char *dir)
 {
     static const char marker[] = "/pyvenv.cfg";
     char *probe = malloc(strlen(dir) + sizeof(marker)); /* not on the stack of a thread */
@@ -199,7 +199,7 @@ is_third_party(const filter_rules *rules, const char *path, const string_list *s
     for (int i = 0; i < search_path->count; i++) {
         string_list one = {&search_path->items[i], 1};
         if (search_path->items[i][0] == '/' && filter_in_trees(&one, path) &&
-            below_venv(search_path->items[i])) {
+            in_venv(search_path->items[i])) {
             return true;
         }
     }

@@ -179,7 +179,7 @@ typedef enum {
 } event_ended_how;
 
 static inline uint64_t
-record_line(uint32_t file, uint32_t line, uint32_t context)
+encode_line(uint32_t file, uint32_t line, uint32_t context)
 {
     return ((uint64_t)RECORD_LINE_NIBBLE << 60) |
            ((uint64_t)file << (RECORD_LINE_LINE_BITS + RECORD_LINE_CONTEXT_BITS)) |
@@ -187,7 +187,7 @@ record_line(uint32_t file, uint32_t line, uint32_t context)
 }
 
 static inline uint64_t
-record_near(unsigned nibble, uint32_t file, uint32_t line, int32_t difference, uint32_t context)
+encode_near(unsigned nibble, uint32_t file, uint32_t line, int32_t difference, uint32_t context)
 {
     uint64_t low = (uint64_t)(uint32_t)difference & RECORD_MASK(RECORD_NEAR_DIFFERENCE_BITS);
     uint64_t word = (uint64_t)nibble << RECORD_NEAR_FILE_BITS | file;
@@ -197,14 +197,14 @@ record_near(unsigned nibble, uint32_t file, uint32_t line, int32_t difference, u
 }
 
 static inline uint64_t
-record_head(unsigned tag, uint32_t file, uint32_t context)
+encode_head(unsigned tag, uint32_t file, uint32_t context)
 {
     return ((uint64_t)tag << RECORD_TAG_SHIFT) | ((uint64_t)file << RECORD_HEAD_CONTEXT_BITS) |
            context;
 }
 
 static inline uint64_t
-record_cont_pair(int32_t from, int32_t to)
+encode_cont_pair(int32_t from, int32_t to)
 {
     return ((uint64_t)RECORD_TAG_CONT << RECORD_TAG_SHIFT) |
            (((uint64_t)(uint32_t)from & RECORD_MASK(RECORD_ARC_END_BITS)) << RECORD_ARC_END_BITS) |
@@ -212,14 +212,14 @@ record_cont_pair(int32_t from, int32_t to)
 }
 
 static inline uint64_t
-record_cont(int64_t number)
+encode_cont(int64_t number)
 {
     return ((uint64_t)RECORD_TAG_CONT << RECORD_TAG_SHIFT) |
            ((uint64_t)number & RECORD_MASK(RECORD_CONT_BITS));
 }
 
 static inline uint64_t
-record_blob(unsigned type, size_t length, uint32_t check)
+encode_blob(unsigned type, size_t length, uint32_t check)
 {
     return ((uint64_t)RECORD_TAG_BLOB << RECORD_TAG_SHIFT) |
            ((uint64_t)type << RECORD_BLOB_TYPE_SHIFT) |
@@ -230,7 +230,7 @@ record_blob(unsigned type, size_t length, uint32_t check)
 /* CRC-32 as in zlib and in Python's binascii.crc32(): four bits at a time, since texts are short.
  * Start with 0; the result of one part is the start of the next. */
 static inline uint32_t
-record_crc32(uint32_t crc, const void *data, size_t size)
+journal_crc32(uint32_t crc, const void *data, size_t size)
 {
     static const uint32_t table[16] = {
         0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,

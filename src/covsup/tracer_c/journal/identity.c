@@ -162,7 +162,7 @@ journal_identify(const char *covsup_parent)
 
 /* A forked child: the image that was in force until now is its parent. */
 void
-journal_become_child(void)
+journal_identify_child(void)
 {
     become(journal_identity_now()->image_id, 0, JOURNAL_FORKED);
 }
@@ -171,7 +171,7 @@ const char *
 journal_parent_value(char buffer[JOURNAL_PARENT_SIZE])
 {
     buffer[0] = '\0';
-    if (atomic_load_explicit(&journal_the_state, memory_order_acquire) == NULL) {
+    if (atomic_load_explicit(&journal_current_state, memory_order_acquire) == NULL) {
         return buffer;
     }
     (void)journal_ensure(); /* even if no journal can be made, a child is given its identity */

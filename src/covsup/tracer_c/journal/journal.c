@@ -10,7 +10,7 @@
 
 #include <sched.h>
 
-#define PREAMBLE_SIZE 4096
+#define INHERITED_PROPERTIES_SIZE 4096
 #define VALUE_MAX 4096 /* of a property: it is there to be read, and a journal is small */
 
 static _Atomic uint32_t starting;
@@ -21,16 +21,16 @@ static _Atomic(const char *) last_error;
 typedef struct {
     _Atomic uint32_t size; /* of the payload that follows; stored last */
     uint32_t check;        /* CRC-32 of it: a fork may have caught half of it */
-} preamble_entry;
-static _Alignas(8) char preamble[PREAMBLE_SIZE];
-static _Atomic uint32_t preamble_used;
+} inherited_property;
+static _Alignas(8) char inherited_properties[INHERITED_PROPERTIES_SIZE];
+static _Atomic uint32_t inherited_properties_used;
 
 static _Atomic(uint32_t) never_ready;
 _Atomic(_Atomic(uint32_t) *) journal_ready_word = &never_ready;
 
 /* Room for `size` bytes in a row, or NULL and the reason. */
 static _Atomic(uint64_t) *
-reserve(journal_state *state, uint64_t size, int urgent, failure *why)
+reserve(journal_state *state, uint64_t size, int ignore_backoff, failure *why)
 {
     for (;;) {
         segment *into = last_segment(state);
@@ -44,7 +44,7 @@ reserve(journal_state *state, uint64_t size, int urgent, failure *why)
         while (tail >= JOURNAL_HEADER_SIZE && tail % RECORD_WORD_SIZE == 0 &&
                tail <= into->capacity && size <= into->capacity - tail) {
             if (tail + size > atomic_load_explicit(&into->allocated, memory_order_acquire)) {
-                *why = journal_grow(state, into, tail + size, urgent);
+                *why = journal_grow(state, into, tail + size, ignore_backoff);
                 if (why->error != 0) {
                     return NULL;
                 }
@@ -55,7 +55,7 @@ reserve(journal_state *state, uint64_t size, int urgent, failure *why)
                 return (_Atomic(uint64_t) *)(void *)(into->base + tail);
             }
         }
-        *why = journal_next_segment(state, into, size, urgent);
+        *why = journal_next_segment(state, into, size, ignore_backoff);
         if (why->error != 0) {
             return NULL;
         }
@@ -73,14 +73,14 @@ store(_Atomic(uint64_t) *word, uint64_t value)
 static int
 store_fact(const uint64_t *words, unsigned count)
 {
-    journal_state *state = journal_own();
+    journal_state *state = journal_own_state();
     if (state == NULL) {
-        return journal_lose_unopened(A_FACT);
+        return journal_count_loss_unopened(LOST_FACT);
     }
     failure why = fine;
     _Atomic(uint64_t) *at = reserve(state, (uint64_t)count * RECORD_WORD_SIZE, 0, &why);
     if (at == NULL) {
-        return journal_lose(A_FACT, why);
+        return journal_count_loss(LOST_FACT, why);
     }
     for (unsigned i = count; i-- > 0;) {
         store(at + i, words[i]);
@@ -100,20 +100,20 @@ journal_line(uint32_t file, uint32_t line, uint32_t context)
 {
     if (file <= RECORD_MASK(RECORD_LINE_FILE_BITS) && line <= RECORD_MASK(RECORD_LINE_LINE_BITS) &&
         context <= RECORD_MASK(RECORD_LINE_CONTEXT_BITS)) {
-        uint64_t word = record_line(file, line, context);
+        uint64_t word = encode_line(file, line, context);
         return store_fact(&word, 1);
     }
     if (file > RECORD_MASK(RECORD_HEAD_FILE_BITS)) {
-        return journal_lose(A_FACT, failed(ERANGE, JOURNAL_STAGE_RANGE));
+        return journal_count_loss(LOST_FACT, failed(ERANGE, JOURNAL_STAGE_RANGE));
     }
-    uint64_t words[] = {record_head(RECORD_TAG_LINE_WIDE, file, context), record_cont(line)};
+    uint64_t words[] = {encode_head(RECORD_TAG_LINE_WIDE, file, context), encode_cont(line)};
     return store_fact(words, 2);
 }
 
 /* An arc as one word, or 0 where it needs more: its lines are near each other, as a rule, and what
  * a function's entry and exit name is its first line. */
 static uint64_t
-near_arc(uint32_t file, int32_t from, int32_t to, uint32_t context)
+one_word_arc(uint32_t file, int32_t from, int32_t to, uint32_t context)
 {
     unsigned nibble = from < 0 ? RECORD_ENTER_NIBBLE
                       : to < 0 ? RECORD_LEAVE_NIBBLE
@@ -126,25 +126,25 @@ near_arc(uint32_t file, int32_t from, int32_t to, uint32_t context)
         context > RECORD_MASK(RECORD_NEAR_CONTEXT_BITS)) {
         return 0;
     }
-    return record_near(nibble, file, (uint32_t)line, (int32_t)difference, context);
+    return encode_near(nibble, file, (uint32_t)line, (int32_t)difference, context);
 }
 
 int
 journal_arc(uint32_t file, int32_t from, int32_t to, uint32_t context)
 {
-    uint64_t word = near_arc(file, from, to, context);
+    uint64_t word = one_word_arc(file, from, to, context);
     if (word != 0) {
         return store_fact(&word, 1);
     }
     if (file > RECORD_MASK(RECORD_HEAD_FILE_BITS)) {
-        return journal_lose(A_FACT, failed(ERANGE, JOURNAL_STAGE_RANGE));
+        return journal_count_loss(LOST_FACT, failed(ERANGE, JOURNAL_STAGE_RANGE));
     }
     if (fits(from, RECORD_ARC_END_BITS) && fits(to, RECORD_ARC_END_BITS)) {
-        uint64_t words[] = {record_head(RECORD_TAG_ARC, file, context), record_cont_pair(from, to)};
+        uint64_t words[] = {encode_head(RECORD_TAG_ARC, file, context), encode_cont_pair(from, to)};
         return store_fact(words, 2);
     }
-    uint64_t words[] = {record_head(RECORD_TAG_ARC_WIDE, file, context), record_cont(from),
-                        record_cont(to)};
+    uint64_t words[] = {encode_head(RECORD_TAG_ARC_WIDE, file, context), encode_cont(from),
+                        encode_cont(to)};
     return store_fact(words, 3);
 }
 
@@ -155,7 +155,8 @@ typedef struct {
 
 /* A blob whose payload is the parts in a row. */
 static failure
-put_blob(journal_state *state, unsigned type, const part *parts, unsigned count, int urgent)
+store_blob(journal_state *state, unsigned type, const part *parts, unsigned count,
+           int ignore_backoff)
 {
     size_t size = 0;
     uint32_t check = 0;
@@ -167,11 +168,11 @@ put_blob(journal_state *state, unsigned type, const part *parts, unsigned count,
             continue; /* its address may be NULL */
         }
         size += parts[i].size;
-        check = record_crc32(check, parts[i].bytes, parts[i].size);
+        check = journal_crc32(check, parts[i].bytes, parts[i].size);
     }
     uint64_t words = 1 + (size + RECORD_DATA_BYTES - 1) / RECORD_DATA_BYTES;
     failure why = fine;
-    _Atomic(uint64_t) *head = reserve(state, words * RECORD_WORD_SIZE, urgent, &why);
+    _Atomic(uint64_t) *head = reserve(state, words * RECORD_WORD_SIZE, ignore_backoff, &why);
     if (head == NULL) {
         return why;
     }
@@ -193,46 +194,46 @@ put_blob(journal_state *state, unsigned type, const part *parts, unsigned count,
     if (filled != 0) {
         store(at, word);
     }
-    store(head, record_blob(type, size, check));
+    store(head, encode_blob(type, size, check));
     return fine;
 }
 
 int
 journal_blob(unsigned type, const void *data, size_t size)
 {
-    loss what = type == BLOB_FILE || type == BLOB_CONTEXT ? A_FACT : AN_EVENT;
-    journal_state *state = journal_own();
+    loss what = type == BLOB_FILE || type == BLOB_CONTEXT ? LOST_FACT : LOST_EVENT;
+    journal_state *state = journal_own_state();
     if (state == NULL) {
-        return journal_lose_unopened(what);
+        return journal_count_loss_unopened(what);
     }
     part whole = {data, size};
-    failure why = put_blob(state, type, &whole, 1, 0);
-    return why.error == 0 ? 0 : journal_lose(what, why);
+    failure why = store_blob(state, type, &whole, 1, 0);
+    return why.error == 0 ? 0 : journal_count_loss(what, why);
 }
 
 /* Keeps key and value for forked children, if there is room. */
 static void
-remember_property(const part parts[3])
+save_inherited_property(const part parts[3])
 {
     size_t size = parts[0].size + parts[1].size + parts[2].size;
-    if (size > PREAMBLE_SIZE) {
+    if (size > INHERITED_PROPERTIES_SIZE) {
         return;
     }
-    uint32_t room = (uint32_t)(sizeof(preamble_entry) + (size + 7) / 8 * 8);
-    uint32_t at = atomic_load(&preamble_used);
+    uint32_t room = (uint32_t)(sizeof(inherited_property) + (size + 7) / 8 * 8);
+    uint32_t at = atomic_load(&inherited_properties_used);
     do {
-        if (room > PREAMBLE_SIZE - at) {
+        if (room > INHERITED_PROPERTIES_SIZE - at) {
             return;
         }
-    } while (!atomic_compare_exchange_weak(&preamble_used, &at, at + room));
-    preamble_entry *entry = (preamble_entry *)(void *)(preamble + at);
+    } while (!atomic_compare_exchange_weak(&inherited_properties_used, &at, at + room));
+    inherited_property *entry = (inherited_property *)(void *)(inherited_properties + at);
     char *to = (char *)(entry + 1);
     uint32_t check = 0;
     for (int i = 0; i < 3; i++) {
         if (parts[i].size != 0) {
             memcpy(to, parts[i].bytes, parts[i].size);
         }
-        check = record_crc32(check, to, parts[i].size);
+        check = journal_crc32(check, to, parts[i].size);
         to += parts[i].size;
     }
     entry->check = check;
@@ -241,21 +242,21 @@ remember_property(const part parts[3])
 
 /* The properties of the image, again, for a child that shares them. */
 static void
-repeat_preamble(journal_state *state)
+rewrite_properties(journal_state *state)
 {
-    uint32_t used = atomic_load_explicit(&preamble_used, memory_order_acquire);
-    for (uint32_t at = 0; at + sizeof(preamble_entry) <= used;) {
-        preamble_entry *entry = (preamble_entry *)(void *)(preamble + at);
+    uint32_t used = atomic_load_explicit(&inherited_properties_used, memory_order_acquire);
+    for (uint32_t at = 0; at + sizeof(inherited_property) <= used;) {
+        inherited_property *entry = (inherited_property *)(void *)(inherited_properties + at);
         uint32_t size = atomic_load_explicit(&entry->size, memory_order_acquire);
         const char *payload = (const char *)(entry + 1);
         if (size == 0 || size > used - at - sizeof(*entry) ||
-            record_crc32(0, payload, size) != entry->check) {
+            journal_crc32(0, payload, size) != entry->check) {
             return; /* the fork caught it half written; the child's parent has it whole */
         }
         part whole = {payload, size};
-        failure why = put_blob(state, BLOB_PROPERTY, &whole, 1, 1);
+        failure why = store_blob(state, BLOB_PROPERTY, &whole, 1, 1);
         if (why.error != 0) {
-            (void)journal_lose(AN_EVENT, why);
+            (void)journal_count_loss(LOST_EVENT, why);
         }
         at += (uint32_t)(sizeof(*entry) + (size + 7) / 8 * 8);
     }
@@ -264,7 +265,7 @@ repeat_preamble(journal_state *state)
 /* The first process of a pid namespace was forked by one of another: what its journal repeats of
  * that one's namespace is not true of it, nor of its children. */
 static void
-tell_namespace(journal_state *state)
+write_pid_namespace(journal_state *state)
 {
 #ifdef __linux__
     static const char key[] = "pid_namespace"; /* with its NUL */
@@ -274,10 +275,10 @@ tell_namespace(journal_state *state)
     }
     ssize_t size = SYSTEM("readlink", -1, readlink("/proc/self/ns/pid", value, sizeof(value)));
     part parts[] = {{key, sizeof(key) - 1}, {"", 1}, {value, size > 0 ? (size_t)size : 0}};
-    failure why = put_blob(state, BLOB_PROPERTY, parts, 3, 1);
-    remember_property(parts);
+    failure why = store_blob(state, BLOB_PROPERTY, parts, 3, 1);
+    save_inherited_property(parts);
     if (why.error != 0) {
-        (void)journal_lose(AN_EVENT, why);
+        (void)journal_count_loss(LOST_EVENT, why);
     }
 #else
     (void)state;
@@ -286,31 +287,31 @@ tell_namespace(journal_state *state)
 
 /* Makes the journal of a process that has none: of this image at its start, or of a child. */
 static failure
-open_journal(journal_state *state, int urgent)
+open_journal(journal_state *state, int ignore_backoff)
 {
-    if (atomic_load_explicit(&state->identified, memory_order_acquire) && !urgent &&
-        !journal_may_try(&state->opening)) {
+    if (atomic_load_explicit(&state->identified, memory_order_acquire) && !ignore_backoff &&
+        !journal_backoff_expired(&state->opening)) {
         return unpack(atomic_load_explicit(&state->opening.why, memory_order_relaxed));
     }
-    if (journal_take_opener(state) != 0) {
+    if (journal_lock_open(state) != 0) {
         return failed(EAGAIN, JOURNAL_STAGE_BUSY);
     }
     failure why = fine;
     if (atomic_load_explicit(&state->ready, memory_order_acquire) == 0) {
         if (!atomic_load_explicit(&state->identified, memory_order_relaxed)) {
-            journal_become_child();
+            journal_identify_child();
             atomic_store_explicit(&state->identified, 1, memory_order_release);
         }
         why = journal_make_segment(state, 0, FIRST_BLOCKS);
-        journal_tried(&state->opening, why);
+        journal_backoff_update(&state->opening, why);
         if (why.error == 0) {
-            repeat_preamble(state);
+            rewrite_properties(state);
             if (journal_identity_now()->start_kind == JOURNAL_FORKED) {
-                tell_namespace(state);
+                write_pid_namespace(state);
             }
             atomic_fetch_add_explicit(&epoch, 1, memory_order_release);
-            uint32_t ready = atomic_load_explicit(&journal_cannot_wipe, memory_order_relaxed)
-                                 ? READY_IF_PID
+            uint32_t ready = atomic_load_explicit(&journal_no_wipe_on_fork, memory_order_relaxed)
+                                 ? READY_IF_SAME_PID
                                  : JOURNAL_READY;
             STORING("ready");
             atomic_store(&state->ready, ready);
@@ -319,25 +320,25 @@ open_journal(journal_state *state, int urgent)
             atomic_store_explicit(&state->host, journal_inherited_header(), memory_order_release);
         }
     }
-    journal_give_opener(state);
+    journal_unlock_open(state);
     return why;
 }
 
 static int
-ensure(int urgent)
+ensure(int ignore_backoff)
 {
-    journal_state *state = atomic_load_explicit(&journal_the_state, memory_order_acquire);
+    journal_state *state = atomic_load_explicit(&journal_current_state, memory_order_acquire);
     if (state == NULL) {
         return -1;
     }
-    if (atomic_load_explicit(&journal_cannot_wipe, memory_order_relaxed)) {
+    if (atomic_load_explicit(&journal_no_wipe_on_fork, memory_order_relaxed)) {
         journal_reset_if_other_process(state);
     }
     if (atomic_load_explicit(&state->ready, memory_order_acquire) != 0) {
         return 0;
     }
     int saved = errno;
-    failure why = open_journal(state, urgent);
+    failure why = open_journal(state, ignore_backoff);
     errno = saved;
     return why.error == 0 ? 0 : -1;
 }
@@ -349,7 +350,7 @@ journal_ensure_slow(void)
 }
 
 void
-journal_forked(void)
+journal_after_fork(void)
 {
     (void)ensure(1);
 }
@@ -361,15 +362,15 @@ journal_epoch(void)
 }
 
 void
-journal_lose_fact(void)
+journal_count_lost_fact(void)
 {
-    (void)journal_lose_unopened(A_FACT);
+    (void)journal_count_loss_unopened(LOST_FACT);
 }
 
 void
-journal_lose_event(void)
+journal_count_lost_event(void)
 {
-    (void)journal_lose(AN_EVENT, failed(ENOMEM, JOURNAL_STAGE_STACK));
+    (void)journal_count_loss(LOST_EVENT, failed(ENOMEM, JOURNAL_STAGE_STACK));
 }
 
 int
@@ -381,11 +382,11 @@ journal_event(unsigned kind, const void *data, size_t size)
     memcpy(prefix, &kind32, sizeof(kind32));
     memcpy(prefix + sizeof(kind32), &now, sizeof(now));
     if (ensure(1) != 0) {
-        return journal_lose_unopened(AN_EVENT);
+        return journal_count_loss_unopened(LOST_EVENT);
     }
     part parts[] = {{prefix, sizeof(prefix)}, {data, size}};
-    failure why = put_blob(atomic_load(&journal_the_state), BLOB_EVENT, parts, 2, 1);
-    return why.error == 0 ? 0 : journal_lose(AN_EVENT, why);
+    failure why = store_blob(atomic_load(&journal_current_state), BLOB_EVENT, parts, 2, 1);
+    return why.error == 0 ? 0 : journal_count_loss(LOST_EVENT, why);
 }
 
 int
@@ -393,11 +394,11 @@ journal_property(const char *key, const void *value, size_t size)
 {
     part parts[] = {{key, strlen(key)}, {"", 1}, {value, size < VALUE_MAX ? size : VALUE_MAX}};
     if (ensure(1) != 0) {
-        return journal_lose_unopened(AN_EVENT);
+        return journal_count_loss_unopened(LOST_EVENT);
     }
-    failure why = put_blob(atomic_load(&journal_the_state), BLOB_PROPERTY, parts, 3, 1);
-    remember_property(parts);
-    return why.error == 0 ? 0 : journal_lose(AN_EVENT, why);
+    failure why = store_blob(atomic_load(&journal_current_state), BLOB_PROPERTY, parts, 3, 1);
+    save_inherited_property(parts);
+    return why.error == 0 ? 0 : journal_count_loss(LOST_EVENT, why);
 }
 
 void
@@ -405,7 +406,7 @@ journal_thread_started(void)
 {
     if (ensure(0) == 0) {
         /* Always in the first segment: later ones say 0. */
-        const segment *first = &atomic_load(&journal_the_state)->segments[0];
+        const segment *first = &atomic_load(&journal_current_state)->segments[0];
         atomic_fetch_add_explicit(shared_u64(&header_of(first)->threads_started), 1,
                                   memory_order_relaxed);
     }
@@ -421,8 +422,8 @@ start(const journal_settings *wanted, const char *covsup_parent)
         return failed(ENAMETOOLONG, JOURNAL_STAGE_NAME);
     }
     memcpy(journal_directory, wanted->directory, strlen(wanted->directory) + 1);
-    journal_wanted = *wanted;
-    journal_wanted.directory = journal_directory;
+    journal_configuration = *wanted;
+    journal_configuration.directory = journal_directory;
     failure why = journal_map_state(&state);
     if (why.error != 0) {
         return why;
@@ -434,7 +435,7 @@ start(const journal_settings *wanted, const char *covsup_parent)
         (void)SYSTEM("munmap", -1, munmap(state, (size_t)round_up(sizeof(*state))));
         return why;
     }
-    atomic_store_explicit(&journal_the_state, state, memory_order_release);
+    atomic_store_explicit(&journal_current_state, state, memory_order_release);
     atomic_store_explicit(&journal_ready_word, &state->ready, memory_order_release);
     return fine;
 }
@@ -449,10 +450,10 @@ journal_start(const journal_settings *wanted, const char *covsup_parent)
         (void)sched_yield();
     }
     failure why = fine;
-    if (atomic_load_explicit(&journal_the_state, memory_order_acquire) == NULL) {
+    if (atomic_load_explicit(&journal_current_state, memory_order_acquire) == NULL) {
         why = start(wanted, covsup_parent);
     }
-    atomic_store_explicit(&last_error, journal_stage_words(why.stage), memory_order_relaxed);
+    atomic_store_explicit(&last_error, journal_stage_text(why.stage), memory_order_relaxed);
     atomic_store(&starting, 0);
     if (why.error != 0) {
         errno = why.error;
@@ -462,10 +463,10 @@ journal_start(const journal_settings *wanted, const char *covsup_parent)
 }
 
 const char *
-journal_error(void)
+journal_start_error(void)
 {
     const char *words = atomic_load_explicit(&last_error, memory_order_relaxed);
-    return words != NULL ? words : journal_stage_words(JOURNAL_STAGE_NONE);
+    return words != NULL ? words : journal_stage_text(JOURNAL_STAGE_NONE);
 }
 
 static int

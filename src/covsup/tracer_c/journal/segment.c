@@ -203,7 +203,7 @@ create_file(const char *path, mode_t mode, int *fd)
 /* In a child: the address of a journal of the process that forked, to map our own over where the
  * address space has no other room. NULL: there is none so long, or it counts our losses. */
 static char *
-take_inherited(const journal_state *state, uint64_t length)
+take_inherited_address(const journal_state *state, uint64_t length)
 {
     uint32_t count = atomic_load_explicit(&journal_mapping_count, memory_order_acquire);
     if (atomic_load_explicit(&state->host, memory_order_relaxed) != NULL) {
@@ -226,7 +226,7 @@ take_inherited(const journal_state *state, uint64_t length)
 /* In a child that has a file of its own: the journals of the process that forked are not needed any
  * more. Not earlier: until then they may have a slot for us, and count what we lose. */
 static void
-give_back_inherited(const journal_state *state)
+unmap_inherited(const journal_state *state)
 {
     char *host = (char *)atomic_load_explicit(&state->host, memory_order_relaxed);
     uint32_t count = atomic_load_explicit(&journal_mapping_count, memory_order_acquire);
@@ -239,7 +239,7 @@ give_back_inherited(const journal_state *state)
         }
     }
     atomic_store_explicit(&journal_mapping_count, 0, memory_order_release);
-    journal_leave_inherited_slots();
+    journal_unmap_inherited_slots();
 }
 
 /* Without the kernel's reading ahead: for the first page of a sparse file it would fill 8 MiB of
@@ -273,7 +273,7 @@ map_file(const journal_state *state, int fd, uint32_t index, uint64_t least, map
         void *mapped = map_shared(fd, NULL, *length);
         int error = errno;
         int is_full = mapped == MAP_FAILED && (error == ENOMEM || error == EAGAIN);
-        char *over = is_full && index == 0 ? take_inherited(state, *length) : NULL;
+        char *over = is_full && index == 0 ? take_inherited_address(state, *length) : NULL;
         if (over != NULL) {
             mapped = map_shared(fd, over, *length);
             if (mapped == MAP_FAILED) {
@@ -313,9 +313,9 @@ write_header(const mapping *of, uint32_t index, uint64_t offset, uint64_t alloca
     header->start_boottime_ns = self->start_boottime_ns;
     header->generation = self->generation;
     header->start_kind = self->start_kind;
-    header->python_hexversion = journal_wanted.python_hexversion;
-    header->core = journal_wanted.core;
-    header->flags = journal_wanted.flags;
+    header->python_hexversion = journal_configuration.python_hexversion;
+    header->core = journal_configuration.core;
+    header->flags = journal_configuration.flags;
     header->segment = index;
     header->capacity = of->length;
     header->uid = (uint64_t)geteuid();
@@ -326,7 +326,7 @@ write_header(const mapping *of, uint32_t index, uint64_t offset, uint64_t alloca
         header->slot_count = (uint32_t)journal_slot_count(of);
     }
     header->identity_check =
-        record_crc32(0, base + JOURNAL_CHECKED_FROM, JOURNAL_CHECKED_TO - JOURNAL_CHECKED_FROM);
+        journal_crc32(0, base + JOURNAL_CHECKED_FROM, JOURNAL_CHECKED_TO - JOURNAL_CHECKED_FROM);
     header->tail = JOURNAL_HEADER_SIZE;
     header->allocated = allocated;
     uint64_t magic;
@@ -337,7 +337,7 @@ write_header(const mapping *of, uint32_t index, uint64_t offset, uint64_t alloca
 
 /* Segment `index` as a file of its own. */
 static failure
-make_file(const journal_state *state, uint32_t index, uint64_t least, segment *made)
+make_segment_file(const journal_state *state, uint32_t index, uint64_t least, segment *made)
 {
     const char *path = segment_path;
     mapping file = {NULL, 0, 0};
@@ -383,7 +383,7 @@ make_file(const journal_state *state, uint32_t index, uint64_t least, segment *m
         return why;
     }
     if (index == 0) {
-        give_back_inherited(state);
+        unmap_inherited(state);
     }
     journal_mappings[index] = file;
     atomic_store_explicit(&journal_mapping_count, index + 1, memory_order_release);
@@ -397,7 +397,7 @@ make_file(const journal_state *state, uint32_t index, uint64_t least, segment *m
 /* Segment `index` in a slot of a file that is mapped already: of the one that we inherited, or, if
  * the first segment is a file of ours, of that. */
 static failure
-make_lodging(journal_state *state, uint32_t index, uint64_t least, segment *made)
+make_segment_in_slot(journal_state *state, uint32_t index, uint64_t least, segment *made)
 {
     uint64_t offset = 0;
     uint64_t allocated = 0;
@@ -430,9 +430,9 @@ journal_make_segment(journal_state *state, uint32_t index, uint64_t least)
     segment *made = &state->segments[index];
     /* All segments of an image are in one place, or begin there: readers need not search. */
     int lodges = (int)atomic_load_explicit(&state->lodges, memory_order_relaxed);
-    failure why =
-        lodges ? make_lodging(state, index, least, made) : make_file(state, index, least, made);
-    if (why.error != 0 && !lodges && make_lodging(state, index, least, made).error == 0) {
+    failure why = lodges ? make_segment_in_slot(state, index, least, made)
+                         : make_segment_file(state, index, least, made);
+    if (why.error != 0 && !lodges && make_segment_in_slot(state, index, least, made).error == 0) {
         why = fine;
     }
     if (why.error != 0) {
@@ -494,7 +494,7 @@ grow_by_path(journal_state *state, segment *of, uint64_t least, uint64_t wanted)
     if (header_of(of)->offset != 0) {
         return failed(EOPNOTSUPP, JOURNAL_STAGE_GROW); /* a slot, whose file we cannot reach */
     }
-    if (journal_take_opener(state) != 0) {
+    if (journal_lock_open(state) != 0) {
         return failed(EAGAIN, JOURNAL_STAGE_BUSY);
     }
     failure why = fine;
@@ -511,16 +511,16 @@ grow_by_path(journal_state *state, segment *of, uint64_t least, uint64_t wanted)
             (void)SYSTEM("close", -1, close(fd));
         }
     }
-    journal_give_opener(state);
+    journal_unlock_open(state);
     return why;
 }
 
 /* Blocks up to at least `least`. Any number of threads may do this at once: the same range is
  * allocated twice, and nothing is written. */
 failure
-journal_grow(journal_state *state, segment *of, uint64_t least, int urgent)
+journal_grow(journal_state *state, segment *of, uint64_t least, int ignore_backoff)
 {
-    if (!urgent && !journal_may_try(&state->growing)) {
+    if (!ignore_backoff && !journal_backoff_expired(&state->growing)) {
         return unpack(atomic_load_explicit(&state->growing.why, memory_order_relaxed));
     }
     int saved = errno;
@@ -546,9 +546,9 @@ journal_grow(journal_state *state, segment *of, uint64_t least, int urgent)
     if (error == EINVAL) {
         why = grow_by_path(state, of, least, wanted);
     }
-    if (!urgent || why.error == 0) {
-        journal_tried(&state->growing,
-                      why); /* a long text that found no room is no reason to pause */
+    if (!ignore_backoff || why.error == 0) {
+        journal_backoff_update(&state->growing,
+                               why); /* a long text that found no room is no reason to pause */
     }
     errno = saved;
     return why;
@@ -556,13 +556,13 @@ journal_grow(journal_state *state, segment *of, uint64_t least, int urgent)
 
 /* The segment `full` has no room for `size` bytes: make the next one, unless another thread did. */
 failure
-journal_next_segment(journal_state *state, const segment *full, uint64_t size, int urgent)
+journal_next_segment(journal_state *state, const segment *full, uint64_t size, int ignore_backoff)
 {
-    if (!urgent && !journal_may_try(&state->growing)) {
+    if (!ignore_backoff && !journal_backoff_expired(&state->growing)) {
         return unpack(atomic_load_explicit(&state->growing.why, memory_order_relaxed));
     }
     int saved = errno;
-    if (journal_take_opener(state) != 0) {
+    if (journal_lock_open(state) != 0) {
         return failed(EAGAIN, JOURNAL_STAGE_BUSY);
     }
     failure why = fine;
@@ -571,14 +571,15 @@ journal_next_segment(journal_state *state, const segment *full, uint64_t size, i
         uint32_t count = atomic_load_explicit(&state->count, memory_order_relaxed);
         why = journal_make_segment(state, count, JOURNAL_HEADER_SIZE + size);
         if (size < journal_slot_size() / 2 || why.error == 0) {
-            journal_tried(&state->growing, why); /* for what is longer a short fact need not wait */
+            journal_backoff_update(&state->growing,
+                                   why); /* for what is longer a short fact need not wait */
         }
         if (why.error == 0) {
             /* Its pages stay in the file; they need not count as resident any more. */
             (void)SYSTEM("madvise(dontneed)", -1, madvise(full->base, (size_t)used, MADV_DONTNEED));
         }
     }
-    journal_give_opener(state);
+    journal_unlock_open(state);
     errno = saved;
     return why;
 }

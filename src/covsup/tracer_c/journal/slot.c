@@ -68,7 +68,7 @@ close_window(mapping *window)
 
 /* In a child that has its own journal: the slots of the process that forked. */
 void
-journal_leave_inherited_slots(void)
+journal_unmap_inherited_slots(void)
 {
     uint32_t count = atomic_exchange(&journal_window_count, 0);
     for (uint32_t i = 0; i < count; i++) {
@@ -113,7 +113,7 @@ journal_claim_slot(uint32_t index, uint64_t *offset, uint64_t *allocated)
     } while (!atomic_compare_exchange_weak_explicit(used_field, &used, used + 1,
                                                     memory_order_acq_rel, memory_order_relaxed));
     if (index == 0) {
-        journal_leave_inherited_slots();
+        journal_unmap_inherited_slots();
     }
     journal_windows[index] = window;
     atomic_store_explicit(&journal_window_count, index + 1, memory_order_release);

@@ -12,11 +12,11 @@
 #define BACKOFF_FIRST_NS UINT64_C(1000000)
 #define BACKOFF_DOUBLINGS 10 /* up to about one second */
 
-_Atomic(journal_state *) journal_the_state;
+_Atomic(journal_state *) journal_current_state;
 char journal_directory[PATH_ROOM];
-journal_settings journal_wanted;
+journal_settings journal_configuration;
 uint64_t journal_page_size;
-_Atomic uint32_t journal_cannot_wipe;
+_Atomic uint32_t journal_no_wipe_on_fork;
 mapping journal_mappings[SEGMENTS_MAX];
 _Atomic uint32_t journal_mapping_count;
 mapping journal_windows[SEGMENTS_MAX];
@@ -41,7 +41,7 @@ journal_boottime_ns(void)
 }
 
 const char *
-journal_stage_words(journal_stage stage)
+journal_stage_text(journal_stage stage)
 {
     switch (stage) {
     case JOURNAL_STAGE_NONE:
@@ -77,7 +77,7 @@ journal_stage_words(journal_stage stage)
 }
 
 int
-journal_may_try(backoff *pause)
+journal_backoff_expired(backoff *pause)
 {
     return atomic_load_explicit(&pause->failures, memory_order_relaxed) == 0 ||
            journal_clock_ns(CLOCK_MONOTONIC) >=
@@ -85,7 +85,7 @@ journal_may_try(backoff *pause)
 }
 
 void
-journal_tried(backoff *pause, failure why)
+journal_backoff_update(backoff *pause, failure why)
 {
     if (why.error == 0) {
         atomic_store_explicit(&pause->failures, 0, memory_order_relaxed);
@@ -112,7 +112,7 @@ reset_state(journal_state *state)
 static void
 after_fork_in_child(void)
 {
-    journal_state *state = atomic_load_explicit(&journal_the_state, memory_order_relaxed);
+    journal_state *state = atomic_load_explicit(&journal_current_state, memory_order_relaxed);
     if (state != NULL) {
         reset_state(state);
         atomic_store_explicit(&state->pid, (uint32_t)getpid(), memory_order_release);
@@ -141,14 +141,14 @@ journal_reset_if_other_process(journal_state *state)
 
 /* The state, if it says that this process has a journal of its own; NULL otherwise. */
 journal_state *
-journal_own(void)
+journal_own_state(void)
 {
-    journal_state *state = atomic_load_explicit(&journal_the_state, memory_order_acquire);
+    journal_state *state = atomic_load_explicit(&journal_current_state, memory_order_acquire);
     if (state == NULL) {
         return NULL;
     }
     uint32_t ready = atomic_load_explicit(&state->ready, memory_order_acquire);
-    if (ready == READY_IF_PID &&
+    if (ready == READY_IF_SAME_PID &&
         atomic_load_explicit(&state->pid, memory_order_relaxed) != (uint32_t)getpid()) {
         return NULL;
     }
@@ -166,7 +166,7 @@ this_thread(void)
 
 /* 0: taken. -1: this very thread holds it, so we are in a signal handler that interrupted it. */
 int
-journal_take_opener(journal_state *state)
+journal_lock_open(journal_state *state)
 {
     uint64_t self = this_thread();
     for (unsigned tries = 0;; tries++) {
@@ -187,7 +187,7 @@ journal_take_opener(journal_state *state)
 }
 
 void
-journal_give_opener(journal_state *state)
+journal_unlock_open(journal_state *state)
 {
     atomic_store_explicit(&state->opener, 0, memory_order_release);
 }
@@ -217,14 +217,14 @@ journal_map_state(journal_state **state)
             return failed(error, JOURNAL_STAGE_STATE);
         }
         registered = 1;
-        atomic_store(&journal_cannot_wipe, 1);
+        atomic_store(&journal_no_wipe_on_fork, 1);
         atomic_store(&(*state)->pid, (uint32_t)getpid());
     }
     return fine;
 }
 
 static void
-note_reason(_Atomic(uint64_t) *place, uint64_t packed)
+store_first_failure(_Atomic(uint64_t) *place, uint64_t packed)
 {
     uint64_t none = 0;
     (void)atomic_compare_exchange_strong(place, &none, packed);
@@ -244,44 +244,44 @@ journal_move_losses(journal_state *state)
     atomic_fetch_add(shared_u64(&header->lost_events), events);
     uint64_t why = atomic_load(&state->lost_why);
     if (why != 0) {
-        note_reason((_Atomic(uint64_t) *)(void *)&header->lost_errno, why);
+        store_first_failure((_Atomic(uint64_t) *)(void *)&header->lost_errno, why);
     }
 }
 
 int
-journal_lose(loss what, failure why)
+journal_count_loss(loss what, failure why)
 {
-    journal_state *state = atomic_load_explicit(&journal_the_state, memory_order_acquire);
+    journal_state *state = atomic_load_explicit(&journal_current_state, memory_order_acquire);
     if (state == NULL) {
         return -1;
     }
-    if (atomic_load_explicit(&journal_cannot_wipe, memory_order_relaxed)) {
+    if (atomic_load_explicit(&journal_no_wipe_on_fork, memory_order_relaxed)) {
         journal_reset_if_other_process(state); /* or the count would be wiped by ensure() */
     }
     journal_header *host = atomic_load_explicit(&state->host, memory_order_acquire);
-    if (host != NULL && journal_own() == NULL) {
+    if (host != NULL && journal_own_state() == NULL) {
         /* There may never be a journal of ours: the file that we inherited tells of it. */
-        note_reason((_Atomic(uint64_t) *)(void *)&host->forks_lost_errno, pack(why));
+        store_first_failure((_Atomic(uint64_t) *)(void *)&host->forks_lost_errno, pack(why));
         atomic_fetch_add(
-            shared_u64(what == A_FACT ? &host->forks_lost_facts : &host->forks_lost_events), 1);
+            shared_u64(what == LOST_FACT ? &host->forks_lost_facts : &host->forks_lost_events), 1);
         return -1;
     }
-    note_reason(&state->lost_why, pack(why));
-    atomic_fetch_add(what == A_FACT ? &state->lost_facts : &state->lost_events, 1);
+    store_first_failure(&state->lost_why, pack(why));
+    atomic_fetch_add(what == LOST_FACT ? &state->lost_facts : &state->lost_events, 1);
     /* Added first, asked then: either the opener takes our count along, or we do it here. */
-    if (journal_own() != NULL) {
+    if (journal_own_state() != NULL) {
         journal_move_losses(state);
     }
     return -1;
 }
 
 int
-journal_lose_unopened(loss what)
+journal_count_loss_unopened(loss what)
 {
-    journal_state *state = atomic_load_explicit(&journal_the_state, memory_order_acquire);
+    journal_state *state = atomic_load_explicit(&journal_current_state, memory_order_acquire);
     failure why = fine;
     if (state != NULL) {
         why = unpack(atomic_load_explicit(&state->opening.why, memory_order_relaxed));
     }
-    return journal_lose(what, why.error != 0 ? why : failed(EAGAIN, JOURNAL_STAGE_STATE));
+    return journal_count_loss(what, why.error != 0 ? why : failed(EAGAIN, JOURNAL_STAGE_STATE));
 }

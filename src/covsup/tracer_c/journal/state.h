@@ -48,7 +48,7 @@ extern int journal_seam(const char *call); /* 0: go on; -1: fail, errno is set *
 #define SEGMENT_LONGEST (UINT64_C(32) << 20) /* in memory, header and words */
 #define PATH_ROOM 4096
 #define FIRST_BLOCKS UINT64_C(8192)
-#define READY_IF_PID 2u /* state.ready where no page can be wiped: ask for the pid as well */
+#define READY_IF_SAME_PID 2u /* state.ready where no page can be wiped: ask for the pid as well */
 
 typedef struct {
     int error; /* errno */
@@ -69,7 +69,7 @@ typedef struct {
 
 /* All of it zero in a child, whoever forked. */
 typedef struct {
-    _Atomic uint32_t ready;      /* JOURNAL_READY or READY_IF_PID */
+    _Atomic uint32_t ready;      /* JOURNAL_READY or READY_IF_SAME_PID */
     _Atomic uint32_t identified; /* identity_now() is this process's */
     _Atomic uint64_t opener;     /* the thread that opens a journal or segment; 0: nobody */
     _Atomic uint32_t pid;        /* where no page can be wiped */
@@ -102,11 +102,11 @@ typedef struct {
 } mapping;
 
 /* What lives on in a forked child. */
-extern _Atomic(journal_state *) journal_the_state;
+extern _Atomic(journal_state *) journal_current_state;
 extern char journal_directory[PATH_ROOM];
-extern journal_settings journal_wanted;
+extern journal_settings journal_configuration;
 extern uint64_t journal_page_size;
-extern _Atomic uint32_t journal_cannot_wipe;
+extern _Atomic uint32_t journal_no_wipe_on_fork;
 extern mapping journal_mappings[SEGMENTS_MAX]; /* own, or inherited from the process that forked */
 extern _Atomic uint32_t journal_mapping_count;
 extern mapping journal_windows[SEGMENTS_MAX]; /* slots that hold segments, by segment: likewise */
@@ -115,24 +115,25 @@ extern _Atomic uint32_t journal_window_count;
 /* journal/state.c */
 uint64_t journal_clock_ns(clockid_t clock);
 uint64_t journal_boottime_ns(void);
-const char *journal_stage_words(journal_stage stage);
-int journal_may_try(backoff *pause);
-void journal_tried(backoff *pause, failure why);
+const char *journal_stage_text(journal_stage stage);
+int journal_backoff_expired(backoff *pause);
+void journal_backoff_update(backoff *pause, failure why);
 failure journal_map_state(journal_state **state);
 void journal_reset_if_other_process(journal_state *state);
-journal_state *journal_own(void); /* the state, if this process has its own journal, or NULL */
-int journal_take_opener(journal_state *state);
-void journal_give_opener(journal_state *state);
+journal_state *
+journal_own_state(void); /* the state, if this process has its own journal, or NULL */
+int journal_lock_open(journal_state *state);
+void journal_unlock_open(journal_state *state);
 
-typedef enum { A_FACT, AN_EVENT } loss;
-int journal_lose(loss what, failure why); /* counts; -1 */
-int journal_lose_unopened(loss what);     /* the same while there is no journal */
+typedef enum { LOST_FACT, LOST_EVENT } loss;
+int journal_count_loss(loss what, failure why); /* counts; -1 */
+int journal_count_loss_unopened(loss what);     /* the same while there is no journal */
 void journal_move_losses(journal_state *state);
 
 /* journal/identity.c */
 const identity *journal_identity_now(void);
 void journal_identify(const char *covsup_parent);
-void journal_become_child(void);
+void journal_identify_child(void);
 char *journal_put_text(char *at, const char *text);
 char *journal_put_number(char *at, uint64_t number);
 char *journal_put_hex(char *at, const uint8_t *bytes, size_t count);
@@ -143,7 +144,7 @@ uint64_t journal_slots_at(const mapping *file);
 uint64_t journal_slot_count(const mapping *file);
 journal_header *journal_inherited_header(void);
 failure journal_claim_slot(uint32_t index, uint64_t *offset, uint64_t *allocated);
-void journal_leave_inherited_slots(void);
+void journal_unmap_inherited_slots(void);
 
 /* journal/window.c */
 int journal_open_window(const mapping *file, uint64_t offset, uint64_t length, mapping *window);
@@ -151,8 +152,9 @@ int journal_open_window(const mapping *file, uint64_t offset, uint64_t length, m
 /* journal/segment.c */
 int journal_populate(char *base, uint64_t from, uint64_t to);
 failure journal_make_segment(journal_state *state, uint32_t index, uint64_t least);
-failure journal_next_segment(journal_state *state, const segment *full, uint64_t size, int urgent);
-failure journal_grow(journal_state *state, segment *of, uint64_t least, int urgent);
+failure journal_next_segment(journal_state *state, const segment *full, uint64_t size,
+                             int ignore_backoff);
+failure journal_grow(journal_state *state, segment *of, uint64_t least, int ignore_backoff);
 
 static inline uint64_t
 round_up(uint64_t size)

@@ -12,14 +12,14 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#define PLACE_ROOM 40 /* "/uid-<uid>" or "/settings" */
+#define SUFFIX_ROOM 40 /* "/uid-<uid>" or "/settings" */
 
-static _Atomic uint64_t let_in_last; /* uid + 1: a server may go to and fro for each request */
+static _Atomic uint64_t granted_last; /* uid + 1: a server may go to and fro for each request */
 
 /* Only root can give a directory away; and only in a session directory that is root's and nobody
  * else's to write, so that no link of somebody else's leads us anywhere. */
 static int
-may_let_in(void)
+can_grant_user(void)
 {
     struct stat found;
     return geteuid() == 0 && SYSTEM("lstat", -1, lstat(journal_directory, &found)) == 0 &&
@@ -28,7 +28,7 @@ may_let_in(void)
 
 /* `path` has room for any of the names. */
 static int
-make_place(char *path, uint64_t uid)
+make_user_directory(char *path, uint64_t uid)
 {
     char *end = journal_put_text(path, journal_directory);
     *journal_put_number(journal_put_text(end, "/uid-"), uid) = '\0';
@@ -48,14 +48,15 @@ make_place(char *path, uint64_t uid)
 }
 
 void
-journal_let_in(uint64_t uid)
+journal_grant_user(uint64_t uid)
 {
     int saved = errno;
-    if (uid != 0 && atomic_load_explicit(&let_in_last, memory_order_relaxed) != uid + 1 &&
-        atomic_load_explicit(&journal_the_state, memory_order_acquire) != NULL && may_let_in()) {
-        char *path = malloc(PATH_ROOM + PLACE_ROOM); /* not on the stack of a thread */
-        if (path != NULL && make_place(path, uid) == 0) {
-            atomic_store_explicit(&let_in_last, uid + 1, memory_order_relaxed);
+    if (uid != 0 && atomic_load_explicit(&granted_last, memory_order_relaxed) != uid + 1 &&
+        atomic_load_explicit(&journal_current_state, memory_order_acquire) != NULL &&
+        can_grant_user()) {
+        char *path = malloc(PATH_ROOM + SUFFIX_ROOM); /* not on the stack of a thread */
+        if (path != NULL && make_user_directory(path, uid) == 0) {
+            atomic_store_explicit(&granted_last, uid + 1, memory_order_relaxed);
         }
         free(path);
     }

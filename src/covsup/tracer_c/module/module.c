@@ -40,11 +40,12 @@ core_of_module(PyObject *module)
     return ((module_state *)PyModule_GetState(module))->core;
 }
 
-PyDoc_STRVAR(is_elevated_doc, "is_elevated()\n--\n\n"
-                              "Whether this program has rights that its starter does not have.");
+PyDoc_STRVAR(is_setuid_process_doc,
+             "is_setuid_process()\n--\n\n"
+             "Whether this program has rights that its starter does not have.");
 
 static PyObject *
-is_elevated(PyObject *module, PyObject *unused)
+is_setuid_process(PyObject *module, PyObject *unused)
 {
     return PyBool_FromLong(elevated());
 }
@@ -70,7 +71,7 @@ start_journal(PyObject *module, PyObject *args)
         .flags = branch ? JOURNAL_FLAG_BRANCH : 0,
     };
     if (journal_start(&settings, parent) < 0) {
-        return PyErr_SetFromErrnoWithFilename(PyExc_OSError, journal_error());
+        return PyErr_SetFromErrnoWithFilename(PyExc_OSError, journal_start_error());
     }
     Py_RETURN_NONE;
 }
@@ -211,15 +212,15 @@ start_contexts(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(expect_plugins_doc,
-             "expect_plugins(load)\n--\n\n"
+PyDoc_STRVAR(set_plugin_loader_doc,
+             "set_plugin_loader(load)\n--\n\n"
              "Have `load` called before the first file of the program runs: it gives None or the\n"
              "functions (claim, resolve, failed, context) of covsup.plugins.");
 
 static PyObject *
-expect_plugins(PyObject *module, PyObject *load)
+set_plugin_loader(PyObject *module, PyObject *load)
 {
-    if (plugins_expect(core_of_module(module), load) < 0) {
+    if (plugins_set_loader(core_of_module(module), load) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -298,23 +299,23 @@ watch_foreign_threads(PyObject *module, PyObject *unused)
     return PyBool_FromLong(foreign_threads_watch() == 0);
 }
 
-PyDoc_STRVAR(arm_greenlet_doc,
-             "arm_greenlet()\n--\n\n"
+PyDoc_STRVAR(patch_greenlet_doc,
+             "patch_greenlet()\n--\n\n"
              "Measure the trace function that the target gives to greenlet; what was refused.");
 
 static PyObject *
-arm_greenlet(PyObject *module, PyObject *unused)
+patch_greenlet(PyObject *module, PyObject *unused)
 {
-    flows_follow_greenlets();
+    scope_follow_greenlets();
     return library_tracers_install_greenlet();
 }
 
-PyDoc_STRVAR(arm_c_tracer_doc,
-             "arm_c_tracer(type)\n--\n\n"
+PyDoc_STRVAR(patch_c_tracer_doc,
+             "patch_c_tracer(type)\n--\n\n"
              "Go on measuring where a tracer written in C starts; what was refused.");
 
 static PyObject *
-arm_c_tracer(PyObject *module, PyObject *type)
+patch_c_tracer(PyObject *module, PyObject *type)
 {
     if (!PyType_Check(type)) {
         return PyErr_Format(PyExc_TypeError, "a type is expected, not %R", type);
@@ -336,7 +337,7 @@ glob_matches(PyObject *module, PyObject *args)
 }
 
 static PyMethodDef methods[] = {
-    {"is_elevated", is_elevated, METH_NOARGS, is_elevated_doc},
+    {"is_setuid_process", is_setuid_process, METH_NOARGS, is_setuid_process_doc},
     {"start_journal", start_journal, METH_VARARGS, start_journal_doc},
     {"property", property, METH_VARARGS, property_doc},
     {"event", event, METH_VARARGS, event_doc},
@@ -344,14 +345,14 @@ static PyMethodDef methods[] = {
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS,
      configure_doc},
     {"start_contexts", start_contexts, METH_VARARGS, start_contexts_doc},
-    {"expect_plugins", expect_plugins, METH_O, expect_plugins_doc},
+    {"set_plugin_loader", set_plugin_loader, METH_O, set_plugin_loader_doc},
     {"start_monitoring", start_monitoring, METH_NOARGS, start_monitoring_doc},
     {"start_settrace", start_settrace, METH_NOARGS, start_settrace_doc},
     {"start_untraced", start_untraced, METH_NOARGS, start_untraced_doc},
     {"stop_untraced", stop_untraced, METH_NOARGS, stop_untraced_doc},
     {"watch_foreign_threads", watch_foreign_threads, METH_NOARGS, watch_foreign_threads_doc},
-    {"arm_greenlet", arm_greenlet, METH_NOARGS, arm_greenlet_doc},
-    {"arm_c_tracer", arm_c_tracer, METH_O, arm_c_tracer_doc},
+    {"patch_greenlet", patch_greenlet, METH_NOARGS, patch_greenlet_doc},
+    {"patch_c_tracer", patch_c_tracer, METH_O, patch_c_tracer_doc},
     {"glob_matches", glob_matches, METH_VARARGS, glob_matches_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -373,11 +374,11 @@ module_exec(PyObject *module)
     }
     /* Not by the definition: faulthandler lists, in a crash's report, modules whose one has them.
      */
-    if (PyModule_AddFunctions(module, methods) < 0 || contexts_add(module) < 0 ||
-        hooks_add(module) < 0) {
+    if (PyModule_AddFunctions(module, methods) < 0 || module_contexts_add(module) < 0 ||
+        module_patches_add(module) < 0) {
         return -1;
     }
-    return embedding_add(module);
+    return module_embed_add(module);
 }
 
 static PyModuleDef_Slot slots[] = {

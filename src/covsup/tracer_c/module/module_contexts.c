@@ -29,8 +29,8 @@ enter_context(PyObject *module, PyObject *label)
     PyObject *result = NULL, *more = NULL, *token = NULL;                          /* owned */
     PyObject *segments = contexts_segments(self);                                  /* owned */
     PyObject *segment = segments != NULL ? segment_new(SEGMENT_OWN, label) : NULL; /* owned */
-    if (segment == NULL || (more = segments_changed(segments, 0, NULL, segment)) == NULL ||
-        contexts_turn_on(self) < 0 || (token = contexts_set_segments(self, more)) == NULL) {
+    if (segment == NULL || (more = segments_edit(segments, 0, NULL, segment)) == NULL ||
+        contexts_enable(self) < 0 || (token = contexts_set_segments(self, more)) == NULL) {
         goto done;
     }
     result = PyTuple_Pack(3, segment, token, more);
@@ -52,7 +52,7 @@ leave_context(PyObject *module, PyObject *entered)
     if (self == NULL || !PyTuple_Check(entered) || PyTuple_GET_SIZE(entered) != 3) {
         Py_RETURN_NONE;
     }
-    PyObject *chain = contexts_found(self); /* borrowed */
+    PyObject *chain = contexts_stored_chain(self); /* borrowed */
     if (chain != NULL && chain_segments(chain) == PyTuple_GET_ITEM(entered, 2)) {
         /* Nothing has changed since: the variable becomes what it was, or goes. */
         if (contexts_reset(self, PyTuple_GET_ITEM(entered, 1)) == 0) {
@@ -63,7 +63,7 @@ leave_context(PyObject *module, PyObject *entered)
     PyObject *segments = contexts_segments(self); /* owned */
     PyObject *left = NULL, *token = NULL;         /* owned */
     if (segments != NULL) {
-        left = segments_changed(segments, 0, PyTuple_GET_ITEM(entered, 0), NULL);
+        left = segments_edit(segments, 0, PyTuple_GET_ITEM(entered, 0), NULL);
         if (left != NULL && PyTuple_GET_SIZE(left) != PyTuple_GET_SIZE(segments)) {
             token = contexts_set_segments(self, left);
         }
@@ -104,10 +104,10 @@ switch_context(PyObject *module, PyObject *label)
         if (old == NULL) {
             goto done;
         }
-        changed_to = segments_changed(segments, 0, old, NULL);
+        changed_to = segments_edit(segments, 0, old, NULL);
     } else if ((segment = segment_new(SEGMENT_SWITCHED, label)) != NULL) {
         if (old == NULL) {
-            changed_to = segments_changed(segments, 0, NULL, segment);
+            changed_to = segments_edit(segments, 0, NULL, segment);
         } else if ((list = PySequence_List(segments)) != NULL) {
             Py_ssize_t at = PySequence_Index(segments, old);
             if (at >= 0 && PyList_SetItem(list, at, Py_NewRef(segment)) == 0) {
@@ -115,7 +115,7 @@ switch_context(PyObject *module, PyObject *label)
             }
         }
     }
-    if (changed_to != NULL && contexts_turn_on(self) == 0) {
+    if (changed_to != NULL && contexts_enable(self) == 0) {
         token = contexts_set_segments(self, changed_to);
     }
 done:
@@ -139,7 +139,7 @@ static PyObject *
 enter_test(PyObject *module, PyObject *label)
 {
     const unsigned without =
-        KIND_BIT(SEGMENT_TEST) | KIND_BIT(SEGMENT_TAKEN_TEST) | KIND_BIT(SEGMENT_SWITCHED);
+        KIND_BIT(SEGMENT_TEST) | KIND_BIT(SEGMENT_ADOPTED_TEST) | KIND_BIT(SEGMENT_SWITCHED);
     contexts *self = contexts_here();
     if (!PyUnicode_Check(label)) {
         PyErr_SetString(PyExc_TypeError, "a context's label is a str");
@@ -151,8 +151,8 @@ enter_test(PyObject *module, PyObject *label)
     PyObject *more = NULL, *token = NULL;                                           /* owned */
     PyObject *segments = contexts_segments(self);                                   /* owned */
     PyObject *segment = segments != NULL ? segment_new(SEGMENT_TEST, label) : NULL; /* owned */
-    if (segment == NULL || (more = segments_changed(segments, without, NULL, segment)) == NULL ||
-        contexts_turn_on(self) < 0 || test_begins(self, segment) < 0 ||
+    if (segment == NULL || (more = segments_edit(segments, without, NULL, segment)) == NULL ||
+        contexts_enable(self) < 0 || test_start(self, segment) < 0 ||
         (token = contexts_set_segments(self, more)) == NULL) {
         Py_CLEAR(segment);
     }
@@ -172,11 +172,11 @@ leave_test(PyObject *module, PyObject *entered)
     if (self == NULL || !PyTuple_Check(entered)) {
         Py_RETURN_NONE;
     }
-    test_ends(self, entered);
+    test_end(self, entered);
     PyObject *left = NULL, *token = NULL;         /* owned */
     PyObject *segments = contexts_segments(self); /* owned */
     if (segments != NULL &&
-        (left = segments_changed(segments, KIND_BIT(SEGMENT_SWITCHED), NULL, NULL)) != NULL) {
+        (left = segments_edit(segments, KIND_BIT(SEGMENT_SWITCHED), NULL, NULL)) != NULL) {
         token = contexts_set_segments(self, left);
     }
     Py_XDECREF(segments);
@@ -198,7 +198,7 @@ static PyMethodDef contexts_methods[] = {
 };
 
 int
-contexts_add(PyObject *module)
+module_contexts_add(PyObject *module)
 {
     return PyModule_AddFunctions(module, contexts_methods);
 }

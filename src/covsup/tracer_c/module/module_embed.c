@@ -51,11 +51,11 @@ flush_journal(PyObject *module, PyObject *unused)
     return PyBool_FromLong(rc == 0);
 }
 
-PyDoc_STRVAR(tell_of_signal_doc, "tell_of_signal(number)\n--\n\n"
-                                 "Have the journal say so when this signal comes.");
+PyDoc_STRVAR(record_signal_doc, "record_signal(number)\n--\n\n"
+                                "Have the journal say so when this signal comes.");
 
 static PyObject *
-tell_of_signal(PyObject *module, PyObject *number)
+record_signal(PyObject *module, PyObject *number)
 {
     int overflow;
     long value = PyLong_AsLongAndOverflow(number, &overflow);
@@ -63,7 +63,7 @@ tell_of_signal(PyObject *module, PyObject *number)
         return NULL;
     }
     if (overflow == 0 && value > 0 && value <= INT_MAX) {
-        end_signals_tell((int)value);
+        fatal_signals_record((int)value);
     }
     Py_RETURN_NONE;
 }
@@ -91,12 +91,12 @@ static PyMethodDef methods[] = {
     {"resume", resume_recording, METH_O, resume_doc},
     {"join", join_frames, METH_O, join_doc},
     {"flush", flush_journal, METH_NOARGS, flush_doc},
-    {"tell_of_signal", tell_of_signal, METH_O, tell_of_signal_doc},
+    {"record_signal", record_signal, METH_O, record_signal_doc},
     {NULL, NULL, 0, NULL},
 };
 
 int
-embedding_add(PyObject *module)
+module_embed_add(PyObject *module)
 {
     return PyModule_AddFunctions(module, methods);
 }

@@ -8,7 +8,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-/* Adds pause, resume, flush, tell_of_signal to the module. 0, or -1 with an exception set. */
-int embedding_add(PyObject *module);
+/* Adds pause, resume, flush, record_signal to the module. 0, or -1 with an exception set. */
+int module_embed_add(PyObject *module);
 
 #endif

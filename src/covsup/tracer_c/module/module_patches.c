@@ -10,11 +10,11 @@
 
 /* Each arm_*() returns the list of what could not be wrapped, as "module.name: why". */
 static PyObject *
-arm_all(hook *const *hooks)
+install_all(builtin_patch *const *hooks)
 {
     PyObject *refused = PyList_New(0); /* owned */
     for (; refused != NULL && *hooks != NULL; hooks++) {
-        if (hook_arm(*hooks, refused) < 0) {
+        if (patch_install(*hooks, refused) < 0) {
             Py_CLEAR(refused);
         }
     }
@@ -22,13 +22,13 @@ arm_all(hook *const *hooks)
 }
 
 static PyObject *
-carry_session(PyObject *module, PyObject *directory)
+propagate_session(PyObject *module, PyObject *directory)
 {
     PyObject *encoded = NULL; /* owned */
     if (!PyUnicode_FSConverter(directory, &encoded)) {
         return NULL;
     }
-    int rc = hooks_environ_start(PyBytes_AS_STRING(encoded));
+    int rc = environ_start(PyBytes_AS_STRING(encoded));
     Py_DECREF(encoded);
     if (rc < 0) {
         return NULL;
@@ -39,7 +39,7 @@ carry_session(PyObject *module, PyObject *directory)
 static PyObject *
 session_directory(PyObject *module, PyObject *Py_UNUSED(none))
 {
-    const char *directory = hooks_environ_session();
+    const char *directory = environ_session();
     if (directory == NULL) {
         Py_RETURN_NONE;
     }
@@ -47,7 +47,7 @@ session_directory(PyObject *module, PyObject *Py_UNUSED(none))
 }
 
 static PyObject *
-arm_fork(PyObject *module, PyObject *Py_UNUSED(none))
+patch_fork(PyObject *module, PyObject *Py_UNUSED(none))
 {
     static const char done[] = "covsup.fork";
     PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get()); /* borrowed */
@@ -56,42 +56,42 @@ arm_fork(PyObject *module, PyObject *Py_UNUSED(none))
         return NULL;
     }
     if (PyDict_GetItemString(dict, done) == NULL) {
-        if (PyDict_SetItemString(dict, done, Py_True) < 0 || register_fork() < 0) {
+        if (PyDict_SetItemString(dict, done, Py_True) < 0 || register_after_fork() < 0) {
             return NULL;
         }
     }
-    return arm_all(user_hooks);
+    return install_all(setuid_patches);
 }
 
 static PyObject *
-arm_exec(PyObject *module, PyObject *Py_UNUSED(none))
+patch_exec(PyObject *module, PyObject *Py_UNUSED(none))
 {
-    return arm_all(exec_hooks);
+    return install_all(exec_patches);
 }
 
 static PyObject *
-arm_spawn(PyObject *module, PyObject *Py_UNUSED(none))
+patch_spawn(PyObject *module, PyObject *Py_UNUSED(none))
 {
-    return arm_all(spawn_hooks);
+    return install_all(spawn_patches);
 }
 
 static PyObject *
-arm_wait(PyObject *module, PyObject *Py_UNUSED(none))
+patch_wait(PyObject *module, PyObject *Py_UNUSED(none))
 {
-    return arm_all(wait_hooks);
+    return install_all(wait_patches);
 }
 
 static PyObject *
-arm_exit(PyObject *module, PyObject *Py_UNUSED(none))
+patch_exit(PyObject *module, PyObject *Py_UNUSED(none))
 {
-    return register_exit() < 0 ? NULL : arm_all(exit_hooks);
+    return register_exit_handler() < 0 ? NULL : install_all(exit_patches);
 }
 
 static PyObject *
-arm_threads(PyObject *module, PyObject *Py_UNUSED(none))
+patch_threads(PyObject *module, PyObject *Py_UNUSED(none))
 {
-    PyObject *refused = arm_all(thread_hooks), *others; /* owned */
-    if (refused == NULL || (others = arm_all(interpreter_hooks)) == NULL) {
+    PyObject *refused = install_all(thread_patches), *others; /* owned */
+    if (refused == NULL || (others = install_all(interpreter_patches)) == NULL) {
         Py_XDECREF(refused);
         return NULL;
     }
@@ -104,23 +104,24 @@ arm_threads(PyObject *module, PyObject *Py_UNUSED(none))
 /* A module whose functions are wrapped was imported anew (a test's fresh copy), or for the first
  * time (_posixsubprocess): the new function objects are wrapped too. */
 static void
-arm_again(PyObject *name)
+install_again(PyObject *name)
 {
     Py_UCS4 first = PyUnicode_GET_LENGTH(name) == 0 ? 0 : PyUnicode_READ_CHAR(name, 0);
     if (first != 'p' && first != '_') {
         return; /* neither posix, _posixsubprocess, _thread nor _interpreters */
     }
-    hook *const *const every[] = {exec_hooks,   spawn_hooks, wait_hooks,       exit_hooks,
-                                  thread_hooks, user_hooks,  interpreter_hooks};
+    builtin_patch *const *const every[] = {exec_patches,       spawn_patches,  wait_patches,
+                                           exit_patches,       thread_patches, setuid_patches,
+                                           interpreter_patches};
     PyObject *refused = NULL; /* owned */
     for (size_t i = 0; i < sizeof(every) / sizeof(every[0]); i++) {
-        for (hook *const *at = every[i]; *at != NULL; at++) {
+        for (builtin_patch *const *at = every[i]; *at != NULL; at++) {
             if ((*at)->wanted && PyUnicode_CompareWithASCIIString(name, (*at)->module) == 0) {
                 if (refused == NULL && (refused = PyList_New(0)) == NULL) {
                     PyErr_Clear();
                     return;
                 }
-                if (hook_arm(*at, refused) < 0) {
+                if (patch_install(*at, refused) < 0) {
                     PyErr_Clear();
                 }
             }
@@ -130,44 +131,46 @@ arm_again(PyObject *name)
 }
 
 static PyObject *
-arm_imports(PyObject *module, PyObject *args)
+watch_imports(PyObject *module, PyObject *args)
 {
     PyObject *callback, *names;
-    if (!PyArg_ParseTuple(args, "OO:arm_imports", &callback, &names) ||
-        importhook_arm(callback, names, arm_again) < 0) {
+    if (!PyArg_ParseTuple(args, "OO:watch_imports", &callback, &names) ||
+        import_hook_install(callback, names, install_again) < 0) {
         return NULL;
     }
     return PyList_New(0);
 }
 
-static PyMethodDef hooks_methods[] = {
-    {"carry_session", carry_session, METH_O,
-     "carry_session($module, directory, /)\n--\n\n"
+static PyMethodDef methods[] = {
+    {"propagate_session", propagate_session, METH_O,
+     "propagate_session($module, directory, /)\n--\n\n"
      "Hand this session and this image as its parent to every process started from here."},
     {"session_directory", session_directory, METH_NOARGS,
      "session_directory($module, /)\n--\n\n"
-     "The session that this process is measured into, as given to carry_session(); None: none."},
-    {"arm_fork", arm_fork, METH_NOARGS,
-     "arm_fork($module, /)\n--\n\nGive every forked child a journal of its own at once, whatever "
+     "The session that this process is measured into, as given to propagate_session(); None: "
+     "none."},
+    {"patch_fork", patch_fork, METH_NOARGS,
+     "patch_fork($module, /)\n--\n\nGive every forked child a journal of its own at once, whatever "
      "user it becomes."},
-    {"arm_exec", arm_exec, METH_NOARGS,
-     "arm_exec($module, /)\n--\n\nTell of exec calls and carry the session through them."},
-    {"arm_spawn", arm_spawn, METH_NOARGS,
-     "arm_spawn($module, /)\n--\n\nTell of started programs and carry the session to them."},
-    {"arm_wait", arm_wait, METH_NOARGS,
-     "arm_wait($module, /)\n--\n\nTell how the children that this process reaps ended."},
-    {"arm_exit", arm_exit, METH_NOARGS, "arm_exit($module, /)\n--\n\nTell how this process ends."},
-    {"arm_threads", arm_threads, METH_NOARGS,
-     "arm_threads($module, /)\n--\n\n"
+    {"patch_exec", patch_exec, METH_NOARGS,
+     "patch_exec($module, /)\n--\n\nTell of exec calls and carry the session through them."},
+    {"patch_spawn", patch_spawn, METH_NOARGS,
+     "patch_spawn($module, /)\n--\n\nTell of started programs and carry the session to them."},
+    {"patch_wait", patch_wait, METH_NOARGS,
+     "patch_wait($module, /)\n--\n\nTell how the children that this process reaps ended."},
+    {"patch_exit", patch_exit, METH_NOARGS,
+     "patch_exit($module, /)\n--\n\nTell how this process ends."},
+    {"patch_threads", patch_threads, METH_NOARGS,
+     "patch_threads($module, /)\n--\n\n"
      "Count new threads, and measure each from its first line."},
-    {"arm_imports", arm_imports, METH_VARARGS,
-     "arm_imports($module, callback, names, /)\n--\n\n"
+    {"watch_imports", watch_imports, METH_VARARGS,
+     "watch_imports($module, callback, names, /)\n--\n\n"
      "Call callback(name) once after the first import of each of these modules."},
     {NULL, NULL, 0, NULL},
 };
 
 int
-hooks_add(PyObject *module)
+module_patches_add(PyObject *module)
 {
-    return PyModule_AddFunctions(module, hooks_methods);
+    return PyModule_AddFunctions(module, methods);
 }

@@ -10,7 +10,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-/* Adds arm_fork, arm_exec, ... to the module. 0, or -1 with an exception set. */
-int hooks_add(PyObject *module);
+/* Adds patch_fork, patch_exec, ... to the module. 0, or -1 with an exception set. */
+int module_patches_add(PyObject *module);
 
 #endif

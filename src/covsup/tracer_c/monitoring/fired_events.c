@@ -75,8 +75,8 @@ fired_note_caller(core *self, PyCodeObject *caller, bool is_measured)
         const char *name = PyUnicode_AsUTF8(filename);
         PyErr_Clear();
         /* Without plugins no source but Python's is measured. */
-        note(is_measured && plugins_claim_files(self) ? FIRES "what is called in "
-                                                      : FIRES_UNSEEN "what is called in ",
+        note(is_measured && plugins_have_file_tracers(self) ? FIRES "what is called in "
+                                                            : FIRES_UNSEEN "what is called in ",
              name != NULL ? name : "?");
         compat_restore_exception(kept);
     }

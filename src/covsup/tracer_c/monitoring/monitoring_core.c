@@ -84,10 +84,10 @@ start_claimed(core *self, code_state *state)
     PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
     int rc = 0;
     if (state->roles != 0) {
-        flows_begin(self, state, frame);
+        scope_enter(self, state, frame);
     }
     if (frame != NULL && !state->claim->off) {
-        rc = plugin_frame_starts(self, state, frame, false);
+        rc = plugin_frame_start(self, state, frame, false);
         if (rc == 0 && code_resume_line(state->code) != 0) {
             rc = plugin_frame_line(self, state, frame);
         }
@@ -117,13 +117,13 @@ static code_state *
 new_state(core *self, PyCodeObject *code, PyObject *globals)
 {
     file_disposition as = {0};
-    const char *local = NULL;
+    const char *key_variable = NULL;
     bool measured = core_file_disposition(self, code, globals, &as);
-    unsigned roles = PyErr_Occurred() ? 0 : flows_roles(self, code, measured, &local);
+    unsigned roles = PyErr_Occurred() ? 0 : scope_roles(self, code, measured, &key_variable);
     code_state *state = measured || roles != 0 ? code_state_add(self, code, as) : NULL;
     if (state != NULL) {
         state->roles = roles;
-        state->local = local;
+        state->key_variable = key_variable;
     }
     return state;
 }
@@ -192,7 +192,7 @@ on_start(PyObject *module, PyObject *const *args, Py_ssize_t count)
     }
     state->start_disabled = true;
     if (state->roles != 0) {
-        flows_begin(self, state, PyEval_GetFrame());
+        scope_enter(self, state, PyEval_GetFrame());
         if (line == 0) {
             return told(self, state, true);
         }
@@ -209,7 +209,7 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
         return disable(self);
     }
     if ((state->roles & ROLES_OF_LINE) != 0) {
-        flows_line(self, state, PyEval_GetFrame());
+        scope_line(self, state, PyEval_GetFrame());
     }
     if (!is_measured(state)) {
         return told(self, state, true);
@@ -321,10 +321,10 @@ on_return(PyObject *module, PyObject *const *args, Py_ssize_t count)
     if (state != NULL && state->claim != NULL) {
         PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
         if (frame != NULL) {
-            plugin_frame_returns(self, state, frame, false);
+            plugin_frame_return(self, state, frame, false);
         }
         if ((state->roles & ROLES_OF_RETURN) != 0) {
-            flows_end(self, state, frame);
+            scope_exit(self, state, frame);
         }
         return asked(self, state, 0);
     }
@@ -335,7 +335,7 @@ on_return(PyObject *module, PyObject *const *args, Py_ssize_t count)
     PyObject *result = record_instruction_arc(
         self, state, state->flow != NULL ? return_arc_at(state->flow, offset) : NULL);
     if ((state->roles & ROLES_OF_RETURN) != 0) {
-        flows_end(self, state, PyEval_GetFrame());
+        scope_exit(self, state, PyEval_GetFrame());
     }
     return result;
 }
@@ -351,7 +351,7 @@ on_code_resumed(core *self, PyObject *code, code_state **state)
         return -1;
     }
     if (*state != NULL && ((*state)->roles & ROLES_OF_YIELD) != 0) {
-        flows_begin(self, *state, PyEval_GetFrame());
+        scope_enter(self, *state, PyEval_GetFrame());
     }
     return 0;
 }
@@ -388,7 +388,7 @@ on_leave(PyObject *module, PyObject *const *args, Py_ssize_t count)
     core *self = core_of_self(module);
     code_state *state = PyCode_Check(args[0]) ? code_state_of(self, (PyCodeObject *)args[0]) : NULL;
     if (state != NULL && (state->roles & ROLES_OF_YIELD) != 0) {
-        flows_end(self, state, PyEval_GetFrame());
+        scope_exit(self, state, PyEval_GetFrame());
     }
     Py_RETURN_NONE;
 }

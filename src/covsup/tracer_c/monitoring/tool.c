@@ -105,7 +105,7 @@ static PyObject *
 own_function(core *self, const char *name)
 {
     PyObject *function = PyObject_GetAttrString(self->monitoring, name); /* owned */
-    PyObject *own = function != NULL ? hook_twin(function) : NULL;
+    PyObject *own = function != NULL ? unpatched_builtin(function) : NULL;
     Py_XDECREF(function);
     return own;
 }
@@ -139,8 +139,9 @@ static int
 global_events(core *self)
 {
     int events = event_number(self, "PY_START");
-    if (contexts_of_kind(self, SEGMENT_TEST_FUNCTION) || contexts_of_kind(self, SEGMENT_REQUEST) ||
-        contexts_of_kind(self, SEGMENT_PLUGIN)) {
+    if (contexts_kind_enabled(self, SEGMENT_TEST_FUNCTION) ||
+        contexts_kind_enabled(self, SEGMENT_REQUEST) ||
+        contexts_kind_enabled(self, SEGMENT_PLUGIN)) {
         events |= event_number(self, "PY_UNWIND") | event_number(self, "PY_THROW");
     }
     if (self->shares_instructions) {

@@ -57,23 +57,23 @@ typedef enum { TAKES_TOOL, GETS_TOOL, REGISTERS, SETS_EVENTS, SETS_LOCAL_EVENTS 
 
 /* The target's callbacks are its own code too: see cpython/target_callback.h. */
 static PyObject *
-call_with_wrapped(const hook_call *changed, PyObject *const *args)
+call_with_wrapped(const patched_call *changed, PyObject *const *args)
 {
-    PyObject *wrapped = args[2] == Py_None ? Py_NewRef(Py_None) : callback_wrap(args[2]);
+    PyObject *wrapped = args[2] == Py_None ? Py_NewRef(Py_None) : target_callback_wrap(args[2]);
     if (wrapped == NULL) {
         return NULL;
     }
-    PyObject *old = hook_original_with(changed, 2, NULL, wrapped);
+    PyObject *old = patch_call_original_with(changed, 2, NULL, wrapped);
     Py_DECREF(wrapped);
     if (old != NULL) {
-        Py_SETREF(old, callback_unwrap(old));
+        Py_SETREF(old, target_callback_unwrap(old));
     }
     return old;
 }
 
 /* `tool` and `events` (which may be NULL) are the first and the last argument, as of as_int(). */
 static PyObject *
-call_with_ints(core *self, const hook_call *call, purpose what, PyObject *tool, PyObject *events)
+call_with_ints(core *self, const patched_call *call, purpose what, PyObject *tool, PyObject *events)
 {
     if (self->tool >= 0 && tool_id(tool) == self->tool) {
         if (what == GETS_TOOL) {
@@ -94,18 +94,18 @@ call_with_ints(core *self, const hook_call *call, purpose what, PyObject *tool, 
     if (events != NULL) {
         args[call->nargs - 1] = events;
     }
-    hook_call changed = *call;
+    patched_call changed = *call;
     changed.args = args;
     changed.nargsf = (size_t)call->nargs;
-    return what == REGISTERS ? call_with_wrapped(&changed, args) : hook_original(&changed);
+    return what == REGISTERS ? call_with_wrapped(&changed, args) : patch_call_original(&changed);
 }
 
 static PyObject *
-guarded(const hook_call *call, purpose what, Py_ssize_t count)
+guarded(const patched_call *call, purpose what, Py_ssize_t count)
 {
     core *self = interpreter_core();
-    if (self == NULL || call->nargs != count || hook_count(call) != count) {
-        return hook_original(call);
+    if (self == NULL || call->nargs != count || patch_argument_count(call) != count) {
+        return patch_call_original(call);
     }
     PyObject *events = NULL, *result = NULL; /* owned */
     PyObject *tool = as_int(call->args[0]);  /* owned; the order is CPython's */
@@ -126,10 +126,10 @@ guarded(const hook_call *call, purpose what, Py_ssize_t count)
 /* sys.monitoring._all_events(): per event the tools that have it; without ours, and without
  * CPython's own for sys.settrace where only we trace. */
 static PyObject *
-all_events_handler(const hook_call *call)
+all_events_handler(const patched_call *call)
 {
     core *self = interpreter_core();
-    PyObject *all = hook_original(call); /* owned */
+    PyObject *all = patch_call_original(call); /* owned */
     if (all == NULL || self == NULL || !PyDict_Check(all)) {
         return all;
     }
@@ -155,11 +155,11 @@ all_events_handler(const hook_call *call)
 }
 
 #define GUARD(function, what, count)                                                               \
-    static PyObject *function##_handler(const hook_call *call)                                     \
+    static PyObject *function##_handler(const patched_call *call)                                  \
     {                                                                                              \
         return guarded(call, what, count);                                                         \
     }                                                                                              \
-    HOOK(function, "sys.monitoring", #function)
+    PATCH(function, "sys.monitoring", #function)
 
 GUARD(use_tool_id, TAKES_TOOL, 2);
 GUARD(free_tool_id, TAKES_TOOL, 1);
@@ -170,7 +170,7 @@ GUARD(set_events, SETS_EVENTS, 2);
 GUARD(get_tool, GETS_TOOL, 1);
 GUARD(get_local_events, TAKES_TOOL, 2);
 GUARD(set_local_events, SETS_LOCAL_EVENTS, 3);
-HOOK(all_events, "sys.monitoring", "_all_events");
+PATCH(all_events, "sys.monitoring", "_all_events");
 
 /* Where somebody else has replaced a function, theirs calls one that is not to be found: it stays
  * as it is. -1: exception set. */
@@ -180,7 +180,7 @@ install_patches(core *self, builtin_patch *const *patches)
     PyObject *refused = PyList_New(0); /* owned */
     int rc = refused != NULL ? 0 : -1;
     for (; rc == 0 && *patches != NULL; patches++) {
-        rc = hook_arm_in(*patches, self->monitoring, refused);
+        rc = patch_install_in(*patches, self->monitoring, refused);
     }
     Py_XDECREF(refused);
     return rc;

@@ -17,7 +17,7 @@
 #include <string.h>
 
 int
-plugins_expect(core *self, PyObject *load)
+plugins_set_loader(core *self, PyObject *load)
 {
     struct plugins *plugins = calloc(1, sizeof(*plugins));
     if (plugins == NULL) {
@@ -31,7 +31,7 @@ plugins_expect(core *self, PyObject *load)
 
 /* Is the site module at work? Until it has ended, sys.path is not what the program will see. */
 static int
-within_site(void)
+in_site_module(void)
 {
     PyFrameObject *frame = (PyFrameObject *)Py_XNewRef((PyObject *)PyEval_GetFrame());
     int within = 0;
@@ -58,7 +58,7 @@ plugins_load_if_due(core *self, const char *name)
     bool due = name[0] != '<' ? !filter_in_trees(&self->rules.stdlib_dirs, name) ||
                                     filter_in_trees(&self->rules.third_dirs, name)
                               : strcmp(name, "<frozen runpy>") == 0;
-    if (!due || within_site()) {
+    if (!due || in_site_module()) {
         return 0;
     }
     PyObject *load = plugins->load;
@@ -87,7 +87,7 @@ plugins_load_if_due(core *self, const char *name)
 
 /* A plugin has looked into the frame: what that made there goes. The plugin keeps its own. */
 static void
-leave_no_locals(PyFrameObject *frame, bool had_locals)
+drop_new_locals(PyFrameObject *frame, bool had_locals)
 {
     if (!had_locals) {
         compat_frame_forget_locals(frame);
@@ -99,7 +99,7 @@ plugins_context(core *self, PyFrameObject *frame)
 {
     bool had_locals = compat_frame_has_locals(frame);
     PyObject *label = PyObject_CallOneArg(self->plugins->context, (PyObject *)frame);
-    leave_no_locals(frame, had_locals);
+    drop_new_locals(frame, had_locals);
     if (label == NULL) {
         /* A plugin's failure is no exception by now: this one came to the program, which gets it
          * as soon as it goes on. */
@@ -139,7 +139,7 @@ claim_failed(core *self, claim *claim, const char *what)
 }
 
 int
-plugins_ask(core *self, const char *name, PyObject *globals, claim **found, bool *measured)
+plugins_claim(core *self, const char *name, PyObject *globals, claim **found, bool *measured)
 {
     PyObject *tracer, *source;
     const char *plugin;
@@ -200,7 +200,7 @@ done:
 /* The file that `name` means, as told for a frame of the claim; NULL where it is not measured, or
  * with an exception set. */
 static source_file *
-file_named(core *self, claim *claim, PyObject *name, PyFrameObject *frame)
+file_for_name(core *self, claim *claim, PyObject *name, PyFrameObject *frame)
 {
     PyObject *known = PyDict_GetItemWithError(claim->names, name); /* borrowed */
     if (known != NULL || PyErr_Occurred()) {
@@ -249,9 +249,9 @@ file_of_frame(core *self, claim *claim, PyFrameObject *frame, source_file **file
     bool had_locals = compat_frame_has_locals(frame);
     PyObject *name =
         PyObject_CallMethod(claim->tracer, "dynamic_source_filename", "OO", claim->filename, frame);
-    leave_no_locals(frame, had_locals);
+    drop_new_locals(frame, had_locals);
     if (name != NULL && name != Py_None) {
-        *file = file_named(self, claim, name, frame);
+        *file = file_for_name(self, claim, name, frame);
     }
     Py_XDECREF(name);
     return PyErr_Occurred() ? claim_failed(self, claim, "dynamic_source_filename") : 0;
@@ -285,7 +285,7 @@ recall_frame(core *self, PyFrameObject *frame, source_file **file, int *last_lin
 }
 
 int
-plugin_frame_starts(core *self, const code_state *state, PyFrameObject *frame, bool resumed)
+plugin_frame_start(core *self, const code_state *state, PyFrameObject *frame, bool resumed)
 {
     source_file *file = NULL;
     int last_line = 0;
@@ -330,7 +330,7 @@ plugin_frame_line(core *self, const code_state *state, PyFrameObject *frame)
     }
     if (!recall_frame(self, frame, &file, &last_line)) {
         /* It ran before anybody looked, or was resumed by a throw(), of which no event tells. */
-        if (plugin_frame_starts(self, state, frame, true) < 0) {
+        if (plugin_frame_start(self, state, frame, true) < 0) {
             return -1;
         }
         recall_frame(self, frame, &file, &last_line);
@@ -341,7 +341,7 @@ plugin_frame_line(core *self, const code_state *state, PyFrameObject *frame)
     int from = -1, to = -1;
     bool had_locals = compat_frame_has_locals(frame);
     PyObject *range = PyObject_CallMethod(claim->tracer, "line_number_range", "O", frame);
-    leave_no_locals(frame, had_locals);
+    drop_new_locals(frame, had_locals);
     bool good = range != NULL && unpack_range(range, &from, &to);
     Py_XDECREF(range);
     if (!good) {
@@ -362,7 +362,7 @@ plugin_frame_line(core *self, const code_state *state, PyFrameObject *frame)
 }
 
 void
-plugin_frame_returns(core *self, const code_state *state, PyFrameObject *frame, bool raises)
+plugin_frame_return(core *self, const code_state *state, PyFrameObject *frame, bool raises)
 {
     source_file *file = NULL;
     int last_line = 0;

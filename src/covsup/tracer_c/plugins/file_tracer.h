@@ -35,21 +35,21 @@ struct plugins {
 
 /* Have `load` called before the first file of the program runs; -1 with an exception set. It
  * returns None or (claim, resolve, failed, context), as above. */
-int plugins_expect(core *self, PyObject *load);
+int plugins_set_loader(core *self, PyObject *load);
 
 /* Load them, if that is due now that code of `name` runs. -1 with an exception set. */
 int plugins_load_if_due(core *self, const char *name);
 
 /* Do plugins have a say in which files are measured? */
 static inline bool
-plugins_claim_files(const core *self)
+plugins_have_file_tracers(const core *self)
 {
     return self->plugins != NULL && self->plugins->claim != NULL;
 }
 
 /* Does a plugin say which contexts begin? */
 static inline bool
-plugins_give_contexts(const core *self)
+plugins_have_contexts(const core *self)
 {
     return self->plugins != NULL && self->plugins->context != NULL;
 }
@@ -60,11 +60,11 @@ PyObject *plugins_context(core *self, PyFrameObject *frame);
 
 /* Ask whose the canonical path `name` is, run with `globals`; `*found` stays NULL where no plugin
  * claims it. `*measured` says whether the rules let its source in. -1 with an exception set. */
-int plugins_ask(core *self, const char *name, PyObject *globals, claim **found, bool *measured);
+int plugins_claim(core *self, const char *name, PyObject *globals, claim **found, bool *measured);
 
 /* Of frames of claimed code; each -1 with an exception set, which is the program's own. */
-int plugin_frame_starts(core *self, const code_state *state, PyFrameObject *frame, bool resumed);
+int plugin_frame_start(core *self, const code_state *state, PyFrameObject *frame, bool resumed);
 int plugin_frame_line(core *self, const code_state *state, PyFrameObject *frame);
-void plugin_frame_returns(core *self, const code_state *state, PyFrameObject *frame, bool raises);
+void plugin_frame_return(core *self, const code_state *state, PyFrameObject *frame, bool raises);
 
 #endif

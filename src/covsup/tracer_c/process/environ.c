@@ -35,7 +35,7 @@ refresh_parent(void)
 }
 
 int
-hooks_environ_start(const char *directory)
+environ_start(const char *directory)
 {
     if (session == NULL) {
         size_t size = strlen(directory) + 1;
@@ -48,18 +48,18 @@ hooks_environ_start(const char *directory)
         memcpy(session_entry + sizeof(SESSION "=") - 1, directory, size);
         session = session_entry + sizeof(SESSION "=") - 1;
     }
-    hooks_environ_carry(NULL);
+    environ_add_session(NULL);
     return 0;
 }
 
 const char *
-hooks_environ_session(void)
+environ_session(void)
 {
     return session;
 }
 
 void
-hooks_environ_forked(void)
+environ_after_fork(void)
 {
     if (session != NULL) {
         refresh_parent();
@@ -72,7 +72,7 @@ context_value(PyObject **holder)
 {
     core *self = interpreter_core();
     *holder = NULL;
-    return self != NULL && self->records_contexts ? contexts_value(self, holder) : NULL;
+    return self != NULL && self->records_contexts ? contexts_environ_value(self, holder) : NULL;
 }
 
 /* What the last call left in the process's own environment is corrected by the next. */
@@ -96,7 +96,7 @@ carry_context(environ_change *change)
 }
 
 void
-hooks_environ_carry(environ_change *change)
+environ_add_session(environ_change *change)
 {
     if (change != NULL) {
         *change = (environ_change){0};
@@ -127,7 +127,7 @@ hooks_environ_carry(environ_change *change)
 }
 
 void
-hooks_environ_restore(environ_change *change)
+environ_restore(environ_change *change)
 {
     if (change->added_session) {
         (void)unsetenv(SESSION);
@@ -249,7 +249,7 @@ done:
 }
 
 PyObject *
-hooks_environ_mapping(PyObject *environ)
+environ_mapping_with_session(PyObject *environ)
 {
     if (session == NULL || !PyMapping_Check(environ)) {
         return NULL;
@@ -281,7 +281,7 @@ value_of(PyObject *entry, const char *name, size_t length)
 }
 
 PyObject *
-hooks_environ_list(PyObject *environ)
+environ_list_with_session(PyObject *environ)
 {
     if (session == NULL || (!PyList_Check(environ) && !PyTuple_Check(environ))) {
         return NULL;

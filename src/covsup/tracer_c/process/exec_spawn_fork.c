@@ -32,9 +32,9 @@ cannot_exist(event_payload *path)
 }
 
 static bool
-tell_exec(const hook_call *call)
+write_exec_event(const patched_call *call)
 {
-    PyObject *path = hook_argument(call, 0, "path"), *argv = hook_argument(call, 1, "argv");
+    PyObject *path = patch_argument(call, 0, "path"), *argv = patch_argument(call, 1, "argv");
     if (path == NULL || argv == NULL) {
         return false;
     }
@@ -74,7 +74,7 @@ errno_of_exception(void)
 }
 
 static void
-tell_exec_failed(bool told)
+write_exec_failed_event(bool told)
 {
     if (told) {
         int32_t number = errno_of_exception();
@@ -83,42 +83,43 @@ tell_exec_failed(bool told)
 }
 
 static PyObject *
-os_execv_handler(const hook_call *call)
+os_execv_handler(const patched_call *call)
 {
     environ_change change;
-    bool told = tell_exec(call);
-    hooks_environ_carry(&change);
-    PyObject *result = hook_original(call); /* returns only to say that it failed */
-    hooks_environ_restore(&change);
-    tell_exec_failed(told);
+    bool told = write_exec_event(call);
+    environ_add_session(&change);
+    PyObject *result = patch_call_original(call); /* returns only to say that it failed */
+    environ_restore(&change);
+    write_exec_failed_event(told);
     return result;
 }
 
 /* Calls the original with the argument replaced by `carried` (stolen), or unchanged for NULL. */
 static PyObject *
-call_carrying(const hook_call *call, Py_ssize_t position, const char *keyword, PyObject *carried)
+call_with_environ(const patched_call *call, Py_ssize_t position, const char *keyword,
+                  PyObject *carried)
 {
     if (carried == NULL) {
-        return hook_original(call);
+        return patch_call_original(call);
     }
-    PyObject *result = hook_original_with(call, position, keyword, carried);
+    PyObject *result = patch_call_original_with(call, position, keyword, carried);
     Py_DECREF(carried);
     return result;
 }
 
 static PyObject *
-os_execve_handler(const hook_call *call)
+os_execve_handler(const patched_call *call)
 {
-    bool told = tell_exec(call);
-    PyObject *environ = hook_argument(call, 2, "env");
-    PyObject *carried = environ == NULL ? NULL : hooks_environ_mapping(environ);
-    PyObject *result = call_carrying(call, 2, "env", carried);
-    tell_exec_failed(told);
+    bool told = write_exec_event(call);
+    PyObject *environ = patch_argument(call, 2, "env");
+    PyObject *carried = environ == NULL ? NULL : environ_mapping_with_session(environ);
+    PyObject *result = call_with_environ(call, 2, "env", carried);
+    write_exec_failed_event(told);
     return result;
 }
 
-HOOK(os_execv, "posix", "execv");
-HOOK(os_execve, "posix", "execve");
+PATCH(os_execv, "posix", "execv");
+PATCH(os_execve, "posix", "execve");
 
 /* --- spawn ------------------------------------------------------------------------------- */
 
@@ -133,7 +134,7 @@ pid_of(PyObject *result)
 }
 
 static void
-tell_spawned(PyObject *result, PyObject *argv)
+write_spawned_event(PyObject *result, PyObject *argv)
 {
     uint32_t pid = pid_of(result);
     if (pid == 0) {
@@ -178,26 +179,26 @@ is_something(PyObject *argument)
  * version. A child that cannot run the program says so in a pipe: nothing was spawned then. Where
  * the child got a copy of the memory, it may do so after this: that is seen when it is awaited. */
 static PyObject *
-os_fork_exec_handler(const hook_call *call)
+os_fork_exec_handler(const patched_call *call)
 {
     enum { ARGS = 0, ENVIRON = 5, ERRORS = 12, GROUP = 17, GROUPS = 18, USER = 19, BEFORE = 21 };
-    PyObject *environ = hook_argument(call, ENVIRON, NULL);
-    PyObject *carried = NULL; /* stolen by call_carrying() */
-    hooks_let_in(hook_argument(call, USER, NULL));
+    PyObject *environ = patch_argument(call, ENVIRON, NULL);
+    PyObject *carried = NULL; /* stolen by call_with_environ() */
+    prepare_for_setuid(patch_argument(call, USER, NULL));
     if (environ == Py_None) {
-        hooks_environ_carry(NULL);
+        environ_add_session(NULL);
     } else if (environ != NULL) {
-        carried = hooks_environ_list(environ);
+        carried = environ_list_with_session(environ);
     }
-    int before = bytes_waiting(hook_argument(call, ERRORS, NULL));
-    PyObject *result = call_carrying(call, ENVIRON, NULL, carried);
-    if (bytes_waiting(hook_argument(call, ERRORS, NULL)) <= before) {
-        tell_spawned(result, hook_argument(call, ARGS, NULL));
-        if (is_something(hook_argument(call, GROUP, NULL)) ||
-            is_something(hook_argument(call, GROUPS, NULL)) ||
-            is_something(hook_argument(call, USER, NULL)) ||
-            is_something(hook_argument(call, BEFORE, NULL))) {
-            unexecuted_expect(pid_of(result)); /* with any of these it was a fork(), no vfork() */
+    int before = bytes_waiting(patch_argument(call, ERRORS, NULL));
+    PyObject *result = call_with_environ(call, ENVIRON, NULL, carried);
+    if (bytes_waiting(patch_argument(call, ERRORS, NULL)) <= before) {
+        write_spawned_event(result, patch_argument(call, ARGS, NULL));
+        if (is_something(patch_argument(call, GROUP, NULL)) ||
+            is_something(patch_argument(call, GROUPS, NULL)) ||
+            is_something(patch_argument(call, USER, NULL)) ||
+            is_something(patch_argument(call, BEFORE, NULL))) {
+            failed_exec_watch(pid_of(result)); /* with any of these it was a fork(), no vfork() */
         }
     }
     return result;
@@ -205,37 +206,38 @@ os_fork_exec_handler(const hook_call *call)
 
 /* posix_spawn(path, argv, env, /, *, ...); env may be None from 3.13 on. */
 static PyObject *
-os_posix_spawn_handler(const hook_call *call)
+os_posix_spawn_handler(const patched_call *call)
 {
     enum { ARGV = 1, ENVIRON = 2 };
-    PyObject *environ = hook_argument(call, ENVIRON, NULL);
-    PyObject *carried = NULL; /* stolen by call_carrying() */
+    PyObject *environ = patch_argument(call, ENVIRON, NULL);
+    PyObject *carried = NULL; /* stolen by call_with_environ() */
     if (environ == Py_None) {
-        hooks_environ_carry(NULL);
+        environ_add_session(NULL);
     } else if (environ != NULL) {
-        carried = hooks_environ_mapping(environ);
+        carried = environ_mapping_with_session(environ);
     }
-    PyObject *result = call_carrying(call, ENVIRON, NULL, carried);
-    tell_spawned(result, hook_argument(call, ARGV, NULL));
+    PyObject *result = call_with_environ(call, ENVIRON, NULL, carried);
+    write_spawned_event(result, patch_argument(call, ARGV, NULL));
     return result;
 }
 #define os_posix_spawnp_handler os_posix_spawn_handler
 
 /* system() does not tell the shell's pid: there is nothing to say but the session. */
 static PyObject *
-os_system_handler(const hook_call *call)
+os_system_handler(const patched_call *call)
 {
-    hooks_environ_carry(NULL);
-    return hook_original(call);
+    environ_add_session(NULL);
+    return patch_call_original(call);
 }
 
-HOOK(os_fork_exec, "_posixsubprocess", "fork_exec");
-HOOK(os_posix_spawn, "posix", "posix_spawn");
-HOOK(os_posix_spawnp, "posix", "posix_spawnp");
-HOOK(os_system, "posix", "system");
+PATCH(os_fork_exec, "_posixsubprocess", "fork_exec");
+PATCH(os_posix_spawn, "posix", "posix_spawn");
+PATCH(os_posix_spawnp, "posix", "posix_spawnp");
+PATCH(os_system, "posix", "system");
 
-hook *const exec_hooks[] = {&os_execv, &os_execve, NULL};
-hook *const spawn_hooks[] = {&os_fork_exec, &os_posix_spawn, &os_posix_spawnp, &os_system, NULL};
+builtin_patch *const exec_patches[] = {&os_execv, &os_execve, NULL};
+builtin_patch *const spawn_patches[] = {&os_fork_exec, &os_posix_spawn, &os_posix_spawnp,
+                                        &os_system, NULL};
 
 /* --- fork -------------------------------------------------------------------------------- */
 
@@ -243,11 +245,11 @@ hook *const spawn_hooks[] = {&os_fork_exec, &os_posix_spawn, &os_posix_spawnp, &
 static PyObject *
 after_fork_in_child(PyObject *Py_UNUSED(module), PyObject *none)
 {
-    journal_forked();
-    hooks_environ_forked();
+    journal_after_fork();
+    environ_after_fork();
     core *self = interpreter_core();
     if (self != NULL) {
-        contexts_forked(self);
+        contexts_after_fork(self);
     }
     Py_RETURN_NONE;
 }
@@ -256,7 +258,7 @@ static PyMethodDef after_fork_definition = {"after_fork_in_child", after_fork_in
                                             NULL};
 
 int
-register_fork(void)
+register_after_fork(void)
 {
     int rc = -1;
     PyObject *callback = NULL, *posix = NULL, *function = NULL; /* owned */

@@ -12,21 +12,22 @@
 #include "cpython/builtin_patch.h"
 
 /* Each ends with NULL. */
-extern hook *const exec_hooks[];
-extern hook *const spawn_hooks[];
-extern hook *const wait_hooks[];
-extern hook *const exit_hooks[];
-extern hook *const thread_hooks[];
-extern hook *const user_hooks[];
-extern hook *const interpreter_hooks[];
+extern builtin_patch *const exec_patches[];
+extern builtin_patch *const spawn_patches[];
+extern builtin_patch *const wait_patches[];
+extern builtin_patch *const exit_patches[];
+extern builtin_patch *const thread_patches[];
+extern builtin_patch *const setuid_patches[];
+extern builtin_patch *const interpreter_patches[];
 
 /* What is started next may be a process of this user, as a call's argument names it, or NULL. */
-void hooks_let_in(PyObject *uid);
+void prepare_for_setuid(PyObject *uid);
 
-/* Call journal_forked() in every child that the running interpreter forks. -1: exception set. */
-int register_fork(void);
+/* Call journal_after_fork() in every child that the running interpreter forks. -1: exception set.
+ */
+int register_after_fork(void);
 
 /* Tell of the process's normal end, once per process. -1: exception set. */
-int register_exit(void);
+int register_exit_handler(void);
 
 #endif

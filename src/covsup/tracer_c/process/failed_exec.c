@@ -21,7 +21,7 @@ enum { REMEMBERED = 64 };
 static _Atomic uint32_t expected[REMEMBERED];
 
 void
-unexecuted_expect(uint32_t pid)
+failed_exec_watch(uint32_t pid)
 {
     if (pid == 0) {
         return;
@@ -71,13 +71,13 @@ forked_only(uint32_t pid)
 }
 
 bool
-unexecuted_so_far(uint32_t pid)
+failed_exec_pending(uint32_t pid)
 {
     return find(pid) != NULL && forked_only(pid);
 }
 
 void
-unexecuted_reaped(uint32_t pid, bool unexecuted, int status)
+failed_exec_reaped(uint32_t pid, bool unexecuted, int status)
 {
     _Atomic uint32_t *place = find(pid);
     if (place == NULL || (!WIFEXITED(status) && !WIFSIGNALED(status))) {

@@ -12,12 +12,12 @@
 #include <stdint.h>
 
 /* This child was just forked, to become another program; 0: none was. */
-void unexecuted_expect(uint32_t pid);
+void failed_exec_watch(uint32_t pid);
 
 /* Whether such a child has not become one yet. */
-bool unexecuted_so_far(uint32_t pid);
+bool failed_exec_pending(uint32_t pid);
 
-/* A child was waited for; `unexecuted` is what unexecuted_so_far() said just before. */
-void unexecuted_reaped(uint32_t pid, bool unexecuted, int status);
+/* A child was waited for; `unexecuted` is what failed_exec_pending() said just before. */
+void failed_exec_reaped(uint32_t pid, bool unexecuted, int status);
 
 #endif

@@ -44,7 +44,7 @@ has_room(const ucontext_t *interrupted)
 /* The functions that say something are not inlined: what they need is not needed while the target's
  * handler runs. */
 static __attribute__((noinline)) void
-tell_end(int number)
+record_end(int number)
 {
     uint8_t how = ENDED_BY_SIGNAL;
     int32_t status = number;
@@ -55,7 +55,7 @@ tell_end(int number)
 }
 
 static __attribute__((noinline)) void
-tell_arrival(int number)
+record_arrival(int number)
 {
     char text[] = "signal 00 came; the program's own handler was called";
     const size_t at = sizeof("signal ") - 1;
@@ -75,11 +75,11 @@ tell(int number, const ucontext_t *interrupted)
 {
     int saved = errno;
     if (!has_room(interrupted)) {
-        journal_lose_event();
+        journal_count_lost_event();
     } else if (is_default(&before[number])) {
-        tell_end(number);
+        record_end(number);
     } else {
-        tell_arrival(number);
+        record_arrival(number);
     }
     errno = saved;
 }
@@ -128,7 +128,7 @@ ends(int number)
 }
 
 void
-end_signals_tell(int number)
+fatal_signals_record(int number)
 {
     struct sigaction now;
     if (number <= 0 || number >= NSIG || sigaction(number, NULL, &now) != 0) {

@@ -8,6 +8,6 @@
 /* From now on the journal tells of the signal `number` when it arrives; what it does is what it
  * did before. Nothing happens where it is ignored, where it would not end the process, or where
  * this was asked for already. */
-void end_signals_tell(int number);
+void fatal_signals_record(int number);
 
 #endif

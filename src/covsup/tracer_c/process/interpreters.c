@@ -13,7 +13,7 @@
 
 #if COMPAT_SHARES_FUNCTIONS
 
-enum { DEEPEST = 4 };
+enum { MAX_DEPTH = 4 };
 
 typedef struct {
     core *self;
@@ -24,7 +24,7 @@ typedef struct {
 static void
 hide_functions(given *all, PyObject *object, int depth)
 {
-    if (object == NULL || depth > DEEPEST) {
+    if (object == NULL || depth > MAX_DEPTH) {
         return;
     }
     PyObject *code = PyFunction_Check(object) ? PyFunction_GET_CODE(object)
@@ -50,17 +50,17 @@ hide_functions(given *all, PyObject *object, int depth)
 }
 
 static PyObject *
-interpreters_call_handler(const hook_call *call)
+interpreters_call_handler(const patched_call *call)
 {
     given all = {.self = interpreter_core()};
     if (all.self == NULL || (all.codes = PyList_New(0)) == NULL) {
         PyErr_Clear();
-        return hook_original(call);
+        return patch_call_original(call);
     }
-    for (Py_ssize_t i = 0; i < hook_count(call); i++) {
+    for (Py_ssize_t i = 0; i < patch_argument_count(call); i++) {
         hide_functions(&all, call->args[i], 0);
     }
-    PyObject *result = hook_original(call);
+    PyObject *result = patch_call_original(call);
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(all.codes); i++) {
         code_state_show(all.self, (PyCodeObject *)PyList_GET_ITEM(all.codes, i));
     }
@@ -74,17 +74,17 @@ interpreters_call_handler(const hook_call *call)
 #define queues_put_handler interpreters_call_handler
 #define channels_send_handler interpreters_call_handler
 
-HOOK(interpreters_call, "_interpreters", "call");
-HOOK(interpreters_exec, "_interpreters", "exec");
-HOOK(interpreters_set, "_interpreters", "set___main___attrs");
-HOOK(queues_put, "_interpqueues", "put");
-HOOK(channels_send, "_interpchannels", "send");
+PATCH(interpreters_call, "_interpreters", "call");
+PATCH(interpreters_exec, "_interpreters", "exec");
+PATCH(interpreters_set, "_interpreters", "set___main___attrs");
+PATCH(queues_put, "_interpqueues", "put");
+PATCH(channels_send, "_interpchannels", "send");
 
-hook *const interpreter_hooks[] = {&interpreters_call, &interpreters_exec, &interpreters_set,
-                                   &queues_put,        &channels_send,     NULL};
+builtin_patch *const interpreter_patches[] = {
+    &interpreters_call, &interpreters_exec, &interpreters_set, &queues_put, &channels_send, NULL};
 
 #else
 
-hook *const interpreter_hooks[] = {NULL};
+builtin_patch *const interpreter_patches[] = {NULL};
 
 #endif

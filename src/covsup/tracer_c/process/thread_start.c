@@ -16,34 +16,33 @@
 /* What a thread that has a context begins with. */
 enum { BEGIN_FUNCTION, BEGIN_CHAIN, BEGIN_NAME, BEGIN_ITEMS };
 
-static PyObject *call_target(PyObject *function, PyObject *args, PyObject *keywords);
+static PyObject *call_thread_function(PyObject *function, PyObject *args, PyObject *keywords);
 
 static PyObject *
-begin_in_context(PyObject *what, PyObject *args, PyObject *keywords)
+run_in_context(PyObject *what, PyObject *args, PyObject *keywords)
 {
     core *self = interpreter_core();
     PyObject *chain = PyTuple_GET_ITEM(what, BEGIN_CHAIN),
              *name = PyTuple_GET_ITEM(what, BEGIN_NAME);
     if (self != NULL) {
-        contexts_thread_begins(self, chain != Py_None ? chain : NULL,
-                               name != Py_None ? name : NULL);
+        contexts_thread_start(self, chain != Py_None ? chain : NULL, name != Py_None ? name : NULL);
     }
-    PyObject *result = call_target(PyTuple_GET_ITEM(what, BEGIN_FUNCTION), args, keywords);
-    contexts_thread_ends();
+    PyObject *result = call_thread_function(PyTuple_GET_ITEM(what, BEGIN_FUNCTION), args, keywords);
+    contexts_thread_end();
     return result;
 }
 
-static PyMethodDef begin_in_context_definition = {
-    "begin", (PyCFunction)(void (*)(void))begin_in_context, METH_VARARGS | METH_KEYWORDS, NULL};
+static PyMethodDef run_in_context_definition = {
+    "begin", (PyCFunction)(void (*)(void))run_in_context, METH_VARARGS | METH_KEYWORDS, NULL};
 
 static PyObject *
 begin(PyObject *function, PyObject *args, PyObject *keywords)
 {
-    return call_target(function, args, keywords);
+    return call_thread_function(function, args, keywords);
 }
 
-static PyMethodDef begin_definition = {"begin", (PyCFunction)(void (*)(void))begin,
-                                       METH_VARARGS | METH_KEYWORDS, NULL};
+static PyMethodDef run_definition = {"begin", (PyCFunction)(void (*)(void))begin,
+                                     METH_VARARGS | METH_KEYWORDS, NULL};
 
 /* The name of the thread that runs `function`: a Thread's own, or a number. NULL: exception set. */
 static PyObject *
@@ -70,7 +69,7 @@ thread_name(PyObject *function)
 /* Our callable that runs `function` where it must be told of the thread; NULL without an exception
  * where it need not, or with one. */
 static PyObject *
-callable_of_ours(PyObject *function)
+wrapped_callable(PyObject *function)
 {
     core *self = interpreter_core();
     PyObject *chain = NULL, *name = NULL, *what = NULL, *ours = NULL; /* owned */
@@ -78,20 +77,20 @@ callable_of_ours(PyObject *function)
         return NULL;
     }
     if (self->records_contexts) {
-        chain = contexts_carried_without(
+        chain = contexts_inherited_without(
             self, KIND_BIT(SEGMENT_THREAD) | KIND_BIT(SEGMENT_GREENLET) | KIND_BIT(SEGMENT_TASK));
-        if (contexts_of_kind(self, SEGMENT_THREAD) && (name = thread_name(function)) == NULL) {
+        if (contexts_kind_enabled(self, SEGMENT_THREAD) && (name = thread_name(function)) == NULL) {
             goto done;
         }
         if (chain != NULL || name != NULL) {
             what = Py_BuildValue("(OOO)", function, chain != NULL ? chain : Py_None,
                                  name != NULL ? name : Py_None);
-            ours = what != NULL ? PyCFunction_New(&begin_in_context_definition, what) : NULL;
+            ours = what != NULL ? PyCFunction_New(&run_in_context_definition, what) : NULL;
             goto done;
         }
     }
     if (self->settrace_event != NULL) {
-        ours = PyCFunction_New(&begin_definition, function);
+        ours = PyCFunction_New(&run_definition, function);
     }
 done:
     Py_XDECREF(chain);
@@ -103,7 +102,7 @@ done:
 /* `function` is the target's. What it raises is reported here, in the words of _thread: one level
  * up it would be told of our callable instead. */
 static PyObject *
-call_target(PyObject *function, PyObject *args, PyObject *keywords)
+call_thread_function(PyObject *function, PyObject *args, PyObject *keywords)
 {
     static const char unmeasured[] = "a thread could not be measured";
     if (core_on_thread_start() < 0) {
@@ -123,17 +122,17 @@ call_target(PyObject *function, PyObject *args, PyObject *keywords)
 }
 
 static PyObject *
-start_thread(const hook_call *call)
+start_thread(const patched_call *call)
 {
-    PyObject *function = Py_XNewRef(hook_argument(call, 0, "function")); /* owned */
-    PyObject *ours = function != NULL && PyCallable_Check(function) ? callable_of_ours(function)
+    PyObject *function = Py_XNewRef(patch_argument(call, 0, "function")); /* owned */
+    PyObject *ours = function != NULL && PyCallable_Check(function) ? wrapped_callable(function)
                                                                     : NULL; /* owned */
     Py_XDECREF(function);
     if (ours == NULL && PyErr_Occurred()) {
         return NULL;
     }
-    PyObject *result =
-        ours == NULL ? hook_original(call) : hook_original_with(call, 0, "function", ours);
+    PyObject *result = ours == NULL ? patch_call_original(call)
+                                    : patch_call_original_with(call, 0, "function", ours);
     if (result != NULL) {
         journal_thread_started();
     }
@@ -144,8 +143,9 @@ start_thread(const hook_call *call)
 #define start_new_handler start_thread
 #define start_joinable_thread_handler start_thread
 
-HOOK(start_new_thread, "_thread", "start_new_thread");
-HOOK(start_new, "_thread", "start_new");
-HOOK(start_joinable_thread, "_thread", "start_joinable_thread");
+PATCH(start_new_thread, "_thread", "start_new_thread");
+PATCH(start_new, "_thread", "start_new");
+PATCH(start_joinable_thread, "_thread", "start_joinable_thread");
 
-hook *const thread_hooks[] = {&start_new_thread, &start_new, &start_joinable_thread, NULL};
+builtin_patch *const thread_patches[] = {&start_new_thread, &start_new, &start_joinable_thread,
+                                         NULL};

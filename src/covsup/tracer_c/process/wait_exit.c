@@ -18,7 +18,7 @@
 /* --- children ---------------------------------------------------------------------------- */
 
 static void
-tell_reaped(long pid, long status)
+write_reaped_event(long pid, long status)
 {
     if (pid <= 0) {
         return; /* WNOHANG, and nobody ended */
@@ -48,11 +48,11 @@ number_at(PyObject *tuple, Py_ssize_t at)
 
 /* wait, wait3: (pid, status, ...). */
 static PyObject *
-os_wait_handler(const hook_call *call)
+os_wait_handler(const patched_call *call)
 {
-    PyObject *result = hook_original(call);
+    PyObject *result = patch_call_original(call);
     if (result != NULL && PyTuple_Check(result)) {
-        tell_reaped(number_at(result, 0), number_at(result, 1));
+        write_reaped_event(number_at(result, 0), number_at(result, 1));
     }
     return result;
 }
@@ -60,17 +60,17 @@ os_wait_handler(const hook_call *call)
 
 /* waitpid(pid, ...), wait4(pid, ...): likewise, of a certain child. */
 static PyObject *
-os_waitpid_handler(const hook_call *call)
+os_waitpid_handler(const patched_call *call)
 {
     int overflow;
-    PyObject *argument = hook_argument(call, 0, "pid");
+    PyObject *argument = patch_argument(call, 0, "pid");
     long pid = argument != NULL && PyLong_Check(argument)
                    ? PyLong_AsLongAndOverflow(argument, &overflow)
                    : -1;
-    bool unexecuted = pid > 0 && unexecuted_so_far((uint32_t)pid); /* a zombie still says so */
+    bool unexecuted = pid > 0 && failed_exec_pending((uint32_t)pid); /* a zombie still says so */
     PyObject *result = os_wait_handler(call);
     if (result != NULL && PyTuple_Check(result) && number_at(result, 0) == pid) {
-        unexecuted_reaped((uint32_t)pid, unexecuted, (int)number_at(result, 1));
+        failed_exec_reaped((uint32_t)pid, unexecuted, (int)number_at(result, 1));
     }
     return result;
 }
@@ -78,21 +78,21 @@ os_waitpid_handler(const hook_call *call)
 
 /* waitid: None, or (si_pid, si_uid, si_signo, si_status, si_code). */
 static PyObject *
-os_waitid_handler(const hook_call *call)
+os_waitid_handler(const patched_call *call)
 {
     enum { PID = 0, STATUS = 3, CODE = 4 };
-    PyObject *result = hook_original(call);
+    PyObject *result = patch_call_original(call);
     if (result != NULL && PyTuple_Check(result)) {
         long pid = number_at(result, PID), status = number_at(result, STATUS);
         switch (number_at(result, CODE)) {
         case CLD_EXITED:
-            tell_reaped(pid, (status & 0xff) << 8);
+            write_reaped_event(pid, (status & 0xff) << 8);
             break;
         case CLD_KILLED:
-            tell_reaped(pid, status);
+            write_reaped_event(pid, status);
             break;
         case CLD_DUMPED:
-            tell_reaped(pid, status | 0x80);
+            write_reaped_event(pid, status | 0x80);
             break;
         default: /* stopped, continued */
             break;
@@ -101,18 +101,19 @@ os_waitid_handler(const hook_call *call)
     return result;
 }
 
-HOOK(os_wait, "posix", "wait");
-HOOK(os_waitpid, "posix", "waitpid");
-HOOK(os_wait3, "posix", "wait3");
-HOOK(os_wait4, "posix", "wait4");
-HOOK(os_waitid, "posix", "waitid");
+PATCH(os_wait, "posix", "wait");
+PATCH(os_waitpid, "posix", "waitpid");
+PATCH(os_wait3, "posix", "wait3");
+PATCH(os_wait4, "posix", "wait4");
+PATCH(os_waitid, "posix", "waitid");
 
-hook *const wait_hooks[] = {&os_wait, &os_waitpid, &os_wait3, &os_wait4, &os_waitid, NULL};
+builtin_patch *const wait_patches[] = {&os_wait,  &os_waitpid, &os_wait3,
+                                       &os_wait4, &os_waitid,  NULL};
 
 /* --- this process ------------------------------------------------------------------------ */
 
 static void
-tell_ended(uint8_t how, int32_t status)
+write_ended_event(uint8_t how, int32_t status)
 {
     char payload[sizeof(how) + sizeof(status)];
     memcpy(payload, &how, sizeof(how));
@@ -121,42 +122,42 @@ tell_ended(uint8_t how, int32_t status)
 }
 
 static PyObject *
-underscore_exit_handler(const hook_call *call)
+underscore_exit_handler(const patched_call *call)
 {
-    PyObject *status = hook_argument(call, 0, "status");
+    PyObject *status = patch_argument(call, 0, "status");
     if (status != NULL && PyLong_Check(status)) {
         int overflow;
         long number = PyLong_AsLongAndOverflow(status, &overflow);
         if (overflow == 0 && number >= INT32_MIN && number <= INT32_MAX) {
-            tell_ended(ENDED_BY_UNDERSCORE_EXIT, (int32_t)number);
+            write_ended_event(ENDED_BY_UNDERSCORE_EXIT, (int32_t)number);
         }
     }
-    return hook_original(call);
+    return patch_call_original(call);
 }
 
-HOOK(underscore_exit, "posix", "_exit");
+PATCH(underscore_exit, "posix", "_exit");
 
-hook *const exit_hooks[] = {&underscore_exit, NULL};
+builtin_patch *const exit_patches[] = {&underscore_exit, NULL};
 
 #if defined(__GLIBC__)
 /* glibc tells the status; atexit() elsewhere does not. */
 static void
 at_exit(int status, void *unused)
 {
-    tell_ended(ENDED_BY_EXIT, status);
+    write_ended_event(ENDED_BY_EXIT, status);
 }
 #define REGISTER_AT_EXIT() on_exit(at_exit, NULL)
 #else
 static void
 at_exit(void)
 {
-    tell_ended(ENDED_OTHERWISE, 0);
+    write_ended_event(ENDED_OTHERWISE, 0);
 }
 #define REGISTER_AT_EXIT() atexit(at_exit)
 #endif
 
 int
-register_exit(void)
+register_exit_handler(void)
 {
     static atomic_flag registered = ATOMIC_FLAG_INIT;
     if (atomic_flag_test_and_set(&registered)) {

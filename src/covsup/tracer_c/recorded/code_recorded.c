@@ -61,7 +61,7 @@ is_only_frame(core *self, PyCodeObject *code)
         return false;
     }
     PyObject *name = PyUnicode_InternFromString("greenlet._greenlet"); /* owned */
-    PyObject *greenlets = name != NULL ? module_imported(name) : NULL; /* owned */
+    PyObject *greenlets = name != NULL ? imported_module(name) : NULL; /* owned */
     bool alone = name != NULL && greenlets == NULL;
     Py_XDECREF(name);
     Py_XDECREF(greenlets);

@@ -157,7 +157,7 @@ bool
 source_file_define(source_file *file)
 {
     if (journal_ensure() < 0) {
-        journal_lose_fact();
+        journal_count_lost_fact();
         return false;
     }
     uint32_t epoch = journal_epoch();

@@ -13,42 +13,42 @@
  * at one that a trace function makes, itself or any other. */
 
 static PyObject *
-greenlet_settrace_handler(const hook_call *call)
+greenlet_settrace_handler(const patched_call *call)
 {
-    PyObject *callback = hook_only_argument(call);
+    PyObject *callback = patch_only_argument(call);
     PyObject *old = NULL;
     if (callback == NULL || callback == Py_None) {
-        old = hook_original(call);
+        old = patch_call_original(call);
     } else {
-        PyObject *wrapped = callback_wrap_nested(callback);
-        old = wrapped != NULL ? hook_original_with(call, 0, NULL, wrapped) : NULL;
+        PyObject *wrapped = target_callback_wrap_nested(callback);
+        old = wrapped != NULL ? patch_call_original_with(call, 0, NULL, wrapped) : NULL;
         Py_XDECREF(wrapped);
     }
     if (old != NULL) {
-        Py_SETREF(old, callback_unwrap(old));
+        Py_SETREF(old, target_callback_unwrap(old));
     }
     return old;
 }
 
 static PyObject *
-greenlet_gettrace_handler(const hook_call *call)
+greenlet_gettrace_handler(const patched_call *call)
 {
-    PyObject *callback = hook_original(call);
+    PyObject *callback = patch_call_original(call);
     if (callback != NULL) {
-        Py_SETREF(callback, callback_unwrap(callback));
+        Py_SETREF(callback, target_callback_unwrap(callback));
     }
     return callback;
 }
 
-HOOK(greenlet_settrace, "greenlet._greenlet", "settrace");
-HOOK(greenlet_gettrace, "greenlet._greenlet", "gettrace");
+PATCH(greenlet_settrace, "greenlet._greenlet", "settrace");
+PATCH(greenlet_gettrace, "greenlet._greenlet", "gettrace");
 
 PyObject *
 library_tracers_install_greenlet(void)
 {
     PyObject *refused = PyList_New(0);
-    if (refused != NULL &&
-        (hook_arm(&greenlet_settrace, refused) < 0 || hook_arm(&greenlet_gettrace, refused) < 0)) {
+    if (refused != NULL && (patch_install(&greenlet_settrace, refused) < 0 ||
+                            patch_install(&greenlet_gettrace, refused) < 0)) {
         Py_CLEAR(refused);
     }
     return refused;

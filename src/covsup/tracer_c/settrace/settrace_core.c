@@ -179,15 +179,15 @@ state_for(core *owner, PyFrameObject *frame, PyCodeObject *code)
         file_disposition as = {0};
         bool measured = core_file_disposition(owner, code, globals, &as);
         Py_DECREF(globals);
-        const char *local = NULL;
+        const char *key_variable = NULL;
         unsigned roles = owner->records_contexts && !PyErr_Occurred()
-                             ? flows_roles(owner, code, measured, &local)
+                             ? scope_roles(owner, code, measured, &key_variable)
                              : 0;
         if (measured || roles != 0) {
             state = code_state_add(owner, code, as);
             if (state != NULL) {
                 state->roles = roles;
-                state->local = local;
+                state->key_variable = key_variable;
             }
             if (state != NULL && prepare_state(owner, state, code) < 0) {
                 state = NULL;
@@ -304,10 +304,10 @@ on_call(thread_trace *self, PyFrameObject *frame)
         untrace_if_useless(self, entry);
     }
     if (flow != NULL) {
-        flows_begin(self->owner, flow, frame); /* may run frames that move the entry */
+        scope_enter(self->owner, flow, frame); /* may run frames that move the entry */
     }
     if (state != NULL && state->claim != NULL) {
-        return plugin_frame_starts(self->owner, state, frame, resumed);
+        return plugin_frame_start(self->owner, state, frame, resumed);
     }
     return 0;
 }
@@ -323,7 +323,7 @@ on_line(thread_trace *self, PyFrameObject *frame)
         }
     }
     if (entry->flow != NULL && (entry->flow->roles & ROLES_OF_LINE) != 0) {
-        flows_line(self->owner, entry->flow, frame);
+        scope_line(self->owner, entry->flow, frame);
         entry = frame_table_find(&self->frames, frame); /* frames that ran may have moved it */
         if (entry == NULL) {
             return 0;
@@ -460,12 +460,12 @@ on_return(thread_trace *self, PyFrameObject *frame, bool raises)
     code_state *state = entry->state, *flow = entry->flow;
     if (state != NULL && yields(state, frame)) {
         if (flow != NULL) {
-            flows_end(self->owner, flow, frame);
+            scope_exit(self->owner, flow, frame);
         }
         return; /* kept: a throw() resumes it without a call event (3.11) */
     }
     if (state != NULL && state->claim != NULL) {
-        plugin_frame_returns(self->owner, state, frame, raises);
+        plugin_frame_return(self->owner, state, frame, raises);
     } else if (state != NULL && self->owner->branch && entry->last_line != 0) {
         if (COMPAT_RETURN_NAMES_LINE) {
             int line = PyFrame_GetLineNumber(frame);
@@ -484,7 +484,7 @@ on_return(thread_trace *self, PyFrameObject *frame, bool raises)
         frame_table_remove(&self->frames, entry);
     }
     if (flow != NULL) {
-        flows_end(self->owner, flow, frame);
+        scope_exit(self->owner, flow, frame);
     }
 }
 

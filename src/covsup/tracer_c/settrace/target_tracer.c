@@ -30,7 +30,7 @@ call_target_function(PyObject *callback, PyFrameObject *frame, int what, PyObjec
     PyObject *name = PyUnicode_InternFromString(event_names[what]);
     if (name != NULL) {
         PyObject *args[] = {(PyObject *)frame, name, arg != NULL ? arg : Py_None};
-        result = callback_call(callback, args, 3);
+        result = target_callback_call(callback, args, 3);
         Py_DECREF(name);
     }
 #if COMPAT_LOCALS_SNAPSHOT != COMPAT_LOCALS_NEVER
@@ -87,7 +87,7 @@ forward_to_c(thread_trace *self, PyFrameObject *frame, int what, PyObject *arg)
 int
 target_tracer_forward(thread_trace *self, PyFrameObject *frame, int what, PyObject *arg)
 {
-    if (callback_is_running()) {
+    if (target_callback_is_running()) {
         return 0;
     }
     if (self->user_function != NULL) {
@@ -149,7 +149,7 @@ static int
 on_profile(PyObject *trace, PyFrameObject *frame, int what, PyObject *arg)
 {
     thread_trace *self = (thread_trace *)trace;
-    if (callback_is_running() || self->user == NULL) {
+    if (target_callback_is_running() || self->user == NULL) {
         return 0;
     }
     Py_INCREF(trace);
@@ -425,14 +425,14 @@ exchange_target_function(thread_trace *trace, PyObject *tracer)
 /* Let CPython install the target's `user` as it would, with every word and audit event; then what
  * it calls is `ours`. `function` and `object` are the slot in the thread. */
 static PyObject *
-install(core *self, const hook_call *call, PyObject *user, Py_tracefunc ours,
+install(core *self, const patched_call *call, PyObject *user, Py_tracefunc ours,
         Py_tracefunc *function, PyObject **object)
 {
     thread_trace *trace = user != Py_None ? new_trace(self, user) : NULL;
     if (trace == NULL && user != Py_None) {
         return NULL;
     }
-    PyObject *result = hook_original(call);
+    PyObject *result = patch_call_original(call);
     if (result != NULL && trace != NULL && *object == user) {
         *function = ours;
         *object = Py_NewRef((PyObject *)trace);
@@ -451,12 +451,12 @@ restore_opcode_events(void)
 }
 
 static PyObject *
-settrace_handler(const hook_call *call)
+settrace_handler(const patched_call *call)
 {
     core *self = interpreter_core();
-    PyObject *tracer = hook_only_argument(call);
+    PyObject *tracer = patch_only_argument(call);
     if (self == NULL || self->tracefunc == NULL || tracer == NULL) {
-        return hook_original(call);
+        return patch_call_original(call);
     }
     if (self->settrace_event == NULL) {
         PyThreadState *thread = PyThreadState_Get();
@@ -486,23 +486,23 @@ target_function_of(PyObject *trace)
 }
 
 static PyObject *
-gettrace_handler(const hook_call *call)
+gettrace_handler(const patched_call *call)
 {
     core *self = interpreter_core();
     if (self == NULL || self->tracefunc == NULL || !target_tracer_is_tracing(self) ||
-        hook_count(call) != 0) {
-        return hook_original(call);
+        patch_argument_count(call) != 0) {
+        return patch_call_original(call);
     }
     return target_function_of(PyThreadState_Get()->c_traceobj);
 }
 
 static PyObject *
-setprofile_handler(const hook_call *call)
+setprofile_handler(const patched_call *call)
 {
     core *self = interpreter_core();
-    PyObject *profiler = hook_only_argument(call);
+    PyObject *profiler = patch_only_argument(call);
     if (self == NULL || self->tracefunc == NULL || profiler == NULL) {
-        return hook_original(call);
+        return patch_call_original(call);
     }
     if (profiler != Py_None) {
         untraced_stop(self); /* it sees every frame */
@@ -512,20 +512,20 @@ setprofile_handler(const hook_call *call)
 }
 
 static PyObject *
-getprofile_handler(const hook_call *call)
+getprofile_handler(const patched_call *call)
 {
     PyThreadState *thread = PyThreadState_Get();
-    return thread->c_profilefunc == on_profile && hook_count(call) == 0
+    return thread->c_profilefunc == on_profile && patch_argument_count(call) == 0
                ? target_function_of(thread->c_profileobj)
-               : hook_original(call);
+               : patch_call_original(call);
 }
 
 static PyObject *
-call_tracing_handler(const hook_call *call)
+call_tracing_handler(const patched_call *call)
 {
-    int running = callback_suspend();
-    PyObject *result = hook_original(call);
-    callback_resume(running);
+    int running = target_callback_suspend();
+    PyObject *result = patch_call_original(call);
+    target_callback_resume(running);
     return result;
 }
 
@@ -550,12 +550,12 @@ install_everywhere(core *self, void (*set)(Py_tracefunc, PyObject *), Py_tracefu
 }
 
 static PyObject *
-settrace_all_handler(const hook_call *call)
+settrace_all_handler(const patched_call *call)
 {
     core *self = interpreter_core();
-    PyObject *tracer = hook_only_argument(call);
+    PyObject *tracer = patch_only_argument(call);
     if (self == NULL || self->tracefunc == NULL || tracer == NULL) {
-        return hook_original(call);
+        return patch_call_original(call);
     }
     if (self->settrace_event == NULL) {
         return install_everywhere(self, PyEval_SetTraceAllThreads, self->tracefunc, tracer);
@@ -584,33 +584,33 @@ settrace_all_handler(const hook_call *call)
 }
 
 static PyObject *
-setprofile_all_handler(const hook_call *call)
+setprofile_all_handler(const patched_call *call)
 {
     core *self = interpreter_core();
-    PyObject *profiler = hook_only_argument(call);
+    PyObject *profiler = patch_only_argument(call);
     if (self == NULL || self->tracefunc == NULL || profiler == NULL) {
-        return hook_original(call);
+        return patch_call_original(call);
     }
     return install_everywhere(self, PyEval_SetProfileAllThreads, on_profile, profiler);
 }
 
-HOOK(settrace_all, "sys", "_settraceallthreads");
-HOOK(setprofile_all, "sys", "_setprofileallthreads");
+PATCH(settrace_all, "sys", "_settraceallthreads");
+PATCH(setprofile_all, "sys", "_setprofileallthreads");
 
 #endif
 
-HOOK(settrace, "sys", "settrace");
-HOOK(gettrace, "sys", "gettrace");
-HOOK(setprofile, "sys", "setprofile");
-HOOK(getprofile, "sys", "getprofile");
-HOOK(call_tracing, "sys", "call_tracing");
+PATCH(settrace, "sys", "settrace");
+PATCH(gettrace, "sys", "gettrace");
+PATCH(setprofile, "sys", "setprofile");
+PATCH(getprofile, "sys", "getprofile");
+PATCH(call_tracing, "sys", "call_tracing");
 
 static int
 install_patches(builtin_patch *const *patches, PyObject *refused)
 {
     int rc = 0;
     for (; *patches != NULL && rc == 0; patches++) {
-        rc = hook_arm(*patches, refused);
+        rc = patch_install(*patches, refused);
     }
     return rc;
 }
