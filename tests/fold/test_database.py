@@ -21,16 +21,16 @@ from covsup.datafile.database.coverage_tables import DataFile
 from covsup.datafile.database.database import (
     is_data_file,
     kind_of,
+    read_covsup_tables,
     read_provenance,
-    read_who,
-    sessions_in,
+    session_ids_in,
     write_database,
 )
 from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
 from covsup.datafile.fold.fold import fold
-from covsup.datafile.fold.gather import result_of, result_of_session
+from covsup.datafile.fold.gather import image_result, session_result
 from covsup.datafile.fold.result import Kind, Result
-from covsup.datafile.fold.sets import LARGEST_LINE, arcs_of, bits_of, numbits
+from covsup.datafile.fold.sets import LARGEST_LINE, arc_set_of, line_set_of, numbits
 from covsup.datafile.journal.reader import read_journal
 from covsup.datafile.provenance.derive import provenance_of
 from covsup.datafile.session.directory import Observation, SessionNote, Settings
@@ -39,8 +39,10 @@ from tests.fold.test_fold_laws import either
 
 
 def result_with(tmp_path: Path, *journals: HandMade, session: str = "s") -> Result:
-    read = [result_of([read_journal(each.write(tmp_path))], session=session) for each in journals]
-    return fold([result_of_session(Settings(session=session)), *read])
+    read = [
+        image_result([read_journal(each.write(tmp_path))], session=session) for each in journals
+    ]
+    return fold([session_result(Settings(session=session)), *read])
 
 
 def coverage_py(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -88,7 +90,7 @@ def test_everything_but_the_facts_comes_back(parts: list[Result]) -> None:
     whole = fold(parts)
     path = Path(os.environ["PYTEST_TMP"]) / "roundtrip"
     write_database(whole, path)
-    back = read_who(path)
+    back = read_covsup_tables(path)
     for name in Result.__slots__:
         if name not in {"kind", "lines", "arcs"}:
             assert getattr(back, name) == getattr(whole, name), name
@@ -105,12 +107,12 @@ def test_names_that_are_no_utf8_come_back(tmp_path: Path) -> None:
     odd = Observation(pid=1, create_time=1.5, argv=("\udcfd",), python=False)
     note = SessionNote(pid=1, time_ns=2, kind="note", why="\udcfc", argv=("\udcfb",))
     whole = fold(
-        [result_with(tmp_path, made), result_of_session(Settings(session="s"), [note], [odd])]
+        [result_with(tmp_path, made), session_result(Settings(session="s"), [note], [odd])]
     )
     write_database(whole, tmp_path / ".coverage")
-    assert read_who(tmp_path / ".coverage").images == whole.images
-    assert read_who(tmp_path / ".coverage").observations == whole.observations
-    assert read_who(tmp_path / ".coverage").notes == whole.notes
+    assert read_covsup_tables(tmp_path / ".coverage").images == whole.images
+    assert read_covsup_tables(tmp_path / ".coverage").observations == whole.observations
+    assert read_covsup_tables(tmp_path / ".coverage").notes == whole.notes
 
 
 def test_a_measured_file_that_is_no_utf8_is_left_out_and_told(tmp_path: Path) -> None:
@@ -126,7 +128,7 @@ def test_numbers_beyond_sqlite_do_not_hinder(tmp_path: Path) -> None:
     made = HandMade(pid=2**64 - 1, ppid=2**63, started_ns=2**64 - 1).ran("/a.py", 1)
     result = result_with(tmp_path, made)
     write_database(result, tmp_path / ".coverage")
-    assert read_who(tmp_path / ".coverage").images == result.images
+    assert read_covsup_tables(tmp_path / ".coverage").images == result.images
 
 
 def test_files_never_executed_are_listed_with_no_lines(tmp_path: Path) -> None:
@@ -176,7 +178,7 @@ def test_what_a_data_file_holds_can_be_asked(tmp_path: Path) -> None:
     write_database(result_with(tmp_path), path)
     assert is_data_file(path)
     assert kind_of(path) is None
-    assert sessions_in(path) == {"s"}
+    assert session_ids_in(path) == {"s"}
     write_database(result_with(tmp_path, HandMade(branch=True).ran("/a.py", 1)), path)
     assert kind_of(path) is Kind.ARCS
     write_database(result_with(tmp_path, HandMade().ran("/a.py", 1)), path)
@@ -187,7 +189,7 @@ def test_a_data_file_of_coverage_pys_own_has_no_provenance(tmp_path: Path) -> No
     data = CoverageData(str(tmp_path / ".coverage"))
     data.add_lines({"/a.py": [1]})
     data.close()
-    assert sessions_in(tmp_path / ".coverage") == set()
+    assert session_ids_in(tmp_path / ".coverage") == set()
     assert read_provenance(tmp_path / ".coverage").processes == ()
 
 
@@ -221,7 +223,7 @@ def test_tables_of_a_newer_covsup_are_refused_with_both_versions(tmp_path: Path)
         db.execute("UPDATE covsup_schema SET version = 99")
     db.close()
     with pytest.raises(DataFileUnusable, match="version 99"):
-        read_who(path)
+        read_covsup_tables(path)
 
 
 def test_a_directory_that_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> None:
@@ -281,7 +283,9 @@ def test_rows_are_written_as_coverage_py_writes_them(
         ("rows", True, True), ("one", True, False), ("api", False, True),
     ):  # fmt: skip
         monkeypatch.setattr(coverage_tables, "_is_known_schema", lambda known=schema: known)
-        monkeypatch.setattr(coverage_tables, "_knows_json", lambda _, knows=knows_json: knows)
+        monkeypatch.setattr(
+            coverage_tables, "_has_json_functions", lambda _, knows=knows_json: knows
+        )
         for others in ((), (DataFile(path=other),)):
             write_database(result, tmp_path / f"{name}{len(others)}", others=others)
     assert own_rows(tmp_path / "rows0") == own_rows(tmp_path / "api0")
@@ -300,7 +304,7 @@ numbers = st.integers(-LARGEST_LINE, LARGEST_LINE) | st.integers(-9, 9)
 def test_arcs_become_rows_in_the_order_of_their_index(
     arcs: set[tuple[int, int]], lines: set[int]
 ) -> None:
-    text = arc_numbers(arcs_of(arcs), numbits(bits_of(lines)))
+    text = arc_numbers(arc_set_of(arcs), numbits(line_set_of(lines)))
     half = 1 << (ARC_BITS - 1)
     rows = [(n >> ARC_BITS, (n & (2 * half - 1)) - half) for n in json.loads(text)]
     assert rows == sorted([*arcs, *((line, line) for line in lines)])
@@ -314,7 +318,7 @@ def made_of(directory: Path, branch: bool, step: int) -> Result:
         if branch:
             made.went("/a.py", (-1, step), (step, -1), context=context)
     made.ran("/empty.py")
-    return result_of([read_journal(made.write(directory))])
+    return image_result([read_journal(made.write(directory))])
 
 
 def test_the_tables_are_coverage_pys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

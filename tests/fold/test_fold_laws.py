@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from covsup.datafile.fold.fold import Folding, MixedMeasurement, fold, remapped, seen
-from covsup.datafile.fold.gather import result_of, result_of_session
+from covsup.datafile.fold.fold import MixedMeasurement, ResultFold, fold, remapped, seen
+from covsup.datafile.fold.gather import image_result, session_result
 from covsup.datafile.fold.result import Kind, Result
-from covsup.datafile.fold.sets import bits_of, numbers_in
+from covsup.datafile.fold.sets import line_set_of, lines_in
 from covsup.datafile.journal.reader import read_journal
 from covsup.datafile.provenance.derive import provenance_of
 from covsup.datafile.session.directory import Observation, SessionNote, Settings
@@ -32,7 +32,7 @@ arcs = st.sets(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), max_size=8)
 
 def read(journal: HandMade, session: str = "") -> Result:
     with tempfile.TemporaryDirectory() as directory:
-        return result_of([read_journal(journal.write(Path(directory)))], session=session)
+        return image_result([read_journal(journal.write(Path(directory)))], session=session)
 
 
 @st.composite
@@ -75,7 +75,7 @@ def results(draw: st.DrawFn, *, branch: bool) -> Result:
 def session_parts(draw: st.DrawFn) -> Result:
     """What one look at one session directory gives."""
     looks = draw(st.integers(0, 3))
-    return result_of_session(
+    return session_result(
         Settings(session="s", context=draw(st.sampled_from(("", "ci")))),
         notes=[SessionNote(pid=100, time_ns=1, kind="start-failed", why="no room")][:looks],
         observations=[
@@ -135,7 +135,7 @@ def test_what_is_said_of_processes_depends_on_the_union_alone(parts: list[Result
 
 @given(either)
 def test_a_result_that_was_folded_is_not_changed_by_what_comes_after(parts: list[Result]) -> None:
-    folding = Folding()
+    folding = ResultFold()
     for part in parts:
         before = folding.result()
         same = fold([before])
@@ -149,21 +149,21 @@ def test_first_and_unique_lines_are_those_of_the_sets_they_stand_for(parts: list
     for part in parts:
         for path, by_owner in part.first.items():
             for owner, bits in by_owner.items():
-                for line in numbers_in(bits):
+                for line in lines_in(bits):
                     owners.setdefault((path, line), set()).add(owner)
     whole = fold(parts)
     found = {
         (path, line): (owner, bool(whole.shared.get(path, 0) >> line & 1))
         for path, by_owner in whole.first.items()
         for owner, bits in by_owner.items()
-        for line in numbers_in(bits)
+        for line in lines_in(bits)
     }
     assert found == {key: (min(who), len(who) > 1) for key, who in owners.items()}
 
 
 @given(st.sets(st.integers(0, 5000)))
 def test_a_set_of_lines_is_its_bits(numbers: set[int]) -> None:
-    assert numbers_in(bits_of(numbers)) == sorted(numbers)
+    assert lines_in(line_set_of(numbers)) == sorted(numbers)
 
 
 @settings(max_examples=20)
@@ -171,7 +171,7 @@ def test_a_set_of_lines_is_its_bits(numbers: set[int]) -> None:
 def test_line_data_and_branch_data_are_refused_together_and_nothing_is_changed(
     branches: list[Result], plain: list[Result]
 ) -> None:
-    folding = Folding()
+    folding = ResultFold()
     for part in branches:
         folding.add(part)
     before = folding.result()

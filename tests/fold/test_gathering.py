@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from covsup.datafile.fold.fold import MixedMeasurement, fold
-from covsup.datafile.fold.gather import Gathering, result_of
+from covsup.datafile.fold.gather import ImageFold, image_result
 from covsup.datafile.fold.result import Kind, Result, Version
-from covsup.datafile.fold.sets import LARGEST_LINE, arcs_of, bits_of
+from covsup.datafile.fold.sets import LARGEST_LINE, arc_set_of, line_set_of
 from covsup.datafile.journal import reader
 from covsup.datafile.journal.reader import Journal, read_journal
 from tests.fold.handmade import HandMade
@@ -131,8 +131,8 @@ class Told:
             self.owners[path, number].add((image.started_ns, image.image_id))
 
     def check(self, result: Result) -> None:
-        assert result.lines == {key: bits_of(numbers) for key, numbers in self.lines.items()}
-        assert result.arcs == {key: arcs_of(pairs) for key, pairs in self.arcs.items()}
+        assert result.lines == {key: line_set_of(numbers) for key, numbers in self.lines.items()}
+        assert result.arcs == {key: arc_set_of(pairs) for key, pairs in self.arcs.items()}
         assert result.modules == self.modules
         assert result.versions == self.versions
         first: dict[str, dict[tuple[int, str], set[int]]] = {}
@@ -141,18 +141,18 @@ class Told:
             first.setdefault(path, {}).setdefault(min(owners), set()).add(number)
             if len(owners) > 1:
                 shared.setdefault(path, set()).add(number)
-        assert result.shared == {path: bits_of(numbers) for path, numbers in shared.items()}
+        assert result.shared == {path: line_set_of(numbers) for path, numbers in shared.items()}
         assert result.first == {
-            path: {owner: bits_of(numbers) for owner, numbers in of_path.items()}
+            path: {owner: line_set_of(numbers) for owner, numbers in of_path.items()}
             for path, of_path in first.items()
         }
 
 
 def gathered(looks: list[list[HandMade]]) -> Result:
-    gathering = Gathering()
+    image_fold = ImageFold()
     for segments in looks:
-        gathering.add(read(segments), session="s", static_context="static")
-    return gathering.result()
+        image_fold.add(read(segments), session="s", static_context="static")
+    return image_fold.result()
 
 
 @settings(max_examples=60)
@@ -171,7 +171,7 @@ def test_a_gathering_is_the_fold_of_its_images_in_any_order(
 ) -> None:
     shuffled = list(looks)
     chance.shuffle(shuffled)
-    each = [result_of(read(one), session="s", static_context="static") for one in shuffled]
+    each = [image_result(read(one), session="s", static_context="static") for one in shuffled]
     assert gathered(looks) == fold(each)
     oldest_first = sorted(looks, key=lambda one: one[0].started_ns)
     assert gathered(oldest_first) == fold(each)
@@ -182,30 +182,30 @@ def test_a_gathering_is_the_fold_of_its_images_in_any_order(
 def test_a_gathering_refuses_lines_beside_branches_and_is_unchanged(
     branches: list[HandMade], plain: list[HandMade]
 ) -> None:
-    gathering = Gathering()
-    gathering.add(read(branches))
-    before = gathering.result()
-    if before.kind is Kind.ARCS and result_of(read(plain)).kind is Kind.LINES:
+    image_fold = ImageFold()
+    image_fold.add(read(branches))
+    before = image_fold.result()
+    if before.kind is Kind.ARCS and image_result(read(plain)).kind is Kind.LINES:
         with pytest.raises(MixedMeasurement):
-            gathering.add(read(plain))
-        assert gathering.result() == before
+            image_fold.add(read(plain))
+        assert image_fold.result() == before
 
 
 def test_what_a_gathering_has_given_is_not_changed_by_what_comes_after() -> None:
-    gathering = Gathering()
-    gathering.add(read([HandMade(branch=True).ran("/a.py", 1).went("/a.py", (1, 2))]))
-    before = gathering.result()
+    image_fold = ImageFold()
+    image_fold.add(read([HandMade(branch=True).ran("/a.py", 1).went("/a.py", (1, 2))]))
+    before = image_fold.result()
     again = fold([before])
-    gathering.add(read([HandMade(branch=True).ran("/a.py", 3).went("/a.py", (-1, 9))]))
+    image_fold.add(read([HandMade(branch=True).ran("/a.py", 3).went("/a.py", (-1, 9))]))
     assert before == again
-    assert gathering.images == 2
+    assert image_fold.images == 2
 
 
 def test_facts_that_would_cost_too_much_are_told_and_the_journal_is_not_used_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reader, "MOST_MEMORY", 4096)
+    monkeypatch.setattr(reader, "MEMORY_LIMIT", 4096)
     made = HandMade().ran("/a.py", *range(1, 1 << 20, 1 << 14))
-    (problem,) = Gathering().add(read([made]))
+    (problem,) = ImageFold().add(read([made]))
     assert "facts are left out: they would need more than 4096 bytes" in problem.what
     assert problem.unused

@@ -24,8 +24,8 @@ SEEDS = 4
 FOLDING = """\
 import random, sqlite3, sys
 from pathlib import Path
-from covsup.datafile.fold.gather import Gathering, result_of_session
-from covsup.datafile.database.database import read_who, write_database
+from covsup.datafile.fold.gather import ImageFold, session_result
+from covsup.datafile.database.database import read_covsup_tables, write_database
 from covsup.datafile.fold.fold import fold, remapped
 from covsup.datafile.journal.reader import read_journal
 from covsup.datafile.database.coverage_tables import DataFile
@@ -40,21 +40,21 @@ for journal in session.journals():
     images.setdefault(journal.image_id, []).append(read_journal(journal.path))
 groups = [list(images.values())[::2], list(images.values())[1::2]]
 order = random.Random(seed)
-results = [result_of_session(session.settings, session.notes(), session.observations())]
+results = [session_result(session.settings, session.notes(), session.observations())]
 for group in groups:
     order.shuffle(group)
-    gathering = Gathering()
+    image_fold = ImageFold()
     for segments in group:
         order.shuffle(segments)
-        gathering.add(segments, session=session.id, static_context="static")
-    results.append(gathering.result())
+        image_fold.add(segments, session=session.id, static_context="static")
+    results.append(image_fold.result())
 order.shuffle(results)
 whole = fold(remapped(each, rules.map_path()) for each in results)
 first, second = Path(f"first-{seed}"), Path(f"second-{seed}")
 touched = {f"/touched/{n}.py": "" for n in order.sample(range(9), 9)}
 write_database(whole, first, touched=touched)
 # As a later combination does, which unites it with others.
-write_database(fold([read_who(first)]), second, others=[DataFile(path=first)])
+write_database(fold([read_covsup_tables(first)]), second, others=[DataFile(path=first)])
 for file in (first, second):
     for line in sorted(sqlite3.connect(file).iterdump()):
         print(line)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from covsup.datafile.fold.fold import fold, seen
-from covsup.datafile.fold.gather import result_of, result_of_session
+from covsup.datafile.fold.gather import image_result, session_result
 from covsup.datafile.fold.result import Kind
-from covsup.datafile.fold.sets import arcs_in, arcs_of
+from covsup.datafile.fold.sets import arc_set_of, arcs_in
 from covsup.datafile.journal.reader import read_journal
-from covsup.datafile.provenance.command_lines import is_python, why_unmeasured
+from covsup.datafile.provenance.command_lines import is_python, unmeasured_reason
 from covsup.datafile.provenance.derive import provenance_of
 from covsup.datafile.provenance.model import End, KnownFrom, Provenance
 from covsup.datafile.provenance.probes import runs_nothing_measured
@@ -29,12 +29,14 @@ SECOND = 1_000_000_000
 
 
 def results(tmp_path: Path, *journals: HandMade) -> list[Result]:
-    return [result_of([read_journal(journal.write(tmp_path))], session="s") for journal in journals]
+    return [
+        image_result([read_journal(journal.write(tmp_path))], session="s") for journal in journals
+    ]
 
 
 def told(tmp_path: Path, *journals: HandMade, observed: list[Observation] | None = None,
          notes: list[SessionNote] | None = None) -> Provenance:  # fmt: skip
-    session = result_of_session(Settings(session="s"), notes or (), observed or ())
+    session = session_result(Settings(session="s"), notes or (), observed or ())
     return provenance_of(fold([session, *results(tmp_path, *journals)]))
 
 
@@ -57,7 +59,7 @@ def test_a_branch_measurement_has_lines_and_arcs_and_counts_the_ends_of_arcs(
     (result,) = results(tmp_path, made)
     assert result.kind is Kind.ARCS
     assert result.lines == {("/a.py", ""): 1 << 7}
-    assert result.arcs == {("/a.py", ""): arcs_of([(5, -1), (-1, 3), (3, 5)])}
+    assert result.arcs == {("/a.py", ""): arc_set_of([(5, -1), (-1, 3), (3, 5)])}
     assert arcs_in(result.arcs["/a.py", ""]) == [(-1, 3), (3, 5), (5, -1)]
     assert provenance_of(result).processes[0].lines == 3
 
@@ -72,7 +74,7 @@ def test_the_segments_of_an_image_share_what_was_defined(tmp_path: Path) -> None
     begin = HandMade().ran("/a.py", 1, context="c")
     rest = begin.next_segment().ran("/a.py", 2_000_000, context="c")
     journals = [read_journal(each.write(tmp_path)) for each in (rest, begin)]
-    result = result_of(journals, session="s")
+    result = image_result(journals, session="s")
     assert result.lines == {("/a.py", "c"): 1 << 1 | 1 << 2_000_000}
     assert not result.problems
 
@@ -161,7 +163,7 @@ def test_an_end_is_told_by_the_parent_before_the_process_itself(tmp_path: Path) 
     assert said[11].known_from is KnownFrom.ITSELF
     assert said[12].words == "killed by SIGKILL"
     assert said[12].known_from is KnownFrom.PARENT
-    assert said[12].violent
+    assert said[12].was_killed
 
 
 def test_an_end_by_os_exit_is_called_so(tmp_path: Path) -> None:
@@ -426,7 +428,7 @@ def test_a_python_that_may_have_run_code_of_the_program_is_a_loss(
     tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     root = HandMade(pid=11).spawned(12, "/usr/bin/python3", *words, at_ns=T0)
-    project = result_of_session(Settings(session="s", cwd="/project"), (), ())
+    project = session_result(Settings(session="s", cwd="/project"), (), ())
     assert len(provenance_of(fold([project, *results(tmp_path, root)])).unmeasured) == 1
     assert not runs_nothing_measured(("python3", *words), Settings(session="s", cwd="/project"))
 
@@ -448,15 +450,15 @@ def test_a_tool_that_is_itself_measured_is_a_loss(
 
 
 def test_flags_of_the_script_are_not_flags_of_the_interpreter() -> None:
-    assert "-S" in why_unmeasured(["python", "-IS", "-c", "pass"])
-    assert "-S" in why_unmeasured(["python", "-W", "error", "-S", "x.py"])
+    assert "-S" in unmeasured_reason(["python", "-IS", "-c", "pass"])
+    assert "-S" in unmeasured_reason(["python", "-W", "error", "-S", "x.py"])
     for argv in (["python", "x.py", "-S"], ["python", "-m", "S", "-S"], ["python", "-WS", "x"]):
-        assert "-S," not in why_unmeasured(argv), argv
+        assert "-S," not in unmeasured_reason(argv), argv
 
 
 def test_the_part_of_one_session_can_be_taken_out(tmp_path: Path) -> None:
-    one = result_of([read_journal(HandMade(pid=1).write(tmp_path))], session="one")
-    two = result_of([read_journal(HandMade(pid=2).ran("/a", 1).write(tmp_path))], session="two")
+    one = image_result([read_journal(HandMade(pid=1).write(tmp_path))], session="one")
+    two = image_result([read_journal(HandMade(pid=2).ran("/a", 1).write(tmp_path))], session="two")
     said = provenance_of(fold([one, two])).of_session("two")
     assert [each.pid for each in said.processes] == [2]
     assert [each.path for each in said.files] == ["/a"]

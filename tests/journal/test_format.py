@@ -364,7 +364,7 @@ def test_every_journal_that_is_written_is_short_enough_to_be_read() -> None:
     sources = "".join(path.read_text() for path in (TRACER_C / "journal").iterdir())
     mib = dict(re.findall(r"#define (\w+) \(UINT64_C\((\d+)\) << 20\)", sources))
     words, slots = int(mib["SEGMENT_LONGEST"]), int(mib["SLOTS_LENGTH"])
-    assert max(words, int(mib["FIRST_LENGTH"]) + slots) << 20 <= reader.LARGEST
+    assert max(words, int(mib["FIRST_LENGTH"]) + slots) << 20 <= reader.LARGEST_JOURNAL
     assert f"at most {words} MiB" in DOCUMENT
     assert f"{slots} MiB of slots" in DOCUMENT
 

@@ -17,17 +17,17 @@ from covsup.datafile.errors import (
     CovsupError,
     JournalDamaged,
     JournalError,
-    JournalForeign,
     JournalNotBegun,
     JournalUnreadable,
+    JournalVersionUnsupported,
 )
 from covsup.datafile.journal.reader import (
     VERSION,
     Journal,
     Note,
     read_any_journal,
+    read_borrowers,
     read_journal,
-    read_lodgers,
     read_slots,
 )
 
@@ -131,8 +131,10 @@ def test_a_header_with_impossible_values_is_damaged(path: Path) -> None:
 
 
 def test_a_newer_version_is_refused_by_its_number(path: Path) -> None:
-    assert f"format {VERSION + 1}" in refused(path, header(version=VERSION + 1), JournalForeign)
-    with pytest.raises(JournalForeign) as caught:
+    assert f"format {VERSION + 1}" in refused(
+        path, header(version=VERSION + 1), JournalVersionUnsupported
+    )
+    with pytest.raises(JournalVersionUnsupported) as caught:
         read_journal(path)
     assert caught.value.version == VERSION + 1
     assert isinstance(caught.value, CovsupError)
@@ -400,7 +402,7 @@ def test_slots_that_no_file_reaches_are_none(path: Path) -> None:
         data[248:256] = struct.pack("=Q", crc32(data[8:248]))
         path.write_bytes(data)
         assert read_slots(path, read_journal(path).header).journals == []
-        assert read_lodgers(path) == frozenset()
+        assert read_borrowers(path) == frozenset()
 
 
 @own_file
@@ -413,7 +415,7 @@ def test_a_flipped_bit_harms_only_its_own_record(path: Path, at: int, bit: int) 
     path.write_bytes(data)
     try:
         journal = read_journal(path)
-    except (JournalDamaged, JournalForeign):
+    except (JournalDamaged, JournalVersionUnsupported):
         assert at < 256  # the identity
         return
     kept = journal.lines.get((1, 0), set())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile.journal.reader import StartKind, read_journal, read_lodgers, read_slots
+from covsup.datafile.journal.reader import StartKind, read_borrowers, read_journal, read_slots
 from tests.journal.harness import (
     NO_POPULATE,
     Harness,
@@ -56,7 +56,9 @@ def test_children_and_their_children_have_a_slot_each(harness: Harness, how: str
     assert grandchild.parent_image_id == child.image_id
     assert done.journals()[1].properties == {"argv": b"parent"}
     (path,) = done.directory.iterdir()
-    assert read_lodgers(path) == {(each.pid, each.image_id) for each in (child, grandchild, second)}
+    assert read_borrowers(path) == {
+        (each.pid, each.image_id) for each in (child, grandchild, second)
+    }
     # Nothing of it stands in the parent's own words, and little of it on the disk.
     assert path.stat().st_blocks * 512 <= 5 * 8192
 

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from covsup.datafile._fold import Gathered, Sorted, sort, united
+from covsup.datafile._fold import FactUnion, JournalFacts, sort, united
 from covsup.datafile.fold.sets import (
     LARGEST_LINE,
+    arc_set_of,
     arcs_in,
-    arcs_of,
-    bits_of,
-    numbers_in,
+    line_set_of,
+    lines_in,
 )
-from covsup.datafile.journal.reader import MOST_MEMORY, VERSION
+from covsup.datafile.journal.reader import MEMORY_LIMIT, VERSION
 from tests.journal import reference
 from tests.journal.reference import Said
 
@@ -101,8 +101,8 @@ def packed(words: list[int], order: str) -> bytes:
 
 
 def sorted_by_c(
-    words: bytes, order: str, memory: int = MOST_MEMORY, version: int = VERSION
-) -> Sorted:
+    words: bytes, order: str, memory: int = MEMORY_LIMIT, version: int = VERSION
+) -> JournalFacts:
     return sort(words, order != NATIVE, version, LARGEST_LINE, memory)
 
 
@@ -111,7 +111,7 @@ def said_by_c(words: bytes, order: str, version: int = VERSION) -> Said:
     torn, senseless, damaged, left_out = found.counts()
     assert left_out == 0
     said = Said(
-        lines={key: set(numbers_in(these)) for key, these in found.lines().items()},
+        lines={key: set(lines_in(these)) for key, these in found.lines().items()},
         arcs={key: set(arcs_in(these)) for key, these in found.arcs().items()},
         files={number: (path, module) for number, path, module in found.files()},
         contexts=dict(found.contexts()),
@@ -204,7 +204,7 @@ def test_hostile_words_cost_no_more_than_their_limit() -> None:
     words += [0x7 << 60 | line << 26 for line in range(2000)]
     limit = 4 << 20
     found = sorted_by_c(packed(words, NATIVE), NATIVE, memory=limit)
-    kept = sum(len(numbers_in(these)) for these in found.lines().values())
+    kept = sum(len(lines_in(these)) for these in found.lines().values())
     kept += sum(len(arcs_in(these)) for these in found.arcs().values())
     *_, left_out = found.counts()
     assert 10 < kept < 100
@@ -220,7 +220,7 @@ def test_a_row_without_room_is_counted_word_by_word() -> None:
     words = [1 << 60 | line << 22 for line in range(1, 64_000, 64)]
     assert sorted_by_c(packed(words, NATIVE), NATIVE, memory=0).counts() == (0, 0, 0, 1000)
     found = sorted_by_c(packed(words, NATIVE), NATIVE, memory=1 << 10)
-    kept = sum(len(numbers_in(these)) for these in found.lines().values())
+    kept = sum(len(lines_in(these)) for these in found.lines().values())
     assert 0 < kept < 1000
     assert found.counts() == (0, 0, 0, 1000 - kept)
 
@@ -228,13 +228,13 @@ def test_a_row_without_room_is_counted_word_by_word() -> None:
 def test_what_is_no_words_is_refused() -> None:
     for wrong in (b"1234567", b"123456789"):
         with pytest.raises(ValueError, match="no words"):
-            sort(wrong, False, VERSION, LARGEST_LINE, MOST_MEMORY)
+            sort(wrong, False, VERSION, LARGEST_LINE, MEMORY_LIMIT)
     with pytest.raises(ValueError, match="no limits"):
         sort(b"", False, VERSION, LARGEST_LINE, -1)
     with pytest.raises(ValueError, match="no arcs"):
         united(b"", b"1234")
     with pytest.raises(TypeError):
-        Gathered().add((b"",), 0, "", "", False)  # type: ignore[arg-type]
+        FactUnion().add((b"",), 0, "", "", False)  # type: ignore[arg-type]
 
 
 pairs = st.sets(st.tuples(st.integers(-300, 300), st.integers(-300, 300)), max_size=60)
@@ -244,8 +244,8 @@ pairs = st.sets(st.tuples(st.integers(-300, 300), st.integers(-300, 300)), max_s
 def test_arcs_are_united_as_sets_are(
     one: set[tuple[int, int]], other: set[tuple[int, int]]
 ) -> None:
-    assert united(arcs_of(one), arcs_of(other)) == arcs_of(one | other)
-    assert arcs_in(arcs_of(one)) == sorted(one)
+    assert united(arc_set_of(one), arc_set_of(other)) == arc_set_of(one | other)
+    assert arcs_in(arc_set_of(one)) == sorted(one)
 
 
 @given(st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), max_size=400), st.randoms())
@@ -258,10 +258,10 @@ def test_many_arcs_are_sorted_and_none_is_there_twice(
         for begin, end in found
         for word in (0x20 << 56, 0x30 << 56 | bits(begin, 28) << 28 | bits(end, 28))
     ]
-    assert sorted_by_c(packed(words, NATIVE), NATIVE).arcs() == {(0, 0): arcs_of(found)}
+    assert sorted_by_c(packed(words, NATIVE), NATIVE).arcs() == {(0, 0): arc_set_of(found)}
 
 
 def test_lines_are_exported_as_coverage_py_has_them() -> None:
     for these in ({0}, {7}, {8}, {63}, {64}, {1, 65, 127, 128}, {(1 << 20) - 1}, {1, 1 << 19}):
         words = [1 << 60 | line << 22 for line in these]
-        assert sorted_by_c(packed(words, NATIVE), NATIVE).lines() == {(0, 0): bits_of(these)}
+        assert sorted_by_c(packed(words, NATIVE), NATIVE).lines() == {(0, 0): line_set_of(these)}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import covsup
-from covsup.datafile.provenance.command_lines import invocation
+from covsup.datafile.provenance.command_lines import parse_command_line
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.launch import target as targets
 from covsup.supervisor.launch.install_hint import source_of_covsup
@@ -121,15 +121,17 @@ def test_flags_of_covsups_interpreter_reach_the_target(
 
 
 def test_flags_are_found_however_they_are_written() -> None:
-    assert invocation(["python", "-P", "-Wd", "-W", "e", "-Im", "covsup", "-x"]).options == (
+    assert parse_command_line(
+        ["python", "-P", "-Wd", "-W", "e", "-Im", "covsup", "-x"]
+    ).options == (
         "-P",
         "-Wd",
         "-W",
         "e",
         "-I",
     )
-    assert invocation(["python", "-uB", "/bin/covsup", "run", "-S"]).options == ("-uB",)
-    assert invocation(["python", "--check-hash-based-pycs", "never", "x"]).options == (
+    assert parse_command_line(["python", "-uB", "/bin/covsup", "run", "-S"]).options == ("-uB",)
+    assert parse_command_line(["python", "--check-hash-based-pycs", "never", "x"]).options == (
         "--check-hash-based-pycs",
         "never",
     )

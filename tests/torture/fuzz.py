@@ -67,11 +67,11 @@ def make_check(directory: Path) -> Callable[[bytes], None]:
     # Not earlier: the C extension is chosen first.
     from covsup.datafile.errors import JournalError  # noqa: PLC0415
     from covsup.datafile.fold.fold import fold  # noqa: PLC0415
-    from covsup.datafile.fold.gather import Gathering, result_of  # noqa: PLC0415
+    from covsup.datafile.fold.gather import ImageFold, image_result  # noqa: PLC0415
     from covsup.datafile.journal.reader import (  # noqa: PLC0415
         read_any_journal,
+        read_borrowers,
         read_journal,
-        read_lodgers,
         read_slots,
     )
     from covsup.datafile.provenance.derive import provenance_of  # noqa: PLC0415
@@ -83,7 +83,7 @@ def make_check(directory: Path) -> Callable[[bytes], None]:
         path.write_bytes(data)
         begun = time.process_time()
         try:
-            read_lodgers(path)
+            read_borrowers(path)
             journal = read_journal(path)
             slots = read_slots(path, journal.header)
             other = read_any_journal(path)
@@ -94,14 +94,14 @@ def make_check(directory: Path) -> Callable[[bytes], None]:
         if any(seen(journal) != seen(other) for seen in SEEN):
             raise Broken("it is not the same when it is read step by step")
         journals = [journal, *slots.journals]
-        one = result_of([journal], session="s")
+        one = image_result([journal], session="s")
         result = fold([one, one])
         if result != one:
             raise Broken("folding it twice changes it")
-        gathering = Gathering()
+        image_fold = ImageFold()
         for each in journals:
-            gathering.add([each], session="s", static_context="")
-        for node in forest(provenance_of(gathering.result())):
+            image_fold.add([each], session="s", static_context="")
+        for node in forest(provenance_of(image_fold.result())):
             str(node)
         for of_file in (journal.lines, journal.arcs, journal.files, journal.contexts):
             len(of_file)

@@ -23,29 +23,29 @@ demand(bool so, const char *what)
 }
 
 static void
-check_owned(const owned_facts *owned)
+check_owned(const facts_entry *entries)
 {
-    demand(owned->lines.used <= LARGEST_LINE / 64 + 1, "lines are within the limit");
-    for (size_t at = 0; at < owned->arcs.used; at++) {
-        uint64_t arc = owned->arcs.arcs[at];
-        demand(at == 0 || owned->arcs.arcs[at - 1] < arc, "arcs are settled");
+    demand(entries->lines.used <= LARGEST_LINE / 64 + 1, "lines are within the limit");
+    for (size_t at = 0; at < entries->arcs.used; at++) {
+        uint64_t arc = entries->arcs.arcs[at];
+        demand(at == 0 || entries->arcs.arcs[at - 1] < arc, "arcs are settled");
         demand(abs(arc_from(arc)) <= LARGEST_LINE && abs(arc_to(arc)) <= LARGEST_LINE,
                "arcs are within the limit");
     }
-    size_t size = line_set_size(&owned->lines);
+    size_t size = line_set_size(&entries->lines);
     uint8_t *bytes = malloc(size + 1);
-    line_set_export(&owned->lines, bytes, size);
+    line_set_export(&entries->lines, bytes, size);
     uint64_t count = 0;
     for (size_t at = 0; at < size; at++) {
         count += (uint64_t)__builtin_popcount(bytes[at]);
     }
-    demand(count == line_set_count(&owned->lines), "what is exported is what is there");
+    demand(count == line_set_count(&entries->lines), "what is exported is what is there");
     demand(size == 0 || bytes[size - 1] != 0, "no byte too many is exported");
     free(bytes);
 }
 
 static void
-check_definitions(const sorted_words *sorted, const definitions *found)
+check_definitions(const journal_facts *sorted, const definitions *found)
 {
     for (size_t at = 0; at < found->used; at++) {
         const definition *one = &found->items[at];
@@ -55,21 +55,21 @@ check_definitions(const sorted_words *sorted, const definitions *found)
 }
 
 static void
-check(const sorted_words *sorted, const sort_limits *limits)
+check(const journal_facts *sorted, const fact_limits *limits)
 {
     demand(sorted->taken <= limits->memory, "no more memory than allowed");
     for (uint32_t at = 0; at < sorted->keys.used; at++) {
         demand(key_index_find(&sorted->keys, sorted->keys.keys[at]) == at, "each key is found");
-        check_owned(&sorted->owned[at]);
+        check_owned(&sorted->entries[at]);
     }
     check_definitions(sorted, &sorted->files);
     check_definitions(sorted, &sorted->contexts);
-    for (size_t at = 0; at < sorted->plain_used; at++) {
-        const plain_text *text = &sorted->plain[at];
+    for (size_t at = 0; at < sorted->others_used; at++) {
+        const other_blob *text = &sorted->others[at];
         demand(text->at + text->size <= sorted->texts_used, "a text is among the texts");
     }
     for (size_t at = 0; at < sorted->far_used; at++) {
-        const far_fact *far = &sorted->far[at];
+        const out_of_range_fact *far = &sorted->far[at];
         demand(far->to > LARGEST_LINE || far->to < -LARGEST_LINE || far->from > LARGEST_LINE ||
                    far->from < -LARGEST_LINE,
                "what is far is far");
@@ -92,23 +92,23 @@ same_arcs(const arc_set *one, const arc_set *other)
 }
 
 static void
-unite(owned_facts *into, const owned_facts *from)
+unite(facts_entry *into, const facts_entry *from)
 {
     demand(line_set_unite(&into->lines, &from->lines) == 0, "there is memory");
     demand(arc_set_unite(&into->arcs, &from->arcs) == 0, "there is memory");
 }
 
 static void
-free_owned(owned_facts *owned)
+free_owned(facts_entry *entries)
 {
-    line_set_free(&owned->lines);
-    arc_set_free(&owned->arcs);
+    line_set_free(&entries->lines);
+    arc_set_free(&entries->arcs);
 }
 
 static void
-check_union(const owned_facts *one, const owned_facts *other)
+check_union(const facts_entry *one, const facts_entry *other)
 {
-    owned_facts forth = {0}, back = {0};
+    facts_entry forth = {0}, back = {0};
     unite(&forth, one);
     unite(&forth, other);
     unite(&back, other);
@@ -180,16 +180,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     words_format format = {.swapped = data[0] & 1, .version = data[0] & 4 ? 1 : 2};
-    sort_limits limits = {.largest_line = LARGEST_LINE,
+    fact_limits limits = {.largest_line = LARGEST_LINE,
                           .memory = data[0] & 2 ? 4096 : (size_t)64 << 20};
     size_t count = (size - 1) / 8, half = count / 2;
     /* As large as it is, so that a word too many that is read is seen. */
     uint8_t *words = malloc(count * 8 + 1);
     memcpy(words, data + 1, count * 8);
-    sorted_words sorted[3] = {{.keys.seed = 1}, {.keys.seed = 2}, {.keys.seed = 3}};
-    demand(words_sort(&sorted[0], words, count, format, &limits) == 0, "there is memory");
-    demand(words_sort(&sorted[1], words, half, format, &limits) == 0, "there is memory");
-    demand(words_sort(&sorted[2], words + half * 8, count - half, format, &limits) == 0,
+    journal_facts sorted[3] = {{.keys.seed = 1}, {.keys.seed = 2}, {.keys.seed = 3}};
+    demand(words_decode(&sorted[0], words, count, format, &limits) == 0, "there is memory");
+    demand(words_decode(&sorted[1], words, half, format, &limits) == 0, "there is memory");
+    demand(words_decode(&sorted[2], words + half * 8, count - half, format, &limits) == 0,
            "there is memory");
     for (int which = 0; which < 3; which++) {
         check(&sorted[which], &limits);
@@ -197,11 +197,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (uint32_t at = 0; at < sorted[1].keys.used && at < 64; at++) {
         uint32_t other = key_index_find(&sorted[2].keys, sorted[1].keys.keys[at]);
         if (other != KEY_MISSING) {
-            check_union(&sorted[1].owned[at], &sorted[2].owned[other]);
+            check_union(&sorted[1].entries[at], &sorted[2].entries[other]);
         }
     }
     for (int which = 0; which < 3; which++) {
-        sorted_words_free(&sorted[which]);
+        journal_facts_free(&sorted[which]);
     }
     free(words);
     return 0;

@@ -6,7 +6,7 @@ from typing import Any, Final, final
 ARC_BITS: Final[int]
 
 @final
-class Sorted:
+class JournalFacts:
     """The words of one journal, sorted. Keys are (file id, context id)."""
 
     def lines(self) -> dict[tuple[int, int], int]: ...
@@ -19,12 +19,12 @@ class Sorted:
     def counts(self) -> tuple[int, int, int, int]: ...
 
 @final
-class Gathered:
+class FactUnion:
     """The union of what any number of images executed."""
 
     def add(
         self,
-        segments: tuple[Sorted, ...],
+        segments: tuple[JournalFacts, ...],
         started_ns: int,
         image_id: str,
         label: str,
@@ -43,8 +43,8 @@ class Gathered:
 
 def sort(
     words: bytes, swapped: bool, version: int, largest_line: int, memory: int, /
-) -> Sorted: ...
-def read_sound(
+) -> JournalFacts: ...
+def read_intact(
     path: str | PathLike[str],
     owner: int | None,
     newest: int,
@@ -53,6 +53,6 @@ def read_sound(
     kinds: tuple[object, ...],
     cores: tuple[object, ...],
     /,
-) -> tuple[tuple[Any, ...], Sorted] | None: ...
+) -> tuple[tuple[Any, ...], JournalFacts] | None: ...
 def arc_numbers(arcs: bytes, lines: bytes, /) -> str: ...
 def united(arcs: bytes, others: bytes, /) -> bytes: ...

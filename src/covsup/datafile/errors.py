@@ -23,7 +23,7 @@ class JournalDamaged(JournalError):
     """The file is no journal, or its header is damaged: whose facts these are is not known."""
 
 
-class JournalForeign(JournalError):
+class JournalVersionUnsupported(JournalError):
     """The journal has a format version that this covsup does not read: read it with its own."""
 
     def __init__(self, message: str, *, version: int) -> None:

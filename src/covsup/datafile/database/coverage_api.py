@@ -13,7 +13,7 @@ from coverage.exceptions import CoverageException
 
 from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
 from covsup.datafile.fold.result import Kind
-from covsup.datafile.fold.sets import arcs_in, numbers_in
+from covsup.datafile.fold.sets import arcs_in, lines_in
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _add_data_file(data: CoverageData, other: DataFile) -> None:
 def _add_lines(data: CoverageData, result: Result) -> None:
     contexts: dict[str, dict[str, list[int]]] = defaultdict(dict)
     for (path, context), bits in result.lines.items():
-        contexts[context][path] = numbers_in(bits)
+        contexts[context][path] = lines_in(bits)
     for context, by_path in contexts.items():
         data.set_context(context)
         data.add_lines(by_path)
@@ -107,7 +107,7 @@ def _add_arcs(data: CoverageData, result: Result) -> None:
     contexts: dict[str, dict[str, list[Arc]]] = defaultdict(dict)
     for path, context in {*result.arcs, *result.lines}:
         arcs = arcs_in(result.arcs.get((path, context), b""))
-        lines = numbers_in(result.lines.get((path, context), 0))
+        lines = lines_in(result.lines.get((path, context), 0))
         contexts[context][path] = [*arcs, *((line, line) for line in lines)]
     for context, by_path in contexts.items():
         data.set_context(context)

@@ -18,14 +18,14 @@ from pathlib import Path
 from covsup import __version__
 from covsup.datafile._fold import ARC_BITS, arc_numbers
 from covsup.datafile.fold.result import Kind
-from covsup.datafile.fold.sets import numbers_in, numbits
+from covsup.datafile.fold.sets import lines_in, numbits
 from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Final
 
-    from covsup.datafile.fold.result import Key, Result
+    from covsup.datafile.fold.result import PathContext, Result
 
 _KNOWN_SCHEMA: Final = 7
 _SCHEMA_IN_SOURCE: Final = re.compile(rb"^SCHEMA_VERSION = (\d+)$", re.MULTILINE)
@@ -97,7 +97,7 @@ def write_facts(
                 db.executescript(_TABLES)
             db.execute("BEGIN")
             if not others:
-                _say_what_it_is(db)
+                _write_header_rows(db)
             _add_files(db, kind, files, plugins)
             _add_rows(db, result)
             db.execute("COMMIT")
@@ -148,7 +148,7 @@ def _is_known_schema() -> bool:
     return False
 
 
-def _say_what_it_is(db: sqlite3.Connection) -> None:
+def _write_header_rows(db: sqlite3.Connection) -> None:
     db.execute("INSERT INTO coverage_schema VALUES (?)", (_KNOWN_SCHEMA,))
     # There, coverage.py names itself.
     db.execute("INSERT INTO meta VALUES ('version', ?)", (f"covsup {__version__}",))
@@ -207,7 +207,7 @@ def _add_arc_rows(
     keys = {*result.arcs, *result.lines}
     ordered = sorted((files[key[0]], contexts[key[1]], key) for key in keys)
     insert = "INSERT OR IGNORE INTO arc (file_id, context_id, fromno, tono)"
-    if _knows_json(db):
+    if _has_json_functions(db):
         half = 1 << (ARC_BITS - 1)
         db.executemany(
             f"{insert} SELECT ?, ?, value >> {ARC_BITS}, (value & {2 * half - 1}) - {half}"
@@ -225,7 +225,7 @@ def _add_arc_rows(
         db.executemany(f"{insert} VALUES (?, ?, ?, ?)", _arc_rows(result, ordered))
 
 
-def _knows_json(db: sqlite3.Connection) -> bool:
+def _has_json_functions(db: sqlite3.Connection) -> bool:
     """Whether SQLite was built with its JSON functions, as it nearly always is."""
     try:
         db.execute("SELECT value FROM json_each('[]')")
@@ -235,10 +235,10 @@ def _knows_json(db: sqlite3.Connection) -> bool:
 
 
 def _arc_rows(
-    result: Result, ordered: Iterable[tuple[int, int, Key]]
+    result: Result, ordered: Iterable[tuple[int, int, PathContext]]
 ) -> Iterator[tuple[int, int, int, int]]:
     for file_id, context_id, key in ordered:
         ends = memoryview(result.arcs.get(key, b"")).cast("i").tolist()
         yield from zip(repeat(file_id), repeat(context_id), ends[::2], ends[1::2])
-        lines = numbers_in(result.lines.get(key, 0))
+        lines = lines_in(result.lines.get(key, 0))
         yield from zip(repeat(file_id), repeat(context_id), lines, lines)

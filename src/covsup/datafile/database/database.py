@@ -21,7 +21,7 @@ from covsup.datafile.database import json_records
 from covsup.datafile.database.coverage_tables import write_facts
 from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
 from covsup.datafile.fold.result import Kind, Result, Version
-from covsup.datafile.fold.sets import arcs_in, bits_of, numbits
+from covsup.datafile.fold.sets import arcs_in, line_set_of, numbits
 from covsup.datafile.journal.by_value_names import is_sent_code, sent_code_in, without_sent_code
 from covsup.datafile.provenance.derive import provenance_of
 from covsup.hints import TYPE_CHECKING
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from typing import Final
 
     from covsup.datafile.database.coverage_tables import DataFile
-    from covsup.datafile.fold.result import Key, Owner
-    from covsup.datafile.fold.sets import Arcs, Bits
+    from covsup.datafile.fold.result import ImageKey, PathContext
+    from covsup.datafile.fold.sets import ArcSet, LineSet
     from covsup.datafile.provenance.model import Provenance
 
 TABLES_VERSION: Final = 1
@@ -139,7 +139,7 @@ def write_database(
     `others`; `path` is then what it was.
     """
     target = Path(os.path.realpath(path))
-    remove_leftovers(target.parent)
+    remove_unfinished(target.parent)
     temporary = target.parent / f"{_TEMPORARY}{os.getpid()}-{os.urandom(4).hex()}.tmp"
     try:
         has_sent_code = bool(sent_code_in(result))
@@ -161,7 +161,7 @@ def write_database(
     return provenance
 
 
-def remove_leftovers(directory: Path) -> None:
+def remove_unfinished(directory: Path) -> None:
     """Delete the unfinished data files of writers that were killed."""
     for leftover in directory.glob(f"{_TEMPORARY}*.tmp*"):
         leftover.unlink(missing_ok=True)
@@ -194,7 +194,7 @@ def kind_of(path: Path) -> Kind | None:
     return Kind.ARCS if row[0] == "1" else Kind.LINES
 
 
-def kind_held(path: Path) -> Kind | None:
+def kind_with_sent_code(path: Path) -> Kind | None:
     """The same, where code of which the file is not known yet counts as well."""
     kind = kind_of(path)
     if kind is None:
@@ -203,12 +203,12 @@ def kind_held(path: Path) -> Kind | None:
     return kind
 
 
-def sessions_in(path: Path) -> set[str]:
+def session_ids_in(path: Path) -> set[str]:
     """The ids of the sessions of which a data file has something. Raises DataFileUnusable."""
-    return set(sessions_begun(path))
+    return set(session_starts(path))
 
 
-def sessions_begun(path: Path) -> dict[str, int]:
+def session_starts(path: Path) -> dict[str, int]:
     """The same, each with when it was begun."""
     with _reading(path) as db:
         if not _has_our_tables(db):
@@ -216,7 +216,7 @@ def sessions_begun(path: Path) -> dict[str, int]:
         return dict(db.execute("SELECT id, started_ns FROM covsup_session").fetchall())
 
 
-def read_who(path: Path) -> Result:
+def read_covsup_tables(path: Path) -> Result:
     """Everything in a data file but the lines and branches of files, ready to be folded.
 
     An empty result for one of coverage.py's own. Raises DataFileUnusable.
@@ -230,7 +230,7 @@ def read_who(path: Path) -> Result:
                 f"{path} was written by a covsup whose tables are of version {version}, where this"
                 f" one reads {TABLES_VERSION}"
             )
-        first: dict[str, dict[Owner, Bits]] = defaultdict(dict)
+        first: dict[str, dict[ImageKey, LineSet]] = defaultdict(dict)
         for file, image_id, started_ns, numbits in db.execute(
             "SELECT path, image_id, started_ns, numbits FROM covsup_first"
         ):
@@ -261,7 +261,7 @@ def read_provenance(path: Path) -> Provenance:
     """Who executed what, by a data file. Raises DataFileUnusable, also where there is no file."""
     if not is_data_file(path):
         raise DataFileUnusable(f"there is no data file at {path}")
-    return provenance_of(read_who(path))
+    return provenance_of(read_covsup_tables(path))
 
 
 def _write_provenance(result: Result, provenance: Provenance, temporary: Path) -> None:
@@ -416,10 +416,10 @@ def read_versions(path: Path) -> dict[str, frozenset[Version]]:
 
 def _read_sent_code(
     db: sqlite3.Connection,
-) -> tuple[dict[Key, Bits], dict[Key, Arcs], Kind | None]:
+) -> tuple[dict[PathContext, LineSet], dict[PathContext, ArcSet], Kind | None]:
     """What was executed of code of which the file is not known, and how that was measured."""
-    lines: dict[Key, Bits] = {}
-    arcs: dict[Key, Arcs] = {}
+    lines: dict[PathContext, LineSet] = {}
+    arcs: dict[PathContext, ArcSet] = {}
     if not _has_table(db, "covsup_sent_code"):
         return lines, arcs, None  # made before there was such code
     rows = db.execute("SELECT name, context, numbits, arcs FROM covsup_sent_code").fetchall()
@@ -431,7 +431,7 @@ def _read_sent_code(
         if pairs and kind is Kind.ARCS:
             arcs[name, context] = pairs
         elif pairs:  # data of branches that were reduced to lines
-            lines[name, context] = bits_of(
+            lines[name, context] = line_set_of(
                 {end for arc in arcs_in(pairs) for end in arc if end > 0}
             )
         if bits:

@@ -11,14 +11,14 @@ import json
 from json.encoder import encode_basestring_ascii as _quoted
 
 from covsup.datafile.fold.result import (
+    ChildExit,
+    FailedSpawn,
     Identity,
     Image,
     Lost,
     Problem,
-    Reap,
     Result,
     Spawn,
-    Stillborn,
 )
 from covsup.datafile.journal.reader import AboutToExec, Core, Ended, EndedHow, ExecFailed, StartKind
 from covsup.datafile.session.directory import Observation, SessionNote, Settings
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import Any, Final
 
-    from covsup.datafile.fold.result import Owner
-    from covsup.datafile.fold.sets import Bits
+    from covsup.datafile.fold.result import ImageKey
+    from covsup.datafile.fold.sets import LineSet
 
 
 def encode_settings(settings: Settings) -> str:
@@ -93,7 +93,7 @@ def encode_image(image: Image) -> str:
 
 def encode_others(result: Result) -> Iterator[tuple[str, str]]:
     """Everything in a result that belongs to no single image: its kind and its JSON."""
-    for reap in sorted(result.reaps):
+    for reap in sorted(result.child_exits):
         yield "reap", _json(reap._asdict())
     for spawn in sorted(result.spawns):
         yield "spawn", _json(spawn._asdict())
@@ -112,8 +112,8 @@ def result_from(
     settings: Iterable[str],
     images: Iterable[str],
     others: Iterable[tuple[str, str]],
-    first: Mapping[str, Mapping[Owner, Bits]],
-    shared: Mapping[str, Bits],
+    first: Mapping[str, Mapping[ImageKey, LineSet]],
+    shared: Mapping[str, LineSet],
     modules: Mapping[str, frozenset[str]],
 ) -> Result:
     """The result of which the texts were made; its lines and arcs are not among them.
@@ -123,17 +123,17 @@ def result_from(
     """
     sessions = [Settings.from_text(json.loads(text)) for text in settings]
     decoded = [_image(json.loads(text)) for text in images]
-    reaps, spawns, all_stillborn, problems = set(), set(), set(), set()
+    child_exits, spawns, failed_spawns, problems = set(), set(), set(), set()
     notes, observations = set(), set()
     for kind, text in others:
         record = json.loads(text)
         match kind:
             case "reap":
-                reaps.add(Reap(**record))
+                child_exits.add(ChildExit(**record))
             case "spawn":
                 spawns.add(Spawn(**{**record, "argv": tuple(record["argv"])}))
             case "stillborn":
-                all_stillborn.add(Stillborn(**record))
+                failed_spawns.add(FailedSpawn(**record))
             case "problem":
                 problems.add(Problem(**record))
             case "note":
@@ -151,9 +151,9 @@ def result_from(
         modules=modules,
         images={image.identity.image_id: image for image in decoded},
         sessions={each.session: each for each in sessions},
-        reaps=frozenset(reaps),
+        child_exits=frozenset(child_exits),
         spawns=frozenset(spawns),
-        stillborn=frozenset(all_stillborn),
+        stillborn=frozenset(failed_spawns),
         problems=frozenset(problems),
         notes=frozenset(notes),
         observations=frozenset(observations),

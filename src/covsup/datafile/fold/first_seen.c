@@ -4,7 +4,7 @@
 #include "fold/union.h"
 
 static bool
-is_earlier(const gathered_object *self, uint32_t one, uint32_t other)
+is_earlier(const union_object *self, uint32_t one, uint32_t other)
 {
     const owner *left = &self->owners[one], *right = &self->owners[other];
     if (left->started_ns != right->started_ns) {
@@ -40,7 +40,7 @@ add_common(line_set *into, const line_set *one, const line_set *other)
 }
 
 static void
-shrink_to_lines(file_facts *file)
+shrink_to_lines(file_union *file)
 {
     size_t kept = 0;
     for (size_t at = 0; at < file->first_used; at++) {
@@ -56,12 +56,12 @@ shrink_to_lines(file_facts *file)
 /* Takes from `lines` what others of the file have and keep, and from them what they lose. Gives the
  * place of the owner's own lines among them, or `first_used`. -1: no memory. */
 static int64_t
-compare_with_all(const addition *add, file_facts *file, line_set *lines)
+compare_with_all(const addition *add, file_union *file, line_set *lines)
 {
     size_t mine = file->first_used;
     bool lost = false;
     for (size_t at = 0; at < file->first_used; at++) {
-        owned_lines *other = &file->first[at];
+        first_lines *other = &file->first[at];
         if (other->owner == add->owner) {
             continue;
         }
@@ -86,12 +86,12 @@ compare_with_all(const addition *add, file_facts *file, line_set *lines)
 /* A line belongs to the earliest image that executed it: brings in the lines of this one. Images
  * come oldest first as a rule, and then those before keep what they have. */
 int
-owners_share_out(const addition *add, file_facts *file)
+assign_first_seen(const addition *add, file_union *file)
 {
     line_set *lines = &file->now;
     int64_t mine = (int64_t)file->first_used;
     bool is_youngest = file->first_used == 0 || is_earlier(add->self, file->youngest, add->owner);
-    if (add->owner_is_new && is_youngest) {
+    if (add->image_is_new && is_youngest) {
         if (add_common(&file->shared, lines, &file->known) < 0) {
             return -1;
         }
@@ -106,13 +106,13 @@ owners_share_out(const addition *add, file_facts *file)
         return 0;
     }
     if (mine == (int64_t)file->first_used) {
-        owned_lines *moved =
+        first_lines *moved =
             grown(file->first, file->first_used, &file->first_room, sizeof(*moved));
         if (moved == NULL) {
             return -1;
         }
         file->first = moved;
-        file->first[file->first_used++] = (owned_lines){.owner = add->owner};
+        file->first[file->first_used++] = (first_lines){.owner = add->owner};
     }
     if (is_youngest) {
         file->youngest = add->owner;

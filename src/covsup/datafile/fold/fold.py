@@ -13,7 +13,7 @@ table, a terminal, a file.
 from __future__ import annotations
 
 from covsup.datafile.errors import CovsupError
-from covsup.datafile.fold.result import Result, agreed
+from covsup.datafile.fold.result import Result, consistent_choice
 from covsup.datafile.fold.sets import united
 from covsup.hints import TYPE_CHECKING
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from typing import Final, Self
 
     from covsup.datafile.fold.result import (
+        ChildExit,
+        FailedSpawn,
         Image,
-        Key,
+        ImageKey,
         Kind,
-        Owner,
+        PathContext,
         Problem,
-        Reap,
         Spawn,
-        Stillborn,
         Version,
     )
-    from covsup.datafile.fold.sets import Arcs, Bits
+    from covsup.datafile.fold.sets import ArcSet, LineSet
     from covsup.datafile.session.directory import Observation, SessionNote, Settings
 
 
@@ -40,30 +40,30 @@ class MixedMeasurement(CovsupError):
     """Line data met branch data: one result holds either. Fold them one kind at a time."""
 
 
-MIXED: Final = (
+MIXED_MESSAGE: Final = (
     "line data meets branch data: one data file holds either; combine them one kind at a time, each"
     " with a --data-file of its own"
 )
 
 
-class Folding:
+class ResultFold:
     """A fold under way: takes results one by one and holds no more than their union."""
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self._kind: Kind | None = None
-        self._lines: dict[Key, Bits] = {}
-        self._arcs: dict[Key, Arcs] = {}
+        self._lines: dict[PathContext, LineSet] = {}
+        self._arcs: dict[PathContext, ArcSet] = {}
         self._modules: dict[str, frozenset[str]] = {}
         self._plugins: dict[str, frozenset[str]] = {}
         self._versions: dict[str, frozenset[Version]] = {}
-        self._first: dict[str, dict[Owner, Bits]] = {}
-        self._shared: dict[str, Bits] = {}
+        self._first: dict[str, dict[ImageKey, LineSet]] = {}
+        self._shared: dict[str, LineSet] = {}
         self._images: dict[str, Image] = {}
         self._sessions: dict[str, Settings] = {}
-        self._reaps: set[Reap] = set()
+        self._child_exits: set[ChildExit] = set()
         self._spawns: set[Spawn] = set()
-        self._stillborn: set[Stillborn] = set()
+        self._failed_spawns: set[FailedSpawn] = set()
         self._observations: set[tuple[str, Observation]] = set()
         self._notes: set[tuple[str, SessionNote]] = set()
         self._problems: set[Problem] = set()
@@ -79,10 +79,10 @@ class Folding:
             self._images = dict(result.images)
         for session, settings in result.sessions.items():
             known_settings = self._sessions.get(session, settings)
-            self._sessions[session] = agreed(known_settings, settings)
-        self._reaps |= result.reaps
+            self._sessions[session] = consistent_choice(known_settings, settings)
+        self._child_exits |= result.child_exits
         self._spawns |= result.spawns
-        self._stillborn |= result.stillborn
+        self._failed_spawns |= result.stillborn
         self._observations |= result.observations
         self._notes |= result.notes
         self._problems |= result.problems
@@ -129,9 +129,9 @@ class Folding:
             first={path: dict(owners) for path, owners in self._first.items()},
             shared={path: bits for path, bits in self._shared.items() if bits},
             images=dict(self._images),
-            reaps=frozenset(self._reaps),
+            child_exits=frozenset(self._child_exits),
             spawns=frozenset(self._spawns),
-            stillborn=frozenset(self._stillborn),
+            stillborn=frozenset(self._failed_spawns),
             sessions=dict(self._sessions),
             observations=frozenset(self._observations),
             notes=frozenset(self._notes),
@@ -142,13 +142,13 @@ class Folding:
         if kind is None or kind is self._kind:
             return
         if self._kind is not None:
-            raise MixedMeasurement(MIXED)
+            raise MixedMeasurement(MIXED_MESSAGE)
         self._kind = kind
 
 
 def fold(results: Iterable[Result]) -> Result:
     """The union of results. Raises MixedMeasurement where lines meet branches."""
-    folding = Folding()
+    folding = ResultFold()
     for result in results:
         folding.add(result)
     return folding.result()
@@ -156,7 +156,7 @@ def fold(results: Iterable[Result]) -> Result:
 
 def remapped(result: Result, map_path: Callable[[str], str]) -> Result:
     """The same with every path replaced; paths that become one are united."""
-    folding = Folding()
+    folding = ResultFold()
     folding.add(
         result._replace(lines={}, arcs={}, modules={}, plugins={}, versions={}, first={}, shared={})
     )
@@ -186,7 +186,9 @@ def seen(result: Result, *, running: Iterable[str], gone: Iterable[str], at_ns: 
     return result._replace(images=images)
 
 
-def _unite_owners(mine: dict[Owner, Bits], shared: Bits, theirs: Mapping[Owner, Bits]) -> Bits:
+def _unite_owners(
+    mine: dict[ImageKey, LineSet], shared: LineSet, theirs: Mapping[ImageKey, LineSet]
+) -> LineSet:
     """Bring `theirs` into `mine`: a line belongs to the earliest image that executed it.
 
     Gives the lines known to belong to more than one. A line's state is (earliest owner, more than

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from covsup.datafile._fold import Gathered
-from covsup.datafile.fold.fold import MIXED, MixedMeasurement
+from covsup.datafile._fold import FactUnion
+from covsup.datafile.fold.fold import MIXED_MESSAGE, MixedMeasurement
 from covsup.datafile.fold.result import (
+    ChildExit,
+    FailedSpawn,
     Identity,
     Image,
     Kind,
     Lost,
     Problem,
-    Reap,
     Result,
     Spawn,
-    Stillborn,
     Version,
     last,
 )
@@ -39,28 +39,30 @@ if TYPE_CHECKING:
     from covsup.datafile.session.directory import Observation, SessionNote, Settings
 
 
-UNSTORABLE: Final = "the data file cannot hold a file name that is not UTF-8, so it is left out: "
+UNSTORABLE_MESSAGE: Final = (
+    "the data file cannot hold a file name that is not UTF-8, so it is left out: "
+)
 
 
-def unstorable(path: str) -> str:
+def unstorable_message(path: str) -> str:
     """What there is to say of a file that cannot be stored, in one line."""
     shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return UNSTORABLE + shown.replace("\n", "\\n")
+    return UNSTORABLE_MESSAGE + shown.replace("\n", "\\n")
 
 
-def result_of(
+def image_result(
     journals: Sequence[Journal], *, session: str = "", static_context: str = ""
 ) -> Result:
     """What one image's journal says; `journals` are its segments, in any order, at least one.
 
     `static_context` is the label of context 0, which journals leave to the session's settings.
     """
-    gathering = Gathering()
-    gathering.add(journals, session=session, static_context=static_context)
-    return gathering.result()
+    image_fold = ImageFold()
+    image_fold.add(journals, session=session, static_context=static_context)
+    return image_fold.result()
 
 
-class Gathering:
+class ImageFold:
     """The fold of images that come one by one, from their journals.
 
     The same as the fold of their results, without making these: what they executed is united in C.
@@ -68,12 +70,12 @@ class Gathering:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self._facts = Gathered()
+        self._facts = FactUnion()
         self._kind: Kind | None = None
         self._images: dict[str, Image] = {}
-        self._reaps: set[Reap] = set()
+        self._child_exits: set[ChildExit] = set()
         self._spawns: set[Spawn] = set()
-        self._stillborn: set[Stillborn] = set()
+        self._failed_spawns: set[FailedSpawn] = set()
         self._problems: set[Problem] = set()
         self._plugins: dict[str, frozenset[str]] = {}
 
@@ -86,7 +88,7 @@ class Gathering:
         running_ns: int = 0,
         gone_ns: int = 0,
     ) -> list[Problem]:
-        """Take in an image, as `result_of` does, and give what was wrong with its journals.
+        """Take in an image, as `image_result` does, and give what was wrong with its journals.
 
         Images that come oldest first are taken in faster. `running_ns` and `gone_ns` are when
         the image was seen. Raises MixedMeasurement, and is then unchanged.
@@ -97,7 +99,7 @@ class Gathering:
         header = segments[0].header
         kind = Kind.ARCS if header.branch else Kind.LINES
         if self._kind not in {None, kind} and any(each.facts.files() for each in segments):
-            raise MixedMeasurement(MIXED)
+            raise MixedMeasurement(MIXED_MESSAGE)
         lines, files, undefined, far, unusable, unnamed = self._facts.add(
             tuple(journal.facts for journal in segments),
             header.start_realtime_ns,
@@ -146,15 +148,15 @@ class Gathering:
         )
         known = self._images.get(header.image_id)
         self._images[header.image_id] = image if known is None else known.union(image)
-        self._reaps |= events.reaps
+        self._child_exits |= events.child_exits
         self._spawns |= events.spawns
-        self._stillborn |= events.stillborn
+        self._failed_spawns |= events.stillborn
         for journal in segments:
             for path, plugin in journal.claims:
                 known_plugins = self._plugins.get(path, frozenset())
                 self._plugins[path] = known_plugins | {plugin}
         whats = [(what, True) for journal in segments for what in journal.problems]
-        whats += [(unstorable(path), False) for path in unusable]
+        whats += [(unstorable_message(path), False) for path in unusable]
         whats += [(f"context {context_id} is not named: its facts go without one", False)
                   for context_id in unnamed]  # fmt: skip
         if undefined:
@@ -204,14 +206,14 @@ class Gathering:
             first=first,
             shared=shared,
             images=dict(self._images),
-            reaps=frozenset(self._reaps),
+            child_exits=frozenset(self._child_exits),
             spawns=frozenset(self._spawns),
-            stillborn=frozenset(self._stillborn),
+            stillborn=frozenset(self._failed_spawns),
             problems=frozenset(self._problems),
         )
 
 
-def result_of_session(
+def session_result(
     settings: Settings,
     notes: Iterable[SessionNote] = (),
     observations: Iterable[Observation] = (),
@@ -228,9 +230,9 @@ def result_of_session(
 class _Events:
     """The events of one image, sorted by what they are good for."""
 
-    reaps: frozenset[Reap] = frozenset()
+    child_exits: frozenset[ChildExit] = frozenset()
     spawns: frozenset[Spawn] = frozenset()
-    stillborn: frozenset[Stillborn] = frozenset()
+    stillborn: frozenset[FailedSpawn] = frozenset()
     ended: Ended | None = None
     about_to_exec: AboutToExec | None = None
     exec_failed: ExecFailed | None = None
@@ -246,9 +248,9 @@ class _Events:
             self._sort(image_id, events)
 
     def _sort(self, by: str, events: Iterable[Event]) -> None:
-        reaps: list[Reap] = []
+        child_exits: list[ChildExit] = []
         spawns: list[Spawn] = []
-        stillborn: list[Stillborn] = []
+        stillborn: list[FailedSpawn] = []
         libraries: list[tuple[str, str]] = []
         tracers: list[str] = []
         notes: list[tuple[int, str]] = []
@@ -261,9 +263,9 @@ class _Events:
                 case Spawned(at_ns=at_ns, pid=pid, argv=argv):
                     spawns.append(Spawn(by=by, at_ns=at_ns, pid=pid, argv=tuple(argv)))
                 case Unexecuted(at_ns=at_ns, pid=pid):
-                    stillborn.append(Stillborn(by=by, at_ns=at_ns, pid=pid))
+                    stillborn.append(FailedSpawn(by=by, at_ns=at_ns, pid=pid))
                 case Reaped(at_ns=at_ns, pid=pid, status=status):
-                    reaps.append(Reap(by=by, at_ns=at_ns, pid=pid, status=status))
+                    child_exits.append(ChildExit(by=by, at_ns=at_ns, pid=pid, status=status))
                 case Ended():
                     self.ended = last(self.ended, event)
                 case LibraryUsed(name=name, version=version):
@@ -274,7 +276,7 @@ class _Events:
                     notes.append((at_ns, text))
                 case _:
                     assert_never(event)
-        self.reaps, self.spawns = frozenset(reaps), frozenset(spawns)
+        self.child_exits, self.spawns = frozenset(child_exits), frozenset(spawns)
         self.stillborn = frozenset(stillborn)
         self.libraries, self.tracers = frozenset(libraries), frozenset(tracers)
         self.notes = frozenset(notes)

@@ -1,4 +1,4 @@
-/* fold/ids.c - files, contexts and images by the numbers that `Gathered` gives them: see
+/* fold/ids.c - files, contexts and images by the numbers that `FactUnion` gives them: see
  * fold/union.h.
  *
  * An image has ids of its own for its files and contexts; here they become everybody's.
@@ -22,16 +22,16 @@ number_in(PyObject *dict, PyObject *key, size_t next)
 }
 
 static int
-add_local(local_names *names, uint32_t id, uint32_t number)
+add_local(local_ids *names, uint32_t id, uint32_t number)
 {
-    local_name *moved = grown(names->items, names->used, &names->room, sizeof(*moved));
+    local_id *moved = grown(names->items, names->used, &names->room, sizeof(*moved));
     if (moved == NULL) {
         PyErr_NoMemory();
         return -1;
     }
     names->items = moved;
     names->items[names->used] =
-        (local_name){.id = id, .order = (uint32_t)names->used, .number = number};
+        (local_id){.id = id, .order = (uint32_t)names->used, .number = number};
     names->used++;
     return 0;
 }
@@ -39,7 +39,7 @@ add_local(local_names *names, uint32_t id, uint32_t number)
 static int
 by_id(const void *left, const void *right)
 {
-    const local_name *one = left, *other = right;
+    const local_id *one = left, *other = right;
     if (one->id != other->id) {
         return one->id < other->id ? -1 : 1;
     }
@@ -48,7 +48,7 @@ by_id(const void *left, const void *right)
 
 /* Sorts names by id; of those with one id the last one counts. */
 static void
-settle_names(local_names *names)
+settle_names(local_ids *names)
 {
     if (names->used > 1) {
         qsort(names->items, names->used, sizeof(*names->items), by_id);
@@ -64,7 +64,7 @@ settle_names(local_names *names)
 }
 
 uint32_t
-names_number(const local_names *names, uint32_t id)
+ids_find(const local_ids *names, uint32_t id)
 {
     size_t begin = 0, end = names->used;
     while (begin < end) {
@@ -81,9 +81,9 @@ names_number(const local_names *names, uint32_t id)
 
 /* The number of a file; its path may be known by another module name. */
 static int64_t
-new_file(gathered_object *self, PyObject *path, const char *module, size_t module_size)
+new_file(union_object *self, PyObject *path, const char *module, size_t module_size)
 {
-    file_facts *moved = grown(self->files, self->files_used, &self->files_room, sizeof(*moved));
+    file_union *moved = grown(self->files, self->files_used, &self->files_room, sizeof(*moved));
     if (moved == NULL) {
         PyErr_NoMemory();
         return -1;
@@ -91,12 +91,12 @@ new_file(gathered_object *self, PyObject *path, const char *module, size_t modul
     self->files = moved;
     int64_t number = number_in(self->paths, path, self->files_used);
     if (number == (int64_t)self->files_used) {
-        self->files[self->files_used++] = (file_facts){.path = Py_NewRef(path)};
+        self->files[self->files_used++] = (file_union){.path = Py_NewRef(path)};
     }
     if (number < 0 || module_size == 0) {
         return number;
     }
-    file_facts *file = &self->files[number];
+    file_union *file = &self->files[number];
     if (file->modules == NULL && (file->modules = PySet_New(NULL)) == NULL) {
         return -1;
     }
@@ -108,7 +108,7 @@ new_file(gathered_object *self, PyObject *path, const char *module, size_t modul
 
 /* What `definitions` is to say of a file: its number, or its path where that is no UTF-8. */
 static PyObject *
-define(gathered_object *self, const char *text, const definition *one)
+define(union_object *self, const char *text, const definition *one)
 {
     PyObject *path = PyUnicode_DecodeUTF8(text, (Py_ssize_t)one->size, NULL);
     if (path == NULL) {
@@ -124,9 +124,9 @@ define(gathered_object *self, const char *text, const definition *one)
 }
 
 static int
-add_file(addition *add, const sorted_words *words, const definition *one)
+add_file(addition *add, const journal_facts *words, const definition *one)
 {
-    gathered_object *self = add->self;
+    union_object *self = add->self;
     const char *text = (const char *)words->texts + one->at;
     PyObject *key = PyBytes_FromStringAndSize(text, (Py_ssize_t)one->size + 1 + one->module);
     if (key == NULL) {
@@ -153,7 +153,7 @@ add_file(addition *add, const sorted_words *words, const definition *one)
 }
 
 static int64_t
-label_number(gathered_object *self, PyObject *label)
+label_number(union_object *self, PyObject *label)
 {
     size_t next = (size_t)PyList_GET_SIZE(self->label_list);
     int64_t number = number_in(self->labels, label, next);
@@ -185,7 +185,7 @@ label_of(const char *text, Py_ssize_t size)
 
 /* `of_session` is the static context's label: the two are joined as coverage.py joins them. */
 static int
-add_context(addition *add, const sorted_words *words, const definition *one, PyObject *of_session)
+add_context(addition *add, const journal_facts *words, const definition *one, PyObject *of_session)
 {
     PyObject *label = label_of((const char *)words->texts + one->at, (Py_ssize_t)one->size);
     if (label != NULL && PyUnicode_GET_LENGTH(of_session) > 0) {
@@ -200,14 +200,15 @@ add_context(addition *add, const sorted_words *words, const definition *one, PyO
 
 /* Definitions of all segments first: a later one relies on what an earlier one defined. */
 int
-names_add(addition *add, PyObject *segments, PyObject *label)
+ids_add_definitions(addition *add, PyObject *segments, PyObject *label)
 {
     int64_t no_label = label_number(add->self, label);
     if (no_label < 0 || add_local(&add->contexts, 0, (uint32_t)no_label) < 0) {
         return -1;
     }
     for (Py_ssize_t at = 0; at < PyTuple_GET_SIZE(segments); at++) {
-        const sorted_words *words = &((sorted_object *)PyTuple_GET_ITEM(segments, at))->words;
+        const journal_facts *words =
+            &((journal_facts_object *)PyTuple_GET_ITEM(segments, at))->words;
         for (size_t each = 0; each < words->files.used; each++) {
             if (add_file(add, words, &words->files.items[each]) < 0) {
                 return -1;
@@ -225,25 +226,25 @@ names_add(addition *add, PyObject *segments, PyObject *label)
 }
 
 int
-names_add_owner(addition *add, unsigned long long started_ns, PyObject *image_id)
+ids_add_image(addition *add, unsigned long long started_ns, PyObject *image_id)
 {
-    gathered_object *self = add->self;
-    owner *moved = grown(self->owners, self->owners_used, &self->owners_room, sizeof(*moved));
+    union_object *self = add->self;
+    owner *moved = grown(self->owners, self->images_used, &self->images_room, sizeof(*moved));
     if (moved == NULL) {
         PyErr_NoMemory();
         return -1;
     }
     self->owners = moved;
     PyObject *key = Py_BuildValue("(KO)", started_ns, image_id);
-    int64_t number = key == NULL ? -1 : number_in(self->owner_numbers, key, self->owners_used);
+    int64_t number = key == NULL ? -1 : number_in(self->image_numbers, key, self->images_used);
     Py_XDECREF(key);
     if (number < 0) {
         return -1;
     }
     add->owner = (uint32_t)number;
-    add->owner_is_new = number == (int64_t)self->owners_used;
-    if (add->owner_is_new) {
-        self->owners[self->owners_used++] =
+    add->image_is_new = number == (int64_t)self->images_used;
+    if (add->image_is_new) {
+        self->owners[self->images_used++] =
             (owner){.started_ns = started_ns, .image_id = Py_NewRef(image_id)};
     }
     return 0;

@@ -13,8 +13,8 @@ PyDoc_STRVAR(
     "Lines above `largest_line` are kept apart. What would make the facts cost more than\n"
     "`memory` bytes is left out, and counted.");
 
-PyDoc_STRVAR(read_sound_doc,
-             "read_sound(path, owner, newest, largest_line, memory, kinds, cores)\n--\n\n"
+PyDoc_STRVAR(read_intact_doc,
+             "read_intact(path, owner, newest, largest_line, memory, kinds, cores)\n--\n\n"
              "The fields of a journal's header, and its words sorted; None if it is not sound.\n\n"
              "Sound is a whole journal, of the version `newest` or an earlier one, in a regular\n"
              "file of root's or of the user `owner` (None: anybody). The limits are those of\n"
@@ -44,8 +44,8 @@ united(PyObject *module, PyObject *args)
 }
 
 static PyMethodDef methods[] = {
-    {"sort", sort_journal, METH_VARARGS, sort_doc},
-    {"read_sound", read_sound, METH_VARARGS, read_sound_doc},
+    {"sort", decode_words, METH_VARARGS, sort_doc},
+    {"read_intact", read_intact, METH_VARARGS, read_intact_doc},
     {"arc_numbers", arc_numbers, METH_VARARGS, arc_numbers_doc},
     {"united", united, METH_VARARGS, united_doc},
     {NULL, NULL, 0, NULL},
@@ -64,7 +64,7 @@ add_type(PyObject *module, PyType_Spec *spec)
 static int
 module_exec(PyObject *module)
 {
-    facts_state *state = PyModule_GetState(module);
+    fold_state *state = PyModule_GetState(module);
     /* Secret as the hashes of strings are, so that no journal can be made to be slow. */
     PyObject *text = PyUnicode_FromString("covsup.datafile._fold");
     Py_hash_t hash = text == NULL ? -1 : PyObject_Hash(text);
@@ -73,26 +73,27 @@ module_exec(PyObject *module)
         return -1;
     }
     state->seed = (uint64_t)hash;
-    state->sorted_type = add_type(module, &sorted_spec);
-    state->gathered_type = state->sorted_type == NULL ? NULL : add_type(module, &gathered_spec);
-    return state->gathered_type == NULL ? -1 : PyModule_AddIntMacro(module, ARC_BITS);
+    state->journal_facts_type = add_type(module, &journal_facts_spec);
+    state->fact_union_type =
+        state->journal_facts_type == NULL ? NULL : add_type(module, &fact_union_spec);
+    return state->fact_union_type == NULL ? -1 : PyModule_AddIntMacro(module, ARC_BITS);
 }
 
 static int
 module_traverse(PyObject *module, visitproc visit, void *arg)
 {
-    facts_state *state = PyModule_GetState(module);
-    Py_VISIT(state->sorted_type);
-    Py_VISIT(state->gathered_type);
+    fold_state *state = PyModule_GetState(module);
+    Py_VISIT(state->journal_facts_type);
+    Py_VISIT(state->fact_union_type);
     return 0;
 }
 
 static int
 module_clear(PyObject *module)
 {
-    facts_state *state = PyModule_GetState(module);
-    Py_CLEAR(state->sorted_type);
-    Py_CLEAR(state->gathered_type);
+    fold_state *state = PyModule_GetState(module);
+    Py_CLEAR(state->journal_facts_type);
+    Py_CLEAR(state->fact_union_type);
     return 0;
 }
 
@@ -108,7 +109,7 @@ PyDoc_STRVAR(module_doc, "The fold's inner loop: journals sorted, and their unio
 
 static struct PyModuleDef module_definition = {
     PyModuleDef_HEAD_INIT,         .m_name = "covsup.datafile._fold",
-    .m_doc = module_doc,           .m_size = sizeof(facts_state),
+    .m_doc = module_doc,           .m_size = sizeof(fold_state),
     .m_methods = methods,          .m_slots = slots,
     .m_traverse = module_traverse, .m_clear = module_clear,
 };

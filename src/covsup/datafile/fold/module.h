@@ -11,24 +11,24 @@
 #include "journal/words.h"
 
 typedef struct {
-    PyTypeObject *sorted_type;
-    PyTypeObject *gathered_type;
+    PyTypeObject *journal_facts_type;
+    PyTypeObject *fact_union_type;
     uint64_t seed; /* of every key_index */
-} facts_state;
+} fold_state;
 
 /* The words of one journal, sorted. */
 typedef struct {
-    PyObject_HEAD sorted_words words;
-} sorted_object;
+    PyObject_HEAD journal_facts words;
+} journal_facts_object;
 
-extern PyType_Spec sorted_spec;
-extern PyType_Spec gathered_spec;
+extern PyType_Spec journal_facts_spec;
+extern PyType_Spec fact_union_spec;
 
 /* One without words; NULL with an exception set. */
-sorted_object *new_sorted(facts_state *state);
+journal_facts_object *new_journal_facts(fold_state *state);
 
-PyObject *sort_journal(PyObject *module, PyObject *args);
-PyObject *read_sound(PyObject *module, PyObject *args);
+PyObject *decode_words(PyObject *module, PyObject *args);
+PyObject *read_intact(PyObject *module, PyObject *args);
 PyObject *arc_numbers(PyObject *module, PyObject *args);
 
 /* An arc as one number: its first line << ARC_BITS, plus its second line + half of that range. */

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TypeAlias, TypeVar
 
-    from covsup.datafile.fold.sets import Arcs, Bits
+    from covsup.datafile.fold.sets import ArcSet, LineSet
     from covsup.datafile.journal.reader import AboutToExec, Core, Ended, ExecFailed, StartKind
     from covsup.datafile.session.directory import Observation, SessionNote, Settings
 
     SomeEvent = TypeVar("SomeEvent", AboutToExec, Ended, ExecFailed)
     Something = TypeVar("Something")
 
-Key: TypeAlias = tuple[str, str]
+PathContext: TypeAlias = tuple[str, str]
 """A measured path and a context label."""
 
-Owner: TypeAlias = tuple[int, str]
+ImageKey: TypeAlias = tuple[int, str]
 """An image that executed something: its start (wall clock, ns) and its id. Ordered by time."""
 
 
@@ -55,7 +55,7 @@ class Identity(NamedTuple):
     uid: int
 
     @property
-    def owner(self) -> Owner:
+    def owner(self) -> ImageKey:
         """The image as the owner of facts."""
         return (self.started_ns, self.image_id)
 
@@ -108,7 +108,7 @@ class Image(NamedTuple):
     def union(self, other: Image) -> Image:
         """Everything that two looks at the same image say."""
         return Image(
-            identity=agreed(self.identity, other.identity),
+            identity=consistent_choice(self.identity, other.identity),
             properties=self.properties | other.properties,
             ended=last(self.ended, other.ended),
             about_to_exec=last(self.about_to_exec, other.about_to_exec),
@@ -125,7 +125,7 @@ class Image(NamedTuple):
         )
 
 
-class Reap(NamedTuple):
+class ChildExit(NamedTuple):
     """An image waited for a child and got this raw status."""
 
     by: str
@@ -143,7 +143,7 @@ class Spawn(NamedTuple):
     argv: tuple[str, ...]
 
 
-class Stillborn(NamedTuple):
+class FailedSpawn(NamedTuple):
     """What an image had started as another program could not execute it, and ended by then."""
 
     by: str
@@ -171,22 +171,22 @@ class Result(NamedTuple):
     """What any number of images did. Not to be changed once made: folds share its parts."""
 
     kind: Kind | None = None  # None: nothing was executed
-    lines: Mapping[Key, Bits] = MappingProxyType({})
+    lines: Mapping[PathContext, LineSet] = MappingProxyType({})
     """Of a branch measurement, too: there, a line is what coverage.py calls the arc (line, line)."""
-    arcs: Mapping[Key, Arcs] = MappingProxyType({})
+    arcs: Mapping[PathContext, ArcSet] = MappingProxyType({})
     modules: Mapping[str, frozenset[str]] = MappingProxyType({})
     plugins: Mapping[str, frozenset[str]] = MappingProxyType({})
     """By path: the plugins of coverage.py's that told its facts; nearly always one."""
     versions: Mapping[str, frozenset[Version]] = MappingProxyType({})
     """By path: what the file was when it was measured; one version, if it was not edited."""
-    first: Mapping[str, Mapping[Owner, Bits]] = MappingProxyType({})
+    first: Mapping[str, Mapping[ImageKey, LineSet]] = MappingProxyType({})
     """By path: the lines that each image was the first to execute; no line is in two of them."""
-    shared: Mapping[str, Bits] = MappingProxyType({})
+    shared: Mapping[str, LineSet] = MappingProxyType({})
     """By path: the lines that more than one image executed."""
     images: Mapping[str, Image] = MappingProxyType({})
-    reaps: frozenset[Reap] = frozenset()
+    child_exits: frozenset[ChildExit] = frozenset()
     spawns: frozenset[Spawn] = frozenset()
-    stillborn: frozenset[Stillborn] = frozenset()
+    stillborn: frozenset[FailedSpawn] = frozenset()
     sessions: Mapping[str, Settings] = MappingProxyType({})
     observations: frozenset[tuple[str, Observation]] = frozenset()
     notes: frozenset[tuple[str, SessionNote]] = frozenset()
@@ -215,7 +215,7 @@ class Result(NamedTuple):
         return counts
 
 
-def says_anything(result: Result) -> bool:
+def has_content(result: Result) -> bool:
     """Whether there is more in a result than the settings of its sessions."""
     return bool(result._replace(sessions={}) != Result(sessions={}))
 
@@ -227,7 +227,7 @@ def last(one: SomeEvent | None, other: SomeEvent | None) -> SomeEvent | None:
     return max(one, other, key=lambda event: (event.at_ns, repr(event)))
 
 
-def agreed(one: Something, other: Something) -> Something:
+def consistent_choice(one: Something, other: Something) -> Something:
     """Either, as they should be equal; where a damaged journal says otherwise, always the same."""
     return one if one == other else min(one, other, key=repr)
 

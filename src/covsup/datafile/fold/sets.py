@@ -15,16 +15,24 @@ if TYPE_CHECKING:
     from typing import Final, TypeAlias
 
 __all__ = [
-    "LARGEST_LINE", "Arc", "Arcs", "Bits", "arcs_in", "arcs_of", "bits_of", "numbers_in", "numbits",
+    "LARGEST_LINE",
+    "Arc",
+    "ArcSet",
+    "LineSet",
+    "arc_set_of",
+    "arcs_in",
+    "line_set_of",
+    "lines_in",
+    "numbits",
     "united",
 ]  # fmt: skip
 
-Bits: TypeAlias = int
+LineSet: TypeAlias = int
 """A set of line numbers: bit n is line n. Its little-endian bytes are coverage.py's numbits."""
 
 Arc: TypeAlias = tuple[int, int]
 
-Arcs: TypeAlias = bytes
+ArcSet: TypeAlias = bytes
 """A set of arcs, sorted: of each its two lines, as 32-bit numbers in this machine's byte order."""
 
 LARGEST_LINE: Final = (1 << 24) - 1
@@ -37,7 +45,7 @@ _BITS_OF_BYTE: Final = tuple(
 )
 
 
-def bits_of(numbers: Collection[int]) -> Bits:
+def line_set_of(numbers: Collection[int]) -> LineSet:
     """The set of line numbers as bits. None may be negative or above LARGEST_LINE."""
     if not numbers:
         return 0
@@ -48,7 +56,7 @@ def bits_of(numbers: Collection[int]) -> Bits:
     return int(digits, 2)
 
 
-def numbers_in(bits: Bits) -> list[int]:
+def lines_in(bits: LineSet) -> list[int]:
     """The line numbers in `bits`, ascending."""
     packed = numbits(bits)
     return [
@@ -56,16 +64,16 @@ def numbers_in(bits: Bits) -> list[int]:
     ]
 
 
-def numbits(bits: Bits) -> bytes:
+def numbits(bits: LineSet) -> bytes:
     """The set of line numbers as coverage.py stores it."""
     return bits.to_bytes((bits.bit_length() + 7) // 8, "little")
 
 
-def arcs_of(pairs: Iterable[Arc]) -> Arcs:
+def arc_set_of(pairs: Iterable[Arc]) -> ArcSet:
     """The set of these arcs."""
     return b"".join(_ARC.pack(*pair) for pair in sorted(set(pairs)))
 
 
-def arcs_in(arcs: Arcs) -> list[Arc]:
+def arcs_in(arcs: ArcSet) -> list[Arc]:
     """The arcs in a set, ascending."""
     return list(_ARC.iter_unpack(arcs))

@@ -1,4 +1,4 @@
-/* fold/union.c - the type `Gathered`: the union of what any number of images executed.
+/* fold/union.c - the type `FactUnion`: the union of what any number of images executed.
  *
  * Per file and context: the lines and the arcs. Per file: for each line the earliest image that
  * executed it, and whether others did. It grows with the lines, not with the images.
@@ -8,13 +8,13 @@
 #include <stdlib.h>
 
 /* The facts of a file in a context. */
-static key_facts *
-facts_of(gathered_object *self, uint32_t file, uint32_t label)
+static union_entry *
+facts_of(union_object *self, uint32_t file, uint32_t label)
 {
     uint64_t key = (uint64_t)file << 32 | label;
     uint32_t number = key_index_find(&self->keys, key);
     if (number == KEY_MISSING) {
-        key_facts *moved = grown(self->facts, self->keys.used, &self->facts_room, sizeof(*moved));
+        union_entry *moved = grown(self->facts, self->keys.used, &self->facts_room, sizeof(*moved));
         if (moved != NULL) {
             self->facts = moved;
             number = key_index_add(&self->keys, key);
@@ -23,7 +23,7 @@ facts_of(gathered_object *self, uint32_t file, uint32_t label)
             PyErr_NoMemory();
             return NULL;
         }
-        self->facts[number] = (key_facts){0};
+        self->facts[number] = (union_entry){0};
     }
     return &self->facts[number];
 }
@@ -54,11 +54,11 @@ add_ends(line_set *lines, const arc_set *arcs)
 }
 
 static int
-add_owned(addition *add, uint64_t key, const owned_facts *found)
+add_entry(addition *add, uint64_t key, const facts_entry *found)
 {
-    gathered_object *self = add->self;
+    union_object *self = add->self;
     uint32_t context = (uint32_t)key;
-    uint32_t file_number = names_number(&add->files, (uint32_t)(key >> 32));
+    uint32_t file_number = ids_find(&add->files, (uint32_t)(key >> 32));
     if (file_number == UNSTORABLE) {
         return 0; /* it is named as one that is left out */
     }
@@ -66,10 +66,10 @@ add_owned(addition *add, uint64_t key, const owned_facts *found)
         add->undefined += line_set_count(&found->lines) + found->arcs.used;
         return 0;
     }
-    uint32_t label = names_number(&add->contexts, context);
+    uint32_t label = ids_find(&add->contexts, context);
     if (label == UNKNOWN) {
         /* The fact is worth more than its label. */
-        label = names_number(&add->contexts, 0);
+        label = ids_find(&add->contexts, 0);
         PyObject *id = PyLong_FromUnsignedLong(context);
         int rc = id == NULL ? -1 : PySet_Add(add->unnamed, id);
         Py_XDECREF(id);
@@ -77,12 +77,12 @@ add_owned(addition *add, uint64_t key, const owned_facts *found)
             return -1;
         }
     }
-    key_facts *facts = facts_of(self, file_number, label);
+    union_entry *facts = facts_of(self, file_number, label);
     if (facts == NULL) {
         return -1;
     }
-    file_facts *file = &self->files[file_number];
-    file->is_told = true;
+    file_union *file = &self->files[file_number];
+    file->has_facts = true;
     bool full = false;
     if (found->lines.used > 0) {
         facts->has_lines = true;
@@ -111,15 +111,15 @@ add_owned(addition *add, uint64_t key, const owned_facts *found)
 }
 
 static int
-add_sorted(addition *add, const sorted_words *words)
+add_sorted(addition *add, const journal_facts *words)
 {
     for (uint32_t at = 0; at < words->keys.used; at++) {
-        if (add_owned(add, words->keys.keys[at], &words->owned[at]) < 0) {
+        if (add_entry(add, words->keys.keys[at], &words->entries[at]) < 0) {
             return -1;
         }
     }
     for (size_t at = 0; at < words->far_used; at++) {
-        bool known = names_number(&add->files, (uint32_t)(words->far[at].key >> 32)) != UNKNOWN;
+        bool known = ids_find(&add->files, (uint32_t)(words->far[at].key >> 32)) != UNKNOWN;
         add->far += known;
         add->undefined += !known;
     }
@@ -128,29 +128,29 @@ add_sorted(addition *add, const sorted_words *words)
 
 /* Once all facts of an image are in: its files without facts, and who executed what first. */
 static int
-conclude(addition *add)
+finish_image(addition *add)
 {
-    gathered_object *self = add->self;
-    uint32_t no_label = names_number(&add->contexts, 0);
+    union_object *self = add->self;
+    uint32_t no_label = ids_find(&add->contexts, 0);
     for (size_t at = 0; at < add->files.used; at++) {
         uint32_t number = add->files.items[at].number;
         if (number == UNSTORABLE) {
             continue;
         }
-        file_facts *file = &self->files[number];
-        if (!file->is_told) {
+        file_union *file = &self->files[number];
+        if (!file->has_facts) {
             /* Code of it ran that has no line: an empty module. */
-            key_facts *facts = facts_of(self, number, no_label);
+            union_entry *facts = facts_of(self, number, no_label);
             if (facts == NULL) {
                 return -1;
             }
             facts->has_lines = true;
-            file->is_told = true; /* it may have two ids */
+            file->has_facts = true; /* it may have two ids */
         }
         uint64_t count = line_set_count(&file->now);
         if (count > 0) {
             add->lines += count;
-            if (owners_share_out(add, file) < 0) {
+            if (assign_first_seen(add, file) < 0) {
                 PyErr_NoMemory();
                 return -1;
             }
@@ -160,7 +160,7 @@ conclude(addition *add)
     for (size_t at = 0; at < add->files.used; at++) {
         uint32_t number = add->files.items[at].number;
         if (number != UNSTORABLE) {
-            self->files[number].is_told = false;
+            self->files[number].has_facts = false;
         }
     }
     return 0;
@@ -176,9 +176,9 @@ PyDoc_STRVAR(
     "the object is good.");
 
 static PyObject *
-add_image(gathered_object *self, PyObject *args)
+add_image(union_object *self, PyObject *args)
 {
-    facts_state *state = PyType_GetModuleState(Py_TYPE(self));
+    fold_state *state = PyType_GetModuleState(Py_TYPE(self));
     PyObject *segments, *image_id, *label;
     unsigned long long started_ns;
     addition add = {.self = self};
@@ -188,8 +188,8 @@ add_image(gathered_object *self, PyObject *args)
         return NULL;
     }
     for (Py_ssize_t at = 0; at < PyTuple_GET_SIZE(segments); at++) {
-        if (!Py_IS_TYPE(PyTuple_GET_ITEM(segments, at), state->sorted_type)) {
-            PyErr_SetString(PyExc_TypeError, "segments are Sorted");
+        if (!Py_IS_TYPE(PyTuple_GET_ITEM(segments, at), state->journal_facts_type)) {
+            PyErr_SetString(PyExc_TypeError, "segments are JournalFacts");
             return NULL;
         }
     }
@@ -198,12 +198,12 @@ add_image(gathered_object *self, PyObject *args)
     add.unusable = PyList_New(0);
     add.unnamed = PySet_New(NULL);
     int rc = add.unusable == NULL || add.unnamed == NULL ? -1 : 0;
-    rc = rc < 0 ? rc : names_add_owner(&add, started_ns, image_id);
-    rc = rc < 0 ? rc : names_add(&add, segments, label);
+    rc = rc < 0 ? rc : ids_add_image(&add, started_ns, image_id);
+    rc = rc < 0 ? rc : ids_add_definitions(&add, segments, label);
     for (Py_ssize_t at = 0; rc == 0 && at < PyTuple_GET_SIZE(segments); at++) {
-        rc = add_sorted(&add, &((sorted_object *)PyTuple_GET_ITEM(segments, at))->words);
+        rc = add_sorted(&add, &((journal_facts_object *)PyTuple_GET_ITEM(segments, at))->words);
     }
-    if (rc == 0 && conclude(&add) == 0) {
+    if (rc == 0 && finish_image(&add) == 0) {
         result = Py_BuildValue("(KnKKOO)", (unsigned long long)add.lines,
                                (Py_ssize_t)add.files.used, (unsigned long long)add.undefined,
                                (unsigned long long)add.far, add.unusable, add.unnamed);
@@ -226,11 +226,11 @@ set_item(PyObject *dict, PyObject *key, PyObject *value)
 }
 
 static int
-tell_facts(gathered_object *self, PyObject *lines, PyObject *arcs)
+export_entries(union_object *self, PyObject *lines, PyObject *arcs)
 {
     for (uint32_t at = 0; at < self->keys.used; at++) {
         uint64_t key = self->keys.keys[at];
-        const key_facts *facts = &self->facts[at];
+        const union_entry *facts = &self->facts[at];
         PyObject *path = self->files[key >> 32].path;
         PyObject *label = PyList_GetItem(self->label_list, (Py_ssize_t)(key & UINT32_MAX));
         if (label == NULL) {
@@ -249,7 +249,7 @@ tell_facts(gathered_object *self, PyObject *lines, PyObject *arcs)
 }
 
 static PyObject *
-first_of(const gathered_object *self, const file_facts *file)
+first_as_dict(const union_object *self, const file_union *file)
 {
     PyObject *by_owner = PyDict_New();
     for (size_t at = 0; by_owner != NULL && at < file->first_used; at++) {
@@ -264,14 +264,15 @@ first_of(const gathered_object *self, const file_facts *file)
 }
 
 static int
-tell_file(const gathered_object *self, const file_facts *file, PyObject *modules, PyObject *first,
-          PyObject *shared)
+export_file(const union_object *self, const file_union *file, PyObject *modules, PyObject *first,
+            PyObject *shared)
 {
     if (file->modules != NULL &&
         set_item(modules, Py_NewRef(file->path), PyFrozenSet_New(file->modules)) < 0) {
         return -1;
     }
-    if (file->first_used > 0 && set_item(first, Py_NewRef(file->path), first_of(self, file)) < 0) {
+    if (file->first_used > 0 &&
+        set_item(first, Py_NewRef(file->path), first_as_dict(self, file)) < 0) {
         return -1;
     }
     if (line_set_size(&file->shared) > 0) {
@@ -285,17 +286,17 @@ PyDoc_STRVAR(result_doc,
              "The union: lines, arcs, modules, first and shared, as a Result has them.");
 
 static PyObject *
-result(gathered_object *self, PyObject *unused)
+result(union_object *self, PyObject *unused)
 {
     PyObject *lines = PyDict_New(), *arcs = PyDict_New(), *modules = PyDict_New();
     PyObject *first = PyDict_New(), *shared = PyDict_New();
     PyObject *all = NULL;
     if (lines == NULL || arcs == NULL || modules == NULL || first == NULL || shared == NULL ||
-        tell_facts(self, lines, arcs) < 0) {
+        export_entries(self, lines, arcs) < 0) {
         goto done;
     }
     for (size_t at = 0; at < self->files_used; at++) {
-        if (tell_file(self, &self->files[at], modules, first, shared) < 0) {
+        if (export_file(self, &self->files[at], modules, first, shared) < 0) {
             goto done;
         }
     }
@@ -310,14 +311,14 @@ done:
 }
 
 static PyObject *
-new_gathered(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+new_fact_union(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    facts_state *state = PyType_GetModuleState(type);
+    fold_state *state = PyType_GetModuleState(type);
     static char *names[] = {NULL};
     if (state == NULL || !PyArg_ParseTupleAndKeywords(args, kwargs, "", names)) {
         return NULL;
     }
-    gathered_object *self = (gathered_object *)type->tp_alloc(type, 0);
+    union_object *self = (union_object *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
     }
@@ -326,16 +327,16 @@ new_gathered(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->paths = PyDict_New();
     self->labels = PyDict_New();
     self->label_list = PyList_New(0);
-    self->owner_numbers = PyDict_New();
+    self->image_numbers = PyDict_New();
     if (self->definitions == NULL || self->paths == NULL || self->labels == NULL ||
-        self->label_list == NULL || self->owner_numbers == NULL) {
+        self->label_list == NULL || self->image_numbers == NULL) {
         Py_CLEAR(self);
     }
     return (PyObject *)self;
 }
 
 static void
-free_file(file_facts *file)
+free_file(file_union *file)
 {
     for (size_t at = 0; at < file->first_used; at++) {
         line_set_free(&file->first[at].lines);
@@ -349,7 +350,7 @@ free_file(file_facts *file)
 }
 
 static void
-dealloc(gathered_object *self)
+dealloc(union_object *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     for (size_t at = 0; at < self->files_used; at++) {
@@ -362,7 +363,7 @@ dealloc(gathered_object *self)
     }
     free(self->facts);
     key_index_free(&self->keys);
-    for (size_t at = 0; at < self->owners_used; at++) {
+    for (size_t at = 0; at < self->images_used; at++) {
         Py_XDECREF(self->owners[at].image_id);
     }
     free(self->owners);
@@ -370,7 +371,7 @@ dealloc(gathered_object *self)
     Py_XDECREF(self->paths);
     Py_XDECREF(self->labels);
     Py_XDECREF(self->label_list);
-    Py_XDECREF(self->owner_numbers);
+    Py_XDECREF(self->image_numbers);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -385,15 +386,15 @@ PyDoc_STRVAR(doc, "The union of what any number of images executed.");
 
 static PyType_Slot slots[] = {
     {Py_tp_doc, (void *)doc},
-    {Py_tp_new, new_gathered},
+    {Py_tp_new, new_fact_union},
     {Py_tp_dealloc, dealloc},
     {Py_tp_methods, methods},
     {0, NULL},
 };
 
-PyType_Spec gathered_spec = {
-    .name = "covsup.datafile._fold.Gathered",
-    .basicsize = sizeof(gathered_object),
+PyType_Spec fact_union_spec = {
+    .name = "covsup.datafile._fold.FactUnion",
+    .basicsize = sizeof(union_object),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = slots,
 };

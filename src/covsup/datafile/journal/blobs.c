@@ -29,7 +29,7 @@ make_crc_tables(void)
 }
 
 uint32_t
-words_crc32(const uint8_t *bytes, size_t size)
+blobs_crc32(const uint8_t *bytes, size_t size)
 {
     static pthread_once_t made = PTHREAD_ONCE_INIT; /* interpreters share it */
     pthread_once(&made, make_crc_tables);
@@ -66,14 +66,14 @@ add_definition(definitions *found, definition one)
 /* The text of `size` bytes at the end of `texts`; one that is not what its type promises is
  * counted, and goes. */
 int
-texts_add(sorted_words *sorted, unsigned type, uint32_t size, bool swapped)
+blobs_add(journal_facts *sorted, unsigned type, uint32_t size, bool swapped)
 {
     size_t at = sorted->texts_used;
     const uint8_t *text = sorted->texts + at;
     int result = 0;
     if (type == TEXT_FILE || type == TEXT_CONTEXT) {
         if (size < 4) {
-            sorted->damaged_texts++;
+            sorted->damaged_blobs++;
             return 0;
         }
         definition one = {.at = at + 4, .size = size - 4};
@@ -85,7 +85,7 @@ texts_add(sorted_words *sorted, unsigned type, uint32_t size, bool swapped)
             const uint8_t *nul = memchr(text + 4, 0, size - 4);
             size_t path = nul == NULL ? 0 : (size_t)(nul - text) - 4;
             if (path == 0 || memchr(nul + 1, 0, size - 5 - path) != NULL) {
-                sorted->damaged_texts++;
+                sorted->damaged_blobs++;
                 return 0;
             }
             one.size = (uint32_t)path;
@@ -93,14 +93,14 @@ texts_add(sorted_words *sorted, unsigned type, uint32_t size, bool swapped)
             result = add_definition(&sorted->files, one);
         }
     } else {
-        plain_text *moved =
-            grown(sorted->plain, sorted->plain_used, &sorted->plain_room, sizeof(*moved));
+        other_blob *moved =
+            grown(sorted->others, sorted->others_used, &sorted->others_room, sizeof(*moved));
         if (moved == NULL) {
             return -1;
         }
-        sorted->plain = moved;
-        sorted->plain[sorted->plain_used++] =
-            (plain_text){.type = (uint8_t)type, .at = at, .size = size};
+        sorted->others = moved;
+        sorted->others[sorted->others_used++] =
+            (other_blob){.type = (uint8_t)type, .at = at, .size = size};
     }
     sorted->texts_used += size;
     return result;

@@ -91,14 +91,14 @@ read_all(int fd, uint8_t *to, uint64_t size, uint64_t offset)
 }
 
 static bool
-is_sound(const uint8_t *header, uint32_t newest)
+is_intact(const uint8_t *header, uint32_t newest)
 {
     uint64_t version = number_at(header, VERSION_AT, 4), kind = number_at(header, START_KIND_AT, 4);
     uint64_t core = number_at(header, CORE_AT, 4), tail = number_at(header, TAIL_AT, 8);
     return memcmp(header, MAGIC, 8) == 0 && version >= 1 && version <= newest &&
            number_at(header, 12, 4) == HEADER_SIZE && number_at(header, 16, 8) == BYTE_ORDER_MARK &&
            number_at(header, CHECKED_TO, 8) ==
-               words_crc32(header + CHECKED_FROM, CHECKED_TO - CHECKED_FROM) &&
+               blobs_crc32(header + CHECKED_FROM, CHECKED_TO - CHECKED_FROM) &&
            kind >= 1 && kind <= 3 && (core == 1 || core == 2) && tail >= HEADER_SIZE &&
            tail % 8 == 0;
 }
@@ -113,26 +113,26 @@ read_whole(int fd, uint64_t size, uint32_t newest)
         return NULL;
     }
     ssize_t got = pread(fd, bytes, (size_t)have, 0);
-    if (got < HEADER_SIZE || !is_sound(bytes, newest)) {
-        goto not_sound;
+    if (got < HEADER_SIZE || !is_intact(bytes, newest)) {
+        goto not_intact;
     }
     have = (uint64_t)got;
     uint64_t capacity = number_at(bytes, CAPACITY_AT, 8), tail = number_at(bytes, TAIL_AT, 8);
     if (tail > size || tail > capacity || tail > LARGEST_JOURNAL) {
-        goto not_sound;
+        goto not_intact;
     }
     if (tail > have) {
         uint8_t *moved = realloc(bytes, (size_t)tail);
         if (moved == NULL) {
-            goto not_sound;
+            goto not_intact;
         }
         bytes = moved;
         if (!read_all(fd, bytes + have, tail - have, have)) {
-            goto not_sound;
+            goto not_intact;
         }
     }
     return bytes;
-not_sound:
+not_intact:
     free(bytes);
     return NULL;
 }
@@ -205,9 +205,9 @@ open_file(const char *path, unsigned long long owner, bool any_owner, uint64_t *
 }
 
 PyObject *
-read_sound(PyObject *module, PyObject *args)
+read_intact(PyObject *module, PyObject *args)
 {
-    facts_state *state = PyModule_GetState(module);
+    fold_state *state = PyModule_GetState(module);
     PyObject *path, *owner, *kinds, *cores, *result = NULL;
     unsigned int newest, largest_line;
     Py_ssize_t memory;
@@ -217,7 +217,7 @@ read_sound(PyObject *module, PyObject *args)
     }
     bool any_owner = owner == Py_None;
     unsigned long long uid = any_owner ? 0 : PyLong_AsUnsignedLongLong(owner);
-    sorted_object *sorted = NULL;
+    journal_facts_object *sorted = NULL;
     if (PyErr_Occurred()) {
         goto done;
     }
@@ -226,11 +226,11 @@ read_sound(PyObject *module, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "these are no limits, or no enumerations");
         goto done;
     }
-    sorted = new_sorted(state);
+    sorted = new_journal_facts(state);
     if (sorted == NULL) {
         goto done;
     }
-    sort_limits limits = {.largest_line = largest_line, .memory = (size_t)memory};
+    fact_limits limits = {.largest_line = largest_line, .memory = (size_t)memory};
     uint64_t size = 0;
     uint8_t *bytes = NULL;
     int failed = 0;
@@ -243,7 +243,7 @@ read_sound(PyObject *module, PyObject *args)
     if (bytes != NULL) {
         words_format format = {.version = (uint32_t)number_at(bytes, VERSION_AT, 4)};
         size_t count = (size_t)(number_at(bytes, TAIL_AT, 8) - HEADER_SIZE) / 8;
-        failed = words_sort(&sorted->words, bytes + HEADER_SIZE, count, format, &limits);
+        failed = words_decode(&sorted->words, bytes + HEADER_SIZE, count, format, &limits);
     }
     Py_END_ALLOW_THREADS
     if (failed) {

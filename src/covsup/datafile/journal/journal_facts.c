@@ -1,4 +1,5 @@
-/* journal/journal_facts.c - the type `Sorted`: the words of one journal, sorted, and views of them.
+/* journal/journal_facts.c - the type `JournalFacts`: the words of one journal, sorted, and views of
+ * them.
  *
  * Must never know: files, sessions, what an event says. */
 #include "fold/module.h"
@@ -53,20 +54,20 @@ arcs_from_bytes(arc_set *arcs, PyObject *bytes)
     return 0;
 }
 
-sorted_object *
-new_sorted(facts_state *state)
+journal_facts_object *
+new_journal_facts(fold_state *state)
 {
-    sorted_object *self = PyObject_New(sorted_object, state->sorted_type);
+    journal_facts_object *self = PyObject_New(journal_facts_object, state->journal_facts_type);
     if (self != NULL) {
-        self->words = (sorted_words){.keys.seed = state->seed};
+        self->words = (journal_facts){.keys.seed = state->seed};
     }
     return self;
 }
 
 PyObject *
-sort_journal(PyObject *module, PyObject *args)
+decode_words(PyObject *module, PyObject *args)
 {
-    facts_state *state = PyModule_GetState(module);
+    fold_state *state = PyModule_GetState(module);
     Py_buffer words;
     int swapped;
     unsigned int version, largest_line;
@@ -74,20 +75,20 @@ sort_journal(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "y*pIIn", &words, &swapped, &version, &largest_line, &memory)) {
         return NULL;
     }
-    sorted_object *self = NULL;
+    journal_facts_object *self = NULL;
     if (words.len % 8 != 0 || largest_line >= INT32_MAX || memory < 0) {
         PyErr_SetString(PyExc_ValueError, "these are no words, or no limits");
         goto done;
     }
-    self = new_sorted(state);
+    self = new_journal_facts(state);
     if (self == NULL) {
         goto done;
     }
     words_format format = {.version = version, .swapped = swapped};
-    sort_limits limits = {.largest_line = largest_line, .memory = (size_t)memory};
+    fact_limits limits = {.largest_line = largest_line, .memory = (size_t)memory};
     int failed;
     Py_BEGIN_ALLOW_THREADS
-    failed = words_sort(&self->words, words.buf, (size_t)words.len / 8, format, &limits);
+    failed = words_decode(&self->words, words.buf, (size_t)words.len / 8, format, &limits);
     Py_END_ALLOW_THREADS
     if (failed) {
         Py_CLEAR(self);
@@ -99,25 +100,25 @@ done:
 }
 
 static void
-dealloc(sorted_object *self)
+dealloc(journal_facts_object *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    sorted_words_free(&self->words);
+    journal_facts_free(&self->words);
     PyObject_Free(self);
     Py_DECREF(type);
 }
 
 static PyObject *
-owner_of_key(uint64_t key)
+key_as_tuple(uint64_t key)
 {
     return Py_BuildValue("(II)", (unsigned)(key >> 32), (unsigned)(key & UINT32_MAX));
 }
 
 /* Adds `value`, which is taken, under the file and context of `key`. */
 static int
-set_owned(PyObject *dict, uint64_t key, PyObject *value)
+set_entry(PyObject *dict, uint64_t key, PyObject *value)
 {
-    PyObject *owner = value == NULL ? NULL : owner_of_key(key);
+    PyObject *owner = value == NULL ? NULL : key_as_tuple(key);
     int rc = owner == NULL ? -1 : PyDict_SetItem(dict, owner, value);
     Py_XDECREF(owner);
     Py_XDECREF(value);
@@ -127,13 +128,13 @@ set_owned(PyObject *dict, uint64_t key, PyObject *value)
 PyDoc_STRVAR(lines_doc, "lines()\n--\n\nThe lines as ints, by (file id, context id).");
 
 static PyObject *
-lines(sorted_object *self, PyObject *unused)
+lines(journal_facts_object *self, PyObject *unused)
 {
     PyObject *dict = PyDict_New();
     for (uint32_t owner = 0; dict != NULL && owner < self->words.keys.used; owner++) {
-        const line_set *found = &self->words.owned[owner].lines;
+        const line_set *found = &self->words.entries[owner].lines;
         if (found->used > 0 &&
-            set_owned(dict, self->words.keys.keys[owner], lines_as_int(found)) < 0) {
+            set_entry(dict, self->words.keys.keys[owner], lines_as_int(found)) < 0) {
             Py_CLEAR(dict);
         }
     }
@@ -143,13 +144,13 @@ lines(sorted_object *self, PyObject *unused)
 PyDoc_STRVAR(arcs_doc, "arcs()\n--\n\nThe arcs as bytes, by (file id, context id).");
 
 static PyObject *
-arcs(sorted_object *self, PyObject *unused)
+arcs(journal_facts_object *self, PyObject *unused)
 {
     PyObject *dict = PyDict_New();
     for (uint32_t owner = 0; dict != NULL && owner < self->words.keys.used; owner++) {
-        const arc_set *found = &self->words.owned[owner].arcs;
+        const arc_set *found = &self->words.entries[owner].arcs;
         if (found->used > 0 &&
-            set_owned(dict, self->words.keys.keys[owner], arcs_as_bytes(found)) < 0) {
+            set_entry(dict, self->words.keys.keys[owner], arcs_as_bytes(found)) < 0) {
             Py_CLEAR(dict);
         }
     }
@@ -169,11 +170,11 @@ PyDoc_STRVAR(far_doc, "far()\n--\n\nWhat names a line beyond the largest: (file 
                       " line), or (file id, context id, from, to).");
 
 static PyObject *
-far(sorted_object *self, PyObject *unused)
+far(journal_facts_object *self, PyObject *unused)
 {
     PyObject *list = PyList_New(0);
     for (size_t at = 0; list != NULL && at < self->words.far_used; at++) {
-        const far_fact *fact = &self->words.far[at];
+        const out_of_range_fact *fact = &self->words.far[at];
         unsigned file = (unsigned)(fact->key >> 32), context = (unsigned)(fact->key & UINT32_MAX);
         PyObject *item = fact->is_arc ? Py_BuildValue("(IILL)", file, context,
                                                       (long long)fact->from, (long long)fact->to)
@@ -188,9 +189,9 @@ far(sorted_object *self, PyObject *unused)
 PyDoc_STRVAR(files_doc, "files()\n--\n\nThe definitions of files: (file id, path, module).");
 
 static PyObject *
-files(sorted_object *self, PyObject *unused)
+files(journal_facts_object *self, PyObject *unused)
 {
-    const sorted_words *words = &self->words;
+    const journal_facts *words = &self->words;
     PyObject *list = PyList_New(0);
     for (size_t at = 0; list != NULL && at < words->files.used; at++) {
         const definition *one = &words->files.items[at];
@@ -206,9 +207,9 @@ files(sorted_object *self, PyObject *unused)
 PyDoc_STRVAR(contexts_doc, "contexts()\n--\n\nThe definitions of contexts: (context id, label).");
 
 static PyObject *
-contexts(sorted_object *self, PyObject *unused)
+contexts(journal_facts_object *self, PyObject *unused)
 {
-    const sorted_words *words = &self->words;
+    const journal_facts *words = &self->words;
     PyObject *list = PyList_New(0);
     for (size_t at = 0; list != NULL && at < words->contexts.used; at++) {
         const definition *one = &words->contexts.items[at];
@@ -238,12 +239,12 @@ add_property(PyObject *dict, const char *text, uint32_t size)
 PyDoc_STRVAR(properties_doc, "properties()\n--\n\nThe properties: of one key the last counts.");
 
 static PyObject *
-properties(sorted_object *self, PyObject *unused)
+properties(journal_facts_object *self, PyObject *unused)
 {
-    const sorted_words *words = &self->words;
+    const journal_facts *words = &self->words;
     PyObject *dict = PyDict_New();
-    for (size_t at = 0; dict != NULL && at < words->plain_used; at++) {
-        const plain_text *text = &words->plain[at];
+    for (size_t at = 0; dict != NULL && at < words->others_used; at++) {
+        const other_blob *text = &words->others[at];
         if (text->type == TEXT_PROPERTY &&
             add_property(dict, (const char *)words->texts + text->at, text->size) < 0) {
             Py_CLEAR(dict);
@@ -255,12 +256,12 @@ properties(sorted_object *self, PyObject *unused)
 PyDoc_STRVAR(texts_doc, "texts()\n--\n\nAll other texts: (type, payload).");
 
 static PyObject *
-texts(sorted_object *self, PyObject *unused)
+texts(journal_facts_object *self, PyObject *unused)
 {
-    const sorted_words *words = &self->words;
+    const journal_facts *words = &self->words;
     PyObject *list = PyList_New(0);
-    for (size_t at = 0; list != NULL && at < words->plain_used; at++) {
-        const plain_text *text = &words->plain[at];
+    for (size_t at = 0; list != NULL && at < words->others_used; at++) {
+        const other_blob *text = &words->others[at];
         if (text->type == TEXT_PROPERTY) {
             continue;
         }
@@ -273,16 +274,16 @@ texts(sorted_object *self, PyObject *unused)
 }
 
 PyDoc_STRVAR(counts_doc,
-             "counts()\n--\n\nHow many records are torn, words senseless, texts damaged,"
+             "counts()\n--\n\nHow many records are torn, words stray_words, texts damaged,"
              " and facts left out for want of room.");
 
 static PyObject *
-counts(sorted_object *self, PyObject *unused)
+counts(journal_facts_object *self, PyObject *unused)
 {
-    const sorted_words *words = &self->words;
+    const journal_facts *words = &self->words;
     return Py_BuildValue(
-        "(KKKK)", (unsigned long long)words->torn, (unsigned long long)words->senseless,
-        (unsigned long long)words->damaged_texts, (unsigned long long)words->left_out);
+        "(KKKK)", (unsigned long long)words->torn, (unsigned long long)words->stray_words,
+        (unsigned long long)words->damaged_blobs, (unsigned long long)words->left_out);
 }
 
 static PyMethodDef methods[] = {
@@ -306,9 +307,9 @@ static PyType_Slot slots[] = {
     {0, NULL},
 };
 
-PyType_Spec sorted_spec = {
-    .name = "covsup.datafile._fold.Sorted",
-    .basicsize = sizeof(sorted_object),
+PyType_Spec journal_facts_spec = {
+    .name = "covsup.datafile._fold.JournalFacts",
+    .basicsize = sizeof(journal_facts_object),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = slots,
 };

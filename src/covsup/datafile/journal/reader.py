@@ -18,15 +18,15 @@ import sys
 from binascii import crc32
 from enum import IntEnum
 
-from covsup.datafile._fold import Sorted, read_sound, sort
+from covsup.datafile._fold import JournalFacts, read_intact, sort
 from covsup.datafile.errors import (
     JournalDamaged,
     JournalError,
-    JournalForeign,
     JournalNotBegun,
     JournalUnreadable,
+    JournalVersionUnsupported,
 )
-from covsup.datafile.fold.sets import LARGEST_LINE, arcs_in, numbers_in
+from covsup.datafile.fold.sets import LARGEST_LINE, arcs_in, lines_in
 from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ VERSION: Final = 2
 """The format that is written now; earlier ones are read as well."""
 MAGIC: Final = b"COVSUPJ\n"
 HEADER_SIZE: Final = 512
-LARGEST: Final = 64 << 20
+LARGEST_JOURNAL: Final = 64 << 20
 """No journal of this version is longer, in bytes; of a longer file only so much is read."""
-_MOST_SLOTS: Final = LARGEST // (2 * HEADER_SIZE)
+_SLOT_LIMIT: Final = LARGEST_JOURNAL // (2 * HEADER_SIZE)
 
-MOST_MEMORY: Final = 1 << 30
+MEMORY_LIMIT: Final = 1 << 30
 """What the facts of one journal may cost, in bytes, about; a sound one needs far less."""
 
 _NATIVE: Final = "<" if sys.byteorder == "little" else ">"
@@ -226,7 +226,7 @@ class Journal(NamedTuple):
     """
 
     header: Header
-    facts: Sorted
+    facts: JournalFacts
     events: list[Event]  # in the order in which they were written
     properties: dict[str, bytes]
     claims: set[tuple[str, str]]  # paths of files and the plugins that told their facts
@@ -249,7 +249,7 @@ class Journal(NamedTuple):
     @property
     def lines(self) -> dict[tuple[int, int], set[int]]:
         """The lines by file id and context id."""
-        found = {key: set(numbers_in(bits)) for key, bits in self.facts.lines().items()}
+        found = {key: set(lines_in(bits)) for key, bits in self.facts.lines().items()}
         for file_id, context_id, *numbers in self.facts.far():
             if len(numbers) == 1:
                 found.setdefault((file_id, context_id), set()).add(numbers[0])
@@ -270,7 +270,7 @@ class Slots(NamedTuple):
 
     journals: list[Journal]
     problems: list[str]  # slots that cannot be used, each in one line
-    unbegun: int  # handed out, and their processes have written nothing yet, or never will
+    not_begun: int  # handed out, and their processes have written nothing yet, or never will
 
 
 def read_journal(
@@ -280,9 +280,9 @@ def read_journal(
 
     A file of another user than root and `owner` is read if `check_owner`, given that user's id,
     does not raise; None: of any user. Raises JournalUnreadable, JournalNotBegun, JournalDamaged or
-    JournalForeign.
+    JournalVersionUnsupported.
     """
-    sound = read_sound(path, owner, VERSION, LARGEST_LINE, MOST_MEMORY, _KINDS, _CORES)
+    sound = read_intact(path, owner, VERSION, LARGEST_LINE, MEMORY_LIMIT, _KINDS, _CORES)
     if sound is not None:
         fields, facts = sound
         header = Header._make(fields)
@@ -303,25 +303,25 @@ def read_slots(path: str | Path, header: Header) -> Slots:
     """
     journals: list[Journal] = []
     problems: list[str] = []
-    unbegun = 0
+    not_begun = 0
     with _Opened(path) as (fd, size):
         for offset in _slots_of(header):
             try:
                 journal = _read_one(path, fd, offset, size)
             except JournalNotBegun:
-                unbegun += 1
+                not_begun += 1
                 continue
-            except (JournalDamaged, JournalForeign) as error:
+            except (JournalDamaged, JournalVersionUnsupported) as error:
                 problems.append(f"{error} (the journal at byte {offset})")
                 continue
             if journal.header.offset == offset:
                 journals.append(journal)
             else:
                 problems.append(f"{path}: the journal at byte {offset} is not of this place")
-    return Slots(journals=journals, problems=problems, unbegun=unbegun)
+    return Slots(journals=journals, problems=problems, not_begun=not_begun)
 
 
-def read_lodgers(path: str | Path) -> frozenset[tuple[int, str]]:
+def read_borrowers(path: str | Path) -> frozenset[tuple[int, str]]:
     """The pids and images that have journals in slots of the file at `path`, as it is now."""
     found = set()
     try:
@@ -338,7 +338,7 @@ def read_lodgers(path: str | Path) -> frozenset[tuple[int, str]]:
     return frozenset(found)
 
 
-def parts_of(path: str | Path, descriptor: int) -> list[tuple[int, int]]:
+def used_ranges(path: str | Path, descriptor: int) -> list[tuple[int, int]]:
     """Offsets and lengths of all that an open journal holds: the rest of its file is empty.
 
     `path` is for messages. Raises JournalError, and OSError.
@@ -366,9 +366,9 @@ def _used(header: Header, offset: int, room: int) -> tuple[int, int]:
 
 def _slots_of(header: Header) -> range:
     """Where the slots begin that were handed out."""
-    if not 0 < header.slots_at <= LARGEST or header.slot_size < HEADER_SIZE:
+    if not 0 < header.slots_at <= LARGEST_JOURNAL or header.slot_size < HEADER_SIZE:
         return range(0)
-    used = min(header.slots_used, header.slot_count, _MOST_SLOTS)
+    used = min(header.slots_used, header.slot_count, _SLOT_LIMIT)
     return range(header.slots_at, header.slots_at + used * header.slot_size, header.slot_size)
 
 
@@ -430,12 +430,12 @@ def journal_of(header: Header, order: str, words: bytes, problems: list[str]) ->
     if problems:
         length = len(words.rstrip(b"\0"))
         words = words[: (length + _WORD - 1) // _WORD * _WORD]
-    facts = sort(words, order != _NATIVE, header.version, LARGEST_LINE, MOST_MEMORY)
+    facts = sort(words, order != _NATIVE, header.version, LARGEST_LINE, MEMORY_LIMIT)
     return _journal_with(header, facts, order, len(words) // _WORD, problems)
 
 
 def _journal_with(
-    header: Header, facts: Sorted, order: str, words: int, problems: list[str]
+    header: Header, facts: JournalFacts, order: str, words: int, problems: list[str]
 ) -> Journal:
     """The journal of `words` words that were sorted into `facts`."""
     torn, senseless, damaged, left_out = facts.counts()
@@ -447,7 +447,7 @@ def _journal_with(
     if damaged:
         said.add(f"{damaged} of its texts are damaged")
     if left_out:
-        said.add(f"{left_out} facts are left out: they would need more than {MOST_MEMORY} bytes")
+        said.add(f"{left_out} facts are left out: they would need more than {MEMORY_LIMIT} bytes")
     return Journal(
         header=header,
         facts=facts,
@@ -478,7 +478,7 @@ def _header_of(path: str | Path, head: bytes) -> tuple[Header, str]:
         slots_used, forks_lost_facts, forks_lost_events, forks_errno, forks_stage,
     ) = _HEADER[order].unpack_from(head)  # fmt: skip
     if byte_order == _BYTE_ORDER and not 1 <= version <= VERSION:
-        raise JournalForeign(
+        raise JournalVersionUnsupported(
             f"{path}: has format {version}, and this covsup reads formats 1 to {VERSION}:"
             " combine it with the covsup that wrote it",
             version=version,
@@ -535,7 +535,7 @@ def _read_words(fd: int, header: Header, offset: int, size: int) -> tuple[bytes,
     possible = tail >= HEADER_SIZE and tail % _WORD == 0
     if not possible:
         problems.append(f"its tail is impossible ({tail}): the whole file was searched")
-    end = min(tail if possible else room, room, LARGEST)
+    end = min(tail if possible else room, room, LARGEST_JOURNAL)
     pieces = []
     at = HEADER_SIZE
     while at < end:

@@ -12,7 +12,7 @@ import os
 import stat
 
 from covsup.datafile.errors import JournalError
-from covsup.datafile.journal.reader import parts_of
+from covsup.datafile.journal.reader import used_ranges
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,19 +35,19 @@ def shorten(path: str | Path) -> bool:
         if not stat.S_ISREG(status.st_mode):
             return False
         try:
-            parts = parts_of(path, descriptor)
+            parts = used_ranges(path, descriptor)
         except JournalError:
             return False
         end = max(offset + length for offset, length in parts)
         if status.st_size - end < _WORTH_IT:
             return False
-        copy_parts(descriptor, parts, path, status)
+        copy_ranges(descriptor, parts, path, status)
     finally:
         os.close(descriptor)
     return True
 
 
-def copy_parts(
+def copy_ranges(
     descriptor: int, parts: list[tuple[int, int]], to: str | Path, status: os.stat_result
 ) -> None:
     """Write `parts` (offsets and lengths) of an open file to `to`, whole or not at all.

@@ -19,27 +19,27 @@ enum tag {
     TAG_BLOB = 0x40,
 };
 
-#define LINE_OWNER UINT64_C(0x0ffffc00003fffff) /* file id and context id of a LINE */
-#define LINE_IN_BLOCK (UINT64_C(63) << 22)      /* the line's place in a block of 64 */
-#define NEAR_OWNER UINT64_C(0x0ffff00000007fff) /* and of an arc of one word */
+#define LINE_KEY_BITS UINT64_C(0x0ffffc00003fffff) /* file id and context id of a LINE */
+#define LINE_IN_BLOCK_BITS (UINT64_C(63) << 22)    /* the line's place in a block of 64 */
+#define NEAR_KEY_BITS UINT64_C(0x0ffff00000007fff) /* and of an arc of one word */
 #define BYTES_OF_DATA 7
 
 /* What an owner and a far fact cost besides their contents, Python's share included. */
-#define OWNER_COST 512
+#define ENTRY_COST 512
 #define FAR_COST 256
 
 enum { FIRST_BLOCKS = 16 }; /* their cost is among that of an owner */
 
 typedef struct {
-    sorted_words *sorted;
+    journal_facts *sorted;
     const uint8_t *words;
     size_t count;
     words_format format;
-    const sort_limits *limits;
-} sorting;
+    const fact_limits *limits;
+} decoder;
 
 static uint64_t
-word_at(const sorting *work, size_t at)
+word_at(const decoder *work, size_t at)
 {
     uint64_t word;
     memcpy(&word, work->words + at * 8, 8);
@@ -47,14 +47,14 @@ word_at(const sorting *work, size_t at)
 }
 
 static unsigned
-tag_at(const sorting *work, size_t at)
+tag_at(const decoder *work, size_t at)
 {
     return at < work->count ? (unsigned)(word_at(work, at) >> 56) : 0xff;
 }
 
 /* How many words from `at` on have this tag; at most `most` are looked at. */
 static size_t
-run_of(const sorting *work, size_t at, unsigned tag, size_t most)
+run_of(const decoder *work, size_t at, unsigned tag, size_t most)
 {
     size_t length = 0;
     while (length < most && tag_at(work, at + length) == tag) {
@@ -72,7 +72,7 @@ signed_bits(uint64_t number, int bits)
 
 /* Whether the facts may cost so much more; a fact that may not be is counted. */
 static bool
-may_take(sorting *work, size_t cost)
+reserve_cost(decoder *work, size_t cost)
 {
     if (cost > work->limits->memory - work->sorted->taken) {
         work->sorted->left_out++;
@@ -84,38 +84,39 @@ may_take(sorting *work, size_t cost)
 
 /* The number of an owner. -1: no memory; -2: no room. */
 static int64_t
-owner_of(sorting *work, uint64_t key)
+entry_for(decoder *work, uint64_t key)
 {
-    sorted_words *sorted = work->sorted;
+    journal_facts *sorted = work->sorted;
     uint32_t number = key_index_find(&sorted->keys, key);
     if (number != KEY_MISSING) {
         return number;
     }
-    if (!may_take(work, OWNER_COST)) {
+    if (!reserve_cost(work, ENTRY_COST)) {
         return -2;
     }
-    owned_facts *moved =
-        grown(sorted->owned, sorted->keys.used, &sorted->owned_room, sizeof(*sorted->owned));
+    facts_entry *moved =
+        grown(sorted->entries, sorted->keys.used, &sorted->entries_room, sizeof(*sorted->entries));
     if (moved == NULL) {
         return -1;
     }
-    sorted->owned = moved;
+    sorted->entries = moved;
     number = key_index_add(&sorted->keys, key);
     if (number == KEY_MISSING) {
         return -1;
     }
-    sorted->owned[number] = (owned_facts){0};
+    sorted->entries[number] = (facts_entry){0};
     return number;
 }
 
 static int
-add_far(sorting *work, far_fact fact)
+add_far(decoder *work, out_of_range_fact fact)
 {
-    sorted_words *sorted = work->sorted;
-    if (!may_take(work, FAR_COST)) {
+    journal_facts *sorted = work->sorted;
+    if (!reserve_cost(work, FAR_COST)) {
         return 0;
     }
-    far_fact *moved = grown(sorted->far, sorted->far_used, &sorted->far_room, sizeof(*moved));
+    out_of_range_fact *moved =
+        grown(sorted->far, sorted->far_used, &sorted->far_room, sizeof(*moved));
     if (moved == NULL) {
         return -1;
     }
@@ -125,13 +126,13 @@ add_far(sorting *work, far_fact fact)
 }
 
 static int
-add_line_to(sorting *work, uint32_t owner, uint32_t line)
+add_line_to(decoder *work, uint32_t owner, uint32_t line)
 {
-    line_set *lines = &work->sorted->owned[owner].lines;
+    line_set *lines = &work->sorted->entries[owner].lines;
     uint32_t blocks = line / 64 + 1;
     if (blocks > lines->used) {
         uint32_t room = lines->room;
-        if (blocks > room && !may_take(work, ((size_t)blocks * 2 - room) * 8)) {
+        if (blocks > room && !reserve_cost(work, ((size_t)blocks * 2 - room) * 8)) {
             return 0;
         }
         /* Most files have their lines within the first 1,024. */
@@ -145,12 +146,12 @@ add_line_to(sorting *work, uint32_t owner, uint32_t line)
 }
 
 static int
-add_wide_line(sorting *work, uint64_t key, uint64_t line)
+add_wide_line(decoder *work, uint64_t key, uint64_t line)
 {
     if (line > work->limits->largest_line) {
-        return add_far(work, (far_fact){.key = key, .to = (int64_t)line});
+        return add_far(work, (out_of_range_fact){.key = key, .to = (int64_t)line});
     }
-    int64_t owner = owner_of(work, key);
+    int64_t owner = entry_for(work, key);
     if (owner < 0) {
         return owner == -2 ? 0 : -1;
     }
@@ -158,26 +159,27 @@ add_wide_line(sorting *work, uint64_t key, uint64_t line)
 }
 
 static int
-add_arc(sorting *work, uint64_t key, int64_t from, int64_t to)
+add_arc(decoder *work, uint64_t key, int64_t from, int64_t to)
 {
     int64_t largest = work->limits->largest_line;
     if (from > largest || from < -largest || to > largest || to < -largest) {
-        return add_far(work, (far_fact){.key = key, .is_arc = true, .from = from, .to = to});
+        return add_far(work,
+                       (out_of_range_fact){.key = key, .is_arc = true, .from = from, .to = to});
     }
-    int64_t owner = owner_of(work, key);
+    int64_t owner = entry_for(work, key);
     if (owner < 0) {
         return owner == -2 ? 0 : -1;
     }
-    if (!may_take(work, 2 * sizeof(uint64_t))) {
+    if (!reserve_cost(work, 2 * sizeof(uint64_t))) {
         return 0;
     }
-    return arc_set_append(&work->sorted->owned[owner].arcs, arc_of((int32_t)from, (int32_t)to));
+    return arc_set_append(&work->sorted->entries[owner].arcs, arc_of((int32_t)from, (int32_t)to));
 }
 
 /* A row of LINE words. Most are of the same owner as the one before and near it: so a block is
  * gathered in a register. Gives where the row ends, or 0 without memory. */
 static inline __attribute__((always_inline)) size_t
-add_lines_of(sorting *work, size_t at, bool swapped)
+add_lines_of(decoder *work, size_t at, bool swapped)
 {
     const uint8_t *words = work->words;
     const size_t count = work->count;
@@ -191,7 +193,7 @@ add_lines_of(sorting *work, size_t at, bool swapped)
         uint64_t word;
         memcpy(&word, words + at * 8, 8);
         word = swapped ? __builtin_bswap64(word) : word;
-        if (((word ^ block_of) & ~LINE_IN_BLOCK) == 0 && block != &no_block) {
+        if (((word ^ block_of) & ~LINE_IN_BLOCK_BITS) == 0 && block != &no_block) {
             bits |= UINT64_C(1) << (word >> 22 & 63);
             continue;
         }
@@ -201,11 +203,11 @@ add_lines_of(sorting *work, size_t at, bool swapped)
         if (word >> 60 != TAG_LINE_FIRST >> 4) {
             break;
         }
-        uint64_t whose = word & (LINE_OWNER | UINT64_C(0xf) << 60);
+        uint64_t whose = word & (LINE_KEY_BITS | UINT64_C(0xf) << 60);
         uint32_t line = word >> 22 & 0xfffff;
         if (whose != last) {
             last = whose;
-            owner = owner_of(work, (word >> 42 & 0x3ffff) << 32 | (word & 0x3fffff));
+            owner = entry_for(work, (word >> 42 & 0x3ffff) << 32 | (word & 0x3fffff));
             room = 0;
         } else if (owner == -2) {
             work->sorted->left_out++;
@@ -217,8 +219,8 @@ add_lines_of(sorting *work, size_t at, bool swapped)
             if (add_line_to(work, (uint32_t)owner, line) < 0) {
                 return 0;
             }
-            blocks = work->sorted->owned[owner].lines.blocks;
-            room = work->sorted->owned[owner].lines.used;
+            blocks = work->sorted->entries[owner].lines.blocks;
+            room = work->sorted->entries[owner].lines.used;
         }
         if (line / 64 < room) {
             block_of = word;
@@ -231,7 +233,7 @@ add_lines_of(sorting *work, size_t at, bool swapped)
 }
 
 static size_t
-add_lines(sorting *work, size_t at)
+add_lines(decoder *work, size_t at)
 {
     return work->format.swapped ? add_lines_of(work, at, true) : add_lines_of(work, at, false);
 }
@@ -246,7 +248,7 @@ is_near(words_format format, uint64_t word)
 
 /* A row of arcs of one word each. Gives where it ends, or 0 without memory. */
 static inline __attribute__((always_inline)) size_t
-add_near_arcs_of(sorting *work, size_t at, bool swapped)
+add_near_arcs_of(decoder *work, size_t at, bool swapped)
 {
     const words_format format = work->format;
     const uint8_t *words = work->words;
@@ -260,13 +262,13 @@ add_near_arcs_of(sorting *work, size_t at, bool swapped)
         if (!is_near(format, word)) {
             break;
         }
-        if ((word & NEAR_OWNER) != last) {
-            last = word & NEAR_OWNER;
-            int64_t owner = owner_of(work, (word >> 44 & 0xffff) << 32 | (word & 0x7fff));
+        if ((word & NEAR_KEY_BITS) != last) {
+            last = word & NEAR_KEY_BITS;
+            int64_t owner = entry_for(work, (word >> 44 & 0xffff) << 32 | (word & 0x7fff));
             if (owner == -1) {
                 return 0;
             }
-            into = owner < 0 ? NULL : &work->sorted->owned[owner].arcs;
+            into = owner < 0 ? NULL : &work->sorted->entries[owner].arcs;
             if (into == NULL) {
                 continue;
             }
@@ -274,7 +276,7 @@ add_near_arcs_of(sorting *work, size_t at, bool swapped)
             work->sorted->left_out++;
             continue;
         }
-        if (!may_take(work, 2 * sizeof(uint64_t))) {
+        if (!reserve_cost(work, 2 * sizeof(uint64_t))) {
             continue;
         }
         int32_t line = word >> 26 & 0x3ffff;
@@ -289,7 +291,7 @@ add_near_arcs_of(sorting *work, size_t at, bool swapped)
 }
 
 static size_t
-add_near_arcs(sorting *work, size_t at)
+add_near_arcs(decoder *work, size_t at)
 {
     return work->format.swapped ? add_near_arcs_of(work, at, true)
                                 : add_near_arcs_of(work, at, false);
@@ -297,16 +299,16 @@ add_near_arcs(sorting *work, size_t at)
 
 /* The BLOB whose head is word `at`. Gives where the next record begins, or 0 without memory. */
 static size_t
-add_blob(sorting *work, size_t at)
+add_blob(decoder *work, size_t at)
 {
-    sorted_words *sorted = work->sorted;
+    journal_facts *sorted = work->sorted;
     uint64_t head = word_at(work, at);
     uint32_t size = head >> 24 & 0xffffff;
     size_t needed = (size + BYTES_OF_DATA - 1) / BYTES_OF_DATA;
     size_t available = run_of(work, at + 1, TAG_DATA, needed);
     size_t next = at + 1 + available;
     if (available < needed) {
-        sorted->damaged_texts++;
+        sorted->damaged_blobs++;
         return next;
     }
     size_t room = sorted->texts_used + needed * BYTES_OF_DATA + 1;
@@ -330,18 +332,18 @@ add_blob(sorting *work, size_t at)
         }
 #endif
     }
-    if ((words_crc32(text, size) & 0xffffff) != (head & 0xffffff)) {
-        sorted->damaged_texts++;
+    if ((blobs_crc32(text, size) & 0xffffff) != (head & 0xffffff)) {
+        sorted->damaged_blobs++;
         return next;
     }
-    return texts_add(sorted, head >> 48 & 0xff, size, work->format.swapped) < 0 ? 0 : next;
+    return blobs_add(sorted, head >> 48 & 0xff, size, work->format.swapped) < 0 ? 0 : next;
 }
 
 /* The record, or what is left of one, at word `at`. Gives where the next begins; 0: no memory. */
 static size_t
-add_record(sorting *work, size_t at)
+add_record(decoder *work, size_t at)
 {
-    sorted_words *sorted = work->sorted;
+    journal_facts *sorted = work->sorted;
     uint64_t head = word_at(work, at);
     uint64_t key = head & UINT64_C(0x00ffffffffffffff);
     unsigned tag = (unsigned)(head >> 56);
@@ -382,15 +384,15 @@ add_record(sorting *work, size_t at)
             return add_near_arcs(work, at);
         }
     }
-    sorted->senseless++;
+    sorted->stray_words++;
     return at + 1;
 }
 
 int
-words_sort(sorted_words *sorted, const uint8_t *words, size_t count, words_format format,
-           const sort_limits *limits)
+words_decode(journal_facts *sorted, const uint8_t *words, size_t count, words_format format,
+             const fact_limits *limits)
 {
-    sorting work = {
+    decoder work = {
         .sorted = sorted, .words = words, .count = count, .format = format, .limits = limits};
     for (size_t at = 0; at < count;) {
         at = add_record(&work, at);
@@ -399,7 +401,7 @@ words_sort(sorted_words *sorted, const uint8_t *words, size_t count, words_forma
         }
     }
     for (uint32_t owner = 0; owner < sorted->keys.used; owner++) {
-        if (arc_set_settle(&sorted->owned[owner].arcs) < 0) {
+        if (arc_set_settle(&sorted->entries[owner].arcs) < 0) {
             return -1;
         }
     }
@@ -407,18 +409,18 @@ words_sort(sorted_words *sorted, const uint8_t *words, size_t count, words_forma
 }
 
 void
-sorted_words_free(sorted_words *sorted)
+journal_facts_free(journal_facts *sorted)
 {
     for (uint32_t owner = 0; owner < sorted->keys.used; owner++) {
-        line_set_free(&sorted->owned[owner].lines);
-        arc_set_free(&sorted->owned[owner].arcs);
+        line_set_free(&sorted->entries[owner].lines);
+        arc_set_free(&sorted->entries[owner].arcs);
     }
-    free(sorted->owned);
+    free(sorted->entries);
     key_index_free(&sorted->keys);
     free(sorted->files.items);
     free(sorted->contexts.items);
-    free(sorted->plain);
+    free(sorted->others);
     free(sorted->far);
     free(sorted->texts);
-    *sorted = (sorted_words){0};
+    *sorted = (journal_facts){0};
 }

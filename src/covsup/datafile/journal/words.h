@@ -13,9 +13,9 @@ enum text_type { TEXT_FILE = 1, TEXT_CONTEXT = 2, TEXT_PROPERTY = 4 };
 typedef struct {
     line_set lines;
     arc_set arcs; /* settled */
-} owned_facts;
+} facts_entry;
 
-/* The definition of a file or a context: its texts are in `sorted_words.texts`. */
+/* The definition of a file or a context: its texts are in `journal_facts.texts`. */
 typedef struct {
     uint32_t id;
     size_t at;
@@ -32,37 +32,37 @@ typedef struct {
     uint8_t type;
     size_t at;
     uint32_t size;
-} plain_text;
+} other_blob;
 
 /* A fact with a number that no file has a line of. */
 typedef struct {
     uint64_t key;
     bool is_arc;
     int64_t from, to; /* of a line: to */
-} far_fact;
+} out_of_range_fact;
 
 typedef struct {
     key_index keys; /* file id << 32 | context id */
-    owned_facts *owned;
-    size_t owned_room;
+    facts_entry *entries;
+    size_t entries_room;
     definitions files, contexts;
-    plain_text *plain; /* events, properties, and what is unknown here */
-    size_t plain_used, plain_room;
-    far_fact *far;
+    other_blob *others; /* events, properties, and what is unknown here */
+    size_t others_used, others_room;
+    out_of_range_fact *far;
     size_t far_used, far_room;
     uint8_t *texts;
     size_t texts_used, texts_room;
-    uint64_t torn;      /* records that were begun and not ended */
-    uint64_t senseless; /* words that belong to no record */
-    uint64_t damaged_texts;
+    uint64_t torn;        /* records that were begun and not ended */
+    uint64_t stray_words; /* words that belong to no record */
+    uint64_t damaged_blobs;
     uint64_t left_out; /* facts for which there was no room within the limit */
     size_t taken;      /* of the limit */
-} sorted_words;
+} journal_facts;
 
 typedef struct {
     uint32_t largest_line;
     size_t memory; /* what the facts may cost, in bytes, about */
-} sort_limits;
+} fact_limits;
 
 /* How words are to be read. */
 typedef struct {
@@ -71,15 +71,15 @@ typedef struct {
 } words_format;
 
 /* Sorts `count` words of 8 bytes each. -1: no memory; whatever is in `sorted`, free it. */
-int words_sort(sorted_words *sorted, const uint8_t *words, size_t count, words_format format,
-               const sort_limits *limits);
-void sorted_words_free(sorted_words *sorted);
+int words_decode(journal_facts *sorted, const uint8_t *words, size_t count, words_format format,
+                 const fact_limits *limits);
+void journal_facts_free(journal_facts *sorted);
 
 /* journal/blobs.c: CRC-32 as zlib's. */
-uint32_t words_crc32(const uint8_t *bytes, size_t size);
+uint32_t blobs_crc32(const uint8_t *bytes, size_t size);
 
 /* Takes in the text of `size` bytes at the end of `texts`, for which there is room; one that is not
  * what its type promises is counted, and goes. -1: no memory. */
-int texts_add(sorted_words *sorted, unsigned type, uint32_t size, bool swapped);
+int blobs_add(journal_facts *sorted, unsigned type, uint32_t size, bool swapped);
 
 #endif

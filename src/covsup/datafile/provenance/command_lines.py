@@ -23,20 +23,20 @@ def is_python(program: str) -> bool:
     return _PYTHON.fullmatch(name) is not None
 
 
-def why_unmeasured(argv: Sequence[str]) -> str:
+def unmeasured_reason(argv: Sequence[str]) -> str:
     """The likeliest reason why a Python with this command line left no journal."""
-    if "S" in invocation(argv).letters:
+    if "S" in parse_command_line(argv).letters:
         return "started with -S, which skips the startup files"
-    return LEFT_NO_JOURNAL
+    return NO_JOURNAL_REASON
 
 
 SENTRY: Final = "[sentry]"
 """How the command line of the second process of a `covsup run` begins."""
 
-PROBE: Final = "# covsup asks this interpreter"
+PROBE_MARK: Final = "# covsup asks this interpreter"
 """The first line of the code by which covsup asks an interpreter for its version and packages."""
 
-LEFT_NO_JOURNAL: Final = (
+NO_JOURNAL_REASON: Final = (
     "it left no journal: it ended before its startup files, its environment lost"
     " COVSUP_SESSION, or its interpreter has no covsup"
 )
@@ -56,11 +56,11 @@ _PYTHON: Final = re.compile(
 )
 
 _OPTIONS_WITH_VALUE: Final = frozenset("WX")
-_ONLY_ASKED: Final = frozenset({"-V", "-VV", "--version", "-h", "-?", "--help", "--help-env",
+_INFORMATION_OPTIONS: Final = frozenset({"-V", "-VV", "--version", "-h", "-?", "--help", "--help-env",
                                 "--help-xoptions", "--help-all"})  # fmt: skip
 
 
-class Invocation(NamedTuple):
+class InterpreterCommand(NamedTuple):
     """How the command line of an interpreter is to be read."""
 
     options: tuple[str, ...]  # of the interpreter itself, as they were written
@@ -69,7 +69,7 @@ class Invocation(NamedTuple):
     start: int  # where in the command line the code, the module or the script stands
 
 
-def invocation(argv: Sequence[str]) -> Invocation:
+def parse_command_line(argv: Sequence[str]) -> InterpreterCommand:
     """Read the command line of an interpreter.
 
     `python -P -Werror -Im covsup run` has the options -P, -Werror and -I.
@@ -95,7 +95,7 @@ def invocation(argv: Sequence[str]) -> Invocation:
                     options += [word[:at]] if at > 1 else []
                     is_glued = at + 1 < len(word)
                     start = index if is_glued else index + 1
-                    return Invocation(tuple(options), letters, f"-{letter}", start)
+                    return InterpreterCommand(tuple(options), letters, f"-{letter}", start)
                 if letter in _OPTIONS_WITH_VALUE:
                     options.append(word)
                     if at == len(word) - 1:
@@ -106,26 +106,28 @@ def invocation(argv: Sequence[str]) -> Invocation:
             else:
                 options.append(word)
         index += 1
-    return Invocation(tuple(options), letters, "", index)
+    return InterpreterCommand(tuple(options), letters, "", index)
 
 
-def runs_code(argv: Sequence[str]) -> bool:
+def runs_user_code(argv: Sequence[str]) -> bool:
     """Whether an interpreter with this command line runs anything that could be measured.
 
     That is not so where it is only asked for its version, nor for covsup's own commands.
     """
-    return not any(word in _ONLY_ASKED for word in argv[1:2]) and not is_covsup(argv)
+    return not any(word in _INFORMATION_OPTIONS for word in argv[1:2]) and not is_covsup_command(
+        argv
+    )
 
 
-def is_covsup(argv: Sequence[str]) -> bool:
+def is_covsup_command(argv: Sequence[str]) -> bool:
     """Whether a command line is covsup's own: such a process belongs to no session."""
     if argv and argv[0] == SENTRY:
         return True
-    if list(argv[1:2]) == ["-c"] and any(word.startswith(PROBE) for word in argv[2:3]):
+    if list(argv[1:2]) == ["-c"] and any(word.startswith(PROBE_MARK) for word in argv[2:3]):
         return True
     if not any(word.endswith("covsup") for word in argv):
         return False
-    called = invocation(argv)
+    called = parse_command_line(argv)
     what = argv[called.start] if called.start < len(argv) else ""
     if called.kind == "-m":
         return _module_of(what) == "covsup"

@@ -15,10 +15,10 @@ from itertools import pairwise
 
 from covsup.datafile.journal.reader import Core, EndedHow, StartKind
 from covsup.datafile.provenance.command_lines import (
-    LEFT_NO_JOURNAL,
+    NO_JOURNAL_REASON,
     is_python,
-    runs_code,
-    why_unmeasured,
+    runs_user_code,
+    unmeasured_reason,
 )
 from covsup.datafile.provenance.model import (
     End,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Final
 
-    from covsup.datafile.fold.result import Image, Reap, Result, Spawn
+    from covsup.datafile.fold.result import ChildExit, Image, Result, Spawn
     from covsup.datafile.session.directory import Observation
 
 _SAME_LIFE: Final = 0.05
@@ -52,7 +52,7 @@ _TICKS_SLACK_NS: Final = 20_000_000
 _START_SLACK_NS: Final = 5_000_000_000
 """A child may have started by so much before its parent came to note that it did."""
 
-_BORN_DEAD_NS: Final = 2_000_000_000
+_EARLY_DEATH_NS: Final = 2_000_000_000
 """A Python that a signal ends sooner may not have come as far as its startup files."""
 
 
@@ -61,7 +61,7 @@ _CORES: Final = {core: core.name.lower() for core in Core}
 
 def provenance_of(result: Result) -> Provenance:
     """What `result` says about processes."""
-    view = _View(result)
+    view = _ResultIndex(result)
     return Provenance(
         sessions=tuple(sorted(result.sessions.values(), key=lambda each: each.session)),
         processes=tuple(view.processes()),
@@ -73,7 +73,7 @@ def provenance_of(result: Result) -> Provenance:
     )
 
 
-class _Life(NamedTuple):
+class _ObservedProcess(NamedTuple):
     """A pid from its creation to its end, by the supervisor's observations."""
 
     session: str
@@ -117,7 +117,7 @@ class _Life(NamedTuple):
         return next((look.at_ns for look in self.looks if look.ended), 0)
 
 
-class _View:
+class _ResultIndex:
     """A result, indexed by what the questions ask for."""
 
     def __init__(self, result: Result) -> None:
@@ -135,15 +135,15 @@ class _View:
             self.by_pid[identity.session, identity.pid].append(image)
             if identity.started is StartKind.EXECED and identity.parent_id is not None:
                 self.successor[identity.parent_id] = image
-        self.reaps: dict[tuple[str, int], list[Reap]] = defaultdict(list)
-        for reap in sorted(result.reaps, key=lambda each: (each.at_ns, each)):
-            self.reaps[self._session_of(reap.by), reap.pid].append(reap)
+        self.child_exits: dict[tuple[str, int], list[ChildExit]] = defaultdict(list)
+        for reap in sorted(result.child_exits, key=lambda each: (each.at_ns, each)):
+            self.child_exits[self._session_of(reap.by), reap.pid].append(reap)
         self.lives = list(_lives(result.observations))
         self.images_of_life: dict[int, list[Image]] = defaultdict(list)
-        self.life_of_image: dict[str, _Life] = {}
-        self._match_lives()
+        self.life_of_image: dict[str, _ObservedProcess] = {}
+        self._match_observed_processes()
         self.predecessor: dict[str, Image] = {}  # by an exec that neither image tells of
-        self._match_untold_execs()
+        self._match_unreported_execs()
 
     def processes(self) -> Iterator[ProcessRecord]:
         """Every measured image, by start."""
@@ -284,7 +284,12 @@ class _View:
         """Every Python process without a journal, once, by the best witness."""
         found: dict[tuple[str, int, int], Unmeasured] = {}
         times: dict[tuple[str, int], list[int]] = defaultdict(list)
-        for each in (*self._said_so(), *self._seen(), *self._left_for(), *self._started()):
+        for each in (
+            *self._reported_by_note(),
+            *self._observed_without_journal(),
+            *self._execs_without_journal(),
+            *self._spawns_without_journal(),
+        ):
             known = times[each.session, each.pid]
             # The same pid within this time is the same process, told of by another witness.
             if any(abs(each.at_ns - at_ns) < 4 * _START_SLACK_NS for at_ns in known):
@@ -293,7 +298,7 @@ class _View:
             found[each.session, each.pid, each.at_ns] = each
         return sorted(found.values(), key=lambda each: (each.session, each.at_ns, each.pid))
 
-    def _said_so(self) -> Iterator[Unmeasured]:
+    def _reported_by_note(self) -> Iterator[Unmeasured]:
         """Processes that left a note that they could not start to measure."""
         for session, note in sorted(self.result.notes):
             if note.kind == "start-failed":
@@ -302,7 +307,7 @@ class _View:
                     at_ns=note.time_ns,
                 )  # fmt: skip
 
-    def _seen(self) -> Iterator[Unmeasured]:
+    def _observed_without_journal(self) -> Iterator[Unmeasured]:
         """Python processes that the supervisor saw and that have no journal."""
         for life in self.lives:
             said = life.last_word()
@@ -320,11 +325,11 @@ class _View:
                     and last.about_to_exec.at_ns <= told[-1].at_ns
                 ):
                     continue
-            if not self._runs_code(said.argv, life.session):
+            if not self._runs_user_code(said.argv, life.session):
                 continue
             created_ns = int(life.created * 1e9)
-            reason = said.reason or why_unmeasured(said.argv)
-            if reason is LEFT_NO_JOURNAL and self._was_born_dead(
+            reason = said.reason or unmeasured_reason(said.argv)
+            if reason is NO_JOURNAL_REASON and self._died_at_start(
                 life.session, life.pid, created_ns
             ):
                 continue
@@ -340,7 +345,7 @@ class _View:
                 else replaced.identity.image_id,
             )
 
-    def _left_for(self) -> Iterator[Unmeasured]:
+    def _execs_without_journal(self) -> Iterator[Unmeasured]:
         """Images that became a Python of which no journal is there."""
         for image in self.images:
             about = image.about_to_exec
@@ -348,18 +353,18 @@ class _View:
                 continue
             if image.identity.image_id in self.successor or not self._is_python(about.path):
                 continue
-            if self._runs_code(about.argv, image.identity.session):
+            if self._runs_user_code(about.argv, image.identity.session):
                 yield Unmeasured(
                     session=image.identity.session,
                     pid=image.identity.pid,
                     argv=tuple(about.argv),
-                    reason=why_unmeasured(about.argv),
+                    reason=unmeasured_reason(about.argv),
                     at_ns=about.at_ns,
                     ppid=image.identity.ppid,
                     parent=image.identity.image_id,
                 )
 
-    def _started(self) -> Iterator[Unmeasured]:
+    def _spawns_without_journal(self) -> Iterator[Unmeasured]:
         """Pythons that a measured process started and of which no journal is there."""
         spawned = Counter((spawn.by, spawn.pid) for spawn in self.result.spawns)
         unexecuted = self._unexecuted()
@@ -371,7 +376,7 @@ class _View:
                 continue
             session = self._session_of(spawn.by)
             identities = [image.identity for image in self.by_pid.get((session, spawn.pid), ())]
-            if not self._runs_code(argv, session) or any(
+            if not self._runs_user_code(argv, session) or any(
                 each.started_ns >= spawn.at_ns - _START_SLACK_NS for each in identities
             ):
                 continue
@@ -379,8 +384,8 @@ class _View:
             by_parent = sum(each.parent_id == spawn.by for each in identities)
             if by_parent and by_parent >= spawned[spawn.by, spawn.pid]:
                 continue
-            reason = why_unmeasured(argv)
-            if reason is LEFT_NO_JOURNAL and self._was_born_dead(session, spawn.pid, spawn.at_ns):
+            reason = unmeasured_reason(argv)
+            if reason is NO_JOURNAL_REASON and self._died_at_start(session, spawn.pid, spawn.at_ns):
                 continue
             yield Unmeasured(
                 session=session,
@@ -392,10 +397,10 @@ class _View:
                 parent=spawn.by,
             )
 
-    def _runs_code(self, argv: Sequence[str], session: str) -> bool:
+    def _runs_user_code(self, argv: Sequence[str], session: str) -> bool:
         """Whether an interpreter with this command line runs anything that could be measured."""
         settings = self.result.sessions.get(session)
-        return runs_code(argv) and not runs_nothing_measured(argv, settings)
+        return runs_user_code(argv) and not runs_nothing_measured(argv, settings)
 
     def _is_python(self, program: str) -> bool:
         """Whether it is called like a Python, or measured Pythons of this result are."""
@@ -415,14 +420,14 @@ class _View:
                 found.add(max(before, key=lambda one: one.at_ns))
         return found
 
-    def _was_born_dead(self, session: str, pid: int, at_ns: int) -> bool:
+    def _died_at_start(self, session: str, pid: int, at_ns: int) -> bool:
         """Whether a signal ended a process so soon that it may have run nothing of the target's.
 
         A pool that is terminated as soon as it has its results kills workers that still start.
         """
-        for reap in self.reaps[session, pid]:
+        for reap in self.child_exits[session, pid]:
             if reap.at_ns >= at_ns - _START_SLACK_NS:
-                return os.WIFSIGNALED(reap.status) and reap.at_ns < at_ns + _BORN_DEAD_NS
+                return os.WIFSIGNALED(reap.status) and reap.at_ns < at_ns + _EARLY_DEATH_NS
         return False
 
     def _knows(self, image_id: str) -> bool:
@@ -488,7 +493,7 @@ class _View:
         is_other = look.executable != "" and not is_python(look.executable)
         return look if is_other else None
 
-    def _match_untold_execs(self) -> None:
+    def _match_unreported_execs(self) -> None:
         """Find the images that follow a forked one in its process, though they name no exec.
 
         subprocess makes them where it is given an environment and a preexec_fn, for which the child
@@ -511,8 +516,8 @@ class _View:
         the supervisor saw one, or they have the same parent."""
         identity = one.identity
         times = range(identity.started_ns, later.identity.started_ns)
-        reaps = self.reaps.get((identity.session, identity.pid), ())
-        if any(reap.at_ns in times for reap in reaps):
+        child_exits = self.child_exits.get((identity.session, identity.pid), ())
+        if any(reap.at_ns in times for reap in child_exits):
             return False
         life = self.life_of_image.get(identity.image_id)
         if life is not self.life_of_image.get(later.identity.image_id):
@@ -521,30 +526,30 @@ class _View:
             return identity.parent_id == later.identity.parent_id
         return not any(look.ended and look.at_ns in times for look in life.looks)
 
-    def _wait_for(self, image: Image) -> Reap | None:
+    def _wait_for(self, image: Image) -> ChildExit | None:
         """Its parent's wait for it."""
         identity = image.identity
-        reaps = self.reaps.get((identity.session, identity.pid))
-        if reaps is None:
+        child_exits = self.child_exits.get((identity.session, identity.pid))
+        if child_exits is None:
             return None
-        index = bisect_left(reaps, identity.started_ns, key=lambda reap: reap.at_ns)
-        if index == len(reaps):
-            return self._only_wait(image, reaps)
-        reap = reaps[index]
+        index = bisect_left(child_exits, identity.started_ns, key=lambda reap: reap.at_ns)
+        if index == len(child_exits):
+            return self._only_wait(image, child_exits)
+        reap = child_exits[index]
         for other in self.by_pid[identity.session, identity.pid]:
             # The pid came again before this wait, so the wait is for that later process.
             if identity.owner < other.identity.owner and other.identity.started_ns <= reap.at_ns:
                 return None
         return reap
 
-    def _only_wait(self, image: Image, reaps: list[Reap]) -> Reap | None:
+    def _only_wait(self, image: Image, child_exits: list[ChildExit]) -> ChildExit | None:
         """Its parent's wait for it, by a clock that was set back while it ran.
 
         Only where there is no doubt: one process of this pid, and one wait for it.
         """
         identity = image.identity
         parent = identity.parent_id
-        waits = [reap for reap in reaps if reap.by == parent]
+        waits = [reap for reap in child_exits if reap.by == parent]
         same = self.by_pid[identity.session, identity.pid]
         begun = [each for each in same if each.identity.started is not StartKind.EXECED]
         if len(waits) != 1 or begun != [image]:
@@ -556,17 +561,17 @@ class _View:
         life = self._last_life(image)
         return None if life is None else life.ending()
 
-    def _last_life(self, image: Image) -> _Life | None:
+    def _last_life(self, image: Image) -> _ObservedProcess | None:
         """The process that ended with this image."""
         life = self.life_of_image.get(image.identity.image_id)
         if life is None or self.images_of_life[id(life)][-1] is not image:
             return None
         return life
 
-    def _reap_after(self, life: _Life) -> Reap | None:
+    def _reap_after(self, life: _ObservedProcess) -> ChildExit | None:
         """A measured parent's wait for a process that has no journal."""
         begin = int((life.created - _CLOCK_SLACK) * 1e9)
-        for reap in self.reaps.get((life.session, life.pid), ()):
+        for reap in self.child_exits.get((life.session, life.pid), ()):
             if reap.at_ns >= begin:
                 return reap
         return None
@@ -576,7 +581,7 @@ class _View:
         identity = image.identity
         ends = [
             reap.at_ns
-            for reap in self.reaps.get((identity.session, identity.pid), ())
+            for reap in self.child_exits.get((identity.session, identity.pid), ())
             if reap.at_ns >= identity.started_ns
         ]
         return not ends or min(ends) >= at_ns
@@ -587,9 +592,9 @@ class _View:
                 return image.identity.image_id if self._alive_at(image, at_ns) else None
         return None
 
-    def _match_lives(self) -> None:
+    def _match_observed_processes(self) -> None:
         """Find the life that each image belongs to."""
-        by_pid: dict[tuple[str, str, int], list[_Life]] = defaultdict(list)
+        by_pid: dict[tuple[str, str, int], list[_ObservedProcess]] = defaultdict(list)
         for life in self.lives:
             by_pid[life.session, "", life.pid].append(life)
             said = life.last_word()
@@ -609,7 +614,7 @@ class _View:
                     self.images_of_life[id(begun[-1])].append(image)
 
 
-def _lives(observations: Iterable[tuple[str, Observation]]) -> Iterator[_Life]:
+def _lives(observations: Iterable[tuple[str, Observation]]) -> Iterator[_ObservedProcess]:
     """Observations grouped by process, in order of creation."""
     by_pid: dict[tuple[str, int], list[Observation]] = defaultdict(list)
     for session, look in observations:
@@ -623,7 +628,7 @@ def _lives(observations: Iterable[tuple[str, Observation]]) -> Iterator[_Life]:
             else:
                 groups.append([look])
         lives += [
-            _Life(
+            _ObservedProcess(
                 session=session,
                 pid=pid,
                 created=group[0].create_time,

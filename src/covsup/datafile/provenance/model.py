@@ -63,7 +63,7 @@ class Ending(NamedTuple):
                 return "unknown"
 
     @property
-    def violent(self) -> bool:
+    def was_killed(self) -> bool:
         """Whether it was killed."""
         return self.end is End.KILLED
 

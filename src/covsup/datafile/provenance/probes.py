@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 
-from covsup.datafile.provenance.command_lines import invocation
+from covsup.datafile.provenance.command_lines import parse_command_line
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,17 +25,19 @@ _TOOLS: Final = frozenset(
 )
 """Modules of the standard library that run nothing but themselves."""
 
-_SELF: Final = frozenset({"sys", "os", "platform", "site", "sysconfig", "json", "struct"})
+_INTROSPECTION_MODULES: Final = frozenset(
+    {"sys", "os", "platform", "site", "sysconfig", "json", "struct"}
+)
 """What code that asks an interpreter about itself imports, and nothing else."""
 
-_DYNAMIC: Final = frozenset(
+_NAMES_THAT_RUN_CODE: Final = frozenset(
     {"exec", "eval", "compile", "__import__", "breakpoint", "globals", "locals", "vars", "getattr",
      "builtins", "__builtins__", "modules", "meta_path", "path_hooks", "addsitedir", "addpackage",
      "main", "execsitecustomize", "execusercustomize"}
 )  # fmt: skip
 """Names by which such code could still run something else."""
 
-_QUERIES: Final = frozenset({"_py_info_collect.py", "_py_info.py", "py_info.py"})
+_QUERY_SCRIPTS: Final = frozenset({"_py_info_collect.py", "_py_info.py", "py_info.py"})
 """Scripts of virtualenv and python-discovery, which may lie in a temporary directory."""
 
 _COOKIE: Final = re.compile(r"[A-Za-z0-9]{32}")
@@ -44,7 +46,7 @@ _UV: Final = "from python.get_interpreter_info import main"
 
 def runs_nothing_measured(argv: Sequence[str], settings: Settings | None) -> bool:
     """Whether an interpreter with this command line runs no code that `settings` would measure."""
-    called = invocation(argv)
+    called = parse_command_line(argv)
     if called.start >= len(argv):
         return False
     what, words = argv[called.start], argv[called.start + 1 :]
@@ -60,7 +62,7 @@ def runs_nothing_measured(argv: Sequence[str], settings: Settings | None) -> boo
             return module in _TOOLS and not (settings is not None and settings.cover_pylib)
         case _:
             return (
-                os.path.basename(what) in _QUERIES  # noqa: PTH119 - any text
+                os.path.basename(what) in _QUERY_SCRIPTS  # noqa: PTH119 - any text
                 and len(words) == 2
                 and all(_COOKIE.fullmatch(word) for word in words)
                 and not _is_source("virtualenv", settings)
@@ -95,7 +97,9 @@ def _asks_about_itself(code: str) -> bool:
         return False
     imported = {name for node in ast.walk(tree) for name in _imported(node)}
     named = {name for node in ast.walk(tree) for name in _named(node)}
-    return bool(imported) and imported <= _SELF and not named & _DYNAMIC
+    return (
+        bool(imported) and imported <= _INTROSPECTION_MODULES and not named & _NAMES_THAT_RUN_CODE
+    )
 
 
 def _imported(node: ast.AST) -> list[str]:

@@ -28,37 +28,37 @@ if TYPE_CHECKING:
 SESSIONS: Final = ".covsup"
 """Name of the directory that holds all sessions of a data file, and how its name ends elsewhere."""
 
-PLACE: Final = "COVSUP_SESSIONS"
+SESSIONS_VARIABLE: Final = "COVSUP_SESSIONS"
 """The variable that names another place for directories of sessions; "" = beside the data file."""
 
-_chosen_place = ""
+_sessions_parent = ""
 
 SETTINGS: Final = "settings"
-OBSERVED: Final = "observed.jsonl~"
+OBSERVATIONS: Final = "observed.jsonl~"
 """Like the names of journals it ends in ~: watchers of files leave such names out by default
 (watchfiles.DefaultFilter), and would else restart the program for each line in it."""
 
-FOLDED: Final = "folded"
+PARTIAL_FOLD: Final = "folded"
 """A partial fold: what `combine` took out of the journals that it has deleted already."""
 
 FORMAT: Final = "1"
 
-ENDED: Final = "ended"
+SUPERVISOR_ENDED: Final = "ended"
 """A mark: the session's supervisor has ended, and left the journals to `combine`."""
 
-CONCLUDED: Final = "concluded"
+RUN_FINISHED: Final = "concluded"
 """A mark: the run has ended and made its result; what comes later is a leftover of that run."""
 
-_INNER: Final = "inner-"
+_NESTED_RESULT: Final = "inner-"
 """How the names of results begin which runs inside of this one have made."""
 
-_DEEPER: Final = "deeper-"
+_NESTED_RUN: Final = "deeper-"
 """How the names of marks begin for runs inside of those runs, which hand their results to them."""
 
 REPORTED: Final = "reported"
 """A mark: a pytest that measured itself has made its report."""
 
-_GONE: Final = ".gone-"
+_BEING_DELETED: Final = ".gone-"
 """How the name of a session directory begins while it is being deleted."""
 
 _IGNORE: Final = ".gitignore"
@@ -78,7 +78,7 @@ class SessionUnreadable(CovsupError):
     """A session directory, or its settings, cannot be read; nothing in it was touched."""
 
 
-class SessionForeign(SessionUnreadable):
+class SessionUntrusted(SessionUnreadable):
     """A session directory is somebody else's, or others may write to it: hands off."""
 
 
@@ -270,8 +270,8 @@ class SessionNote(NamedTuple):
         )
 
 
-HowKnown: TypeAlias = 'Literal["", "wait", "pidfd", "gone"]'
-_HOWS_KNOWN: Final[dict[str, HowKnown]] = {
+EndSource: TypeAlias = 'Literal["", "wait", "pidfd", "gone"]'
+_END_SOURCES: Final[dict[str, EndSource]] = {
     "": "",
     "wait": "wait",
     "pidfd": "pidfd",
@@ -294,7 +294,7 @@ class Observation(NamedTuple):
     argv: tuple[str, ...] = ()
     executable: str = ""
     python: bool | None = None  # None: it could not be told
-    ended: HowKnown = ""  # "" = not seen to end; "gone" = it ended and nobody could say how
+    ended: EndSource = ""  # "" = not seen to end; "gone" = it ended and nobody could say how
     status: int | None = None  # raw wait status, as os.waitpid gives it; None = unknown
     reason: str = ""  # why a Python process is not measured, where the supervisor knows
     boottime_ns: int = 0  # its creation since boot, which no setting of a clock moves; 0 = unknown
@@ -318,7 +318,7 @@ class Observation(NamedTuple):
                 argv=tuple(str(each) for each in record.get("argv", ())),
                 executable=str(record.get("executable", "")),
                 python=None if python is None else bool(python),
-                ended=_how_known(record.get("ended", "")),
+                ended=_end_source(record.get("ended", "")),
                 status=None if status is None else int(status),
                 reason=str(record.get("reason", "")),
                 boottime_ns=int(record.get("boottime_ns", 0)),
@@ -376,41 +376,43 @@ class Session:
     @property
     def folded(self) -> Path:
         """Where the partial fold of this session is, if there is one."""
-        return self.path / FOLDED
+        return self.path / PARTIAL_FOLD
 
-    def inner_result(self, session_id: str) -> Path:
+    def nested_result(self, session_id: str) -> Path:
         """Where a run inside of this one leaves its result, a data file; empty until it has one."""
-        return self.path / f"{_INNER}{session_id}"
+        return self.path / f"{_NESTED_RESULT}{session_id}"
 
-    def has_inside(self, session_id: str) -> bool:
+    def contains_run(self, session_id: str) -> bool:
         """Whether a session is one of a run inside of this one, at any depth."""
-        return any((self.path / f"{kind}{session_id}").exists() for kind in (_INNER, _DEEPER))
+        return any(
+            (self.path / f"{kind}{session_id}").exists() for kind in (_NESTED_RESULT, _NESTED_RUN)
+        )
 
-    def mark_deeper(self, session_id: str) -> None:
+    def mark_nested_run(self, session_id: str) -> None:
         """Note the session of a run inside of a run inside of this one."""
-        (self.path / f"{_DEEPER}{session_id}").touch()
+        (self.path / f"{_NESTED_RUN}{session_id}").touch()
 
-    def inner_results(self) -> list[Path]:
+    def nested_results(self) -> list[Path]:
         """What runs inside of this one have left, in the order in which they began."""
-        return sorted(path for path in self.path.glob(f"{_INNER}*") if _is_plain_file(path))
+        return sorted(path for path in self.path.glob(f"{_NESTED_RESULT}*") if _is_plain_file(path))
 
     @property
     def has_result(self) -> bool:
         """Whether the run of this session has ended and made its result."""
-        return (self.path / CONCLUDED).exists() or (self.path / REPORTED).exists()
+        return (self.path / RUN_FINISHED).exists() or (self.path / REPORTED).exists()
 
     @property
-    def is_unsupervised(self) -> bool:
+    def supervisor_has_ended(self) -> bool:
         """Whether the supervisor has left word that it ended."""
-        return (self.path / CONCLUDED).exists() or (self.path / ENDED).exists()
+        return (self.path / RUN_FINISHED).exists() or (self.path / SUPERVISOR_ENDED).exists()
 
     @property
     def is_left_to_combine(self) -> bool:
         """Whether the supervisor has ended and no result was made, as --parallel-mode has it."""
-        return (self.path / ENDED).exists()
+        return (self.path / SUPERVISOR_ENDED).exists()
 
     def mark(self, name: str) -> None:
-        """Leave the mark ENDED, CONCLUDED or REPORTED."""
+        """Leave the mark SUPERVISOR_ENDED, RUN_FINISHED or REPORTED."""
         (self.path / name).touch()
 
     def journals(self) -> list[JournalFile]:
@@ -477,7 +479,7 @@ class Session:
         A line that a killed supervisor left unfinished is passed over: the fold then knows less
         of how that process ended, and says so ("unknown").
         """
-        path = self.path / OBSERVED
+        path = self.path / OBSERVATIONS
         if not path.exists():
             return []
         found = []
@@ -493,7 +495,7 @@ class Session:
         """Whether processes find the directory and its settings."""
         return (self.path / SETTINGS).exists()
 
-    def make_again(self) -> None:
+    def recreate(self) -> None:
         """Make the directory again, with its settings, after something has deleted it.
 
         The supervisor that does so holds the new settings file, too.
@@ -506,7 +508,7 @@ class Session:
 
     def delete(self) -> None:
         """Delete the directory, in one step as far as any other process can see."""
-        gone = self.path.with_name(_GONE + self.path.name)
+        gone = self.path.with_name(_BEING_DELETED + self.path.name)
         self.path.rename(gone)
         _remove_tree(gone)
 
@@ -515,7 +517,7 @@ class Session:
         for journal in self.journals():
             Path(journal.path).unlink(missing_ok=True)
         for path in (
-            *self._note_files(), *self.inner_results(), self.folded, self.path / OBSERVED,
+            *self._note_files(), *self.nested_results(), self.folded, self.path / OBSERVATIONS,
         ):  # fmt: skip
             path.unlink(missing_ok=True)
 
@@ -524,7 +526,7 @@ class Session:
         text = "".join(each.to_json() + "\n" for each in observations)
         if not text:
             return
-        with (self.path / OBSERVED).open("ab", buffering=0) as file:
+        with (self.path / OBSERVATIONS).open("ab", buffering=0) as file:
             file.write(text.encode("ascii"))
 
 
@@ -533,21 +535,21 @@ def is_session_id(name: str) -> bool:
     return _SESSION_ID.fullmatch(name) is not None
 
 
-def is_place_of_user(name: str) -> bool:
+def is_user_directory(name: str) -> bool:
     """Whether a name is that of a directory for the journals of another user."""
     return _OWNER_DIRECTORY.fullmatch(name) is not None
 
 
-def choose_place(directory: str) -> None:
+def set_sessions_parent(directory: str) -> None:
     """Have sessions made and found in `directory`, as the settings say; the variable wins."""
-    global _chosen_place  # noqa: PLW0603 - once for each command
-    _chosen_place = directory
+    global _sessions_parent  # noqa: PLW0603 - once for each command
+    _sessions_parent = directory
 
 
 def sessions_directory(data_file: Path) -> Path:
     """The directory in which the sessions of `data_file` are made (neither need exist)."""
     beside = _beside(data_file)
-    place = os.environ.get(PLACE, _chosen_place)
+    place = os.environ.get(SESSIONS_VARIABLE, _sessions_parent)
     if not place:
         return beside
     # One for each directory with data files, as if it were there.
@@ -591,18 +593,18 @@ def create_session(data_file: Path, make_settings: Callable[[str], Settings]) ->
             owner = _owner(path)
             _ignore_everything(parent)
             _write_whole(path / SETTINGS, settings.to_text(), hold=settings.held)
-        except (OSError, SessionForeign):
+        except (OSError, SessionUntrusted):
             path.rmdir()
             raise
     except OSError as error:
         raise SessionUnwritable(
             f"cannot make a session directory in {parent}: {error.strerror or error}"
         ) from error
-    except SessionForeign as error:
+    except SessionUntrusted as error:
         # Some network and foreign file systems give every file one owner and one mode.
         raise SessionUnwritable(
             f"cannot make a session directory in {parent}: {error}; or the file system does not keep"
-            f" it to its owner: name a --data-file elsewhere, or another place by {PLACE}"
+            f" it to its owner: name a --data-file elsewhere, or another place by {SESSIONS_VARIABLE}"
         ) from error
     return Session(path, settings, owner)
 
@@ -616,7 +618,7 @@ def close_session(session: Session) -> Session:
     return Session(session.path, settings, session.owner)
 
 
-def let_in(session: Session, uids: Iterable[int]) -> None:
+def grant_users(session: Session, uids: Iterable[int]) -> None:
     """Let processes of other users take part in a session: they can read its settings, and write
     journals of their own into a directory each.
 
@@ -670,7 +672,7 @@ def tidy_sessions_directory(parent: Path) -> None:
     if not is_sessions_directory(parent):
         return
     try:
-        for gone in parent.glob(f"{_GONE}*"):
+        for gone in parent.glob(f"{_BEING_DELETED}*"):
             _remove_tree(gone)
         if any(each.name != _IGNORE for each in parent.iterdir()):
             return
@@ -732,7 +734,7 @@ def sessions_in(parent: Path) -> list[Path]:
 
 
 def open_session(path: Path) -> Session:
-    """Open an existing session directory. Raises SessionUnreadable with the reason, SessionForeign
+    """Open an existing session directory. Raises SessionUnreadable with the reason, SessionUntrusted
     where it must not be touched.
 
     One that somebody else owns, or may write to, is not opened: what is in it decides what is
@@ -750,20 +752,20 @@ def open_session(path: Path) -> Session:
 
 
 def _owner(path: Path) -> int:
-    """Whom a session directory belongs to. Raises SessionForeign, and OSError."""
+    """Whom a session directory belongs to. Raises SessionUntrusted, and OSError."""
     found = path.stat()
     if found.st_uid not in {0, os.geteuid()}:
-        raise SessionForeign(
+        raise SessionUntrusted(
             f"{path} belongs to user {found.st_uid}, not to you: have that user combine it"
         )
     if found.st_mode & 0o022:
-        raise SessionForeign(
+        raise SessionUntrusted(
             f"others may write to {path}: it is used only if they may not (chmod go-w)"
         )
     return found.st_uid
 
 
-def is_held(session: Path) -> bool:
+def is_held_by_supervisor(session: Path) -> bool:
     """Whether a supervisor holds the settings of a session directory, in whatever container."""
     import fcntl  # noqa: PLC0415 - only where sessions of other containers are
 
@@ -811,9 +813,9 @@ def _decode(value: str) -> str:
     return value.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
 
 
-def _how_known(said: object) -> HowKnown:
+def _end_source(said: object) -> EndSource:
     """One of the words that we know; any other one says at least that it ended."""
-    return _HOWS_KNOWN.get(str(said), "gone")
+    return _END_SOURCES.get(str(said), "gone")
 
 
 def _bit(value: bool) -> str:

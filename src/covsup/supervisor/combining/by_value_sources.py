@@ -20,7 +20,7 @@ from importlib.util import MAGIC_NUMBER
 from types import CodeType
 
 from covsup.datafile.fold.fold import remapped, without_paths
-from covsup.datafile.fold.sets import LARGEST_LINE, bits_of
+from covsup.datafile.fold.sets import LARGEST_LINE, line_set_of
 from covsup.datafile.journal.by_value_names import SentCode, is_sent_code
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.source_versions import read_source
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from covsup.datafile.fold.result import Result
-    from covsup.datafile.fold.sets import Bits
+    from covsup.datafile.fold.sets import LineSet
     from covsup.supervisor.combining.source_versions import SourceText, SourceVersions
 
 _THIS_PYTHON: Final = int.from_bytes(MAGIC_NUMBER[:2], "little")
@@ -197,9 +197,9 @@ class _Source:
         """Whether code of its name begins at its line."""
         return any((code.qualname, code.line) in codes for codes in self._by_level())
 
-    def lines_of(self, code: SentCode) -> Bits:
+    def lines_of(self, code: SentCode) -> LineSet:
         """The lines of code of its name that begins at its line."""
-        return bits_of(
+        return line_set_of(
             {
                 line
                 for codes in self._by_level()

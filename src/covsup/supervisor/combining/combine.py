@@ -19,18 +19,18 @@ import os
 from covsup.datafile.database.coverage_tables import DataFile, reduce_to_lines
 from covsup.datafile.database.database import (
     is_data_file,
-    kind_held,
     kind_of,
-    read_who,
-    sessions_begun,
+    kind_with_sent_code,
+    read_covsup_tables,
+    session_starts,
     write_database,
 )
 from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
-from covsup.datafile.fold.fold import Folding, remapped
-from covsup.datafile.fold.result import Kind, says_anything
+from covsup.datafile.fold.fold import ResultFold, remapped
+from covsup.datafile.fold.result import Kind, has_content
 from covsup.datafile.journal.by_value_names import sent_code_in
 from covsup.datafile.provenance.derive import provenance_of
-from covsup.datafile.session.directory import CONCLUDED, tidy_sessions_directory
+from covsup.datafile.session.directory import RUN_FINISHED, tidy_sessions_directory
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.combining.gc_pause import no_search_for_cycles
 from covsup.supervisor.combining.grouping import divide, place_aside
@@ -150,7 +150,7 @@ class _Work:
     def write(self, *, append: bool) -> Outcome:
         """Write the data file, and one for each session that is set aside."""
         target = self._rules.data_file
-        known = sessions_begun(target) if is_data_file(target) else {}
+        known = session_starts(target) if is_data_file(target) else {}
         for path in self._inputs.data_files:
             self._take_input(path)
         if not (self._parts or self._data_files or self._inputs.names_target):
@@ -261,7 +261,7 @@ class _Work:
         if target == self._rules.data_file:
             self._data_files = [path for path in self._data_files if self._gather(path, gathered)]
         result, measured = gathered.folding.result(), gathered.kind
-        has_images, is_silent = bool(result.images), not says_anything(result)
+        has_images, is_silent = bool(result.images), not has_content(result)
         is_there = is_data_file(target)
         if is_there and extend:
             gathered.take_file(target, None)
@@ -276,14 +276,14 @@ class _Work:
         warnings += [each for each in left_out if each not in self._reader.unreadable]
         # A result of 0 % needs a process that was measured.
         nothing = measured is None and not (touched and has_images)
-        known = sessions_begun(target) if is_there else {}
+        known = session_starts(target) if is_there else {}
         has_more = any(session.id not in known for session in sessions) or self._data_files
         if (
             measured is None
             and has_more
             and "no-data-collected" not in self._rules.disable_warnings
         ):
-            is_older = nothing and is_there and kind_held(target) is not None
+            is_older = nothing and is_there and kind_with_sent_code(target) is not None
             older = f": {target} has the result that it had before" if is_older else ""
             warnings.append(f"no data was collected{older} (no-data-collected)")
         if nothing:
@@ -377,7 +377,7 @@ class _Work:
         else:
             self.kept.append(part.directory)
             if self._concludes:
-                part.session.mark(CONCLUDED)
+                part.session.mark(RUN_FINISHED)
             goes_on = part.supervised or part.out_of_sight or part.session.settings.open
             if not goes_on and not part.live.images:
                 self.programs += part.members
@@ -389,11 +389,11 @@ class _Work:
         self.leftovers.append(f"{path} is combined but cannot be deleted: {error}")
 
     def _keep_partial_fold(self, part: Part, session: Session) -> None:
-        folding = Folding().add(SourceVersions().identified(part.past()))
+        folding = ResultFold().add(SourceVersions().identified(part.past()))
         others = []
         if part.folded:
             others.append(DataFile(path=session.folded))
-            folding.add(read_who(session.folded))
+            folding.add(read_covsup_tables(session.folded))
         write_database(folding.result(), session.folded, others=others)
 
     def _take_input(self, path: Path) -> None:
@@ -429,7 +429,7 @@ class _Gathered:
     """Everything that goes into a data file: lines or branches, not both."""
 
     def __init__(self) -> None:
-        self.folding = Folding()
+        self.folding = ResultFold()
         self.files: list[DataFile] = []
         self.versions = SourceVersions()
         self.kind: Kind | None = None
@@ -442,7 +442,7 @@ class _Gathered:
 
     def take_file(self, path: Path, map_path: Callable[[str], str] | None) -> None:
         """Have what is in a data file. Raises DataFileUnusable, and then nothing was taken."""
-        kind, who = kind_of(path), read_who(path)
+        kind, who = kind_of(path), read_covsup_tables(path)
         if kind is not None:
             self.files.append(DataFile(path=path, map_path=map_path))
         self.versions.know(who)

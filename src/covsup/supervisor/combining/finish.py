@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from covsup.datafile.errors import CovsupError
 from covsup.datafile.journal.reader import StartKind
-from covsup.datafile.session.directory import ENDED
+from covsup.datafile.session.directory import SUPERVISOR_ENDED
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.gc_pause import no_search_for_cycles
 from covsup.supervisor.combining.pending_reports import make_owed, owed_by
@@ -112,7 +112,7 @@ class Conclusion:
         from covsup.supervisor.combining.shorten_journals import shorten_ended  # noqa: PLC0415 - here alone
 
         with suppress(OSError):  # it may be gone; `combine` finds out what there is
-            self._session.mark(ENDED)
+            self._session.mark(SUPERVISOR_ENDED)
         shorten_ended(self._session)
         if self._settings.announce:
             path = shown_path(self._session.path)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import glob
 
-from covsup.datafile.database.database import is_data_file, kind_held, sessions_begun
+from covsup.datafile.database.database import is_data_file, kind_with_sent_code, session_starts
 from covsup.datafile.fold.result import Kind
-from covsup.datafile.session.directory import CONCLUDED, is_session_id
+from covsup.datafile.session.directory import RUN_FINISHED, is_session_id
 from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def divide(
 
     `by_default`: the sessions were found beside the data file, and not named.
     """
-    known = sessions_begun(target) if is_data_file(target) else None
+    known = session_starts(target) if is_data_file(target) else None
     aside: dict[Part, Reason] = {}
     if by_default and not append:
         parts, extends, aside = _by_result(parts, data_files, known, target)
@@ -80,7 +80,7 @@ def divide(
         else:
             aside[part] = Reason(f"{part.name} {_mixed(part.kind, target)}", is_mixed=True)
     for path in data_files:
-        if (found := kind_held(path)) not in {None, kind}:
+        if (found := kind_with_sent_code(path)) not in {None, kind}:
             left[path] = f"{path} {_mixed(found, target)}"
     return Division(
         parts=[part for part in parts if part not in aside and part.directory not in left],
@@ -102,7 +102,7 @@ def is_in(part: Part, known: Iterable[str]) -> bool:
 
 def _is_over(directory: Path, within: str) -> bool:
     outer = directory.with_name(within)
-    return not outer.exists() or (outer / CONCLUDED).exists()
+    return not outer.exists() or (outer / RUN_FINISHED).exists()
 
 
 def _by_result(
@@ -123,7 +123,7 @@ def _by_result(
         else:
             new.append(part)
     begins = any(_has_result_to_give(part) for part in new) or any(
-        kind_held(path) is not None for path in data_files
+        kind_with_sent_code(path) is not None for path in data_files
     )
     if known is None:
         extends = False
@@ -167,12 +167,12 @@ def _kind_to_store(
     parts: Iterable[Part], data_files: Iterable[Path], extended: Path | None
 ) -> Kind | None:
     """Lines or branches: as the data file has it, the newest session, or the first of the others."""
-    if extended is not None and (kind := kind_held(extended)) is not None:
+    if extended is not None and (kind := kind_with_sent_code(extended)) is not None:
         return kind
     sessions = [part for part in parts if part.session is not None and part.kind is not None]
     if sessions:
         return max(sessions, key=_age).kind
-    kinds = [*(part.kind for part in parts), *(kind_held(path) for path in data_files)]
+    kinds = [*(part.kind for part in parts), *(kind_with_sent_code(path) for path in data_files)]
     return next((kind for kind in kinds if kind is not None), None)
 
 

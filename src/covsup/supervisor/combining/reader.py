@@ -14,7 +14,7 @@ from functools import partial
 from itertools import chain
 from struct import Struct
 
-from covsup.datafile.database.database import is_data_file, kind_held
+from covsup.datafile.database.database import is_data_file, kind_with_sent_code
 from covsup.datafile.errors import (
     DataFileUnusable,
     JournalDamaged,
@@ -22,8 +22,8 @@ from covsup.datafile.errors import (
     JournalNotBegun,
 )
 from covsup.datafile.fold.fold import fold
-from covsup.datafile.fold.gather import UNSTORABLE, Gathering, result_of_session
-from covsup.datafile.journal.reader import read_journal, read_lodgers, read_slots
+from covsup.datafile.fold.gather import UNSTORABLE_MESSAGE, ImageFold, session_result
+from covsup.datafile.journal.reader import read_borrowers, read_journal, read_slots
 from covsup.datafile.journal.shortening import shorten
 from covsup.datafile.provenance.derive import provenance_of
 from covsup.datafile.provenance.model import End
@@ -75,11 +75,11 @@ class Part:
         self.session = session
         self.only = only
         self.said: Result | None = None  # what the session says besides its journals
-        self.ended = Gathering()  # what need not be read again
-        self.live = Gathering()
+        self.ended = ImageFold()  # what need not be read again
+        self.live = ImageFold()
         self.elsewhere: list[tuple[list[JournalFile], dict[str, _Place]]] = []
         """Images still to be judged, by the files that hold their journals."""
-        self.told = Gathering()  # what these say
+        self.told = ImageFold()  # what these say
         self.folded = False  # a partial fold is there
         self.inner: list[Path] = []  # results of runs inside of this one
         self.inner_without: list[str] = []  # ids of runs inside of this one that have none yet
@@ -105,8 +105,8 @@ class Part:
         """What was measured; None where nothing was executed."""
         kind = self.ended.kind or self.live.kind
         if kind is None and self.folded and self.session is not None:
-            kind = kind_held(self.session.folded)
-        return kind or next(filter(None, map(kind_held, self.inner)), None)
+            kind = kind_with_sent_code(self.session.folded)
+        return kind or next(filter(None, map(kind_with_sent_code, self.inner)), None)
 
     def journals(self) -> list[JournalFile]:
         """The journals in question that are there now."""
@@ -210,7 +210,7 @@ class Reader:
                 )
                 if part.supervised or part.out_of_sight:
                     part.stays = True
-                part.said = result_of_session(
+                part.said = session_result(
                     part.session.settings, part.session.notes(), part.session.observations()
                 )
             for image in _by_image(journals, part.begun):
@@ -247,7 +247,7 @@ class Reader:
         ]
 
     def _find_inner(self, part: Part, session: Session) -> None:
-        for path in session.inner_results():
+        for path in session.nested_results():
             try:
                 if is_data_file(path):
                     part.inner.append(path)
@@ -403,7 +403,7 @@ class Reader:
                     self._end(part, read)
                 else:
                     self._go_on(part, read, host=place.name)
-        part.told = Gathering()
+        part.told = ImageFold()
 
     def _end(self, part: Part, read: _Read) -> None:
         """The image has ended: its journals may go once they are stored, if all of them was used."""
@@ -435,9 +435,9 @@ class Reader:
             return True
         # A file is named once, however many images executed it.
         self.unreadable |= dict.fromkeys(
-            problem.what for problem in problems if problem.what.startswith(UNSTORABLE)
+            problem.what for problem in problems if problem.what.startswith(UNSTORABLE_MESSAGE)
         )
-        problems = [each for each in problems if not each.what.startswith(UNSTORABLE)]
+        problems = [each for each in problems if not each.what.startswith(UNSTORABLE_MESSAGE)]
         if not problems:
             return True
         whats = "; ".join(sorted({problem.what for problem in problems}))
@@ -451,7 +451,7 @@ class Reader:
 
 def _take(
     part: Part,
-    into: Gathering,
+    into: ImageFold,
     journals: Sequence[Journal],
     *,
     running_ns: int = 0,
@@ -527,7 +527,7 @@ def _begun(
         if magic != _NO_MAGIC:
             begun[journal.path] = started_ns
             if slots_used:
-                lodgers |= read_lodgers(journal.path)
+                lodgers |= read_borrowers(journal.path)
     return begun, frozenset(lodgers)
 
 

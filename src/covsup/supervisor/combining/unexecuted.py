@@ -11,7 +11,7 @@ from importlib.machinery import PathFinder
 from itertools import chain
 from pathlib import Path
 
-from covsup.datafile.fold.gather import unstorable
+from covsup.datafile.fold.gather import unstorable_message
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.entry import path_as_started
 
@@ -66,7 +66,7 @@ def storable(files: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
         try:
             path.encode()
         except UnicodeEncodeError:
-            sentences.append(unstorable(path))
+            sentences.append(unstorable_message(path))
         else:
             held[path] = plugin
     return held, sentences

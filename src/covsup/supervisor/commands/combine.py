@@ -12,8 +12,8 @@ from coverage.files import set_relative_directory
 from covsup.datafile.database.database import is_data_file, read_provenance
 from covsup.datafile.session.directory import (
     Session,
-    SessionForeign,
     SessionUnreadable,
+    SessionUntrusted,
     Settings,
     find_sessions,
     open_session,
@@ -151,7 +151,7 @@ def _erase_session(path: Path, data_file: Path, *, assume_ended: bool) -> int:
     """
     try:
         session = open_session(path)
-    except SessionForeign as error:
+    except SessionUntrusted as error:
         complain(str(error))
         return NOT_STORED
     except SessionUnreadable:

@@ -73,7 +73,7 @@ def env(options: argparse.Namespace) -> int:
     if found is None:
         _mention_current(session)
     try:
-        sessions.let_in(session, uids)
+        sessions.grant_users(session, uids)
         text = put(options.shell, session.path, carrier)
     except CovsupError:
         if found is None:

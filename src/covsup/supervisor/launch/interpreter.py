@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from covsup.carrier.library import has_core
-from covsup.datafile.provenance.command_lines import PROBE, invocation, is_python
+from covsup.datafile.provenance.command_lines import PROBE_MARK, is_python, parse_command_line
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.entry import path_as_started
 from covsup.supervisor.errors import UsageError
@@ -41,7 +41,7 @@ _NO_SESSION: Final = "/dev/null/covsup-probe"
 
 # Runs in any Python 3, and in 2.7 as far as to say so.
 _PROBE: Final = (
-    PROBE
+    PROBE_MARK
     + """
 import json, os, sys
 said = {"version": list(sys.version_info[:2])}
@@ -112,8 +112,8 @@ def check(
     """
     if target.interpreter is None:
         return
-    own_options = invocation(sys.orig_argv) if target.kind is not Kind.COMMAND else None
-    called = own_options or (invocation(target.argv) if is_python(target.argv[0]) else None)
+    own_options = parse_command_line(sys.orig_argv) if target.kind is not Kind.COMMAND else None
+    called = own_options or (parse_command_line(target.argv) if is_python(target.argv[0]) else None)
     if not carried and called is not None and "S" in called.letters:
         raise UsageError(
             "a Python started with -S skips the startup files: it cannot be measured"

@@ -11,7 +11,7 @@ import re
 import sys
 from enum import Enum
 
-from covsup.datafile.provenance.command_lines import invocation, is_python
+from covsup.datafile.provenance.command_lines import is_python, parse_command_line
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
 
@@ -54,7 +54,7 @@ def find_target(words: Sequence[str]) -> Target:
         return Target(
             kind=Kind.SCRIPT,
             path=_own_interpreter(),
-            argv=(_own_interpreter(), *invocation(sys.orig_argv).options, *words),
+            argv=(_own_interpreter(), *parse_command_line(sys.orig_argv).options, *words),
             words=tuple(words),
             interpreter=_own_interpreter(),
         )
@@ -73,7 +73,7 @@ def _module(words: Sequence[str]) -> Target:
         if not rest:
             raise UsageError("-m needs the name of a module")
         module, rest = rest[0], rest[1:]
-    flags = invocation(sys.orig_argv).options
+    flags = parse_command_line(sys.orig_argv).options
     return Target(
         kind=Kind.MODULE,
         path=_own_interpreter(),

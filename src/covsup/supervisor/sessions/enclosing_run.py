@@ -42,13 +42,13 @@ def enclosing_session(data_file: Path) -> Session | None:
 
 def announce(outer: Session, inner: Session) -> Enclosing | None:
     """Before its target starts, let the outer session know of a run inside; None where it cannot."""
-    place = outer.inner_result(inner.id)
+    place = outer.nested_result(inner.id)
     try:
         place.touch()
         around = outer
         while around.settings.within:
             around = sessions.open_session(around.path.with_name(around.settings.within))
-            around.mark_deeper(inner.id)
+            around.mark_nested_run(inner.id)
     except (CovsupError, OSError):
         # One that is over needs to know nothing.
         return Enclosing(outer.id, place, outer.settings.branch) if place.exists() else None

@@ -13,7 +13,7 @@ from collections import defaultdict
 from enum import Enum
 from pathlib import Path
 
-from covsup.datafile.session.directory import is_held
+from covsup.datafile.session.directory import is_held_by_supervisor
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.watching import linux
 from covsup.supervisor.watching.linux import pid_namespace
@@ -221,7 +221,7 @@ def supervisor_may_run_elsewhere(session: Session) -> bool:
     Where no lock is held, the supervisor is a measured process: its journal tells.
     """
     settings = session.settings
-    if not settings.held or session.is_unsupervised:
+    if not settings.held or session.supervisor_has_ended:
         return False
     if is_here(linux.boot_id(_PROC), settings.boot, settings.host):
         return False
@@ -238,7 +238,7 @@ def supervisor_runs(settings: Settings, session: Path | None = None) -> bool:
         return False
     if settings.namespace not in {"", pid_namespace("self")}:
         # Its pid means nothing here. Its lock is seen from everywhere, and goes with it.
-        return settings.held and session is not None and is_held(session)
+        return settings.held and session is not None and is_held_by_supervisor(session)
     return pid != os.getpid() and _is_older(pid, settings)
 
 

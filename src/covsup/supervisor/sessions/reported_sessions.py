@@ -50,7 +50,7 @@ def tidy_finished(data_file: Path) -> None:
 
 def _tidy(session: Session, data_file: Path) -> None:
     # Here: a session to be tidied is rare, and what this needs is slow to import.
-    from covsup.datafile.database.database import is_data_file, sessions_in  # noqa: PLC0415
+    from covsup.datafile.database.database import is_data_file, session_ids_in  # noqa: PLC0415
     from covsup.supervisor.combining.combine import combine  # noqa: PLC0415
     from covsup.supervisor.sessions.liveness import Look, supervisor_runs  # noqa: PLC0415
     from covsup.supervisor.sessions.waiting_sessions import out_of_sight  # noqa: PLC0415
@@ -62,7 +62,7 @@ def _tidy(session: Session, data_file: Path) -> None:
         return
     if look.members.get(session.path):
         return
-    if is_data_file(data_file) and session.id in sessions_in(data_file):
+    if is_data_file(data_file) and session.id in session_ids_in(data_file):
         combine([session.path], rules=Rules.of_session(session.settings))
     elif not out_of_sight(session.path):
         session.delete()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from covsup.datafile.session.directory import choose_place
+from covsup.datafile.session.directory import set_sessions_parent
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.settings.compatibility import RUN_OPTIONS, UNNEEDED_SETTINGS, To
@@ -72,7 +72,7 @@ class RunSettings(NamedTuple):
 def run_settings(options: argparse.Namespace, words: Sequence[str] = ()) -> RunSettings:
     """Bring together what was said; `words` are the target's. Raises UsageError."""
     ours = read_own(options.rcfile)
-    choose_place(ours.get("sessions", ""))
+    set_sessions_parent(ours.get("sessions", ""))
     theirs = read_coverage(options.rcfile, words)
 
     core = ours.get("core", "auto") if options.core is None else options.core
@@ -149,7 +149,7 @@ def data_file_of(rcfile: str | None, data_file: str | None) -> Path:
 
 def choose_place_of_sessions(rcfile: str | None) -> None:
     """Have sessions found where our settings say. Raises UsageError."""
-    choose_place(read_own(rcfile).get("sessions", ""))
+    set_sessions_parent(read_own(rcfile).get("sessions", ""))
 
 
 def command_line_of(rcfile: str | None) -> list[str]:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from covsup.datafile.journal.reader import StartKind
-from covsup.datafile.provenance.command_lines import is_covsup
+from covsup.datafile.provenance.command_lines import is_covsup_command
 from covsup.datafile.provenance.model import End
 from covsup.hints import TYPE_CHECKING
 
@@ -81,7 +81,7 @@ class _Forest:
         self._late_ns = self._lateness(provenance)
         for seen in provenance.observed:
             # A snapshot that the program asked for is made beside the session, not in it.
-            if not seen.images and not is_covsup(seen.argv):
+            if not seen.images and not is_covsup_command(seen.argv):
                 self._add_seen(seen, unmeasured)
             self._adopt(seen)
         for each_unmeasured in unmeasured:

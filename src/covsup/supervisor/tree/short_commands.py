@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 
-from covsup.datafile.provenance.command_lines import invocation, is_python
+from covsup.datafile.provenance.command_lines import is_python, parse_command_line
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.messages import printable
 
@@ -69,7 +69,7 @@ def _name_of(argv: Sequence[str]) -> tuple[int, int]:
     """Which word says what runs, and where its arguments begin."""
     if not is_python(argv[0]):
         return 0, 1
-    called = invocation(argv)
+    called = parse_command_line(argv)
     if called.kind == "-c":
         return 0, called.start  # the code is long, and that of all workers begins alike
     if called.start >= len(argv):

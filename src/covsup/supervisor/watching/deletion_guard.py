@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from covsup.datafile.errors import JournalError, JournalNotBegun
-from covsup.datafile.session.directory import JournalFile, is_place_of_user
+from covsup.datafile.session.directory import JournalFile, is_user_directory
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -74,18 +74,18 @@ class Keeper:
         if not self._session.path.parent.parent.is_dir():
             return False
         try:
-            self._session.make_again()
+            self._session.recreate()
         except OSError:
             return False  # tried again at the next look
         self.was_deleted = True
         self._gone_since = None
-        from covsup.datafile.journal.shortening import copy_parts  # noqa: PLC0415 - it is needed rarely
+        from covsup.datafile.journal.shortening import copy_ranges  # noqa: PLC0415 - it is needed rarely
 
         for path in [each for each in self._held if JournalFile.at(Path(each)) is None]:
             # Their successors are to be held.
             descriptor = self._held.pop(path)
             with suppress(OSError):
-                copy_parts(descriptor, _all_of(descriptor), path, os.fstat(descriptor))
+                copy_ranges(descriptor, _all_of(descriptor), path, os.fstat(descriptor))
             os.close(descriptor)
         return True
 
@@ -111,13 +111,13 @@ class Keeper:
 
     def _says_nothing(self, journal: JournalFile) -> bool:
         """Whether a journal was never begun: on a full disk a process deletes its own again."""
-        from covsup.datafile.journal.reader import parts_of  # noqa: PLC0415 - it is needed rarely
+        from covsup.datafile.journal.reader import used_ranges  # noqa: PLC0415 - it is needed rarely
 
         descriptor = self._held.get(journal.path)
         if descriptor is None:
             return False
         try:
-            parts_of(journal.path, descriptor)
+            used_ranges(journal.path, descriptor)
         except JournalNotBegun:
             return True
         except (JournalError, OSError):
@@ -128,20 +128,20 @@ class Keeper:
         descriptor = self._held.get(journal.path)
         if descriptor is None:
             return False
-        from covsup.datafile.journal.reader import parts_of  # noqa: PLC0415 - it is needed rarely
-        from covsup.datafile.journal.shortening import copy_parts  # noqa: PLC0415 - likewise
+        from covsup.datafile.journal.reader import used_ranges  # noqa: PLC0415 - it is needed rarely
+        from covsup.datafile.journal.shortening import copy_ranges  # noqa: PLC0415 - likewise
 
         try:
             try:
-                parts = parts_of(journal.path, descriptor)
+                parts = used_ranges(journal.path, descriptor)
             except JournalError:
                 parts = _all_of(descriptor)  # the reader says what is wrong with it
             status = os.fstat(descriptor)
             place = Path(journal.path).parent
-            if is_place_of_user(place.name) and not place.exists():
+            if is_user_directory(place.name) and not place.exists():
                 place.mkdir(mode=0o700)
                 os.chown(place, status.st_uid, -1)
-            copy_parts(descriptor, parts, journal.path, status)
+            copy_ranges(descriptor, parts, journal.path, status)
         except OSError:
             return False
         return True

@@ -14,14 +14,14 @@ import sys
 import time
 from contextlib import suppress
 
-from covsup.datafile.provenance.command_lines import invocation, is_python, runs_code
+from covsup.datafile.provenance.command_lines import is_python, parse_command_line, runs_user_code
 from covsup.datafile.session.directory import (
     NOTE_SUFFIX,
-    OBSERVED,
+    OBSERVATIONS,
     JournalFile,
     Observation,
     SessionNote,
-    is_place_of_user,
+    is_user_directory,
 )
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.watching import linux
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Final
 
-    from covsup.datafile.session.directory import HowKnown, Session
+    from covsup.datafile.session.directory import EndSource, Session
     from covsup.supervisor.watching.process_table import Program, Stat, Table
 
 _BRISK_SECONDS: Final = 0.05
@@ -313,7 +313,7 @@ class Watcher:
             return
         self._directories[directory] = changed_ns
         for name in names:
-            if name not in self._names or name == OBSERVED:
+            if name not in self._names or name == OBSERVATIONS:
                 self._see_name(directory, name)
 
     def _see_name(self, directory: Path, name: str) -> None:
@@ -321,10 +321,10 @@ class Watcher:
         path = f"{directory}/{name}"
         journal = JournalFile.named(name, path)
         if journal is None:
-            if name == OBSERVED or name.endswith(NOTE_SUFFIX):
+            if name == OBSERVATIONS or name.endswith(NOTE_SUFFIX):
                 self._keeper.hold(path)
             elif (
-                is_place_of_user(name)
+                is_user_directory(name)
                 and directory == self._session.path
                 and directory / name not in self._directories
             ):
@@ -458,7 +458,7 @@ class Watcher:
         """Pythons that ended undecided: their journal may have been seen since."""
         self._undecided = [each for each in self._undecided if self._is_undecided(each)]
 
-    def _end(self, watched: Watched, known: HowKnown, status: int | None) -> None:
+    def _end(self, watched: Watched, known: EndSource, status: int | None) -> None:
         del self._watched[watched.pid]
         self._changed = time.monotonic()
         self.was_still = False
@@ -477,7 +477,12 @@ class Watcher:
         return watched.pid in self._journals or watched.inner_pid in self._journals
 
     def _note(
-        self, watched: Watched, *, ended: HowKnown = "", status: int | None = None, reason: str = ""
+        self,
+        watched: Watched,
+        *,
+        ended: EndSource = "",
+        status: int | None = None,
+        reason: str = "",
     ) -> None:
         """Observe what is known of it now, if that is new."""
         program = watched.program
@@ -523,7 +528,7 @@ class Watcher:
         if (
             not self._carried
             and is_python(program.argv[0] if program.argv else "")
-            and "S" in invocation(program.argv).letters
+            and "S" in parse_command_line(program.argv).letters
         ):
             return "started with -S, which skips the startup files: start it without" + _OR_CARRIER
         if self._is_of_inner_run(program):
@@ -556,7 +561,7 @@ class Watcher:
         session = program.session
         if not session or session == os.fspath(self._session.path):
             return False
-        return self._session.has_inside(os.path.basename(session))  # noqa: PTH119 - any text
+        return self._session.contains_run(os.path.basename(session))  # noqa: PTH119 - any text
 
     def _reason_in_mounts(self, watched: Watched) -> str:
         """Why a process that would take part in the session cannot: it has another root directory,
@@ -600,7 +605,7 @@ class Watcher:
             watched.is_python
             and watched.forked_from is None
             and watched.program is not None
-            and runs_code(watched.program.argv)
+            and runs_user_code(watched.program.argv)
             and not self._is_of_inner_run(watched.program)
             and not self._has_journal(watched)
             and not self._certain_reason(watched)
