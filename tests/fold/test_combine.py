@@ -22,7 +22,7 @@ from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
 from covsup.datafile.session.directory import Observation, open_session, write_settings
 from covsup.supervisor.combining.combine import Outcome, combine
 from covsup.supervisor.combining.inputs import InputUnusable, NothingToCombine
-from covsup.supervisor.settings.combine_settings import Rules
+from covsup.supervisor.settings.combine_settings import CombineSettings
 from covsup.supervisor.watching import linux
 from tests.fold.handmade import DEAD_PID, HandMade, handmade_session
 
@@ -81,8 +81,8 @@ def stop(child: subprocess.Popen[str]) -> None:
             stream.close()
 
 
-def rules(data_file: Path, **more: object) -> Rules:
-    return Rules(data_file=data_file, **more)  # type: ignore[arg-type]
+def combine_settings(data_file: Path, **more: object) -> CombineSettings:
+    return CombineSettings(data_file=data_file, **more)  # type: ignore[arg-type]
 
 
 def lines(data_file: Path) -> dict[str, list[int]]:
@@ -96,7 +96,7 @@ def lines(data_file: Path) -> dict[str, list[int]]:
 def test_sessions_are_combined_and_go(data_file: Path) -> None:
     handmade_session(data_file, [HandMade().ran("/a.py", 1), HandMade().ran("/a.py", 2)])
     handmade_session(data_file, [HandMade().ran("/b.py", 3)])
-    outcome = combine(rules=rules(data_file))
+    outcome = combine(combine_settings=combine_settings(data_file))
     assert lines(data_file) == {"/a.py": [1, 2], "/b.py": [3]}
     assert (len(outcome.sessions), outcome.images, outcome.kept) == (2, 3, ())
     assert outcome.sentences() == []
@@ -107,7 +107,7 @@ def test_the_provenance_is_in_the_file(data_file: Path) -> None:
     made = HandMade().ran("/a.py", 1, 2)
     session = handmade_session(data_file, [made], command=("a.py", "-x"))
     session.observe([Observation(pid=9, create_time=1.0, argv=("bash",), python=False)])
-    outcome = combine(rules=rules(data_file))
+    outcome = combine(combine_settings=combine_settings(data_file))
     said = read_provenance(data_file)
     assert said == outcome.provenance
     assert [each.command for each in said.sessions] == [("a.py", "-x")]
@@ -117,7 +117,7 @@ def test_the_provenance_is_in_the_file(data_file: Path) -> None:
 
 def test_the_static_context_of_the_session_is_the_label_of_its_facts(data_file: Path) -> None:
     handmade_session(data_file, [HandMade().ran("/a.py", 1)], context="ci-17")
-    combine(rules=rules(data_file))
+    combine(combine_settings=combine_settings(data_file))
     data = CoverageData(str(data_file))
     data.read()
     assert data.contexts_by_lineno("/a.py") == {1: ["ci-17"]}
@@ -126,7 +126,7 @@ def test_the_static_context_of_the_session_is_the_label_of_its_facts(data_file: 
 def test_an_earlier_data_file_is_replaced_unless_appended_to(data_file: Path) -> None:
     for append, expected in ((False, [1]), (False, [2]), (True, [2, 3])):
         handmade_session(data_file, [HandMade().ran("/a.py", expected[-1])])
-        combine(rules=rules(data_file), append=append)
+        combine(combine_settings=combine_settings(data_file), append=append)
         assert lines(data_file) == {"/a.py": expected}
     assert len(read_provenance(data_file).sessions) == 2
 
@@ -137,7 +137,7 @@ def test_a_journal_whose_process_runs_is_folded_and_kept_and_that_is_said(
     session = handmade_session(data_file, [HandMade().ran("/a.py", 1)])
     running = HandMade().ran("/a.py", 2).knows("argv", b"server.py\0--port")
     child = owner(running, session.path)
-    outcome = combine(rules=rules(data_file))
+    outcome = combine(combine_settings=combine_settings(data_file))
     assert lines(data_file) == {"/a.py": [1, 2]}
     assert [each.pid for each in session.journals()] == [child.pid]
     assert [each.image_id for each in outcome.running] == [running.image_id]
@@ -149,7 +149,7 @@ def test_a_journal_whose_process_runs_is_folded_and_kept_and_that_is_said(
 
     running.ran("/a.py", 3).write(session.path)
     stop(child)
-    outcome = combine(rules=rules(data_file))
+    outcome = combine(combine_settings=combine_settings(data_file))
     assert lines(data_file) == {"/a.py": [1, 2, 3]}
     assert outcome.sentences() == []
     assert not session.path.exists()
@@ -161,12 +161,12 @@ def test_what_an_unfinished_session_had_is_there_whatever_became_of_the_data_fil
 ) -> None:
     session = handmade_session(data_file, [HandMade(pid=DEAD_PID + 1).ran("/a.py", 1)])
     child = owner(HandMade().ran("/a.py", 2), session.path)
-    combine(rules=rules(data_file))
+    combine(combine_settings=combine_settings(data_file))
     other = handmade_session(data_file, [HandMade().ran("/b.py", 7)])
-    combine([other.path], rules=rules(data_file))
+    combine([other.path], combine_settings=combine_settings(data_file))
     assert lines(data_file) == {"/b.py": [7]}
     stop(child)
-    outcome = combine(rules=rules(data_file))
+    outcome = combine(combine_settings=combine_settings(data_file))
     assert lines(data_file) == {"/b.py": [7]}
     (aside,) = outcome.aside
     assert lines(aside.data_file) == {"/a.py": [1, 2]}
@@ -182,12 +182,12 @@ def test_a_snapshot_deletes_nothing_and_may_be_repeated(
     child = owner(running, session.path)
     before = sorted(each.name for each in session.path.iterdir())
     for more in (3, 4):
-        combine(rules=rules(data_file), keep=True)
+        combine(combine_settings=combine_settings(data_file), keep=True)
         assert sorted(each.name for each in session.path.iterdir()) == before
         assert lines(data_file) == {"/a.py": list(range(1, more))}
         running.ran("/a.py", more).write(session.path)
     stop(child)
-    outcome = combine(rules=rules(data_file))
+    outcome = combine(combine_settings=combine_settings(data_file))
     assert lines(data_file) == {"/a.py": [1, 2, 3, 4]}
     processes = {each.pid: each for each in outcome.provenance.processes}
     assert processes[child.pid].lines == processes[child.pid].unique_lines == 3
@@ -195,9 +195,9 @@ def test_a_snapshot_deletes_nothing_and_may_be_repeated(
 
 def test_combining_a_kept_session_again_gives_the_same(data_file: Path) -> None:
     handmade_session(data_file, [HandMade().ran("/a.py", 1), HandMade().ran("/a.py", 1, 2)])
-    first = combine(rules=rules(data_file), keep=True)
-    again = combine(rules=rules(data_file), keep=True)
-    last = combine(rules=rules(data_file))
+    first = combine(combine_settings=combine_settings(data_file), keep=True)
+    again = combine(combine_settings=combine_settings(data_file), keep=True)
+    last = combine(combine_settings=combine_settings(data_file))
     counts = [
         [(each.image_id, each.lines, each.unique_lines) for each in outcome.provenance.processes]
         for outcome in (first, again, last)
@@ -211,7 +211,7 @@ def test_an_image_that_execed_another_program_is_over_though_its_pid_lives(
 ) -> None:
     made = HandMade(pid=os.getpid()).ran("/a.py", 1).about_to_exec("/bin/sleep", "sleep", "9")
     session = handmade_session(data_file, [made])
-    outcome = combine(rules=rules(data_file))
+    outcome = combine(combine_settings=combine_settings(data_file))
     assert outcome.running == ()
     assert not session.path.exists()
 
@@ -222,7 +222,7 @@ def test_a_session_of_which_any_program_runs_keeps_its_directory(data_file: Path
         ["sleep", "60"], env={**os.environ, "COVSUP_SESSION": str(session.path)}
     )
     try:
-        outcome = combine(rules=rules(data_file))
+        outcome = combine(combine_settings=combine_settings(data_file))
         assert outcome.kept == (session.path,)
         running = f"still running: program {child.pid} (sleep 60) of the session: "
         assert outcome.sentences()[0].startswith(running)
@@ -231,7 +231,7 @@ def test_a_session_of_which_any_program_runs_keeps_its_directory(data_file: Path
     finally:
         child.kill()
         child.wait()
-    combine(rules=rules(data_file))
+    combine(combine_settings=combine_settings(data_file))
     assert lines(data_file) == {"/a.py": [1, 2]}
     assert not session.path.exists()
 
@@ -244,7 +244,7 @@ def test_a_session_whose_supervisor_runs_keeps_its_directory(data_file: Path) ->
         supervisor_pid=parent.pid,
         started_ns=time.time_ns(),
     )
-    assert combine(rules=rules(data_file)).kept == (session.path,)
+    assert combine(combine_settings=combine_settings(data_file)).kept == (session.path,)
     assert session.path.exists()
 
 
@@ -256,7 +256,7 @@ def test_a_session_whose_supervisors_pid_came_again_goes(data_file: Path) -> Non
         supervisor_pid=os.getppid(),
         started_ns=started,
     )
-    combine(rules=rules(data_file))
+    combine(combine_settings=combine_settings(data_file))
     assert not session.path.exists()
 
 
@@ -266,7 +266,7 @@ def test_a_process_of_another_host_is_kept_unless_its_journal_tells_its_end(
     unsure = HandMade(pid=DEAD_PID + 1).ran("/a.py", 1).knows("host", b"far")
     sure = HandMade(pid=DEAD_PID + 2).ran("/a.py", 2).knows("host", b"far").ended(0)
     session = handmade_session(data_file, [unsure, sure])
-    outcome = combine(rules=rules(data_file))
+    outcome = combine(combine_settings=combine_settings(data_file))
     assert lines(data_file) == {"/a.py": [1, 2]}
     assert [each.image_id for each in session.journals()] == [unsure.image_id]
     assert "on far" in outcome.sentences()[0]
@@ -278,7 +278,7 @@ def test_the_end_of_a_process_of_another_host_may_be_told_by_its_parents_journal
     child = HandMade(pid=DEAD_PID + 1).ran("/a.py", 1).knows("host", b"far")
     parent = HandMade(pid=DEAD_PID + 2).knows("host", b"far").reaped(child.pid, 9).ended(0)
     session = handmade_session(data_file, [child, parent])
-    assert combine(rules=rules(data_file)).running == ()
+    assert combine(combine_settings=combine_settings(data_file)).running == ()
     assert not session.path.exists()
 
 
@@ -309,11 +309,11 @@ def test_a_machine_is_known_by_its_ids_and_not_by_its_name(
         boot or linux.boot_id(), machine or linux.machine_id(), host or os.uname().nodename
     )
     session = handmade_session(data_file, [made])
-    outcome = combine(rules=rules(data_file))
+    outcome = combine(combine_settings=combine_settings(data_file))
     assert (outcome.running == (), session.path.exists()) == (over, not over)
     assert lines(data_file) == {"/a.py": [1]}
     if not over:
-        combine(rules=rules(data_file), assume_ended=True)
+        combine(combine_settings=combine_settings(data_file), assume_ended=True)
         assert not session.path.exists()
 
 
@@ -321,7 +321,7 @@ def test_a_process_that_knows_no_ids_is_on_the_machine_of_its_session(data_file:
     for boot, over in ((linux.boot_id(), True), ("other", False)):
         made = HandMade(pid=DEAD_PID + 1).ran("/a.py", 1).knows("boot", b"")
         session = handmade_session(data_file, [made], boot=boot)
-        combine(rules=rules(data_file))
+        combine(combine_settings=combine_settings(data_file))
         assert session.path.exists() is not over
 
 
@@ -330,14 +330,14 @@ def test_an_unreadable_session_is_told_and_does_not_hold_up_the_others(data_file
     settings = (bad.path / "settings").read_text()
     (bad.path / "settings").write_text("rubbish")
     handmade_session(data_file, [HandMade().ran("/a.py", 1)])
-    outcome = combine(rules=rules(data_file))
+    outcome = combine(combine_settings=combine_settings(data_file))
     assert lines(data_file) == {"/a.py": [1]}
     (sentence,) = outcome.sentences()
     assert bad.id in sentence
     with pytest.raises(NothingToCombine, match="settings"):
-        combine(rules=rules(data_file))
+        combine(combine_settings=combine_settings(data_file))
     (bad.path / "settings").write_text(settings)
-    combine(rules=rules(data_file), append=True)
+    combine(combine_settings=combine_settings(data_file), append=True)
     assert lines(data_file) == {"/a.py": [1], "/b.py": [1]}
 
 
@@ -348,7 +348,7 @@ def test_a_session_directory_that_is_being_made_is_left_alone(data_file: Path) -
     young.mkdir()
     old.mkdir()
     os.utime(old, (1, 1))
-    assert combine(rules=rules(data_file)).sentences() == []
+    assert combine(combine_settings=combine_settings(data_file)).sentences() == []
     assert young.exists()
     assert not old.exists()
 
@@ -359,7 +359,7 @@ def test_a_partial_fold_that_cannot_be_read_is_told_and_nothing_beside_it_goes(
     session = handmade_session(data_file, [HandMade().ran("/a.py", 1)])
     session.folded.write_text("rubbish")
     for _ in range(2):
-        outcome = combine(rules=rules(data_file))
+        outcome = combine(combine_settings=combine_settings(data_file))
         assert lines(data_file) == {"/a.py": [1]}
         assert "folded is no coverage data file" in outcome.sentences()[0]
         assert session.folded.read_text() == "rubbish"
@@ -369,15 +369,15 @@ def test_a_partial_fold_that_cannot_be_read_is_told_and_nothing_beside_it_goes(
 def test_a_session_of_a_run_with_append_is_united_with_what_is_there(data_file: Path) -> None:
     coverage_py_data(data_file, c=[3])
     handmade_session(data_file, [HandMade().ran("/a.py", 1)], append=True)
-    combine(rules=rules(data_file))
+    combine(combine_settings=combine_settings(data_file))
     assert lines(data_file) == {"/a.py": [1], "/c.py": [3]}
 
 
 def test_empty_data_of_the_other_kind_is_no_obstacle(data_file: Path) -> None:
     handmade_session(data_file, [HandMade(branch=True)], branch=True)
-    combine(rules=rules(data_file))
+    combine(combine_settings=combine_settings(data_file))
     handmade_session(data_file, [HandMade().ran("/a.py", 1)])
-    combine(rules=rules(data_file), append=True)
+    combine(combine_settings=combine_settings(data_file), append=True)
     assert lines(data_file) == {"/a.py": [1]}
 
 
@@ -411,7 +411,7 @@ def combine_without_privileges(data_file: Path, paths: list[Path], closed: Path)
                 os.setuid(4242)
             else:
                 closed.chmod(0o555)
-            outcome = combine(paths, rules=rules(data_file))
+            outcome = combine(paths, combine_settings=combine_settings(data_file))
             os.write(write_end, "\n".join(outcome.sentences()).encode())
             status = 0
         finally:
@@ -450,7 +450,7 @@ def test_a_journal_that_cannot_be_read_is_told_in_one_line_and_left(
     broken = HandMade(pid=DEAD_PID + 1).ran("/a.py", 2).write(session.path)
     broken.write_bytes(BROKEN[why](broken.read_bytes()))
     for _ in range(2):
-        outcome = combine(rules=rules(data_file))
+        outcome = combine(combine_settings=combine_settings(data_file))
         assert lines(data_file) == {"/a.py": [1]}
         (sentence,) = outcome.sentences()
         assert why in sentence
@@ -463,7 +463,7 @@ def test_a_truncated_journal_gives_what_is_sound_and_is_left(data_file: Path) ->
     session = handmade_session(data_file, [HandMade().ran("/a.py", 1)])
     cut = HandMade(pid=DEAD_PID + 1).ran("/a.py", 2, 3, 4).write(session.path)
     cut.write_bytes(cut.read_bytes()[: 512 + 8 * 5])
-    outcome = combine(rules=rules(data_file))
+    outcome = combine(combine_settings=combine_settings(data_file))
     assert lines(data_file)["/a.py"][:2] == [1, 2]
     assert len(outcome.sentences()) == 1
     assert cut.exists()
@@ -472,7 +472,7 @@ def test_a_truncated_journal_gives_what_is_sound_and_is_left(data_file: Path) ->
 def test_a_journal_that_was_never_begun_holds_nothing_and_goes(data_file: Path) -> None:
     session = handmade_session(data_file, [HandMade().ran("/a.py", 1)])
     (session.path / f"{DEAD_PID}-{'0' * 32}.0.journal~").write_bytes(bytes(8192))
-    outcome = combine(rules=rules(data_file))
+    outcome = combine(combine_settings=combine_settings(data_file))
     assert outcome.sentences() == []
     assert not session.path.exists()
 
@@ -483,17 +483,17 @@ def test_a_segment_that_cannot_be_read_keeps_the_others_of_its_image(data_file: 
     rest = begin.next_segment().ran("/a.py", 2).write(session.path)
     good = rest.read_bytes()
     rest.write_bytes(b"x" * 600)
-    combine(rules=rules(data_file))
+    combine(combine_settings=combine_settings(data_file))
     assert len(session.journals()) == 2
     rest.write_bytes(good)
-    combine(rules=rules(data_file))
+    combine(combine_settings=combine_settings(data_file))
     assert lines(data_file) == {"/a.py": [1, 2]}
 
 
 def test_a_session_of_lines_beside_one_of_branches_is_set_aside_once(data_file: Path) -> None:
     one = handmade_session(data_file, [HandMade().ran("/a.py", 1)], started_ns=1)
     handmade_session(data_file, [HandMade(branch=True).ran("/a.py", 2)], branch=True, started_ns=2)
-    outcome = combine(rules=rules(data_file))
+    outcome = combine(combine_settings=combine_settings(data_file))
     (aside,) = outcome.aside
     assert aside.data_file == data_file.with_name(f".coverage-{one.id}")
     assert (lines(data_file), lines(aside.data_file)) == ({"/a.py": [2]}, {"/a.py": [1]})
@@ -501,7 +501,7 @@ def test_a_session_of_lines_beside_one_of_branches_is_set_aside_once(data_file: 
     assert f"session {one.id} measured lines only" in sentence
     assert not (data_file.parent / ".covsup").exists()
     with pytest.raises(NothingToCombine):
-        combine(rules=rules(data_file))
+        combine(combine_settings=combine_settings(data_file))
 
 
 def test_what_is_of_the_other_kind_than_the_data_file_is_set_aside_or_left(
@@ -510,12 +510,12 @@ def test_what_is_of_the_other_kind_than_the_data_file_is_set_aside_or_left(
     coverage_py_data(data_file, c=[3])
     session = handmade_session(data_file, [HandMade(branch=True).ran("/a.py", 2)], branch=True)
     other = data_file.with_name("other")
-    combine([session.path], rules=rules(other), keep=True)
-    outcome = combine(rules=rules(data_file), append=True)
+    combine([session.path], combine_settings=combine_settings(other), keep=True)
+    outcome = combine(combine_settings=combine_settings(data_file), append=True)
     assert lines(data_file) == {"/c.py": [3]}
     assert lines(outcome.data_file_of(session.id)) == {"/a.py": [2]}
     with pytest.raises(NothingToCombine, match="measured branches"):
-        combine([other], rules=rules(data_file), append=True)
+        combine([other], combine_settings=combine_settings(data_file), append=True)
     assert (lines(data_file), lines(other)) == ({"/c.py": [3]}, {"/a.py": [2]})
 
 
@@ -524,13 +524,13 @@ def test_what_comes_late_of_a_run_goes_to_its_own_result_alone(
 ) -> None:
     first = handmade_session(data_file, [HandMade(pid=DEAD_PID + 1).ran("/a.py", 1)])
     child = owner(HandMade().ran("/a.py", 2), first.path)
-    combine([first.path], rules=rules(data_file), concludes=True)
+    combine([first.path], combine_settings=combine_settings(data_file), concludes=True)
     stop(child)
-    combine(rules=rules(data_file), keep=True)
+    combine(combine_settings=combine_settings(data_file), keep=True)
     assert lines(data_file) == {"/a.py": [1, 2]}
     # Sessions of which there is no result yet make a new one.
     handmade_session(data_file, [HandMade().ran("/b.py", 7)])
-    outcome = combine(rules=rules(data_file))
+    outcome = combine(combine_settings=combine_settings(data_file))
     assert lines(data_file) == {"/b.py": [7]}
     assert lines(outcome.data_file_of(first.id)) == {"/a.py": [1, 2]}
     assert not (data_file.parent / ".covsup").exists()
@@ -542,15 +542,15 @@ def test_what_is_left_of_a_run_without_data_is_neither_set_aside_nor_named(data_
         ["sleep", "60"], env={**os.environ, "COVSUP_SESSION": str(session.path)}
     )
     try:
-        combine([session.path], rules=rules(data_file), concludes=True)
+        combine([session.path], combine_settings=combine_settings(data_file), concludes=True)
     finally:
         child.kill()
         child.wait()
-    assert combine(rules=rules(data_file), keep=True).sentences() == []
+    assert combine(combine_settings=combine_settings(data_file), keep=True).sentences() == []
     (session.path / "folded").unlink()
     other = handmade_session(data_file, [HandMade().ran("/b.py", 2)])
-    combine([other.path], rules=rules(data_file))
-    outcome = combine(rules=rules(data_file))
+    combine([other.path], combine_settings=combine_settings(data_file))
+    outcome = combine(combine_settings=combine_settings(data_file))
     assert (outcome.sentences(), lines(data_file)) == ([], {"/b.py": [2]})
     assert sorted(path.name for path in data_file.parent.iterdir()) == [".coverage"]
 
@@ -560,11 +560,11 @@ def test_a_run_whose_covsup_was_killed_does_not_replace_the_result_of_a_later_on
 ) -> None:
     for killed_ns, expected in ((1, {"/b.py": [2]}), (3, {"/a.py": [1]})):
         later = handmade_session(data_file, [HandMade().ran("/b.py", 2)], started_ns=2)
-        combine([later.path], rules=rules(data_file))
+        combine([later.path], combine_settings=combine_settings(data_file))
         killed = handmade_session(
             data_file, [HandMade().ran("/a.py", 1)], started_ns=killed_ns, supervisor_pid=DEAD_PID
         )
-        outcome = combine(rules=rules(data_file))
+        outcome = combine(combine_settings=combine_settings(data_file))
         assert lines(data_file) == expected
         assert lines(outcome.data_file_of(killed.id)) == {"/a.py": [1]}
 
@@ -578,12 +578,12 @@ def test_a_session_that_was_set_aside_and_goes_on_stays_aside_and_is_not_reporte
     handmade_session(data_file, [HandMade(branch=True).ran("/a.py", 9)], branch=True, started_ns=2)
     aside = data_file.with_name(f".coverage-{first.id}")
     for turn in (True, False):
-        outcome = combine(rules=rules(data_file))
+        outcome = combine(combine_settings=combine_settings(data_file))
         assert any("measured lines only" in each for each in outcome.sentences()) is turn
         assert (lines(data_file), lines(aside)) == ({"/a.py": [9]}, {"/a.py": [1, 2]})
     running.ran("/a.py", 3).write(first.path)
     stop(child)
-    combine(rules=rules(data_file))
+    combine(combine_settings=combine_settings(data_file))
     assert (lines(data_file), lines(aside)) == ({"/a.py": [9]}, {"/a.py": [1, 2, 3]})
     assert not first.path.exists()
 
@@ -597,12 +597,12 @@ def test_sessions_of_other_data_files_in_the_same_directory_are_left_to_these(
     moved = handmade_session(data_file, [HandMade().ran("/c.py", 3)])
     moved_settings = moved.settings._replace(data_file="/ci/7/.coverage")
     write_settings(moved.path / "settings", moved_settings)
-    combine(rules=rules(data_file))
+    combine(combine_settings=combine_settings(data_file))
     assert lines(data_file) == {"/a.py": [1], "/c.py": [3]}
     assert not moved.path.exists()
     with pytest.raises(NothingToCombine, match=r"of this data file, but of .*/other"):
-        combine(rules=rules(data_file))
-    combine(rules=rules(other))
+        combine(combine_settings=combine_settings(data_file))
+    combine(combine_settings=combine_settings(other))
     assert lines(other) == {"/b.py": [2]}
 
 
@@ -620,7 +620,7 @@ def test_a_session_without_data_leaves_the_data_there_as_they_are(
 ) -> None:
     coverage_py_data(data_file, c=[3])
     handmade_session(data_file, EMPTY[what], **more)
-    outcome = combine(rules=rules(data_file), **how)
+    outcome = combine(combine_settings=combine_settings(data_file), **how)
     assert outcome.nothing
     assert any(each.startswith("no data was collected: ") for each in outcome.sentences())
     assert lines(data_file) == {"/c.py": [3]}
@@ -632,7 +632,7 @@ def test_journals_that_were_never_begun_leave_the_data_there_as_they_are(data_fi
     session = handmade_session(data_file)
     (session.path / f"{DEAD_PID}-{'0' * 32}.0.journal~").write_bytes(bytes(8192))
     (session.path / f"{DEAD_PID}-{'1' * 32}.0.journal~").touch()
-    assert combine(rules=rules(data_file)).nothing
+    assert combine(combine_settings=combine_settings(data_file)).nothing
     assert data_file.read_bytes() == before
     assert not (data_file.parent / ".covsup").exists()
 
@@ -643,7 +643,7 @@ def test_data_files_without_data_replace_nothing_and_stay(data_file: Path) -> No
     hollow = data_file.with_name("hollow")
     hollow.touch()
     for paths in ([other], [other, hollow]):
-        assert combine(paths, rules=rules(data_file)).nothing
+        assert combine(paths, combine_settings=combine_settings(data_file)).nothing
     assert lines(data_file) == {"/c.py": [3]}
     assert other.exists()
 
@@ -653,7 +653,7 @@ def test_a_data_file_that_is_no_database_is_not_overwritten(data_file: Path) -> 
     session = handmade_session(data_file, [HandMade().ran("/a.py", 1)])
     for append in (False, True):
         with pytest.raises(DataFileUnusable, match="is no coverage data file"):
-            combine(rules=rules(data_file), append=append)
+            combine(combine_settings=combine_settings(data_file), append=append)
     assert data_file.read_text() == "my diary"
     assert len(session.journals()) == 1
 
@@ -662,9 +662,9 @@ def test_a_data_directory_that_cannot_be_written_loses_nothing(tmp_path: Path) -
     data_file = tmp_path / ".coverage"
     made = handmade_session(data_file, [HandMade().ran("/a.py", 1)])
     with pytest.raises(DataFileUnwritable, match="cannot write"):
-        combine([made.path], rules=rules(tmp_path / "nowhere" / ".coverage"))
+        combine([made.path], combine_settings=combine_settings(tmp_path / "nowhere" / ".coverage"))
     assert len(made.journals()) == 1
-    combine(rules=rules(data_file))
+    combine(combine_settings=combine_settings(data_file))
     assert lines(data_file) == {"/a.py": [1]}
 
 
@@ -695,7 +695,7 @@ def test_sessions_journals_and_data_files_are_combined_in_any_mix(
 
 
 def lines_after(data_file: Path, paths: list[Path], *, keep: bool) -> dict[str, list[int]]:
-    combine(paths, rules=rules(data_file), keep=keep)
+    combine(paths, combine_settings=combine_settings(data_file), keep=keep)
     return lines(data_file)
 
 
@@ -714,7 +714,7 @@ def test_one_journal_of_a_session_may_be_combined_alone(data_file: Path) -> None
     (journal, _) = sorted(session.journals(), key=lambda each: each.pid)
     assert lines_after(data_file, [journal.path], keep=False) == {"/a.py": [1]}
     assert [each.image_id for each in session.journals()] == [two.image_id]
-    combine(rules=rules(data_file))
+    combine(combine_settings=combine_settings(data_file))
     assert lines(data_file) == {"/a.py": [1, 2]}
 
 
@@ -722,20 +722,20 @@ def test_a_data_file_that_cannot_be_read_is_told_and_left(data_file: Path) -> No
     broken = data_file.parent / "broken"
     broken.write_text("x")
     session = handmade_session(data_file, [HandMade().ran("/a.py", 1)])
-    outcome = combine([session.path, broken], rules=rules(data_file))
+    outcome = combine([session.path, broken], combine_settings=combine_settings(data_file))
     assert lines(data_file) == {"/a.py": [1]}
     assert "broken is no coverage data file" in outcome.sentences()[0]
     assert broken.exists()
     with pytest.raises(NothingToCombine, match="broken"):
-        combine([broken], rules=rules(data_file))
+        combine([broken], combine_settings=combine_settings(data_file))
 
 
 def test_nothing_to_combine_is_an_error_and_leaves_the_data_file(data_file: Path) -> None:
     coverage_py_data(data_file, c=[3])
     with pytest.raises(NothingToCombine, match="no session"):
-        combine(rules=rules(data_file))
+        combine(combine_settings=combine_settings(data_file))
     with pytest.raises(InputUnusable, match="there is no"):
-        combine([data_file.parent / "missing"], rules=rules(data_file))
+        combine([data_file.parent / "missing"], combine_settings=combine_settings(data_file))
     assert lines(data_file) == {"/c.py": [3]}
 
 
@@ -746,7 +746,7 @@ def test_paths_are_remapped_as_coverage_py_does(data_file: Path, tmp_path: Path)
     one = HandMade().ran("/build/7/src/a.py", 1).ran(here, 2)
     handmade_session(data_file, [one, HandMade().ran("/build/8/src/a.py", 1)])
     paths = {"source": [str(tmp_path / "src"), "/build/*/src"]}
-    outcome = combine(rules=rules(data_file, paths=paths))
+    outcome = combine(combine_settings=combine_settings(data_file, paths=paths))
     assert lines(data_file) == {here: [1, 2]}
     assert {each.path for each in outcome.provenance.files} == {here}
 
@@ -762,7 +762,7 @@ def test_relative_files_are_stored_relative(
         data_file, [HandMade().ran(str(tmp_path / "pkg" / "a.py"), 1)],
         source_dirs=(str(tmp_path / "pkg"),),
     )  # fmt: skip
-    combine(rules=rules(data_file, relative_files=True))
+    combine(combine_settings=combine_settings(data_file, relative_files=True))
     assert lines(data_file) == {str(Path("pkg") / "a.py"): [1]}
     monkeypatch.undo()
     set_relative_directory()
@@ -780,7 +780,7 @@ def test_source_files_never_executed_are_listed_but_not_omitted_ones(
         source_dirs=(str(tmp_path / "pkg"),),
         omit=("*/omitted.py",),
     )
-    combine(rules=rules(data_file))
+    combine(combine_settings=combine_settings(data_file))
     expected = {"pkg/__init__.py": [], "pkg/a.py": [1], "pkg/b.py": []}
     assert lines(data_file) == {str(tmp_path / name): ran for name, ran in expected.items()}
 
@@ -796,7 +796,7 @@ def test_a_source_package_is_found_where_it_was_imported_from(
     made.ran(str(tmp_path / "two/deep/x.py"), 1, module="two.deep.x")
     made.ran(str(tmp_path / "three.py"), 1, module="three")
     handmade_session(data_file, [made], source_pkgs=("one", "two", "three", "four"))
-    outcome = combine(rules=rules(data_file))
+    outcome = combine(combine_settings=combine_settings(data_file))
     assert set(lines(data_file)) == {
         str(tmp_path / name)
         for name in ("one/__init__.py", "one/sub.py", "two/__init__.py", "two/deep/__init__.py",
@@ -807,7 +807,7 @@ def test_a_source_package_is_found_where_it_was_imported_from(
 
 def test_a_session_that_measured_nothing_says_so(data_file: Path) -> None:
     handmade_session(data_file, [HandMade()])
-    assert combine(rules=rules(data_file)).sentences() == [
+    assert combine(combine_settings=combine_settings(data_file)).sentences() == [
         "no data was collected (no-data-collected)"
     ]
     assert len(read_provenance(data_file).processes) == 1
@@ -816,7 +816,10 @@ def test_a_session_that_measured_nothing_says_so(data_file: Path) -> None:
 def test_progress_is_told_journal_by_journal(data_file: Path) -> None:
     handmade_session(data_file, [HandMade(pid=DEAD_PID + number) for number in range(3)])
     told: list[tuple[int, int]] = []
-    combine(rules=rules(data_file), progress=lambda done, total: told.append((done, total)))
+    combine(
+        combine_settings=combine_settings(data_file),
+        progress=lambda done, total: told.append((done, total)),
+    )
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -826,14 +829,14 @@ def test_rules_come_from_coverage_pys_settings(tmp_path: Path) -> None:
         "[run]\nrelative_files = true\ndata_file = d/.cov\n[paths]\nsource =\n  src\n  /there\n"
         "[report]\ninclude_namespace_packages = true\n"
     )
-    read = Rules.read(str(rcfile))
+    read = CombineSettings.read(str(rcfile))
     assert (read.relative_files, read.namespace_packages) == (True, True)
     assert read.paths == {"source": ["src", "/there"]}
     assert read.data_file.is_absolute()
     assert read.data_file.parts[-2:] == ("d", ".cov")
-    assert Rules.read(str(rcfile), tmp_path / "x").data_file == tmp_path / "x"
+    assert CombineSettings.read(str(rcfile), tmp_path / "x").data_file == tmp_path / "x"
     with pytest.raises(InputUnusable, match="missing"):
-        Rules.read(str(tmp_path / "missing"))
+        CombineSettings.read(str(tmp_path / "missing"))
 
 
 def test_two_combinations_at_once_are_as_good_as_one(data_file: Path) -> None:
@@ -847,7 +850,7 @@ def test_two_combinations_at_once_are_as_good_as_one(data_file: Path) -> None:
     def one() -> None:
         barrier.wait()
         with contextlib.suppress(NothingToCombine):
-            outcomes.append(combine(rules=rules(data_file)))
+            outcomes.append(combine(combine_settings=combine_settings(data_file)))
 
     threads = [threading.Thread(target=one) for _ in range(4)]
     for thread in threads:
@@ -863,7 +866,7 @@ DYING = """
 import os, sys
 from pathlib import Path
 from covsup.supervisor.combining.combine import combine
-from covsup.supervisor.settings.combine_settings import Rules
+from covsup.supervisor.settings.combine_settings import CombineSettings
 import sqlite3, shutil, coverage.sqldata
 
 left = int(sys.argv[1])
@@ -878,7 +881,7 @@ def count(event, arguments):
             os._exit(77)
 
 sys.addaudithook(count)
-combine(rules=Rules(data_file=Path(sys.argv[2])), keep=sys.argv[3] == "keep")
+combine(combine_settings=CombineSettings(data_file=Path(sys.argv[2])), keep=sys.argv[3] == "keep")
 """
 
 
@@ -918,7 +921,7 @@ def test_killed_at_any_step_it_may_be_repeated_and_nothing_is_lost(
         assert status in {0, 77}
         if over.path.exists() or goes_on.journals() != []:
             with contextlib.suppress(NothingToCombine):
-                combine(rules=rules(data_file))
+                combine(combine_settings=combine_settings(data_file))
         found = lines(data_file)
         assert {path: found[path] for path in ("/a.py", "/b.py")} == {"/a.py": [1, 2], "/b.py": [1]}
         processes = read_provenance(data_file).processes
@@ -941,7 +944,7 @@ def test_sessions_are_found_in_a_directory_whatever_a_ci_has_made_of_their_names
         to.parent.mkdir(parents=True, exist_ok=True)
         session.path.rename(to)
     named = fetched if place.startswith("a/") else fetched / "artifact"
-    combine([named], rules=rules(data_file))
+    combine([named], combine_settings=combine_settings(data_file))
     assert lines(data_file) == {"/a.py": [1, 2] if place.startswith("a/") else [1]}
     assert [each for each in fetched.rglob("*") if each.is_file()] == []
 
@@ -953,7 +956,7 @@ def test_data_files_are_found_in_the_directories_of_a_directory_of_artifacts(
     for file, name in (("a/.coverage.x", "a"), ("b/.coverage.y", "b"), ("b/.coverage", "c")):
         (artifacts / file).parent.mkdir(parents=True, exist_ok=True)
         coverage_py_data(artifacts / file, **{name: [1]})
-    combine([artifacts], rules=rules(data_file))
+    combine([artifacts], combine_settings=combine_settings(data_file))
     assert lines(data_file) == {"/a.py": [1], "/b.py": [1]}
     assert (artifacts / "b" / ".coverage").exists(), "a result of its own"
 
@@ -963,5 +966,5 @@ def test_what_is_deeper_is_left_alone_where_there_is_something_at_hand(data_file
     below.parent.mkdir()
     handmade_session(below, [HandMade().ran("/b.py", 2)])
     handmade_session(data_file, [HandMade().ran("/a.py", 1)])
-    combine([data_file.parent], rules=rules(data_file))
+    combine([data_file.parent], combine_settings=combine_settings(data_file))
     assert lines(data_file) == {"/a.py": [1]}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from coverage.files import set_relative_directory
 
-from covsup.supervisor.settings.combine_settings import Rules
+from covsup.supervisor.settings.combine_settings import CombineSettings
 from tests.fold.handmade import FORKED, HandMade, handmade_session
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ from covsup.datafile.fold.fold import fold, remapped
 from covsup.datafile.journal.reader import read_journal
 from covsup.datafile.database.coverage_tables import DataFile
 from covsup.datafile.session.directory import Observation, open_session
-from covsup.supervisor.settings.combine_settings import Rules
+from covsup.supervisor.settings.combine_settings import CombineSettings
 
 path, seed = Path(sys.argv[1]), int(sys.argv[2])
-rules = Rules(data_file=Path("none"), relative_files=True)
+combine_settings = CombineSettings(data_file=Path("none"), relative_files=True)
 session = open_session(path)
 images = {}
 for journal in session.journals():
@@ -49,7 +49,7 @@ for group in groups:
         image_fold.add(segments, session=session.id, static_context="static")
     results.append(image_fold.result())
 order.shuffle(results)
-whole = fold(remapped(each, rules.map_path()) for each in results)
+whole = fold(remapped(each, combine_settings.map_path()) for each in results)
 first, second = Path(f"first-{seed}"), Path(f"second-{seed}")
 touched = {f"/touched/{n}.py": "" for n in order.sample(range(9), 9)}
 write_database(whole, first, touched=touched)
@@ -132,9 +132,9 @@ def test_where_a_file_belongs_does_not_depend_on_the_files_before_it(
     with monkeypatch.context() as patch:
         patch.chdir(tmp_path)
         set_relative_directory()
-        rules = Rules(data_file=tmp_path / ".coverage", relative_files=True)
+        combine_settings = CombineSettings(data_file=tmp_path / ".coverage", relative_files=True)
         for first in there:
-            map_path = rules.map_path()
+            map_path = combine_settings.map_path()
             for path in (first, *there, *reversed(list(there))):
                 assert map_path(path) == there[path]
         # What another checkout on this machine has otherwise is another file.
@@ -143,9 +143,14 @@ def test_where_a_file_belongs_does_not_depend_on_the_files_before_it(
         other.write_text("edited = 1\n")
         patch.chdir(tmp_path / "pkg")
         set_relative_directory()
-        assert Rules(data_file=other, relative_files=True).map_path()(str(other)) == str(other)
+        assert CombineSettings(data_file=other, relative_files=True).map_path()(str(other)) == str(
+            other
+        )
         other.write_text("'pkg/tests/util.py'\n")
-        assert Rules(data_file=other, relative_files=True).map_path()(str(other)) == "tests/util.py"
+        assert (
+            CombineSettings(data_file=other, relative_files=True).map_path()(str(other))
+            == "tests/util.py"
+        )
     set_relative_directory()
 
 

@@ -14,7 +14,7 @@ import pytest
 from coverage import CoverageData
 
 from covsup.supervisor.combining.combine import combine
-from covsup.supervisor.settings.combine_settings import Rules
+from covsup.supervisor.settings.combine_settings import CombineSettings
 from tests.conftest import CORES
 from tests.fold.handmade import HandMade, handmade_session
 from tests.supervisor.live import beside
@@ -411,7 +411,7 @@ def combine_what_another_python_ran(world: World, *executed: int, knows_version:
     session = handmade_session(world.directory / "session")
     HandMade().ran(str(path), 1, module=version).write(session.path)
     HandMade().ran(sent, *executed).write(session.path)
-    return combine([session.path], rules=Rules(data_file=world.data_file))
+    return combine([session.path], combine_settings=CombineSettings(data_file=world.data_file))
 
 
 def test_code_of_another_python_is_of_the_file_that_did_not_change(world: World) -> None:
@@ -438,7 +438,7 @@ def test_a_name_of_sent_code_that_makes_no_sense_is_said(
 ) -> None:
     session = handmade_session(world.directory / "session")
     HandMade().ran("<dynamic-code>\nno number", *lines).write(session.path)
-    outcome = combine([session.path], rules=Rules(data_file=world.data_file))
+    outcome = combine([session.path], combine_settings=CombineSettings(data_file=world.data_file))
     assert outcome.warnings[0].endswith("not in the result (): the journal is damaged there")
 
 

@@ -14,7 +14,7 @@ from covsup.supervisor.settings.compatibility import (
     SETTINGS,
     VARIABLES,
     WARNINGS,
-    Meaning,
+    Compatibility,
 )
 from covsup.supervisor.settings.covsup_settings import KEYS
 from tests.supervisor.test_settings import here, settings  # noqa: F401 - a fixture of that name
@@ -53,8 +53,8 @@ def test_the_page_on_settings_says_what_the_table_says() -> None:
     assert KEYS.keys() <= others.keys()
 
 
-def by_word(table: Mapping[str, Meaning]) -> dict[str, str]:
-    return {word: meaning.to_us.value for word, meaning in table.items()}
+def by_word(table: Mapping[str, Compatibility]) -> dict[str, str]:
+    return {word: meaning.support.value for word, meaning in table.items()}
 
 
 ALL_UNNEEDED = "[run]\nparallel = true\nsigterm = yes\ntimid = 1\ncore = ctrace\npatch = fork\n"

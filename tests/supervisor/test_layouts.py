@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import covsup
-from covsup.supervisor.launch.install_hint import Environment, how_to_install, named_by
+from covsup.supervisor.launch.install_hint import Environment, how_to_install, requirement_from
 from tests.supervisor.test_target import refused
 
 if TYPE_CHECKING:
@@ -298,7 +298,7 @@ def test_a_python_that_refuses_pip_is_not_told_to_use_it(world: World) -> None:
     ],
 )  # fmt: skip
 def test_covsup_is_named_by_where_it_came_from(said: dict[str, object], named: str) -> None:
-    assert named_by(said, (3, 13)) == named
+    assert requirement_from(said, (3, 13)) == named
 
 
 def test_without_pip_and_uv_another_pip_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

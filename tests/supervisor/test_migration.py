@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.supervisor.migrate.report import Finding, Kind, findings_in
+from covsup.supervisor.migrate.report import Action, Finding, findings_in
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.world import World
 
-CHANGE, DROP, UNSUPPORTED, STAYS = Kind.CHANGE, Kind.DROP, Kind.UNSUPPORTED, Kind.STAYS
+CHANGE, DROP, UNSUPPORTED, STAYS = Action.CHANGE, Action.DROP, Action.UNSUPPORTED, Action.STAYS
 OUT = ""  # leave it out
 
 PROJECT = {

@@ -12,7 +12,7 @@ import pytest
 from coverage import Coverage
 
 from covsup.supervisor.combining.combine import combine
-from covsup.supervisor.settings.combine_settings import Rules
+from covsup.supervisor.settings.combine_settings import CombineSettings
 from tests.fold.handmade import HandMade, handmade_session
 from tests.supervisor.live import beside
 
@@ -136,6 +136,6 @@ def test_what_a_journal_names_is_read_only_if_it_is_a_plain_file(world: World) -
     for path in ("/dev/zero", str(world.directory / "fifo.py"), str(world.directory)):
         sent = f"<dynamic-code>\n1\n1\n{0:016x}\nwork\n{path}"
         HandMade().ran(path, 1, module="\n0-0").ran(sent, 2).write(session.path)
-    outcome = combine([session.path], rules=Rules(data_file=world.data_file))
+    outcome = combine([session.path], combine_settings=CombineSettings(data_file=world.data_file))
     assert outcome.images == 3
     assert len(outcome.warnings) == 1

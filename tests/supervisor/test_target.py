@@ -15,8 +15,8 @@ import covsup
 from covsup.datafile.provenance.command_lines import parse_command_line
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.launch import target as targets
-from covsup.supervisor.launch.install_hint import source_of_covsup
-from covsup.supervisor.launch.target import Kind, find_target
+from covsup.supervisor.launch.install_hint import covsup_requirement
+from covsup.supervisor.launch.target import TargetKind, find_target
 from tests.supervisor.live import on_linux
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def test_an_interpreter_without_covsup_is_refused_with_the_line_that_installs_it
     said = refused(run)
     assert said.startswith(f"{bare_python} has no covsup: install it with: ")
     # What is named is what is installed here, and not a name that no index has.
-    source = source_of_covsup(sys.version_info[:2])
+    source = covsup_requirement(sys.version_info[:2])
     assert said.removesuffix(", or use --carrier").endswith(f" {source}")
     assert said.endswith(", or use --carrier") == on_linux
 
@@ -283,5 +283,5 @@ def test_a_command_on_the_path_wins_over_a_file_of_that_name(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sh").write_text("print()")
-    assert find_target(["sh", "-c", "true"]).kind is Kind.COMMAND
-    assert find_target(["./sh"]).kind is Kind.SCRIPT
+    assert find_target(["sh", "-c", "true"]).kind is TargetKind.COMMAND
+    assert find_target(["./sh"]).kind is TargetKind.SCRIPT

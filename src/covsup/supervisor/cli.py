@@ -16,7 +16,7 @@ from covsup.datafile.errors import CovsupError
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.gc_pause import no_search_for_cycles
 from covsup.supervisor.errors import NOT_STORED, USAGE, UsageError
-from covsup.supervisor.messages import complain
+from covsup.supervisor.messages import print_message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -117,11 +117,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:  # type: ignore[explicit-override] # 3.12 has it
         """Say what is wrong and end with status 2."""
-        complain(f"{message} (see `{self.prog} --help`)")
+        print_message(f"{message} (see `{self.prog} --help`)")
         sys.exit(USAGE)
 
     def parse_args(self, words: Sequence[str], _: None = None) -> argparse.Namespace:  # type: ignore[explicit-override, override]
-        """As argparse does; an unknown option is answered with the nearest."""
+        """As argparse does; an unknown option is answered with the did_you_mean."""
         options, unknown = self.parse_known_args(words)
         if unknown:
             self.refuse(unknown, getattr(options, "parser", self))
@@ -132,7 +132,7 @@ class Parser(argparse.ArgumentParser):
         word = unknown[0].partition("=")[0]
         if not word.startswith("-") or word == "-":
             parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-        from covsup.supervisor.settings.compatibility import nearest  # noqa: PLC0415 - only for a mistake
+        from covsup.supervisor.settings.compatibility import did_you_mean  # noqa: PLC0415 - only for a mistake
 
         known = [
             option
@@ -142,7 +142,7 @@ class Parser(argparse.ArgumentParser):
         ]
         if word in known:
             parser.error(f"{word} goes behind the command: {parser.prog} {word} ...")
-        near = nearest(word, [each for each in known if each.startswith("--")], prefix="--")
+        near = did_you_mean(word, [each for each in known if each.startswith("--")], prefix="--")
         parser.error(f"there is no option {word}{near}")
 
 
@@ -163,12 +163,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # What there is goes with the process: no search for cycles in it first.
             gc.freeze()
     except UsageError as error:
-        complain(str(error))
+        print_message(str(error))
         return USAGE
     except (CovsupError, ImportError) as error:
         # An ImportError: a broken installation, or a module of the user's in the place of ours.
         broken = isinstance(error, ImportError)
-        complain(f"covsup cannot be run by {sys.executable}: {error}" if broken else str(error))
+        print_message(
+            f"covsup cannot be run by {sys.executable}: {error}" if broken else str(error)
+        )
         return refused
     except BrokenPipeError:
         # Whoever read our output has gone; nothing more can be said to them, at exit either.
@@ -177,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         # A file that cannot be read, a directory that is gone: the system's words say enough.
         where = error.filename or "the current directory"
-        complain(f"{where}: {error.strerror}" if error.strerror else str(error))
+        print_message(f"{where}: {error.strerror}" if error.strerror else str(error))
         return refused
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -275,11 +277,11 @@ def _in_full(words: list[str]) -> list[str]:
 def _check_command(word: str) -> None:
     if word in COMMANDS:
         return
-    from covsup.supervisor.settings.compatibility import nearest_or_all  # noqa: PLC0415 - only for a mistake
+    from covsup.supervisor.settings.compatibility import did_you_mean_or_all  # noqa: PLC0415 - only for a mistake
 
     if os.path.exists(word):  # noqa: PTH110 - a word of the command line, kept as it is
         raise UsageError(f"there is no command {word}; to measure it: covsup run {word}")
-    raise UsageError(f"there is no command {word}{nearest_or_all(word, COMMANDS)}")
+    raise UsageError(f"there is no command {word}{did_you_mean_or_all(word, COMMANDS)}")
 
 
 def split_target(

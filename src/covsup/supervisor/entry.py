@@ -15,14 +15,14 @@ from covsup.hints import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Final
 
-_as_started: Final[list[str]] = []
+_initial_sys_path: Final[list[str]] = []
 """sys.path as this process had it first."""
 
 
 def main() -> int:
     """Run the command of sys.argv."""
     try:
-        _undo_what_is_the_targets()
+        _undo_settings_meant_for_the_target()
         from covsup.supervisor.cli import main as command  # noqa: PLC0415 - now it is our own
 
         status = command()
@@ -38,12 +38,12 @@ def main() -> int:
     return status
 
 
-def path_as_started() -> list[str]:
+def initial_sys_path() -> list[str]:
     """sys.path as the target's Python will have it, but for the first entry."""
-    return _as_started or sys.path
+    return _initial_sys_path or sys.path
 
 
-def _undo_what_is_the_targets() -> None:
+def _undo_settings_meant_for_the_target() -> None:
     if sys.warnoptions or sys.flags.dev_mode:
         # -W error: a warning of a library's import would end us.
         import warnings  # noqa: PLC0415 - Python has imported it for these options
@@ -57,12 +57,12 @@ def _undo_what_is_the_targets() -> None:
     if stdout is not None and stdout.errors == "strict":
         # PYTHONIOENCODING=ascii: a file name that it lacks is shown, and ends no report.
         stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # a text file
-    _as_started[:] = sys.path
+    _initial_sys_path[:] = sys.path
     # The working directory and PYTHONPATH may have modules with names of the standard library's.
-    own = [path for path in sys.path if _is_of_the_standard_library(path)]
+    own = [path for path in sys.path if _is_standard_library(path)]
     sys.path[:] = own + [path for path in sys.path if path not in own]
 
 
-def _is_of_the_standard_library(path: str) -> bool:
+def _is_standard_library(path: str) -> bool:
     library = os.path.dirname(os.__file__)  # noqa: PTH120 - pathlib is not imported yet
     return path in {library, f"{library}/lib-dynload"}

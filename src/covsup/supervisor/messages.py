@@ -32,7 +32,7 @@ def when(time_ns: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time_ns // 10**9))
 
 
-def quoted(word: str) -> str:
+def shell_quoted(word: str) -> str:
     """A word of a command line as a shell wants it; shlex, which has this too, may not be loaded
     when something is wrong."""
     if _PLAIN_WORD.fullmatch(word):
@@ -40,7 +40,7 @@ def quoted(word: str) -> str:
     return "'" + word.replace("'", "'\"'\"'") + "'"
 
 
-def complain(message: str) -> None:
+def print_message(message: str) -> None:
     """Write `covsup: message` as one line.
 
     A stderr that is closed or full is nothing that a user could be told of: there is no other

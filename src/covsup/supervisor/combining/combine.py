@@ -53,13 +53,13 @@ if TYPE_CHECKING:
     from covsup.supervisor.combining.reader import Part
     from covsup.supervisor.combining.unexecuted import FilesOfPlugins
     from covsup.supervisor.sessions.enclosing_run import Enclosing
-    from covsup.supervisor.settings.combine_settings import Rules
+    from covsup.supervisor.settings.combine_settings import CombineSettings
 
 
 def combine(
     paths: Sequence[Path] = (),
     *,
-    rules: Rules,
+    combine_settings: CombineSettings,
     keep: bool = False,
     append: bool = False,
     concludes: bool = False,
@@ -86,21 +86,26 @@ def combine(
     Raises NothingToCombine, InputUnusable, DataFileUnusable, DataFileUnwritable,
     SessionUnreadable, MixedMeasurement; then nothing was deleted and the data file is as it was.
     """
-    is_data_file(rules.data_file)
-    map_path = rules.map_path()
-    inputs = Inputs(paths, rules.data_file)
-    before = version_of(rules.data_file)
+    is_data_file(combine_settings.data_file)
+    map_path = combine_settings.map_path()
+    inputs = Inputs(paths, combine_settings.data_file)
+    before = version_of(combine_settings.data_file)
     with contextlib.ExitStack() as stack:
         stack.enter_context(no_search_for_cycles())
-        waited = stack.enter_context(locked(rules.data_file.parent, waiting))
+        waited = stack.enter_context(locked(combine_settings.data_file.parent, waiting))
         for directory in sorted(inputs.session_directories()):
             stack.enter_context(locked(directory, waiting))
         # Whom we waited for combined at the same time: together they are one combination.
         append = append or inputs.names_target or (
-            waited and before != version_of(rules.data_file)
+            waited and before != version_of(combine_settings.data_file)
         )  # fmt: skip
         work = _Work(
-            inputs, rules, map_path, progress, concludes=concludes, assume_ended=assume_ended
+            inputs,
+            combine_settings,
+            map_path,
+            progress,
+            concludes=concludes,
+            assume_ended=assume_ended,
         )
         work.read()
         outcome = work.write(append=append)
@@ -124,7 +129,7 @@ class _Work:
     def __init__(
         self,
         inputs: Inputs,
-        rules: Rules,
+        combine_settings: CombineSettings,
         map_path: Callable[[str], str],
         progress: Callable[[int, int], None] | None,
         *,
@@ -136,7 +141,7 @@ class _Work:
         self.leftovers: list[str] = []
         self.programs: list[int] = []
         self._inputs = inputs
-        self._rules = rules
+        self._combine_settings = combine_settings
         self._map_path = map_path
         self._reader = Reader(progress, assume_ended=assume_ended)
         self._parts = self._reader.parts
@@ -149,7 +154,7 @@ class _Work:
 
     def write(self, *, append: bool) -> Outcome:
         """Write the data file, and one for each session that is set aside."""
-        target = self._rules.data_file
+        target = self._combine_settings.data_file
         known = session_starts(target) if is_data_file(target) else {}
         for path in self._inputs.data_files:
             self._take_input(path)
@@ -202,7 +207,7 @@ class _Work:
     def _set_aside(self, part: Part, why: Reason) -> SetAside:
         """Store a session in a data file of its own."""
         assert part.session is not None
-        path = place_aside(self._rules.data_file, part.session.id)
+        path = place_aside(self._combine_settings.data_file, part.session.id)
         is_known = is_data_file(path)
         has_data = part.kind is not None
         if has_data:
@@ -236,7 +241,7 @@ class _Work:
             unfinished.replace(enclosing.place)
             return outcome
         unfinished.unlink(missing_ok=True)
-        path = place_aside(self._rules.data_file, part.session.id)
+        path = place_aside(self._combine_settings.data_file, part.session.id)
         if not is_data_file(path):
             self._write_file(path, [part], extend=False)
         enclosing.place.unlink()
@@ -258,14 +263,14 @@ class _Work:
                 gathered.take_file(part.session.folded, self._map_path)
             for path in part.inner:
                 gathered.take_file(path, self._map_path)
-        if target == self._rules.data_file:
+        if target == self._combine_settings.data_file:
             self._data_files = [path for path in self._data_files if self._gather(path, gathered)]
         result, measured = gathered.folding.result(), gathered.kind
         has_images, is_silent = bool(result.images), not has_content(result)
         is_there = is_data_file(target)
         if is_there and extend:
             gathered.take_file(target, None)
-            if self._inputs.names_target and target == self._rules.data_file:
+            if self._inputs.names_target and target == self._combine_settings.data_file:
                 measured = gathered.kind
         result, warnings = self._placed(gathered)
         touched: dict[str, str] = {}
@@ -281,7 +286,7 @@ class _Work:
         if (
             measured is None
             and has_more
-            and "no-data-collected" not in self._rules.disable_warnings
+            and "no-data-collected" not in self._combine_settings.disable_warnings
         ):
             is_older = nothing and is_there and kind_with_sent_code(target) is not None
             older = f": {target} has the result that it had before" if is_older else ""
@@ -322,12 +327,12 @@ class _Work:
             session.settings,
             result.modules,
             find,
-            namespace_packages=self._rules.namespace_packages,
+            namespace_packages=self._combine_settings.namespace_packages,
         )
         warnings += [
             f"{sentence} ({slug})"
             for slug, sentence in unseen_packages(session.settings, result.modules)
-            if slug not in self._rules.disable_warnings
+            if slug not in self._combine_settings.disable_warnings
         ]
 
     def _placed(self, gathered: _Gathered) -> tuple[Result, list[str]]:

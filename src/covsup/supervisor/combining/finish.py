@@ -19,8 +19,8 @@ from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.gc_pause import no_search_for_cycles
 from covsup.supervisor.combining.pending_reports import make_owed, owed_by
 from covsup.supervisor.errors import BELOW_MINIMUM, INCOMPLETE, NOT_STORED
-from covsup.supervisor.messages import complain, quoted
-from covsup.supervisor.settings.coverage_settings import rcfile_of_session, shown_path
+from covsup.supervisor.messages import print_message, shell_quoted
+from covsup.supervisor.settings.coverage_settings import config_file_of_session, display_path
 from covsup.supervisor.tree.short_commands import process
 from covsup.supervisor.watching import signals
 from covsup.supervisor.watching.signals import AskedToEnd
@@ -115,8 +115,8 @@ class Conclusion:
             self._session.mark(SUPERVISOR_ENDED)
         shorten_ended(self._session)
         if self._settings.announce:
-            path = shown_path(self._session.path)
-            complain(f"all is in {path}: `covsup combine` makes the result of it")
+            path = display_path(self._session.path)
+            print_message(f"all is in {path}: `covsup combine` makes the result of it")
 
     def _make_result(self) -> None:
         settings = self._settings
@@ -130,7 +130,7 @@ class Conclusion:
         ]  # fmt: skip
         self._troubles = []
         for sentence in (*outcome.sentences(), *incomplete):
-            complain(sentence)
+            print_message(sentence)
         running = {each.pid for each in outcome.running}
         unmade = [each for each in owed if each["pid"] not in running]
         # Where nothing was collected, an older result in the data file is not this run's.
@@ -138,12 +138,12 @@ class Conclusion:
         data_file = None if outcome.nothing else place
         # pytest shows a report of its own.
         if settings.announce and data_file is not None and not settings.for_pytest:
-            complain(_summary(provenance, data_file, extends=settings.append))
+            print_message(_summary(provenance, data_file, extends=settings.append))
         make_owed(unmade, self._session, self._status, data_file)
         if self._status == 0 and settings.append and place != outcome.data_file:
             self._status = NOT_STORED << 8
         elif self._status == 0 and settings.strict and (incomplete or outcome.unreadable):
-            complain(
+            print_message(
                 f"--strict: not everything was measured and kept, so the status is {INCOMPLETE}"
             )
             self._status = INCOMPLETE << 8
@@ -160,30 +160,32 @@ class Conclusion:
             self._status = number or NOT_STORED << 8
         why = _interrupted(number) if number else in_one_line(error)
         for sentence in self._troubles:
-            complain(sentence)
+            print_message(sentence)
         is_waiting = self._settings.parallel_mode or not self._is_stored
         if is_waiting and not self._session.is_there():
-            complain(
+            print_message(
                 f"the session directory {self._session.path} is gone, and all that was recorded with"
                 f" it ({why})"
             )
         elif not self._is_stored:
             command = combine_command(self._session, self._settings)
-            complain(f"{why}; all is kept in {self._session.path}: `{command}` makes the result")
+            print_message(
+                f"{why}; all is kept in {self._session.path}: `{command}` makes the result"
+            )
         elif self._settings.parallel_mode:
-            complain(f"{why}; all is kept in {self._session.path} for `covsup combine`")
+            print_message(f"{why}; all is kept in {self._session.path} for `covsup combine`")
         else:
             undecided = "" if self._is_judged else ", but --strict or --fail-under is not decided"
-            complain(f"{why}; the result is in {self._settings.data_file}{undecided}")
+            print_message(f"{why}; the result is in {self._settings.data_file}{undecided}")
 
 
 def combine_command(session: Session, settings: RunSettings) -> str:
     """The command that makes the result of a session, in whatever directory it is given."""
     words = ["covsup", "combine", f"--data-file={settings.data_file}"]
-    rcfile = rcfile_of_session(settings.rcfile)
+    rcfile = config_file_of_session(settings.rcfile)
     if rcfile is not True:
         words.append(f"--rcfile={rcfile or ''}")
-    return " ".join(map(quoted, (*words, str(session.path))))
+    return " ".join(map(shell_quoted, (*words, str(session.path))))
 
 
 def _interrupted(number: int) -> str:
@@ -215,7 +217,7 @@ def _flush_output() -> None:
             sys.stdout.flush()
     except (OSError, ValueError) as error:
         if not isinstance(error, BrokenPipeError):
-            complain(f"cannot write to standard output: {in_one_line(error)}")
+            print_message(f"cannot write to standard output: {in_one_line(error)}")
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.close(nowhere)
@@ -227,7 +229,7 @@ def _summary(provenance: Provenance, data_file: Path, *, extends: bool) -> str:
     """
     import shlex  # noqa: PLC0415
 
-    file = shown_path(data_file)
+    file = display_path(data_file)
     option = "" if file == ".coverage" else f" --data-file={shlex.quote(file)}"
     # An exec makes another image of the same process.
     processes = sum(each.started is not StartKind.EXECED for each in provenance.processes)
@@ -337,12 +339,12 @@ def _combine(session: Session, settings: RunSettings, enclosing: Enclosing | Non
     # Here and not above: what combining needs is slow to import, and the target has run by now.
     with no_search_for_cycles():
         from covsup.supervisor.combining.combine import combine  # noqa: PLC0415
-        from covsup.supervisor.settings.combine_settings import Rules  # noqa: PLC0415
+        from covsup.supervisor.settings.combine_settings import CombineSettings  # noqa: PLC0415
 
-    rules = Rules.of_session(session.settings)
+    combine_settings = CombineSettings.of_session(session.settings)
     return combine(
         [session.path],
-        rules=rules,
+        combine_settings=combine_settings,
         append=settings.append,
         concludes=True,
         enclosing=enclosing,
@@ -351,7 +353,7 @@ def _combine(session: Session, settings: RunSettings, enclosing: Enclosing | Non
 
 
 def _say_that_we_wait(directory: Path) -> None:
-    complain(f"waiting for another covsup that combines in {directory}")
+    print_message(f"waiting for another covsup that combines in {directory}")
 
 
 def _minimum(settings: RunSettings, minimum: float, data_file: Path | None) -> int:
@@ -366,17 +368,18 @@ def _minimum(settings: RunSettings, minimum: float, data_file: Path | None) -> i
 
     try:
         measured = Coverage(
-            data_file=data_file and str(data_file), config_file=rcfile_of_session(settings.rcfile)
+            data_file=data_file and str(data_file),
+            config_file=config_file_of_session(settings.rcfile),
         )
         measured.load()
         total = measured.report(file=io.StringIO())
     except CoverageException as error:
-        complain(f"--fail-under: {error}")
+        print_message(f"--fail-under: {error}")
         return BELOW_MINIMUM << 8
     precision = measured.get_option("report:precision")
     digits = precision if isinstance(precision, int) else 0
     if not should_fail_under(total, minimum, digits):
         return 0
     shown, _ = total_and_minimum(total, minimum, digits)
-    complain(f"the total of {shown}% is below --fail-under={minimum:g}")
+    print_message(f"the total of {shown}% is below --fail-under={minimum:g}")
     return BELOW_MINIMUM << 8

@@ -10,7 +10,7 @@ import json
 import sys
 
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.messages import complain
+from covsup.supervisor.messages import print_message
 from covsup.supervisor.sessions.reported_sessions import OWED
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def make_owed(
     for request in requests:
         if request["not_on_fail"] and status != 0:
             continue
-        complain(
+        print_message(
             f"pytest, process {request['pid']}, ended without its coverage report: here it is"
             if request["reports"]
             else f"pytest, process {request['pid']}, ended without its verdict on the coverage"
@@ -64,10 +64,10 @@ def _make(request: Request, session: Session, data_file: Path | None) -> None:
             set_relative_directory()
             answer = reports(request, session.settings, data_file)
     except (CoverageException, OSError) as error:
-        complain(f"no report could be made: {error}")
+        print_message(f"no report could be made: {error}")
         return
     if "error" in answer:
-        complain(f"no report could be made: {answer['error']}")
+        print_message(f"no report could be made: {answer['error']}")
     text, verdict = answer["text"], answer["verdict"]
     if text or verdict:
         # pytest may have ended in the middle of a line.

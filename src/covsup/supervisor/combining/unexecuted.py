@@ -13,7 +13,7 @@ from pathlib import Path
 
 from covsup.datafile.fold.gather import unstorable_message
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.entry import path_as_started
+from covsup.supervisor.entry import initial_sys_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -106,7 +106,7 @@ def _origin(package: str, settings: Settings) -> str | None:
         return "built-in"
     script = Path(settings.cwd, settings.command[0]).parent if settings.command else settings.cwd
     try:
-        spec = PathFinder.find_spec(package, [str(script), settings.cwd, *path_as_started()])
+        spec = PathFinder.find_spec(package, [str(script), settings.cwd, *initial_sys_path()])
     except (ImportError, ValueError):
         return None
     return None if spec is None else spec.origin

@@ -25,15 +25,15 @@ from covsup.supervisor.combining.finish import lost_sentences, unmeasured_senten
 from covsup.supervisor.combining.grouping import all_aside
 from covsup.supervisor.combining.inputs import InputUnusable, NoSession, is_of
 from covsup.supervisor.errors import NOT_STORED, UsageError
-from covsup.supervisor.messages import complain
+from covsup.supervisor.messages import print_message
 from covsup.supervisor.sessions.liveness import Look, supervisor_runs
 from covsup.supervisor.sessions.waiting_sessions import (
     complain_of_a_session_that_is_gone,
     out_of_sight,
 )
-from covsup.supervisor.settings.combine_settings import Rules
-from covsup.supervisor.settings.coverage_settings import rcfile_for_coverage
-from covsup.supervisor.settings.run_settings import choose_place_of_sessions
+from covsup.supervisor.settings.combine_settings import CombineSettings
+from covsup.supervisor.settings.coverage_settings import config_file_argument
+from covsup.supervisor.settings.run_settings import choose_sessions_directory
 
 if TYPE_CHECKING:
     import argparse
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from covsup.supervisor.combining.outcome import Outcome
 
-_WORTH_A_BAR: int = 1000
+_MIN_JOURNALS_FOR_PROGRESS: int = 1000
 """So many journals may take long enough for somebody to wonder."""
 
 
@@ -51,38 +51,38 @@ def combine(options: argparse.Namespace) -> int:
     if options.directory is not None:
         os.chdir(options.directory)
         set_relative_directory()
-    rules = _rules(options)
+    combine_settings = _combine_settings(options)
     if options.directory is None:
-        rules.data_file.parent.mkdir(parents=True, exist_ok=True)  # as coverage.py does
+        combine_settings.data_file.parent.mkdir(parents=True, exist_ok=True)  # as coverage.py does
     try:
         with _Progress() as progress:
             outcome = combining.combine(
                 [Path(path) for path in options.paths],
-                rules=rules,
+                combine_settings=combine_settings,
                 keep=options.keep,
                 append=options.append,
                 assume_ended=options.assume_ended,
                 progress=progress.step,
-                waiting=lambda directory: complain(
+                waiting=lambda directory: print_message(
                     f"waiting for another covsup that combines in {directory}"
                 ),
             )
     except NoSession:
         # `run` combines by itself: a script's `combine` after it is satisfied, not wrong.
-        if not _holds_sessions(rules.data_file):
+        if not _has_combined_sessions(combine_settings.data_file):
             raise
         if not options.quiet:
-            sys.stdout.write(f"Nothing new to combine into {rules.data_file}\n")
+            sys.stdout.write(f"Nothing new to combine into {combine_settings.data_file}\n")
         return 0
     mine = set(outcome.sessions)
     for sentence in outcome.sentences():
-        complain(sentence)
+        print_message(sentence)
     for session in sorted({*mine, *(each.session for each in outcome.aside)}):
         provenance = outcome.provenance_of(session)
         for sentence in (*unmeasured_sentences(provenance), *lost_sentences(provenance)):
-            complain(sentence)
+            print_message(sentence)
     if outcome.nothing:
-        complain(f"nothing to combine: {outcome.data_file} is as it was")
+        print_message(f"nothing to combine: {outcome.data_file} is as it was")
         return NOT_STORED
     if not options.quiet:
         sys.stdout.write(f"{_summary(outcome)}\n")
@@ -90,7 +90,7 @@ def combine(options: argparse.Namespace) -> int:
     return NOT_STORED if outcome.unreadable or is_mixed else 0
 
 
-def _holds_sessions(data_file: Path) -> bool:
+def _has_combined_sessions(data_file: Path) -> bool:
     """Whether sessions have been combined into it."""
     return is_data_file(data_file) and bool(read_provenance(data_file).sessions)
 
@@ -98,13 +98,13 @@ def _holds_sessions(data_file: Path) -> bool:
 def erase(options: argparse.Namespace) -> int:
     """`covsup erase`."""
     complain_of_a_session_that_is_gone()
-    data_file = _rules(options).data_file
+    data_file = _combine_settings(options).data_file
     status = 0
     for path in _data_files(data_file):
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            complain(f"cannot delete {path}: {error.strerror}")
+            print_message(f"cannot delete {path}: {error.strerror}")
             status = NOT_STORED
     sessions = find_sessions(data_file)
     for path in sessions:
@@ -114,11 +114,11 @@ def erase(options: argparse.Namespace) -> int:
     return status
 
 
-def _rules(options: argparse.Namespace) -> Rules:
-    choose_place_of_sessions(options.rcfile)
+def _combine_settings(options: argparse.Namespace) -> CombineSettings:
+    choose_sessions_directory(options.rcfile)
     try:
-        return Rules.read(
-            rcfile_for_coverage(options.rcfile),
+        return CombineSettings.read(
+            config_file_argument(options.rcfile),
             None if options.data_file is None else Path(options.data_file),
         )
     except InputUnusable as error:
@@ -152,7 +152,7 @@ def _erase_session(path: Path, data_file: Path, *, assume_ended: bool) -> int:
     try:
         session = open_session(path)
     except SessionUntrusted as error:
-        complain(str(error))
+        print_message(str(error))
         return NOT_STORED
     except SessionUnreadable:
         # Nothing could ever be made of it.
@@ -167,21 +167,23 @@ def _erase_session(path: Path, data_file: Path, *, assume_ended: bool) -> int:
             not session.settings.open and bool(look.members.get(path))
         )
         if runs or supervisor_runs(session.settings, path):
-            complain(f"session {session.id} still runs and is left alone")
+            print_message(f"session {session.id} still runs and is left alone")
             return NOT_STORED
         if not assume_ended and (where := out_of_sight(path)):
-            complain(
+            print_message(
                 f"session {session.id} may still run on {where}, which cannot be asked: it is left"
                 " alone (has it ended? `covsup erase --assume-ended` deletes it)"
             )
             return NOT_STORED
         if session.settings.open:
             session.empty()
-            complain(f"session {session.id} is empty and stays open: `covsup env --close` ends it")
+            print_message(
+                f"session {session.id} is empty and stays open: `covsup env --close` ends it"
+            )
         else:
             session.delete()
     except OSError as error:
-        complain(f"cannot delete {path}: {error.strerror}")
+        print_message(f"cannot delete {path}: {error.strerror}")
         return NOT_STORED
     return 0
 
@@ -203,7 +205,7 @@ class _Progress:
 
     def step(self, done: int, total: int) -> None:
         """So many journals of all have been read."""
-        if total < _WORTH_A_BAR or done < self._next:
+        if total < _MIN_JOURNALS_FOR_PROGRESS or done < self._next:
             return
         self._next = done + total // 200  # a bar has no more steps
         if self._bar is None and sys.stderr.isatty():

@@ -19,8 +19,8 @@ from covsup.hints import TYPE_CHECKING, assert_never
 from covsup.supervisor.cli import make_run_parser
 from covsup.supervisor.errors import NOT_STORED
 from covsup.supervisor.launch.interpreter import ask, startup_files
-from covsup.supervisor.messages import complain, printable
-from covsup.supervisor.settings.run_settings import data_file_of, run_settings
+from covsup.supervisor.messages import print_message, printable
+from covsup.supervisor.settings.run_settings import resolve_data_file, run_settings
 from covsup.supervisor.watching import linux
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _system(options: argparse.Namespace) -> Iterator[tuple[str, object]]:
             yield name, "not installed"
     yield "ends of others' children", _knows_ends()
     yield "journals can grow in place", _kernel_at_least(5, 14)
-    data_file = data_file_of(options.rcfile, options.data_file)
+    data_file = resolve_data_file(options.rcfile, options.data_file)
     yield "data file", f"{data_file} ({'there' if data_file.exists() else 'not there'})"
     for path in find_sessions(data_file):
         yield "session", path
@@ -143,7 +143,7 @@ def _journal(options: argparse.Namespace) -> int:
         journal = journals.read_journal(path)
         slots = journals.read_slots(path, journal.header)
     except CovsupError as error:
-        complain(str(error))
+        print_message(str(error))
         return NOT_STORED
     _show(journal, facts=options.facts)
     for lodger in slots.journals:
@@ -158,7 +158,7 @@ def _journal(options: argparse.Namespace) -> int:
         *slots.problems,
     ]
     for problem in problems:
-        complain(problem)
+        print_message(problem)
     return NOT_STORED if problems else 0
 
 

@@ -15,15 +15,15 @@ from covsup.datafile.session import directory as sessions
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.locks import locked
 from covsup.supervisor.errors import UsageError
-from covsup.supervisor.launch.launch import COVERAGES
-from covsup.supervisor.messages import complain, printable, when
+from covsup.supervisor.launch.launch import COVERAGE_STARTUP_VARIABLES
+from covsup.supervisor.messages import print_message, printable, when
 from covsup.supervisor.sessions.create import carrier_to_preload, check_data_file, open_session
 from covsup.supervisor.sessions.shells import FORMS, put, take_out
 from covsup.supervisor.sessions.waiting_sessions import (
     complain_of_a_session_that_is_gone,
     waiting_sessions,
 )
-from covsup.supervisor.settings.run_settings import data_file_of, run_settings
+from covsup.supervisor.settings.run_settings import resolve_data_file, run_settings
 
 if TYPE_CHECKING:
     import argparse
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from covsup.supervisor.settings.run_settings import RunSettings
 
 _COMMAND: Final = ("covsup", "env")
-_MEASURES: Final = (
+_SAME_MEASUREMENT: Final = (
     "core", "branch", "concurrency", "context", "dynamic_context", "source_dirs", "source_pkgs",
     "include", "omit", "cover_pylib", "plugins", "plugin_config", "plugin_path", "append",
 )  # fmt: skip
@@ -44,10 +44,10 @@ _MEASURES: Final = (
 def env(options: argparse.Namespace) -> int:
     """`covsup env`."""
     if options.shell not in FORMS:
-        from covsup.supervisor.settings.compatibility import nearest  # noqa: PLC0415 - for a mistake only
+        from covsup.supervisor.settings.compatibility import did_you_mean  # noqa: PLC0415 - for a mistake only
 
         raise UsageError(
-            f"--shell={options.shell} is not known{nearest(options.shell, FORMS)}"
+            f"--shell={options.shell} is not known{did_you_mean(options.shell, FORMS)}"
             f" ({', '.join(FORMS)})"
         )
     if options.close:
@@ -61,17 +61,19 @@ def env(options: argparse.Namespace) -> int:
     uids = list(_user_ids(options.user or ()))
     carrier = carrier_to_preload() if settings.carrier else None
     for warning in settings.warnings:
-        complain(warning)
-    for name in COVERAGES:
+        print_message(warning)
+    for name in COVERAGE_STARTUP_VARIABLES:
         if os.environ.get(name):
-            complain(f"{name} is set, so coverage.py will measure every process, too: unset it")
+            print_message(
+                f"{name} is set, so coverage.py will measure every process, too: unset it"
+            )
     # Two that ask at the same moment get the same one.
     turn = locked(settings.data_file.parent) if options.reuse else contextlib.nullcontext()
     with turn:
         found = _to_reuse(settings) if options.reuse else None
         session = found or open_session(settings, command=_COMMAND, supervisor_pid=0)
     if found is None:
-        _mention_current(session)
+        _mention_current_session(session)
     try:
         sessions.grant_users(session, uids)
         text = put(options.shell, session.path, carrier)
@@ -80,17 +82,17 @@ def env(options: argparse.Namespace) -> int:
             session.delete()
             sessions.tidy_sessions_directory(session.path.parent)
         raise
-    for directory in _closed_to_others(session.path) if uids else ():
-        complain(f"other users cannot get through {directory}: let them (chmod o+x), or name a"
+    for directory in _not_traversable(session.path) if uids else ():
+        print_message(f"other users cannot get through {directory}: let them (chmod o+x), or name a"
                  " --data-file elsewhere")  # fmt: skip
     if options.shell == "docker" and os.geteuid() != 0:
-        complain("a container's root takes part in root's sessions alone: give `docker run` also"
+        print_message("a container's root takes part in root's sessions alone: give `docker run` also"
                  f" --user={os.geteuid()}, or open the session as root")  # fmt: skip
     sys.stdout.write(text)
     return 0
 
 
-def _mention_current(opened: sessions.Session) -> None:
+def _mention_current_session(opened: sessions.Session) -> None:
     """Say that this shell has a session already."""
     named = os.environ.get("COVSUP_SESSION", "")
     if not named:
@@ -98,7 +100,7 @@ def _mention_current(opened: sessions.Session) -> None:
     if not Path(named).is_dir():
         complain_of_a_session_that_is_gone()
         return
-    complain(
+    print_message(
         f"COVSUP_SESSION names session {Path(named).name} already: session {opened.id} is another"
         " one (`covsup env --list` shows what is open)"
     )
@@ -108,7 +110,7 @@ def _to_reuse(settings: RunSettings) -> sessions.Session | None:
     """The newest open session of the data file that measures the same, if there is one."""
     for each in reversed(waiting_sessions(settings.data_file)):
         theirs = each.session.settings
-        same = all(getattr(theirs, name) == getattr(settings, name) for name in _MEASURES)
+        same = all(getattr(theirs, name) == getattr(settings, name) for name in _SAME_MEASUREMENT)
         if theirs.open and same and theirs.data_file == str(settings.data_file):
             return each.session
     return None
@@ -117,10 +119,10 @@ def _to_reuse(settings: RunSettings) -> sessions.Session | None:
 def _list(options: argparse.Namespace) -> int:
     """Show the open sessions of a data file."""
     complain_of_a_session_that_is_gone()
-    data_file = data_file_of(options.rcfile, options.data_file)
+    data_file = resolve_data_file(options.rcfile, options.data_file)
     is_open = [each for each in waiting_sessions(data_file) if each.session.settings.open]
     if options.json:
-        sys.stdout.write(f"{json.dumps([_described(each) for each in is_open], indent=2)}\n")
+        sys.stdout.write(f"{json.dumps([_as_json(each) for each in is_open], indent=2)}\n")
         return 0
     for each in is_open:
         settings = each.session.settings
@@ -132,7 +134,7 @@ def _list(options: argparse.Namespace) -> int:
     return 0
 
 
-def _described(each: Waiting) -> dict[str, object]:
+def _as_json(each: Waiting) -> dict[str, object]:
     settings = each.session.settings
     return {
         "session": settings.session,
@@ -149,14 +151,14 @@ def _described(each: Waiting) -> dict[str, object]:
 def _close(options: argparse.Namespace) -> int:
     """Close what is open; closing it twice is no mistake."""
     complain_of_a_session_that_is_gone()
-    data_file = data_file_of(options.rcfile, options.data_file)
+    data_file = resolve_data_file(options.rcfile, options.data_file)
     named = os.environ.get("COVSUP_SESSION", "")
     for path in [Path(named)] if named else sessions.find_sessions(data_file):
         try:
             session = sessions.open_session(path)
         except sessions.SessionUnreadable as error:
             if path.exists():
-                complain(str(error))
+                print_message(str(error))
             continue
         if session.settings.open:
             from covsup.supervisor.combining.shorten_journals import shorten_ended  # noqa: PLC0415 - here alone
@@ -184,6 +186,6 @@ def _user_ids(words: Iterable[str]) -> Iterator[int]:
             raise UsageError(f"--user={word}: there is no such user; give its number") from error
 
 
-def _closed_to_others(session: Path) -> list[Path]:
+def _not_traversable(session: Path) -> list[Path]:
     """The directories above a session that not everybody may pass."""
     return [each for each in session.parents if not each.stat().st_mode & stat.S_IXOTH]

@@ -24,8 +24,8 @@ from covsup.supervisor.combining.combine import combine
 from covsup.supervisor.combining.finish import lost_sentences, unmeasured_sentences
 from covsup.supervisor.combining.totals import total_and_minimum
 from covsup.supervisor.sessions.reported_sessions import mark_as_reported
-from covsup.supervisor.settings.combine_settings import Rules
-from covsup.supervisor.settings.coverage_settings import rcfile_of_session
+from covsup.supervisor.settings.combine_settings import CombineSettings
+from covsup.supervisor.settings.coverage_settings import config_file_of_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,9 +46,11 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     """Fold what there is so far, report, and compare the total with the minimum."""
     try:
         session = sessions.open_session(Path(request["session"]))
-        rules = Rules.of_session(session.settings)
+        combine_settings = CombineSettings.of_session(session.settings)
         append = session.settings.append or request["append"]
-        outcome = combine([session.path], rules=rules, keep=True, append=append)
+        outcome = combine(
+            [session.path], combine_settings=combine_settings, keep=True, append=append
+        )
         data_file = None if outcome.nothing else outcome.data_file_of(session.id)
         said = reports(request, session.settings, data_file)
         if session.settings.supervisor_pid == request["pid"]:
@@ -103,7 +105,7 @@ def reports(
 
     Raises CoverageException, OSError.
     """
-    config = request["rcfile"] or rcfile_of_session(settings.rcfile)
+    config = request["rcfile"] or config_file_of_session(settings.rcfile)
     measured = Coverage(data_file=data_file and str(data_file), config_file=config)
     if request["precision"] is not None:
         measured.set_option("report:precision", request["precision"])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Final, NoReturn
 
-OFFER: Final = "answers-pytest"
+REPORTER_FILE: Final = "answers-pytest"
 """A file of the session directory: the pid of the supervisor that answers requests."""
 
 
@@ -52,10 +52,10 @@ class Reporter:
         return max(pid, 0)
 
 
-def offer(session: Path) -> None:
+def announce_reporter(session: Path) -> None:
     """Let the target know that this process answers."""
     with suppress(OSError):  # a process of its own answers then
-        (session / OFFER).write_text(str(os.getpid()), encoding="ascii")
+        (session / REPORTER_FILE).write_text(str(os.getpid()), encoding="ascii")
 
 
 def _answer(text: str, writing: int) -> NoReturn:

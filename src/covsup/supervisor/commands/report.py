@@ -8,7 +8,7 @@ import warnings
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.gc_pause import no_search_for_cycles
 from covsup.supervisor.errors import NOT_STORED
-from covsup.supervisor.messages import complain, when
+from covsup.supervisor.messages import print_message, when
 from covsup.supervisor.sessions.waiting_sessions import (
     complain_of_a_session_that_is_gone,
     more_than_in,
@@ -30,81 +30,81 @@ def report(words: Sequence[str]) -> int:
 
     if not any(word in {"-h", "--help"} for word in words):
         complain_of_a_session_that_is_gone()
-        _bring_in(words)
-        _tell_of_edited_files(words)
+        _combine_finished_sessions(words)
+        _warn_about_edited_files(words)
     try:
         with warnings.catch_warnings():
-            _tell_warnings()
+            _print_coverage_warnings()
             status = coverage(list(words))
     except OSError as error:
         # coverage.py lets some through, such as an unwritable output directory.
         if isinstance(error, BrokenPipeError):
             raise
-        complain(f"{words[0]}: {error}")
+        print_message(f"{words[0]}: {error}")
         status = NOT_STORED
     sys.stdout.flush()
     if status and not any(word in {"-h", "--help"} for word in words):
-        _mention_sessions(words)
+        _mention_uncombined_sessions(words)
     return status or 0
 
 
-def _tell_warnings() -> None:
+def _print_coverage_warnings() -> None:
     """Have coverage.py's own warnings told as ours are: a line each, with the name of each."""
     from coverage.exceptions import CoverageWarning  # noqa: PLC0415
 
     def tell(message: Warning | str, *_: object, **__: object) -> None:
-        complain(str(message).partition("; see https:")[0])
+        print_message(str(message).partition("; see https:")[0])
 
     warnings.simplefilter("always", CoverageWarning)
     warnings.showwarning = tell
 
 
-def _mention_sessions(words: Sequence[str]) -> None:
+def _mention_uncombined_sessions(words: Sequence[str]) -> None:
     """Where there is no data, say so if that is because nobody has combined it."""
     from covsup.datafile.errors import CovsupError  # noqa: PLC0415
     from covsup.datafile.session.directory import find_sessions  # noqa: PLC0415
-    from covsup.supervisor.settings.run_settings import data_file_of  # noqa: PLC0415
+    from covsup.supervisor.settings.run_settings import resolve_data_file  # noqa: PLC0415
 
-    said = _said(words)
+    said = _file_options(words)
     try:
-        data_file = data_file_of(said.get("rcfile"), said.get("data_file"))
+        data_file = resolve_data_file(said.get("rcfile"), said.get("data_file"))
         waiting = [] if data_file.exists() else find_sessions(data_file)
     except CovsupError:
         # coverage.py has complained of the same thing.
         return
     if waiting:
         sessions = "a session is" if len(waiting) == 1 else f"{len(waiting)} sessions are"
-        complain(f"{sessions} not combined yet: run `covsup combine`")
+        print_message(f"{sessions} not combined yet: run `covsup combine`")
 
 
-def _bring_in(words: Sequence[str]) -> None:
+def _combine_finished_sessions(words: Sequence[str]) -> None:
     """Have in the data file what belongs to it and has ended, and say what has more."""
     from covsup.datafile.errors import CovsupError  # noqa: PLC0415
     from covsup.datafile.session.directory import find_sessions  # noqa: PLC0415
     from covsup.supervisor.sessions.reported_sessions import tidy_finished  # noqa: PLC0415
-    from covsup.supervisor.settings.run_settings import data_file_of  # noqa: PLC0415
+    from covsup.supervisor.settings.run_settings import resolve_data_file  # noqa: PLC0415
 
-    said = _said(words)
+    said = _file_options(words)
     try:
-        data_file = data_file_of(said.get("rcfile"), said.get("data_file"))
+        data_file = resolve_data_file(said.get("rcfile"), said.get("data_file"))
         tidy_finished(data_file)
         waiting = find_sessions(data_file)
     except CovsupError:
-        # coverage.py will complain of the same thing.
+        # coverage.py will print_message of the same thing.
         return
     try:
         if waiting:
             _combine_parallel(data_file, said.get("rcfile"), keep="--keep-combined" in words)
-            _say_what_has_more(data_file)
+            _mention_newer_data(data_file)
     except CovsupError as error:
-        complain(f"what waits beside {data_file} was not combined: {error}")
+        print_message(f"what waits beside {data_file} was not combined: {error}")
 
 
 def _combine_parallel(data_file: Path, rcfile: str | None, *, keep: bool) -> None:
     """Combine what `run --parallel-mode` left, as coverage.py's reports do with its own files."""
     from covsup.supervisor.combining.combine import combine  # noqa: PLC0415
-    from covsup.supervisor.settings.combine_settings import Rules  # noqa: PLC0415
-    from covsup.supervisor.settings.coverage_settings import rcfile_for_coverage  # noqa: PLC0415
+    from covsup.supervisor.settings.combine_settings import CombineSettings  # noqa: PLC0415
+    from covsup.supervisor.settings.coverage_settings import config_file_argument  # noqa: PLC0415
 
     left = [
         each.session.path
@@ -113,31 +113,31 @@ def _combine_parallel(data_file: Path, rcfile: str | None, *, keep: bool) -> Non
     ]
     if not left:
         return
-    rules = Rules.read(rcfile_for_coverage(rcfile), data_file)
-    outcome = combine(left, rules=rules, keep=keep, append=True)
+    combine_settings = CombineSettings.read(config_file_argument(rcfile), data_file)
+    outcome = combine(left, combine_settings=combine_settings, keep=keep, append=True)
     for sentence in outcome.sentences():
-        complain(sentence)
+        print_message(sentence)
     if outcome.sessions and not outcome.nothing:
         sessions = (
             "1 session" if len(outcome.sessions) == 1 else f"{len(outcome.sessions)} sessions"
         )
-        complain(f"combined {sessions} into {data_file}")
+        print_message(f"combined {sessions} into {data_file}")
 
 
-def _say_what_has_more(data_file: Path) -> None:
+def _mention_newer_data(data_file: Path) -> None:
     """Say until when the data go, where something goes on or waits."""
     from covsup.datafile.database.database import is_data_file  # noqa: PLC0415
 
     more = more_than_in(data_file, waiting_sessions(data_file)) if is_data_file(data_file) else []
     if more:
         taken = when(data_file.stat().st_mtime_ns)
-        complain(
+        print_message(
             f"{data_file} has what was measured until {taken}; {', '.join(more)}: `covsup combine`"
             " brings in what there is by now"
         )
 
 
-def _tell_of_edited_files(words: Sequence[str]) -> None:
+def _warn_about_edited_files(words: Sequence[str]) -> None:
     """Say which files are not what they were when they were measured."""
     from covsup.datafile.database.database import is_data_file, read_versions  # noqa: PLC0415
     from covsup.datafile.errors import CovsupError  # noqa: PLC0415
@@ -145,20 +145,20 @@ def _tell_of_edited_files(words: Sequence[str]) -> None:
         edited_sentence,
         edited_since,
     )
-    from covsup.supervisor.settings.run_settings import data_file_of  # noqa: PLC0415
+    from covsup.supervisor.settings.run_settings import resolve_data_file  # noqa: PLC0415
 
-    said = _said(words)
+    said = _file_options(words)
     try:
-        data_file = data_file_of(said.get("rcfile"), said.get("data_file"))
+        data_file = resolve_data_file(said.get("rcfile"), said.get("data_file"))
         versions = read_versions(data_file) if is_data_file(data_file) else {}
     except CovsupError:
-        # coverage.py will complain of the same thing.
+        # coverage.py will print_message of the same thing.
         return
     if edited := edited_since(versions):
-        complain(edited_sentence(edited))
+        print_message(edited_sentence(edited))
 
 
-def _said(words: Sequence[str]) -> dict[str, str]:
+def _file_options(words: Sequence[str]) -> dict[str, str]:
     said: dict[str, str] = {}
     for index, word in enumerate(words):
         option, equals, value = word.partition("=")

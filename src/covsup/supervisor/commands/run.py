@@ -16,14 +16,14 @@ from covsup.datafile.session.directory import tidy_sessions_directory
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.early_imports import Preparation
 from covsup.supervisor.combining.finish import Conclusion, in_one_line
-from covsup.supervisor.commands.pytest_reporter import Reporter, offer
+from covsup.supervisor.commands.pytest_reporter import Reporter, announce_reporter
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.launch import interpreter, launch
 from covsup.supervisor.launch.target import find_target
-from covsup.supervisor.messages import complain
+from covsup.supervisor.messages import print_message
 from covsup.supervisor.sessions.create import carrier_to_preload, check_data_file, open_session
 from covsup.supervisor.sessions.enclosing_run import announce, enclosing_session, withdraw
-from covsup.supervisor.settings.run_settings import command_line_of, run_settings
+from covsup.supervisor.settings.run_settings import configured_command_line, run_settings
 from covsup.supervisor.tree.short_commands import few, process
 from covsup.supervisor.watching import linux, signals
 from covsup.supervisor.watching.signal_witness import Sentry
@@ -45,10 +45,10 @@ if TYPE_CHECKING:
 _OPEN_MAX: Final = 10_240
 """Of macOS: <sys/syslimits.h>."""
 
-_SHORT_SECONDS: Final = 0.2
+_STARTUP_SECONDS: Final = 0.2
 """A target younger than this is still starting, and needs the machine more than we do."""
 
-_UNWATCHED_SECONDS: Final = 0.1
+_UNWATCHED_POLL_SECONDS: Final = 0.1
 """Between two looks for the target's end where the tree cannot be watched."""
 _PREPARED_SECONDS: Final = 1.0
 """So long a request for a report waits for what is being loaded, and signals with it."""
@@ -56,7 +56,7 @@ _PREPARED_SECONDS: Final = 1.0
 
 def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
     """Do it, and end as the target did. Raises UsageError before the target was started."""
-    words = words or command_line_of(options.rcfile)
+    words = words or configured_command_line(options.rcfile)
     if not words:
         raise UsageError(
             "nothing to run: name a script, -m MODULE or a command (or set command_line in"
@@ -71,17 +71,17 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
         libraries=libraries,
         core=settings.core,
         plugins=_plugins_to_install(settings),
-        carried=settings.carrier,
+        uses_carrier=settings.carrier,
     )
     check_data_file(settings)
     _check_parallel_mode(settings)
     for warning in settings.warnings:
-        complain(warning)
-    for name in launch.COVERAGES:
+        print_message(warning)
+    for name in launch.COVERAGE_STARTUP_VARIABLES:
         if os.environ.get(name):
-            complain(f"{name} is not passed on: covsup measures every process itself")
+            print_message(f"{name} is not passed on: covsup measures every process itself")
     if os.environ.get("NOTIFY_SOCKET") and os.environ.get("SYSTEMD_EXEC_PID") == str(os.getpid()):
-        complain(
+        print_message(
             "systemd takes what TARGET reports (READY=1, WATCHDOG=1) from the service's main process"
             " alone, which is covsup, unless the unit has NotifyAccess=all; with the session of"
             " `covsup env --shell=systemd` TARGET is the main process"
@@ -101,7 +101,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
         raise
     enclosing = None if outer is None else announce(outer, session)
     if settings.for_pytest:
-        offer(session.path)
+        announce_reporter(session.path)
     try:
         supervision = _supervise(session, settings, target, carrier, mask)
     except UsageError:
@@ -167,7 +167,7 @@ def _sentry(target: Target) -> Sentry:
         raise UsageError(f"cannot start a process: {error.strerror}") from error
 
 
-def _have_descriptors() -> None:
+def _raise_descriptor_limit() -> None:
     """Have as many as we may: one is held per process of the tree. The target has started.
 
     macOS gives a hard limit without bounds, and refuses it as a soft one; what it takes is at least
@@ -202,11 +202,11 @@ class Supervision:
         self._watcher: Watcher | None = None
         self._reporter = Reporter(session.path, target) if settings.for_pytest else None
         self._reporting = 0  # the pid of a fork of ours that reports
-        self._trouble = ""  # what failed first in watching
+        self._watch_error = ""  # what failed first in watching
 
     def run(self) -> None:
         """Wait for the target, then for what it left."""
-        self._watch(self._begin)
+        self._watch_safely(self._start_watching)
         while not self._has_ended:
             self._step()
         self._grace()
@@ -215,33 +215,35 @@ class Supervision:
             os.kill(self._reporting, signal.SIGKILL)
             os.waitpid(self._reporting, 0)
         if self._watcher is not None:
-            self._watch(self._watcher.finish)
+            self._watch_safely(self._watcher.finish)
 
     def last_words(self) -> str:
         """After the end: say of each Python that was not measured why; gives what went wrong."""
         if self._watcher is not None:
-            self._watcher.decide(self._why_not)
+            self._watcher.decide(self._why_unmeasured)
             if self._watcher.deletion:
-                complain(self._watcher.deletion)
-        return self._trouble
+                print_message(self._watcher.deletion)
+        return self._watch_error
 
-    def _begin(self) -> None:
-        _have_descriptors()
+    def _start_watching(self) -> None:
+        _raise_descriptor_limit()
         helpers = {self._sentry.pid} if self._sentry is not None else set()
-        self._watcher = Watcher(self._session, not_ours=helpers, carried=self._settings.carrier)
+        self._watcher = Watcher(
+            self._session, not_ours=helpers, uses_carrier=self._settings.carrier
+        )
         self._watcher.look()
 
-    def _watch(self, step: Callable[[], None]) -> bool:
+    def _watch_safely(self, step: Callable[[], None]) -> bool:
         """Do something that the target's life and status may not depend on; whether it worked."""
         try:
             step()
         except Exception as error:  # noqa: BLE001 - said at the end
-            self._trouble = self._trouble or in_one_line(error)
+            self._watch_error = self._watch_error or in_one_line(error)
             return False
         return True
 
     def _look(self) -> bool:
-        return self._watcher is not None and self._watch(self._watcher.look)
+        return self._watcher is not None and self._watch_safely(self._watcher.look)
 
     def _is_child(self, pid: int) -> bool:
         try:
@@ -249,28 +251,28 @@ class Supervision:
         except OSError:
             return False
 
-    def _why_not(self, program: str) -> str:
+    def _why_unmeasured(self, program: str) -> str:
         answer = interpreter.ask(program, ())
         if answer is None:
             return ""
-        return interpreter.why_not(program, answer, carried=self._settings.carrier)
+        return interpreter.why_not(program, answer, uses_carrier=self._settings.carrier)
 
     def _step(self) -> Received | None:
         """Until the next signal or the next look; the signal, if it was for nobody else."""
         watcher = self._watcher
-        received = signals.receive(_UNWATCHED_SECONDS if watcher is None else watcher.interval)
+        received = signals.receive(_UNWATCHED_POLL_SECONDS if watcher is None else watcher.interval)
         if received is None:
             self._reap()
             self._look()
             # pytest is no short one, and wants its report as soon as the tests have run.
-            if self._settings.for_pytest or time.monotonic() - self._began > _SHORT_SECONDS:
+            if self._settings.for_pytest or time.monotonic() - self._began > _STARTUP_SECONDS:
                 self.preparation.begin()
-            self._watch(self._report)
+            self._watch_safely(self._report)
             return None
         if signals.is_the_bell(received):
-            self._watch(self._report)
+            self._watch_safely(self._report)
             if watcher is not None:
-                self._watch(watcher.answer_bell)
+                self._watch_safely(watcher.answer_bell)
             return None
         for_us = False
         if not signals.is_from_a_child(received):
@@ -308,7 +310,7 @@ class Supervision:
                 if self._watcher.was_still or not self._look():
                     return
                 continue
-            if not announced and now - began > _SHORT_SECONDS:
+            if not announced and now - began > _STARTUP_SECONDS:
                 announced = True
                 self._announce(waiting)
             received = self._step()
@@ -320,7 +322,7 @@ class Supervision:
             [process(each.pid, each.program.argv if each.program else ()) for each in waiting]
         )
         noun = "process" if len(waiting) == 1 else "processes"
-        complain(
+        print_message(
             f"waiting up to {self._settings.grace:g} s for what the target left: {noun} {named};"
             " Ctrl-C ends the wait"
         )
@@ -335,24 +337,24 @@ class Supervision:
             if ended is None:
                 break
             if self._watcher is not None:
-                self._watch(partial(self._watcher.about_to_be_reaped, ended.si_pid))
+                self._watch_safely(partial(self._watcher.about_to_be_reaped, ended.si_pid))
             pid, status = os.waitpid(ended.si_pid, 0)
-            self._note_end(pid, status)
+            self._record_end(pid, status)
             if pid == self._reporting:
                 self._reporting = 0
             elif self._sentry is not None and pid == self._sentry.pid:
                 # Somebody killed it: what went to the group is guessed from now on.
                 self._sentry = None
         if not self._has_ended:
-            self._follow_stops()
+            self._mirror_stops()
 
-    def _note_end(self, pid: int, status: int) -> None:
+    def _record_end(self, pid: int, status: int) -> None:
         if pid == self._target:
             self.status, self._has_ended = status, True
         if self._watcher is not None:
-            self._watch(partial(self._watcher.reaped, pid, status))
+            self._watch_safely(partial(self._watcher.reaped, pid, status))
 
-    def _follow_stops(self) -> None:
+    def _mirror_stops(self) -> None:
         pid, status = os.waitpid(self._target, os.WNOHANG | os.WUNTRACED)
         while pid and os.WIFSTOPPED(status):
             was_continued = signals.stop_like_the_target(
@@ -367,4 +369,4 @@ class Supervision:
                 pid, status = os.waitpid(self._target, os.WNOHANG | os.WUNTRACED)
         if pid:
             # It ended after the other children were waited for.
-            self._note_end(pid, status)
+            self._record_end(pid, status)

@@ -21,10 +21,10 @@ from covsup.datafile.session.directory import (
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.combine import combine
 from covsup.supervisor.combining.inputs import is_of
-from covsup.supervisor.messages import complain
+from covsup.supervisor.messages import print_message
 from covsup.supervisor.sessions.waiting_sessions import complain_of_a_session_that_is_gone
-from covsup.supervisor.settings.combine_settings import Rules
-from covsup.supervisor.settings.run_settings import data_file_of
+from covsup.supervisor.settings.combine_settings import CombineSettings
+from covsup.supervisor.settings.run_settings import resolve_data_file
 from covsup.supervisor.tree.drawing import ASCII, UNICODE, Drawing
 from covsup.supervisor.tree.tree_json import session_as_json
 
@@ -88,7 +88,7 @@ def _provenance(options: argparse.Namespace) -> Provenance:
             raise NothingToShow(f"there is no {path}")
         found = _of_directory(path) if (path / SETTINGS).exists() else None
         return found or read_provenance(path)
-    data_file = data_file_of(options.rcfile, options.data_file)
+    data_file = resolve_data_file(options.rcfile, options.data_file)
     combined = read_provenance(data_file) if is_data_file(data_file) else None
     newest = max((each.started_ns for each in combined.sessions), default=0) if combined else 0
     # A session that was combined while it ran is still there, and its directory knows more.
@@ -112,7 +112,7 @@ def _waiting(data_file: Path) -> Iterator[tuple[int, Path]]:
                 continue  # nobody has joined it yet
             yield session.settings.started_ns, path
         except SessionUnreadable as error:
-            complain(str(error))
+            print_message(str(error))
 
 
 def _of_directory(path: Path) -> Provenance | None:
@@ -120,9 +120,9 @@ def _of_directory(path: Path) -> Provenance | None:
     settings = open_session(path).settings
     with tempfile.TemporaryDirectory(prefix="covsup-tree-") as scratch:
         # Its own patterns and paths do not matter here, only who executed how much.
-        rules = Rules(data_file=Path(scratch) / "coverage")
-        outcome = combine([path], rules=rules, keep=True)
+        combine_settings = CombineSettings(data_file=Path(scratch) / "coverage")
+        outcome = combine([path], combine_settings=combine_settings, keep=True)
     for sentence in outcome.unreadable:
-        complain(sentence)
+        print_message(sentence)
     provenance = outcome.provenance.of_session(settings.session)
     return provenance if provenance.sessions else None

@@ -38,7 +38,7 @@ def how_to_install(package: str, interpreter: str, environment: Environment) -> 
     """What to do to have a package there, as the second half of a sentence."""
     what = package
     if package == COVSUP:
-        what = source_of_covsup(environment.version)
+        what = covsup_requirement(environment.version)
         if not what:
             return f"install covsup {__version__} there, as it was installed in {sys.prefix}"
     what = shlex.quote(what)
@@ -68,7 +68,7 @@ def _without_pip(interpreter: str) -> str:
     return f"{interpreter} -m ensurepip && {interpreter} -m pip install"
 
 
-def source_of_covsup(version: tuple[int, int]) -> str:
+def covsup_requirement(version: tuple[int, int]) -> str:
     """What `pip install` takes to install this covsup for a Python of `version`; "" = not known."""
     import json  # noqa: PLC0415 - only where something is wrong
     from importlib.metadata import PackageNotFoundError, distribution  # noqa: PLC0415
@@ -77,7 +77,7 @@ def source_of_covsup(version: tuple[int, int]) -> str:
     if (checkout / "pyproject.toml").is_file() and (checkout / "setup.py").is_file():
         return str(checkout)
     try:
-        return named_by(
+        return requirement_from(
             json.loads(distribution(COVSUP).read_text("direct_url.json") or "{}"), version
         )
     except (PackageNotFoundError, ValueError, KeyError, TypeError, AttributeError):
@@ -85,7 +85,7 @@ def source_of_covsup(version: tuple[int, int]) -> str:
         return ""
 
 
-def named_by(direct_url: dict[str, Any], version: tuple[int, int]) -> str:
+def requirement_from(direct_url: dict[str, Any], version: tuple[int, int]) -> str:
     """A requirement from the contents of a direct_url.json; "" where it is none for `version`."""
     url = str(direct_url.get("url", ""))
     if "vcs_info" in direct_url:

@@ -16,11 +16,11 @@ from pathlib import Path
 from covsup.carrier.library import has_core
 from covsup.datafile.provenance.command_lines import PROBE_MARK, is_python, parse_command_line
 from covsup.hints import TYPE_CHECKING, NamedTuple
-from covsup.supervisor.entry import path_as_started
+from covsup.supervisor.entry import initial_sys_path
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.launch.install_hint import COVSUP, Environment, how_to_install
-from covsup.supervisor.launch.launch import COVERAGES
-from covsup.supervisor.launch.target import Kind
+from covsup.supervisor.launch.launch import COVERAGE_STARTUP_VARIABLES
+from covsup.supervisor.launch.target import TargetKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -82,7 +82,7 @@ sys.stdout.write("covsup-probe " + json.dumps(said) + "\\n")
 )
 
 
-class Answer(NamedTuple):
+class ProbeResult(NamedTuple):
     """What an interpreter says of itself."""
 
     environment: Environment
@@ -103,32 +103,34 @@ def check(
     libraries: Collection[str],
     core: str,
     plugins: Collection[str] = (),
-    carried: bool = False,
+    uses_carrier: bool = False,
 ) -> None:
     """Raise UsageError if the target cannot run, or cannot be measured as asked for.
 
     `libraries` were named in --concurrency, `core` in --core; `plugins` are packages with plugins
-    of coverage.py's, which we have found ourselves; `carried`: the carrier goes along.
+    of coverage.py's, which we have found ourselves; `uses_carrier`: the carrier goes along.
     """
     if target.interpreter is None:
         return
-    own_options = parse_command_line(sys.orig_argv) if target.kind is not Kind.COMMAND else None
+    own_options = (
+        parse_command_line(sys.orig_argv) if target.kind is not TargetKind.COMMAND else None
+    )
     called = own_options or (parse_command_line(target.argv) if is_python(target.argv[0]) else None)
-    if not carried and called is not None and "S" in called.letters:
+    if not uses_carrier and called is not None and "S" in called.letters:
         raise UsageError(
             "a Python started with -S skips the startup files: it cannot be measured"
-            f"{or_carrier(OLDEST)}"
+            f"{carrier_hint(OLDEST)}"
         )
     asked = (*sorted(libraries), *plugins, *(["coverage"] if plugins else []))
     own = _is_our_own(target.interpreter)
-    answer = _ask_ourselves(asked) if own else None
+    answer = _probe_ourselves(asked) if own else None
     if answer is None or not answer.starts_covsup:
         # Where our own startup file is in no usual place, only a start shows whether it is run.
         answer = ask(target.interpreter, asked, () if called is None else called.options)
     if answer is None:
         # It does not run as an interpreter does: perhaps a launcher. The run itself will tell.
         return
-    what_is_wrong = why_not(target.interpreter, answer, carried=carried)
+    what_is_wrong = why_not(target.interpreter, answer, uses_carrier=uses_carrier)
     if what_is_wrong:
         raise UsageError(what_is_wrong)
     for name in asked:
@@ -148,18 +150,18 @@ def check(
             f"--core=monitoring needs Python 3.12; {target.interpreter} is"
             f" {answer.version[0]}.{answer.version[1]}: leave it to --core=auto"
         )
-    if own and target.kind is Kind.MODULE and not _has_module(target.module):
+    if own and target.kind is TargetKind.MODULE and not _has_module(target.module):
         raise UsageError(f"{target.interpreter} finds no module {target.module} to run")
 
 
-def why_not(interpreter: str, answer: Answer, *, carried: bool = False) -> str:
+def why_not(interpreter: str, answer: ProbeResult, *, uses_carrier: bool = False) -> str:
     """Why Pythons of this interpreter cannot be measured, and what to do; "" if they can."""
     if answer.version < OLDEST:
         return (
             f"{interpreter} is Python {answer.version[0]}.{answer.version[1]}, but covsup"
             f" measures {OLDEST[0]}.{OLDEST[1]} and later"
         )
-    if answer.starts_covsup or (carried and has_core(answer.version)):
+    if answer.starts_covsup or (uses_carrier and has_core(answer.version)):
         return ""
     if answer.error:
         what = f"has a covsup that cannot be loaded there ({answer.error})"
@@ -170,18 +172,20 @@ def why_not(interpreter: str, answer: Answer, *, carried: bool = False) -> str:
         )
     else:
         what = "has no covsup"
-    if carried:
+    if uses_carrier:
         what += ", and the carrier no core for it"
     how = how_to_install(COVSUP, interpreter, answer.environment)
-    return f"{interpreter} {what}: {how}{'' if carried else or_carrier(answer.version)}"
+    return f"{interpreter} {what}: {how}{'' if uses_carrier else carrier_hint(answer.version)}"
 
 
-def or_carrier(version: tuple[int, int]) -> str:
+def carrier_hint(version: tuple[int, int]) -> str:
     """What to add where the carrier would help Pythons of a version."""
     return ", or use --carrier" if sys.platform == "linux" and has_core(version) else ""
 
 
-def ask(interpreter: str, libraries: Collection[str], options: Sequence[str] = ()) -> Answer | None:
+def ask(
+    interpreter: str, libraries: Collection[str], options: Sequence[str] = ()
+) -> ProbeResult | None:
     """Start an interpreter with such options and have it say what it has; None if it does not.
 
     It starts as Pythons of a session do, so its own startup file shows whether they are measured.
@@ -192,7 +196,8 @@ def ask(interpreter: str, libraries: Collection[str], options: Sequence[str] = (
     environment = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("COVSUP_") and name not in {*COVERAGES, "PYTHONINSPECT"}
+        if not name.startswith("COVSUP_")
+        and name not in {*COVERAGE_STARTUP_VARIABLES, "PYTHONINSPECT"}
     }
     environment["COVSUP_SESSION"] = _NO_SESSION
     try:
@@ -211,15 +216,15 @@ def ask(interpreter: str, libraries: Collection[str], options: Sequence[str] = (
         word, _, text = line.partition(" ")
         if word == "covsup-probe":
             try:
-                return _answer(json.loads(text))
+                return _probe_result(json.loads(text))
             except (ValueError, KeyError, TypeError):
                 return None
     return None
 
 
-def _answer(said: dict[str, Any]) -> Answer:
+def _probe_result(said: dict[str, Any]) -> ProbeResult:
     major, minor = said.pop("version")
-    return Answer(
+    return ProbeResult(
         starts_covsup=bool(said.get("loaded")),
         libraries=frozenset(said.get("has", ())),
         has_covsup=bool(said.get("there") or said.get("started")),
@@ -256,8 +261,8 @@ def _is_our_own(interpreter: str) -> bool:
     return same_file and Path(interpreter).parent.resolve() == Path(sys.executable).parent.resolve()
 
 
-def _ask_ourselves(libraries: Collection[str]) -> Answer:
-    return Answer(
+def _probe_ourselves(libraries: Collection[str]) -> ProbeResult:
+    return ProbeResult(
         environment=Environment(version=sys.version_info[:2]),
         starts_covsup=bool(startup_files()),
         libraries=frozenset(name for name in libraries if _has_module(name, to_run=False)),
@@ -279,7 +284,7 @@ def _has_module(name: str, *, to_run: bool = True) -> bool:
             return False
         if spec.submodule_search_locations is None:
             return index == len(parts) - 1
-        if _moves_its_modules(spec):
+        if _changes_its_path(spec):
             return True
         search = list(spec.submodule_search_locations)
     # It is a package: what runs is its __main__.
@@ -289,8 +294,8 @@ def _has_module(name: str, *, to_run: bool = True) -> bool:
 def _target_path() -> list[str]:
     """What will be sys.path in the target: as ours, but for the first entry."""
     if sys.flags.safe_path:
-        return path_as_started()
-    return [os.getcwd(), *path_as_started()[1:]]  # noqa: PTH109 - a plain string
+        return initial_sys_path()
+    return [os.getcwd(), *initial_sys_path()[1:]]  # noqa: PTH109 - a plain string
 
 
 def _find_spec(name: str, path: list[str], *, top: bool) -> importlib.machinery.ModuleSpec | None:
@@ -304,7 +309,7 @@ def _find_spec(name: str, path: list[str], *, top: bool) -> importlib.machinery.
     return None
 
 
-def _moves_its_modules(spec: importlib.machinery.ModuleSpec) -> bool:
+def _changes_its_path(spec: importlib.machinery.ModuleSpec) -> bool:
     if spec.origin is None or not spec.has_location:
         return False
     try:

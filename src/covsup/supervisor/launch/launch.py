@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 _PYTHON_IGNORES: Final = tuple(
     getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name)
 )
-COVERAGES: Final = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+COVERAGE_STARTUP_VARIABLES: Final = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 """They have coverage.py's own startup file measure each process. Its data files would lie beside
 ours, and its reports take in what lies there: mixed, or refused where only one has branches."""
 
 _FIRST_LISTENER: Final = 3
 """sd_listen_fds(3): sockets for the process that LISTEN_PID names begin at this descriptor."""
 
-_MOST_LISTENERS: Final = 1024
+_MAX_LISTENERS: Final = 1024
 IS_MEASURED: Final = "COVERAGE_RUN"
 """`coverage run` sets it to "true", and programs ask for it to know that they are measured."""
 
@@ -47,7 +47,7 @@ def environment_for_target(session: Path, carrier: Path | None) -> dict[str, str
     And `COVERAGE_RUN`, as under coverage.py.
     """
     environment = dict(os.environ)
-    for name in ("COVSUP_PARENT", *COVERAGES):
+    for name in ("COVSUP_PARENT", *COVERAGE_STARTUP_VARIABLES):
         environment.pop(name, None)
     if "LC_CTYPE" in environment and _set_by_python("LC_CTYPE"):
         del environment["LC_CTYPE"]
@@ -65,13 +65,13 @@ def start(target: Target, environment: Mapping[str, str], mask: set[int]) -> int
     the system's reason if the program cannot be executed.
     """
     dispositions: dict[int, signal.Handlers] = dict.fromkeys(
-        _inherited_as_default(), signal.SIG_DFL
+        _not_inherited_as_ignored(), signal.SIG_DFL
     )
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
         # Inherited. With it the kernel would throw the statuses of our children away.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         dispositions[signal.SIGCHLD] = signal.SIG_IGN
-    names = _variables_with_our_name(environment)
+    names = _variables_naming_this_process(environment)
     death_signal = parent_death_signal()
     reading, writing = os.pipe()  # closed by the exec
     try:
@@ -81,7 +81,7 @@ def start(target: Target, environment: Mapping[str, str], mask: set[int]) -> int
     if pid == 0:
         if death_signal:
             set_parent_death_signal(death_signal)
-        _become(target, _with_our_name(environment, names), mask, dispositions, writing)
+        _exec_target(target, _naming_this_process(environment, names), mask, dispositions, writing)
     os.close(writing)
     failed = os.read(reading, _ERRNO.size)
     os.close(reading)
@@ -90,11 +90,11 @@ def start(target: Target, environment: Mapping[str, str], mask: set[int]) -> int
         (number,) = _ERRNO.unpack(failed)
         raise UsageError(f"cannot run {target.path}: {os.strerror(number)}")
     if "LISTEN_PID" in names:
-        _close_listeners(environment)
+        _close_passed_sockets(environment)
     return pid
 
 
-def _variables_with_our_name(environment: Mapping[str, str]) -> dict[str, bool]:
+def _variables_naming_this_process(environment: Mapping[str, str]) -> dict[str, bool]:
     """The variables that name this process, by its pid or (then the value is True) by its pidfd.
 
     What started covsup means the process that runs the target: LISTEN_PID and WATCHDOG_PID of
@@ -109,7 +109,9 @@ def _variables_with_our_name(environment: Mapping[str, str]) -> dict[str, bool]:
     return names
 
 
-def _with_our_name(environment: Mapping[str, str], names: Mapping[str, bool]) -> Mapping[str, str]:
+def _naming_this_process(
+    environment: Mapping[str, str], names: Mapping[str, bool]
+) -> Mapping[str, str]:
     """In the child: the environment in which these variables name this process."""
     if not names:
         return environment
@@ -118,12 +120,12 @@ def _with_our_name(environment: Mapping[str, str], names: Mapping[str, bool]) ->
     return {**environment, **mine}
 
 
-def _close_listeners(environment: Mapping[str, str]) -> None:
+def _close_passed_sockets(environment: Mapping[str, str]) -> None:
     """Close the sockets that are the target's alone: clients are refused when it has closed them."""
     count = environment.get("LISTEN_FDS", "")
     if not (count.isascii() and count.isdigit()):
         return
-    for descriptor in range(_FIRST_LISTENER, _FIRST_LISTENER + min(int(count), _MOST_LISTENERS)):
+    for descriptor in range(_FIRST_LISTENER, _FIRST_LISTENER + min(int(count), _MAX_LISTENERS)):
         try:
             # What covsup has opened itself is not inheritable.
             if os.get_inheritable(descriptor):
@@ -132,7 +134,7 @@ def _close_listeners(environment: Mapping[str, str]) -> None:
             return  # there are fewer than LISTEN_FDS says
 
 
-def _become(
+def _exec_target(
     target: Target,
     environment: Mapping[str, str],
     mask: set[int],
@@ -163,7 +165,7 @@ def _become(
     os._exit(127)
 
 
-def _inherited_as_default() -> list[signal.Signals]:
+def _not_inherited_as_ignored() -> list[signal.Signals]:
     """Of the signals that Python ignores, those which covsup itself was not given as ignored.
 
     What it was given is nowhere to be seen any more, but in the parent: a shell that ignores

@@ -27,7 +27,7 @@ _ZIP_END: Final = b"PK\x05\x06"
 _ZIP_END_REACH: Final = 65_557  # the end record with the longest comment
 
 
-class Kind(Enum):
+class TargetKind(Enum):
     """How a target is run."""
 
     SCRIPT = "script"  # a file, a directory or an archive, by our interpreter
@@ -38,7 +38,7 @@ class Kind(Enum):
 class Target(NamedTuple):
     """What is to be run."""
 
-    kind: Kind
+    kind: TargetKind
     path: str  # of the program to execute
     argv: tuple[str, ...]
     words: tuple[str, ...]  # as given by the user, for messages and the session's settings
@@ -52,7 +52,7 @@ def find_target(words: Sequence[str]) -> Target:
         return _module(words)
     if words[0] == "-" or _is_script(words[0]):
         return Target(
-            kind=Kind.SCRIPT,
+            kind=TargetKind.SCRIPT,
             path=_own_interpreter(),
             argv=(_own_interpreter(), *parse_command_line(sys.orig_argv).options, *words),
             words=tuple(words),
@@ -75,7 +75,7 @@ def _module(words: Sequence[str]) -> Target:
         module, rest = rest[0], rest[1:]
     flags = parse_command_line(sys.orig_argv).options
     return Target(
-        kind=Kind.MODULE,
+        kind=TargetKind.MODULE,
         path=_own_interpreter(),
         argv=(_own_interpreter(), *flags, "-m", module, *rest),
         words=tuple(words),
@@ -90,7 +90,7 @@ def _which(word: str) -> str | None:
     return which(word)
 
 
-def _beside_us(word: str) -> str | None:
+def _in_our_environment(word: str) -> str | None:
     """A program of our own environment, which need not be active."""
     if os.sep in word:
         return None
@@ -109,11 +109,11 @@ def _is_script(word: str) -> bool:
             raise UsageError(f"cannot read {word}: permission denied")
         return is_script
     if word.endswith(_PYTHON_FILES) and not _is_on_path(word):
-        raise UsageError(_why_not_there(word) or f"there is no script {word}")
+        raise UsageError(_why_missing(word) or f"there is no script {word}")
     return False
 
 
-def _why_not_there(word: str) -> str:
+def _why_missing(word: str) -> str:
     """Why a file is not to be had, where it is not just missing; "" where it is."""
     try:
         os.stat(word)  # noqa: PTH116 - a word of the command line, kept as it is
@@ -142,7 +142,7 @@ def _is_script_file(word: str) -> bool:
         return True
     if _is_on_path(word) or (os.sep in word and os.access(word, os.X_OK)):
         return False
-    if _interpreter_named_in(word) is None and _head(word).startswith((b"#!", b"\x7fELF")):
+    if _shebang_python(word) is None and _first_bytes(word).startswith((b"#!", b"\x7fELF")):
         raise UsageError(f"{word} is neither Python nor executable")
     return True
 
@@ -151,17 +151,17 @@ def _command(words: Sequence[str]) -> Target:
     word = words[0]
     argv = tuple(words)
     path = _which(word)
-    if path is None and (path := _beside_us(word)) is not None:
+    if path is None and (path := _in_our_environment(word)) is not None:
         # Not found on PATH, a Python could not tell by its name where it is.
         argv = (path, *words[1:])
     if path is None:
         if os.path.exists(word) and os.sep in word:  # noqa: PTH110
             raise UsageError(f"{word} is not executable")
-        why = _why_not_there(word) or f"there is neither a script nor a command {word}"
+        why = _why_missing(word) or f"there is neither a script nor a command {word}"
         raise UsageError(why)
-    interpreter = path if is_python(path) else _interpreter_named_in(path)
+    interpreter = path if is_python(path) else _shebang_python(path)
     return Target(
-        kind=Kind.COMMAND,
+        kind=TargetKind.COMMAND,
         path=path,
         argv=argv,
         words=tuple(words),
@@ -169,9 +169,9 @@ def _command(words: Sequence[str]) -> Target:
     )
 
 
-def _interpreter_named_in(path: str) -> str | None:
+def _shebang_python(path: str) -> str | None:
     """The Python in a file's first line, or None where there is none."""
-    head = _head(path)
+    head = _first_bytes(path)
     if not head.startswith(b"#!"):
         return None
     first, _, rest = head.partition(b"\n")
@@ -190,7 +190,7 @@ def _interpreter_named_in(path: str) -> str | None:
     return None
 
 
-def _head(path: str) -> bytes:
+def _first_bytes(path: str) -> bytes:
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - speed
             return file.read(_SHEBANG_LENGTH)

@@ -8,16 +8,16 @@ import shlex
 
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.migrate.commands import in_words
-from covsup.supervisor.migrate.report import KINDS, Finding, Kind, text_of
+from covsup.supervisor.migrate.report import ACTIONS, Action, Finding, text_or_empty
 from covsup.supervisor.migrate.settings import requirement
-from covsup.supervisor.settings.compatibility import VARIABLES, To
+from covsup.supervisor.settings.compatibility import VARIABLES, Support
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
     from typing import Final
 
-    from covsup.supervisor.migrate.commands import Data
+    from covsup.supervisor.migrate.commands import CombinedData
 
 _WORTH_PARSING: Final = re.compile(r"coverage|pytest_cov|pytest-cov|COV_CORE", re.IGNORECASE)
 _STARTUP: Final = re.compile(r"process_startup\s*\(")
@@ -29,15 +29,15 @@ _INSTALLERS: Final = frozenset({"install", "conda_install"})
 _API: Final = frozenset({"coverage.Coverage", "coverage.coverage", "Coverage"})
 
 
-def in_code(directory: Path, files: Iterable[Path], data: Data) -> Iterator[Finding]:
+def in_code(directory: Path, files: Iterable[Path], data: CombinedData) -> Iterator[Finding]:
     """What Python files of a project do about coverage themselves."""
     for path in files:
         name = path.relative_to(directory).as_posix()
         if path.suffix == ".pth":
-            for number, line in enumerate(text_of(path).splitlines(), 1):
+            for number, line in enumerate(text_or_empty(path).splitlines(), 1):
                 if _STARTUP.search(line) and "coverage" in line:
                     yield _startup(name, number)
-        elif path.suffix == ".py" and _WORTH_PARSING.search(text := text_of(path)):
+        elif path.suffix == ".py" and _WORTH_PARSING.search(text := text_or_empty(path)):
             try:
                 tree = ast.parse(text)
             except (SyntaxError, ValueError, RecursionError):
@@ -60,16 +60,16 @@ def _in_node(name: str, node: ast.AST) -> Iterator[Finding]:
         case ast.Call():
             yield from _in_call(name, node)
         case ast.Constant(value="pytest_cov" | "pytest_cov.plugin" as plugin):
-            yield Finding(path=name, line=node.lineno, found=repr(plugin), kind=Kind.CHANGE,
+            yield Finding(path=name, line=node.lineno, found=repr(plugin), kind=Action.CHANGE,
                           why="leave it out: pytest finds covsup's plugin, which understands the"
                           " same options")  # fmt: skip
         case ast.Constant(value=str(text)) if name == "setup.py":
             yield from requirement(name, node.lineno, text)
         case ast.Constant(value=str(text)) if text in VARIABLES:
             meaning = VARIABLES[text]
-            if meaning.to_us is not To.HONOURED:
+            if meaning.support is not Support.HONOURED:
                 yield Finding(path=name, line=node.lineno, found=text,
-                              kind=KINDS[meaning.to_us], why=meaning.note)  # fmt: skip
+                              kind=ACTIONS[meaning.support], why=meaning.note)  # fmt: skip
         case _:
             return
 
@@ -80,13 +80,13 @@ def _in_call(name: str, node: ast.Call) -> Iterator[Finding]:
         yield _startup(name, node.lineno)
     elif called in _API:
         yield Finding(
-            path=name, line=node.lineno, found=f"{called}(...)", kind=Kind.UNSUPPORTED,
+            path=name, line=node.lineno, found=f"{called}(...)", kind=Action.UNSUPPORTED,
             why="covsup measures a program from outside: start it with `covsup run`, or let it"
             " join a session of `covsup env`; covsup.embed has pause(), context() and snapshot()",
         )  # fmt: skip
 
 
-def _in_runner(name: str, node: ast.Call, data: Data) -> Iterator[Finding]:
+def _in_runner(name: str, node: ast.Call, data: CombinedData) -> Iterator[Finding]:
     """A command line or a requirement that nox, invoke or subprocess is given."""
     last = ast.unparse(node.func).rpartition(".")[2]
     if last in _RUNNERS:
@@ -118,9 +118,9 @@ def _embed(name: str, line: int, module: str, names: list[str]) -> Iterator[Find
     why = "or leave it out: nothing has to be saved, however a process ends"
     if not instead:
         why = "leave it out: without pytest-cov it cannot be imported, and nothing has to be saved"
-    yield Finding(path=name, line=line, found=found, kind=Kind.CHANGE, instead=instead, why=why)
+    yield Finding(path=name, line=line, found=found, kind=Action.CHANGE, instead=instead, why=why)
 
 
 def _startup(name: str, line: int) -> Finding:
-    return Finding(path=name, line=line, found="coverage.process_startup()", kind=Kind.DROP,
+    return Finding(path=name, line=line, found="coverage.process_startup()", kind=Action.DROP,
                    why=_NO_STARTUP)  # fmt: skip

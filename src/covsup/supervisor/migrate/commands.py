@@ -11,9 +11,9 @@ from enum import Enum
 from fnmatch import fnmatch
 
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.migrate.report import KINDS, Finding, Kind, text_of
+from covsup.supervisor.migrate.report import ACTIONS, Action, Finding, text_or_empty
 from covsup.supervisor.migrate.settings import PYTEST_OPTION, requirement, understood
-from covsup.supervisor.settings.compatibility import RUN_OPTIONS, VARIABLES, To
+from covsup.supervisor.settings.compatibility import RUN_OPTIONS, VARIABLES, Support
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -83,7 +83,7 @@ _PARALLEL_FILES: Final = re.compile(r"(?<![\w*])\.coverage\.\*")
 _NAMED_APART: Final = re.compile(r"(?:COVERAGE_FILE\S*\s*[=:]|data[-_]file\s*=?).*\.coverage\.")
 
 
-class Data(Enum):
+class CombinedData(Enum):
     """What a project combines in a step of its own."""
 
     OF_ONE_RUN = "one"  # nothing, or the files of one run's processes
@@ -91,7 +91,7 @@ class Data(Enum):
     FILES = "files"  # data files that were given a name each
 
 
-def in_commands(directory: Path, files: Iterable[Path], data: Data) -> Iterator[Finding]:
+def in_commands(directory: Path, files: Iterable[Path], data: CombinedData) -> Iterator[Finding]:
     """What command lines and variables become."""
     for name, text in _texts(directory, files).items():
         said = False  # once for each file
@@ -104,14 +104,14 @@ def in_commands(directory: Path, files: Iterable[Path], data: Data) -> Iterator[
                 yield from _in_line(name, number, line, data)
 
 
-def what_is_combined(directory: Path, files: Iterable[Path], *, parallel: bool) -> Data:
+def combined_data(directory: Path, files: Iterable[Path], *, parallel: bool) -> CombinedData:
     """What a project combines in a step of its own.
 
     `parallel`: the settings ask for it. What looks like one command may run in many environments.
     """
     texts = _texts(directory, files, (*_FILES, "*.py"))
     if any(_NAMED_APART.search(text) for text in texts.values()):
-        return Data.FILES
+        return CombinedData.FILES
     by_file = {
         name: [
             found
@@ -129,29 +129,33 @@ def what_is_combined(directory: Path, files: Iterable[Path], *, parallel: bool) 
         for of_file in by_file.values()
     )
     combines = len(runs) < len(commands)
-    return Data.SESSIONS if combines and (parallel or asked or several) else Data.OF_ONE_RUN
+    return (
+        CombinedData.SESSIONS
+        if combines and (parallel or asked or several)
+        else CombinedData.OF_ONE_RUN
+    )
 
 
-def in_words(name: str, number: int, text: str, data: Data) -> Iterator[Finding]:
+def in_words(name: str, number: int, text: str, data: CombinedData) -> Iterator[Finding]:
     """What the commands in a line of text become."""
     for found in _COMMAND.finditer(text):
         before = text[: found.start()]
-        words = _WORD.findall(_ended(before, found["rest"]))
+        words = _WORD.findall(_end_of_command(before, found["rest"]))
         python = _PYTHON.search(before)
         start = f"{python[0] if python else found['place'] or ''}"
         said = f"{start}coverage {found['command']} {' '.join(words)}".strip()
         if found["command"] == "run":
             options, notes = _without_unneeded(words, data)
             instead = f"{start}covsup run {' '.join(options)}".strip()
-            yield Finding(path=name, line=number, found=said, kind=Kind.CHANGE, instead=instead,
+            yield Finding(path=name, line=number, found=said, kind=Action.CHANGE, instead=instead,
                           why="; ".join(notes))  # fmt: skip
-        elif data is not Data.OF_ONE_RUN or _names_files(words):
-            if data is Data.FILES and not _names_files(words):
+        elif data is not CombinedData.OF_ONE_RUN or _names_files(words):
+            if data is CombinedData.FILES and not _names_files(words):
                 words.append(".coverage.*")
-            yield Finding(path=name, line=number, found=said, kind=Kind.CHANGE,
+            yield Finding(path=name, line=number, found=said, kind=Action.CHANGE,
                           instead=f"{start}covsup combine {' '.join(words)}".strip())  # fmt: skip
         else:
-            yield Finding(path=name, line=number, found=said, kind=Kind.CHANGE,
+            yield Finding(path=name, line=number, found=said, kind=Action.CHANGE,
                           why=_COMBINED_ALREADY)  # fmt: skip
 
 
@@ -159,7 +163,7 @@ def _texts(
     directory: Path, files: Iterable[Path], patterns: Sequence[str] = _FILES
 ) -> dict[str, str]:
     return {
-        name: text_of(path)
+        name: text_or_empty(path)
         for path in files
         if any(fnmatch(name := path.relative_to(directory).as_posix(), each) for each in patterns)
         # An asterisk stands for slashes, too.
@@ -167,21 +171,21 @@ def _texts(
     }
 
 
-def _in_line(name: str, number: int, line: str, data: Data) -> Iterator[Finding]:
+def _in_line(name: str, number: int, line: str, data: CombinedData) -> Iterator[Finding]:
     yield from in_words(name, number, _LIST_OF_WORDS.sub(" ", line), data)
-    if _PARALLEL_FILES.search(line) and data is not Data.FILES:
-        why = _IN_SESSIONS if data is Data.SESSIONS else _ONE_FILE
-        yield Finding(path=name, line=number, found=".coverage.*", kind=Kind.CHANGE, why=why)
+    if _PARALLEL_FILES.search(line) and data is not CombinedData.FILES:
+        why = _IN_SESSIONS if data is CombinedData.SESSIONS else _ONE_FILE
+        yield Finding(path=name, line=number, found=".coverage.*", kind=Action.CHANGE, why=why)
     for variable in dict.fromkeys(_VARIABLE.findall(line)):
         meaning = VARIABLES.get(variable)
-        if meaning is not None and meaning.to_us is not To.HONOURED:
-            yield Finding(path=name, line=number, found=variable, kind=KINDS[meaning.to_us],
+        if meaning is not None and meaning.support is not Support.HONOURED:
+            yield Finding(path=name, line=number, found=variable, kind=ACTIONS[meaning.support],
                           why=meaning.note)  # fmt: skip
     if with_nose := _NOSE.search(line):
-        yield Finding(path=name, line=number, found=with_nose[0], kind=Kind.UNSUPPORTED,
+        yield Finding(path=name, line=number, found=with_nose[0], kind=Action.UNSUPPORTED,
                       why="leave it out, and have `covsup run` start the same command")  # fmt: skip
     if tool := _TOOL.search(line):
-        yield Finding(path=name, line=number, found=tool[0], kind=Kind.CHANGE,
+        yield Finding(path=name, line=number, found=tool[0], kind=Action.CHANGE,
                       why=_OTHER_ENVIRONMENT)  # fmt: skip
     elif installed := _INSTALL.search(line):
         for word in _WORD.findall(installed["what"]):
@@ -211,7 +215,7 @@ def _names_files(words: Sequence[str]) -> bool:
     return len(given) > len(options) + values
 
 
-def _without_unneeded(words: Sequence[str], data: Data) -> tuple[list[str], list[str]]:
+def _without_unneeded(words: Sequence[str], data: CombinedData) -> tuple[list[str], list[str]]:
     """The words of `coverage run` without what means nothing here, and why each was left out."""
     kept: list[str] = []
     notes: list[str] = []
@@ -219,18 +223,22 @@ def _without_unneeded(words: Sequence[str], data: Data) -> tuple[list[str], list
     for option in _options(words):
         length = 2 if option in _TAKES_VALUE and words[index] == option else 1
         meaning = RUN_OPTIONS.get(option)
-        if meaning is None or (data is Data.SESSIONS and option in _PARALLEL):
+        if meaning is None or (data is CombinedData.SESSIONS and option in _PARALLEL):
             kept += words[index : index + length]
         else:
-            notes.append(f"{option} is {KINDS[meaning.to_us].value}: {meaning.note}")
+            notes.append(f"{option} is {ACTIONS[meaning.support].value}: {meaning.note}")
         index += length
-    if data is Data.SESSIONS and _PARALLEL.isdisjoint(kept) and not {"-a", "--append"} & {*kept}:
+    if (
+        data is CombinedData.SESSIONS
+        and _PARALLEL.isdisjoint(kept)
+        and not {"-a", "--append"} & {*kept}
+    ):
         kept.append("-p")
         notes.append("-p leaves it to `covsup combine`: no run replaces what another measured")
     return [*kept, *words[index:]], notes
 
 
-def _ended(before: str, rest: str) -> str:
+def _end_of_command(before: str, rest: str) -> str:
     """The rest of a command without what closes something that began before it."""
     for quote in ("'", '"'):
         if before.count(quote) % 2:

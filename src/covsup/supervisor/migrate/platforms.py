@@ -13,7 +13,7 @@ from fnmatch import fnmatch
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.launch.interpreter import OLDEST
 from covsup.supervisor.migrate.commands import logical_lines
-from covsup.supervisor.migrate.report import Finding, Kind, text_of
+from covsup.supervisor.migrate.report import Action, Finding, text_or_empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -59,7 +59,7 @@ _REQUIRES: Final = re.compile(
 )
 _LOWEST: Final = re.compile(r"(?:>=|\^|~=|~|==|>)\s*(?P<major>[23])(?:\.(?P<minor>\d+))?")
 
-_COVERAGE_GOES_ON: Final = (
+_KEEP_COVERAGE: Final = (
     "keep coverage.py there: `covsup combine FILE...` takes its data files with covsup's"
 )
 
@@ -69,17 +69,17 @@ def in_platforms(directory: Path, files: Iterable[Path]) -> Iterator[Finding]:
     for path in files:
         name = path.relative_to(directory).as_posix()
         if any(fnmatch(name, each) for each in _SERVICES) and name.count("/") <= 3:
-            text = text_of(path)
+            text = text_or_empty(path)
             if _TESTS.search(text):
                 yield from _in_service(name, text)
         elif name in _TOX_FILES or name in _PROJECT_FILES:
-            text = text_of(path)
+            text = text_or_empty(path)
             if name in _TOX_FILES:
                 yield from _in_tox(name, text)
             if name in _PROJECT_FILES:
                 yield from _in_project(name, text)
         elif name == "noxfile.py":
-            yield from _in_nox(name, text_of(path))
+            yield from _in_nox(name, text_or_empty(path))
 
 
 def _in_service(name: str, text: str) -> Iterator[Finding]:
@@ -102,19 +102,19 @@ def _systems(name: str, number: int, line: str) -> Iterator[Finding]:
     for found in _SYSTEM.finditer(line):
         said = found[0].strip(" -")
         if found["mac"] or (found["os"] or "").lower() in {"osx", "macos"}:
-            why = f"covsup has not been tried on macOS; where it fails, {_COVERAGE_GOES_ON}"
+            why = f"covsup has not been tried on macOS; where it fails, {_KEEP_COVERAGE}"
         else:
-            why = f"covsup does not run on Windows; {_COVERAGE_GOES_ON}"
-        yield Finding(path=name, line=number, found=said, kind=Kind.UNSUPPORTED, why=why)
+            why = f"covsup does not run on Windows; {_KEEP_COVERAGE}"
+        yield Finding(path=name, line=number, found=said, kind=Action.UNSUPPORTED, why=why)
 
 
 def _pythons(name: str, number: int, text: str) -> Iterator[Finding]:
     """Those in a line that covsup does not measure, in one finding for each kind."""
     others = [found[0].rstrip(".-") for found in _OTHER_PYTHON.finditer(text)]
     if others:
-        why = f"covsup measures CPython only; {_COVERAGE_GOES_ON}"
+        why = f"covsup measures CPython only; {_KEEP_COVERAGE}"
         yield Finding(path=name, line=number, found=", ".join(dict.fromkeys(others)),
-                      kind=Kind.UNSUPPORTED, why=why)  # fmt: skip
+                      kind=Action.UNSUPPORTED, why=why)  # fmt: skip
     bare = _OTHER_PYTHON.sub("", text)
     yield from _old(name, number, (found["version"] for found in _VERSION.finditer(bare)))
 
@@ -122,9 +122,9 @@ def _pythons(name: str, number: int, text: str) -> Iterator[Finding]:
 def _old(name: str, number: int, versions: Iterable[str]) -> Iterator[Finding]:
     old = [version for version in dict.fromkeys(versions) if _is_old(version)]
     if old:
-        why = f"covsup measures Python {_dotted(OLDEST)} and later; {_COVERAGE_GOES_ON}"
+        why = f"covsup measures Python {_dotted(OLDEST)} and later; {_KEEP_COVERAGE}"
         yield Finding(path=name, line=number, found=f"Python {', '.join(old)}",
-                      kind=Kind.UNSUPPORTED, why=why)  # fmt: skip
+                      kind=Action.UNSUPPORTED, why=why)  # fmt: skip
 
 
 def _in_tox(name: str, text: str) -> Iterator[Finding]:
@@ -181,7 +181,7 @@ def _in_project(name: str, text: str) -> Iterator[Finding]:
         if _is_old(version):
             yield Finding(
                 path=name, line=number, found=" ".join(line.split()).rstrip(","),
-                kind=Kind.CHANGE, instead=f'covsup; python_version >= "{_dotted(OLDEST)}"',
+                kind=Action.CHANGE, instead=f'covsup; python_version >= "{_dotted(OLDEST)}"',
                 why=f"covsup needs Python {_dotted(OLDEST)}: where it is a requirement, limit it,"
                 " and keep coverage.py for older ones",
             )  # fmt: skip

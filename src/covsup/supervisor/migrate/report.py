@@ -16,7 +16,7 @@ from pathlib import Path
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.messages import printable
-from covsup.supervisor.settings.compatibility import To
+from covsup.supervisor.settings.compatibility import Support
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 _WIDTH: Final = 80
 _INDENT: Final = "    "
-_PASSED_OVER: Final = frozenset(
+_SKIPPED_DIRECTORIES: Final = frozenset(
     {"node_modules", "build", "dist", "site-packages", "__pycache__", "htmlcov", "venv", "env"}
 )
-_DEEPEST: Final = 4  # directories below the project's
+_MAX_DEPTH: Final = 4  # directories below the project's
 
 
-class Kind(Enum):
+class Action(Enum):
     """What is to be done about a finding."""
 
     CHANGE = "write"  # something fails or is not measured otherwise
@@ -39,7 +39,7 @@ class Kind(Enum):
     STAYS = "stays as it is"  # worth a word all the same
 
 
-KINDS: Final = {To.UNNEEDED: Kind.DROP, To.UNSUPPORTED: Kind.UNSUPPORTED}
+ACTIONS: Final = {Support.UNNEEDED: Action.DROP, Support.UNSUPPORTED: Action.UNSUPPORTED}
 """What is to be done about a word of coverage.py's that is not honoured."""
 
 
@@ -49,7 +49,7 @@ class Finding(NamedTuple):
     path: str  # as one would name it in the project's directory
     line: int  # 0 = the file as a whole
     found: str
-    kind: Kind
+    kind: Action
     instead: str = ""  # a line to write
     why: str = ""
 
@@ -64,7 +64,7 @@ def migrate(directory: Path, rcfile: str | None) -> int:
         dict.fromkeys(findings_in(directory, rcfile)), key=lambda each: (each.path, each.line)
     )
     for finding in findings:
-        sys.stdout.write("".join(f"{line}\n" for line in _told(finding)))
+        sys.stdout.write("".join(f"{line}\n" for line in _finding_lines(finding)))
     sys.stdout.write(f"{textwrap.fill(_summary(findings), _WIDTH)}\n")
     return 0
 
@@ -72,12 +72,12 @@ def migrate(directory: Path, rcfile: str | None) -> int:
 def findings_in(directory: Path, rcfile: str | None) -> Iterator[Finding]:
     """Every place in a project that has to do with coverage.py or pytest-cov."""
     from covsup.supervisor.migrate.code import in_code  # noqa: PLC0415 - they import this module
-    from covsup.supervisor.migrate.commands import in_commands, what_is_combined  # noqa: PLC0415
+    from covsup.supervisor.migrate.commands import combined_data, in_commands  # noqa: PLC0415
     from covsup.supervisor.migrate.platforms import in_platforms  # noqa: PLC0415
     from covsup.supervisor.migrate.settings import asks_for_parallel, in_requirements, in_settings  # noqa: PLC0415
 
     files = list(_files(directory))
-    data = what_is_combined(directory, files, parallel=asks_for_parallel(directory, rcfile))
+    data = combined_data(directory, files, parallel=asks_for_parallel(directory, rcfile))
     yield from in_settings(directory, rcfile)
     yield from in_requirements(directory, files)
     yield from in_commands(directory, files, data)
@@ -85,7 +85,7 @@ def findings_in(directory: Path, rcfile: str | None) -> Iterator[Finding]:
     yield from in_platforms(directory, files)
 
 
-def text_of(path: Path) -> str:
+def text_or_empty(path: Path) -> str:
     """A file's text, as far as it is text; nothing where it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
@@ -101,8 +101,8 @@ def _files(directory: Path) -> Iterator[Path]:
         names[:] = sorted(
             name
             for name in names
-            if depth < _DEEPEST
-            and name not in _PASSED_OVER
+            if depth < _MAX_DEPTH
+            and name not in _SKIPPED_DIRECTORIES
             and (not name.startswith(".") or name in {".github", ".circleci", ".ci"})
             and not os.path.exists(here / name / "pyvenv.cfg")  # noqa: PTH110 - never raises
         )
@@ -110,7 +110,7 @@ def _files(directory: Path) -> Iterator[Path]:
             yield here / file
 
 
-def _told(finding: Finding) -> Iterator[str]:
+def _finding_lines(finding: Finding) -> Iterator[str]:
     where = f"{finding.path}:{finding.line}:" if finding.line else f"{finding.path}:"
     found = printable(" ".join(finding.found.split()))
     if len(where) + len(found) + 1 <= _WIDTH:
@@ -119,11 +119,11 @@ def _told(finding: Finding) -> Iterator[str]:
         yield where
         yield from _wrapped(found)
     match finding.kind:
-        case Kind.CHANGE if finding.instead:
+        case Action.CHANGE if finding.instead:
             yield from _command(printable(finding.instead))
             if finding.why:
                 yield from _wrapped(f"({finding.why})")
-        case Kind.CHANGE:
+        case Action.CHANGE:
             yield from _wrapped(finding.why)
         case _:
             why = f": {finding.why}" if finding.why else ""
@@ -153,13 +153,13 @@ def _summary(findings: Iterable[Finding]) -> str:
     told = [
         f"{counts[kind]} {words}"
         for kind, words in (
-            (Kind.CHANGE, "to change"),
-            (Kind.DROP, "no longer needed"),
-            (Kind.UNSUPPORTED, "not supported"),
+            (Action.CHANGE, "to change"),
+            (Action.DROP, "no longer needed"),
+            (Action.UNSUPPORTED, "not supported"),
         )
         if counts[kind]
     ]
-    if counts[Kind.CHANGE]:
+    if counts[Action.CHANGE]:
         return f"{', '.join(told)}; everything else stays as it is. No file was changed."
     rest = f" ({', '.join(told)})" if told else ""
     return f"Nothing has to change{rest}. What is not needed has no effect and may stay."

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.errors import UsageError
-from covsup.supervisor.migrate.report import KINDS, Finding, Kind, text_of
-from covsup.supervisor.settings.compatibility import SETTINGS, Meaning, To
-from covsup.supervisor.settings.coverage_settings import unknown_words
-from covsup.supervisor.settings.covsup_settings import check_key, heading
+from covsup.supervisor.migrate.report import ACTIONS, Action, Finding, text_or_empty
+from covsup.supervisor.settings.compatibility import SETTINGS, Compatibility, Support
+from covsup.supervisor.settings.coverage_settings import unknown_settings
+from covsup.supervisor.settings.covsup_settings import check_key, section_heading
 from covsup.supervisor.settings.files import (
-    OWN_FILES,
+    COVERAGE_FILES,
     SHARED_FILES,
     Entry,
     Section,
@@ -38,8 +38,9 @@ _REQUIREMENT: Final = re.compile(
     r"(?P<extras>\[[\w, -]*\])?(?![\w-])\s*(?P<rest>[^#]*)",
     re.IGNORECASE,
 )
-_CONCURRENCY: Final = Meaning(
-    To.UNNEEDED, "every kind of concurrency is measured; a list restricts that to what it names"
+_CONCURRENCY: Final = Compatibility(
+    Support.UNNEEDED,
+    "every kind of concurrency is measured; a list restricts that to what it names",
 )
 
 
@@ -48,13 +49,13 @@ PYTEST_OPTION: Final = re.compile(r"--(no-)?cov(?![a-z])")
 
 def understood(name: str, line: int, options: str) -> Finding:
     """What there is to say of pytest-cov's options."""
-    return Finding(path=name, line=line, found=options, kind=Kind.STAYS,
+    return Finding(path=name, line=line, found=options, kind=Action.STAYS,
                    why="covsup understands pytest-cov's options where that is not installed")  # fmt: skip
 
 
 def in_settings(directory: Path, rcfile: str | None) -> Iterator[Finding]:
     """What coverage.py's, pytest's and our own settings say."""
-    for name in dict.fromkeys((rcfile or "", *OWN_FILES, *SHARED_FILES, *_PYTEST_FILES)):
+    for name in dict.fromkeys((rcfile or "", *COVERAGE_FILES, *SHARED_FILES, *_PYTEST_FILES)):
         path = directory / name
         if not name or not path.is_file():
             continue
@@ -62,11 +63,13 @@ def in_settings(directory: Path, rcfile: str | None) -> Iterator[Finding]:
             entries = read_entries(path)
         except UsageError as error:
             said = str(error).removeprefix(f"{path}: ")
-            yield Finding(path=name, line=0, found=said, kind=Kind.CHANGE, why="it cannot be read")
+            yield Finding(
+                path=name, line=0, found=said, kind=Action.CHANGE, why="it cannot be read"
+            )
             continue
-        yield from _of_ours(name, entries)
-        yield from _of_pytest(name, entries)
-    yield from _of_coverage(directory, rcfile)
+        yield from _in_covsup_settings(name, entries)
+        yield from _in_pytest_settings(name, entries)
+    yield from _in_coverage_settings(directory, rcfile)
 
 
 def asks_for_parallel(directory: Path, rcfile: str | None) -> bool:
@@ -90,7 +93,7 @@ def in_requirements(directory: Path, files: Iterable[Path]) -> Iterator[Finding]
     for path in files:
         name = path.relative_to(directory).as_posix()
         if any(fnmatch(name, pattern) for pattern in _REQUIREMENTS):
-            lines = text_of(path).splitlines()
+            lines = text_or_empty(path).splitlines()
             if any(_COMPILED.search(line) for line in lines[:10]):
                 continue  # made from others, which are looked at
             for number, line in enumerate(lines, 1):
@@ -114,13 +117,17 @@ def requirement(name: str, line: int, text: str) -> Iterator[Finding]:
         "coverage_"
     ):
         why = "covsup brings its own startup file"
-        yield Finding(path=name, line=line, found=word, kind=Kind.DROP, why=why)
+        yield Finding(path=name, line=line, found=word, kind=Action.DROP, why=why)
     elif found["name"].lower() == "coverage":
         why = "it brings coverage.py along"
-        yield Finding(path=name, line=line, found=word, kind=Kind.CHANGE, instead="covsup", why=why)
+        yield Finding(
+            path=name, line=line, found=word, kind=Action.CHANGE, instead="covsup", why=why
+        )
     else:
         why = "without pytest-cov its options are understood by covsup"
-        yield Finding(path=name, line=line, found=word, kind=Kind.CHANGE, instead="covsup", why=why)
+        yield Finding(
+            path=name, line=line, found=word, kind=Action.CHANGE, instead="covsup", why=why
+        )
 
 
 def _in_lists(name: str, path: Path) -> Iterator[Finding]:
@@ -129,7 +136,7 @@ def _in_lists(name: str, path: Path) -> Iterator[Finding]:
         entries = read_entries(path)
     except UsageError:
         return
-    lines = text_of(path).splitlines()
+    lines = text_or_empty(path).splitlines()
     for entry in entries:
         place = f"{entry.section}.{entry.key}"
         if not re.search(r"dependenc|deps$|requires?($|\.)|^dependency-groups|extras", place):
@@ -157,7 +164,7 @@ def _coverage_files(
     directory: Path, rcfile: str | None
 ) -> Iterator[tuple[str, Path, list[Section]]]:
     """The files with settings of coverage.py's, in its order: it reads the first."""
-    for name in [rcfile] if rcfile else [*OWN_FILES, *SHARED_FILES]:
+    for name in [rcfile] if rcfile else [*COVERAGE_FILES, *SHARED_FILES]:
         path = directory / name
         own = Path(name).name not in SHARED_FILES
         try:
@@ -168,21 +175,21 @@ def _coverage_files(
             yield name, path, sections
 
 
-def _of_coverage(directory: Path, rcfile: str | None) -> Iterator[Finding]:
+def _in_coverage_settings(directory: Path, rcfile: str | None) -> Iterator[Finding]:
     reads = ""
     for name, path, sections in _coverage_files(directory, rcfile):
         if reads and sections:
             yield Finding(
                 path=name, line=sections[0].line, found=f"[{sections[0].written}]",
-                kind=Kind.STAYS, why=f"coverage.py and covsup read only {reads}, which comes first",
+                kind=Action.STAYS, why=f"coverage.py and covsup read only {reads}, which comes first",
             )  # fmt: skip
             continue
         if name not in SHARED_FILES or any(section.name in SETTINGS for section in sections):
             reads = reads or name
-        yield from _of_sections(name, path, sections)
+        yield from _in_sections(name, path, sections)
 
 
-def _of_sections(name: str, path: Path, sections: list[Section]) -> Iterator[Finding]:
+def _in_sections(name: str, path: Path, sections: list[Section]) -> Iterator[Finding]:
     plugins = [
         plugin
         for section in sections
@@ -190,35 +197,35 @@ def _of_sections(name: str, path: Path, sections: list[Section]) -> Iterator[Fin
         if (section.name, entry.key) == ("run", "plugins")
         for plugin in _words(entry)
     ]
-    for line, sentence in unknown_words(path, sections, plugins):
-        yield Finding(path=name, line=line, found=sentence, kind=Kind.CHANGE,
+    for line, sentence in unknown_settings(path, sections, plugins):
+        yield Finding(path=name, line=line, found=sentence, kind=Action.CHANGE,
                       why="coverage.py passes over it, and so does covsup")  # fmt: skip
     for section in sections:
         for entry in section.entries:
             meaning = SETTINGS.get(section.name, {}).get(entry.key)
             if (section.name, entry.key) == ("run", "concurrency"):
                 meaning = _CONCURRENCY
-            if meaning is None or meaning.to_us is To.HONOURED or not _is_on(entry):
+            if meaning is None or meaning.support is Support.HONOURED or not _is_on(entry):
                 continue
             yield Finding(
                 path=name, line=entry.line, found=_shown(section.written, entry),
-                kind=KINDS[meaning.to_us], why=meaning.note,
+                kind=ACTIONS[meaning.support], why=meaning.note,
             )  # fmt: skip
 
 
-def _of_ours(name: str, entries: Iterable[Entry]) -> Iterator[Finding]:
+def _in_covsup_settings(name: str, entries: Iterable[Entry]) -> Iterator[Finding]:
     path = Path(name)
     for entry in entries:
-        if f"[{entry.section}]" == heading(path):
+        if f"[{entry.section}]" == section_heading(path):
             try:
                 check_key(path, entry.key, entry.value, is_text=path.suffix != ".toml")
             except UsageError as error:
                 said = str(error).removeprefix(f"{name}: ")
-                yield Finding(path=name, line=entry.line, found=said, kind=Kind.CHANGE,
+                yield Finding(path=name, line=entry.line, found=said, kind=Action.CHANGE,
                               why="`covsup run` refuses it")  # fmt: skip
 
 
-def _of_pytest(name: str, entries: Iterable[Entry]) -> Iterator[Finding]:
+def _in_pytest_settings(name: str, entries: Iterable[Entry]) -> Iterator[Finding]:
     for entry in entries:
         if entry.section not in _PYTEST_SECTIONS:
             continue
@@ -234,7 +241,7 @@ def _of_pytest(name: str, entries: Iterable[Entry]) -> Iterator[Finding]:
                 plugin = word if before == "-p" else word.removeprefix("-p")
                 if plugin.startswith("pytest_cov") and (before == "-p" or word.startswith("-p")):
                     yield Finding(path=name, line=entry.line, found=f"-p {plugin}",
-                                  kind=Kind.CHANGE, why="leave it out: pytest finds covsup's"
+                                  kind=Action.CHANGE, why="leave it out: pytest finds covsup's"
                                   " plugin, which understands the same options")  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def _tidy(session: Session, data_file: Path) -> None:
     from covsup.supervisor.combining.combine import combine  # noqa: PLC0415
     from covsup.supervisor.sessions.liveness import Look, supervisor_runs  # noqa: PLC0415
     from covsup.supervisor.sessions.waiting_sessions import out_of_sight  # noqa: PLC0415
-    from covsup.supervisor.settings.combine_settings import Rules  # noqa: PLC0415
+    from covsup.supervisor.settings.combine_settings import CombineSettings  # noqa: PLC0415
 
     journals = session.journals()
     look = Look([session.path], journals)
@@ -63,7 +63,7 @@ def _tidy(session: Session, data_file: Path) -> None:
     if look.members.get(session.path):
         return
     if is_data_file(data_file) and session.id in session_ids_in(data_file):
-        combine([session.path], rules=Rules.of_session(session.settings))
+        combine([session.path], combine_settings=CombineSettings.of_session(session.settings))
     elif not out_of_sight(session.path):
         session.delete()
         tidy_sessions_directory(session.path.parent)

@@ -10,7 +10,7 @@ from covsup.datafile.provenance.model import End
 from covsup.datafile.session.directory import SessionUnreadable, find_sessions, open_session
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.combining.inputs import Inputs, is_of
-from covsup.supervisor.messages import complain
+from covsup.supervisor.messages import print_message
 from covsup.supervisor.sessions.liveness import Look, supervisor_may_run_elsewhere, supervisor_runs
 from covsup.supervisor.tree.short_commands import few, process
 
@@ -118,7 +118,7 @@ def complain_of_a_session_that_is_gone() -> None:
     no process can say so."""
     named = os.environ.get("COVSUP_SESSION", "")
     if named and not Path(named).is_dir():
-        complain(
+        print_message(
             f"COVSUP_SESSION names {named}, which is not there any more: what is started with it"
             " is not measured (`unset COVSUP_SESSION`, or open a session again)"
         )

@@ -12,7 +12,7 @@ from covsup.datafile.journal.by_value_names import is_sent_code
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.combining.inputs import InputUnusable
 from covsup.supervisor.errors import UsageError
-from covsup.supervisor.settings.coverage_settings import has_files, rcfile_of_session
+from covsup.supervisor.settings.coverage_settings import config_file_of_session, has_settings_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from covsup.datafile.session.directory import Settings
 
 
-class Rules(NamedTuple):
+class CombineSettings(NamedTuple):
     """What coverage.py's settings say about combining."""
 
     data_file: Path
@@ -33,14 +33,14 @@ class Rules(NamedTuple):
     @classmethod
     def of_session(cls, settings: Settings) -> Self:
         """Those that held where a session was opened. Raises InputUnusable."""
-        return cls.read(rcfile_of_session(settings.rcfile), Path(settings.data_file))
+        return cls.read(config_file_of_session(settings.rcfile), Path(settings.data_file))
 
     @classmethod
     def read(cls, rcfile: str | bool = True, data_file: Path | None = None) -> Self:
         """Take them from coverage.py's settings file: `rcfile`, its own search (True), or none
         at all (False). `data_file` wins over what it says. Raises InputUnusable."""
         try:
-            if data_file is not None and not has_files(rcfile):
+            if data_file is not None and not has_settings_file(rcfile):
                 return cls(data_file=_absolute(data_file))
         except UsageError as error:
             raise InputUnusable(str(error)) from error
@@ -91,7 +91,7 @@ class Rules(NamedTuple):
             if is_sent_code(path):
                 return path
             to = aliases().map(path)
-            return (_path_here(to) or to) if self.relative_files else to
+            return (_local_path(to) or to) if self.relative_files else to
 
         try:
             aliases()
@@ -100,7 +100,7 @@ class Rules(NamedTuple):
         return functools.cache(mapped)
 
 
-def _path_here(path: str) -> str | None:
+def _local_path(path: str) -> str | None:
     """Where a file of another checkout or machine is below this directory, if it is there.
 
     The longest end of its path that names a file here and has a directory in it, as coverage.py
@@ -113,12 +113,12 @@ def _path_here(path: str) -> str | None:
     parts = [part for part in re.split(r"[/\\]", path) if part]
     for at in range(len(parts) - 1):
         here = os.path.join(*parts[at:])  # noqa: PTH118 - text
-        if source_exists(here) and not _are_two(path, here):
+        if source_exists(here) and not _differ(path, here):
             return here
     return None
 
 
-def _are_two(path: str, here: str) -> bool:
+def _differ(path: str, here: str) -> bool:
     """Whether both files are there, and differ."""
     try:
         return Path(path).read_bytes() != Path(here).read_bytes()

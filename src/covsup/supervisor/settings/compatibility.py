@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 
-class To(Enum):
+class Support(Enum):
     """What a word of theirs is to us."""
 
     HONOURED = "honoured"
@@ -23,57 +23,57 @@ class To(Enum):
     UNSUPPORTED = "unsupported"
 
 
-class Meaning(NamedTuple):
+class Compatibility(NamedTuple):
     """What a word of theirs is to us, and why, in a few words."""
 
-    to_us: To
+    support: Support
     note: str = ""
 
 
-def _same(note: str = "") -> Meaning:
-    return Meaning(To.HONOURED, note)
+def _honoured(note: str = "") -> Compatibility:
+    return Compatibility(Support.HONOURED, note)
 
 
-def _unneeded(note: str) -> Meaning:
-    return Meaning(To.UNNEEDED, note)
+def _unneeded(note: str) -> Compatibility:
+    return Compatibility(Support.UNNEEDED, note)
 
 
-def _unsupported(note: str) -> Meaning:
-    return Meaning(To.UNSUPPORTED, note)
+def _unsupported(note: str) -> Compatibility:
+    return Compatibility(Support.UNSUPPORTED, note)
 
 
-_BY_REPORTS: Final = _same("by the reports")
+_BY_REPORTS: Final = _honoured("by the reports")
 
-SETTINGS: Final[Mapping[str, Mapping[str, Meaning]]] = {
+SETTINGS: Final[Mapping[str, Mapping[str, Compatibility]]] = {
     "run": {
-        "branch": _same(),
-        "command_line": _same("what `covsup run` without a TARGET runs"),
-        "concurrency": _same("restricts; fork, exec, spawn and exit stay in"),
-        "context": _same(),
+        "branch": _honoured(),
+        "command_line": _honoured("what `covsup run` without a TARGET runs"),
+        "concurrency": _honoured("restricts; fork, exec, spawn and exit stay in"),
+        "context": _honoured(),
         "core": _unneeded("covsup has cores of its own: --core, [tool.covsup] core"),
-        "cover_pylib": _same(),
-        "data_file": _same(),
+        "cover_pylib": _honoured(),
+        "data_file": _honoured(),
         "debug": _unsupported("`covsup debug` shows what covsup sees; reports still obey it"),
         "debug_file": _unsupported("see debug"),
-        "disable_warnings": _same("also: settings-unneeded"),
-        "dynamic_context": _same("also test, process, thread, greenlet, task, request"),
-        "include": _same(),
-        "omit": _same(),
+        "disable_warnings": _honoured("also: settings-unneeded"),
+        "dynamic_context": _honoured("also test, process, thread, greenlet, task, request"),
+        "include": _honoured(),
+        "omit": _honoured(),
         "parallel": _unneeded(
             "the data of all processes are combined when the run ends (--parallel-mode keeps runs"
             " apart)"
         ),
         "patch": _unneeded("processes that fork, exec, start others or _exit are measured"),
-        "plugins": _same("with the section of each"),
-        "relative_files": _same(),
+        "plugins": _honoured("with the section of each"),
+        "relative_files": _honoured(),
         "sigterm": _unneeded("nothing has to be saved when a signal ends a process"),
-        "source": _same(),
-        "source_dirs": _same(),
-        "source_pkgs": _same(),
+        "source": _honoured(),
+        "source_dirs": _honoured(),
+        "source_pkgs": _honoured(),
         "timid": _unneeded("covsup and the program's own trace functions work together"),
         "_crash": _unsupported("it is for coverage.py's own tests"),
     },
-    "paths": {"*": _same("when sessions are combined")},
+    "paths": {"*": _honoured("when sessions are combined")},
     "report": {
         **dict.fromkeys(
             (
@@ -84,7 +84,7 @@ SETTINGS: Final[Mapping[str, Mapping[str, Meaning]]] = {
             ),
             _BY_REPORTS,
         ),
-        "include_namespace_packages": _same("when sessions are combined"),
+        "include_namespace_packages": _honoured("when sessions are combined"),
     },
     "html": dict.fromkeys(
         ("directory", "extra_css", "show_contexts", "skip_covered", "skip_empty", "title"),
@@ -96,10 +96,10 @@ SETTINGS: Final[Mapping[str, Mapping[str, Meaning]]] = {
 }  # fmt: skip
 """By section and key, as coverage.py's files have them; "*" is any key."""
 
-VARIABLES: Final[Mapping[str, Meaning]] = {
-    "COVERAGE_FILE": _same(),
-    "COVERAGE_RCFILE": _same(),
-    "COVERAGE_FORCE_CONFIG": _same(),
+VARIABLES: Final[Mapping[str, Compatibility]] = {
+    "COVERAGE_FILE": _honoured(),
+    "COVERAGE_RCFILE": _honoured(),
+    "COVERAGE_FORCE_CONFIG": _honoured(),
     "COVERAGE_PROCESS_START": _unneeded(
         "below `covsup run` every Python is measured; for what somebody else starts: `covsup env`"
     ),
@@ -112,7 +112,7 @@ VARIABLES: Final[Mapping[str, Meaning]] = {
     "COV_CORE_DATAFILE": _unneeded("pytest-cov has not used it since its version 7"),
 }
 
-RUN_OPTIONS: Final[Mapping[str, Meaning]] = {
+RUN_OPTIONS: Final[Mapping[str, Compatibility]] = {
     "--timid": SETTINGS["run"]["timid"],
     "--parallel-mode": _unneeded("the data of all processes are combined when the run ends"),
     "-p": _unneeded("the data of all processes are combined when the run ends"),
@@ -122,13 +122,13 @@ RUN_OPTIONS: Final[Mapping[str, Meaning]] = {
 }
 """Options of `coverage run` which are not simply the same under `covsup run`."""
 
-WARNINGS: Final[Mapping[str, Meaning]] = {
-    "include-ignored": _same(),
-    "module-not-imported": _same(),
-    "module-not-python": _same(),
-    "no-data-collected": _same(),
+WARNINGS: Final[Mapping[str, Compatibility]] = {
+    "include-ignored": _honoured(),
+    "module-not-imported": _honoured(),
+    "module-not-python": _honoured(),
+    "no-data-collected": _honoured(),
     "couldnt-parse": _BY_REPORTS,
-    "settings-unneeded": _same("covsup's own: settings that are not needed"),
+    "settings-unneeded": _honoured("covsup's own: settings that are not needed"),
     "already-imported": _unneeded("measurement begins before anything is imported"),
     "module-not-measured": _unneeded("measurement begins before anything is imported"),
     "trace-changed": _unneeded("a program's own trace function stops nothing"),
@@ -143,7 +143,7 @@ WARNINGS: Final[Mapping[str, Meaning]] = {
 UNNEEDED_SETTINGS: Final = "settings-unneeded"
 
 
-def nearest(word: str, words: Iterable[str], *, prefix: str = "") -> str:
+def did_you_mean(word: str, words: Iterable[str], *, prefix: str = "") -> str:
     """ "; did you mean 'thread'?" for a misspelt word, or nothing.
 
     A `prefix` that all words have makes them no more alike.
@@ -155,7 +155,7 @@ def nearest(word: str, words: Iterable[str], *, prefix: str = "") -> str:
     return f"; did you mean {prefix + found[0]!r}?" if found else ""
 
 
-def nearest_or_all(word: str, words: Iterable[str]) -> str:
+def did_you_mean_or_all(word: str, words: Iterable[str]) -> str:
     """The same, but all that there are where none is near."""
     known = sorted(each for each in words if not each.startswith("_"))
-    return nearest(word, known) or f"; there are: {', '.join(known)}"
+    return did_you_mean(word, known) or f"; there are: {', '.join(known)}"

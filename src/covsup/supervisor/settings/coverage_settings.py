@@ -17,13 +17,13 @@ from covsup.supervisor.settings.compatibility import (
     UNNEEDED_SETTINGS,
     VARIABLES,
     WARNINGS,
-    To,
-    nearest,
-    nearest_or_all,
+    Support,
+    did_you_mean,
+    did_you_mean_or_all,
 )
-from covsup.supervisor.settings.covsup_settings import CONCURRENCY, listed
+from covsup.supervisor.settings.covsup_settings import CONCURRENCY, split_lists
 from covsup.supervisor.settings.files import (
-    OWN_FILES,
+    COVERAGE_FILES,
     SHARED_FILES,
     coverage_prefix,
     coverage_sections,
@@ -42,7 +42,7 @@ _NO_FILE: Final = "false"
 
 _VARIABLES: Final = ("COVERAGE_RCFILE", "COVERAGE_FORCE_CONFIG")
 _UNKNOWN_CONCURRENCY: Final = "Unknown concurrency choices: "
-_REFUSED_VALUE: Final = re.compile(r"Couldn't read config file (?P<file>.+?): .*: (?P<value>.+)")
+_INVALID_VALUE: Final = re.compile(r"Couldn't read config file (?P<file>.+?): .*: (?P<value>.+)")
 
 
 class CoverageSettings(NamedTuple):
@@ -68,38 +68,40 @@ class CoverageSettings(NamedTuple):
     remarks: tuple[str, ...] = ()  # on what has no effect, a sentence each
 
 
-def rcfile_for_coverage(rcfile: str | None) -> str | bool:
+def config_file_argument(rcfile: str | None) -> str | bool:
     """What coverage.py wants to be told of `--rcfile`: a path, True to search, False for none."""
     return True if rcfile is None else rcfile or False
 
 
-def rcfile_for_later(rcfile: str | None) -> str:
+def rcfile_to_store(rcfile: str | None) -> str:
     """`--rcfile` as it is kept in a session's settings."""
     if rcfile is None:
         return ""
     return os.path.abspath(rcfile) if rcfile else _NO_FILE  # noqa: PTH100 - links stay
 
 
-def rcfile_of_session(kept: str) -> str | bool:
+def config_file_of_session(kept: str) -> str | bool:
     """What coverage.py wants to be told of a session's `rcfile`."""
     return {"": True, _NO_FILE: False}.get(kept, kept)
 
 
-def read_coverage(rcfile: str | None, words: Sequence[str] | None = None) -> CoverageSettings:
+def read_coverage_settings(
+    rcfile: str | None, words: Sequence[str] | None = None
+) -> CoverageSettings:
     """What coverage.py would find in its files and variables. Raises UsageError.
 
     Its plugins are loaded, and configure, only for a target (`words`); remarks are made then, too.
     """
     data_file = os.environ.get("COVERAGE_FILE") or ".coverage"
-    if not has_files(rcfile_for_coverage(rcfile)):
-        remarks = () if words is None else tuple(_on_variables(()))
+    if not has_settings_file(config_file_argument(rcfile)):
+        remarks = () if words is None else tuple(_variable_remarks(()))
         return CoverageSettings(data_file=data_file, remarks=remarks)
     config = _configuration(rcfile)
 
     from covsup.supervisor.settings.plugins import (  # noqa: PLC0415 - it imports coverage.py, too
         PluginSettings,
         configure,
-        places_of_target,
+        plugin_directories,
     )
 
     def listed_in(option: str) -> tuple[str, ...]:
@@ -111,7 +113,7 @@ def read_coverage(rcfile: str | None, words: Sequence[str] | None = None) -> Cov
     if words is not None:
         # Of what the files say, before a plugin has its say.
         remarks = tuple(_remarks(config, listed_in("run:disable_warnings")))
-        plugins = configure(config, places_of_target(words))
+        plugins = configure(config, plugin_directories(words))
     return CoverageSettings(
         branch=bool(config.get_option("run:branch")),
         command_line=str(config.get_option("run:command_line") or ""),
@@ -119,7 +121,7 @@ def read_coverage(rcfile: str | None, words: Sequence[str] | None = None) -> Cov
         context=str(config.get_option("run:context") or ""),
         dynamic_context=tuple(
             name
-            for name in listed([str(config.get_option("run:dynamic_context") or "")])
+            for name in split_lists([str(config.get_option("run:dynamic_context") or "")])
             if name != "none"  # coverage.py's word for it
         ),
         cover_pylib=bool(config.get_option("run:cover_pylib")),
@@ -138,7 +140,7 @@ def read_coverage(rcfile: str | None, words: Sequence[str] | None = None) -> Cov
     )
 
 
-def unknown_words(
+def unknown_settings(
     path: Path, sections: Sequence[Section], plugins: Collection[str]
 ) -> Iterator[tuple[int, str]]:
     """What in coverage.py's sections is none of its settings: the line and a sentence."""
@@ -147,22 +149,22 @@ def unknown_words(
             keys = SETTINGS[section.name]
             for entry in section.entries:
                 if entry.key not in keys and "*" not in keys:
-                    hint = nearest_or_all(entry.key, keys)
+                    hint = did_you_mean_or_all(entry.key, keys)
                     yield entry.line, f"[{section.written}] has no {entry.key!r}{hint}"
         elif not section.name:
             for entry in section.entries:
                 home = next((name for name in SETTINGS if entry.key in SETTINGS[name]), "run")
                 below = f"[{coverage_prefix(path)}{home}]"
                 yield entry.line, f"{entry.key} is read only below a section such as {below}"
-        elif not _is_others(section.name, plugins):
+        elif not _belongs_to_another_tool(section.name, plugins):
             known = [*SETTINGS, *plugins]
-            near = nearest(section.name, known)
-            if near or path.name in OWN_FILES or section.name != section.written:
+            near = did_you_mean(section.name, known)
+            if near or path.name in COVERAGE_FILES or section.name != section.written:
                 hint = near or f"; there are: {', '.join(sorted(known))}"
                 yield section.line, f"[{section.written}] is no section of coverage.py's{hint}"
 
 
-def _is_others(section: str, plugins: Collection[str]) -> bool:
+def _belongs_to_another_tool(section: str, plugins: Collection[str]) -> bool:
     """Whether a section is a plugin's, or ours, or another tool's in coverage.py's TOML file."""
     return (
         section in {"covsup", "DEFAULT"}
@@ -181,27 +183,27 @@ def _configuration(rcfile: str | None) -> Coverage:
         from coverage.exceptions import CoverageException  # noqa: PLC0415
 
         try:
-            return coverage.Coverage(config_file=rcfile_for_coverage(rcfile))
+            return coverage.Coverage(config_file=config_file_argument(rcfile))
         except CoverageException as error:
-            hint = _on_concurrency(str(error)) or _on_value(str(error))
+            hint = _concurrency_hint(str(error)) or _value_location(str(error))
             raise UsageError(f"{error}{hint}") from error
         except (ValueError, OSError) as error:
             raise UsageError(f"coverage.py's settings cannot be read: {error}") from error
 
 
-def _on_concurrency(refusal: str) -> str:
+def _concurrency_hint(refusal: str) -> str:
     """What to write for a name which coverage.py does not know."""
     if not refusal.startswith(_UNKNOWN_CONCURRENCY):
         return ""
     name = refusal.removeprefix(_UNKNOWN_CONCURRENCY).partition(",")[0]
     if name in CONCURRENCY:
         return ": that is covsup's; write it below [tool.covsup] in pyproject.toml"
-    return nearest(name, CONCURRENCY)
+    return did_you_mean(name, CONCURRENCY)
 
 
-def _on_value(refusal: str) -> str:
+def _value_location(refusal: str) -> str:
     """Where the value stands which coverage.py refuses, if it names only the file."""
-    found = _REFUSED_VALUE.match(refusal)
+    found = _INVALID_VALUE.match(refusal)
     if found is None or not Path(found["file"]).is_file():
         return ""
     path = Path(found["file"])
@@ -217,61 +219,65 @@ def _remarks(config: Coverage, disabled: Collection[str]) -> Iterator[str]:
     # A file that several share counts only if coverage.py knows something in it, but is read.
     for path in map(Path, config.config.config_files_read):
         sections = coverage_sections(path, own=path.name not in SHARED_FILES)
-        for line, sentence in unknown_words(path, sections, config.config.plugins):
-            yield f"{shown_path(path)}:{line}: {sentence}"
+        for line, sentence in unknown_settings(path, sections, config.config.plugins):
+            yield f"{display_path(path)}:{line}: {sentence}"
     if config.config.config_file is not None:
-        shown = shown_path(Path(config.config.config_file))
-        without_effect: dict[To, list[str]] = {}
+        shown = display_path(Path(config.config.config_file))
+        without_effect: dict[Support, list[str]] = {}
         for name, meaning in SETTINGS["run"].items():
             value = config.get_option(f"run:{name}")
-            if meaning.to_us is To.HONOURED or not value or _by_variable(name):
+            if meaning.support is Support.HONOURED or not value or _is_set_by_variable(name):
                 continue
-            without_effect.setdefault(meaning.to_us, []).append(name)
+            without_effect.setdefault(meaning.support, []).append(name)
         yield from _sentences(f"{shown}: [run] ", without_effect, disabled)
         for slug in disabled:
             if slug not in WARNINGS:
-                hint = nearest_or_all(slug, WARNINGS)
+                hint = did_you_mean_or_all(slug, WARNINGS)
                 yield f"{shown}: [run] disable_warnings: there is no warning {slug!r}{hint}"
-    yield from _on_variables(disabled)
+    yield from _variable_remarks(disabled)
 
 
-def _by_variable(name: str) -> bool:
+def _is_set_by_variable(name: str) -> bool:
     return bool(os.environ.get(f"COVERAGE_{name.upper()}"))
 
 
-def _on_variables(disabled: Collection[str]) -> Iterator[str]:
+def _variable_remarks(disabled: Collection[str]) -> Iterator[str]:
     """The same for variables; those which would start coverage.py are told when that is undone."""
-    without_effect: dict[To, list[str]] = {}
+    without_effect: dict[Support, list[str]] = {}
     for name, meaning in VARIABLES.items():
         if name.startswith("COVERAGE_PROCESS_") or not os.environ.get(name):
             continue
-        if meaning.to_us is not To.HONOURED:
-            without_effect.setdefault(meaning.to_us, []).append(name)
+        if meaning.support is not Support.HONOURED:
+            without_effect.setdefault(meaning.support, []).append(name)
     yield from _sentences("", without_effect, disabled)
 
 
-def _sentences(where: str, names: dict[To, list[str]], disabled: Collection[str]) -> Iterator[str]:
-    if To.UNNEEDED in names and UNNEEDED_SETTINGS not in disabled:
-        are = "is" if len(names[To.UNNEEDED]) == 1 else "are"
+def _sentences(
+    where: str, names: dict[Support, list[str]], disabled: Collection[str]
+) -> Iterator[str]:
+    if Support.UNNEEDED in names and UNNEEDED_SETTINGS not in disabled:
+        are = "is" if len(names[Support.UNNEEDED]) == 1 else "are"
         # Whoever counts on it would find the data of the last run only.
         apart = (
-            " (--parallel-mode does keep runs apart)" if "parallel" in names[To.UNNEEDED] else ""
+            " (--parallel-mode does keep runs apart)"
+            if "parallel" in names[Support.UNNEEDED]
+            else ""
         )
         yield (
-            f"{where}{_and(names[To.UNNEEDED])} {are} not needed and change"
+            f"{where}{_joined(names[Support.UNNEEDED])} {are} not needed and change"
             f"{'s' if are == 'is' else ''} nothing{apart}; `covsup debug migrate` says why"
             f" ({UNNEEDED_SETTINGS})"
         )
-    for name in names.get(To.UNSUPPORTED, ()):
+    for name in names.get(Support.UNSUPPORTED, ()):
         meaning = SETTINGS["run"].get(name) or VARIABLES[name]
         yield f"{where}{name} is not supported and changes nothing: {meaning.note}"
 
 
-def _and(names: Sequence[str]) -> str:
+def _joined(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-def shown_path(path: Path) -> str:
+def display_path(path: Path) -> str:
     """A path as one would name it here."""
     try:
         return str(path.relative_to(Path.cwd()))
@@ -287,7 +293,7 @@ def _is_empty(rcfile: str) -> bool:
         return False  # coverage.py says what is wrong with it
 
 
-def has_files(rcfile: str | bool) -> bool:
+def has_settings_file(rcfile: str | bool) -> bool:
     """Whether coverage.py, told `rcfile`, would find any settings without being imported.
 
     Raises UsageError for an unreadable file of its own.
@@ -298,10 +304,10 @@ def has_files(rcfile: str | bool) -> bool:
         return not _is_empty(rcfile)
     if any(os.environ.get(name) for name in _VARIABLES):
         return True
-    for name in (*OWN_FILES, *SHARED_FILES):
+    for name in (*COVERAGE_FILES, *SHARED_FILES):
         try:
             with open(name, "rb") as file:  # noqa: PTH123 - speed
-                if name in OWN_FILES or b"coverage" in file.read():
+                if name in COVERAGE_FILES or b"coverage" in file.read():
                     return True
         except FileNotFoundError:
             continue

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
-from covsup.supervisor.settings.compatibility import SETTINGS, nearest, nearest_or_all
-from covsup.supervisor.settings.files import OWN_FILES, coverage_prefix, read_entries
+from covsup.supervisor.settings.compatibility import SETTINGS, did_you_mean, did_you_mean_or_all
+from covsup.supervisor.settings.files import COVERAGE_FILES, coverage_prefix, read_entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,8 +34,10 @@ _FILES: Final = ("pyproject.toml", ".coveragerc", ".coveragerc.toml", "setup.cfg
 _INI_SECTION: Final = "covsup"
 _TOML_SECTION: Final = "tool.covsup"
 # How other files and other tools would have it, which would be passed over in silence.
-_NEARLY: Final = re.compile(rb"(?m)^[ \t]*\[[ \t]*(tool[.:]covsup\b[^\]\n]*|covsup[.:][^\]\n]*)\]")
-_IN_INI: Final = re.compile(rb"(?m)^\[(covsup)\]")
+_WRONG_SECTION: Final = re.compile(
+    rb"(?m)^[ \t]*\[[ \t]*(tool[.:]covsup\b[^\]\n]*|covsup[.:][^\]\n]*)\]"
+)
+_INI_HEADING: Final = re.compile(rb"(?m)^\[(covsup)\]")
 
 
 class Key(NamedTuple):
@@ -51,30 +53,30 @@ def check_names(names: Iterable[str], known: Sequence[str], noun: str) -> None:
     for name in names:
         if name not in known:
             raise UsageError(
-                f"unknown {noun} {name!r}{nearest(name, known)} (known: {', '.join(known)})"
+                f"unknown {noun} {name!r}{did_you_mean(name, known)} (known: {', '.join(known)})"
             )
 
 
-def listed(values: Iterable[str] | None) -> tuple[str, ...]:
+def split_lists(values: Iterable[str] | None) -> tuple[str, ...]:
     """Options may be repeated, and each may hold several values between commas."""
     return tuple(
         part.strip() for value in values or () for part in value.split(",") if part.strip()
     )
 
 
-def _flag(value: object) -> bool:
+def _parse_flag(value: object) -> bool:
     if isinstance(value, bool):
         return value
     words = {"true": True, "yes": True, "on": True, "1": True,
              "false": False, "no": False, "off": False, "0": False}  # fmt: skip
-    if isinstance(value, _Text) and value.lower() in words:
+    if isinstance(value, _Untyped) and value.lower() in words:
         return words[value.lower()]
     raise ValueError
 
 
-def _number(below: float) -> Callable[[object], float]:
+def _number_parser(below: float) -> Callable[[object], float]:
     def number(value: object) -> float:
-        if isinstance(value, _Text) or (
+        if isinstance(value, _Untyped) or (
             isinstance(value, int | float) and not isinstance(value, bool)
         ):
             found = float(value)
@@ -87,57 +89,57 @@ def _number(below: float) -> Callable[[object], float]:
     return number
 
 
-def _words(known: Sequence[str], noun: str) -> Callable[[object], tuple[str, ...]]:
+def _words_parser(known: Sequence[str], noun: str) -> Callable[[object], tuple[str, ...]]:
     def words(value: object) -> tuple[str, ...]:
         values = [value] if isinstance(value, str) else value
         if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
             raise TypeError
-        names = listed(part for each in values for part in each.splitlines())
+        names = split_lists(part for each in values for part in each.splitlines())
         check_names(names, known, noun)
         return names
 
     return words
 
 
-def _core(value: object) -> str:
+def _parse_core(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
     check_names([value], CORES, "core")
     return str(value)
 
 
-def _directory(value: object) -> str:
+def _parse_directory(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise TypeError
     return os.path.expanduser(os.path.expandvars(value))  # noqa: PTH111 - a string is wanted
 
 
 KEYS: Final[Mapping[str, Key]] = {
-    "core": Key("one of auto, monitoring, settrace", 'core = "auto"', _core),
+    "core": Key("one of auto, monitoring, settrace", 'core = "auto"', _parse_core),
     "concurrency": Key(
-        "a list of names", 'concurrency = ["thread"]', _words(CONCURRENCY, "concurrency")
+        "a list of names", 'concurrency = ["thread"]', _words_parser(CONCURRENCY, "concurrency")
     ),
     "dynamic_context": Key(
         "a list of names",
         'dynamic_context = ["test_function"]',
-        _words(DYNAMIC_CONTEXTS, "dynamic context"),
+        _words_parser(DYNAMIC_CONTEXTS, "dynamic context"),
     ),
-    "grace": Key("a number of seconds", "grace = 5.0", _number(LONGEST_GRACE)),
-    "strict": Key("true or false", "strict = true", _flag),
-    "fail_under": Key("a number from 0 to 100", "fail_under = 90", _number(100)),
-    "carrier": Key("true or false", "carrier = true", _flag),
-    "leave_orphans": Key("true or false", "leave_orphans = true", _flag),
-    "sessions": Key("the path of a directory", 'sessions = "/var/tmp/covsup"', _directory),
+    "grace": Key("a number of seconds", "grace = 5.0", _number_parser(LONGEST_GRACE)),
+    "strict": Key("true or false", "strict = true", _parse_flag),
+    "fail_under": Key("a number from 0 to 100", "fail_under = 90", _number_parser(100)),
+    "carrier": Key("true or false", "carrier = true", _parse_flag),
+    "leave_orphans": Key("true or false", "leave_orphans = true", _parse_flag),
+    "sessions": Key("the path of a directory", 'sessions = "/var/tmp/covsup"', _parse_directory),
 }
 
 
-class _Text(str):
+class _Untyped(str):
     """A value of a file in which everything is text."""
 
     __slots__ = ()
 
 
-def read_own(rcfile: str | None) -> Mapping[str, Any]:
+def read_covsup_settings(rcfile: str | None) -> Mapping[str, Any]:
     """Our settings: of the file that was named, or else of the one here that has any.
 
     Raises UsageError.
@@ -148,7 +150,7 @@ def read_own(rcfile: str | None) -> Mapping[str, Any]:
         if found is not None or named.endswith(".toml"):
             return _checked(Path(named), found or {})
     searched = rcfile is None and not named
-    files = [Path(name) for name in _FILES if searched or name not in OWN_FILES]
+    files = [Path(name) for name in _FILES if searched or name not in COVERAGE_FILES]
     tables = [(path, table) for path in files if (table := _table(path)) is not None]
     if len(tables) > 1:
         names = " and in ".join(str(path) for path, _ in tables)
@@ -158,15 +160,15 @@ def read_own(rcfile: str | None) -> Mapping[str, Any]:
     return {}
 
 
-def heading(path: Path) -> str:
+def section_heading(path: Path) -> str:
     """What our section is called in a file."""
     return f"[{_TOML_SECTION if path.suffix == '.toml' else _INI_SECTION}]"
 
 
 def check_key(path: Path, key: str, value: object, *, is_text: bool = False) -> Any:
     """The value that a key has; `is_text` where a file has no types. Raises UsageError."""
-    value = _Text(value) if is_text else value
-    where = f"{path}: {heading(path)}"
+    value = _Untyped(value) if is_text else value
+    where = f"{path}: {section_heading(path)}"
     if key not in KEYS:
         of_coverage = [section for section, keys in SETTINGS.items() if key in keys]
         if of_coverage:
@@ -174,7 +176,7 @@ def check_key(path: Path, key: str, value: object, *, is_text: bool = False) -> 
                 f"{where} has no {key!r}: that is coverage.py's; write it below"
                 f" [{coverage_prefix(path)}{of_coverage[0]}]"
             )
-        raise UsageError(f"{where} has no {key!r}{nearest_or_all(key, KEYS)}")
+        raise UsageError(f"{where} has no {key!r}{did_you_mean_or_all(key, KEYS)}")
     try:
         return KEYS[key].value(value)
     except UsageError as error:
@@ -182,11 +184,11 @@ def check_key(path: Path, key: str, value: object, *, is_text: bool = False) -> 
     except (ValueError, TypeError):
         raise UsageError(
             f"{where} {key} = {value!r} is not {KEYS[key].wanted}: write for example"
-            f" {KEYS[key].example if path.suffix == '.toml' else _in_ini(KEYS[key].example)}"
+            f" {KEYS[key].example if path.suffix == '.toml' else _example_for_ini(KEYS[key].example)}"
         ) from None
 
 
-def _in_ini(example: str) -> str:
+def _example_for_ini(example: str) -> str:
     return re.sub(r'["\[\]]', "", example)
 
 
@@ -204,13 +206,13 @@ def _table(path: Path) -> Mapping[str, object] | None:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     if path.suffix == ".toml":
         return _table_of_toml(path, raw) if b"covsup" in raw else None
-    if nearly := _NEARLY.search(raw):
-        name = nearly[1].decode(errors="replace").strip()
+    if wrong_section := _WRONG_SECTION.search(raw):
+        name = wrong_section[1].decode(errors="replace").strip()
         raise UsageError(f"{path}: [{name}] is not read: write [{_INI_SECTION}] here")
-    if not _IN_INI.search(raw):
+    if not _INI_HEADING.search(raw):
         return None
     return {
-        entry.key: _Text(entry.value)
+        entry.key: _Untyped(entry.value)
         for entry in read_entries(path)
         if entry.section == _INI_SECTION
     }

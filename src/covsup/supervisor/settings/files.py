@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, Final
 
-OWN_FILES: Final = (".coveragerc", ".coveragerc.toml")
+COVERAGE_FILES: Final = (".coveragerc", ".coveragerc.toml")
 """coverage.py's own settings files."""
 
 SHARED_FILES: Final = ("setup.cfg", "tox.ini", "pyproject.toml")
@@ -62,7 +62,7 @@ def read_entries(path: Path) -> list[Entry]:
 
 def coverage_prefix(path: Path) -> str:
     """What stands before the names of coverage.py's sections."""
-    if path.name in OWN_FILES:
+    if path.name in COVERAGE_FILES:
         return ""
     return "tool.coverage." if path.suffix == ".toml" else "coverage:"
 
@@ -118,15 +118,15 @@ def _of_toml(text: str, _: str) -> Iterator[Entry]:
 
     table = tomllib.loads(text)
     lines = dict(_lines_of_toml(text))
-    yield from _flat(table, "", lines)
+    yield from _flattened(table, "", lines)
 
 
-def _flat(table: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> Iterator[Entry]:
+def _flattened(table: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> Iterator[Entry]:
     """Every key of every table; a table in a list belongs to none."""
     for key, value in table.items():
         full = f"{name}.{key}" if name else key
         if isinstance(value, dict):
-            yield from _flat(value, full, lines)
+            yield from _flattened(value, full, lines)
         else:
             # What stands in an inline table, or below a dotted key, is where that is.
             near = full
@@ -139,13 +139,13 @@ def _lines_of_toml(text: str) -> Iterator[tuple[str, int]]:
     section = ""
     for number, line in enumerate(text.splitlines(), 1):
         if header := _HEADER.match(line):
-            section = _plain(header["name"])
+            section = _unquoted_name(header["name"])
             yield section, number
         elif key := _TOML_KEY.match(line):
-            name = _plain(key["key"])
+            name = _unquoted_name(key["key"])
             yield f"{section}.{name}" if section else name, number
 
 
-def _plain(name: str) -> str:
+def _unquoted_name(name: str) -> str:
     """A dotted name without quotes and spaces."""
     return ".".join(part.strip().strip("\"'") for part in name.split("."))

@@ -46,7 +46,7 @@ def configure(coverage: Coverage, path: Sequence[str]) -> PluginSettings:
     except (TypeError, ValueError) as error:
         raise UsageError(f"coverage.py's settings cannot be handed to plugins: {error}") from error
     plugins, needed = Plugins(), []
-    with _importable(path):
+    with _first_on_sys_path(path):
         for module in config.plugins:
             tracers, switchers = len(plugins.file_tracers), len(plugins.context_switchers)
             try:
@@ -74,7 +74,7 @@ def configure(coverage: Coverage, path: Sequence[str]) -> PluginSettings:
     )
 
 
-def places_of_target(words: Sequence[str]) -> tuple[str, ...]:
+def plugin_directories(words: Sequence[str]) -> tuple[str, ...]:
     """Where a project's own plugins are looked for: beside the script, and here."""
     places = [os.getcwd()]  # noqa: PTH109 - a plain string
     if words and os.path.isfile(words[0]):  # noqa: PTH113
@@ -101,7 +101,7 @@ class FileFinders:
         self.problems: list[str] = []
         self._plugins = Plugins()
         config = CoverageConfig.deserialize(settings.plugin_config)
-        with _importable(settings.plugin_path):
+        with _first_on_sys_path(settings.plugin_path):
             for module in settings.plugins:
                 try:
                     self._plugins.load_from_config([module], config)
@@ -125,7 +125,7 @@ class FileFinders:
 
 
 @contextlib.contextmanager
-def _importable(path: Sequence[str]) -> Iterator[None]:
+def _first_on_sys_path(path: Sequence[str]) -> Iterator[None]:
     """Look for modules in `path` first, as `coverage run` and its reports do."""
     before = sys.path[:]
     sys.path[:0] = [each for each in path if each not in before]

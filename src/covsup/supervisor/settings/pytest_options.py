@@ -26,13 +26,13 @@ FLAGS: Final = ("branch", "append")
 VALUES: Final = ("report", "config", "fail-under", "precision", "context")
 
 
-class _Refused(Exception):
+class _BadCommandLine(Exception):
     """pytest will refuse the command line, and say why."""
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:  # type: ignore[explicit-override] # 3.12 has it
-        raise _Refused(message)
+        raise _BadCommandLine(message)
 
 
 def options_for_run(target: Sequence[str]) -> list[str] | None:
@@ -42,7 +42,7 @@ def options_for_run(target: Sequence[str]) -> list[str] | None:
         return None
     try:
         asked = _parse(_all_words(words))
-    except (_Refused, OSError, ValueError):
+    except (_BadCommandLine, OSError, ValueError):
         return None
     if asked.tells or asked.off or not asked.source:
         return None
@@ -98,16 +98,16 @@ def _all_words(words: list[str]) -> list[str]:
         if key.strip() == "addopts":
             return [*shlex.split(value), *words]
     found = pytest_start.settings_file(words)
-    return words if found is None else [*_added_by(*found), *words]
+    return words if found is None else [*_addopts(*found), *words]
 
 
-def _added_by(path: str, text: str) -> list[str]:
+def _addopts(path: str, text: str) -> list[str]:
     """`addopts` of a settings file. Raises ValueError."""
-    value = _of_toml(path, text) if path.endswith(".toml") else _of_ini(path, text)
+    value = _addopts_of_toml(path, text) if path.endswith(".toml") else _addopts_of_ini(path, text)
     return list(map(str, value)) if isinstance(value, list) else shlex.split(str(value or ""))
 
 
-def _of_toml(path: str, text: str) -> Any:
+def _addopts_of_toml(path: str, text: str) -> Any:
     import tomllib  # noqa: PLC0415 - only where there is such a file
 
     table = tomllib.loads(text)
@@ -117,7 +117,7 @@ def _of_toml(path: str, text: str) -> Any:
     return table.get("ini_options", table).get("addopts")
 
 
-def _of_ini(path: str, text: str) -> Any:
+def _addopts_of_ini(path: str, text: str) -> Any:
     import configparser  # noqa: PLC0415 - as above
 
     parser = configparser.ConfigParser(interpolation=None, default_section="")

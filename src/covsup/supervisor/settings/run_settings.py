@@ -12,15 +12,15 @@ from pathlib import Path
 from covsup.datafile.session.directory import set_sessions_parent
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
-from covsup.supervisor.settings.compatibility import RUN_OPTIONS, UNNEEDED_SETTINGS, To
-from covsup.supervisor.settings.coverage_settings import rcfile_for_later, read_coverage
+from covsup.supervisor.settings.compatibility import RUN_OPTIONS, UNNEEDED_SETTINGS, Support
+from covsup.supervisor.settings.coverage_settings import rcfile_to_store, read_coverage_settings
 from covsup.supervisor.settings.covsup_settings import (
     CONCURRENCY,
     CORES,
     DYNAMIC_CONTEXTS,
     check_names,
-    listed,
-    read_own,
+    read_covsup_settings,
+    split_lists,
 )
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from covsup.supervisor.settings.coverage_settings import CoverageSettings
 
 DEFAULT_GRACE: Final = 5.0
-_FOREIGN: Final = ("timid", "save_signal", "debug")
+_COVERAGE_ONLY_OPTIONS: Final = ("timid", "save_signal", "debug")
 """Of coverage.py's options, those that covsup takes only to say what to do."""
 
 # coverage.py has no words for these ways of starting and ending processes, so its settings cannot
 # mean to leave them out.
-_BEYOND_COVERAGE: Final = ("fork", "exec", "spawn", "exit")
+_UNKNOWN_TO_COVERAGE: Final = ("fork", "exec", "spawn", "exit")
 
 
 class RunSettings(NamedTuple):
@@ -71,16 +71,16 @@ class RunSettings(NamedTuple):
 
 def run_settings(options: argparse.Namespace, words: Sequence[str] = ()) -> RunSettings:
     """Bring together what was said; `words` are the target's. Raises UsageError."""
-    ours = read_own(options.rcfile)
+    ours = read_covsup_settings(options.rcfile)
     set_sessions_parent(ours.get("sessions", ""))
-    theirs = read_coverage(options.rcfile, words)
+    theirs = read_coverage_settings(options.rcfile, words)
 
     core = ours.get("core", "auto") if options.core is None else options.core
     check_names([core], CORES, "core")
     source_dirs = [*theirs.source_dirs]
     source_pkgs = [*theirs.source_pkgs]
     source_files = []
-    for source in listed(options.source) or theirs.source:
+    for source in split_lists(options.source) or theirs.source:
         if os.path.isdir(source):  # noqa: PTH112
             source_dirs.append(source)
         elif os.path.isfile(source):  # noqa: PTH113
@@ -89,9 +89,9 @@ def run_settings(options: argparse.Namespace, words: Sequence[str] = ()) -> RunS
             raise UsageError(f"--source={source}: there is no such directory or file")
         else:
             source_pkgs.append(source)
-    include = _prepared(listed(options.include) or theirs.include)
-    omit = _prepared(listed(options.omit) or theirs.omit)
-    warnings = [*_on_foreign_options(options, theirs.disable_warnings), *theirs.remarks]
+    include = _absolute_patterns(split_lists(options.include) or theirs.include)
+    omit = _absolute_patterns(split_lists(options.omit) or theirs.omit)
+    warnings = [*_coverage_option_remarks(options, theirs.disable_warnings), *theirs.remarks]
     if include and (source_dirs or source_files or source_pkgs):
         if "include-ignored" not in theirs.disable_warnings:
             warnings.append("--include is ignored because --source is set (include-ignored)")
@@ -115,7 +115,7 @@ def run_settings(options: argparse.Namespace, words: Sequence[str] = ()) -> RunS
         plugin_config=theirs.plugin_config,
         plugin_path=theirs.plugin_path,
         data_file=_absolute(options.data_file or theirs.data_file),
-        rcfile=rcfile_for_later(options.rcfile),
+        rcfile=rcfile_to_store(options.rcfile),
         append=options.append,
         parallel_mode=options.parallel_mode,
         grace=ours.get("grace", DEFAULT_GRACE) if options.grace is None else options.grace,
@@ -129,30 +129,32 @@ def run_settings(options: argparse.Namespace, words: Sequence[str] = ()) -> RunS
     )
 
 
-def _on_foreign_options(options: argparse.Namespace, disabled: Collection[str]) -> Iterator[str]:
+def _coverage_option_remarks(
+    options: argparse.Namespace, disabled: Collection[str]
+) -> Iterator[str]:
     """What there is to say of options that only coverage.py has. Raises UsageError."""
     for option, meaning in RUN_OPTIONS.items():
         name = option.lstrip("-").replace("-", "_")
-        if name not in _FOREIGN or not getattr(options, name, None):
+        if name not in _COVERAGE_ONLY_OPTIONS or not getattr(options, name, None):
             continue
-        if meaning.to_us is To.UNSUPPORTED:
+        if meaning.support is Support.UNSUPPORTED:
             raise UsageError(f"{option} is not supported: {meaning.note}")
         if UNNEEDED_SETTINGS not in disabled:
             yield f"{option} is not needed and changes nothing: {meaning.note} ({UNNEEDED_SETTINGS})"
 
 
-def data_file_of(rcfile: str | None, data_file: str | None) -> Path:
+def resolve_data_file(rcfile: str | None, data_file: str | None) -> Path:
     """The data file that a command means; absolute. Raises UsageError."""
-    choose_place_of_sessions(rcfile)
-    return _absolute(data_file or read_coverage(rcfile).data_file)
+    choose_sessions_directory(rcfile)
+    return _absolute(data_file or read_coverage_settings(rcfile).data_file)
 
 
-def choose_place_of_sessions(rcfile: str | None) -> None:
+def choose_sessions_directory(rcfile: str | None) -> None:
     """Have sessions found where our settings say. Raises UsageError."""
-    set_sessions_parent(read_own(rcfile).get("sessions", ""))
+    set_sessions_parent(read_covsup_settings(rcfile).get("sessions", ""))
 
 
-def command_line_of(rcfile: str | None) -> list[str]:
+def configured_command_line(rcfile: str | None) -> list[str]:
     """The words of [run] command_line, which is what runs where no TARGET was named.
 
     Raises UsageError.
@@ -160,7 +162,7 @@ def command_line_of(rcfile: str | None) -> list[str]:
     import shlex  # noqa: PLC0415 - only where nothing was named
 
     try:
-        words = shlex.split(read_coverage(rcfile).command_line)
+        words = shlex.split(read_coverage_settings(rcfile).command_line)
     except ValueError as error:
         raise UsageError(f"[run] command_line in coverage.py's settings: {error}") from error
     return ["-m", *words[1:]] if words[:1] == ["--module"] else words
@@ -169,9 +171,9 @@ def command_line_of(rcfile: str | None) -> list[str]:
 def _concurrency(
     option: Sequence[str] | None, ours: Mapping[str, Any], theirs: CoverageSettings
 ) -> tuple[str, ...]:
-    names = listed(option) or ours.get("concurrency", ())
+    names = split_lists(option) or ours.get("concurrency", ())
     if not names and theirs.concurrency:
-        names = (*theirs.concurrency, *_BEYOND_COVERAGE)
+        names = (*theirs.concurrency, *_UNKNOWN_TO_COVERAGE)
     check_names(names, CONCURRENCY, "concurrency")
     return ("auto",) if not names or "auto" in names else tuple(dict.fromkeys(names))
 
@@ -179,7 +181,7 @@ def _concurrency(
 def _dynamic_context(
     option: Sequence[str] | None, ours: Mapping[str, Any], theirs: CoverageSettings
 ) -> tuple[str, ...]:
-    names = listed(option) or ours.get("dynamic_context", ()) or theirs.dynamic_context
+    names = split_lists(option) or ours.get("dynamic_context", ()) or theirs.dynamic_context
     check_names(names, DYNAMIC_CONTEXTS, "dynamic context")
     return tuple(dict.fromkeys(names))
 
@@ -188,7 +190,7 @@ def _absolute(path: str) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - links stay
 
 
-def _prepared(patterns: Iterable[str]) -> tuple[str, ...]:
+def _absolute_patterns(patterns: Iterable[str]) -> tuple[str, ...]:
     """Patterns as coverage.py's matchers want them: absolute, or beginning with a wildcard."""
     prepared = []
     for pattern in patterns:

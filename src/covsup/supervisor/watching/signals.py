@@ -13,7 +13,7 @@ import signal
 import sys
 
 from covsup.hints import TYPE_CHECKING, NamedTuple
-from covsup.supervisor.messages import complain
+from covsup.supervisor.messages import print_message
 from covsup.supervisor.watching.linux import forbid_core_file, take_signal
 
 if TYPE_CHECKING:
@@ -137,7 +137,9 @@ def pass_on(number: int, target: int) -> None:
     except ProcessLookupError:
         return
     except PermissionError:
-        complain(f"cannot pass {name_of(number)} on to process {target}: it runs as another user")
+        print_message(
+            f"cannot pass {name_of(number)} on to process {target}: it runs as another user"
+        )
 
 
 def stop_like_the_target(number: int, target: int, sentry: Sentry | None) -> bool:

@@ -106,15 +106,15 @@ class Watcher:
         session: Session,
         *,
         not_ours: set[int],
-        carried: bool = False,
+        uses_carrier: bool = False,
         table: Table | None = None,
     ) -> None:
         """Watch what `session` starts; `not_ours` are children of this process that are not it.
 
-        `carried`: the carrier goes along.
+        `uses_carrier`: the carrier goes along.
         """
         self._session = session
-        self._carried = carried
+        self._carried = uses_carrier
         self._table = this_table() if table is None else table
         self._supervisor = os.getpid()
         self._not_ours = not_ours
