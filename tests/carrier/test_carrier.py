@@ -17,7 +17,7 @@ import pytest
 
 from covsup.carrier.library import carrier_library, has_core
 from covsup.supervisor.errors import UsageError
-from covsup.supervisor.sessions.shells import put, take_out
+from covsup.supervisor.sessions.shells import put, unset_variables
 from tests.journal.harness import compiler
 from tests.supervisor.live import beside
 from tests.world import World
@@ -339,10 +339,10 @@ def test_the_carrier_in_the_words_of_others(monkeypatch: pytest.MonkeyPatch) -> 
     ]  # fmt: skip
     with pytest.raises(UsageError, match="no --carrier with it"):
         put("path", session, library)
-    assert take_out("json", library) == '{"COVSUP_SESSION": null}\n'
+    assert unset_variables("json", library) == '{"COVSUP_SESSION": null}\n'
     monkeypatch.setenv("LD_PRELOAD", str(library))
-    assert take_out("sh", library) == "unset COVSUP_SESSION\nunset LD_PRELOAD\n"
-    assert take_out("docker", library) == "--env COVSUP_SESSION= --env LD_PRELOAD=\n"
+    assert unset_variables("sh", library) == "unset COVSUP_SESSION\nunset LD_PRELOAD\n"
+    assert unset_variables("docker", library) == "--env COVSUP_SESSION= --env LD_PRELOAD=\n"
 
 
 def test_the_closing_line_names_it_where_it_would_help(world: World) -> None:

@@ -20,7 +20,7 @@ from coverage.files import set_relative_directory
 from covsup.datafile.database.database import read_provenance
 from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
 from covsup.datafile.session.directory import Observation, open_session, write_settings
-from covsup.supervisor.combining.combine import Outcome, combine
+from covsup.supervisor.combining.combine import CombineResult, combine
 from covsup.supervisor.combining.inputs import InputUnusable, NothingToCombine
 from covsup.supervisor.settings.combine_settings import CombineSettings
 from covsup.supervisor.watching import linux
@@ -844,7 +844,7 @@ def test_two_combinations_at_once_are_as_good_as_one(data_file: Path) -> None:
         handmade_session(
             data_file, [HandMade(pid=DEAD_PID + k).ran("/a.py", 10 * number + k) for k in range(4)]
         )
-    outcomes: list[Outcome] = []
+    outcomes: list[CombineResult] = []
     barrier = threading.Barrier(4)
 
     def one() -> None:

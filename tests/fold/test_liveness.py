@@ -13,7 +13,7 @@ import pytest
 from covsup.datafile.journal.reader import Header, read_journal
 from covsup.datafile.session.directory import JournalFile, Settings
 from covsup.supervisor.sessions import liveness
-from covsup.supervisor.sessions.liveness import Look, Verdict, supervisor_runs
+from covsup.supervisor.sessions.liveness import ImageState, ProcessSnapshot, supervisor_runs
 from tests.fold.handmade import DEAD_PID, HandMade
 
 if TYPE_CHECKING:
@@ -22,42 +22,42 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
 
 
-def judge(made: HandMade, directory: Path, host: str | None = None) -> Verdict:
+def judge(made: HandMade, directory: Path, host: str | None = None) -> ImageState:
     path = made.write(directory)
     journal = JournalFile.at(path)
     assert journal is not None
-    return Look([], [journal]).verdict(read_journal(path).header, host)
+    return ProcessSnapshot([], [journal]).state_of(read_journal(path).header, host)
 
 
 def test_a_pid_that_is_gone_has_ended(tmp_path: Path) -> None:
-    assert judge(HandMade(pid=DEAD_PID), tmp_path) is Verdict.ENDED
+    assert judge(HandMade(pid=DEAD_PID), tmp_path) is ImageState.ENDED
 
 
 def test_a_live_pid_without_the_journal_in_its_mappings_is_another_image(tmp_path: Path) -> None:
-    assert judge(HandMade(pid=os.getpid()), tmp_path) is Verdict.ENDED
+    assert judge(HandMade(pid=os.getpid()), tmp_path) is ImageState.ENDED
 
 
 def test_a_zombie_has_ended(tmp_path: Path) -> None:
     child = subprocess.Popen(["true"])
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     try:
-        assert judge(HandMade(pid=child.pid), tmp_path) is Verdict.ENDED
+        assert judge(HandMade(pid=child.pid), tmp_path) is ImageState.ENDED
     finally:
         child.wait()
 
 
 def test_another_host_cannot_be_asked(tmp_path: Path) -> None:
-    assert judge(HandMade(), tmp_path, host="far") is Verdict.ELSEWHERE
-    assert judge(HandMade(), tmp_path, host=os.uname().nodename) is Verdict.ENDED
+    assert judge(HandMade(), tmp_path, host="far") is ImageState.REMOTE
+    assert judge(HandMade(), tmp_path, host=os.uname().nodename) is ImageState.ENDED
 
 
 @pytest.fixture
 def unreadable_maps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have this process look like one of another user, whose mappings may not be read."""
     monkeypatch.setattr(
-        Look,
-        "_look_at",
-        lambda self, pid: self._unclear.update({pid: liveness._start_of(pid)}),
+        ProcessSnapshot,
+        "_read_process",
+        lambda self, pid: self._unreadable.update({pid: liveness._start_of(pid)}),
     )
 
 
@@ -66,9 +66,9 @@ def test_where_mappings_may_not_be_read_the_start_of_the_process_decides(tmp_pat
     started = liveness._start_of(os.getpid())
     assert started is not None
     assert started.boottime_ns is not None
-    for later_ns, verdict in ((10**9, Verdict.RUNNING), (-(10**9), Verdict.ENDED)):
+    for later_ns, state_of in ((10**9, ImageState.RUNNING), (-(10**9), ImageState.ENDED)):
         made = HandMade(pid=os.getpid(), boottime_ns=started.boottime_ns + later_ns)
-        assert judge(made, tmp_path) is verdict
+        assert judge(made, tmp_path) is state_of
 
 
 def test_a_zombie_has_no_start() -> None:
@@ -89,7 +89,7 @@ def test_a_member_is_known_by_the_sessions_name_whatever_the_way_to_it(tmp_path:
     child = subprocess.Popen(["sleep", "60"], env={"PATH": os.environ["PATH"],
                                                    "COVSUP_SESSION": str(there)})  # fmt: skip
     try:
-        assert Look([session], []).members[session] == [child.pid]
+        assert ProcessSnapshot([session], []).members[session] == [child.pid]
     finally:
         child.kill()
         child.wait()
@@ -119,8 +119,8 @@ def test_a_supervisor_is_known_whatever_its_clock_was_set_to_since() -> None:
 def test_a_header_is_judged_by_the_image_and_not_by_the_pid(tmp_path: Path) -> None:
     made = HandMade(pid=DEAD_PID)
     header: Header = read_journal(made.write(tmp_path)).header
-    look = Look([], [])
-    look._mapping.add((made.pid, made.image_id))
-    assert look.verdict(header, "far") is Verdict.RUNNING
-    look._mapping = {(os.getpid(), made.image_id)}
-    assert look.verdict(header, None) is Verdict.ENDED
+    look = ProcessSnapshot([], [])
+    look._mapped_by_pid.add((made.pid, made.image_id))
+    assert look.state_of(header, "far") is ImageState.RUNNING
+    look._mapped_by_pid = {(os.getpid(), made.image_id)}
+    assert look.state_of(header, None) is ImageState.ENDED

@@ -20,7 +20,7 @@ from tests.fold.handmade import HandMade, handmade_session
 from tests.supervisor.live import beside
 
 if TYPE_CHECKING:
-    from covsup.supervisor.combining.outcome import Outcome
+    from covsup.supervisor.combining.outcome import CombineResult
     from tests.world import Run, World
 
 SENDING = """
@@ -402,7 +402,9 @@ os.utime(__file__, (1, 1))
     assert 8 in run.lines("program.py")
 
 
-def combine_what_another_python_ran(world: World, *executed: int, knows_version: bool) -> Outcome:
+def combine_what_another_python_ran(
+    world: World, *executed: int, knows_version: bool
+) -> CombineResult:
     """Combine a session in which a function of the program was sent, compiled by another Python."""
     path = world.write("program.py", "def work(number):\n    return number\n")
     found = path.stat()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from covsup.datafile.session.directory import JournalFile, Settings, create_session
-from covsup.supervisor.watching.deletion_guard import Keeper
+from covsup.supervisor.watching.deletion_guard import DeletionGuard
 from tests.supervisor.live import Live, beside, covsup, on_linux
 
 if TYPE_CHECKING:
@@ -166,9 +166,9 @@ def test_a_journal_that_its_process_takes_back_was_not_deleted_by_the_program(
     journal = JournalFile.at(path)
     assert journal is not None
     path.write_bytes(bytes(4096))
-    keeper = Keeper(session, 9)
-    keeper.hold(str(path))
+    guard = DeletionGuard(session, 9)
+    guard.hold(str(path))
     path.unlink()
-    assert keeper.recover([journal]) == []
-    assert (keeper.was_deleted, keeper.saved, keeper.lost) == (False, 0, [])
-    keeper.let_go()
+    assert guard.recover([journal]) == []
+    assert (guard.was_deleted, guard.saved, guard.lost) == (False, 0, [])
+    guard.let_go()

@@ -133,22 +133,22 @@ def test_a_signal_to_all_that_match_reaches_the_target_once(
         assert live.ended() == 0
 
 
-# The second comes after we took the first and before the sentry has forgotten it.
+# The second comes after we took the first and before the witness has forgotten it.
 TWICE_TO_THE_GROUP = """\
 import os, signal
 from covsup.supervisor.watching import signals
-from covsup.supervisor.watching.signal_witness import Sentry
+from covsup.supervisor.watching.signal_witness import SignalWitness
 signals.block()
-sentry = Sentry()
+witness = SignalWitness()
 for number in (signal.SIGINT, signal.SIGRTMIN + 3):
     os.killpg(0, number)
     assert signals.receive(1).number == number
     for _ in range(3):
         os.killpg(0, number)
-    assert sentry.went_to_the_group(number)
+    assert witness.was_sent_to_group(number)
     while (more := signals.receive(0)) is not None:
-        assert sentry.went_to_the_group(more.number), "passed on, and the target has it already"
-sentry.close()
+        assert witness.was_sent_to_group(more.number), "passed on, and the target has it already"
+witness.close()
 """
 
 
@@ -165,15 +165,15 @@ import sys
 from pathlib import Path
 from covsup.supervisor.watching import linux, signals
 mask = signals.block()
-bell = linux.DirectoryBell.hang(sys.argv[1])
+inotify = linux.InotifyWatch.hang(sys.argv[1])
 linux._thread.start_new_thread = lambda *_: None
-bell.take_down()
+inotify.take_down()
 signals.unblock(mask)
 Path(sys.argv[1], "file").touch()
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="there is no bell")
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no inotify")
 def test_a_bell_that_is_being_taken_down_ends_nobody(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", BELL_TAKEN_DOWN, str(tmp_path)], check=True, timeout=60)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from covsup.datafile.provenance.command_lines import SENTRY
+from covsup.datafile.provenance.command_lines import WITNESS_NAME
 from tests.supervisor.live import Live, covsup, is_pending, state, wait_until
 
 if TYPE_CHECKING:
@@ -265,7 +265,9 @@ def test_without_the_helper_the_terminals_keys_still_arrive_once(world: World) -
     with Live(world, *covsup(world, "target.py"), terminal=True) as live:
         live.wait_for("ready")
         supervisor = psutil.Process(live.pid)
-        (helper,) = [child for child in supervisor.children() if child.cmdline()[:1] == [SENTRY]]
+        (helper,) = [
+            child for child in supervisor.children() if child.cmdline()[:1] == [WITNESS_NAME]
+        ]
         helper.kill()
         wait_until(lambda: not helper.is_running(), "it is reaped")
         live.send("\x03")

@@ -24,7 +24,7 @@ from covsup.datafile.provenance.model import (
 )
 from covsup.datafile.session.directory import Settings
 from covsup.supervisor.tree.drawing import UNICODE, Drawing, seconds
-from covsup.supervisor.tree.process_tree import Node, forest, placed
+from covsup.supervisor.tree.process_tree import Node, process_trees, with_parents
 from tests.supervisor.live import Live, beside, covsup
 
 if TYPE_CHECKING:
@@ -273,7 +273,7 @@ def drawn(
     observed: tuple[ObservedRecord, ...] = (),
     unmeasured: tuple[Unmeasured, ...] = (),
 ) -> str:
-    """The forest in one line: a(b c(d))."""
+    """The process_trees in one line: a(b c(d))."""
     provenance = Provenance(
         sessions=(),
         processes=processes,
@@ -288,7 +288,7 @@ def drawn(
         below = f"({' '.join(map(draw, node.below))})" if node.below else ""
         return f"{node.argv[0]}{'!' if node.reason else ''}{below}"
 
-    return " ".join(map(draw, forest(provenance)))
+    return " ".join(map(draw, process_trees(provenance)))
 
 
 def test_generations_of_an_exec_follow_each_other_on_one_level() -> None:
@@ -348,7 +348,7 @@ def test_a_chain_of_any_depth_is_drawn() -> None:
     )
     settings = Settings(session="s")
     provenance = Provenance((settings,), chain, (), (), (), (), ())
-    assert sum(1 for _ in placed(forest(provenance))) == len(chain)
+    assert sum(1 for _ in with_parents(process_trees(provenance))) == len(chain)
     drawn = list(Drawing(80, UNICODE, everything=False).lines(settings, provenance))
     assert len(drawn) > len(chain)
     assert max(map(len, drawn)) <= 80

@@ -75,7 +75,7 @@ def make_check(directory: Path) -> Callable[[bytes], None]:
         read_slots,
     )
     from covsup.datafile.provenance.derive import provenance_of  # noqa: PLC0415
-    from covsup.supervisor.tree.process_tree import forest  # noqa: PLC0415
+    from covsup.supervisor.tree.process_tree import process_trees  # noqa: PLC0415
 
     path = directory / "77-00000000000000000000000000000000.0.journal"
 
@@ -101,7 +101,7 @@ def make_check(directory: Path) -> Callable[[bytes], None]:
         image_fold = ImageFold()
         for each in journals:
             image_fold.add([each], session="s", static_context="")
-        for node in forest(provenance_of(image_fold.result())):
+        for node in process_trees(provenance_of(image_fold.result())):
             str(node)
         for of_file in (journal.lines, journal.arcs, journal.files, journal.contexts):
             len(of_file)

@@ -14,7 +14,7 @@ from functools import partial
 from covsup import __version__
 from covsup.datafile.errors import CovsupError
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.combining.gc_pause import no_search_for_cycles
+from covsup.supervisor.combining.gc_pause import gc_disabled
 from covsup.supervisor.errors import NOT_STORED, USAGE, UsageError
 from covsup.supervisor.messages import print_message
 
@@ -202,12 +202,12 @@ def _main(words: list[str]) -> int:  # noqa: PLR0911 - one per command
 
         return report(words)
     if words == [ANSWER_PYTEST]:
-        with no_search_for_cycles():
+        with gc_disabled():
             from covsup.supervisor.commands.pytest_report import main as answer_pytest  # noqa: PLC0415
 
             return answer_pytest()
     if words[:1] == ["run"]:
-        with no_search_for_cycles():
+        with gc_disabled():
             run_parser = make_run_parser()
             own, target = split_target(run_parser, words[1:])
             if own[-1:] == ["-c"]:
@@ -228,7 +228,7 @@ def _main(words: list[str]) -> int:  # noqa: PLR0911 - one per command
 
             return env(options)
         case "combine":
-            with no_search_for_cycles():
+            with gc_disabled():
                 from covsup.supervisor.commands.combine import combine  # noqa: PLC0415
 
                 return combine(options)

@@ -30,7 +30,7 @@ def unmeasured_reason(argv: Sequence[str]) -> str:
     return NO_JOURNAL_REASON
 
 
-SENTRY: Final = "[sentry]"
+WITNESS_NAME: Final = "[sentry]"
 """How the command line of the second process of a `covsup run` begins."""
 
 PROBE_MARK: Final = "# covsup asks this interpreter"
@@ -121,7 +121,7 @@ def runs_user_code(argv: Sequence[str]) -> bool:
 
 def is_covsup_command(argv: Sequence[str]) -> bool:
     """Whether a command line is covsup's own: such a process belongs to no session."""
-    if argv and argv[0] == SENTRY:
+    if argv and argv[0] == WITNESS_NAME:
         return True
     if list(argv[1:2]) == ["-c"] and any(word.startswith(PROBE_MARK) for word in argv[2:3]):
         return True

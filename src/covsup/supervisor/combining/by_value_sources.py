@@ -41,7 +41,7 @@ _MOST_LEVELS: Final = 32
 """Values further inside a code object have no part in its digest."""
 
 
-class Placing:
+class SourceFinder:
     """Finds the files of code that was sent by value."""
 
     def __init__(

@@ -32,12 +32,12 @@ from covsup.datafile.journal.by_value_names import sent_code_in
 from covsup.datafile.provenance.derive import provenance_of
 from covsup.datafile.session.directory import RUN_FINISHED, tidy_sessions_directory
 from covsup.hints import TYPE_CHECKING, NamedTuple
-from covsup.supervisor.combining.gc_pause import no_search_for_cycles
-from covsup.supervisor.combining.grouping import divide, place_aside
+from covsup.supervisor.combining.gc_pause import gc_disabled
+from covsup.supervisor.combining.grouping import group_inputs, separate_file
 from covsup.supervisor.combining.inputs import Inputs, NothingToCombine
 from covsup.supervisor.combining.locks import locked, version_of
-from covsup.supervisor.combining.outcome import Outcome, SetAside, opener_of
-from covsup.supervisor.combining.reader import Reader
+from covsup.supervisor.combining.outcome import CombineResult, SetAside, opened_on
+from covsup.supervisor.combining.reader import InputReader
 from covsup.supervisor.combining.source_versions import SourceVersions
 from covsup.supervisor.combining.unexecuted import storable, unexecuted_files, unseen_packages
 from covsup.supervisor.watching.process_table import this_table
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from covsup.supervisor.combining.grouping import Reason
     from covsup.supervisor.combining.reader import Part
     from covsup.supervisor.combining.unexecuted import FilesOfPlugins
-    from covsup.supervisor.sessions.enclosing_run import Enclosing
+    from covsup.supervisor.sessions.enclosing_run import EnclosingRun
     from covsup.supervisor.settings.combine_settings import CombineSettings
 
 
@@ -64,10 +64,10 @@ def combine(
     append: bool = False,
     concludes: bool = False,
     assume_ended: bool = False,
-    enclosing: Enclosing | None = None,
+    enclosing: EnclosingRun | None = None,
     progress: Callable[[int, int], None] | None = None,
     waiting: Callable[[Path], None] | None = None,
-) -> Outcome:
+) -> CombineResult:
     """Combine `paths`, or every session beside the data file, into the data file.
 
     `paths` are session directories, directories that hold sessions or data files, journals and
@@ -91,12 +91,12 @@ def combine(
     inputs = Inputs(paths, combine_settings.data_file)
     before = version_of(combine_settings.data_file)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(no_search_for_cycles())
+        stack.enter_context(gc_disabled())
         waited = stack.enter_context(locked(combine_settings.data_file.parent, waiting))
         for directory in sorted(inputs.session_directories()):
             stack.enter_context(locked(directory, waiting))
         # Whom we waited for combined at the same time: together they are one combination.
-        append = append or inputs.names_target or (
+        append = append or inputs.includes_data_file or (
             waited and before != version_of(combine_settings.data_file)
         )  # fmt: skip
         work = _Work(
@@ -110,7 +110,7 @@ def combine(
         work.read()
         outcome = work.write(append=append)
         if enclosing is not None:
-            outcome = work.hand_up(enclosing, outcome)
+            outcome = work.store_in_enclosing(enclosing, outcome)
         if keep:
             work.shorten()
         else:
@@ -143,7 +143,7 @@ class _Work:
         self._inputs = inputs
         self._combine_settings = combine_settings
         self._map_path = map_path
-        self._reader = Reader(progress, assume_ended=assume_ended)
+        self._reader = InputReader(progress, assume_ended=assume_ended)
         self._parts = self._reader.parts
         self._data_files: list[Path] = []
 
@@ -152,31 +152,31 @@ class _Work:
         self._inputs.forget_vanished()
         self._reader.read(self._inputs)
 
-    def write(self, *, append: bool) -> Outcome:
+    def write(self, *, append: bool) -> CombineResult:
         """Write the data file, and one for each session that is set aside."""
         target = self._combine_settings.data_file
         known = session_starts(target) if is_data_file(target) else {}
         for path in self._inputs.data_files:
             self._take_input(path)
-        if not (self._parts or self._data_files or self._inputs.names_target):
+        if not (self._parts or self._data_files or self._inputs.includes_data_file):
             raise NothingToCombine("; ".join(self._reader.unreadable))
-        division = divide(
+        grouping = group_inputs(
             self._parts,
             self._data_files,
             target,
             append=append or any(_appends(part) for part in self._parts),
             by_default=self._inputs.by_default,
         )
-        for why in division.left.values():
+        for why in grouping.left.values():
             self._reader.leave(why)
-        self._data_files = list(division.data_files)
-        self._parts[:] = [*division.parts, *division.aside]
-        if division.left and not (self._parts or self._data_files):
+        self._data_files = list(grouping.data_files)
+        self._parts[:] = [*grouping.parts, *grouping.aside]
+        if grouping.left and not (self._parts or self._data_files):
             raise NothingToCombine("; ".join(self._reader.unreadable))
-        written = self._write_file(target, division.parts, extend=division.extends)
-        aside = tuple(self._set_aside(part, why) for part, why in division.aside.items())
-        sessions = [part.session.id for part in division.parts if part.session is not None]
-        return Outcome(
+        written = self._write_file(target, grouping.parts, extend=grouping.extends)
+        aside = tuple(self._set_aside(part, why) for part, why in grouping.aside.items())
+        sessions = [part.session.id for part in grouping.parts if part.session is not None]
+        return CombineResult(
             data_file=target,
             sessions=tuple(sorted(sessions)),
             images=self._reader.images,
@@ -188,7 +188,7 @@ class _Work:
             provenance=written.provenance,
             aside=aside,
             out_of_sight=tuple(
-                (part.session.id, opener_of(part.session))
+                (part.session.id, opened_on(part.session))
                 for part in self._parts
                 if part.session is not None and part.out_of_sight
             ),
@@ -198,7 +198,7 @@ class _Work:
     def _without_result(self) -> Iterator[str]:
         """One sentence for each run inside of a session that has made no result yet."""
         for part in self._parts:
-            for session in part.inner_without:
+            for session in part.inner_unfinished:
                 yield (
                     f"session {session} inside of {part.name} is not in the result, as it has not"
                     " ended, or was left to `covsup combine`, which adds it"
@@ -207,7 +207,7 @@ class _Work:
     def _set_aside(self, part: Part, why: Reason) -> SetAside:
         """Store a session in a data file of its own."""
         assert part.session is not None
-        path = place_aside(self._combine_settings.data_file, part.session.id)
+        path = separate_file(self._combine_settings.data_file, part.session.id)
         is_known = is_data_file(path)
         has_data = part.kind is not None
         if has_data:
@@ -223,7 +223,7 @@ class _Work:
             provenance=provenance,
         )
 
-    def hand_up(self, enclosing: Enclosing, outcome: Outcome) -> Outcome:
+    def store_in_enclosing(self, enclosing: EnclosingRun, outcome: CombineResult) -> CombineResult:
         """Store the session of a run in the session around it, too."""
         if not enclosing.place.exists():
             return outcome  # that one has ended, and has said that this run had no result yet
@@ -241,7 +241,7 @@ class _Work:
             unfinished.replace(enclosing.place)
             return outcome
         unfinished.unlink(missing_ok=True)
-        path = place_aside(self._combine_settings.data_file, part.session.id)
+        path = separate_file(self._combine_settings.data_file, part.session.id)
         if not is_data_file(path):
             self._write_file(path, [part], extend=False)
         enclosing.place.unlink()
@@ -270,7 +270,7 @@ class _Work:
         is_there = is_data_file(target)
         if is_there and extend:
             gathered.take_file(target, None)
-            if self._inputs.names_target and target == self._combine_settings.data_file:
+            if self._inputs.includes_data_file and target == self._combine_settings.data_file:
                 measured = gathered.kind
         result, warnings = self._placed(gathered)
         touched: dict[str, str] = {}
@@ -343,10 +343,10 @@ class _Work:
         sent = sent_code_in(result)
         if sent:
             from covsup.supervisor.combining.by_value_sources import (  # noqa: PLC0415 - hardly any run needs it
-                Placing,
+                SourceFinder,
             )
 
-            placing = Placing(result, sent, self._map_path, gathered.versions)
+            placing = SourceFinder(result, sent, self._map_path, gathered.versions)
             result = placing.place()
             said += placing.sentences
         return result, said

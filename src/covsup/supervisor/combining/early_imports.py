@@ -13,13 +13,13 @@ from __future__ import annotations
 import _thread
 
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.combining.gc_pause import no_search_for_cycles
+from covsup.supervisor.combining.gc_pause import gc_disabled
 
 if TYPE_CHECKING:
     from covsup.supervisor.settings.run_settings import RunSettings
 
 
-class Preparation:
+class EarlyImports:
     """The imports of one run's end."""
 
     def __init__(self, settings: RunSettings) -> None:
@@ -44,7 +44,7 @@ class Preparation:
         with self._loading:
             pass
 
-    def is_over_within(self, seconds: float) -> bool:
+    def wait_at_most(self, seconds: float) -> bool:
         """Whether the thread imports nothing any more, now or in so many seconds."""
         if not self._loading.acquire(timeout=seconds):
             return False
@@ -60,7 +60,7 @@ class Preparation:
             self._loading.release()
 
     def _import_all(self) -> None:
-        with no_search_for_cycles():
+        with gc_disabled():
             from covsup.supervisor.combining import combine  # noqa: F401, PLC0415 - for the end
             from covsup.supervisor.settings import combine_settings  # noqa: F401, PLC0415 - for the end
 

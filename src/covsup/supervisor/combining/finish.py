@@ -16,14 +16,14 @@ from covsup.datafile.errors import CovsupError
 from covsup.datafile.journal.reader import StartKind
 from covsup.datafile.session.directory import SUPERVISOR_ENDED
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.combining.gc_pause import no_search_for_cycles
-from covsup.supervisor.combining.pending_reports import make_owed, owed_by
+from covsup.supervisor.combining.gc_pause import gc_disabled
+from covsup.supervisor.combining.pending_reports import make_pending_reports, pending_reports
 from covsup.supervisor.errors import BELOW_MINIMUM, INCOMPLETE, NOT_STORED
 from covsup.supervisor.messages import print_message, shell_quoted
 from covsup.supervisor.settings.coverage_settings import config_file_of_session, display_path
 from covsup.supervisor.tree.short_commands import process
 from covsup.supervisor.watching import signals
-from covsup.supervisor.watching.signals import AskedToEnd
+from covsup.supervisor.watching.signals import EndRequested
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from covsup.datafile.fold.result import Lost
     from covsup.datafile.provenance.model import Provenance
     from covsup.datafile.session.directory import Session
-    from covsup.supervisor.combining.early_imports import Preparation
-    from covsup.supervisor.combining.outcome import Outcome
-    from covsup.supervisor.sessions.enclosing_run import Enclosing
+    from covsup.supervisor.combining.early_imports import EarlyImports
+    from covsup.supervisor.combining.outcome import CombineResult
+    from covsup.supervisor.sessions.enclosing_run import EnclosingRun
     from covsup.supervisor.settings.run_settings import RunSettings
 
 _ALLOCATING: Final = {8, 9}
@@ -53,11 +53,11 @@ _FIRES: Final = "C code fires events of its own: "
 """How tracer_c/monitoring/fired_events.c begins a note about a source that would be measured."""
 
 
-class Conclusion:
+class RunEnd:
     """The end of one run, step by step; what has been done is known wherever it is broken off."""
 
     def __init__(
-        self, session: Session, settings: RunSettings, status: int, enclosing: Enclosing | None
+        self, session: Session, settings: RunSettings, status: int, enclosing: EnclosingRun | None
     ) -> None:
         """`status` is the target's raw wait status; `enclosing` the session around this one."""
         self._enclosing = enclosing
@@ -68,37 +68,37 @@ class Conclusion:
         self._is_judged = not (settings.strict or settings.fail_under is not None)
         self._troubles: list[str] = []
 
-    def conclude(
-        self, mask: set[int], preparation: Preparation, last_words: Callable[[], str]
+    def finish_run(
+        self, mask: set[int], early_imports: EarlyImports, finish_watching: Callable[[], str]
     ) -> int:
         """Do it; gives the raw wait status that covsup is to end with. Raises nothing.
 
         Every signal is blocked before and after; meanwhile the mask is `mask`, so that a user can
-        interrupt. `last_words` completes what was observed, and gives what went wrong in observing,
+        interrupt. `finish_watching` completes what was observed, and gives what went wrong in observing,
         or "".
         """
         try:
             try:
-                signals.raise_what_asks_to_end()
+                signals.raise_on_end_signals()
                 signals.unblock(mask)
-                preparation.wait()
-                self._say_last_words(last_words)
-                _leave_what_is_gone()
+                early_imports.wait()
+                self._finish_watching(finish_watching)
+                _leave_deleted_directory()
                 if self._settings.parallel_mode:
                     self._keep_session()
                 else:
                     self._make_result()
             finally:
-                # AskedToEnd comes until here, and not in the handlers below.
+                # EndRequested comes until here, and not in the handlers below.
                 signals.block()
         except BaseException as error:  # noqa: BLE001 - the status is the target's, whatever it is
             self._break_off(error)
         _flush_output()
         return self._status
 
-    def _say_last_words(self, last_words: Callable[[], str]) -> None:
+    def _finish_watching(self, finish_watching: Callable[[], str]) -> None:
         try:
-            trouble = last_words()
+            trouble = finish_watching()
         except Exception as error:  # noqa: BLE001 - what was executed is in the journals all the same
             trouble = in_one_line(error)
         if trouble:
@@ -121,7 +121,7 @@ class Conclusion:
     def _make_result(self) -> None:
         settings = self._settings
         # Before the session is deleted.
-        owed = owed_by(self._session)
+        pending = pending_reports(self._session)
         outcome = _combine(self._session, settings, self._enclosing)
         self._is_stored = True
         provenance = outcome.provenance_of(self._session.id)
@@ -132,14 +132,14 @@ class Conclusion:
         for sentence in (*outcome.sentences(), *incomplete):
             print_message(sentence)
         running = {each.pid for each in outcome.running}
-        unmade = [each for each in owed if each["pid"] not in running]
+        without_running = [each for each in pending if each["pid"] not in running]
         # Where nothing was collected, an older result in the data file is not this run's.
         place = outcome.data_file_of(self._session.id)
         data_file = None if outcome.nothing else place
         # pytest shows a report of its own.
         if settings.announce and data_file is not None and not settings.for_pytest:
             print_message(_summary(provenance, data_file, extends=settings.append))
-        make_owed(unmade, self._session, self._status, data_file)
+        make_pending_reports(without_running, self._session, self._status, data_file)
         if self._status == 0 and settings.append and place != outcome.data_file:
             self._status = NOT_STORED << 8
         elif self._status == 0 and settings.strict and (incomplete or outcome.unreadable):
@@ -154,8 +154,8 @@ class Conclusion:
     def _break_off(self, error: BaseException) -> None:
         """Say what it was and how to go on; a success without a result is none."""
         number = 0
-        if isinstance(error, (AskedToEnd, KeyboardInterrupt)):
-            number = error.number if isinstance(error, AskedToEnd) else signal.SIGINT
+        if isinstance(error, (EndRequested, KeyboardInterrupt)):
+            number = error.number if isinstance(error, EndRequested) else signal.SIGINT
         if self._status == 0 and not (self._is_stored and self._is_judged):
             self._status = number or NOT_STORED << 8
         why = _interrupted(number) if number else in_one_line(error)
@@ -202,7 +202,7 @@ def in_one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
-def _leave_what_is_gone() -> None:
+def _leave_deleted_directory() -> None:
     """Go elsewhere if the working directory was deleted: coverage.py cannot be imported there."""
     try:
         os.getcwd()  # noqa: PTH109 - asked only whether it is there
@@ -335,9 +335,11 @@ def _why_lost(lost: Lost) -> str:
     return f"{words} ({cause})" if cause else words
 
 
-def _combine(session: Session, settings: RunSettings, enclosing: Enclosing | None) -> Outcome:
+def _combine(
+    session: Session, settings: RunSettings, enclosing: EnclosingRun | None
+) -> CombineResult:
     # Here and not above: what combining needs is slow to import, and the target has run by now.
-    with no_search_for_cycles():
+    with gc_disabled():
         from covsup.supervisor.combining.combine import combine  # noqa: PLC0415
         from covsup.supervisor.settings.combine_settings import CombineSettings  # noqa: PLC0415
 
@@ -348,11 +350,11 @@ def _combine(session: Session, settings: RunSettings, enclosing: Enclosing | Non
         append=settings.append,
         concludes=True,
         enclosing=enclosing,
-        waiting=_say_that_we_wait,
+        waiting=_report_wait,
     )
 
 
-def _say_that_we_wait(directory: Path) -> None:
+def _report_wait(directory: Path) -> None:
     print_message(f"waiting for another covsup that combines in {directory}")
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def no_search_for_cycles() -> Iterator[None]:
+def gc_disabled() -> Iterator[None]:
     """Have none for a while; by threads at a time, it may begin again before the last is done."""
     if not gc.isenabled():
         yield

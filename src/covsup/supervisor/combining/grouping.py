@@ -28,7 +28,7 @@ class Reason(NamedTuple):
     is_mixed: bool = False  # lines and branches
 
 
-class Division(NamedTuple):
+class Grouping(NamedTuple):
     """Where everything goes."""
 
     parts: Sequence[Part]
@@ -38,7 +38,7 @@ class Division(NamedTuple):
     left: Mapping[Path, str]  # data files and directories that cannot be used, with the reason
 
 
-def place_aside(data_file: Path, session: str) -> Path:
+def separate_file(data_file: Path, session: str) -> Path:
     """The data file of a session that is set aside.
 
     Not `.coverage.*`: coverage.py's reports unite what has such a name with the data file.
@@ -46,20 +46,20 @@ def place_aside(data_file: Path, session: str) -> Path:
     return data_file.with_name(f"{data_file.name}-{session}")
 
 
-def all_aside(data_file: Path) -> list[Path]:
+def separate_files(data_file: Path) -> list[Path]:
     """Every data file that was set aside beside this one."""
     found = data_file.parent.glob(f"{glob.escape(data_file.name)}-*")
     return [path for path in found if is_session_id(path.name.removeprefix(f"{data_file.name}-"))]
 
 
-def divide(
+def group_inputs(
     parts: Sequence[Part],
     data_files: Sequence[Path],
     target: Path,
     *,
     append: bool,
     by_default: bool,
-) -> Division:
+) -> Grouping:
     """Decide what goes into `target`. Raises DataFileUnusable.
 
     `by_default`: the sessions were found beside the data file, and not named.
@@ -82,7 +82,7 @@ def divide(
     for path in data_files:
         if (found := kind_with_sent_code(path)) not in {None, kind}:
             left[path] = f"{path} {_mixed(found, target)}"
-    return Division(
+    return Grouping(
         parts=[part for part in parts if part not in aside and part.directory not in left],
         data_files=[path for path in data_files if path not in left],
         extends=extends,
@@ -114,7 +114,7 @@ def _by_result(
     aside: dict[Part, Reason] = {}
     for part in parts:
         assert part.session is not None
-        if is_data_file(place_aside(target, part.session.id)):
+        if is_data_file(separate_file(target, part.session.id)):
             aside[part] = Reason(f"{part.name} was set aside before")
         elif not (part.supervised or part.out_of_sight) and (
             part.session.has_result or _was_replaced(part, known) or _was_overtaken(part, known)

@@ -42,7 +42,7 @@ class InputUnusable(CovsupError):
     """A path given is nothing that can be combined. Nothing was done."""
 
 
-def is_of(session: Path, data_file: Path) -> bool:
+def belongs_to_data_file(session: Path, data_file: Path) -> bool:
     """Whether a session beside a data file is one of that file, and not of another one there.
 
     The name decides: the directory may have been moved here together with its data file.
@@ -72,7 +72,7 @@ def _is_database(path: Path) -> bool:
         return True  # what is wrong with it is reported when it is read
 
 
-def _and_of_others(sessions: Iterable[Path]) -> str:
+def _other_data_files(sessions: Iterable[Path]) -> str:
     """The data files of sessions, for a message."""
     names = set()
     for session in sessions:
@@ -91,7 +91,7 @@ class Inputs:
         self.loose: dict[Path, set[str]] = {}
         """Journals outside of a session, by directory: their images."""
         self.data_files: list[Path] = []
-        self.names_target = False
+        self.includes_data_file = False
         self.by_default = not paths
         """Nothing was named: this is what waits beside the data file."""
         self._data_file = data_file
@@ -100,12 +100,12 @@ class Inputs:
                 self._add(Path(os.path.abspath(path)))  # noqa: PTH100 - links stay
         else:
             waiting = find_sessions(data_file)
-            self._add_sessions(path for path in waiting if is_of(path, data_file))
-            self._add_coverages()
+            self._add_sessions(path for path in waiting if belongs_to_data_file(path, data_file))
+            self._add_parallel_files()
             if not (self.sessions or self.data_files):
-                others = _and_of_others(waiting)
+                others = _other_data_files(waiting)
                 raise NoSession(f"no session in {sessions_directory(data_file)}{others}")
-        if not (self.sessions or self.loose or self.data_files or self.names_target):
+        if not (self.sessions or self.loose or self.data_files or self.includes_data_file):
             raise NothingToCombine(f"nothing to combine in {', '.join(map(str, paths))}")
 
     def session_directories(self) -> list[Path]:
@@ -118,7 +118,7 @@ class Inputs:
             if not directory.exists():
                 del self.sessions[directory]
         self.data_files = [path for path in self.data_files if path.exists()]
-        if not (self.sessions or self.loose or self.data_files or self.names_target):
+        if not (self.sessions or self.loose or self.data_files or self.includes_data_file):
             raise NothingToCombine("another covsup has combined it all at this moment")
 
     def _add(self, path: Path) -> None:
@@ -129,7 +129,7 @@ class Inputs:
         elif (journal := JournalFile.at(path)) is not None:
             self._add_journal(journal)
         elif path.resolve() == self._data_file.resolve():
-            self.names_target = True
+            self.includes_data_file = True
         elif path not in self.data_files:
             self.data_files.append(path)
 
@@ -167,7 +167,7 @@ class Inputs:
                 elif self._is_parallel(file):
                     self.data_files.append(file)
 
-    def _add_coverages(self) -> None:
+    def _add_parallel_files(self) -> None:
         """Have the data files that coverage.py left in parallel mode."""
         for path in sorted(self._data_file.parent.glob(f"{glob.escape(self._data_file.name)}.*")):
             if self._is_parallel(path) and _is_database(path):

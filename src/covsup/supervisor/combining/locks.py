@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Final
 
-_SHORT_SECONDS: Final = 1.0
+_SILENT_WAIT_SECONDS: Final = 1.0
 """A wait that nobody need be told of: most combinations are over sooner."""
 
-_STEP_SECONDS: Final = 0.02
+_POLL_SECONDS: Final = 0.02
 
 
 @contextlib.contextmanager
@@ -42,7 +42,7 @@ def locked(directory: Path, waiting: Callable[[Path], None] | None = None) -> It
         waited = not _is_free(descriptor)
         if waited and not _is_soon_free(descriptor):
             # Until our own combination is done: those that come meanwhile need not speak.
-            if stack.enter_context(_speaker(directory)) and waiting is not None:
+            if stack.enter_context(_reporter_of_wait(directory)) and waiting is not None:
                 waiting(directory)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield waited
@@ -59,16 +59,16 @@ def _is_free(descriptor: int) -> bool:
 
 def _is_soon_free(descriptor: int) -> bool:
     """Take the lock if whoever has it gives it back in a short time."""
-    until = time.monotonic() + _SHORT_SECONDS
+    until = time.monotonic() + _SILENT_WAIT_SECONDS
     while time.monotonic() < until:
-        time.sleep(_STEP_SECONDS)
+        time.sleep(_POLL_SECONDS)
         if _is_free(descriptor):
             return True
     return False
 
 
 @contextlib.contextmanager
-def _speaker(directory: Path) -> Iterator[bool]:
+def _reporter_of_wait(directory: Path) -> Iterator[bool]:
     """Whether we are the one who speaks for all that wait for `directory`: who holds a lock of the
     sessions' directory beside the data file. Where there is none, each speaks for itself."""
     try:

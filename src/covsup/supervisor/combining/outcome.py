@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from covsup.hints import TYPE_CHECKING, NamedTuple
-from covsup.supervisor.tree.short_commands import few, process
+from covsup.supervisor.tree.short_commands import first_few, process
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ class StillRunning(NamedTuple):
     host: str  # "" = this one
 
 
-def opener_of(session: Session) -> str:
+def opened_on(session: Session) -> str:
     """Where a session was opened that cannot be seen from here, for a message."""
     host = session.settings.host
     return host if host != os.uname().nodename else f"another machine or in a container ({host})"
@@ -50,7 +50,7 @@ class SetAside(NamedTuple):
         return f"{self.why}; the session is in {self.data_file} now"
 
 
-class Outcome(NamedTuple):
+class CombineResult(NamedTuple):
     """What a combination did."""
 
     data_file: Path
@@ -109,7 +109,7 @@ class Outcome(NamedTuple):
                 f" runs: its directory is kept (has it ended? {ASSUME_ENDED} deletes it)"
             )
         if self.programs:
-            shown = few([process(pid, argv) for pid, argv in self.programs])
+            shown = first_few([process(pid, argv) for pid, argv in self.programs])
             noun = "program" if len(self.programs) == 1 else "programs"
             said.append(
                 f"still running: {noun} {shown} of the session: what Python is started there is"
@@ -120,5 +120,5 @@ class Outcome(NamedTuple):
 
 
 def _processes(running: Sequence[StillRunning]) -> str:
-    shown = few([process(each.pid, each.argv) for each in running])
+    shown = first_few([process(each.pid, each.argv) for each in running])
     return f"process {shown} is" if len(running) == 1 else f"processes {shown} are"

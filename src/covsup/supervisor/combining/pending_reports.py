@@ -11,7 +11,7 @@ import sys
 
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.messages import print_message
-from covsup.supervisor.sessions.reported_sessions import OWED
+from covsup.supervisor.sessions.reported_sessions import PENDING_REPORTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from covsup.datafile.session.directory import Session
 
-Request: TypeAlias = "dict[str, Any]"
+ReportRequest: TypeAlias = "dict[str, Any]"
 
 
-def owed_by(session: Session) -> list[Request]:
+def pending_reports(session: Session) -> list[ReportRequest]:
     """The reports that were asked for and not made; to be read before the session is deleted."""
     found = []
-    for path in sorted(session.path.glob(OWED)):
+    for path in sorted(session.path.glob(PENDING_REPORTS)):
         try:
             request = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -36,8 +36,8 @@ def owed_by(session: Session) -> list[Request]:
     return found
 
 
-def make_owed(
-    requests: Sequence[Request], session: Session, status: int, data_file: Path | None
+def make_pending_reports(
+    requests: Sequence[ReportRequest], session: Session, status: int, data_file: Path | None
 ) -> None:
     """Make them; `data_file` has the session, and `status` is the target's raw wait status."""
     for request in requests:
@@ -51,7 +51,7 @@ def make_owed(
         _make(request, session, data_file)
 
 
-def _make(request: Request, session: Session, data_file: Path | None) -> None:
+def _make(request: ReportRequest, session: Session, data_file: Path | None) -> None:
     import contextlib  # noqa: PLC0415 - as coverage.py: only where a pytest was killed
 
     from coverage.exceptions import CoverageException  # noqa: PLC0415

@@ -31,8 +31,8 @@ from covsup.datafile.session.directory import JournalFile, Session, SessionUnrea
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.combining.outcome import StillRunning
 from covsup.supervisor.sessions.liveness import (
-    Look,
-    Verdict,
+    ImageState,
+    ProcessSnapshot,
     supervisor_may_run_elsewhere,
     supervisor_runs,
     was_rebooted,
@@ -54,16 +54,34 @@ others have journals in its file."""
 
 _NO_MAGIC: Final = bytes(8)
 
-_UNBORN_SECONDS: Final = 60.0
+_START_SECONDS: Final = 60.0
 
 
 class Part:
     """A session, or loose journals, as read."""
 
     __slots__ = (
-        "begun", "broken", "directory", "elsewhere", "ended", "finished", "folded", "held", "inner",
-        "inner_without", "live", "lodgers", "members", "name", "only", "out_of_sight", "said",
-        "session", "stays", "supervised", "told",
+        "begun",
+        "broken",
+        "directory",
+        "elsewhere",
+        "ended",
+        "finished",
+        "folded",
+        "held",
+        "inner",
+        "inner_unfinished",
+        "live",
+        "members",
+        "name",
+        "only",
+        "out_of_sight",
+        "said",
+        "session",
+        "slot_borrowers",
+        "stays",
+        "supervised",
+        "told",
     )  # fmt: skip
 
     def __init__(
@@ -82,12 +100,12 @@ class Part:
         self.told = ImageFold()  # what these say
         self.folded = False  # a partial fold is there
         self.inner: list[Path] = []  # results of runs inside of this one
-        self.inner_without: list[str] = []  # ids of runs inside of this one that have none yet
+        self.inner_unfinished: list[str] = []  # ids of runs inside of this one that have none yet
         self.finished: list[str] = []  # journals of images that have ended
         self.held: set[str] = set()  # journals that hold something else, too
         self.begun: Mapping[str, int] = {}
         """Journals of which the magic was there before the look: when they began."""
-        self.lodgers: frozenset[tuple[int, str]] = frozenset()
+        self.slot_borrowers: frozenset[tuple[int, str]] = frozenset()
         """Likewise: the pids and images that have journals in slots of others' files."""
         self.broken = False  # the partial fold is there and cannot be read
         self.members: list[int] = []  # processes that were started in it
@@ -169,7 +187,7 @@ class _Read(NamedTuple):
         return self.journals[0].header.pid
 
 
-class Reader:
+class InputReader:
     """Reads the parts of a combination; nothing is changed. The caller holds the locks."""
 
     def __init__(
@@ -185,17 +203,17 @@ class Reader:
         self._progress = progress
 
     def read(self, inputs: Inputs) -> None:
-        """Look who runs and read all journals."""
+        """ProcessSnapshot who runs and read all journals."""
         self._open(inputs)
         # In this order: listed, looked at, listed again. Whose journal was complete before the
         # look and who does not run in it has written all of the segments that the second list has.
         listed = [part.journals() for part in self.parts]
         for part, journals in zip(self.parts, listed, strict=True):
-            part.begun, part.lodgers = _begun(journals)
-        look = Look(
+            part.begun, part.slot_borrowers = _begun(journals)
+        look = ProcessSnapshot(
             [part.directory for part in self.parts if part.session is not None],
             chain.from_iterable(listed),
-            [pid for part in self.parts for pid, _ in part.lodgers],
+            [pid for part in self.parts for pid, _ in part.slot_borrowers],
         )
         lists = [part.journals() for part in self.parts]
         total, done = sum(map(len, lists)), 0
@@ -229,7 +247,7 @@ class Reader:
             try:
                 session = open_session(directory)
             except SessionUnreadable as error:
-                if not _never_began(directory):
+                if not _is_unused(directory):
                     self.leave(error)
                 continue
             part = Part(f"session {session.id}", directory, session, only)
@@ -252,12 +270,12 @@ class Reader:
                 if is_data_file(path):
                     part.inner.append(path)
                 else:
-                    part.inner_without.append(path.name.partition("-")[2])
+                    part.inner_unfinished.append(path.name.partition("-")[2])
             except DataFileUnusable as error:
                 self.leave(error)
                 part.stays = True
 
-    def _read_image(self, part: Part, files: Sequence[JournalFile], look: Look) -> None:
+    def _read_image(self, part: Part, files: Sequence[JournalFile], look: ProcessSnapshot) -> None:
         """Read the segments of one image, and what others have in slots of its files; take each in
         by what is known of its end."""
         images, good = self._images_in(part, files)
@@ -274,11 +292,11 @@ class Reader:
             if read.image_id == owner:
                 is_old = files[0].path in part.begun
             else:
-                is_old = (read.pid, read.image_id) in part.lodgers
+                is_old = (read.pid, read.image_id) in part.slot_borrowers
             match self._verdict(part, read, look, owner):
-                case Verdict.ENDED if is_old:
+                case ImageState.ENDED if is_old:
                     self._end(part, read)
-                case Verdict.HIDDEN:
+                case ImageState.OTHER_NAMESPACE:
                     # The journals are read once more after this, and are complete then.
                     mapped = {is_mapped_for_writing(each.path) for each in files}
                     if True in mapped:
@@ -288,7 +306,7 @@ class Reader:
                     ended = mapped == {False} or self._assume_ended
                     elsewhere[read.image_id] = _Place(name, ended=ended)
                     _take(part, part.told, read.journals)
-                case Verdict.ELSEWHERE:
+                case ImageState.REMOTE:
                     name = _machine(_host(read))
                     elsewhere[read.image_id] = _Place(name, ended=self._assume_ended)
                     _take(part, part.told, read.journals)
@@ -298,7 +316,7 @@ class Reader:
             # By the end of all. To keep all of them until then could take any memory.
             part.elsewhere.append((list(files), elsewhere))
 
-    def _verdict(self, part: Part, read: _Read, look: Look, owner: str) -> Verdict:
+    def _verdict(self, part: Part, read: _Read, look: ProcessSnapshot, owner: str) -> ImageState:
         host, namespace, boot, machine = (
             _property(read.journals, key) for key in ("host", "pid_namespace", "boot", "machine")
         )
@@ -308,7 +326,7 @@ class Reader:
             boot = boot or opener.boot
             if boot == opener.boot:
                 machine = opener.machine
-        return look.verdict(
+        return look.state_of(
             read.journals[0].header,
             host,
             namespace,
@@ -376,7 +394,7 @@ class Reader:
         if self._assume_ended or is_local(part.directory):
             return False
         # A process of another machine, perhaps.
-        return time.time() - os.stat(file.path).st_mtime < _UNBORN_SECONDS  # noqa: PTH116 - a text
+        return time.time() - os.stat(file.path).st_mtime < _START_SECONDS  # noqa: PTH116 - a text
 
     def _judge_elsewhere(self, part: Part) -> None:
         """Judge the images that we cannot see, by what the journals tell and the kernel knows."""
@@ -484,10 +502,10 @@ def _machine(host: str) -> str:
     return host if host != os.uname().nodename else f"another machine named {host}"
 
 
-def _never_began(directory: Path) -> bool:
+def _is_unused(directory: Path) -> bool:
     """Whether a session directory is empty: one that is being made, or whose maker was killed."""
     try:
-        if time.time() - directory.stat().st_mtime > _UNBORN_SECONDS:
+        if time.time() - directory.stat().st_mtime > _START_SECONDS:
             directory.rmdir()
         return not any(directory.iterdir())
     except FileNotFoundError:
@@ -510,7 +528,7 @@ def _begun(
     """The journals of which the magic is there: they are mapped. With when their images began; and
     the pids and images of those that lodge in them."""
     begun = {}
-    lodgers: set[tuple[int, str]] = set()
+    slot_borrowers: set[tuple[int, str]] = set()
     for journal in journals:
         try:
             flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
@@ -527,8 +545,8 @@ def _begun(
         if magic != _NO_MAGIC:
             begun[journal.path] = started_ns
             if slots_used:
-                lodgers |= read_borrowers(journal.path)
-    return begun, frozenset(lodgers)
+                slot_borrowers |= read_borrowers(journal.path)
+    return begun, frozenset(slot_borrowers)
 
 
 def _read_as_named(file: JournalFile, session: Session | None) -> Journal:

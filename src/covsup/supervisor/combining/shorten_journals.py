@@ -11,10 +11,10 @@ from pathlib import Path
 
 from covsup.datafile.errors import CovsupError
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.combining.gc_pause import no_search_for_cycles
+from covsup.supervisor.combining.gc_pause import gc_disabled
 from covsup.supervisor.combining.inputs import Inputs
 from covsup.supervisor.combining.locks import locked
-from covsup.supervisor.combining.reader import Reader
+from covsup.supervisor.combining.reader import InputReader
 
 if TYPE_CHECKING:
     from covsup.datafile.session.directory import Session
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 def shorten_ended(session: Session) -> None:
     """Shorten what has ended in a session. What cannot be stays: `combine` says what is wrong."""
-    with suppress(CovsupError, OSError), no_search_for_cycles(), locked(session.path):
-        reader = Reader(None)
+    with suppress(CovsupError, OSError), gc_disabled(), locked(session.path):
+        reader = InputReader(None)
         reader.read(Inputs([session.path], Path(session.settings.data_file)))
         for part in reader.parts:
             part.shorten()

@@ -22,14 +22,14 @@ from covsup.datafile.session.directory import (
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining import combine as combining
 from covsup.supervisor.combining.finish import lost_sentences, unmeasured_sentences
-from covsup.supervisor.combining.grouping import all_aside
-from covsup.supervisor.combining.inputs import InputUnusable, NoSession, is_of
+from covsup.supervisor.combining.grouping import separate_files
+from covsup.supervisor.combining.inputs import InputUnusable, NoSession, belongs_to_data_file
 from covsup.supervisor.errors import NOT_STORED, UsageError
 from covsup.supervisor.messages import print_message
-from covsup.supervisor.sessions.liveness import Look, supervisor_runs
+from covsup.supervisor.sessions.liveness import ProcessSnapshot, supervisor_runs
 from covsup.supervisor.sessions.waiting_sessions import (
-    complain_of_a_session_that_is_gone,
     out_of_sight,
+    warn_if_session_is_gone,
 )
 from covsup.supervisor.settings.combine_settings import CombineSettings
 from covsup.supervisor.settings.coverage_settings import config_file_argument
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from covsup.supervisor.combining.outcome import Outcome
+    from covsup.supervisor.combining.outcome import CombineResult
 
 _MIN_JOURNALS_FOR_PROGRESS: int = 1000
 """So many journals may take long enough for somebody to wonder."""
@@ -47,7 +47,7 @@ _MIN_JOURNALS_FOR_PROGRESS: int = 1000
 
 def combine(options: argparse.Namespace) -> int:
     """`covsup combine`."""
-    complain_of_a_session_that_is_gone()
+    warn_if_session_is_gone()
     if options.directory is not None:
         os.chdir(options.directory)
         set_relative_directory()
@@ -97,7 +97,7 @@ def _has_combined_sessions(data_file: Path) -> bool:
 
 def erase(options: argparse.Namespace) -> int:
     """`covsup erase`."""
-    complain_of_a_session_that_is_gone()
+    warn_if_session_is_gone()
     data_file = _combine_settings(options).data_file
     status = 0
     for path in _data_files(data_file):
@@ -125,7 +125,7 @@ def _combine_settings(options: argparse.Namespace) -> CombineSettings:
         raise UsageError(str(error)) from error
 
 
-def _summary(outcome: Outcome) -> str:
+def _summary(outcome: CombineResult) -> str:
     counts = [
         f"{count} {noun if count == 1 else nouns}"
         for count, noun, nouns in (
@@ -141,7 +141,7 @@ def _summary(outcome: Outcome) -> str:
 def _data_files(data_file: Path) -> list[Path]:
     """The data file, coverage.py's parallel ones, and what was set aside."""
     parallel = data_file.parent.glob(f"{glob.escape(data_file.name)}.*")
-    return [data_file, *(path for path in parallel if path.is_file()), *all_aside(data_file)]
+    return [data_file, *(path for path in parallel if path.is_file()), *separate_files(data_file)]
 
 
 def _erase_session(path: Path, data_file: Path, *, assume_ended: bool) -> int:
@@ -157,13 +157,13 @@ def _erase_session(path: Path, data_file: Path, *, assume_ended: bool) -> int:
     except SessionUnreadable:
         # Nothing could ever be made of it.
         session = Session(path, Settings(session=path.name), os.geteuid())
-    if not is_of(path, data_file):
+    if not belongs_to_data_file(path, data_file):
         return 0
     try:
         journals = session.journals()
-        look = Look([path], journals)
+        look = ProcessSnapshot([path], journals)
         # An open session is in the environment of shells, which is nothing that would be lost.
-        runs = look.measures_any(journals) or (
+        runs = look.any_writer_runs(journals) or (
             not session.settings.open and bool(look.members.get(path))
         )
         if runs or supervisor_runs(session.settings, path):

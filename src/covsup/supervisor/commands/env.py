@@ -17,11 +17,11 @@ from covsup.supervisor.combining.locks import locked
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.launch.launch import COVERAGE_STARTUP_VARIABLES
 from covsup.supervisor.messages import print_message, printable, when
-from covsup.supervisor.sessions.create import carrier_to_preload, check_data_file, open_session
-from covsup.supervisor.sessions.shells import FORMS, put, take_out
+from covsup.supervisor.sessions.create import check_data_file, open_session, required_carrier
+from covsup.supervisor.sessions.shells import SHELL_FORMATS, put, unset_variables
 from covsup.supervisor.sessions.waiting_sessions import (
-    complain_of_a_session_that_is_gone,
     waiting_sessions,
+    warn_if_session_is_gone,
 )
 from covsup.supervisor.settings.run_settings import resolve_data_file, run_settings
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Final
 
-    from covsup.supervisor.sessions.waiting_sessions import Waiting
+    from covsup.supervisor.sessions.waiting_sessions import WaitingSession
     from covsup.supervisor.settings.run_settings import RunSettings
 
 _COMMAND: Final = ("covsup", "env")
@@ -43,12 +43,12 @@ _SAME_MEASUREMENT: Final = (
 
 def env(options: argparse.Namespace) -> int:
     """`covsup env`."""
-    if options.shell not in FORMS:
+    if options.shell not in SHELL_FORMATS:
         from covsup.supervisor.settings.compatibility import did_you_mean  # noqa: PLC0415 - for a mistake only
 
         raise UsageError(
-            f"--shell={options.shell} is not known{did_you_mean(options.shell, FORMS)}"
-            f" ({', '.join(FORMS)})"
+            f"--shell={options.shell} is not known{did_you_mean(options.shell, SHELL_FORMATS)}"
+            f" ({', '.join(SHELL_FORMATS)})"
         )
     if options.close:
         return _close(options)
@@ -59,7 +59,7 @@ def env(options: argparse.Namespace) -> int:
     settings = run_settings(options)
     check_data_file(settings)
     uids = list(_user_ids(options.user or ()))
-    carrier = carrier_to_preload() if settings.carrier else None
+    carrier = required_carrier() if settings.carrier else None
     for warning in settings.warnings:
         print_message(warning)
     for name in COVERAGE_STARTUP_VARIABLES:
@@ -98,7 +98,7 @@ def _mention_current_session(opened: sessions.Session) -> None:
     if not named:
         return
     if not Path(named).is_dir():
-        complain_of_a_session_that_is_gone()
+        warn_if_session_is_gone()
         return
     print_message(
         f"COVSUP_SESSION names session {Path(named).name} already: session {opened.id} is another"
@@ -118,7 +118,7 @@ def _to_reuse(settings: RunSettings) -> sessions.Session | None:
 
 def _list(options: argparse.Namespace) -> int:
     """Show the open sessions of a data file."""
-    complain_of_a_session_that_is_gone()
+    warn_if_session_is_gone()
     data_file = resolve_data_file(options.rcfile, options.data_file)
     is_open = [each for each in waiting_sessions(data_file) if each.session.settings.open]
     if options.json:
@@ -134,7 +134,7 @@ def _list(options: argparse.Namespace) -> int:
     return 0
 
 
-def _as_json(each: Waiting) -> dict[str, object]:
+def _as_json(each: WaitingSession) -> dict[str, object]:
     settings = each.session.settings
     return {
         "session": settings.session,
@@ -150,7 +150,7 @@ def _as_json(each: Waiting) -> dict[str, object]:
 
 def _close(options: argparse.Namespace) -> int:
     """Close what is open; closing it twice is no mistake."""
-    complain_of_a_session_that_is_gone()
+    warn_if_session_is_gone()
     data_file = resolve_data_file(options.rcfile, options.data_file)
     named = os.environ.get("COVSUP_SESSION", "")
     for path in [Path(named)] if named else sessions.find_sessions(data_file):
@@ -168,7 +168,7 @@ def _close(options: argparse.Namespace) -> int:
         carrier: Path | None = carrier_library()
     except NoCarrier:
         carrier = None
-    sys.stdout.write(take_out(options.shell, carrier))
+    sys.stdout.write(unset_variables(options.shell, carrier))
     return 0
 
 

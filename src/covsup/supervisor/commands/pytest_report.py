@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from covsup.datafile.session.directory import Settings
-    from covsup.supervisor.combining.outcome import Outcome
+    from covsup.supervisor.combining.outcome import CombineResult
 
 
 def main() -> int:
@@ -61,7 +61,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     return said
 
 
-def _sentences(outcome: Outcome, session: str) -> list[str]:
+def _sentences(outcome: CombineResult, session: str) -> list[str]:
     """What a supervisor would say at the end, where there is none."""
     provenance = outcome.provenance_of(session)
     return [
@@ -78,16 +78,16 @@ def _open(request: Mapping[str, Any]) -> dict[str, Any]:
     # Here, where no tests have been run yet; a report needs nothing of it.
     from covsup.supervisor.cli import make_parser  # noqa: PLC0415
     from covsup.supervisor.sessions.create import (  # noqa: PLC0415
-        carrier_to_preload,
         check_data_file,
         open_session,
+        required_carrier,
     )
     from covsup.supervisor.settings.run_settings import run_settings  # noqa: PLC0415
 
     try:
         settings = run_settings(make_parser().parse_args(["env", *request["options"]]))
         check_data_file(settings)
-        carrier = carrier_to_preload() if settings.carrier else None
+        carrier = required_carrier() if settings.carrier else None
         command = ("pytest", *request["options"])
         session = open_session(settings, command=command, supervisor_pid=request["pid"])
     except CovsupError as error:

@@ -6,13 +6,13 @@ import sys
 import warnings
 
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.combining.gc_pause import no_search_for_cycles
+from covsup.supervisor.combining.gc_pause import gc_disabled
 from covsup.supervisor.errors import NOT_STORED
 from covsup.supervisor.messages import print_message, when
 from covsup.supervisor.sessions.waiting_sessions import (
-    complain_of_a_session_that_is_gone,
-    more_than_in,
+    uncombined_data,
     waiting_sessions,
+    warn_if_session_is_gone,
 )
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ _NAMES: Final = {"--data-file": "data_file", "--rcfile": "rcfile"}
 
 def report(words: Sequence[str]) -> int:
     """Have coverage.py make a report; `words` are its command line, the report's kind first."""
-    with no_search_for_cycles():
+    with gc_disabled():
         from coverage.cmdline import main as coverage  # noqa: PLC0415 - slow to import
 
     if not any(word in {"-h", "--help"} for word in words):
-        complain_of_a_session_that_is_gone()
+        warn_if_session_is_gone()
         _combine_finished_sessions(words)
         _warn_about_edited_files(words)
     try:
@@ -81,13 +81,13 @@ def _combine_finished_sessions(words: Sequence[str]) -> None:
     """Have in the data file what belongs to it and has ended, and say what has more."""
     from covsup.datafile.errors import CovsupError  # noqa: PLC0415
     from covsup.datafile.session.directory import find_sessions  # noqa: PLC0415
-    from covsup.supervisor.sessions.reported_sessions import tidy_finished  # noqa: PLC0415
+    from covsup.supervisor.sessions.reported_sessions import collect_reported_sessions  # noqa: PLC0415
     from covsup.supervisor.settings.run_settings import resolve_data_file  # noqa: PLC0415
 
     said = _file_options(words)
     try:
         data_file = resolve_data_file(said.get("rcfile"), said.get("data_file"))
-        tidy_finished(data_file)
+        collect_reported_sessions(data_file)
         waiting = find_sessions(data_file)
     except CovsupError:
         # coverage.py will print_message of the same thing.
@@ -128,7 +128,9 @@ def _mention_newer_data(data_file: Path) -> None:
     """Say until when the data go, where something goes on or waits."""
     from covsup.datafile.database.database import is_data_file  # noqa: PLC0415
 
-    more = more_than_in(data_file, waiting_sessions(data_file)) if is_data_file(data_file) else []
+    more = (
+        uncombined_data(data_file, waiting_sessions(data_file)) if is_data_file(data_file) else []
+    )
     if more:
         taken = when(data_file.stat().st_mtime_ns)
         print_message(

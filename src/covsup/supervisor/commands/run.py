@@ -14,19 +14,19 @@ from functools import partial
 
 from covsup.datafile.session.directory import tidy_sessions_directory
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.combining.early_imports import Preparation
-from covsup.supervisor.combining.finish import Conclusion, in_one_line
+from covsup.supervisor.combining.early_imports import EarlyImports
+from covsup.supervisor.combining.finish import RunEnd, in_one_line
 from covsup.supervisor.commands.pytest_reporter import Reporter, announce_reporter
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.launch import interpreter, launch
 from covsup.supervisor.launch.target import find_target
 from covsup.supervisor.messages import print_message
-from covsup.supervisor.sessions.create import carrier_to_preload, check_data_file, open_session
-from covsup.supervisor.sessions.enclosing_run import announce, enclosing_session, withdraw
+from covsup.supervisor.sessions.create import check_data_file, open_session, required_carrier
+from covsup.supervisor.sessions.enclosing_run import announce, enclosing_session, withdraw_inner_run
 from covsup.supervisor.settings.run_settings import configured_command_line, run_settings
-from covsup.supervisor.tree.short_commands import few, process
+from covsup.supervisor.tree.short_commands import first_few, process
 from covsup.supervisor.watching import linux, signals
-from covsup.supervisor.watching.signal_witness import Sentry
+from covsup.supervisor.watching.signal_witness import SignalWitness
 from covsup.supervisor.watching.watch import Watcher
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ _STARTUP_SECONDS: Final = 0.2
 
 _UNWATCHED_POLL_SECONDS: Final = 0.1
 """Between two looks for the target's end where the tree cannot be watched."""
-_PREPARED_SECONDS: Final = 1.0
+_IMPORT_WAIT_SECONDS: Final = 1.0
 """So long a request for a report waits for what is being loaded, and signals with it."""
 
 
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
     settings = run_settings(options, words)
     target = find_target(words)
     libraries = [name for name in settings.concurrency if name in interpreter.LIBRARIES]
-    carrier = carrier_to_preload() if settings.carrier else None
+    carrier = required_carrier() if settings.carrier else None
     interpreter.check(
         target,
         libraries=libraries,
@@ -106,14 +106,14 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
         supervision = _supervise(session, settings, target, carrier, mask)
     except UsageError:
         signals.unblock(mask)
-        withdraw(enclosing)
+        withdraw_inner_run(enclosing)
         session.delete()
         tidy_sessions_directory(session.path.parent)
         raise
-    status = Conclusion(session, settings, supervision.status, enclosing).conclude(
-        mask, supervision.preparation, supervision.last_words
+    status = RunEnd(session, settings, supervision.status, enclosing).finish_run(
+        mask, supervision.early_imports, supervision.finish_watching
     )
-    signals.die_like_the_target(status)
+    signals.end_like_target(status)
 
 
 def _plugins_to_install(settings: RunSettings) -> tuple[str, ...]:
@@ -142,27 +142,27 @@ def _supervise(
 
     The caller has blocked them; the target's mask is `mask`. Raises UsageError if it did not start.
     """
-    # In this order: the sentry is small while little is imported.
-    sentry = _sentry(target) if linux.HAS_PROC else None
+    # In this order: the witness is small while little is imported.
+    witness = _witness(target) if linux.HAS_PROC else None
     try:
         if not settings.leave_orphans:
             linux.adopt_orphans()
         environment = launch.environment_for_target(session.path, carrier)
-        if sentry is not None:
+        if witness is not None:
             # What went to the group until now, the target does not have.
-            sentry.forget(*signal.valid_signals())
+            witness.discard_pending(*signal.valid_signals())
         pid = launch.start(target, environment, mask)
-        supervision = Supervision(session, settings, pid, sentry)
+        supervision = Supervision(session, settings, pid, witness)
         supervision.run()
         return supervision
     finally:
-        if sentry is not None:
-            sentry.close()
+        if witness is not None:
+            witness.close()
 
 
-def _sentry(target: Target) -> Sentry:
+def _witness(target: Target) -> SignalWitness:
     try:
-        return Sentry(target.argv)
+        return SignalWitness(target.argv)
     except OSError as error:
         raise UsageError(f"cannot start a process: {error.strerror}") from error
 
@@ -188,15 +188,15 @@ class Supervision:
     """The time between the start of the target and the end of the grace."""
 
     def __init__(
-        self, session: Session, settings: RunSettings, target: int, sentry: Sentry | None
+        self, session: Session, settings: RunSettings, target: int, witness: SignalWitness | None
     ) -> None:
         """`target` is its pid. It runs, so nothing may be raised from here on."""
         self.status = 0  # the target's raw wait status, once it has ended
-        self.preparation = Preparation(settings)
+        self.early_imports = EarlyImports(settings)
         self._session = session
         self._settings = settings
         self._target = target
-        self._sentry = sentry
+        self._witness = witness
         self._has_ended = False
         self._began = time.monotonic()
         self._watcher: Watcher | None = None
@@ -217,21 +217,21 @@ class Supervision:
         if self._watcher is not None:
             self._watch_safely(self._watcher.finish)
 
-    def last_words(self) -> str:
+    def finish_watching(self) -> str:
         """After the end: say of each Python that was not measured why; gives what went wrong."""
         if self._watcher is not None:
-            self._watcher.decide(self._why_unmeasured)
-            if self._watcher.deletion:
-                print_message(self._watcher.deletion)
+            self._watcher.explain_unmeasured(self._why_unmeasured)
+            if self._watcher.deletion_message:
+                print_message(self._watcher.deletion_message)
         return self._watch_error
 
     def _start_watching(self) -> None:
         _raise_descriptor_limit()
-        helpers = {self._sentry.pid} if self._sentry is not None else set()
+        helpers = {self._witness.pid} if self._witness is not None else set()
         self._watcher = Watcher(
             self._session, not_ours=helpers, uses_carrier=self._settings.carrier
         )
-        self._watcher.look()
+        self._watcher.scan()
 
     def _watch_safely(self, step: Callable[[], None]) -> bool:
         """Do something that the target's life and status may not depend on; whether it worked."""
@@ -242,8 +242,8 @@ class Supervision:
             return False
         return True
 
-    def _look(self) -> bool:
-        return self._watcher is not None and self._watch_safely(self._watcher.look)
+    def _scan(self) -> bool:
+        return self._watcher is not None and self._watch_safely(self._watcher.scan)
 
     def _is_child(self, pid: int) -> bool:
         try:
@@ -258,33 +258,33 @@ class Supervision:
         return interpreter.why_not(program, answer, uses_carrier=self._settings.carrier)
 
     def _step(self) -> Received | None:
-        """Until the next signal or the next look; the signal, if it was for nobody else."""
+        """Until the next signal or the next scan; the signal, if it was for nobody else."""
         watcher = self._watcher
         received = signals.receive(_UNWATCHED_POLL_SECONDS if watcher is None else watcher.interval)
         if received is None:
             self._reap()
-            self._look()
+            self._scan()
             # pytest is no short one, and wants its report as soon as the tests have run.
             if self._settings.for_pytest or time.monotonic() - self._began > _STARTUP_SECONDS:
-                self.preparation.begin()
+                self.early_imports.begin()
             self._watch_safely(self._report)
             return None
-        if signals.is_the_bell(received):
+        if signals.is_inotify_signal(received):
             self._watch_safely(self._report)
             if watcher is not None:
-                self._watch_safely(watcher.answer_bell)
+                self._watch_safely(watcher.on_inotify)
             return None
         for_us = False
-        if not signals.is_from_a_child(received):
+        if not signals.is_child_event(received):
             for_us = self._has_ended
-            # Before we look for children, and perhaps stop with the target: whether a signal went
+            # Before we scan for children, and perhaps stop with the target: whether a signal went
             # to the whole group can be told only now.
-            if not for_us and signals.is_for_the_target(received, self._sentry, self._is_child):
-                signals.pass_on(received.number, self._target)
+            if not for_us and signals.is_for_target(received, self._witness, self._is_child):
+                signals.forward(received.number, self._target)
         self._reap()
         if watcher is not None and watcher.is_due:
             # Signals without end may not keep us from looking.
-            self._look()
+            self._scan()
         return received if for_us else None
 
     def _report(self) -> None:
@@ -292,33 +292,33 @@ class Supervision:
         if self._reporter is None or self._reporting or not self._reporter.is_asked():
             return
         # A fork while another thread imports would have that import's lock for ever.
-        if self.preparation.is_over_within(_PREPARED_SECONDS):
+        if self.early_imports.wait_at_most(_IMPORT_WAIT_SECONDS):
             self._reporting = self._reporter.answer()
             if self._reporting and self._watcher is not None:
-                self._watcher.leave_out(self._reporting)
+                self._watcher.ignore_child(self._reporting)
 
     def _grace(self) -> None:
         """Wait for stragglers that may execute Python; a signal that asks us to end ends it."""
         began = time.monotonic()
         until = began + self._settings.grace
         announced = not self._settings.announce
-        self._look()
+        self._scan()
         while self._watcher is not None and (now := time.monotonic()) < until:
-            waiting = self._watcher.awaited()
+            waiting = self._watcher.may_run_python()
             if not waiting:
-                # What ended during that look may have started another process before.
-                if self._watcher.was_still or not self._look():
+                # What ended during that scan may have started another process before.
+                if self._watcher.saw_no_change or not self._scan():
                     return
                 continue
             if not announced and now - began > _STARTUP_SECONDS:
                 announced = True
                 self._announce(waiting)
             received = self._step()
-            if received is not None and signals.asks_to_end(received):
+            if received is not None and signals.is_end_signal(received):
                 return
 
     def _announce(self, waiting: Sequence[Watched]) -> None:
-        named = few(
+        named = first_few(
             [process(each.pid, each.program.argv if each.program else ()) for each in waiting]
         )
         noun = "process" if len(waiting) == 1 else "processes"
@@ -342,9 +342,9 @@ class Supervision:
             self._record_end(pid, status)
             if pid == self._reporting:
                 self._reporting = 0
-            elif self._sentry is not None and pid == self._sentry.pid:
+            elif self._witness is not None and pid == self._witness.pid:
                 # Somebody killed it: what went to the group is guessed from now on.
-                self._sentry = None
+                self._witness = None
         if not self._has_ended:
             self._mirror_stops()
 
@@ -357,14 +357,14 @@ class Supervision:
     def _mirror_stops(self) -> None:
         pid, status = os.waitpid(self._target, os.WNOHANG | os.WUNTRACED)
         while pid and os.WIFSTOPPED(status):
-            was_continued = signals.stop_like_the_target(
-                os.WSTOPSIG(status), self._target, self._sentry
+            was_continued = signals.stop_like_target(
+                os.WSTOPSIG(status), self._target, self._witness
             )
             # What became of it meanwhile is an event of its own: it may even be stopped again.
             pid, status = os.waitpid(self._target, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
             if pid == 0 and was_continued:
                 # Somebody continued us alone.
-                signals.pass_on(signal.SIGCONT, self._target)
+                signals.forward(signal.SIGCONT, self._target)
             if pid and os.WIFCONTINUED(status):
                 pid, status = os.waitpid(self._target, os.WNOHANG | os.WUNTRACED)
         if pid:

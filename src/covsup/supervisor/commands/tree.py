@@ -20,9 +20,9 @@ from covsup.datafile.session.directory import (
 )
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.combine import combine
-from covsup.supervisor.combining.inputs import is_of
+from covsup.supervisor.combining.inputs import belongs_to_data_file
 from covsup.supervisor.messages import print_message
-from covsup.supervisor.sessions.waiting_sessions import complain_of_a_session_that_is_gone
+from covsup.supervisor.sessions.waiting_sessions import warn_if_session_is_gone
 from covsup.supervisor.settings.combine_settings import CombineSettings
 from covsup.supervisor.settings.run_settings import resolve_data_file
 from covsup.supervisor.tree.drawing import ASCII, UNICODE, Drawing
@@ -45,7 +45,7 @@ class NothingToShow(CovsupError):
 
 def tree(options: argparse.Namespace) -> int:
     """Show it."""
-    complain_of_a_session_that_is_gone()
+    warn_if_session_is_gone()
     provenance = _provenance(options)
     # An id tells the second only.
     sessions = sorted(provenance.sessions, key=lambda each: (each.started_ns, each.session))
@@ -104,7 +104,7 @@ def _provenance(options: argparse.Namespace) -> Provenance:
 def _waiting(data_file: Path) -> Iterator[tuple[int, Path]]:
     """The session directories beside a data file, by when they were begun."""
     for path in find_sessions(data_file):
-        if not is_of(path, data_file):
+        if not belongs_to_data_file(path, data_file):
             continue
         try:
             session = open_session(path)

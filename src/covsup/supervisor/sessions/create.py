@@ -13,7 +13,7 @@ from covsup.carrier.library import NoCarrier, carrier_library
 from covsup.datafile.session.directory import Settings, create_session
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.errors import UsageError
-from covsup.supervisor.sessions.reported_sessions import tidy_finished
+from covsup.supervisor.sessions.reported_sessions import collect_reported_sessions
 from covsup.supervisor.watching import linux
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _SQLITE: Final = b"SQLite format 3\0"
 
 
-def carrier_to_preload() -> Path:
+def required_carrier() -> Path:
     """The carrier's library. Raises UsageError where there is none."""
     try:
         return carrier_library()
@@ -67,7 +67,7 @@ def open_session(
 
     `within` is the id of the session around it.
     """
-    tidy_finished(settings.data_file)
+    collect_reported_sessions(settings.data_file)
 
     def make(session_id: str) -> Settings:
         return Settings(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from covsup.datafile.session.directory import Session
 
 
-class Enclosing(NamedTuple):
+class EnclosingRun(NamedTuple):
     """The session around a run."""
 
     session: str  # its id
@@ -40,7 +40,7 @@ def enclosing_session(data_file: Path) -> Session | None:
     return session if session.settings.data_file == os.fspath(data_file) else None
 
 
-def announce(outer: Session, inner: Session) -> Enclosing | None:
+def announce(outer: Session, inner: Session) -> EnclosingRun | None:
     """Before its target starts, let the outer session know of a run inside; None where it cannot."""
     place = outer.nested_result(inner.id)
     try:
@@ -51,11 +51,11 @@ def announce(outer: Session, inner: Session) -> Enclosing | None:
             around.mark_nested_run(inner.id)
     except (CovsupError, OSError):
         # One that is over needs to know nothing.
-        return Enclosing(outer.id, place, outer.settings.branch) if place.exists() else None
-    return Enclosing(outer.id, place, outer.settings.branch)
+        return EnclosingRun(outer.id, place, outer.settings.branch) if place.exists() else None
+    return EnclosingRun(outer.id, place, outer.settings.branch)
 
 
-def withdraw(enclosing: Enclosing | None) -> None:
+def withdraw_inner_run(enclosing: EnclosingRun | None) -> None:
     """Nothing was run."""
     if enclosing is not None:
         enclosing.place.unlink(missing_ok=True)

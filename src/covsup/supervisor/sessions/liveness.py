@@ -33,10 +33,10 @@ _PIDS: Final = re.compile(rb"^NSpid:([\d\s]*?)$", re.MULTILINE)
 
 _SESSION: Final = re.compile(rb"\0COVSUP_SESSION=([^\0]*)")
 
-_SLACK: Final = 2.0
+_CLOCK_SLACK_SECONDS: Final = 2.0
 """A creation time is the boot time, in whole seconds, plus ticks: so far off at most (seconds)."""
 
-_LOOKS_AT_AN_EXEC: Final = 300
+_READS_DURING_EXEC: Final = 300
 
 _FIRST_NAMESPACE: Final = "pid:[4026531836]"
 """The pid namespace of the machine itself: PROC_PID_INIT_INO, a constant of the kernel."""
@@ -44,46 +44,46 @@ _FIRST_NAMESPACE: Final = "pid:[4026531836]"
 _TICK_NS: Final = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
-class Verdict(Enum):
+class ImageState(Enum):
     """Whether an image runs."""
 
     RUNNING = "running"
     ENDED = "ended"
-    ELSEWHERE = "elsewhere"  # on another machine, which cannot be asked
-    HIDDEN = "hidden"  # on this machine, in a pid namespace that we do not see
+    REMOTE = "elsewhere"  # on another machine, which cannot be asked
+    OTHER_NAMESPACE = "hidden"  # on this machine, in a pid namespace that we do not see
 
 
-class _Unclear(NamedTuple):
+class _UnreadableProcess(NamedTuple):
     """A process whose mappings we may not read: it is known by its start alone."""
 
     boottime_ns: int | None
     create_time: float | None
 
 
-class Look:
+class ProcessSnapshot:
     """What the process table said when it was asked."""
 
     def __init__(
         self,
         sessions: Iterable[Path],
         journals: Iterable[JournalFile],
-        lodgers: Iterable[int] = (),
+        slot_borrowers: Iterable[int] = (),
     ) -> None:
-        """Look now.
+        """ProcessSnapshot now.
 
-        `journals` are those whose owners are in question, `lodgers` the pids of the processes that
+        `journals` are those whose owners are in question, `slot_borrowers` the pids of the processes that
         have theirs in the files of others.
         """
         self.members: dict[Path, list[int]] = defaultdict(list)
         """By session directory: the processes that were started with it in their environment."""
-        self._mapping: set[tuple[int, str]] = set()
+        self._mapped_by_pid: set[tuple[int, str]] = set()
         """Process and image of each journal that a process maps: its own, or an inherited one."""
-        self._mapped: set[str] = set()
-        self._unclear: dict[int, _Unclear] = {}
+        self._mapped_images: set[str] = set()
+        self._unreadable: dict[int, _UnreadableProcess] = {}
         self._host = os.uname().nodename
         self._boot = linux.boot_id(_PROC)
         self._namespace = pid_namespace("self")
-        pids = {*lodgers, *(journal.pid for journal in journals)}
+        pids = {*slot_borrowers, *(journal.pid for journal in journals)}
         if _HAS_PROC:
             # Of many journals' processes few are there; a thread's id is nobody's pid.
             there = [int(entry) for entry in os.listdir(_PROC) if entry.isdigit()]  # noqa: PTH208
@@ -91,14 +91,14 @@ class Look:
             names = {os.fsencode(path.name): path for path in sessions}
             pids.update(self._find_members(names, there))
         for pid in pids:
-            self._look_at(pid)
+            self._read_process(pid)
 
     def is_mapped(self, image_id: str) -> bool:
         """Whether any process maps the journal of this image: its own, or a child that may write
         to a slot of the file."""
-        return image_id in self._mapped
+        return image_id in self._mapped_images
 
-    def verdict(
+    def state_of(
         self,
         header: Header,
         host: str | None,
@@ -107,37 +107,40 @@ class Look:
         *,
         boot: str = "",
         was_rebooted: Callable[[], bool] = bool,
-    ) -> Verdict:
+    ) -> ImageState:
         """Whether the image of a journal's header runs; `host`, `boot` and the pid `namespace` are
         where the journal says it did.
 
         `file_of` is the image in whose file the journal is, where that is another one;
         `was_rebooted` is asked where it ran on another kernel: whether that was this machine.
         """
-        if (header.pid, file_of or header.image_id) in self._mapping:
-            return Verdict.RUNNING
-        if not is_here(self._boot, boot, host or ""):
-            return Verdict.ENDED if boot and was_rebooted() else Verdict.ELSEWHERE
+        if (header.pid, file_of or header.image_id) in self._mapped_by_pid:
+            return ImageState.RUNNING
+        if not is_this_machine(self._boot, boot, host or ""):
+            return ImageState.ENDED if boot and was_rebooted() else ImageState.REMOTE
         if namespace and self._namespace not in {"", namespace}:
             # Its pid means nothing here. Root sees the processes of every container, from outside.
             sees_all = self._namespace == _FIRST_NAMESPACE and os.geteuid() == 0
-            return Verdict.ENDED if sees_all else Verdict.HIDDEN
-        unclear = self._unclear.get(header.pid)
-        if unclear is None:
-            return Verdict.ENDED
+            return ImageState.ENDED if sees_all else ImageState.OTHER_NAMESPACE
+        unreadable = self._unreadable.get(header.pid)
+        if unreadable is None:
+            return ImageState.ENDED
         # The pid is alive: the same process, unless that one started after the journal did.
         later = (
-            unclear.boottime_ns is not None
-            and unclear.boottime_ns > header.start_boottime_ns + _TICK_NS
+            unreadable.boottime_ns is not None
+            and unreadable.boottime_ns > header.start_boottime_ns + _TICK_NS
         ) or (
-            unclear.create_time is not None
-            and unclear.create_time > header.start_realtime_ns / 1e9 + _SLACK
+            unreadable.create_time is not None
+            and unreadable.create_time > header.start_realtime_ns / 1e9 + _CLOCK_SLACK_SECONDS
         )
-        return Verdict.ENDED if later else Verdict.RUNNING
+        return ImageState.ENDED if later else ImageState.RUNNING
 
-    def measures_any(self, journals: Iterable[JournalFile]) -> bool:
+    def any_writer_runs(self, journals: Iterable[JournalFile]) -> bool:
         """Whether a process that writes one of these journals may run."""
-        return any(each.image_id in self._mapped or each.pid in self._unclear for each in journals)
+        return any(
+            each.image_id in self._mapped_images or each.pid in self._unreadable
+            for each in journals
+        )
 
     def _find_members(self, sessions: dict[bytes, Path], pids: Iterable[int]) -> Iterator[int]:
         for pid in pids:
@@ -156,14 +159,14 @@ class Look:
                         self.members[sessions[name]].append(pid)
                         yield pid
 
-    def _look_at(self, pid: int) -> None:
+    def _read_process(self, pid: int) -> None:
         if not _HAS_PROC:
             import psutil  # noqa: PLC0415 - slow to import, and not needed on Linux
 
             try:
                 process = psutil.Process(pid)
                 if process.status() != psutil.STATUS_ZOMBIE:
-                    self._unclear[pid] = _Unclear(None, process.create_time())
+                    self._unreadable[pid] = _UnreadableProcess(None, process.create_time())
             except psutil.NoSuchProcess:
                 pass
             return
@@ -174,16 +177,16 @@ class Look:
         except OSError:
             started = _start_of(pid)
             if started is not None:
-                self._unclear[pid] = started
+                self._unreadable[pid] = started
             return
         # A zombie has no mappings left, and a program that the process became has none of ours.
         images = {match.decode("ascii") for match in _IMAGE.findall(maps)}
         if images:
-            self._mapped |= images
-            self._mapping.update((each, image) for each in _names_of(pid) for image in images)
+            self._mapped_images |= images
+            self._mapped_by_pid.update((each, image) for each in _pids_of(pid) for image in images)
 
 
-def _names_of(pid: int) -> set[int]:
+def _pids_of(pid: int) -> set[int]:
     """The pids by which a process is known, here and in the namespaces that it is in."""
     try:
         status = (_PROC / str(pid) / "status").read_bytes()
@@ -192,7 +195,7 @@ def _names_of(pid: int) -> set[int]:
     return {pid, *(int(each) for line in _PIDS.findall(status) for each in line.split())}
 
 
-def is_here(our_boot: str, boot: str, host: str) -> bool:
+def is_this_machine(our_boot: str, boot: str, host: str) -> bool:
     """Whether something was on this machine, and since its last start.
 
     The kernel's boot id tells. A name does only where there is no id: on systems without /proc,
@@ -223,7 +226,7 @@ def supervisor_may_run_elsewhere(session: Session) -> bool:
     settings = session.settings
     if not settings.held or session.supervisor_has_ended:
         return False
-    if is_here(linux.boot_id(_PROC), settings.boot, settings.host):
+    if is_this_machine(linux.boot_id(_PROC), settings.boot, settings.host):
         return False
     return not was_rebooted(settings.machine, settings.host, session.path)
 
@@ -234,7 +237,7 @@ def supervisor_runs(settings: Settings, session: Path | None = None) -> bool:
     `session` is its directory.
     """
     pid = settings.supervisor_pid
-    if pid == 0 or not is_here(linux.boot_id(_PROC), settings.boot, settings.host):
+    if pid == 0 or not is_this_machine(linux.boot_id(_PROC), settings.boot, settings.host):
         return False
     if settings.namespace not in {"", pid_namespace("self")}:
         # Its pid means nothing here. Its lock is seen from everywhere, and goes with it.
@@ -255,7 +258,7 @@ def _is_older(pid: int, settings: Settings) -> bool:
         process = psutil.Process(pid)
         return (
             process.status() != psutil.STATUS_ZOMBIE
-            and process.create_time() <= settings.started_ns / 1e9 + _SLACK
+            and process.create_time() <= settings.started_ns / 1e9 + _CLOCK_SLACK_SECONDS
         )
     except psutil.NoSuchProcess:
         return False
@@ -268,7 +271,7 @@ def _environment(process: Path) -> bytes:
     the command line: that lasts for microseconds. (A kernel thread and a zombie have no program.)
     """
     environment = (process / "environ").read_bytes()
-    for _ in range(_LOOKS_AT_AN_EXEC):
+    for _ in range(_READS_DURING_EXEC):
         if environment:
             break
         (process / "exe").readlink()
@@ -281,7 +284,7 @@ def _environment(process: Path) -> bytes:
     return environment
 
 
-def _start_of(pid: int) -> _Unclear | None:
+def _start_of(pid: int) -> _UnreadableProcess | None:
     """When a process started, by what everybody may read of it; None where it has ended."""
     try:
         stat = (_PROC / str(pid) / "stat").read_bytes()
@@ -291,4 +294,4 @@ def _start_of(pid: int) -> _Unclear | None:
     state, *fields = stat[stat.rindex(b")") + 2 :].split()
     if state in {b"Z", b"X", b"x"}:
         return None
-    return _Unclear(int(fields[18]) * _TICK_NS, None)
+    return _UnreadableProcess(int(fields[18]) * _TICK_NS, None)

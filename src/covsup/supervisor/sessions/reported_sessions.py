@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from covsup.datafile.session.directory import Session
 
-OWED: Final = "*.owed"
+PENDING_REPORTS: Final = "*.owed"
 """Reports that were asked for and not made yet."""
 
 
@@ -30,14 +30,14 @@ def mark_as_reported(session: Session) -> None:
     session.mark(REPORTED)
 
 
-def tidy_finished(data_file: Path) -> None:
+def collect_reported_sessions(data_file: Path) -> None:
     """Collect, and delete, the sessions of `data_file` that were reported and have ended since.
 
     One of which the data file holds nothing any more goes uncollected: something else has replaced
     the result that it was a part of.
     """
     for path in find_sessions(data_file):
-        if not (path / REPORTED).exists() or any(path.glob(OWED)):
+        if not (path / REPORTED).exists() or any(path.glob(PENDING_REPORTS)):
             continue
         try:
             session = open_session(path)
@@ -52,13 +52,13 @@ def _tidy(session: Session, data_file: Path) -> None:
     # Here: a session to be tidied is rare, and what this needs is slow to import.
     from covsup.datafile.database.database import is_data_file, session_ids_in  # noqa: PLC0415
     from covsup.supervisor.combining.combine import combine  # noqa: PLC0415
-    from covsup.supervisor.sessions.liveness import Look, supervisor_runs  # noqa: PLC0415
+    from covsup.supervisor.sessions.liveness import ProcessSnapshot, supervisor_runs  # noqa: PLC0415
     from covsup.supervisor.sessions.waiting_sessions import out_of_sight  # noqa: PLC0415
     from covsup.supervisor.settings.combine_settings import CombineSettings  # noqa: PLC0415
 
     journals = session.journals()
-    look = Look([session.path], journals)
-    if supervisor_runs(session.settings, session.path) or look.measures_any(journals):
+    look = ProcessSnapshot([session.path], journals)
+    if supervisor_runs(session.settings, session.path) or look.any_writer_runs(journals):
         return
     if look.members.get(session.path):
         return

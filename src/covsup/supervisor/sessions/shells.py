@@ -32,11 +32,11 @@ def put(form: str, session: Path, carrier: Path | None = None) -> str:
     if carrier is not None:
         here = os.environ.get(PRELOAD, "") if form in _UNSET else ""
         variables[PRELOAD] = with_carrier(here, carrier)
-    text = FORMS[form](variables)
+    text = SHELL_FORMATS[form](variables)
     return f"{text}{_UNSET[form](_PARENT)}" if form in _UNSET and _PARENT in os.environ else text
 
 
-def take_out(form: str, carrier: Path | None = None) -> str:
+def unset_variables(form: str, carrier: Path | None = None) -> str:
     """What takes a session out of an environment again, and the carrier where it has that."""
     here = os.environ.get(PRELOAD, "")
     names = [_NAME]
@@ -46,7 +46,9 @@ def take_out(form: str, carrier: Path | None = None) -> str:
     unset = _UNSET.get(form)
     if unset is not None:
         text = "".join(map(unset, names))
-        return f"{text}{FORMS[form]({PRELOAD: left})}" if PRELOAD in names and left else text
+        return (
+            f"{text}{SHELL_FORMATS[form]({PRELOAD: left})}" if PRELOAD in names and left else text
+        )
     # An empty one means off, where a variable can be set but not removed.
     return {
         "json": json.dumps(dict.fromkeys(names)) + "\n",
@@ -128,7 +130,7 @@ def _each(say: Callable[[str, str], str]) -> Callable[[Variables], str]:
     return lambda variables: "".join(itertools.starmap(say, variables.items()))
 
 
-FORMS: Final[dict[str, Callable[[Variables], str]]] = {
+SHELL_FORMATS: Final[dict[str, Callable[[Variables], str]]] = {
     **dict.fromkeys(("sh", "bash", "zsh", "dash", "ksh"), _each(_sh)),
     "fish": _each(_fish),
     **dict.fromkeys(("csh", "tcsh"), _each(_csh)),

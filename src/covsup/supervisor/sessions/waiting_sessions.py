@@ -9,10 +9,14 @@ from covsup.datafile.errors import CovsupError
 from covsup.datafile.provenance.model import End
 from covsup.datafile.session.directory import SessionUnreadable, find_sessions, open_session
 from covsup.hints import TYPE_CHECKING, NamedTuple
-from covsup.supervisor.combining.inputs import Inputs, is_of
+from covsup.supervisor.combining.inputs import Inputs, belongs_to_data_file
 from covsup.supervisor.messages import print_message
-from covsup.supervisor.sessions.liveness import Look, supervisor_may_run_elsewhere, supervisor_runs
-from covsup.supervisor.tree.short_commands import few, process
+from covsup.supervisor.sessions.liveness import (
+    ProcessSnapshot,
+    supervisor_may_run_elsewhere,
+    supervisor_runs,
+)
+from covsup.supervisor.tree.short_commands import first_few, process
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
     from covsup.datafile.session.directory import JournalFile, Session
 
 
-class Waiting(NamedTuple):
+class WaitingSession(NamedTuple):
     """A session that waits, and who runs in it."""
 
     session: Session
@@ -35,15 +39,15 @@ class Waiting(NamedTuple):
         return bool(self.measured or self.programs or self.supervised)
 
 
-def waiting_sessions(data_file: Path) -> list[Waiting]:
+def waiting_sessions(data_file: Path) -> list[WaitingSession]:
     """The sessions of a data file, oldest first. What cannot be read is left out: `combine` says
     what is wrong with it."""
     sessions = list(_opened(data_file))
     listed = [(session, tuple(session.journals())) for session in sessions]
     journals = [each for _, of_session in listed for each in of_session]
-    look = Look([session.path for session in sessions], journals)
+    look = ProcessSnapshot([session.path for session in sessions], journals)
     return [
-        Waiting(
+        WaitingSession(
             session=session,
             journals=of_session,
             measured=tuple(
@@ -59,7 +63,7 @@ def waiting_sessions(data_file: Path) -> list[Waiting]:
 
 def _opened(data_file: Path) -> Iterator[Session]:
     for path in find_sessions(data_file):
-        if not is_of(path, data_file):
+        if not belongs_to_data_file(path, data_file):
             continue
         try:
             yield open_session(path)
@@ -67,7 +71,7 @@ def _opened(data_file: Path) -> Iterator[Session]:
             continue
 
 
-def more_than_in(data_file: Path, waiting: Iterable[Waiting]) -> list[str]:
+def uncombined_data(data_file: Path, waiting: Iterable[WaitingSession]) -> list[str]:
     """What sessions have that is in no result yet, in words for each; nothing where the data file
     has it all."""
     from covsup.datafile.database.database import read_provenance  # noqa: PLC0415 - slow to import
@@ -85,7 +89,7 @@ def more_than_in(data_file: Path, waiting: Iterable[Waiting]) -> list[str]:
             continue  # of an earlier run
         new = {journal.image_id for journal in each.journals} - combined
         if each.measured:
-            running = few([process(pid, commands.get(pid, ())) for pid in each.measured])
+            running = first_few([process(pid, commands.get(pid, ())) for pid in each.measured])
             runs = "process {} of session {} still runs"
             run = "processes {} of session {} still run"
             words = runs if len(each.measured) == 1 else run
@@ -98,22 +102,22 @@ def more_than_in(data_file: Path, waiting: Iterable[Waiting]) -> list[str]:
 
 def out_of_sight(path: Path) -> str:
     """Where processes of a session may run that cannot be seen from here, or ""."""
-    from covsup.supervisor.combining.outcome import opener_of  # noqa: PLC0415 - as below
-    from covsup.supervisor.combining.reader import Reader  # noqa: PLC0415 - slow to import
+    from covsup.supervisor.combining.outcome import opened_on  # noqa: PLC0415 - as below
+    from covsup.supervisor.combining.reader import InputReader  # noqa: PLC0415 - slow to import
 
-    reader = Reader(None)
+    reader = InputReader(None)
     try:
         reader.read(Inputs([path], path))
     except CovsupError:
         return ""  # nothing could ever be made of it
     hosts = {each.host or "this machine, in a container" for each in reader.running}
     hosts = hosts or {
-        opener_of(part.session) for part in reader.parts if part.session and part.out_of_sight
+        opened_on(part.session) for part in reader.parts if part.session and part.out_of_sight
     }
     return ", ".join(sorted(hosts))
 
 
-def complain_of_a_session_that_is_gone() -> None:
+def warn_if_session_is_gone() -> None:
     """Say that COVSUP_SESSION names a directory that is not there: nothing is measured with it, and
     no process can say so."""
     named = os.environ.get("COVSUP_SESSION", "")

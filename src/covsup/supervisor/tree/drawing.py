@@ -13,7 +13,7 @@ from covsup.datafile.provenance.command_lines import is_python
 from covsup.datafile.provenance.model import End, signal_name
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.messages import printable
-from covsup.supervisor.tree.process_tree import forest
+from covsup.supervisor.tree.process_tree import process_trees
 from covsup.supervisor.tree.short_commands import shown, without_directory
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Drawing:
 
     def lines(self, settings: Settings, provenance: Provenance) -> Iterator[Text]:
         """Everything there is to show."""
-        rows = list(self._rows(forest(provenance)))
+        rows = list(self._rows(process_trees(provenance)))
         places = {
             each.node.argv[0].rpartition("/")[0]
             for each in rows

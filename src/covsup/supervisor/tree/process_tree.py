@@ -53,7 +53,7 @@ class Node:
         return self.image is None and not self.reason
 
 
-def placed(roots: Sequence[Node]) -> Iterator[tuple[Node, Node | None]]:
+def with_parents(roots: Sequence[Node]) -> Iterator[tuple[Node, Node | None]]:
     """Every process with the one that it is below, in the order in which they are shown."""
     waiting: list[tuple[Node, Node | None]] = [(node, None) for node in reversed(roots)]
     while waiting:
@@ -62,12 +62,12 @@ def placed(roots: Sequence[Node]) -> Iterator[tuple[Node, Node | None]]:
         waiting += [(each, node) for each in reversed(node.below)]
 
 
-def forest(provenance: Provenance) -> list[Node]:
+def process_trees(provenance: Provenance) -> list[Node]:
     """The processes that nobody of the session started, with everything below them."""
-    return _Forest(provenance).grow()
+    return _TreeBuilder(provenance).build()
 
 
-class _Forest:
+class _TreeBuilder:
     def __init__(self, provenance: Provenance) -> None:
         self._images = {each.image_id: each for each in provenance.processes}
         self._nodes: dict[str, Node] = {}
@@ -78,33 +78,33 @@ class _Forest:
         for each in provenance.processes:
             self._add_image(each)
         unmeasured = list(provenance.unmeasured)
-        self._late_ns = self._lateness(provenance)
+        self._clock_offset_ns = self._clock_offset(provenance)
         for seen in provenance.observed:
             # A snapshot that the program asked for is made beside the session, not in it.
             if not seen.images and not is_covsup_command(seen.argv):
                 self._add_seen(seen, unmeasured)
-            self._adopt(seen)
+            self._add_outer_parent(seen)
         for each_unmeasured in unmeasured:
             self._add_unmeasured(each_unmeasured)
 
-    def grow(self) -> list[Node]:
+    def build(self) -> list[Node]:
         """Put everything in its place."""
         roots: list[Node] = []
-        placed: dict[int, Node] = {}  # by id() of a node: what it is below
+        with_parents: dict[int, Node] = {}  # by id() of a node: what it is below
         for node in sorted((*self._nodes.values(), *self._others), key=_order):
             parent = self._parent(node)
             above = parent
             while above is not None and above is not node:
-                above = placed.get(id(above))
+                above = with_parents.get(id(above))
             if parent is None or above is node:
                 # A pid that came again may make a process seem to descend from itself.
                 roots.append(node)
             else:
-                placed[id(node)] = parent
+                with_parents[id(node)] = parent
                 parent.below.append(node)
         return roots
 
-    def _lateness(self, provenance: Provenance) -> int:
+    def _clock_offset(self, provenance: Provenance) -> int:
         """How far the kernel's creation times, from a boot time in whole seconds, are off.
 
         Told by the processes of which both clocks are known, less what an interpreter needs until
@@ -138,7 +138,7 @@ class _Forest:
             how="",
             pid=seen.pid,
             argv=seen.argv,
-            at_ns=at_ns + self._late_ns,
+            at_ns=at_ns + self._clock_offset_ns,
             ending=seen.ending,
             ended_ns=seen.ended_ns,
         )
@@ -152,7 +152,7 @@ class _Forest:
         self._others.append(node)
         self._add(node, seen.ppid, named)
 
-    def _adopt(self, seen: ObservedRecord) -> None:
+    def _add_outer_parent(self, seen: ObservedRecord) -> None:
         """The first process of a pid namespace knows no parent; from outside it has one."""
         for image_id in seen.images[:1]:
             node = self._nodes.get(image_id)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from typing import Final
 
 _MESSAGE_WIDTH: Final = 60
-_MOST_IN_MESSAGE: Final = 3
-_FEWEST_OF_REST: Final = 8
+_MAX_IN_MESSAGE: Final = 3
+_MIN_ARGUMENTS_WIDTH: Final = 8
 """Less than this of the arguments tells nothing."""
 
 
@@ -43,7 +43,7 @@ def shown(argv: Sequence[str], room: int | None = None, *, cut: str = "…") -> 
         left = room - len(head) - 1
         if not rest and left >= -1:
             return head
-        if rest and left >= min(len(rest), _FEWEST_OF_REST):
+        if rest and left >= min(len(rest), _MIN_ARGUMENTS_WIDTH):
             return f"{head} {_middle_out(rest, left, cut)}"
     return _middle_out(_text(words[first:]), room, cut)
 
@@ -54,10 +54,10 @@ def process(pid: int, argv: Sequence[str]) -> str:
     return f"{pid} ({command})" if command else str(pid)
 
 
-def few(processes: Sequence[str]) -> str:
+def first_few(processes: Sequence[str]) -> str:
     """Some of many, and how many more there are."""
-    more = len(processes) - _MOST_IN_MESSAGE
-    return ", ".join(processes[:_MOST_IN_MESSAGE]) + (f" and {more} more" if more > 0 else "")
+    more = len(processes) - _MAX_IN_MESSAGE
+    return ", ".join(processes[:_MAX_IN_MESSAGE]) + (f" and {more} more" if more > 0 else "")
 
 
 def without_directory(argv: Sequence[str]) -> Sequence[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from covsup.datafile.provenance.model import End, signal_name
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.tree.process_tree import forest, placed
+from covsup.supervisor.tree.process_tree import process_trees, with_parents
 
 if TYPE_CHECKING:
     from typing import Any
@@ -23,7 +23,7 @@ def session_as_json(settings: Settings, provenance: Provenance) -> dict[str, Any
     """A session as what `json.dumps` takes."""
     ids: dict[int, int] = {}  # by id() of a node
     processes = []
-    for node, above in placed(forest(provenance)):
+    for node, above in with_parents(process_trees(provenance)):
         ids[id(node)] = number = len(ids) + 1
         parent = None if above is None else ids[id(above)]
         processes.append({"id": number, "parent": parent, **_process(node)})

@@ -25,7 +25,7 @@ _DELETION_SECONDS: Final = 0.3
 """Between the deletion of a session and that of the directory above it there is less time."""
 
 
-class Keeper:
+class DeletionGuard:
     """Descriptors of what is in a session directory."""
 
     def __init__(self, session: Session, most: int) -> None:
@@ -50,7 +50,7 @@ class Keeper:
                 path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
             )
 
-    def mend(self) -> bool:
+    def restore_directory(self) -> bool:
         """Make the directory again if it has gone; True if that was done now.
 
         Not while a deletion goes on: a directory that comes back fails the `rm -r` that is at it.

@@ -56,7 +56,7 @@ _IN_CREATE: Final = 0x100
 _IN_DELETE_SELF: Final = 0x400
 _INOTIFY_EVENT: Final = struct.Struct("=iIII")  # which watch, mask, cookie, length of the name
 _F_SETSIG: Final = 10
-_BELL_BYTES: Final = 65_536
+_INOTIFY_BYTES: Final = 65_536
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_GET_PDEATHSIG: Final = 2
@@ -308,7 +308,7 @@ def exit_status_of(pidfd: int) -> int | None:
     return status if mask & _PIDFD_INFO_EXIT else None
 
 
-class DirectoryBell:
+class InotifyWatch:
     """Rings, with SIGIO, when a file is made in a directory, or it or the one above is deleted.
 
     SIGIO has to be blocked and taken.
@@ -326,8 +326,8 @@ class DirectoryBell:
         descriptor = ctypes.CDLL(None).inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if descriptor < 0:
             return None
-        bell = cls(descriptor)
-        if not bell.watch(directory):
+        inotify = cls(descriptor)
+        if not inotify.watch(directory):
             os.close(descriptor)
             return None
         fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
@@ -335,7 +335,7 @@ class DirectoryBell:
         fcntl.fcntl(descriptor, _F_SETSIG, signal.SIGIO)
         flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
         fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC)
-        return bell
+        return inotify
 
     def watch(self, directory: str) -> bool:
         """Watch a directory, one that was made again, too; False where that is not to be had."""
@@ -349,7 +349,7 @@ class DirectoryBell:
         names: list[str] = []
         while True:
             try:
-                events = os.read(self._descriptor, _BELL_BYTES)
+                events = os.read(self._descriptor, _INOTIFY_BYTES)
             except BlockingIOError:
                 return names
             at = 0

@@ -1,13 +1,13 @@
-"""The sentry: a second process of the supervisor's process group, which sleeps.
+"""The witness: a second process of the supervisor's process group, which sleeps.
 
 It answers what the supervisor cannot know by itself. A signal that the supervisor got went to the
-whole group (Ctrl-C, `kill -- -PGID`) if it is pending in the sentry as well; then the target has it
+whole group (Ctrl-C, `kill -- -PGID`) if it is pending in the witness as well; then the target has it
 too and must not get it again. And while the supervisor is stopped together with the target, the
-sentry sees the target go on and wakes the supervisor.
+witness sees the target go on and wakes the supervisor.
 
 It is forked from the supervisor, with every signal blocked, and ends when the supervisor does. It
-has the target's name, and its command line behind `[sentry]`: who sends a signal to all that match
-in one of these (`pkill`) sends it to the sentry if to the target, and not because it is our fork.
+has the target's name, and its command line behind `[witness]`: who sends a signal to all that match
+in one of these (`pkill`) sends it to the witness if to the target, and not because it is our fork.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import select
 import signal
 import time
 
-from covsup.datafile.provenance.command_lines import SENTRY
+from covsup.datafile.provenance.command_lines import WITNESS_NAME
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.watching.linux import HAS_PROC, look_like
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Final, NoReturn
 
-_FORGET: Final = b"forget"
+_DISCARD: Final = b"discard_pending"
 _WATCH: Final = b"watch"
 _DONE: Final = b"."
 _STOPPED: Final = frozenset("Tt")
@@ -35,11 +35,11 @@ _GROUP_SECONDS: Final = 0.005
 _ANSWER_SECONDS: Final = 0.5  # it may be stopped, and then need not hold us up
 
 
-class Sentry:
+class SignalWitness:
     """The supervisor's side."""
 
     def __init__(self, argv: Sequence[str] = ()) -> None:
-        """Fork the sentry of a target with this command line. The caller has blocked every signal."""
+        """Fork the witness of a target with this command line. The caller has blocked every signal."""
         commands_reading, self._commands = os.pipe()
         self._answers, answers_writing = os.pipe()
         supervisor = os.getpid()
@@ -50,7 +50,7 @@ class Sentry:
         os.close(answers_writing)
 
     def close(self) -> None:
-        """End the sentry and wait for it."""
+        """End the witness and wait for it."""
         os.close(self._commands)
         os.close(self._answers)
         try:
@@ -59,16 +59,16 @@ class Sentry:
             # Somebody killed it, and it was reaped among the orphans.
             return
 
-    def went_to_the_group(self, number: int) -> bool | None:
+    def was_sent_to_group(self, number: int) -> bool | None:
         """Whether a signal that we just got was sent to the whole group; None: not to be known."""
         if not HAS_PROC:
             return None
         grouped = self._has_got(number)
         if grouped:
             # This one only: what else is pending there is evidence of what we get next.
-            self.forget(number)
+            self.discard_pending(number)
             while number in signal.sigpending() and self._has_got(number) is False:
-                # Sent once more before this was forgotten: for the sentry, as for any process that
+                # Sent once more before this was forgotten: for the witness, as for any process that
                 # has not had the time to handle the first, the two are one. So be it here.
                 signal.sigwait({number})
         return grouped
@@ -79,11 +79,11 @@ class Sentry:
 
     def unwatch(self, stopped_by: int) -> None:
         """We are awake; the signals that had us stop and go on are dealt with."""
-        self.forget(stopped_by, signal.SIGCONT)
+        self.discard_pending(stopped_by, signal.SIGCONT)
 
-    def forget(self, *numbers: int) -> None:
+    def discard_pending(self, *numbers: int) -> None:
         """Signals that it has got tell nothing of those that we get from now on."""
-        if self._command(b"%b %b\n" % (_FORGET, b" ".join(b"%d" % each for each in numbers))):
+        if self._command(b"%b %b\n" % (_DISCARD, b" ".join(b"%d" % each for each in numbers))):
             poll = select.poll()
             poll.register(self._answers, select.POLLIN)
             if poll.poll(_ANSWER_SECONDS * 1000):
@@ -98,7 +98,7 @@ class Sentry:
         return True
 
     def _has_got(self, number: int) -> bool | None:
-        """Whether a signal that we have got is pending in the sentry, or will be in a moment."""
+        """Whether a signal that we have got is pending in the witness, or will be in a moment."""
         until = time.monotonic() + _GROUP_SECONDS
         while True:
             pending = self._pending()
@@ -122,9 +122,9 @@ class Sentry:
 
 
 def _serve(supervisor: int, commands: int, answers: int, argv: Sequence[str]) -> NoReturn:
-    """The sentry's side."""
+    """The witness's side."""
     try:
-        look_like(os.path.basename(argv[0]) if argv else SENTRY, (SENTRY, *argv))  # noqa: PTH119
+        look_like(os.path.basename(argv[0]) if argv else WITNESS_NAME, (WITNESS_NAME, *argv))  # noqa: PTH119
         os.closerange(0, min(commands, answers))
         os.closerange(min(commands, answers) + 1, max(commands, answers))
         os.closerange(max(commands, answers) + 1, 65_536)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final, NoReturn
 
-    from covsup.supervisor.watching.signal_witness import Sentry
+    from covsup.supervisor.watching.signal_witness import SignalWitness
 
 _CATCHABLE: Final = frozenset(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
 _FROM_THE_KERNEL: Final = 128  # SI_KERNEL
@@ -39,7 +39,7 @@ class Received(NamedTuple):
     code: int  # si_code
 
 
-class AskedToEnd(BaseException):
+class EndRequested(BaseException):
     """A signal asks this process to end."""
 
     def __init__(self, number: int) -> None:
@@ -68,18 +68,18 @@ def receive(seconds: float) -> Received | None:
     return None if taken is None else Received(*taken)
 
 
-def is_from_a_child(received: Received) -> bool:
+def is_child_event(received: Received) -> bool:
     """Whether this is the kernel's word that a child ended, stopped or went on."""
     return received.number == signal.SIGCHLD and received.code > 0
 
 
-def is_the_bell(received: Received) -> bool:
+def is_inotify_signal(received: Received) -> bool:
     """Whether this is the kernel's word that a descriptor of ours has something to say."""
     return received.number == signal.SIGIO and received.code > 0
 
 
-def raise_what_asks_to_end() -> None:
-    """From now on a signal that would end this process, once unblocked, raises AskedToEnd."""
+def raise_on_end_signals() -> None:
+    """From now on a signal that would end this process, once unblocked, raises EndRequested."""
     for number in _END:
         if signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
             signal.signal(number, _raise)
@@ -87,14 +87,14 @@ def raise_what_asks_to_end() -> None:
 
 
 def _raise(number: int, _: object) -> NoReturn:
-    raise AskedToEnd(number)
+    raise EndRequested(number)
 
 
 def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:
     """What was raised in a callback of the interpreter's (a weak reference's) ends nothing: do it
     once more in a moment, when that callback is over."""
     asked = unraisable.exc_value
-    if not isinstance(asked, AskedToEnd):
+    if not isinstance(asked, EndRequested):
         sys.__unraisablehook__(unraisable)
         return
     number = asked.number
@@ -102,27 +102,27 @@ def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:
     signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
 
 
-def asks_to_end(received: Received) -> bool:
+def is_end_signal(received: Received) -> bool:
     """Whether somebody wants the supervisor itself to be done."""
     return received.number in _END
 
 
-def is_for_the_target(
-    received: Received, sentry: Sentry | None, is_child: Callable[[int], bool]
+def is_for_target(
+    received: Received, witness: SignalWitness | None, is_child: Callable[[int], bool]
 ) -> bool:
     """Whether the target would have got this signal if it ran alone, and has not got it yet.
 
-    What a child of ours (the target, an adopted orphan, the sentry) sends to its parent is meant
+    What a child of ours (the target, an adopted orphan, the witness) sends to its parent is meant
     for whoever started covsup, and a signal to its own group it has got itself.
     """
     if received.sender == os.getpid() or (received.sender and is_child(received.sender)):
         return False
     if received.code == _FROM_THE_KERNEL and received.number in _FROM_KEYS:
         # A terminal's, which signals nothing but groups.
-        if sentry is not None:
-            sentry.forget(received.number)
+        if witness is not None:
+            witness.discard_pending(received.number)
         return False
-    grouped = sentry.went_to_the_group(received.number) if sentry is not None else None
+    grouped = witness.was_sent_to_group(received.number) if witness is not None else None
     if grouped is not None:
         return not grouped
     return received.code != _FROM_THE_KERNEL and not (
@@ -130,7 +130,7 @@ def is_for_the_target(
     )
 
 
-def pass_on(number: int, target: int) -> None:
+def forward(number: int, target: int) -> None:
     """Send the target a signal."""
     try:
         os.kill(target, number)
@@ -142,14 +142,14 @@ def pass_on(number: int, target: int) -> None:
         )
 
 
-def stop_like_the_target(number: int, target: int, sentry: Sentry | None) -> bool:
+def stop_like_target(number: int, target: int, witness: SignalWitness | None) -> bool:
     """Stop with the signal that stopped the target, until somebody continues us or the target.
 
     The shell sees the supervisor stop as it would see the target. Gives whether we were continued;
     if not, we did not stop, because nobody could continue us (an orphaned process group, PID 1).
     """
-    if sentry is not None:
-        sentry.watch(target)
+    if witness is not None:
+        witness.watch(target)
     if number in _STOPS and signal.getsignal(number) is signal.SIG_DFL:
         # First sent, so that it is one with the terminal's if that is still pending; unblocked it
         # stops us here, once.
@@ -159,12 +159,12 @@ def stop_like_the_target(number: int, target: int, sentry: Sentry | None) -> boo
     else:
         os.kill(os.getpid(), signal.SIGSTOP)
     was_continued = _take(signal.SIGCONT)
-    if sentry is not None:
-        sentry.unwatch(number)
+    if witness is not None:
+        witness.unwatch(number)
     return was_continued
 
 
-def die_like_the_target(status: int) -> NoReturn:
+def end_like_target(status: int) -> NoReturn:
     """End as a raw wait status says: with the same exit status, or by the same signal."""
     if not os.WIFSIGNALED(status):
         sys.exit(os.WEXITSTATUS(status))

@@ -1,6 +1,6 @@
 """Watch the tree: which processes there are, what each runs, and how each ends.
 
-A look at the process table finds them, twenty times a second; a journal that appears names one too.
+A scan at the process table finds them, twenty times a second; a journal that appears names one too.
 Of each a pidfd is held, because only its own parent is told how a process ended, and a pidfd
 remembers. What was seen goes into the session directory at once, so that it is there whatever
 becomes of the supervisor.
@@ -25,7 +25,7 @@ from covsup.datafile.session.directory import (
 )
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.watching import linux
-from covsup.supervisor.watching.deletion_guard import Keeper
+from covsup.supervisor.watching.deletion_guard import DeletionGuard
 from covsup.supervisor.watching.process_table import this_table
 
 if TYPE_CHECKING:
@@ -36,22 +36,22 @@ if TYPE_CHECKING:
     from covsup.datafile.session.directory import EndSource, Session
     from covsup.supervisor.watching.process_table import Program, Stat, Table
 
-_BRISK_SECONDS: Final = 0.05
-_CALM_SECONDS: Final = 0.1
-_BRISK_FOR_SECONDS: Final = 2.0
+_FAST_POLL_SECONDS: Final = 0.05
+_SLOW_POLL_SECONDS: Final = 0.1
+_FAST_POLL_PERIOD_SECONDS: Final = 2.0
 _SPARE_DESCRIPTORS: Final = 32  # of a limited number, for anything but processes and journals
 _NO_LIMIT: Final = 1 << 20
 _MANY_PROGRAMS: Final = 256
-_LEISURE: Final = 10  # times as long as a look took, until a bell makes us take another
-_GROWN_UP_SECONDS: Final = 0.3
+_MIN_SCAN_RATIO: Final = 10  # times as long as a scan took, until a inotify makes us take another
+_SETTLED_SECONDS: Final = 0.3
 """After this a process runs what it runs, and has loaded what it loads."""
 
 _SHELLS: Final = frozenset(
     {"sh", "bash", "dash", "ash", "busybox", "zsh", "ksh", "mksh", "fish", "csh", "tcsh", "make"}
 )
-_OR_CARRIER: Final = ", or use --carrier" if sys.platform == "linux" else ""
+_CARRIER_HINT: Final = ", or use --carrier" if sys.platform == "linux" else ""
 
-_BORN_DEAD_SECONDS: Final = 1.0
+_EARLY_DEATH_SECONDS: Final = 1.0
 """A Python that a signal ends sooner may not have come as far as its startup files."""
 
 
@@ -59,7 +59,7 @@ _DELETED: Final = "its journal was deleted during the run"
 
 
 class Watched:
-    """One process of the tree, from its first look to its end."""
+    """One process of the tree, from its first scan to its end."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Watched:
         self.program = program
         self.forked_from = forked_from  # runs a copy of this one
         self.pidfd = pidfd
-        self.since = time.monotonic()  # of the first look at this program
+        self.since = time.monotonic()  # of the first scan at this program
         self.said: Observation | None = None  # the last that was observed of it
         self.zombie = False  # it has ended, and nobody has waited for it
         self.looked_for_library = False
@@ -120,7 +120,7 @@ class Watcher:
         self._not_ours = not_ours
         self._watched: dict[int, Watched] = {}
         self._programs: dict[tuple[str, ...], Watched] = {}  # by memory: who was seen with it first
-        self._strangers: set[int] = {self._supervisor, *not_ours}
+        self._unrelated_pids: set[int] = {self._supervisor, *not_ours}
         self._journals: dict[int, set[str]] = {}  # images by pid
         self._names: set[str] = set()  # of the files in the session directory
         self._files: list[JournalFile] = []  # the journals among them
@@ -130,32 +130,32 @@ class Watcher:
         if limit == resource.RLIM_INFINITY:
             limit = _NO_LIMIT
         self._most_pidfds = max(0, limit - _SPARE_DESCRIPTORS) // 2
-        self._keeper = Keeper(session, self._most_pidfds)
+        self._guard = DeletionGuard(session, self._most_pidfds)
         """Holds the journals; they are as many as the processes, and more."""
-        self._news: list[Observation] = []
-        self._changed = self._looked = time.monotonic()
-        self.was_still = False
-        """Whether nobody began or ended since the last look began."""
-        self._look_seconds = 0.0  # that the last look took
-        self._bell = linux.DirectoryBell.hang(os.fspath(session.path))
-        self._undecided: list[Watched] = []  # ended Pythons of which no journal was seen
+        self._unwritten: list[Observation] = []
+        self._changed = self._scanned_at = time.monotonic()
+        self.saw_no_change = False
+        """Whether nobody began or ended since the last scan began."""
+        self._scan_seconds = 0.0  # that the last scan took
+        self._inotify = linux.InotifyWatch.hang(os.fspath(session.path))
+        self._unexplained: list[Watched] = []  # ended Pythons of which no journal was seen
 
     @property
     def interval(self) -> float:
-        """Seconds until the next look is due: fewer while things happen."""
+        """Seconds until the next scan is due: fewer while things happen."""
         quiet = time.monotonic() - self._changed
-        return _BRISK_SECONDS if quiet < _BRISK_FOR_SECONDS else _CALM_SECONDS
+        return _FAST_POLL_SECONDS if quiet < _FAST_POLL_PERIOD_SECONDS else _SLOW_POLL_SECONDS
 
     @property
     def is_due(self) -> bool:
-        """Whether the last look is so long ago that it is time for another."""
-        return time.monotonic() - self._looked > 2 * self.interval
+        """Whether the last scan is so long ago that it is time for another."""
+        return time.monotonic() - self._scanned_at > 2 * self.interval
 
     def alive(self) -> list[Watched]:
-        """The processes that have not ended, as of the last look."""
+        """The processes that have not ended, as of the last scan."""
         return [each for each in self._watched.values() if not each.zombie]
 
-    def awaited(self) -> list[Watched]:
+    def may_run_python(self) -> list[Watched]:
         """The living processes that may still execute Python.
 
         A program that is none, has no child and has been what it is for a while (gpg-agent, sleep)
@@ -170,7 +170,7 @@ class Watcher:
             or each.is_python
             or each.pid in parents
             or self._has_journal(each)
-            or self._age(each) < _GROWN_UP_SECONDS
+            or self._age(each) < _SETTLED_SECONDS
             or os.path.basename(each.program.executable) in _SHELLS  # noqa: PTH119 - a name
         ]
 
@@ -179,39 +179,39 @@ class Watcher:
         stat = self._table.stat(pid)
         return stat is not None and stat.ppid == self._supervisor
 
-    def look(self) -> None:
-        """Take one look."""
-        self._looked = time.monotonic()
-        self.was_still = True
+    def scan(self) -> None:
+        """Take one scan."""
+        self._scanned_at = time.monotonic()
+        self.saw_no_change = True
         self._read_directory()
         pids = self._table.pids()
-        self._strangers &= pids
-        self._find_new(pids - self._strangers - self._watched.keys())
+        self._unrelated_pids &= pids
+        self._find_new(pids - self._unrelated_pids - self._watched.keys())
         for each in list(self._watched.values()):
-            self._look_at(each, gone=each.pid not in pids)
-        self._settle()
-        self._tell()
-        self._look_seconds = time.monotonic() - self._looked
+            self._scan_process(each, gone=each.pid not in pids)
+        self._drop_explained()
+        self._write_observations()
+        self._scan_seconds = time.monotonic() - self._scanned_at
 
-    def answer_bell(self) -> None:
-        """A journal was made: take a look, unless that has taken much of our time of late.
+    def on_inotify(self) -> None:
+        """A journal was made: take a scan, unless that has taken much of our time of late.
 
         Whoever lives for less than the time between two looks is seen only so, and with it the
         shell that it was started by.
         """
-        for name in self._bell.quiet() if self._bell is not None else ():
+        for name in self._inotify.quiet() if self._inotify is not None else ():
             self._see_name(self._session.path, name)
-        self._mend()
-        if time.monotonic() - self._looked > _LEISURE * self._look_seconds:
-            self.look()
+        self._restore_directory()
+        if time.monotonic() - self._scanned_at > _MIN_SCAN_RATIO * self._scan_seconds:
+            self.scan()
 
-    def leave_out(self, pid: int) -> None:
+    def ignore_child(self, pid: int) -> None:
         """A child of this process that was just forked belongs to this process, not to the tree."""
-        self._strangers.add(pid)
+        self._unrelated_pids.add(pid)
 
     def about_to_be_reaped(self, pid: int) -> None:
         """A child of ours is a zombie: the last chance to learn when it began."""
-        if pid not in self._watched and pid not in self._strangers:
+        if pid not in self._watched and pid not in self._unrelated_pids:
             stat = self._table.stat(pid)
             if stat is not None:
                 self._begin(stat)
@@ -223,81 +223,83 @@ class Watcher:
             self._end(watched, "wait", status)
 
     def finish(self) -> None:
-        """Take the last look; call it once, when nobody is waited for any longer."""
-        bell, self._bell = self._bell, None
-        if bell is not None:
+        """Take the last scan; call it once, when nobody is waited for any longer."""
+        inotify, self._inotify = self._inotify, None
+        if inotify is not None:
             # First: SIGIO may come at no later time, whatever fails here.
-            bell.take_down()
-        self.look()
+            inotify.take_down()
+        self.scan()
         for each in list(self._watched.values()):
             stat = self._table.stat(each.pid) if each.zombie else None
             if stat is not None and stat.exit_code is not None:
                 self._end(each, "pidfd", stat.exit_code)
         self._recover()
-        self._tell()
+        self._write_observations()
 
-    def decide(self, why_not: Callable[[str], str]) -> None:
+    def explain_unmeasured(self, why_not: Callable[[str], str]) -> None:
         """After `finish`: say of Pythons without a journal why they have none.
 
         `why_not` tells why Pythons of an interpreter cannot be measured, or "". It starts them.
         """
-        for each in (*self._undecided, *self._watched.values()):
-            if self._is_undecided(each):
-                self._decide(each, why_not)
-        self._tell()
+        for each in (*self._unexplained, *self._watched.values()):
+            if self._is_unexplained(each):
+                self._explain(each, why_not)
+        self._write_observations()
         for each in self._watched.values():
             self._close(each)
 
-    def _mend(self) -> None:
+    def _restore_directory(self) -> None:
         """Make the session directory again where the program has deleted it."""
-        if self._keeper.mend():
+        if self._guard.restore_directory():
             self._directories = {self._session.path: -1}
-            if self._bell is not None:
-                self._bell.watch(os.fspath(self._session.path))
+            if self._inotify is not None:
+                self._inotify.watch(os.fspath(self._session.path))
 
     def _recover(self) -> None:
         """Have what was deleted in the session directory again, and say what could not be saved."""
-        written = self._keeper.recover(self._files)
+        written = self._guard.recover(self._files)
         alive = {pid for each in self.alive() for pid in (each.pid, each.inner_pid)}
         seen = {}
-        if self._keeper.lost:
+        if self._guard.lost:
             with suppress(OSError):
                 seen = {each.pid: each for each in self._session.observations()}
-        saved = {each.pid for each in self._files} - {each.pid for each in self._keeper.lost}
-        for pid in sorted({each.pid for each in self._keeper.lost}):
+        saved = {each.pid for each in self._files} - {each.pid for each in self._guard.lost}
+        for pid in sorted({each.pid for each in self._guard.lost}):
             if pid in seen and pid not in saved:
                 reason = f"{_DELETED}, and what it recorded is lost"
-                self._news.append(seen[pid]._replace(at_ns=time.time_ns(), reason=reason))
+                self._unwritten.append(seen[pid]._replace(at_ns=time.time_ns(), reason=reason))
             else:
                 self._leave_note(pid, f"{_DELETED}, and what it recorded is lost")
         for pid in sorted({each.pid for each in written} & alive):
             self._leave_note(pid, f"{_DELETED}: what it executes from now on is lost")
-        self._keeper.let_go()
+        self._guard.let_go()
 
     def _leave_note(self, pid: int, why: str) -> None:
         watched = self._watched.get(pid)
         program = watched.program if watched is not None else None
         argv = program.argv if program is not None else ()
-        with suppress(OSError):  # a disk without room; the line about the deletion is said anyway
+        with suppress(
+            OSError
+        ):  # a disk without room; the line about the deletion_message is said anyway
             self._session.leave_note(
                 SessionNote(pid=pid, time_ns=time.time_ns(), kind="lost", why=why, argv=argv)
             )
 
     @property
-    def deletion(self) -> str:
+    def deletion_message(self) -> str:
         """One line about what was deleted in the session directory, or nothing."""
-        keeper = self._keeper
-        if not keeper.was_deleted:
+        guard = self._guard
+        if not guard.was_deleted:
             return ""
-        lost = f", {len(keeper.lost)} lost" if keeper.lost else ""
+        lost = f", {len(guard.lost)} lost" if guard.lost else ""
         return (
             f"something deleted the session directory {self._session.path} during the run, or files"
-            f" in it; journals saved: {keeper.saved}{lost}"
+            f" in it; journals saved: {guard.saved}{lost}"
         )
 
     def _read_directory(self) -> None:
         """Which processes have a journal."""
-        self._mend()
+        self._restore_directory()
         for directory in self._directories.copy():
             self._read_names(directory)
 
@@ -322,7 +324,7 @@ class Watcher:
         journal = JournalFile.named(name, path)
         if journal is None:
             if name == OBSERVATIONS or name.endswith(NOTE_SUFFIX):
-                self._keeper.hold(path)
+                self._guard.hold(path)
             elif (
                 is_user_directory(name)
                 and directory == self._session.path
@@ -335,11 +337,11 @@ class Watcher:
             return
         self._names.add(name)
         self._files.append(journal)
-        self._keeper.hold(path)
+        self._guard.hold(path)
         images = self._journals.setdefault(journal.pid, set())
         if journal.image_id not in images:
             images.add(journal.image_id)
-            self._strangers.discard(journal.pid)
+            self._unrelated_pids.discard(journal.pid)
 
     def _find_new(self, pids: set[int]) -> None:
         """Take up which of `pids` belong to the tree; the others are never looked at again."""
@@ -361,7 +363,7 @@ class Watcher:
                     self._begin(stat)
                     del unknown[pid]
                     found = True
-        self._strangers |= unknown.keys()
+        self._unrelated_pids |= unknown.keys()
 
     def _has_journal_of_ours(self, stat: Stat) -> bool:
         """Whether one of the session's journals is this process's, who is no descendant of ours."""
@@ -375,7 +377,7 @@ class Watcher:
         pidfd = linux.open_pidfd(stat.pid) if len(self._watched) < self._most_pidfds else None
         again = self._table.stat(stat.pid)
         if pidfd is not None and (again is None or again.create_time != stat.create_time):
-            # The pid was given to another process in between: that one is found by the next look.
+            # The pid was given to another process in between: that one is found by the next scan.
             os.close(pidfd)
             pidfd = None
         original = self._programs.get(stat.memory)
@@ -389,7 +391,7 @@ class Watcher:
         self._watched[stat.pid] = watched
         self._programs.setdefault(stat.memory, watched)
         self._changed = time.monotonic()
-        self.was_still = False
+        self.saw_no_change = False
         if stat.state != "Z":
             self._note(watched)
 
@@ -400,7 +402,7 @@ class Watcher:
             for memory in self._programs.keys() - alive:
                 del self._programs[memory]
 
-    def _look_at(self, watched: Watched, *, gone: bool) -> None:
+    def _scan_process(self, watched: Watched, *, gone: bool) -> None:
         """See whether it has ended, or become another program."""
         if gone or (watched.pidfd is not None and linux.has_ended(watched.pidfd)):
             self._see_end(watched)
@@ -416,7 +418,7 @@ class Watcher:
         if stat.memory != watched.memory:
             program = self._table.program(watched.pid)
             if program is None or not program.argv:
-                # In the middle of an exec, which the next look will find done, or about to be a
+                # In the middle of an exec, which the next scan will find done, or about to be a
                 # zombie: its memory goes first, and what it ran is still what it ran.
                 return
             watched.memory = stat.memory
@@ -428,7 +430,7 @@ class Watcher:
             watched.looked_for_library = watched.embeds_python = False
             watched.sees_session = None
             self._note(watched)
-        elif not watched.looked_for_library and self._age(watched) > _GROWN_UP_SECONDS:
+        elif not watched.looked_for_library and self._age(watched) > _SETTLED_SECONDS:
             watched.looked_for_library = True
             if not watched.is_python and watched.forked_from is None:
                 watched.embeds_python = self._table.maps_python(watched.pid)
@@ -451,20 +453,20 @@ class Watcher:
             self._end(watched, "pidfd", status)
 
     def _see_zombie(self, watched: Watched) -> None:
-        self.was_still = self.was_still and watched.zombie
+        self.saw_no_change = self.saw_no_change and watched.zombie
         watched.zombie = True
 
-    def _settle(self) -> None:
+    def _drop_explained(self) -> None:
         """Pythons that ended undecided: their journal may have been seen since."""
-        self._undecided = [each for each in self._undecided if self._is_undecided(each)]
+        self._unexplained = [each for each in self._unexplained if self._is_unexplained(each)]
 
     def _end(self, watched: Watched, known: EndSource, status: int | None) -> None:
         del self._watched[watched.pid]
         self._changed = time.monotonic()
-        self.was_still = False
+        self.saw_no_change = False
         self._note(watched, ended=known, status=status)
-        if self._is_undecided(watched):
-            self._undecided.append(watched)
+        if self._is_unexplained(watched):
+            self._unexplained.append(watched)
         self._close(watched)
 
     def _close(self, watched: Watched) -> None:
@@ -505,7 +507,7 @@ class Watcher:
         if watched.said and watched.said._replace(at_ns=observation.at_ns) == observation:
             return
         watched.said = observation
-        self._news.append(observation)
+        self._unwritten.append(observation)
 
     def _verdict(self, watched: Watched, reason: str) -> bool | None:
         """Whether it counts as a Python: only where that is sure, for it is then held to be one
@@ -517,7 +519,7 @@ class Watcher:
         return False
 
     def _certain_reason(self, watched: Watched) -> str:
-        """Why a process is not measured, where one look tells; "" = it may well be."""
+        """Why a process is not measured, where one scan tells; "" = it may well be."""
         program = watched.program
         if program is None or not watched.is_python:
             return ""
@@ -530,7 +532,9 @@ class Watcher:
             and is_python(program.argv[0] if program.argv else "")
             and "S" in parse_command_line(program.argv).letters
         ):
-            return "started with -S, which skips the startup files: start it without" + _OR_CARRIER
+            return (
+                "started with -S, which skips the startup files: start it without" + _CARRIER_HINT
+            )
         if self._is_of_inner_run(program):
             return ""
         if program.environment_known and (reason := self._reason_in_environment(program)):
@@ -547,7 +551,7 @@ class Watcher:
                     )
                 return (
                     "its environment has no COVSUP_SESSION: have what starts it pass that on"
-                    + _OR_CARRIER
+                    + _CARRIER_HINT
                 )
             case "":
                 return "switched off by an empty COVSUP_SESSION"
@@ -599,7 +603,7 @@ class Watcher:
             f" open a session by `covsup env --user={program.uid}` where that user can go"
         )
 
-    def _is_undecided(self, watched: Watched) -> bool:
+    def _is_unexplained(self, watched: Watched) -> bool:
         """Whether it is a Python of which nothing tells whether it was measured."""
         return (
             watched.is_python
@@ -611,7 +615,7 @@ class Watcher:
             and not self._certain_reason(watched)
         )
 
-    def _decide(self, watched: Watched, why_not: Callable[[str], str]) -> None:
+    def _explain(self, watched: Watched, why_not: Callable[[str], str]) -> None:
         """The Python should be measured, as far as one sees, and has no journal."""
         program, last = watched.program, watched.said
         if program is None or last is None:
@@ -628,11 +632,11 @@ class Watcher:
             reason = self._reason_in_user(program)
         if not reason:
             seconds = (last.at_ns / 1e9 - watched.create_time) if last.ended else 0.0
-            if seconds < _BORN_DEAD_SECONDS and last.status != 0:
+            if seconds < _EARLY_DEATH_SECONDS and last.status != 0:
                 return
             reason = (
                 "the session directory had been deleted when it started"
-                if self._keeper.was_deleted
+                if self._guard.was_deleted
                 else "it left no journal, though its environment and its interpreter, as they are now, would let it"
             )
         self._note(watched, ended=last.ended, status=last.status, reason=reason)
@@ -640,15 +644,15 @@ class Watcher:
     def _age(self, watched: Watched) -> float:
         return time.monotonic() - watched.since
 
-    def _tell(self) -> None:
+    def _write_observations(self) -> None:
         """Write down what was observed."""
-        news, self._news = self._news, []
+        news, self._unwritten = self._unwritten, []
         try:
             self._session.observe(news)
         except OSError:
             # A deleted directory or a full disk must not end the supervision; what is missing then
             # is how processes ended, which is shown as unknown. Tried again with the next news.
-            self._news = news
+            self._unwritten = news
 
 
 def _interpreter_of(program: Program) -> str:
