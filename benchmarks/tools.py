@@ -22,7 +22,7 @@ SYSMON_BRANCHES = sys.version_info >= (3, 14)
 """coverage.py's sysmon core has branches only there; before, it uses another core instead."""
 
 
-CORES = ("monitoring", "settrace") if sys.version_info >= (3, 12) else ("settrace", "quiet")
+CORES = ("monitoring", "settrace") if sys.version_info >= (3, 12) else ("settrace", "settrace-fast")
 
 
 def plain_environment() -> dict[str, str]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # The tests of these files look at what one run of many programs gave: one worker has it all.
 ONE_RUN_FOR_ALL = ("tests/carrier/test_carrier.py", "tests/transparency/test_transparency.py")
 
-CORES = ("monitoring", "settrace") if sys.version_info >= (3, 12) else ("settrace", "quiet")
+CORES = ("monitoring", "settrace") if sys.version_info >= (3, 12) else ("settrace", "settrace-fast")
 
 
 def pytest_configure(config: pytest.Config) -> None:

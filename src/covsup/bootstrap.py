@@ -132,7 +132,7 @@ def measure(session: str) -> None:
         _tracer.event(NOTE, f"not patched: {refusal}".encode())
     if core == SETTRACE:
         _tracer.start_settrace()
-        registry.settrace_started(quietly=is_quiet(one("core", "auto"), settings))
+        registry.settrace_started(untraced=is_settrace_fast(one("core", "auto"), settings))
         if not first:
             # From 3.13 on each call into a sub-interpreter comes with a thread state of its own.
             _tracer.watch_foreign_threads()
@@ -180,9 +180,9 @@ def wanted_core(name: str, settings: "dict[str, list[str]]") -> int:
     return best_core()
 
 
-def is_quiet(name: str, settings: "dict[str, list[str]]") -> bool:
+def is_settrace_fast(name: str, settings: "dict[str, list[str]]") -> bool:
     """Whether frames may run without events; what Cython's modules do in them would have none."""
-    return name == "quiet" and CYTHON not in settings.get("plugin", [])
+    return name == "settrace-fast" and CYTHON not in settings.get("plugin", [])
 
 
 def best_core() -> int:

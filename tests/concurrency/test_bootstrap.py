@@ -42,7 +42,7 @@ def test_the_image_says_what_it_is(session: Session) -> None:
 
 def test_the_core_is_the_one_that_was_asked_for(core_session: Session, core: str) -> None:
     header = core_session.run("pass\n").first.journal.header
-    assert header.core is Core["SETTRACE" if core == "quiet" else core.upper()]
+    assert header.core is Core["SETTRACE" if core == "settrace-fast" else core.upper()]
     assert not header.branch
 
 

@@ -28,7 +28,7 @@ from tests.world import Run, World, become_subreaper
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CORES = ("monitoring", "settrace") if sys.version_info >= (3, 12) else ("settrace", "quiet")
+CORES = ("monitoring", "settrace") if sys.version_info >= (3, 12) else ("settrace", "settrace-fast")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

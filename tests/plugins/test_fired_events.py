@@ -117,7 +117,7 @@ def test_nothing_is_said_of_compiled_code_outside_of_what_is_measured(
 
 
 @pytest.mark.usefixtures("fires")
-@pytest.mark.parametrize("core", ["auto", "settrace", "quiet"])
+@pytest.mark.parametrize("core", ["auto", "settrace", "settrace-fast"])
 def test_frames_that_c_code_makes_are_measured_with_the_plugin_of_cython(
     world: World, core: str
 ) -> None:
@@ -130,7 +130,7 @@ def test_frames_that_c_code_makes_are_measured_with_the_plugin_of_cython(
 
 
 @pytest.mark.usefixtures("fires")
-@pytest.mark.parametrize("core", ["settrace", "quiet"])
+@pytest.mark.parametrize("core", ["settrace", "settrace-fast"])
 def test_frames_that_c_code_makes_silence_no_caller(world: World, core: str) -> None:
     world.write("target.py", TRACES)
     run = world.covsup_run("target.py", "a.compiled", options=["--omit=*.compiled"], core=core)

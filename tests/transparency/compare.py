@@ -231,7 +231,9 @@ def compare(
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of every comparison."""
-    parser.add_argument("--core", action="append", choices=["monitoring", "settrace", "quiet"])
+    parser.add_argument(
+        "--core", action="append", choices=["monitoring", "settrace", "settrace-fast"]
+    )
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--again", type=int, default=3, help="runs of a test that differs")
     parser.add_argument("--timeout", type=float, default=900, help="seconds for a module")

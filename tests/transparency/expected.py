@@ -13,7 +13,7 @@ class Difference:
     """A pattern for the test's name."""
     why: str
     """Its heading in docs/transparency.md."""
-    cores: tuple[str, ...] = ("monitoring", "settrace", "quiet")
+    cores: tuple[str, ...] = ("monitoring", "settrace", "settrace-fast")
     versions: tuple[str, ...] = ()
     """Where it holds; empty: everywhere."""
 
@@ -93,7 +93,7 @@ KNOWN = (
     Difference(
         test="test.test_queue.CSimpleQueueTest.test_reentrancy",
         why="CPython's own, under any trace function",
-        cores=("settrace", "quiet"),
+        cores=("settrace", "settrace-fast"),
         versions=("3.11",),
     ),
     Difference(

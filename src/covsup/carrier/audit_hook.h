@@ -2,8 +2,8 @@
  *
  * Threads: audit_hook_add() before main(), the others in a call of the hook.
  * Must never know: what the hook does. */
-#ifndef COVSUP_HOOK_H
-#define COVSUP_HOOK_H
+#ifndef COVSUP_CARRIER_AUDIT_HOOK_H
+#define COVSUP_CARRIER_AUDIT_HOOK_H
 
 #include <stdbool.h>
 

@@ -5,8 +5,8 @@
  * handler, in a child after fork() or vfork(). Nothing here allocates, locks or writes static
  * memory after the start, but for environment_on_python_started() and environment_update_process(),
  * which say so. Must never know: Python, which call the environment is for. */
-#ifndef COVSUP_CARRIED_H
-#define COVSUP_CARRIED_H
+#ifndef COVSUP_CARRIER_ENVIRONMENT_H
+#define COVSUP_CARRIER_ENVIRONMENT_H
 
 #include <stdbool.h>
 #include <stddef.h>

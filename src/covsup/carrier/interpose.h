@@ -1,8 +1,8 @@
 /* interpose.h - the functions that start programs, in front of the C library's.
  *
  * Must never know: Python, what is carried. */
-#ifndef COVSUP_INTERPOSE_H
-#define COVSUP_INTERPOSE_H
+#ifndef COVSUP_CARRIER_INTERPOSE_H
+#define COVSUP_CARRIER_INTERPOSE_H
 
 /* Look up the functions that ours are in front of: dlsym() takes a lock, which is not to be had in
  * a child of fork(). */

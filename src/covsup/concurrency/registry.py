@@ -78,13 +78,13 @@ def arm(concurrency: "Iterable[str]") -> "list[str]":
     return refused
 
 
-def settrace_started(*, quietly: bool) -> None:
+def settrace_started(*, untraced: bool) -> None:
     """Do what has to wait until the settrace core runs.
 
     Where events come for all frames or for none (3.11), have none of frames that tell nothing, if
-    `quietly`, but not beside what has to see all of them.
+    `untraced`, but not beside what has to see all of them.
     """
-    if quietly and {GREENLETS, *process.C_TRACERS}.isdisjoint(sys.modules):
+    if untraced and {GREENLETS, *process.C_TRACERS}.isdisjoint(sys.modules):
         _tracer.start_untraced()
     for trigger in {*process.THREAD_MAKERS, *process.C_TRACERS} & sys.modules.keys():
         wake(trigger)

@@ -388,7 +388,7 @@ def _add_measured(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "--core",
         metavar="CORE",
         help="where events come from: monitoring (Python 3.12 and later), settrace, or auto (the"
-        " default: monitoring where there is it). quiet: on 3.11 settrace without the events of"
+        " default: monitoring where available). settrace-fast: on 3.11 settrace without the events of"
         " code that has nothing left to tell, which is faster, but not quite as the program runs"
         " without covsup (docs/concurrency.md); elsewhere as auto",
     )

@@ -495,7 +495,7 @@ print(before, len([one for one in gc.get_objects() if type(one) is Thing]))
 print(gc.isenabled(), gc.get_threshold(), gc.callbacks, gc.garbage)
 """,
         same_as_plain=True,
-        gaps={"quiet": "what a function is called with is held until it returns"},
+        gaps={"settrace-fast": "what a function is called with is held until it returns"},
     ),
     Row(
         name="types_coroutine_and_generator_attributes",

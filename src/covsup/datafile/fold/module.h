@@ -2,8 +2,8 @@
  *
  * Threads: an object belongs to whoever holds it, as a Python list does; no function may be called
  * on one object by two threads at a time. The module has no state but its types and a seed. */
-#ifndef COVSUP_DATAFILE_FACTS_H
-#define COVSUP_DATAFILE_FACTS_H
+#ifndef COVSUP_FOLD_MODULE_H
+#define COVSUP_FOLD_MODULE_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

@@ -3,8 +3,8 @@
  * Threads: no state; a set belongs to whoever holds it.
  * Every function that may need memory gives -1 where there is none, and the set is then what it
  * was. Must never know: Python, journals. */
-#ifndef COVSUP_DATAFILE_SETS_H
-#define COVSUP_DATAFILE_SETS_H
+#ifndef COVSUP_FOLD_SETS_H
+#define COVSUP_FOLD_SETS_H
 
 #include <stdbool.h>
 #include <stddef.h>

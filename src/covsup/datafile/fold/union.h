@@ -1,6 +1,6 @@
 /* fold/union.h - what the files of the type `FactUnion` have in common. */
-#ifndef COVSUP_DATAFILE_GATHERED_H
-#define COVSUP_DATAFILE_GATHERED_H
+#ifndef COVSUP_FOLD_UNION_H
+#define COVSUP_FOLD_UNION_H
 
 #include "fold/module.h"
 

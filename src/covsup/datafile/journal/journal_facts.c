@@ -273,9 +273,8 @@ texts(journal_facts_object *self, PyObject *unused)
     return list;
 }
 
-PyDoc_STRVAR(counts_doc,
-             "counts()\n--\n\nHow many records are torn, words stray_words, texts damaged,"
-             " and facts left out for want of room.");
+PyDoc_STRVAR(counts_doc, "counts()\n--\n\nHow many records are torn, stray words, texts damaged,"
+                         " and facts left out for want of room.");
 
 static PyObject *
 counts(journal_facts_object *self, PyObject *unused)

@@ -2,8 +2,8 @@
  *
  * docs/journal-format.md says what the words are. Any words give something; what makes no sense is
  * counted. Threads: no state. Must never know: Python, files, what an id stands for. */
-#ifndef COVSUP_DATAFILE_WORDS_H
-#define COVSUP_DATAFILE_WORDS_H
+#ifndef COVSUP_JOURNAL_WORDS_H
+#define COVSUP_JOURNAL_WORDS_H
 
 #include "fold/sets.h"
 

@@ -61,7 +61,10 @@ def _system(options: argparse.Namespace) -> Iterator[tuple[str, object]]:
     yield "started as", " ".join(sys.orig_argv)
     yield "startup files", ", ".join(map(str, startup_files())) or _startup_elsewhere()
     yield "tracer", _tracer()
-    yield "cores", "monitoring, settrace" if hasattr(sys, "monitoring") else "settrace, quiet"
+    yield (
+        "cores",
+        "monitoring, settrace" if hasattr(sys, "monitoring") else "settrace, settrace-fast",
+    )
     for name in _LIBRARIES:
         try:
             yield name, metadata.version(name)

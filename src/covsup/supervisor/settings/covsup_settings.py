@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, Final
 
-CORES: Final = ("auto", "monitoring", "settrace", "quiet")
+CORES: Final = ("auto", "monitoring", "settrace", "settrace-fast")
 CONCURRENCY: Final = (
     "auto", "thread", "multiprocessing", "gevent", "eventlet", "greenlet", "asyncio",
     "fork", "exec", "spawn", "exit",

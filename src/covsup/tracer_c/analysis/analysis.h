@@ -1,7 +1,7 @@
 /* analysis/analysis.h - one code object while it is analysed: what analysis/branches.c,
  * analysis/branch_lines.c, analysis/control_flow.c and analysis/branch_table.c share. */
-#ifndef COVSUP_FLOW_ANALYSIS_H
-#define COVSUP_FLOW_ANALYSIS_H
+#ifndef COVSUP_ANALYSIS_ANALYSIS_H
+#define COVSUP_ANALYSIS_ANALYSIS_H
 
 #include "analysis/branches.h"
 #include "analysis/bytecode.h"

@@ -2,8 +2,8 @@
  *
  * Built once per measured code object from its bytecode and line table, under sys.monitoring.
  * Must never know: events, files, the journal. */
-#ifndef COVSUP_FLOW_H
-#define COVSUP_FLOW_H
+#ifndef COVSUP_ANALYSIS_BRANCHES_H
+#define COVSUP_ANALYSIS_BRANCHES_H
 
 #include <limits.h>
 #include <stdbool.h>

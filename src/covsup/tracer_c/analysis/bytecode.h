@@ -1,8 +1,8 @@
 /* analysis/bytecode.h - a code object as a list of instructions: their lines, jumps and handlers.
  *
  * Threads: pure, but for the memory it allocates. Must never know: what is made of it. */
-#ifndef COVSUP_FLOW_CODE_H
-#define COVSUP_FLOW_CODE_H
+#ifndef COVSUP_ANALYSIS_BYTECODE_H
+#define COVSUP_ANALYSIS_BYTECODE_H
 
 #include <stdbool.h>
 #include <stdint.h>

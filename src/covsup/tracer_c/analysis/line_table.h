@@ -4,8 +4,8 @@
  * In a header, as each code object that is measured is read by it when it first runs.
  *
  * Threads: pure. Must never know: instructions. */
-#ifndef COVSUP_LOCATIONS_H
-#define COVSUP_LOCATIONS_H
+#ifndef COVSUP_ANALYSIS_LINE_TABLE_H
+#define COVSUP_ANALYSIS_LINE_TABLE_H
 
 #include "cpython/compat.h"
 

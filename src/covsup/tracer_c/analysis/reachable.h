@@ -6,8 +6,8 @@
  * function is told first.
  *
  * Threads: an instance is under the GIL. Must never know: events, the journal. */
-#ifndef COVSUP_REACH_H
-#define COVSUP_REACH_H
+#ifndef COVSUP_ANALYSIS_REACHABLE_H
+#define COVSUP_ANALYSIS_REACHABLE_H
 
 #include "cpython/compat.h"
 

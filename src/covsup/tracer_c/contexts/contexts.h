@@ -6,8 +6,8 @@
  *
  * Threads: with an attached thread state. Must never know: where events come from, what they tell.
  */
-#ifndef COVSUP_CONTEXTS_H
-#define COVSUP_CONTEXTS_H
+#ifndef COVSUP_CONTEXTS_CONTEXTS_H
+#define COVSUP_CONTEXTS_CONTEXTS_H
 
 #include "cpython/compat.h" /* Python.h comes first: it chooses what the system headers offer */
 

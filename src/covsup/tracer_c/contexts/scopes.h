@@ -6,8 +6,8 @@
  *
  * Threads: with an attached thread state, inside the events of a core.
  * Must never know: which core there is. */
-#ifndef COVSUP_CONTEXT_FLOWS_H
-#define COVSUP_CONTEXT_FLOWS_H
+#ifndef COVSUP_CONTEXTS_SCOPES_H
+#define COVSUP_CONTEXTS_SCOPES_H
 
 #include "contexts/contexts.h"
 

@@ -3,8 +3,8 @@
  * Threads: a core belongs to one interpreter; its functions run with that interpreter's GIL. `lock`
  * guards the lists of code states, for these change where code objects die.
  * Must never know: adapters, the layout of the journal. */
-#ifndef COVSUP_CORE_H
-#define COVSUP_CORE_H
+#ifndef COVSUP_CORE_CODE_STATE_H
+#define COVSUP_CORE_CODE_STATE_H
 
 #include "cpython/compat.h" /* Python.h comes first: it chooses what the system headers offer */
 

@@ -2,8 +2,8 @@
  *
  * Threads: with an attached thread state.
  * Must never know: how a core or the journal does its work. */
-#ifndef COVSUP_RUNNING_H
-#define COVSUP_RUNNING_H
+#ifndef COVSUP_CORE_RUNNING_FRAMES_H
+#define COVSUP_CORE_RUNNING_FRAMES_H
 
 #include "core/code_state.h"
 

@@ -12,8 +12,8 @@
  *
  * Threads: arming takes a lock of its own; calling takes none.
  * Must never know: what a wrapper does. */
-#ifndef COVSUP_HOOKS_WRAP_H
-#define COVSUP_HOOKS_WRAP_H
+#ifndef COVSUP_CPYTHON_BUILTIN_PATCH_H
+#define COVSUP_CPYTHON_BUILTIN_PATCH_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

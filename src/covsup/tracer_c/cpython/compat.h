@@ -2,8 +2,8 @@
  *
  * Threads: as the functions it wraps; the GIL is held.
  * Must never know: what the callers want with it. */
-#ifndef COVSUP_COMPAT_H
-#define COVSUP_COMPAT_H
+#ifndef COVSUP_CPYTHON_COMPAT_H
+#define COVSUP_CPYTHON_COMPAT_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

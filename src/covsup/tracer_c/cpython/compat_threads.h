@@ -2,8 +2,8 @@
  *
  * Threads: with an attached thread state.
  * Must never know: what the callers want with it. */
-#ifndef COVSUP_HOOKS_COMPAT_H
-#define COVSUP_HOOKS_COMPAT_H
+#ifndef COVSUP_CPYTHON_COMPAT_THREADS_H
+#define COVSUP_CPYTHON_COMPAT_THREADS_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

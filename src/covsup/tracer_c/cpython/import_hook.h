@@ -2,8 +2,8 @@
  *
  * Threads: with an attached thread state.
  * Must never know: what is done when such a module is there. */
-#ifndef COVSUP_IMPORTHOOK_H
-#define COVSUP_IMPORTHOOK_H
+#ifndef COVSUP_CPYTHON_IMPORT_HOOK_H
+#define COVSUP_CPYTHON_IMPORT_HOOK_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

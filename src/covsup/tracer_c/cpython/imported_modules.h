@@ -7,8 +7,8 @@
  * dict.
  *
  * Threads: with an attached thread state. Must never know: what a module is wanted for. */
-#ifndef COVSUP_MODULES_H
-#define COVSUP_MODULES_H
+#ifndef COVSUP_CPYTHON_IMPORTED_MODULES_H
+#define COVSUP_CPYTHON_IMPORTED_MODULES_H
 
 #include "cpython/compat.h"
 

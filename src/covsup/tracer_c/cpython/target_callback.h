@@ -8,8 +8,8 @@
  *
  * Threads: what runs is counted per thread.
  * Must never know: what is recorded of the lines. */
-#ifndef COVSUP_CALLBACKS_H
-#define COVSUP_CALLBACKS_H
+#ifndef COVSUP_CPYTHON_TARGET_CALLBACK_H
+#define COVSUP_CPYTHON_TARGET_CALLBACK_H
 
 #include "cpython/compat.h"
 

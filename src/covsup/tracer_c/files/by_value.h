@@ -6,8 +6,8 @@
  *
  * Threads: with an attached thread state; nothing is kept.
  * Must never know: the journal, which files are measured. */
-#ifndef COVSUP_BY_VALUE_H
-#define COVSUP_BY_VALUE_H
+#ifndef COVSUP_FILES_BY_VALUE_H
+#define COVSUP_FILES_BY_VALUE_H
 
 #include "cpython/compat.h"
 

@@ -3,8 +3,8 @@
  *
  * Threads: any, also one with a small stack: what is made is on the heap.
  * Must never know: Python objects, what the path is for. */
-#ifndef COVSUP_CANONICAL_H
-#define COVSUP_CANONICAL_H
+#ifndef COVSUP_FILES_CANONICAL_PATH_H
+#define COVSUP_FILES_CANONICAL_PATH_H
 
 #include <stdbool.h>
 

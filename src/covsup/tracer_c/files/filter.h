@@ -2,8 +2,8 @@
  *
  * Threads: configured once before measurement starts, only read afterwards.
  * Must never know: Python objects, the journal, who asks. */
-#ifndef COVSUP_FILTER_H
-#define COVSUP_FILTER_H
+#ifndef COVSUP_FILES_FILTER_H
+#define COVSUP_FILES_FILTER_H
 
 #include <stdbool.h>
 

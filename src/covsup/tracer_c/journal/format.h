@@ -4,8 +4,8 @@
  * words, and the tests hold the two, the writer and the reader against each other.
  * Must never know: Python, system calls, who writes and who reads.
  */
-#ifndef COVSUP_RECORD_H
-#define COVSUP_RECORD_H
+#ifndef COVSUP_JOURNAL_FORMAT_H
+#define COVSUP_JOURNAL_FORMAT_H
 
 #include <assert.h>
 #include <stddef.h>

@@ -9,8 +9,8 @@
  * goes on. errno is left as it was by every function but journal_start(). Must never know: Python,
  * adapters, what a line means.
  */
-#ifndef COVSUP_JOURNAL_H
-#define COVSUP_JOURNAL_H
+#ifndef COVSUP_JOURNAL_JOURNAL_H
+#define COVSUP_JOURNAL_JOURNAL_H
 
 #include <stdatomic.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
  *
  * Threads: with an attached thread state.
  * Must never know: how a core or the journal does its work. */
-#ifndef COVSUP_EMBEDDING_H
-#define COVSUP_EMBEDDING_H
+#ifndef COVSUP_MODULE_MODULE_EMBED_H
+#define COVSUP_MODULE_MODULE_EMBED_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

@@ -4,8 +4,8 @@
  * Threads: everything here runs with the GIL.
  * Must never know: records of the journal beyond journal/journal.h, cores beyond core/code_state.h.
  */
-#ifndef COVSUP_HOOKS_H
-#define COVSUP_HOOKS_H
+#ifndef COVSUP_MODULE_MODULE_PATCHES_H
+#define COVSUP_MODULE_MODULE_PATCHES_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

@@ -7,8 +7,8 @@
  * trace functions with that frame, and does not say whose they are.
  *
  * Threads: with the GIL. Must never know: how facts are told. */
-#ifndef COVSUP_FIRED_H
-#define COVSUP_FIRED_H
+#ifndef COVSUP_MONITORING_FIRED_EVENTS_H
+#define COVSUP_MONITORING_FIRED_EVENTS_H
 
 #include "core/code_state.h"
 #include "settrace/frame_table.h"

@@ -6,8 +6,8 @@
  * Threads: with the interpreter's GIL; what a core knows of frames is under its
  * lock, which is never held while a plugin is asked.
  * Must never know: adapters, the layout of the journal, which core sends the events. */
-#ifndef COVSUP_PLUGIN_H
-#define COVSUP_PLUGIN_H
+#ifndef COVSUP_PLUGINS_FILE_TRACER_H
+#define COVSUP_PLUGINS_FILE_TRACER_H
 
 #include "core/code_state.h"
 

@@ -7,8 +7,8 @@
  * Threads: with the GIL, except environ_after_fork(), which runs in a child that
  * has one thread.
  * Must never know: which call the environment is for. */
-#ifndef COVSUP_HOOKS_ENVIRON_H
-#define COVSUP_HOOKS_ENVIRON_H
+#ifndef COVSUP_PROCESS_ENVIRON_H
+#define COVSUP_PROCESS_ENVIRON_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

@@ -2,8 +2,8 @@
  *
  * Threads: with an attached thread state.
  * Must never know: which call the event is about. */
-#ifndef COVSUP_HOOKS_EVENTS_H
-#define COVSUP_HOOKS_EVENTS_H
+#ifndef COVSUP_PROCESS_EVENT_PAYLOAD_H
+#define COVSUP_PROCESS_EVENT_PAYLOAD_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

@@ -3,8 +3,8 @@
  *
  * Threads: with an attached thread state.
  * Must never know: what is measured. */
-#ifndef COVSUP_HOOKS_PROCESS_H
-#define COVSUP_HOOKS_PROCESS_H
+#ifndef COVSUP_PROCESS_EXEC_SPAWN_FORK_H
+#define COVSUP_PROCESS_EXEC_SPAWN_FORK_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

@@ -5,8 +5,8 @@
  *
  * Threads: any.
  * Must never know: Python objects. */
-#ifndef COVSUP_HOOKS_UNEXECUTED_H
-#define COVSUP_HOOKS_UNEXECUTED_H
+#ifndef COVSUP_PROCESS_FAILED_EXEC_H
+#define COVSUP_PROCESS_FAILED_EXEC_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* process/privileges.h - whether this program runs with rights that whoever started it does not
  * have. */
-#ifndef COVSUP_ELEVATED_H
-#define COVSUP_ELEVATED_H
+#ifndef COVSUP_PROCESS_PRIVILEGES_H
+#define COVSUP_PROCESS_PRIVILEGES_H
 
 #include <stdbool.h>
 

@@ -14,8 +14,8 @@
  *
  * Threads: with an attached thread state.
  * Must never know: the layout of the journal. */
-#ifndef COVSUP_TOLD_HERE_H
-#define COVSUP_TOLD_HERE_H
+#ifndef COVSUP_RECORDED_CODE_RECORDED_H
+#define COVSUP_RECORDED_CODE_RECORDED_H
 
 #include "contexts/contexts.h"
 

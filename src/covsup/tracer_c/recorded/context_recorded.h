@@ -5,8 +5,8 @@
  * context_recorded_free() when nobody uses it. Fork: what the parent has told of a context need not
  * be told again; the context is only defined anew in the child's own journal, at its first fact
  * there. Must never know: Python objects, which context is current, the layout of the journal. */
-#ifndef COVSUP_TOLD_H
-#define COVSUP_TOLD_H
+#ifndef COVSUP_RECORDED_CONTEXT_RECORDED_H
+#define COVSUP_RECORDED_CONTEXT_RECORDED_H
 
 #include <stdbool.h>
 #include <stddef.h>

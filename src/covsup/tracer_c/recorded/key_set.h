@@ -6,8 +6,8 @@
  * does not have. A raw clone while the lock is held is the one case left (its holder never waits
  * or calls out, so the window is some instructions wide).
  * Must never know: what the keys mean. */
-#ifndef COVSUP_KEY_SET_H
-#define COVSUP_KEY_SET_H
+#ifndef COVSUP_RECORDED_KEY_SET_H
+#define COVSUP_RECORDED_KEY_SET_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

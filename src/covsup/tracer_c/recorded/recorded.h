@@ -5,8 +5,8 @@
  * Fork: the tables are inherited by the child, because what its parent has told need not be told
  * again; a file is only defined anew in the child's own journal, at its first fact there.
  * Must never know: Python objects, where events come from, the layout of the journal. */
-#ifndef COVSUP_FACTS_H
-#define COVSUP_FACTS_H
+#ifndef COVSUP_RECORDED_RECORDED_H
+#define COVSUP_RECORDED_RECORDED_H
 
 #include <stdbool.h>
 #include <stdint.h>

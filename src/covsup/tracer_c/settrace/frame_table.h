@@ -2,8 +2,8 @@
  *
  * Threads: a table belongs to one thread, or is under its owner's lock.
  * Must never know: events, files, facts. */
-#ifndef COVSUP_FRAME_TABLE_H
-#define COVSUP_FRAME_TABLE_H
+#ifndef COVSUP_SETTRACE_FRAME_TABLE_H
+#define COVSUP_SETTRACE_FRAME_TABLE_H
 
 #include "cpython/compat.h"
 

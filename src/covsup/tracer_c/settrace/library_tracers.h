@@ -4,8 +4,8 @@
  * Each function gives a list of what could not be wrapped, as "name: why"; NULL with an exception
  * set. A second call changes nothing.
  * Must never know: what is measured, and how. */
-#ifndef COVSUP_LIBRARY_TRACERS_H
-#define COVSUP_LIBRARY_TRACERS_H
+#ifndef COVSUP_SETTRACE_LIBRARY_TRACERS_H
+#define COVSUP_SETTRACE_LIBRARY_TRACERS_H
 
 #include "cpython/compat.h"
 

@@ -5,8 +5,8 @@
  *
  * Threads: a thread_trace belongs to one thread, unless the target gave one tracer to all.
  * Must never know: what is measured, and how. */
-#ifndef COVSUP_USER_TRACER_H
-#define COVSUP_USER_TRACER_H
+#ifndef COVSUP_SETTRACE_TARGET_TRACER_H
+#define COVSUP_SETTRACE_TARGET_TRACER_H
 
 #include "core/code_state.h"
 #include "settrace/frame_table.h"

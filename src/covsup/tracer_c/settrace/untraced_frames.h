@@ -7,8 +7,8 @@
  * all the same; from then on the frame has its events, since what handles it may be new.
  *
  * Threads: with the GIL. Must never know: how facts are told. */
-#ifndef COVSUP_QUIET_H
-#define COVSUP_QUIET_H
+#ifndef COVSUP_SETTRACE_UNTRACED_FRAMES_H
+#define COVSUP_SETTRACE_UNTRACED_FRAMES_H
 
 #include "core/code_state.h"
 

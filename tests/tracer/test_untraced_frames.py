@@ -266,7 +266,7 @@ def test_nothing_is_lost_and_nothing_invented(world: World, name: str, branch: b
     assert plain.ended == 0
     loud = world.covsup_run("target.py", branch=branch, core="settrace")
     truth = loud.arcs("target.py") if branch else loud.lines("target.py")
-    quiet = world.covsup_run("target.py", branch=branch, core="quiet")
+    quiet = world.covsup_run("target.py", branch=branch, core="settrace-fast")
     told = quiet.arcs("target.py") if branch else quiet.lines("target.py")
     assert (quiet.ended, quiet.stdout, quiet.stderr) == (0, plain.stdout, plain.stderr)
     assert sorted(truth ^ told) == []
@@ -279,7 +279,7 @@ def test_a_context_that_comes_late_has_all_that_runs_in_it(world: World) -> None
             "from covsup import embed\nwith embed.context('late'):\n    known(0)\n    known(1)\n"
         ),
     )
-    run = world.covsup_run("target.py", core="quiet")
+    run = world.covsup_run("target.py", core="settrace-fast")
     assert run.ended == 0
     run.data.set_query_context("late")
     lines = run.data.lines(str(world.directory / "target.py"))
