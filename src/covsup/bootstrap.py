@@ -13,7 +13,7 @@ TYPE_CHECKING = False  # typing's own would import typing
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_MADE_AGAIN_NS = 1_000_000_000
+_RECREATION_NS = 1_000_000_000
 """The longest time from the deletion of a session directory until its supervisor makes it again."""
 
 MONITORING, SETTRACE = 1, 2  # the cores, as the journal's header names them
@@ -36,19 +36,19 @@ def start(session: "str | None" = None) -> None:
         from covsup import pytest_start  # noqa: PLC0415 - only in a pytest
 
         pytest_start.start()
-    if not session or _started or is_covsup(sys.orig_argv):
+    if not session or _started or is_covsup_command(sys.orig_argv):
         return
     _started = True  # first, so that a failed start is not tried again
     try:
         measure(session)
-    except Untrusted as error:
+    except UntrustedSession as error:
         why_not = str(error)  # not written there; the supervisor, if it is honest, sees it
     except Exception as error:  # noqa: BLE001 - the host program must live
         why_not = f"{type(error).__name__}: {error}"
-        leave_note(session, why_not)
+        write_note(session, why_not)
 
 
-class Untrusted(PermissionError):
+class UntrustedSession(PermissionError):
     """The session is not one that this process may let itself be steered by."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Untrusted(PermissionError):
         super().__init__("the session is not this process's, or others may write to it")
 
 
-def is_covsup(argv: "list[str]") -> bool:
+def is_covsup_command(argv: "list[str]") -> bool:
     """Whether this is a command of covsup's own, which belongs to no session.
 
     Somebody who has a session in the environment of a shell says `covsup combine` there.
@@ -91,17 +91,17 @@ def measure(session: str) -> None:
     from covsup.tracer_c import _tracer  # noqa: PLC0415
 
     if _tracer.is_setuid_process():
-        raise Untrusted
+        raise UntrustedSession
     first = not _tracer.parent_value()  # else this is a sub-interpreter
     if not first:
         # One process, one session: os.environ may name another one by now.
         session = _tracer.session_directory() or session
-    settings = settings_of(session)
+    settings = settings_when_ready(session)
 
     def one(key: str, default: str) -> str:
         return settings.get(key, (default,))[-1]
 
-    core = wanted_core(one("core", "auto"), settings)
+    core = chosen_core(one("core", "auto"), settings)
     branch = one("branch", "0") == "1"
     parent = os.environ.get("COVSUP_PARENT", "")
     # A garbled value is as good as none: the parent is unknown then.
@@ -132,7 +132,7 @@ def measure(session: str) -> None:
         _tracer.event(NOTE, f"not patched: {refusal}".encode())
     if core == SETTRACE:
         _tracer.start_settrace()
-        registry.settrace_started(untraced=is_settrace_fast(one("core", "auto"), settings))
+        registry.after_settrace_start(untraced=is_settrace_fast(one("core", "auto"), settings))
         if not first:
             # From 3.13 on each call into a sub-interpreter comes with a thread state of its own.
             _tracer.watch_foreign_threads()
@@ -146,7 +146,7 @@ def load_plugins(session: str, settings: "dict[str, list[str]]") -> "tuple[objec
     """Load coverage.py's plugins; called before the first file of the program runs."""
 
     def say(why: str) -> None:
-        leave_note(session, why, kind="lost")
+        write_note(session, why, kind="lost")
 
     if settings.get("core", ["auto"])[-1] == "monitoring" and CYTHON in settings["plugin"]:
         say(
@@ -173,7 +173,7 @@ NOTE = 8  # the event's kind, docs/journal-format.md
 CYTHON = "Cython.Coverage"  # the plugin
 
 
-def wanted_core(name: str, settings: "dict[str, list[str]]") -> int:
+def chosen_core(name: str, settings: "dict[str, list[str]]") -> int:
     """The core that a setting means. Only trace functions are sent the lines of Cython's modules."""
     if name == "settrace" or (name != "monitoring" and CYTHON in settings.get("plugin", [])):
         return SETTRACE
@@ -191,7 +191,7 @@ def best_core() -> int:
 
 
 def read_settings(session: str) -> "dict[str, list[str]]":
-    """The settings file: every value of each key. Raises Untrusted, OSError, ValueError."""
+    """The settings file: every value of each key. Raises UntrustedSession, OSError, ValueError."""
     # Whose the directory is is asked of what is then read: a path may lead elsewhere in between.
     directory, own = open_session(session)
     try:
@@ -213,39 +213,39 @@ def read_settings(session: str) -> "dict[str, list[str]]":
     if settings.get("format") != ["1"]:
         raise ValueError(f"the settings are of format {settings.get('format')}, not 1")
     if not own and settings.pop("plugin", []):
-        leave_note(session, "another user's session loads no plugins here", kind="lost")
+        write_note(session, "another user's session loads no plugins here", kind="lost")
     return settings
 
 
 def open_session(session: str) -> "tuple[int, bool]":
     """A descriptor of the session directory, and whether it is this user's own.
 
-    Raises Untrusted, OSError.
+    Raises UntrustedSession, OSError.
     """
     directory = os.open(session, getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC)
     trusted = False
     try:
-        own = is_own(os.fstat(directory))
-        trusted = own or is_guest(directory)
+        own = is_trusted(os.fstat(directory))
+        trusted = own or has_user_directory(directory)
     finally:
         if not trusted:
             os.close(directory)
     if not trusted:
-        raise Untrusted
+        raise UntrustedSession
     return directory, own
 
 
-def settings_of(session: str) -> "dict[str, list[str]]":
+def settings_when_ready(session: str) -> "dict[str, list[str]]":
     """The settings file, waited for where the session directory was deleted a moment ago."""
     try:
         return read_settings(session)
     except FileNotFoundError:
-        if not is_made_again(session):
+        if not wait_until_recreated(session):
             raise
         return read_settings(session)
 
 
-def is_made_again(session: str) -> bool:
+def wait_until_recreated(session: str) -> bool:
     """Whether a session directory that was deleted a moment ago (`git clean`) is back.
 
     Its supervisor makes it again. Waits for that, but for no later moment than a second after the
@@ -257,7 +257,7 @@ def is_made_again(session: str) -> bool:
     while above and not os.path.isdir(above):  # noqa: PTH112 - pathlib is not imported here
         above = above.rpartition("/")[0]
     now = time.time_ns()
-    until = min(os.stat(above or "/").st_mtime_ns, now) + _MADE_AGAIN_NS  # noqa: PTH116 - as above
+    until = min(os.stat(above or "/").st_mtime_ns, now) + _RECREATION_NS  # noqa: PTH116 - as above
     while now < until:
         if os.path.exists(f"{session}/settings"):  # noqa: PTH110 - as above
             return True
@@ -266,7 +266,7 @@ def is_made_again(session: str) -> bool:
     return False
 
 
-def is_own(found: os.stat_result) -> bool:
+def is_trusted(found: os.stat_result) -> bool:
     """Whether a session directory is this user's or root's, and nobody else's to write.
 
     A process that root started as another user may become root again: it takes root's alone.
@@ -275,7 +275,7 @@ def is_own(found: os.stat_result) -> bool:
     return found.st_uid in trusted and not found.st_mode & 0o022
 
 
-def is_guest(directory: int) -> bool:
+def has_user_directory(directory: int) -> bool:
     """Whether another user's session, open as `directory`, has a place for this one.
 
     Such a session decides what is measured, and no more: no code is loaded on its word. Root takes
@@ -293,10 +293,10 @@ def is_guest(directory: int) -> bool:
 
 def properties(boot_of_session: str) -> "Iterable[tuple[str, bytes]]":
     """What the journal says about this image; first what a fork has to repeat in any case."""
-    boot = line_in("/proc/sys/kernel/random/boot_id")
+    boot = first_line("/proc/sys/kernel/random/boot_id")
     yield "boot", boot
     if boot != os.fsencode(boot_of_session):
-        yield "machine", line_in("/etc/machine-id")
+        yield "machine", first_line("/etc/machine-id")
     yield "host", os.fsencode(os.uname().nodename)
     try:
         yield "pid_namespace", os.fsencode(os.readlink("/proc/self/ns/pid"))  # noqa: PTH115
@@ -311,7 +311,7 @@ def properties(boot_of_session: str) -> "Iterable[tuple[str, bytes]]":
     yield "python", sys.version.split(maxsplit=1)[0].encode()
 
 
-def line_in(path: str) -> bytes:
+def first_line(path: str) -> bytes:
     """The first line of a small file; nothing where it cannot be read."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -419,17 +419,17 @@ def is_link(path: str) -> bool:
     return True
 
 
-def refuse(session: str, why: str) -> None:
+def note_refusal(session: str, why: str) -> None:
     """Say in the directory of a session that this process does not join it. `combine` shows it."""
     try:
         directory, _ = open_session(session)
     except OSError:  # there is no such session, or it is not to be trusted
         return
     os.close(directory)
-    leave_note(session, why, kind="refused")
+    write_note(session, why, kind="refused")
 
 
-def leave_note(session: str, why: str, kind: str = "start-failed") -> None:
+def write_note(session: str, why: str, kind: str = "start-failed") -> None:
     """Say in the session directory what this process could not do. Says nothing if it cannot."""
     import time  # noqa: PLC0415 - a builtin module that Python has imported long ago
 

@@ -39,7 +39,7 @@ _NOTE = 8  # an event's kind, docs/journal-format.md
 _SIGTERM = 15
 
 _why_not = ""
-_refused: set[tuple[int, str]] = set()  # of which process, and which session it did not join
+_noted_refusals: set[tuple[int, str]] = set()  # of which process, and which session it did not join
 
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # of co_flags
 
@@ -89,11 +89,11 @@ def _refusal(wanted: str) -> str:
     if not wanted or session is None or _is_same_directory(wanted, session):
         return ""
     why = f"it is measured into the session {session} already, and cannot change to another one"
-    if (os.getpid(), wanted) not in _refused:
-        _refused.add((os.getpid(), wanted))
+    if (os.getpid(), wanted) not in _noted_refusals:
+        _noted_refusals.add((os.getpid(), wanted))
         from covsup import bootstrap  # noqa: PLC0415 - a measured process has it
 
-        bootstrap.refuse(wanted, why)
+        bootstrap.note_refusal(wanted, why)
     return f"this process did not join the session {wanted}: {why}"
 
 
@@ -186,7 +186,7 @@ def switch_context(label: str | None) -> None:
     """
     if label is not None and not isinstance(label, str):
         raise TypeError(f"a context's label is a str, not {type(label).__name__}")
-    tracer = _contexts()
+    tracer = _context_tracer()
     if tracer is not None:
         tracer.switch_context(label or None)
 
@@ -197,13 +197,13 @@ def enter_test(label: str) -> object:
     The current flow is recorded under `label`, and so is every flow of the process that belongs to
     no other test that still runs: a server that an earlier test started, too.
     """
-    tracer = _contexts()
+    tracer = _context_tracer()
     return None if tracer is None else tracer.enter_test(label)
 
 
 def leave_test(entered: object) -> None:
     """The test has ended."""
-    tracer = None if entered is None else _contexts()
+    tracer = None if entered is None else _context_tracer()
     if tracer is not None:
         tracer.leave_test(entered)
 
@@ -224,14 +224,14 @@ class context:  # noqa: N801 - used like a function
 
     def __enter__(self) -> "context":
         """Begin."""
-        tracer = _contexts()
+        tracer = _context_tracer()
         self._entered.append(None if tracer is None else tracer.enter_context(self._label))
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         """End, in the flow that this is called in."""
         token = self._entered.pop()
-        tracer = None if token is None else _contexts()
+        tracer = None if token is None else _context_tracer()
         if tracer is not None:
             tracer.leave_context(token)
 
@@ -349,7 +349,7 @@ def _tracer() -> "Any":
     return tracer if tracer is not None and tracer.parent_value() else None
 
 
-def _contexts() -> "Any":
+def _context_tracer() -> "Any":
     """The same, where it knows of contexts."""
     tracer = _tracer()
     return tracer if hasattr(tracer, "switch_context") else None

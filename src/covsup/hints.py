@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 else:
     from collections import namedtuple
 
-    class _Fields(type):
+    class _NamedTupleMeta(type):
         """Makes a class with annotations and defaults a named tuple, as typing's NamedTuple is."""
 
         def __new__(cls, name: str, bases: tuple[type, ...], members: dict[str, object]) -> type:
@@ -28,7 +28,7 @@ else:
                 setattr(made, member, value)
             return made
 
-    class NamedTuple(metaclass=_Fields):
+    class NamedTuple(metaclass=_NamedTupleMeta):
         """The base of a class whose instances are tuples with named fields."""
 
     def assert_never(value: object) -> NoReturn:

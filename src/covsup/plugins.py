@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from coverage.plugin import FileTracer
 
 
-class Asked:
+class LoadedPlugins:
     """The plugins of a process, asked; one that raises is asked no more."""
 
     def __init__(self, plugins: Plugins, say: "Callable[[str], None]") -> None:
         """`say` is told of every failure, once."""
         self._plugins = plugins
         self._say = say
-        self._said: set[str] = set()
+        self._reported: set[str] = set()
 
     def claim(self, filename: str) -> "tuple[FileTracer, str, str | None] | None":
         """Whose a file is: the tracer, the plugin's name and the source, None if that varies.
@@ -47,7 +47,7 @@ class Asked:
                     source = canonical_filename(tracer.source_filename())
             except Exception as error:  # noqa: BLE001 - the program must live
                 plugin._coverage_enabled = False  # noqa: SLF001
-                self._tell(plugin._coverage_plugin_name, "file_tracer", error)  # noqa: SLF001
+                self._report(plugin._coverage_plugin_name, "file_tracer", error)  # noqa: SLF001
                 continue
             return tracer, plugin._coverage_plugin_name, source  # noqa: SLF001
         return None
@@ -56,7 +56,7 @@ class Asked:
         """A plugin's tracer raised in the method `what`; what it claimed there is measured no more."""
         plugin = tracer._coverage_plugin  # noqa: SLF001
         plugin._coverage_enabled = False  # noqa: SLF001
-        self._tell(plugin._coverage_plugin_name, what, error)  # noqa: SLF001
+        self._report(plugin._coverage_plugin_name, what, error)  # noqa: SLF001
 
     def context(self, frame: "FrameType") -> str | None:
         """The label of the context that begins with a frame; None where none does."""
@@ -71,7 +71,7 @@ class Asked:
                 continue  # the program is at its limits, which says nothing about the plugin
             except Exception as error:  # noqa: BLE001 - the program must live
                 plugin._coverage_enabled = False  # noqa: SLF001
-                self._tell(plugin._coverage_plugin_name, "dynamic_context", error)  # noqa: SLF001
+                self._report(plugin._coverage_plugin_name, "dynamic_context", error)  # noqa: SLF001
         return None
 
     @staticmethod
@@ -80,10 +80,10 @@ class Asked:
             raise TypeError(f"a context's label is a str, not {type(label).__name__}")
         return label
 
-    def _tell(self, name: str, what: str, error: Exception) -> None:
-        why = f"plugin {name} failed in {what} and was switched off: {in_one_line(error)}"
-        if why not in self._said:
-            self._said.add(why)
+    def _report(self, name: str, what: str, error: Exception) -> None:
+        why = f"plugin {name} failed in {what} and was switched off: {first_line_of(error)}"
+        if why not in self._reported:
+            self._reported.add(why)
             self._say(why)
 
 
@@ -104,18 +104,18 @@ def load(
             try:
                 plugins.load_from_config([module], configuration)
             except (Exception, SystemExit) as error:  # noqa: BLE001 - the program must live
-                say(f"plugin {module} cannot be loaded: {in_one_line(error)}")
+                say(f"plugin {module} cannot be loaded: {first_line_of(error)}")
         for plugin in plugins.configurers:
             try:
                 plugin.configure(configuration)
             except Exception as error:  # noqa: BLE001
                 name = plugin._coverage_plugin_name  # noqa: SLF001
-                say(f"plugin {name} failed in configure: {in_one_line(error)}")
+                say(f"plugin {name} failed in configure: {first_line_of(error)}")
     finally:
         for each in added:
             if each in sys.path:
                 sys.path.remove(each)
-    asked = Asked(plugins, say)
+    asked = LoadedPlugins(plugins, say)
     return (
         asked.claim if plugins.file_tracers else None,
         abs_file,
@@ -124,7 +124,7 @@ def load(
     )
 
 
-def in_one_line(error: BaseException) -> str:
+def first_line_of(error: BaseException) -> str:
     """An exception's type and the first line of what it says."""
     first, _, _ = str(error).partition("\n")
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FILE_REPORTS = ("annotate", "html", "xml", "json", "markdown", "markdown-append", "lcov")
 TERM_REPORTS = ("term", "term-missing")
-NO_MEASURING = ("no_covsup", "no_cover")
+UNMEASURED_MARKERS = ("no_covsup", "no_cover")
 """Markers and fixtures that leave a test out."""
 
 RUNS_NOTHING = ("help", "version", "markers")
@@ -37,9 +37,9 @@ RUNS_NOTHING = ("help", "version", "markers")
 
 _PAUSED = "COVSUP_PAUSED"
 
-_OVERRULED = pytest.StashKey[str]()
+_DISABLED_BY = pytest.StashKey[str]()
 
-_ours: "dict[str, ModuleType]" = {}
+_covsup_modules: "dict[str, ModuleType]" = {}
 """What was imported to measure this process: pytester forgets modules, the process stays measured.
 """
 
@@ -114,13 +114,13 @@ def _add_family(parser: pytest.Parser, word: str) -> None:
         help="measure nothing, and make no report")  # fmt: skip
 
 
-def _pytest_cov_is_there(manager: pytest.PytestPluginManager) -> bool:
+def _has_pytest_cov(manager: pytest.PytestPluginManager) -> bool:
     from importlib.util import find_spec  # noqa: PLC0415 - pytest has imported it
 
     return not manager.is_blocked("pytest_cov") and find_spec("pytest_cov") is not None
 
 
-class _InPlaceOfPytestCov:
+class _PytestCovFixtures:
     """What pytest-cov has besides, where it is not installed."""
 
     @pytest.fixture
@@ -131,9 +131,9 @@ class _InPlaceOfPytestCov:
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add our options, and pytest-cov's where that is not installed."""
     _add_family(parser, "covsup")
-    if not _pytest_cov_is_there(pluginmanager):
+    if not _has_pytest_cov(pluginmanager):
         _add_family(parser, "cov")
-        pluginmanager.register(_InPlaceOfPytestCov(), "_covsup_in_place_of_pytest_cov")
+        pluginmanager.register(_PytestCovFixtures(), "_covsup_in_place_of_pytest_cov")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -145,7 +145,7 @@ def pytest_load_initial_conftests(
     was_restarted = os.environ.pop(RESTARTED, None) is not None
     if any(getattr(options, name, False) for name in RUNS_NOTHING):
         return (yield)
-    early_config.stash[_OVERRULED] = overruled(args)
+    early_config.stash[_DISABLED_BY] = disabling_option(args)
     if options.covsup_source and not options.covsup_off:
         begin(early_config, options, was_restarted=was_restarted)
     elif embed.active() and "test" in dynamic_contexts():
@@ -155,14 +155,14 @@ def pytest_load_initial_conftests(
 
 def pytest_configure(config: pytest.Config) -> None:
     """Describe the markers."""
-    for marker in NO_MEASURING:
+    for marker in UNMEASURED_MARKERS:
         config.addinivalue_line("markers", f"{marker}: measure nothing while this test runs")
 
 
 def pytest_terminal_summary(terminalreporter: "Any") -> None:
     """Say that an option switched measurement off which a later one asks for."""
     options = terminalreporter.config.option
-    switch = terminalreporter.config.stash.get(_OVERRULED, "")
+    switch = terminalreporter.config.stash.get(_DISABLED_BY, "")
     if switch and options.covsup_source and options.covsup_off:
         terminalreporter.write_sep("=", "tests coverage")
         terminalreporter.write(
@@ -184,7 +184,7 @@ def no_cover() -> None:
 def pytest_runtest_call(item: pytest.Item) -> "Generator[None]":
     """Measure nothing while a test runs that asks for it."""
     names = getattr(item, "fixturenames", ())
-    if not any(item.get_closest_marker(name) or name in names for name in NO_MEASURING):
+    if not any(item.get_closest_marker(name) or name in names for name in UNMEASURED_MARKERS):
         return (yield)
     before = os.environ.get(_PAUSED)
     os.environ[_PAUSED] = "1"  # for the programs that the test starts
@@ -199,7 +199,7 @@ def pytest_runtest_call(item: pytest.Item) -> "Generator[None]":
             os.environ[_PAUSED] = before
 
 
-def overruled(words: "Sequence[str]") -> str:
+def disabling_option(words: "Sequence[str]") -> str:
     """The option that switches off what a later one asks for, if there is such: an ini file's
     addopts come before the command line, so what was meant is not plain."""
     switch = ""
@@ -214,28 +214,28 @@ def overruled(words: "Sequence[str]") -> str:
 def begin(config: pytest.Config, options: argparse.Namespace, *, was_restarted: bool) -> None:
     """Restart pytest under measurement, or begin in this process where it is not its own."""
     said: list[str] = []
-    sys.modules.update(_ours)
+    sys.modules.update(_covsup_modules)
     if embed.active():
-        said = what_is_settled_already(options)
+        said = options_too_late(options)
     else:
         if os.name != "posix":
             raise pytest.UsageError(f"--covsup: covsup does not measure on {sys.platform}")
         if owns_the_process(config) and not was_restarted:
             restart(options)
-        said = measure_from_now_on(options)
+        said = measure_from_here(options)
     if options.covsup_context == "test" or "test" in dynamic_contexts():
         record_tests(config)
-    from covsup.pytest_reports import Reporting  # noqa: PLC0415 - only where it is asked for
+    from covsup.pytest_reports import ReportPlugin  # noqa: PLC0415 - only where it is asked for
 
     session = os.environ.get("COVSUP_SESSION", "")
-    config.pluginmanager.register(Reporting(options, session, said), "_covsup_reporting")
+    config.pluginmanager.register(ReportPlugin(options, session, said), "_covsup_reporting")
 
 
 def record_tests(config: pytest.Config) -> None:
     """Have each test be a context."""
-    from covsup.pytest_reports import TestContexts  # noqa: PLC0415 - only where it is asked for
+    from covsup.pytest_reports import ContextPlugin  # noqa: PLC0415 - only where it is asked for
 
-    config.pluginmanager.register(TestContexts(), "_covsup_contexts")
+    config.pluginmanager.register(ContextPlugin(), "_covsup_contexts")
 
 
 def session_settings() -> "dict[str, list[str]]":
@@ -253,7 +253,7 @@ def dynamic_contexts() -> "list[str]":
     return session_settings().get("dynamic_context", [""])[-1].split(",")
 
 
-def what_is_settled_already(options: argparse.Namespace) -> "list[str]":
+def options_too_late(options: argparse.Namespace) -> "list[str]":
     """Which options come too late, since something else began the session."""
     settings = session_settings()
     known = {*settings.get("source_dir", []), *settings.get("source_pkg", [])}
@@ -313,7 +313,7 @@ def restart(options: argparse.Namespace) -> None:
     os.execv(sys.executable, [*words, sys.executable, *sys.orig_argv[1:]])
 
 
-def measure_from_now_on(options: argparse.Namespace) -> "list[str]":
+def measure_from_here(options: argparse.Namespace) -> "list[str]":
     """Open a session and measure this process; gives what there is to say, a sentence each.
 
     Raises UsageError where the session cannot be opened.
@@ -335,7 +335,7 @@ def measure_from_now_on(options: argparse.Namespace) -> "list[str]":
     if "preload" in answer:
         os.environ["LD_PRELOAD"] = answer["preload"]
     embed.init()
-    _ours.update(
+    _covsup_modules.update(
         (name, module) for name, module in sys.modules.items() if name.startswith("covsup.")
     )
     if late:

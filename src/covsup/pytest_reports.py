@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-_owing: "dict[int, Reporting]" = {}
+_pending: "dict[int, ReportPlugin]" = {}
 """Who owes a report, by process: pytester runs a pytest in the process of another, too."""
 
 
-class TestContexts:
+class ContextPlugin:
     """The plugin that is registered where each test is to be a context."""
 
     @pytest.hookimpl(wrapper=True)
@@ -52,7 +52,7 @@ class TestContexts:
             embed.leave_test(entered)
 
 
-class Reporting:
+class ReportPlugin:
     """The plugin that is registered where measurement was asked for."""
 
     def __init__(self, options: "argparse.Namespace", session: str, said: "Sequence[str]") -> None:
@@ -80,8 +80,8 @@ class Reporting:
         if hasattr(session.config, "workerinput"):
             return
         self._pid = os.getpid()
-        if not is_inside_of_another(self._session):
-            self._owe()
+        if not is_inside_another_pytest(self._session):
+            self._write_pending()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> "Generator[None, object, object]":
@@ -117,11 +117,11 @@ class Reporting:
 
     def pytest_unconfigure(self) -> None:
         """No report is owed any more, unless pytest itself has failed."""
-        if self._pid not in _owing or _owing[self._pid] is not self:
+        if self._pid not in _pending or _pending[self._pid] is not self:
             return
-        del _owing[self._pid]
+        del _pending[self._pid]
         if self._pid == os.getpid() and self._status != pytest.ExitCode.INTERNAL_ERROR:
-            Path(self._owed()).unlink(missing_ok=True)
+            Path(self._pending_path()).unlink(missing_ok=True)
 
     def _report(self, session: pytest.Session, *, failed: bool) -> None:
         # A test may fork and let the child go on: the parent alone reports.
@@ -157,10 +157,10 @@ class Reporting:
             "rcfile": options.covsup_config,
         }
 
-    def _owed(self) -> str:
-        return _owed_by(self._session, self._pid)
+    def _pending_path(self) -> str:
+        return _pending_path_of(self._session, self._pid)
 
-    def _owe(self) -> None:
+    def _write_pending(self) -> None:
         if not self._reports and self._options.covsup_fail_under is None:
             return
         owed = {
@@ -170,27 +170,27 @@ class Reporting:
             "not_on_fail": self._options.covsup_not_on_fail,
         }
         try:
-            with open(f"{self._owed()}.new", "w", encoding="utf-8") as file:  # noqa: PTH123
+            with open(f"{self._pending_path()}.new", "w", encoding="utf-8") as file:  # noqa: PTH123
                 json.dump(owed, file)
-            Path(f"{self._owed()}.new").rename(self._owed())
+            Path(f"{self._pending_path()}.new").rename(self._pending_path())
         except OSError:
             # A process of another user may not write there; the tests run all the same.
             return
-        _owing[self._pid] = self
+        _pending[self._pid] = self
 
 
-def _owed_by(session: str, pid: int) -> str:
+def _pending_path_of(session: str, pid: int) -> str:
     return f"{session}/pytest-{pid}.owed"
 
 
-def is_inside_of_another(session: str) -> bool:
+def is_inside_another_pytest(session: str) -> bool:
     """Whether a test of another pytest of the session started this one: that one reports at the
     end, whatever becomes of this one."""
-    if os.getpid() in _owing:
+    if os.getpid() in _pending:
         return True
     pid = os.getppid()
     while pid > 1:
-        if Path(_owed_by(session, pid)).exists():
+        if Path(_pending_path_of(session, pid)).exists():
             return True
         try:
             stat = Path(f"/proc/{pid}/stat").read_bytes()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 RESTARTED = "COVSUP_PYTEST_RESTARTED"
 """The variable that keeps a pytest from being restarted once more. The plugin removes it."""
 
-TELLS_ONLY = ("-h", "--help", "-V", "--version", "--markers")
+INFORMATION_OPTIONS = ("-h", "--help", "-V", "--version", "--markers")
 """With these options pytest runs no tests."""
 
 _SECTIONS = {
@@ -39,7 +39,7 @@ _INI_OPTIONS = ("-c", "--config-file")
 def start() -> None:
     """Restart this process under `covsup run`, if it is a pytest that asks for measurement."""
     try:
-        if _is_to_be_measured():
+        if _asks_for_measurement():
             _restart()
     except Exception:  # noqa: BLE001 - the host program must live; covsup's plugin measures it then
         os.environ.pop(RESTARTED, None)
@@ -54,16 +54,16 @@ def _restart() -> None:
     os.execv(sys.executable, [*command, sys.executable, *sys.orig_argv[1:]])
 
 
-def _is_to_be_measured() -> bool:
+def _asks_for_measurement() -> bool:
     words = arguments(sys.orig_argv)
     if words is None or os.name != "posix" or not sys.executable:
         return False
     if os.environ.get("COVSUP_SESSION") or RESTARTED in os.environ:
         return False
-    if "--no-covsup" in words or any(word in TELLS_ONLY for word in words):
+    if "--no-covsup" in words or any(word in INFORMATION_OPTIONS for word in words):
         return False
-    asked = {name for text in _texts(words) for name in _asked_in(text)}
-    return "--covsup" in asked or ("--cov" in asked and not _pytest_cov_is_there())
+    asked = {name for text in _option_texts(words) for name in _measuring_options_in(text)}
+    return "--covsup" in asked or ("--cov" in asked and not _has_pytest_cov())
 
 
 def arguments(argv: "Sequence[str]") -> "list[str] | None":
@@ -95,19 +95,19 @@ def arguments(argv: "Sequence[str]") -> "list[str] | None":
     return None
 
 
-def _texts(words: "list[str]") -> "Iterator[str]":
+def _option_texts(words: "list[str]") -> "Iterator[str]":
     """Everything in which an option of pytest's may stand."""
     yield from words
     yield os.environ.get("PYTEST_ADDOPTS", "")
     for word in words:
         if word.startswith("@"):
-            yield _content(word[1:]) or ""
+            yield _text_of(word[1:]) or ""
     found = settings_file(words)
     if found is not None:
         yield found[1]
 
 
-def _asked_in(text: str) -> "Iterator[str]":
+def _measuring_options_in(text: str) -> "Iterator[str]":
     """Which of our options that ask for measurement stand in a text."""
     for name in "--covsup", "--cov":
         at = text.find(name)
@@ -126,13 +126,13 @@ def settings_file(words: "Sequence[str]") -> "tuple[str, str] | None":
     """
     named = _option(words, _INI_OPTIONS)
     if named is not None:
-        text = _content(named)
+        text = _text_of(named)
         return None if text is None else (named, text)
     directory = _common_directory(words)
     while True:
         for name, section in _SECTIONS.items():
             path = f"{directory.rstrip('/')}/{name}"
-            text = _content(path)
+            text = _text_of(path)
             if text is not None and section in text:
                 return path, text
         above = os.path.dirname(directory)  # noqa: PTH120 - pathlib is not imported here
@@ -170,7 +170,7 @@ def _common_directory(words: "Sequence[str]") -> str:
     return os.path.commonpath(directories) if directories else here
 
 
-def _content(path: str) -> str | None:
+def _text_of(path: str) -> str | None:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - as above
             return file.read()
@@ -178,6 +178,6 @@ def _content(path: str) -> str | None:
         return None
 
 
-def _pytest_cov_is_there() -> bool:
+def _has_pytest_cov() -> bool:
     """Whether `--cov` is pytest-cov's option here. Not all of sys.path is known yet."""
     return any(os.path.exists(f"{path}/pytest_cov") for path in sys.path)  # noqa: PTH110 - as above

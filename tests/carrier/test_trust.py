@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from covsup.carrier import library
-from covsup.carrier.library import NoCarrier, carrier_library, with_carrier
+from covsup.carrier.library import CarrierUnavailable, carrier_library, with_carrier
 from tests.journal.harness import compiler
 from tests.supervisor.test_other_users import let_all_through
 
@@ -137,11 +137,11 @@ def test_what_cannot_be_preloaded_is_refused_in_one_line(
     assert "--carrier cannot be preloaded from " in run.stderr
     with monkeypatch.context() as patched:
         patched.setattr(library, "HERE", tmp_path)
-        with pytest.raises(NoCarrier, match="install covsup again"):
+        with pytest.raises(CarrierUnavailable, match="install covsup again"):
             carrier_library()
     with monkeypatch.context() as patched:
         patched.setattr(sys, "platform", "darwin")
-        with pytest.raises(NoCarrier, match="works on Linux, not on darwin"):
+        with pytest.raises(CarrierUnavailable, match="works on Linux, not on darwin"):
             carrier_library()
 
 

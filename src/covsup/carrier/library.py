@@ -19,22 +19,22 @@ _SEPARATORS: Final = " \t\n:"
 _EXPANDED: Final = "$"
 
 
-class NoCarrier(Exception):
+class CarrierUnavailable(Exception):
     """There is no library to preload; the message says why, and what to do."""
 
 
 def carrier_library() -> Path:
-    """The library. Raises NoCarrier."""
+    """The library. Raises CarrierUnavailable."""
     if sys.platform != "linux":
-        raise NoCarrier(f"works on Linux, not on {sys.platform}: leave it out")
+        raise CarrierUnavailable(f"works on Linux, not on {sys.platform}: leave it out")
     for suffix in EXTENSION_SUFFIXES:
         path = HERE / f"_carrier{suffix}"
         if path.is_file():
             break
     else:
-        raise NoCarrier(f"has no library in {HERE}: install covsup again")
+        raise CarrierUnavailable(f"has no library in {HERE}: install covsup again")
     if any(each in str(path) for each in _SEPARATORS + _EXPANDED):
-        raise NoCarrier(
+        raise CarrierUnavailable(
             f"cannot be preloaded from {HERE}: install covsup where the path has no space, colon or $"
         )
     return path

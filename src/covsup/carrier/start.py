@@ -35,7 +35,7 @@ def start(session: str) -> None:
 
 def measure(session: str) -> None:
     """Hand over to the bootstrap, or say why not."""
-    directory = own_covsup() or __file__.rpartition("/carrier/")[0]
+    directory = installed_covsup() or __file__.rpartition("/carrier/")[0]
     bootstrap = load_bootstrap(directory)
     if free_threaded():
         why = "covsup does not measure free-threaded Pythons (PEP 703): use a Python with the GIL"
@@ -46,8 +46,8 @@ def measure(session: str) -> None:
     else:
         bootstrap.start(session)
         return
-    if not bootstrap.is_covsup(getattr(sys, "orig_argv", [])):
-        bootstrap.leave_note(session, why)
+    if not bootstrap.is_covsup_command(getattr(sys, "orig_argv", [])):
+        bootstrap.write_note(session, why)
 
 
 def version() -> str:
@@ -60,12 +60,12 @@ def free_threaded() -> str:
     return "t" if "t" in getattr(sys, "abiflags", "") else ""
 
 
-def own_covsup() -> str:
+def installed_covsup() -> str:
     """The covsup that is installed for this interpreter, which -S hides; "" where there is none."""
     for base in dict.fromkeys((sys.prefix, sys.exec_prefix)):
         for lib in dict.fromkeys((sys.platlibdir, "lib")):
             directory = f"{base}/{lib}/python{version()}/site-packages/covsup"
-            if is_there(f"{directory}/bootstrap.py") and has_core(directory):
+            if exists(f"{directory}/bootstrap.py") and has_core(directory):
                 return directory
     return ""
 
@@ -73,11 +73,11 @@ def own_covsup() -> str:
 def has_core(directory: str) -> bool:
     """Whether a covsup can measure this version."""
     return any(
-        is_there(f"{directory}/tracer_c/_tracer{suffix}") for suffix in _imp.extension_suffixes()
+        exists(f"{directory}/tracer_c/_tracer{suffix}") for suffix in _imp.extension_suffixes()
     )
 
 
-def is_there(path: str) -> bool:
+def exists(path: str) -> bool:
     """Whether there is such a file; os.path is not imported."""
     try:
         posix.stat(path)

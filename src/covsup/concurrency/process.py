@@ -130,7 +130,7 @@ class ThreadAdapter:
         return _tracer.patch_threads()
 
 
-THREAD_MAKERS = (
+FOREIGN_THREAD_MODULES = (
     "_ctypes",
     "_cffi_backend",
     "_testcapi",
@@ -143,7 +143,7 @@ THREAD_MAKERS = (
 """Modules that can run Python in threads which C code creates: the settrace core then looks for
 them (foreign_threads.c), which makes calls slower, so it does not without one of these."""
 
-C_TRACERS = ("line_profiler._line_profiler", "hunter._tracer")
+C_TRACER_MODULES = ("line_profiler._line_profiler", "hunter._tracer")
 """Modules that install trace functions in C: the settrace core looks for these in the same way."""
 
 ADAPTERS = (

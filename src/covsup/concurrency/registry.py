@@ -45,7 +45,7 @@ LIBRARIES = {
 NAMES = (*(adapter.name for adapter in process.ADAPTERS), *LIBRARIES)
 """What `--concurrency` may name, besides `auto`."""
 
-COVERAGES_TRACER = "coverage.tracer"
+COVERAGE_TRACER = "coverage.tracer"
 """The module of coverage.py's C tracer, which a target may use on itself."""
 
 GREENLETS = "greenlet._greenlet"
@@ -54,7 +54,7 @@ GREENLETS = "greenlet._greenlet"
 LIBRARY_EVENT, NOTE_EVENT = 6, 8  # docs/journal-format.md
 
 _adapters: "dict[str, LibraryAdapter]" = {}
-_told: set[str] = set()
+_recorded: set[str] = set()
 
 
 def arm(concurrency: "Iterable[str]") -> "list[str]":
@@ -73,29 +73,34 @@ def arm(concurrency: "Iterable[str]") -> "list[str]":
         if "auto" in wanted or name in wanted
         for trigger in wakes_on
     }
-    triggers.update(process.THREAD_MAKERS, process.C_TRACERS, (COVERAGES_TRACER, GREENLETS))
+    triggers.update(
+        process.FOREIGN_THREAD_MODULES, process.C_TRACER_MODULES, (COVERAGE_TRACER, GREENLETS)
+    )
     refused += _tracer.watch_imports(wake, triggers)
     return refused
 
 
-def settrace_started(*, untraced: bool) -> None:
+def after_settrace_start(*, untraced: bool) -> None:
     """Do what has to wait until the settrace core runs.
 
     Where events come for all frames or for none (3.11), have none of frames that tell nothing, if
     `untraced`, but not beside what has to see all of them.
     """
-    if untraced and {GREENLETS, *process.C_TRACERS}.isdisjoint(sys.modules):
+    if untraced and {GREENLETS, *process.C_TRACER_MODULES}.isdisjoint(sys.modules):
         _tracer.start_untraced()
-    for trigger in {*process.THREAD_MAKERS, *process.C_TRACERS} & sys.modules.keys():
+    for trigger in {
+        *process.FOREIGN_THREAD_MODULES,
+        *process.C_TRACER_MODULES,
+    } & sys.modules.keys():
         wake(trigger)
 
 
 def wake(trigger: str) -> None:
     """The module `trigger` has been imported: arm the adapter that waits for it."""
-    makes_threads = trigger in process.THREAD_MAKERS
-    if trigger in process.C_TRACERS:
+    makes_threads = trigger in process.FOREIGN_THREAD_MODULES
+    if trigger in process.C_TRACER_MODULES:
         _tracer.stop_untraced()
-    if makes_threads or trigger in process.C_TRACERS:
+    if makes_threads or trigger in process.C_TRACER_MODULES:
         what = b"threads that C code creates are" if makes_threads else b"what C code traces is"
         if not _tracer.watch_foreign_threads():
             _tracer.event(
@@ -107,15 +112,15 @@ def wake(trigger: str) -> None:
         _tracer.stop_untraced()
         for refusal in _tracer.patch_greenlet():
             _tracer.event(NOTE_EVENT, f"not patched: {refusal}".encode())
-    if trigger == COVERAGES_TRACER:
-        for refusal in _tracer.patch_c_tracer(held_by(sys.modules[trigger])["CTracer"]):
+    if trigger == COVERAGE_TRACER:
+        for refusal in _tracer.patch_c_tracer(namespace_of(sys.modules[trigger])["CTracer"]):
             _tracer.event(NOTE_EVENT, f"not patched: {refusal}".encode())
     for name, wakes_on in LIBRARIES.items():
         if trigger in wakes_on:
             adapter_for(name).arm(sys.modules[trigger], lambda module: tell(trigger, module))
 
 
-def held_by(module: object) -> "dict[str, Any]":
+def namespace_of(module: object) -> "dict[str, Any]":
     """What a module holds; nothing where `module` is none.
 
     No attribute is asked for, not even the class: that may run code of the target's, or load a
@@ -132,10 +137,10 @@ def tell(name: str, module: object) -> None:
 
     The version of a module of the standard library is Python's.
     """
-    if name in _told:
+    if name in _recorded:
         return
-    _told.add(name)
-    version = held_by(module).get("__version__")
+    _recorded.add(name)
+    version = namespace_of(module).get("__version__")
     if not issubclass(type(version), str):
         version = sys.version.split(maxsplit=1)[0] if name in sys.stdlib_module_names else ""
     _tracer.event(LIBRARY_EVENT, f"{name}\0{version}".encode("utf-8", "replace"))

@@ -9,7 +9,7 @@ import stat
 import sys
 from pathlib import Path
 
-from covsup.carrier.library import NoCarrier, carrier_library
+from covsup.carrier.library import CarrierUnavailable, carrier_library
 from covsup.datafile.errors import CovsupError
 from covsup.datafile.session import directory as sessions
 from covsup.hints import TYPE_CHECKING
@@ -166,7 +166,7 @@ def _close(options: argparse.Namespace) -> int:
             shorten_ended(sessions.close_session(session))
     try:
         carrier: Path | None = carrier_library()
-    except NoCarrier:
+    except CarrierUnavailable:
         carrier = None
     sys.stdout.write(unset_variables(options.shell, carrier))
     return 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from covsup.carrier.library import NoCarrier, carrier_library
+from covsup.carrier.library import CarrierUnavailable, carrier_library
 from covsup.datafile.session.directory import Settings, create_session
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.errors import UsageError
@@ -30,7 +30,7 @@ def required_carrier() -> Path:
     """The carrier's library. Raises UsageError where there is none."""
     try:
         return carrier_library()
-    except NoCarrier as error:
+    except CarrierUnavailable as error:
         raise UsageError(f"--carrier {error}") from error
 
 

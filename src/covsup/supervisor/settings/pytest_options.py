@@ -81,7 +81,7 @@ def _parser(families: Sequence[str]) -> argparse.ArgumentParser:
             add(f"--{word}-{name}", dest=name.replace("-", "_"))
         add(f"--no-{word}", action="store_true", dest="off")
         add(f"--no-{word}-on-fail", action="store_true", dest="not_on_fail")
-    add(*pytest_start.TELLS_ONLY, action="store_true", dest="tells")
+    add(*pytest_start.INFORMATION_OPTIONS, action="store_true", dest="tells")
     add("-o", "--override-ini", action="append", default=[], dest="override")
     add("-c", "--config-file", dest="ini")
     add("-p", action="append", default=[], dest="plugins")
