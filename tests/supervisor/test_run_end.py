@@ -255,3 +255,37 @@ def test_a_watcher_that_fails_costs_no_status_and_is_said(world: World) -> None:
     assert run.ended == 42, run
     assert "Traceback" not in run.stderr
     assert all(line.startswith("covsup: ") for line in run.stderr.splitlines()), run
+
+
+def test_the_thread_of_early_imports_has_ended_when_the_run_ends(world: World) -> None:
+    # A thread that is slow to end, as on a busy machine, and no descriptor for libgcc_s.so.
+    code = """
+import resource, sys, time
+from types import SimpleNamespace
+from covsup.supervisor.combining.early_imports import EarlyImports
+
+class SlowLock:
+    def __init__(self, lock):
+        self.lock = lock
+        self.acquire = lock.acquire
+    def __enter__(self):
+        self.lock.acquire()
+    def __exit__(self, *_):
+        self.lock.release()
+    def release(self):
+        self.lock.release()
+        until = time.monotonic() + 0.3
+        while time.monotonic() < until:
+            pass
+
+early = EarlyImports(SimpleNamespace(
+    parallel_mode=False, source_dirs=(), source_pkgs=(), append=False, fail_under=None,
+    for_pytest=False))
+early._loading = SlowLock(early._loading)
+early.begin()
+early.wait()
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+sys.exit(42)
+"""
+    run = world.run(world.python, "-c", code)
+    assert (run.ended, run.stderr) == (42, "")

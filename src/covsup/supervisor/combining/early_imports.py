@@ -11,6 +11,7 @@ before all that follows.
 from __future__ import annotations
 
 import _thread
+import time
 
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.gc_pause import gc_disabled
@@ -27,6 +28,7 @@ class EarlyImports:
         self._settings = settings
         self._is_needed = not settings.parallel_mode
         self._loading = _thread.allocate_lock()  # held by the thread as long as it imports
+        self._other_threads = _thread._count()  # noqa: SLF001 - what `threading` counts is less
 
     def begin(self) -> None:
         """Have a thread load it; what was begun once is not begun again."""
@@ -40,16 +42,28 @@ class EarlyImports:
             self._loading.release()
 
     def wait(self) -> None:
-        """Return when the thread imports nothing any more. A signal's handler may interrupt it."""
+        """Return when the thread has ended. A signal's handler may interrupt it."""
         with self._loading:
             pass
+        self._wait_for_end()
 
     def wait_at_most(self, seconds: float) -> bool:
         """Whether the thread imports nothing any more, now or in so many seconds."""
         if not self._loading.acquire(timeout=seconds):
             return False
         self._loading.release()
+        self._wait_for_end()
         return True
+
+    def _wait_for_end(self) -> None:
+        """Wait until the thread needs the GIL no more, a moment after it has released its lock.
+
+        Before 3.14 a thread that waits for the GIL while Python finalizes is ended by
+        pthread_exit(), which aborts the process where libgcc_s.so cannot be opened: without a free
+        descriptor, for example (https://github.com/python/cpython/issues/87135).
+        """
+        while _thread._count() > self._other_threads:  # noqa: SLF001 - no join() before 3.13
+            time.sleep(0.0005)
 
     def _load(self) -> None:
         try:
