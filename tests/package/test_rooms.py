@@ -1,23 +1,26 @@
-"""Who may import whom: the rooms of docs/architecture.md, read from the sources."""
+"""Who may import or include whom: the rooms of docs/architecture.md, read from the sources."""
 
 from __future__ import annotations
 
 import ast
+import re
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
+PACKAGE = SOURCE / "covsup"
 
 # A room may import itself and these.
 ALLOWED = {
     "__init__": set(),
     "__main__": {"supervisor"},
-    "hints": set(),  # what of typing runs
+    "hints": set(),  # the part of typing that runs
     "supervisor": {"carrier", "datafile", "hints", "pytest_start"},
     "carrier": {"bootstrap", "hints"},  # start.py alone, in a measured process
     "bootstrap": {"concurrency", "plugins", "pytest_start", "tracer_c"},
@@ -35,7 +38,7 @@ ALLOWED = {
     "datafile": {"hints"},
     "tracer_c": set(),
 }
-# What a measured process never imports because of us: its cost, and what the target could notice.
+# A measured process never imports these because of covsup: they cost time, and a target could notice.
 SUPERVISORS_OWN = {"coverage", "psutil", "rich", "argparse", "sqlite3"}
 
 
@@ -45,11 +48,18 @@ def room_of(module: str) -> str:
     return parts[1] if len(parts) > 1 and parts[1] in ALLOWED else "__init__"
 
 
+def module_of(path: Path) -> str:
+    """Give the dotted name of a source file's module."""
+    name = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
 def modules() -> list[Path]:
-    return sorted((SOURCE / "covsup").rglob("*.py"))
+    return sorted(PACKAGE.rglob("*.py"))
 
 
 def imports(path: Path) -> Iterator[str]:
+    """Every name that a module imports, also those for type checkers and inside functions."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         match node:
             case ast.Import(names=names):
@@ -63,7 +73,7 @@ def imports(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(SOURCE)))
 def test_a_room_imports_only_what_the_design_lets_it(path: Path) -> None:
-    module = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+    module = module_of(path)
     room = room_of(module)
     own = [name for name in imports(path) if name.split(".")[0] == "covsup"]
     allowed = ALLOWED[room] | {room, "__init__"}
@@ -73,7 +83,88 @@ def test_a_room_imports_only_what_the_design_lets_it(path: Path) -> None:
 
 def test_a_measured_process_imports_nothing_of_the_supervisors() -> None:
     for path in modules():
-        room = room_of(".".join(path.relative_to(SOURCE).with_suffix("").parts))
+        room = room_of(module_of(path))
         if room in {"__init__", "bootstrap", "carrier", "concurrency", "embed", "tracer_c"}:
             found = {name.split(".")[0] for name in imports(path)}
             assert not found & SUPERVISORS_OWN, path
+
+
+def circle(graph: Mapping[str, set[str]]) -> list[str]:
+    """Give the nodes of a circle of the graph, in order; empty: there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    known = {module_of(path) for path in modules()}
+    graph = {}
+    for path in modules():
+        named = {name if name in known else name.rpartition(".")[0] for name in imports(path)}
+        graph[module_of(path)] = (named & known) - {module_of(path)}
+    assert sum(map(len, graph.values())) > 200
+    assert circle(graph) == []
+
+
+INCLUDE = re.compile(r'^ *# *include "(.+)"', re.MULTILINE)
+
+# The rooms that have C, each with its include directory. A folder of a room may include itself and
+# these folders.
+C_ROOMS = ("tracer_c", "datafile", "carrier")
+C_ALLOWED: dict[str, set[str]] = {}
+
+
+def c_files() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.[ch]"))
+
+
+def included(path: Path) -> Iterator[Path]:
+    """The files of covsup's own that a C file includes, as the compiler finds them."""
+    room = PACKAGE / path.relative_to(PACKAGE).parts[0]
+    for name in INCLUDE.findall(path.read_text(encoding="utf-8")):
+        places = [place for place in (path.parent, room, PACKAGE / "tracer_c") if (place / name).exists()]
+        assert places, f"{path} includes {name}, which is not there"
+        yield places[0] / name
+
+
+def unit(path: Path) -> str:
+    """A .c file and the .h file of its name are one."""
+    return str(path.relative_to(PACKAGE).with_suffix(""))
+
+
+def test_no_c_files_include_each_other_in_a_circle() -> None:
+    graph: dict[str, set[str]] = {}
+    for path in c_files():
+        graph.setdefault(unit(path), set()).update(map(unit, included(path)))
+    for name, others in graph.items():
+        others.discard(name)
+    assert sum(map(len, graph.values())) > 100
+    assert circle(graph) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})[:-1] != []
+    assert circle({"a": {"b"}, "b": set()}) == []
+
+
+def test_a_c_folder_includes_only_what_the_design_lets_it() -> None:
+    wrong = set()
+    for path in c_files():
+        folder = str(path.parent.relative_to(PACKAGE))
+        for other in included(path):
+            there = str(other.parent.relative_to(PACKAGE))
+            if there != folder and there not in C_ALLOWED.get(folder, set()):
+                wrong.add((folder, there))
+    assert sorted(wrong) == []
+
+
+def test_the_journals_writer_knows_neither_python_nor_another_room() -> None:
+    files = sorted((PACKAGE / "tracer_c" / "journal").glob("*.[ch]"))
+    assert len(files) > 8
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        assert "Python.h" not in text, path
+        assert "Py_" not in text, path
+        assert {other.parent.name for other in included(path)} <= {"journal"}, path
