@@ -19,6 +19,7 @@ import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from signal import Signals
 from typing import TYPE_CHECKING, Any
 
 import coverage
@@ -76,14 +77,14 @@ class Run:
     data_file: Path
     status: int | None
     """Exit status, or None if a signal ended it."""
-    signal: signal.Signals | None
+    signal: Signals | None
     stdout: str
     stderr: str
     left: tuple[str, ...] = ()
     """Command lines of the processes that outlived it and were killed."""
 
     @property
-    def ended(self) -> int | signal.Signals:
+    def ended(self) -> int | Signals:
         """Exit status or signal, whichever it was."""
         if self.signal is not None:
             return self.signal

@@ -155,4 +155,6 @@ def _statements(source: str) -> set[int]:
                 continue
             case ast.stmt():
                 lines.add(first_line(node))
+            case _:
+                pass
     return lines

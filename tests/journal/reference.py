@@ -77,6 +77,8 @@ def _record(said: Said, words: list[int], order: str, version: int) -> int:  # n
             return 3
         case 0x40:
             return _text(said, words, order)
+        case _:
+            pass
     said.senseless += 1
     return 1
 

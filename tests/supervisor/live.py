@@ -38,15 +38,9 @@ class Live:
     ) -> None:
         self._seen = b""
         self._master = -1
+        slave = -1
         if terminal:
             self._master, slave = pty.openpty()
-            ends = {"stdin": slave, "stdout": slave, "stderr": slave}
-        else:
-            ends = {
-                "stdin": subprocess.PIPE,
-                "stdout": subprocess.PIPE,
-                "stderr": subprocess.STDOUT,
-            }
 
         def prepare() -> None:
             if terminal:
@@ -54,14 +48,16 @@ class Live:
             if before_exec is not None:
                 before_exec()
 
-        self.process = subprocess.Popen(
+        self.process: subprocess.Popen[bytes] = subprocess.Popen(
             command,
             cwd=world.directory,
             env=world.environment(environment),
             start_new_session=True,
             restore_signals=before_exec is None,
             preexec_fn=prepare,  # noqa: PLW1509 - no test has threads
-            **ends,
+            stdin=slave if terminal else subprocess.PIPE,
+            stdout=slave if terminal else subprocess.PIPE,
+            stderr=slave if terminal else subprocess.STDOUT,
         )
         if terminal:
             os.close(slave)

@@ -213,12 +213,11 @@ def compare(
             if match or plain.seconds < 60:
                 for _ in range(again):
                     outcomes = [runner.run(module, each, match) for each in (None, core)]
-                    pairs.append(
-                        tuple(
-                            outcome.results.get(test, "-") if match else str(outcome.status)
-                            for outcome in outcomes
-                        )
+                    unmeasured, under_core = (
+                        outcome.results.get(test, "-") if match else str(outcome.status)
+                        for outcome in outcomes
                     )
+                    pairs.append((unmeasured, under_core))
             told = ", ".join(f"{one} -> {other}" for one, other in pairs)
             if {one for one, _ in pairs} & {other for _, other in pairs}:
                 tally.flaky += 1

@@ -96,7 +96,7 @@ def main() -> int:
     compare.add_options(parser)
     options = parser.parse_args()
     suite = Libraries(options.eventlet and options.eventlet.resolve())
-    modules = []
+    modules: list[str] = []
     for name in options.names:
         modules += [name] if "." in name else suite.modules(name)
     return compare.main(suite, modules, options)

@@ -58,7 +58,7 @@ def record(report: Path) -> None:
             failed = issubclass(error[0], test.failureException)
             write(test, "failure" if failed else "error")
 
-    unittest.TestResult.addSubTest = add_subtest_too  # type: ignore[method-assign]
+    unittest.TestResult.addSubTest = add_subtest_too  # type: ignore[method-assign,assignment]
 
 
 def main() -> None:
