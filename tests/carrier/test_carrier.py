@@ -19,7 +19,7 @@ from covsup.carrier.library import carrier_library, has_core
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.sessions.shells import put, unset_variables
 from tests.journal.harness import compiler
-from tests.supervisor.live import beside
+from tests.supervisor.live import UNTIL_OBSERVED, beside
 from tests.world import World
 
 if TYPE_CHECKING:
@@ -346,7 +346,7 @@ def test_the_carrier_in_the_words_of_others(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_closing_line_names_it_where_it_would_help(world: World) -> None:
-    world.write("target.py", "import time\ntime.sleep(0.3)\n")
+    world.write("target.py", UNTIL_OBSERVED)
     for command in "env -i {} target.py", "{} -S target.py":
         run = world.covsup_run("sh", "-c", f"{command.format(world.python)}; :")
         assert "or use --carrier (see" in run.stderr

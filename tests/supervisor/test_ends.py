@@ -12,7 +12,7 @@ import pytest
 from covsup.datafile.database.database import read_provenance
 from covsup.datafile.provenance.model import End
 from covsup.supervisor.watching import linux
-from tests.supervisor.live import on_linux
+from tests.supervisor.live import UNTIL_OBSERVED, on_linux
 
 if TYPE_CHECKING:
     from tests.world import World
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 @pytest.mark.skipif(not on_linux, reason="pidfds are Linux's")
 def test_the_end_of_a_grandchild_that_a_shell_waited_for_is_known(world: World) -> None:
     """The shell tells nobody; a pidfd does."""
-    world.write("worker.py", "import os, time\ntime.sleep(0.3)\nos.kill(os.getpid(), 9)\n")
-    world.write("other.py", "import sys, time\ntime.sleep(0.3)\nimport os\nos._exit(12)\n")
+    world.write("worker.py", UNTIL_OBSERVED + "os.kill(os.getpid(), 9)\n")
+    world.write("other.py", UNTIL_OBSERVED + "os._exit(12)\n")
     run = world.covsup_run("sh", "-c", f"{world.python} worker.py; {world.python} other.py; exit 0")
     assert run.ended == 0
     killed, left = read_provenance(run.data_file).processes

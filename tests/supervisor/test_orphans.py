@@ -29,7 +29,7 @@ if os.fork() == 0:
         os._exit(23)
     os._exit(0)
 os.wait()
-print("leaving", flush=True)
+print("leaving", os.getpid(), flush=True)
 os.write(writing, b"x")
 """
 
@@ -113,8 +113,8 @@ def test_what_outlives_the_grace_is_named_kept_and_combined_later(world: World) 
 def test_a_signal_cuts_the_grace_short(world: World, number: int) -> None:
     world.write("target.py", ORPHANER)
     with Live(world, *covsup(world, "target.py", "60", "9", options=["--grace=60"])) as live:
-        live.wait_for("leaving")
-        time.sleep(0.3)  # let it notice that the target has ended
+        target = int(live.wait_for(r"leaving (\d+)\n")[1])
+        wait_until(lambda: state(target) == "", "covsup has seen the target's end")
         live.kill(number)
         live.wait_for("still running")
         assert live.ended() == 0

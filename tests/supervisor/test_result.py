@@ -17,7 +17,7 @@ from covsup.carrier.library import carrier_library
 from covsup.supervisor.combining.totals import total_and_minimum
 from covsup.supervisor.watching.linux import HAS_PROC
 from covsup.supervisor.watching.process_table import this_table
-from tests.supervisor.live import Live, beside, wait_until
+from tests.supervisor.live import UNTIL_OBSERVED, Live, beside, wait_until
 from tests.supervisor.test_target import refused
 
 if TYPE_CHECKING:
@@ -185,15 +185,16 @@ def test_a_total_of_less_than_half_a_percent_is_not_called_none(world: World) ->
 @pytest.mark.parametrize(
     ("command", "reason"),
     [
-        ("{python} -S -c 'import time; time.sleep(0.3)'", "started with -S"),
-        ("env -i {python} -c 'import time; time.sleep(0.3)'", "has no COVSUP_SESSION"),
-        ("COVSUP_SESSION= {python} -c 'import time; time.sleep(0.3)'", "an empty COVSUP_SESSION"),
-        ("COVSUP_SESSION=/x {python} -c 'import time; time.sleep(0.3)'", "another session, /x"),
+        ("{python} -S target.py", "started with -S"),
+        ("env -i {python} target.py", "has no COVSUP_SESSION"),
+        ("COVSUP_SESSION= {python} target.py", "an empty COVSUP_SESSION"),
+        ("COVSUP_SESSION=/x {python} target.py", "another session, /x"),
     ],
 )
 def test_an_unmeasured_python_is_named_with_the_reason_and_strict_fails(
     world: World, command: str, reason: str
 ) -> None:
+    world.write("target.py", UNTIL_OBSERVED)
     words = ("sh", "-c", f"{command.format(python=world.python)}; exit 0")
     run = world.covsup_run(*words)
     assert run.ended == 0
