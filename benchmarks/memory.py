@@ -1,10 +1,10 @@
-"""Resident memory that a measured line takes, on every core, for lines and branches (Linux).
+"""Measure the resident memory of a measured line, on every core, for lines and branches (Linux).
 
     python benchmarks/memory.py
 
-A program of 60,000 lines in 1,800 functions runs each once and reads what it has resident; the same
-does one that runs next to nothing. The difference of the two, measured less plain, over the lines is
-what a line takes: in code objects, in our tables, and in the pages of the journal.
+A program of 60,000 lines in 1,800 functions runs each line once and reads its resident memory. So does
+a program that runs almost nothing. The result is the difference of the two, measured minus plain,
+divided by the lines: the memory in code objects, in our tables, and in the pages of the journal.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ROUNDS = 5
 
 
 def resident(command: list[str], directory: Path) -> float:
-    """Give the median KiB that the program says of itself."""
+    """Return the median of the KiB that the program prints."""
     said = [
         subprocess.run(
             [sys.executable, *command],

@@ -1,4 +1,4 @@
-"""The workloads that are made rather than written, and the ones that are."""
+"""The list of workloads, and the ones that are generated."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ WIDE_LINES = 60_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """A module with a function ``work``; ``says`` is the line in the table."""
+    """A module with a function ``work``; ``says`` is its title in the table."""
 
     name: str
     says: str
     concurrency: str = "thread"
-    """What coverage.py has to be told; covsup finds out."""
+    """coverage.py's setting; covsup needs none."""
     patch: str = ""
-    """coverage.py's patches without which it would not do the same work."""
+    """The patches that coverage.py needs to do the same work."""
 
 
 WORKLOADS = (
@@ -45,7 +45,7 @@ WORKLOADS = (
 
 
 def prepare(directory: Path) -> None:
-    """Write the module ``wide`` and the package ``copied``, compiled, into the directory."""
+    """Write the module ``wide`` and the package ``copied`` into the directory, and compile them."""
     (directory / "wide.py").write_text(wide_source(), encoding="utf-8")
     copied = directory / "copied"
     copied.mkdir()
@@ -57,8 +57,8 @@ def prepare(directory: Path) -> None:
 
 
 def wide_source(functions: int = WIDE_FUNCTIONS) -> str:
-    """Give a program of many functions that runs each line once, but for branches not taken."""
-    body = WIDE_LINES // WIDE_FUNCTIONS - 3  # less def, return and the blank line
+    """Return a program of many functions that runs each line once, except branches not taken."""
+    body = WIDE_LINES // WIDE_FUNCTIONS - 3  # minus def, return and the blank line
     parts = []
     for function in range(functions):
         parts.append(f"def function_{function}(value):")
