@@ -61,7 +61,7 @@ IN_TARGET = [*COMPILER, "-Wframe-larger-than=512"]
 
 
 def extension(name, room, compiler=IN_TARGET, **more):
-    """Return the extension of a room: all C files in it."""
+    """Return the extension of a room: all C files in the room and its folders."""
     return Extension(
         name,
         sources=sorted(glob(f"{room}/**/*.c", recursive=True)),

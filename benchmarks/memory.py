@@ -29,7 +29,7 @@ for line in open("/proc/self/smaps_rollup"):
     if line.startswith("Rss"):
         print(line.split()[1])
 """
-COVERAGE_STARTUP_VARIABLES = ("ctrace", "sysmon") if sys.version_info >= (3, 14) else ("ctrace",)
+COVERAGE_CORES = ("ctrace", "sysmon") if sys.version_info >= (3, 14) else ("ctrace",)
 ROUNDS = 5
 
 
@@ -66,7 +66,7 @@ def main() -> None:
                 (f"covsup {core}", ["-m", "covsup", "run", "-p", f"--core={core}"])
                 for core in CORES
             ]
-            for core in COVERAGE_STARTUP_VARIABLES:
+            for core in COVERAGE_CORES:
                 settings = directory / f"{core}.rc"
                 settings.write_text(f"[run]\ncore = {core}\n", encoding="utf-8")
                 run = ["-m", "coverage", "run", f"--rcfile={settings}"]
