@@ -35,7 +35,7 @@ ROUNDS = 5
 
 def resident(command: list[str], directory: Path) -> float:
     """Return the median of the KiB that the program prints."""
-    said = [
+    printed = [
         subprocess.run(
             [sys.executable, *command],
             cwd=directory,
@@ -45,7 +45,7 @@ def resident(command: list[str], directory: Path) -> float:
         ).stdout
         for _ in range(ROUNDS)
     ]
-    return statistics.median(map(int, said))
+    return statistics.median(map(int, printed))
 
 
 def main() -> None:

@@ -19,10 +19,10 @@ WIDE_LINES = 60_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """A module with a function ``work``; ``says`` is its title in the table."""
+    """A module with a function ``work``; ``title`` is its name in the table."""
 
     name: str
-    says: str
+    title: str
     concurrency: str = "thread"
     """coverage.py's setting; covsup needs none."""
     patch: str = ""
@@ -30,17 +30,17 @@ class Workload:
 
 
 WORKLOADS = (
-    Workload(name="lines", says="straight lines, hot"),
-    Workload(name="calls", says="calls"),
-    Workload(name="branches", says="branches, both ways"),
-    Workload(name="one_way", says="branches, one way only"),
-    Workload(name="generators", says="generators"),
-    Workload(name="objects", says="objects (Richards-like)"),
-    Workload(name="library", says="library (tokenize + ast)"),
-    Workload(name="wide", says="60,000 lines once"),
-    Workload(name="greenlets", says="greenlet switches", concurrency="greenlet"),
-    Workload(name="threads", says="threads"),
-    Workload(name="forks", says="forks", patch="fork, _exit"),
+    Workload(name="lines", title="straight lines, hot"),
+    Workload(name="calls", title="calls"),
+    Workload(name="branches", title="branches, both ways"),
+    Workload(name="one_way", title="branches, one way only"),
+    Workload(name="generators", title="generators"),
+    Workload(name="objects", title="objects (Richards-like)"),
+    Workload(name="library", title="library (tokenize + ast)"),
+    Workload(name="wide", title="60,000 lines once"),
+    Workload(name="greenlets", title="greenlet switches", concurrency="greenlet"),
+    Workload(name="threads", title="threads"),
+    Workload(name="forks", title="forks", patch="fork, _exit"),
 )
 
 

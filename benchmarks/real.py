@@ -85,7 +85,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Times:
     wall: float
     cpu: float
 
@@ -142,10 +142,10 @@ def commands(tool: str, job: Job, data: Path) -> list[list[str]]:
     return [[*run, *job.words], *([combine] if job.has_children else [])]
 
 
-def run(tool: str, job: Job, work: Path) -> tuple[Taken, str]:
+def run(tool: str, job: Job, work: Path) -> tuple[Times, str]:
     """Run once; return the times, and the last line (without its duration) with the status."""
     environment = plain_environment() | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(job.path)}
-    said = ""
+    outcome = ""
     with tempfile.TemporaryDirectory(dir=work) as data:
         before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         for words in commands(tool, job, Path(data)):
@@ -159,32 +159,34 @@ def run(tool: str, job: Job, work: Path) -> tuple[Taken, str]:
                 timeout=SECONDS,
             )
             last = (done.stdout or done.stderr).strip().splitlines()[-1:]
-            said = said or f"{re.sub(r' in [0-9.]+s.*', '', ''.join(last))}, {done.returncode}"
+            outcome = (
+                outcome or f"{re.sub(r' in [0-9.]+s.*', '', ''.join(last))}, {done.returncode}"
+            )
         wall = time.perf_counter() - begin
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Taken(wall, cpu), said
+    return Times(wall, cpu), outcome
 
 
-def measure(job: Job, tools: list[str], rounds: int, work: Path) -> tuple[dict[str, Taken], str]:
+def measure(job: Job, tools: list[str], rounds: int, work: Path) -> tuple[dict[str, Times], str]:
     """Return each tool's medians, and remarks about the tools that are excluded."""
-    taken: dict[str, list[Taken]] = {tool: [] for tool in tools}
+    taken: dict[str, list[Times]] = {tool: [] for tool in tools}
     _, expected = run("plain", job, work)  # which also compiles
     remarks = ""
     for turn in range(rounds):
         order = list(taken)
         for tool in order[turn % len(order) :] + order[: turn % len(order)]:
             try:
-                times, said = run(tool, job, work)
+                times, outcome = run(tool, job, work)
             except subprocess.TimeoutExpired as error:
-                said = str(error)
-            if said == expected:
+                outcome = str(error)
+            if outcome == expected:
                 taken[tool].append(times)
             else:
-                remarks += f"{job.name}: {tool}: {said} instead of {expected}\n"
+                remarks += f"{job.name}: {tool}: {outcome} instead of {expected}\n"
                 del taken[tool]
     medians = {
-        tool: Taken(
+        tool: Times(
             statistics.median(each.wall for each in times),
             statistics.median(each.cpu for each in times),
         )

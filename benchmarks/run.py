@@ -19,7 +19,7 @@ import startup
 from prepared import WORKLOADS, Workload, prepare
 from rich.console import Console
 from rich.table import Table
-from tools import PLAIN, Timing, Tool, Unfair, measured_lines, run, tools
+from tools import PLAIN, Timing, Tool, OtherCore, measured_lines, run, tools
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def measure(
                     data = Path(scratch) / "data"
                     try:
                         taken[tool.name].append(run(tool, workload, directory, data))
-                    except Unfair as error:
+                    except OtherCore as error:
                         remarks.append(f"{workload.name}: {error}")
                         taking_part.remove(tool)
                         continue
@@ -92,12 +92,12 @@ def table(title: str, found: Ratios, contenders: Sequence[Tool]) -> Table:
     shown = Table("", *names, "covsup / coverage", title=title, title_justify="left")
     for column in shown.columns[1:]:
         column.justify = "right"
-    says = {workload.name: workload.says for workload in WORKLOADS}
+    titles = {workload.name: workload.title for workload in WORKLOADS}
     for workload, by_tool in found.items():
         cells = [f"{by_tool[name]:.2f}" if name in by_tool else "-" for name in names]
         versus = against_coverage(by_tool)
         cells.append("-" if versus is None else f"{versus:.2f}")
-        shown.add_row(says[workload], *cells)
+        shown.add_row(titles[workload], *cells)
     return shown
 
 

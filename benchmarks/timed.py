@@ -26,7 +26,7 @@ def watcher() -> str:
 
 def main(name: str, directory: str) -> None:
     sys.path[:0] = [directory, str(Path(__file__).resolve().parent / "workloads")]
-    seen_by = watcher()
+    tool = watcher()
     before = os.times()
     start = process_time()
     importlib.import_module(name).work()
@@ -34,7 +34,7 @@ def main(name: str, directory: str) -> None:
     after = os.times()
     inside += after.children_user + after.children_system
     inside -= before.children_user + before.children_system
-    print(f'{{"seconds": {inside:.6f}, "watcher": "{seen_by}"}}')
+    print(f'{{"seconds": {inside:.6f}, "watcher": "{tool}"}}')
 
 
 if __name__ == "__main__":

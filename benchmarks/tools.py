@@ -34,8 +34,8 @@ def plain_environment() -> dict[str, str]:
     }
 
 
-class Unfair(Exception):
-    """The tool did not do the work that is timed."""
+class OtherCore(Exception):
+    """Another core than the requested one measured the program."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +110,7 @@ class Timing:
 
 
 def run(tool: Tool, workload: Workload, directory: Path, data: Path) -> Timing:
-    """Run once. Raises Unfair if another core than the requested one measured the program."""
+    """Run once. Raises OtherCore if another core than the requested one measured the program."""
     data.mkdir(exist_ok=True)
     command = tool.command(workload, directory, data)
     start = time.perf_counter()
@@ -127,7 +127,7 @@ def run(tool: Tool, workload: Workload, directory: Path, data: Path) -> Timing:
         raise RuntimeError(f"{' '.join(command)}: status {done.returncode}\n{done.stderr}")
     printed = json.loads(done.stdout.splitlines()[-1])
     if tool.watcher is not None and printed["watcher"] != tool.watcher:
-        raise Unfair(f"{tool.name}: measured by {printed['watcher'] or 'nothing'}")
+        raise OtherCore(f"{tool.name}: measured by {printed['watcher'] or 'nothing'}")
     return Timing(inside=printed["seconds"], whole=whole)
 
 
