@@ -19,7 +19,7 @@ import startup
 from prepared import WORKLOADS, Workload, prepare
 from rich.console import Console
 from rich.table import Table
-from tools import PLAIN, Timing, Tool, OtherCore, measured_lines, run, tools
+from tools import PLAIN, OtherCore, Timing, Tool, measured_lines, run, tools
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
