@@ -14,7 +14,8 @@ from binascii import crc32
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from covsup.datafile.session.directory import Session, Settings, create_session
+from covsup.datafile.session.directory import Session, create_session
+from covsup.datafile.session.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

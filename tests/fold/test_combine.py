@@ -19,7 +19,9 @@ from coverage.files import set_relative_directory
 
 from covsup.datafile.database.database import read_provenance
 from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
-from covsup.datafile.session.directory import Observation, open_session, write_settings
+from covsup.datafile.session.directory import open_session
+from covsup.datafile.session.observations import Observation
+from covsup.datafile.session.settings import write_settings
 from covsup.supervisor.combining.combine import CombineResult, combine
 from covsup.supervisor.combining.inputs import InputUnusable, NothingToCombine
 from covsup.supervisor.settings.combine_settings import CombineSettings

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from covsup.datafile._fold import ARC_BITS, arc_numbers
 from covsup.datafile.database import coverage_tables
-from covsup.datafile.database.coverage_tables import DataFile
+from covsup.datafile.database.data_files import DataFile
 from covsup.datafile.database.database import (
     is_data_file,
     kind_of,
@@ -33,7 +33,9 @@ from covsup.datafile.fold.result import Kind, Result
 from covsup.datafile.fold.sets import LARGEST_LINE, arc_set_of, line_set_of, numbits
 from covsup.datafile.journal.reader import read_journal
 from covsup.datafile.provenance.derive import provenance_of
-from covsup.datafile.session.directory import Observation, SessionNote, Settings
+from covsup.datafile.session.notes import SessionNote
+from covsup.datafile.session.observations import Observation
+from covsup.datafile.session.settings import Settings
 from tests.fold.handmade import HandMade
 from tests.fold.test_fold_laws import either
 

@@ -17,7 +17,9 @@ from covsup.datafile.fold.result import Kind, Result
 from covsup.datafile.fold.sets import line_set_of, lines_in
 from covsup.datafile.journal.reader import read_journal
 from covsup.datafile.provenance.derive import provenance_of
-from covsup.datafile.session.directory import Observation, SessionNote, Settings
+from covsup.datafile.session.notes import SessionNote
+from covsup.datafile.session.observations import Observation
+from covsup.datafile.session.settings import Settings
 from tests.fold.handmade import EXECED, FORKED, SPAWNED, HandMade
 
 if TYPE_CHECKING:

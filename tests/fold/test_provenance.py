@@ -16,7 +16,9 @@ from covsup.datafile.provenance.command_lines import is_python, unmeasured_reaso
 from covsup.datafile.provenance.derive import provenance_of
 from covsup.datafile.provenance.model import End, KnownFrom, Provenance
 from covsup.datafile.provenance.probes import runs_nothing_measured
-from covsup.datafile.session.directory import Observation, SessionNote, Settings
+from covsup.datafile.session.notes import SessionNote
+from covsup.datafile.session.observations import Observation
+from covsup.datafile.session.settings import Settings
 from tests.fold.handmade import EXECED, FORKED, LIBRARY, NOTE, TRACER, HandMade
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from covsup.datafile.database.coverage_tables import DataFile
+    from covsup.datafile.database.data_files import DataFile
     from covsup.datafile.fold.result import Result
     from covsup.datafile.fold.sets import Arc
 

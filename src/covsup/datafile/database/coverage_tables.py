@@ -19,12 +19,13 @@ from covsup import __version__
 from covsup.datafile._fold import ARC_BITS, arc_numbers
 from covsup.datafile.fold.result import Kind
 from covsup.datafile.fold.sets import lines_in, numbits
-from covsup.hints import TYPE_CHECKING, NamedTuple
+from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Final
 
+    from covsup.datafile.database.data_files import DataFile
     from covsup.datafile.fold.result import PathContext, Result
 
 _KNOWN_SCHEMA: Final = 7
@@ -58,13 +59,6 @@ CREATE TABLE tracer (
     foreign key (file_id) references file (id)
 );
 """
-
-
-class DataFile(NamedTuple):
-    """An existing data file whose contents go into another one."""
-
-    path: Path
-    map_path: Callable[[str], str] | None = None  # None: its paths stay
 
 
 def write_facts(

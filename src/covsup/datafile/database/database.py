@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Final
 
-    from covsup.datafile.database.coverage_tables import DataFile
+    from covsup.datafile.database.data_files import DataFile
     from covsup.datafile.fold.result import ImageKey, PathContext
     from covsup.datafile.fold.sets import ArcSet, LineSet
     from covsup.datafile.provenance.model import Provenance

@@ -21,7 +21,9 @@ from covsup.datafile.fold.result import (
     Spawn,
 )
 from covsup.datafile.journal.reader import AboutToExec, Core, Ended, EndedHow, ExecFailed, StartKind
-from covsup.datafile.session.directory import Observation, SessionNote, Settings
+from covsup.datafile.session.notes import SessionNote
+from covsup.datafile.session.observations import Observation
+from covsup.datafile.session.settings import Settings
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:

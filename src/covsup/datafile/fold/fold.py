@@ -33,7 +33,9 @@ if TYPE_CHECKING:
         Version,
     )
     from covsup.datafile.fold.sets import ArcSet, LineSet
-    from covsup.datafile.session.directory import Observation, SessionNote, Settings
+    from covsup.datafile.session.notes import SessionNote
+    from covsup.datafile.session.observations import Observation
+    from covsup.datafile.session.settings import Settings
 
 
 class MixedMeasurement(CovsupError):

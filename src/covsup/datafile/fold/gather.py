@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from typing import Final
 
     from covsup.datafile.journal.reader import Event, Journal
-    from covsup.datafile.session.directory import Observation, SessionNote, Settings
+    from covsup.datafile.session.notes import SessionNote
+    from covsup.datafile.session.observations import Observation
+    from covsup.datafile.session.settings import Settings
 
 
 UNSTORABLE_MESSAGE: Final = (

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from covsup.datafile.fold.sets import ArcSet, LineSet
     from covsup.datafile.journal.reader import AboutToExec, Core, Ended, ExecFailed, StartKind
-    from covsup.datafile.session.directory import Observation, SessionNote, Settings
+    from covsup.datafile.session.notes import SessionNote
+    from covsup.datafile.session.observations import Observation
+    from covsup.datafile.session.settings import Settings
 
     SomeEvent = TypeVar("SomeEvent", AboutToExec, Ended, ExecFailed)
     Something = TypeVar("Something")

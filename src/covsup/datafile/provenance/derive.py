@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from covsup.datafile.fold.result import ChildExit, Image, Result, Spawn
-    from covsup.datafile.session.directory import Observation
+    from covsup.datafile.session.observations import Observation
 
 _SAME_LIFE: Final = 0.05
 """Two looks at one process give creation times this close together, in seconds."""

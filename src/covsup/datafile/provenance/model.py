@@ -10,7 +10,8 @@ from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from covsup.datafile.fold.result import Lost, Problem
-    from covsup.datafile.session.directory import SessionNote, Settings
+    from covsup.datafile.session.notes import SessionNote
+    from covsup.datafile.session.settings import Settings
 
 
 class End(Enum):

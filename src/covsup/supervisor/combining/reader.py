@@ -20,6 +20,7 @@ from covsup.datafile.errors import (
     JournalDamaged,
     JournalError,
     JournalNotBegun,
+    SessionUnreadable,
 )
 from covsup.datafile.fold.fold import fold
 from covsup.datafile.fold.gather import UNSTORABLE_MESSAGE, ImageFold, session_result
@@ -27,7 +28,7 @@ from covsup.datafile.journal.reader import read_borrowers, read_journal, read_sl
 from covsup.datafile.journal.shortening import shorten
 from covsup.datafile.provenance.derive import provenance_of
 from covsup.datafile.provenance.model import End
-from covsup.datafile.session.directory import JournalFile, Session, SessionUnreadable, open_session
+from covsup.datafile.session.directory import JournalFile, Session, open_session
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.combining.outcome import StillRunning
 from covsup.supervisor.sessions.liveness import (

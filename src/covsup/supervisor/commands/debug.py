@@ -14,7 +14,7 @@ from pathlib import Path
 from covsup import __version__
 from covsup.datafile.errors import CovsupError
 from covsup.datafile.journal import reader as journals
-from covsup.datafile.session.directory import find_sessions
+from covsup.datafile.session.places import find_sessions
 from covsup.hints import TYPE_CHECKING, assert_never
 from covsup.supervisor.cli import make_run_parser
 from covsup.supervisor.errors import NOT_STORED

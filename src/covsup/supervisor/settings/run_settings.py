@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from covsup.datafile.session.directory import set_sessions_parent
+from covsup.datafile.session.places import set_sessions_parent
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.settings.compatibility import RUN_OPTIONS, UNNEEDED_SETTINGS, Support

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from covsup.datafile.provenance.model import Ending, Provenance
-    from covsup.datafile.session.directory import Settings
+    from covsup.datafile.session.settings import Settings
     from covsup.supervisor.tree.process_tree import Node
 
 _RUN: Final = "covsup run "
