@@ -57,24 +57,12 @@ class UntrustedSession(PermissionError):
 
 
 def is_covsup_command(argv: "list[str]") -> bool:
-    """Whether this is a command of covsup's own, which belongs to no session.
+    """Whether this is a command of covsup's own, which belongs to no session."""
+    if not any(word.endswith("covsup") for word in argv):
+        return False
+    from covsup import interpreter_command  # noqa: PLC0415 - only in what may be such a command
 
-    Somebody who has a session in the environment of a shell says `covsup combine` there.
-    """
-    words = iter(argv[1:])
-    for word in words:
-        if word == "-" or not word.startswith("-"):
-            return word.rpartition("/")[2] == "covsup"
-        if word.startswith("--"):
-            continue
-        for index, letter in enumerate(word[1:], 1):
-            if letter in "cm":
-                return letter == "m" and (word[index + 1 :] or next(words, "")) == "covsup"
-            if letter in "WX":
-                if index == len(word) - 1:
-                    next(words, "")
-                break
-    return False
+    return interpreter_command.runs_covsup(argv)
 
 
 def measure(session: str) -> None:
@@ -208,7 +196,9 @@ def read_settings(session: str) -> "dict[str, list[str]]":
     for line in b"".join(chunks).decode("utf-8", "surrogateescape").split("\n"):
         key, _, value = line.partition("=")
         if "%" in value:
-            value = value.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
+            from covsup import pairs  # noqa: PLC0415 - few sessions have such a value
+
+            value = pairs.decode(value)
         settings.setdefault(key, []).append(value)
     if settings.get("format") != ["1"]:
         raise ValueError(f"the settings are of format {settings.get('format')}, not 1")
@@ -433,6 +423,11 @@ def write_note(session: str, why: str, kind: str = "start-failed") -> None:
     """Say in the session directory what this process could not do. Says nothing if it cannot."""
     import time  # noqa: PLC0415 - a builtin module that Python has imported long ago
 
+    try:
+        from covsup.pairs import encode_pairs  # noqa: PLC0415 - only where a note is left
+    except (ImportError, OSError):
+        return  # no descriptor is left, so no file could be created either
+
     now = time.time_ns()
     pairs = [
         ("pid", str(os.getpid())),
@@ -441,10 +436,7 @@ def write_note(session: str, why: str, kind: str = "start-failed") -> None:
         ("why", why),
         *(("argv", item) for item in getattr(sys, "orig_argv", [])),  # 3.9 has none
     ]
-    text = "".join(
-        f"{key}={value.replace('%', '%25').replace(chr(10), '%0A').replace(chr(13), '%0D')}\n"
-        for key, value in pairs
-    )
+    text = encode_pairs(pairs)
     # The second place is for processes of users who may write nowhere else in it.
     for place in session, f"{session}/uid-{os.geteuid()}":
         path = f"{place}/note-{os.getpid()}-{now:x}.note"

@@ -14,15 +14,12 @@ import sys
 import time
 from contextlib import suppress
 
-from covsup.datafile.provenance.command_lines import (
-    is_python,
-    parse_command_line,
-    runs_user_code,
-)
+from covsup.datafile.provenance.command_lines import is_python, runs_user_code
 from covsup.datafile.session.directory import OBSERVATIONS, JournalFile, is_user_directory
 from covsup.datafile.session.notes import NOTE_SUFFIX, SessionNote
 from covsup.datafile.session.observations import Observation
 from covsup.hints import TYPE_CHECKING
+from covsup.interpreter_command import parse_command_line
 from covsup.supervisor.watching import linux
 from covsup.supervisor.watching.deletion_guard import DeletionGuard
 from covsup.supervisor.watching.process_table import this_table
