@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _RECREATION_NS = 1_000_000_000
 """The longest time from the deletion of a session directory until its supervisor makes it again."""
 
-MONITORING, SETTRACE = 1, 2  # the cores, as the journal's header names them
+MONITORING, SETTRACE = "monitoring", "settrace"  # the cores
 
 _started = False
 why_not = ""
@@ -93,7 +93,8 @@ def measure(session: str) -> None:
     branch = one("branch", "0") == "1"
     parent = os.environ.get("COVSUP_PARENT", "")
     # A garbled value is as good as none: the parent is unknown then.
-    _tracer.start_journal(os.fsencode(session), core, branch, parent if parent.isascii() else None)
+    parent_value = parent if parent.isascii() else None
+    _tracer.start_journal(os.fsencode(session), core == MONITORING, branch, parent_value)
     if first:
         for key, value in properties(one("boot", "")):
             _tracer.property(key, value)
@@ -117,7 +118,7 @@ def measure(session: str) -> None:
     _tracer.propagate_session(session)
     concurrency = one("concurrency", "auto").split(",")
     for refusal in registry.arm(concurrency):
-        _tracer.event(NOTE, f"not patched: {refusal}".encode())
+        _tracer.note(f"not patched: {refusal}".encode())
     if core == SETTRACE:
         _tracer.start_settrace()
         registry.after_settrace_start(untraced=is_settrace_fast(one("core", "auto"), settings))
@@ -155,13 +156,10 @@ def load_plugins(session: str, settings: "dict[str, list[str]]") -> "tuple[objec
         return None
 
 
-NOTE = 8  # the event's kind, docs/journal-format.md
-
-
 CYTHON = "Cython.Coverage"  # the plugin
 
 
-def chosen_core(name: str, settings: "dict[str, list[str]]") -> int:
+def chosen_core(name: str, settings: "dict[str, list[str]]") -> str:
     """The core that a setting means. Only trace functions are sent the lines of Cython's modules."""
     if name == "settrace" or (name != "monitoring" and CYTHON in settings.get("plugin", [])):
         return SETTRACE
@@ -173,7 +171,7 @@ def is_settrace_fast(name: str, settings: "dict[str, list[str]]") -> bool:
     return name == "settrace-fast" and CYTHON not in settings.get("plugin", [])
 
 
-def best_core() -> int:
+def best_core() -> str:
     """The core that `auto` means, and the one that there is where the other is asked for."""
     return MONITORING if hasattr(sys, "monitoring") else SETTRACE
 
