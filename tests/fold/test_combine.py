@@ -438,7 +438,7 @@ def test_a_directory_that_cannot_be_written_loses_nothing(data_file: Path) -> No
 
 
 BROKEN: dict[str, Callable[[bytes], bytes]] = {
-    "is no journal": lambda whole: b"#!/bin/sh\n" + whole[10:],
+    "is not a journal": lambda whole: b"#!/bin/sh\n" + whole[10:],
     "header is damaged": lambda whole: whole[:60] + b"\x01" + whole[61:],
     "has format 9": lambda whole: whole[:8] + b"\x09" + whole[9:],
 }

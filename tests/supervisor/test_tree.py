@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from covsup.datafile.fold.result import Lost
-from covsup.datafile.journal.reader import StartKind
+from covsup.datafile.journal.header import StartKind
 from covsup.datafile.provenance.model import (
     End,
     Ending,

@@ -20,7 +20,8 @@ from covsup.datafile.fold.result import (
     Result,
     Spawn,
 )
-from covsup.datafile.journal.reader import AboutToExec, Core, Ended, EndedHow, ExecFailed, StartKind
+from covsup.datafile.journal.events import AboutToExec, Ended, EndedHow, ExecFailed
+from covsup.datafile.journal.header import Core, StartKind
 from covsup.datafile.session.notes import SessionNote
 from covsup.datafile.session.observations import Observation
 from covsup.datafile.session.settings import Settings

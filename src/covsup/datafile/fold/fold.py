@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from covsup.datafile.errors import CovsupError
 from covsup.datafile.fold.result import Result, consistent_choice
-from covsup.datafile.fold.sets import united
+from covsup.datafile.fold.sets import unite_arcs
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class ResultFold:
         for (path, context), arcs in result.arcs.items():
             key = (new_path[path], context)
             mine = self._arcs.get(key)
-            self._arcs[key] = arcs if mine is None or mine == arcs else united(mine, arcs)
+            self._arcs[key] = arcs if mine is None or mine == arcs else unite_arcs(mine, arcs)
         for path, names in result.modules.items():
             to = new_path[path]
             self._modules[to] = self._modules.get(to, frozenset()) | names

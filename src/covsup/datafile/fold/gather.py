@@ -17,7 +17,7 @@ from covsup.datafile.fold.result import (
     Version,
     last,
 )
-from covsup.datafile.journal.reader import (
+from covsup.datafile.journal.events import (
     AboutToExec,
     Ended,
     ExecFailed,
@@ -27,15 +27,16 @@ from covsup.datafile.journal.reader import (
     Spawned,
     Unexecuted,
     UserTracer,
-    split_module,
 )
+from covsup.datafile.journal.reader import split_module
 from covsup.hints import TYPE_CHECKING, assert_never
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Final
 
-    from covsup.datafile.journal.reader import Event, Journal
+    from covsup.datafile.journal.events import Event
+    from covsup.datafile.journal.reader import Journal
     from covsup.datafile.session.notes import SessionNote
     from covsup.datafile.session.observations import Observation
     from covsup.datafile.session.settings import Settings

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from typing import TypeAlias, TypeVar
 
     from covsup.datafile.fold.sets import ArcSet, LineSet
-    from covsup.datafile.journal.reader import AboutToExec, Core, Ended, ExecFailed, StartKind
+    from covsup.datafile.journal.events import AboutToExec, Ended, ExecFailed
+    from covsup.datafile.journal.header import Core, StartKind
     from covsup.datafile.session.notes import SessionNote
     from covsup.datafile.session.observations import Observation
     from covsup.datafile.session.settings import Settings

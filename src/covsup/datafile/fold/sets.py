@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from covsup.datafile._fold import united
+from covsup.datafile._fold import unite_arcs
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ __all__ = [
     "line_set_of",
     "lines_in",
     "numbits",
-    "united",
+    "unite_arcs",
 ]  # fmt: skip
 
 LineSet: TypeAlias = int

@@ -13,7 +13,8 @@ from collections import Counter, defaultdict
 from functools import lru_cache
 from itertools import pairwise
 
-from covsup.datafile.journal.reader import Core, EndedHow, StartKind
+from covsup.datafile.journal.events import EndedHow
+from covsup.datafile.journal.header import Core, StartKind
 from covsup.datafile.provenance.command_lines import (
     NO_JOURNAL_REASON,
     is_python,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from enum import Enum
 
-from covsup.datafile.journal.reader import StartKind
+from covsup.datafile.journal.header import StartKind
 from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

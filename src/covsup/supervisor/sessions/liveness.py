@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Final
 
-    from covsup.datafile.journal.reader import Header
+    from covsup.datafile.journal.header import Header
     from covsup.datafile.session.directory import JournalFile, Session
     from covsup.datafile.session.settings import Settings
 

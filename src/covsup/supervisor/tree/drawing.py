@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from covsup.datafile.journal.reader import StartKind
+from covsup.datafile.journal.header import StartKind
 from covsup.datafile.provenance.command_lines import is_python
 from covsup.datafile.provenance.model import End, signal_name
 from covsup.hints import TYPE_CHECKING, NamedTuple
