@@ -59,19 +59,20 @@ COMPILER = [
 # there: 32 KiB is the smallest that Python gives a thread, and greenlets' may be smaller.
 IN_TARGET = [*COMPILER, "-Wframe-larger-than=512"]
 
-FORMAT = "src/covsup/tracer_c/journal/format.h"
+# The headers that two rooms share.
+SHARED = ["src/covsup/tracer_c/journal/format.h", "src/covsup/tracer_c/contexts/kinds.h"]
 
 
 def extension(name, room, compiler=IN_TARGET, **more):
     """Everything that is C in a room and its folders is one extension.
 
-    A room includes its own headers by their folder. The journal's format, the one header that two
-    rooms share, is included as "tracer_c/journal/format.h".
+    A room includes its own headers by their folder ("journal/words.h"), and those that two rooms
+    share by their room ("tracer_c/journal/format.h").
     """
     return Extension(
         name,
         sources=sorted(glob(f"{room}/**/*.c", recursive=True)),
-        depends=[*sorted(glob(f"{room}/**/*.h", recursive=True)), FORMAT],
+        depends=[*sorted(glob(f"{room}/**/*.h", recursive=True)), *SHARED],
         include_dirs=[room, "src/covsup"],
         extra_compile_args=compiler,
         **more,

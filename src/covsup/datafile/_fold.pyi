@@ -40,6 +40,9 @@ ENDED_BY_SIGNAL: Final[int]
 HEADER_LAYOUT: Final[tuple[tuple[str, int, int], ...]]
 """Name, offset and size in bytes of each field of a journal's header."""
 
+CONTEXT_KINDS: Final[tuple[str, ...]]
+"""The kinds of contexts that covsup records by itself, from tracer_c/contexts/kinds.h."""
+
 @final
 class JournalFacts:
     """What the words of one journal say. Keys are (file id, context id)."""

@@ -1,9 +1,10 @@
-/* journal/layout.c - the journal's format as constants of the extension, for Python.
+/* journal/layout.c - what headers of the tracer define, as constants of the extension for Python.
  *
- * tracer_c/journal/format.h is the only place that defines the format. The reader in Python takes
- * the numbers and the header's layout from here. Must never know: what the fields mean. */
+ * tracer_c/journal/format.h is the only definition of the journal's format, and contexts/kinds.h
+ * the only list of the kinds of contexts. Must never know: what the numbers mean. */
 #include "fold/module.h"
 #include "journal/header.h"
+#include "tracer_c/contexts/kinds.h"
 
 #define NUMBER(name) {#name, (long long)(name)}
 
@@ -61,7 +62,27 @@ header_layout(void)
     return layout;
 }
 
-/* Adds `value`, which is taken. */
+/* The names of the kinds of contexts. */
+static PyObject *
+context_kinds(void)
+{
+#define ITEM(kind, name) name,
+    static const char *const names[] = {CONTEXT_KINDS(ITEM)};
+#undef ITEM
+    const Py_ssize_t count = sizeof(names) / sizeof(*names);
+    PyObject *kinds = PyTuple_New(count);
+    for (Py_ssize_t at = 0; kinds != NULL && at < count; at++) {
+        PyObject *name = PyUnicode_FromString(names[at]);
+        if (name == NULL) {
+            Py_CLEAR(kinds);
+        } else {
+            PyTuple_SET_ITEM(kinds, at, name);
+        }
+    }
+    return kinds;
+}
+
+/* Adds a constant. Steals the reference to the value. */
 static int
 add(PyObject *module, const char *name, PyObject *value)
 {
@@ -80,6 +101,9 @@ layout_add_constants(PyObject *module)
     }
     if (add(module, "JOURNAL_MAGIC", PyBytes_FromStringAndSize(JOURNAL_MAGIC, JOURNAL_MAGIC_SIZE)) <
         0) {
+        return -1;
+    }
+    if (add(module, "CONTEXT_KINDS", context_kinds()) < 0) {
         return -1;
     }
     return add(module, "HEADER_LAYOUT", header_layout());

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "contexts/scopes.h"
+#include "contexts/kinds.h"
 #include "contexts/contexts.h"
 #include "process/privileges.h"
 #include "module/module_patches.h"
@@ -206,8 +207,16 @@ PyDoc_STRVAR(start_contexts_doc,
 static PyObject *
 start_contexts(PyObject *module, PyObject *args)
 {
-    static const char *const names[] = {"process", "thread",        "greenlet", "task",
-                                        "request", "test_function", "plugin"};
+    static const struct {
+        segment_kind kind;
+        const char *name;
+    } known[] = {
+#define KIND(kind, name) {kind, name},
+        CONTEXT_KINDS(KIND)
+#undef KIND
+            {SEGMENT_PLUGIN,
+             "plugin"}, /* named by covsup, where coverage.py's plugins have contexts */
+    };
     PyObject *kinds, *inherited;
     unsigned bits = 0;
     if (!PyArg_ParseTuple(args, "O!U", &PyList_Type, &kinds, &inherited)) {
@@ -218,8 +227,8 @@ start_contexts(PyObject *module, PyObject *args)
         if (name == NULL) {
             return NULL;
         }
-        for (unsigned kind = 0; kind < sizeof(names) / sizeof(names[0]); kind++) {
-            bits |= strcmp(name, names[kind]) == 0 ? KIND_BIT(kind) : 0;
+        for (size_t at = 0; at < sizeof(known) / sizeof(known[0]); at++) {
+            bits |= strcmp(name, known[at].name) == 0 ? KIND_BIT(known[at].kind) : 0;
         }
     }
     if (contexts_start(core_of_module(module), bits, inherited) < 0) {
