@@ -60,7 +60,10 @@ COMPILER = [
 IN_TARGET = [*COMPILER, "-Wframe-larger-than=512"]
 
 # The headers that two rooms share.
-SHARED = ["src/covsup/tracer_c/journal/format.h", "src/covsup/tracer_c/contexts/kinds.h"]
+SHARED = [
+    f"src/covsup/tracer_c/{name}"
+    for name in ("contexts/kinds.h", "journal/format.h", "journal/trust.h")
+]
 
 
 def extension(name, room, compiler=IN_TARGET, **more):
