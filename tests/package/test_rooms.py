@@ -133,9 +133,7 @@ def included(path: Path) -> Iterator[Path]:
     """The files of covsup's own that a C file includes, as the compiler finds them."""
     room = PACKAGE / path.relative_to(PACKAGE).parts[0]
     for name in INCLUDE.findall(path.read_text(encoding="utf-8")):
-        places = [
-            place for place in (path.parent, room, PACKAGE / "tracer_c") if (place / name).exists()
-        ]
+        places = [place for place in (path.parent, room, PACKAGE) if (place / name).exists()]
         assert places, f"{path} includes {name}, which is not there"
         yield places[0] / name
 
