@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from covsup.datafile.fold.result import Result
+
 MAGIC = b"COVSUPJ\n"
 SPAWNED, FORKED, EXECED = 1, 2, 3
 EXEC_ABOUT, EXEC_FAILED, PROCESS_SPAWNED, REAPED, ENDED = range(1, 6)
@@ -171,3 +173,15 @@ def handmade_session(
     for journal in journals:
         journal.write(session.path)
     return session
+
+
+def with_liveness(
+    result: Result, *, running: Iterable[str], gone: Iterable[str], at_ns: int
+) -> Result:
+    """The result with the ids of the images that ran at `at_ns`, and of those that no longer did."""
+    images = dict(result.images)
+    for image_id in running:
+        images[image_id] = images[image_id]._replace(running_ns=at_ns)
+    for image_id in gone:
+        images[image_id] = images[image_id]._replace(gone_ns=at_ns)
+    return result._replace(images=images)

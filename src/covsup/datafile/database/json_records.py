@@ -100,8 +100,8 @@ def encode_others(result: Result) -> Iterator[tuple[str, str]]:
         yield "reap", _json(reap._asdict())
     for spawn in sorted(result.spawns):
         yield "spawn", _json(spawn._asdict())
-    for stillborn in sorted(result.stillborn):
-        yield "stillborn", _json(stillborn._asdict())
+    for failed_spawn in sorted(result.failed_spawns):
+        yield "stillborn", _json(failed_spawn._asdict())
     for problem in sorted(result.problems):
         yield "problem", _json(problem._asdict())
     for session, note in sorted(result.notes):
@@ -156,7 +156,7 @@ def result_from(
         sessions={each.session: each for each in sessions},
         child_exits=frozenset(child_exits),
         spawns=frozenset(spawns),
-        stillborn=frozenset(failed_spawns),
+        failed_spawns=frozenset(failed_spawns),
         problems=frozenset(problems),
         notes=frozenset(notes),
         observations=frozenset(observations),
