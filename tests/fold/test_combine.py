@@ -363,7 +363,7 @@ def test_a_partial_fold_that_cannot_be_read_is_told_and_nothing_beside_it_goes(
     for _ in range(2):
         outcome = combine(combine_settings=combine_settings(data_file))
         assert lines(data_file) == {"/a.py": [1]}
-        assert "folded is no coverage data file" in outcome.sentences()[0]
+        assert "folded is not a coverage data file" in outcome.sentences()[0]
         assert session.folded.read_text() == "rubbish"
         assert len(session.journals()) == 1
 
@@ -654,7 +654,7 @@ def test_a_data_file_that_is_no_database_is_not_overwritten(data_file: Path) -> 
     data_file.write_text("my diary")
     session = handmade_session(data_file, [HandMade().ran("/a.py", 1)])
     for append in (False, True):
-        with pytest.raises(DataFileUnusable, match="is no coverage data file"):
+        with pytest.raises(DataFileUnusable, match="is not a coverage data file"):
             combine(combine_settings=combine_settings(data_file), append=append)
     assert data_file.read_text() == "my diary"
     assert len(session.journals()) == 1
@@ -726,7 +726,7 @@ def test_a_data_file_that_cannot_be_read_is_told_and_left(data_file: Path) -> No
     session = handmade_session(data_file, [HandMade().ran("/a.py", 1)])
     outcome = combine([session.path, broken], combine_settings=combine_settings(data_file))
     assert lines(data_file) == {"/a.py": [1]}
-    assert "broken is no coverage data file" in outcome.sentences()[0]
+    assert "broken is not a coverage data file" in outcome.sentences()[0]
     assert broken.exists()
     with pytest.raises(NothingToCombine, match="broken"):
         combine([broken], combine_settings=combine_settings(data_file))

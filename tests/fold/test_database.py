@@ -201,7 +201,7 @@ def test_a_data_file_of_coverage_pys_own_has_no_provenance(tmp_path: Path) -> No
 def test_what_is_no_data_file_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / ".coverage"
     path.write_bytes(content)
-    with pytest.raises(DataFileUnusable, match=r"\.coverage is no coverage data file") as caught:
+    with pytest.raises(DataFileUnusable, match=r"\.coverage is not a coverage data file") as caught:
         is_data_file(path)
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == content
@@ -213,7 +213,7 @@ def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path) -> 
         db.execute("CREATE TABLE precious (x)")
     db.close()
     before = path.read_bytes()
-    with pytest.raises(DataFileUnusable, match="is no coverage data file"):
+    with pytest.raises(DataFileUnusable, match="is not a coverage data file"):
         is_data_file(path)
     assert path.read_bytes() == before
 
