@@ -47,9 +47,8 @@ class Identity(NamedTuple):
     session: str  # "" = its journal is outside of a session directory
     pid: int
     ppid: int
-    parent_id: (
-        str | None
-    )  # the image that forked or execed; for a spawned one, whose environment it has
+    parent_id: str | None
+    """The image that forked it or execed it; of a spawned image, the one in its COVSUP_PARENT."""
     started: StartKind
     generation: int
     started_ns: int  # wall clock
@@ -226,7 +225,7 @@ def has_content(result: Result) -> bool:
 
 
 def later_event(one: SomeEvent | None, other: SomeEvent | None) -> SomeEvent | None:
-    """The later of two events of one kind. None is none."""
+    """The later of two events of one kind, of which either may be missing."""
     if one is None or other is None:
         return other if one is None else one
     return max(one, other, key=lambda event: (event.at_ns, repr(event)))
