@@ -1,7 +1,8 @@
 /* fold/module.h - the state of the extension `covsup.datafile._fold`, and what its types share.
  *
- * Threads: an object of these types is used as a Python list is: no two threads may call functions of
- * one object at a time. The module has no state but its types and a seed, which do not change. */
+ * Threads: an object of these types is used as a Python list is: no two threads may call functions
+ * of one object at a time. The module has no state but its types and a seed, which do not change.
+ */
 #ifndef COVSUP_FOLD_MODULE_H
 #define COVSUP_FOLD_MODULE_H
 

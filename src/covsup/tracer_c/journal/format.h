@@ -119,9 +119,9 @@ static_assert(offsetof(journal_header, forks_lost_errno) == 328, "layout: raise 
 #define RECORD_TAG_SHIFT 56
 #define RECORD_LINE_NIBBLE 0x1u /* in the top four bits: tags 0x10 to 0x1f */
 /* Arcs of one word. No one bit that flips makes a line or an arc of another of these. */
-#define RECORD_NEAR_NIBBLE 0x7u  /* from line to line */
-#define RECORD_ENTER_NIBBLE 0xbu /* the first line is negative */
-#define RECORD_LEAVE_NIBBLE 0xdu /* the second line is */
+#define RECORD_NEAR_NIBBLE 0x7u    /* from line to line */
+#define RECORD_ENTER_NIBBLE 0xbu   /* the first line is negative */
+#define RECORD_LEAVE_NIBBLE 0xdu   /* the second line is */
 #define RECORD_TAG_UNWRITTEN 0x00u /* a word that was never stored */
 #define RECORD_TAG_ARC 0x20u
 #define RECORD_TAG_LINE_WIDE 0x21u
