@@ -1,10 +1,10 @@
-/* words_fuzz.c - a libFuzzer target: any words sort into something sound, within their limits, and
- * uniting what was sorted is commutative and idempotent.
+/* words_fuzz.c - a libFuzzer target: any words decode within the limits, and
+ * uniting the facts is commutative and idempotent.
  *
  * The first byte of an input chooses the byte order, the memory allowed and the version; the words
  * follow. Most mutations end with checksums that are right, for a text with a wrong one is not
  * looked at.
- * clang -fsanitize=fuzzer,address,undefined with words.c, texts.c and sets.c: test_fuzz.py does it. */
+ * test_fuzz.py compiles it: clang -fsanitize=fuzzer,address,undefined, with words.c, blobs.c, sets.c. */
 #include "journal/words.h"
 
 #include <stdio.h>
