@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from covsup.datafile.fold.result import Result
 
+# The numbers of the format, again on purpose: journals made by hand judge the reader.
 MAGIC = b"COVSUPJ\n"
 SPAWNED, FORKED, EXECED = 1, 2, 3
 EXEC_ABOUT, EXEC_FAILED, PROCESS_SPAWNED, REAPED, ENDED = range(1, 6)
