@@ -116,12 +116,12 @@ def said_by_c(words: bytes, order: str, version: int = JOURNAL_VERSION) -> Said:
         files={number: (path, module) for number, path, module in found.files()},
         contexts=dict(found.contexts()),
         properties={os.fsencode(key): value for key, value in found.properties().items()},
-        others=found.texts(),
+        others=found.blobs(),
         torn=torn,
         senseless=senseless,
         damaged=damaged,
     )
-    for each in found.far():
+    for each in found.out_of_range():
         if len(each) == 3:
             assert each[2] > LARGEST_LINE
             said.lines.setdefault(each[:2], set()).add(each[2])

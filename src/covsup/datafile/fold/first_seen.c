@@ -30,7 +30,7 @@ static int
 add_common(line_set *into, const line_set *one, const line_set *other)
 {
     uint32_t blocks = one->used < other->used ? one->used : other->used;
-    if (line_set_reach(into, blocks) < 0) {
+    if (line_set_extend(into, blocks) < 0) {
         return -1;
     }
     for (uint32_t at = 0; at < blocks; at++) {

@@ -105,7 +105,7 @@ class ImageFold:
         kind = Kind.ARCS if header.branch else Kind.LINES
         if self._kind not in {None, kind} and any(each.facts.files() for each in segments):
             raise MixedMeasurement(MIXED_MESSAGE)
-        lines, files, undefined, far, unusable, unnamed = self._facts.add(
+        lines, files, undefined, out_of_range, unusable, unnamed = self._facts.add(
             tuple(journal.facts for journal in segments),
             header.start_realtime_ns,
             header.image_id,
@@ -168,8 +168,8 @@ class ImageFold:
             messages.append(
                 (f"{undefined} facts are of files that the journal does not name", True)
             )
-        if far:
-            messages.append((f"{far} facts have impossible line numbers", False))
+        if out_of_range:
+            messages.append((f"{out_of_range} facts have impossible line numbers", False))
         problems = [
             Problem(
                 session=session,

@@ -46,7 +46,7 @@ by_id(const void *left, const void *right)
 
 /* Sorts by id, for ids_find(). Of several definitions of one id the last one counts. */
 static void
-settle_ids(local_ids *ids)
+sort_ids(local_ids *ids)
 {
     if (ids->used > 1) {
         qsort(ids->items, ids->used, sizeof(*ids->items), by_id);
@@ -218,8 +218,8 @@ ids_add_definitions(addition *add, PyObject *segments, PyObject *label)
             }
         }
     }
-    settle_ids(&add->files);
-    settle_ids(&add->contexts);
+    sort_ids(&add->files);
+    sort_ids(&add->contexts);
     return 0;
 }
 

@@ -38,7 +38,7 @@ unite_arcs(PyObject *module, PyObject *args)
     }
     arc_set arcs = {0};
     if (arcs_from_bytes(&arcs, one) == 0 && arcs_from_bytes(&arcs, other) == 0) {
-        bytes = arc_set_settle(&arcs) < 0 ? PyErr_NoMemory() : arcs_as_bytes(&arcs);
+        bytes = arc_set_normalize(&arcs) < 0 ? PyErr_NoMemory() : arcs_as_bytes(&arcs);
     }
     arc_set_free(&arcs);
     return bytes;

@@ -33,7 +33,7 @@ line_set_reserve(line_set *set, uint32_t room)
 }
 
 int
-line_set_reach(line_set *set, uint32_t blocks)
+line_set_extend(line_set *set, uint32_t blocks)
 {
     if (blocks > set->room) {
         uint32_t room = set->room * 2 > blocks ? set->room * 2 : blocks;
@@ -51,7 +51,7 @@ line_set_reach(line_set *set, uint32_t blocks)
 int
 line_set_unite(line_set *into, const line_set *from)
 {
-    if (line_set_reach(into, from->used) < 0) {
+    if (line_set_extend(into, from->used) < 0) {
         return -1;
     }
     for (uint32_t at = 0; at < from->used; at++) {
@@ -165,7 +165,7 @@ sort(uint64_t *arcs, size_t count)
 }
 
 int
-arc_set_settle(arc_set *set)
+arc_set_normalize(arc_set *set)
 {
     if (set->used < 2) {
         return 0;

@@ -29,7 +29,7 @@ typedef struct {
 /* Allocates `room` blocks, and does not use them. */
 int line_set_reserve(line_set *set, uint32_t room);
 /* Uses at least `blocks` blocks. New ones are empty. */
-int line_set_reach(line_set *set, uint32_t blocks);
+int line_set_extend(line_set *set, uint32_t blocks);
 int line_set_unite(line_set *into, const line_set *from);
 uint64_t line_set_count(const line_set *set);
 /* How many bytes the set has up to its last line, and these bytes, little-endian on every machine.
@@ -44,7 +44,7 @@ line_set_add(line_set *set, uint32_t line)
     set->blocks[line >> 6] |= UINT64_C(1) << (line & 63);
 }
 
-/* A set of arcs, as numbers that sort as the arcs do. Settled: sorted, without duplicates. */
+/* A set of arcs, as numbers that sort as the arcs do. Normalized: sorted, without duplicates. */
 typedef struct {
     uint64_t *arcs;
     size_t used, room;
@@ -81,8 +81,8 @@ arc_set_append(arc_set *set, uint64_t arc)
     return 0;
 }
 
-int arc_set_settle(arc_set *set);
-/* Both must be settled. */
+int arc_set_normalize(arc_set *set);
+/* Both must be normalized. */
 int arc_set_unite(arc_set *into, const arc_set *from);
 void arc_set_free(arc_set *set);
 

@@ -43,7 +43,7 @@ add_ends(line_set *lines, const arc_set *arcs)
         int32_t to = arc_to(arcs->arcs[at]);
         largest = to > largest ? to : largest;
     }
-    if (line_set_reach(lines, (uint32_t)largest / 64 + 1) < 0) {
+    if (line_set_extend(lines, (uint32_t)largest / 64 + 1) < 0) {
         return -1;
     }
     for (size_t at = 0; at < arcs->used; at++) {
@@ -120,9 +120,10 @@ add_journal(addition *add, const journal_facts *journal)
             return -1;
         }
     }
-    for (size_t at = 0; at < journal->far_used; at++) {
-        bool known = ids_find(&add->files, (uint32_t)(journal->far[at].key >> 32)) != UNKNOWN;
-        add->far += known;
+    for (size_t at = 0; at < journal->out_of_range_used; at++) {
+        bool known =
+            ids_find(&add->files, (uint32_t)(journal->out_of_range[at].key >> 32)) != UNKNOWN;
+        add->out_of_range += known;
         add->undefined += !known;
     }
     return 0;
@@ -209,7 +210,7 @@ add_image(union_object *self, PyObject *args)
     if (rc == 0 && finish_image(&add) == 0) {
         result = Py_BuildValue("(KnKKOO)", (unsigned long long)add.lines,
                                (Py_ssize_t)add.files.used, (unsigned long long)add.undefined,
-                               (unsigned long long)add.far, add.unusable, add.unnamed);
+                               (unsigned long long)add.out_of_range, add.unusable, add.unnamed);
     }
     free(add.files.items);
     free(add.contexts.items);

@@ -75,11 +75,11 @@ typedef struct {
     local_ids files, contexts;
     uint32_t image;
     bool image_is_new, branch;
-    uint64_t lines;     /* how many it executed */
-    uint64_t undefined; /* facts of files that it does not define */
-    uint64_t far;       /* facts with lines above the largest */
-    PyObject *unusable; /* list of paths that are not UTF-8 */
-    PyObject *unnamed;  /* set of ids of contexts that it does not define */
+    uint64_t lines;        /* how many it executed */
+    uint64_t undefined;    /* facts of files that it does not define */
+    uint64_t out_of_range; /* facts with lines above the largest */
+    PyObject *unusable;    /* list of paths that are not UTF-8 */
+    PyObject *unnamed;     /* set of ids of contexts that it does not define */
 } addition;
 
 /* fold/ids.c. Every function but the first gives -1 with an exception set. */

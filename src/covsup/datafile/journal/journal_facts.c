@@ -169,16 +169,17 @@ append(PyObject *list, PyObject *item)
     return rc;
 }
 
-PyDoc_STRVAR(far_doc,
-             "far()\n--\n\nThe facts with lines above the largest: (file id, context id, line) or\n"
-             "(file id, context id, from, to).");
+PyDoc_STRVAR(
+    out_of_range_doc,
+    "out_of_range()\n--\n\nThe facts with lines above the largest: (file id, context id, line) or\n"
+    "(file id, context id, from, to).");
 
 static PyObject *
-far(journal_facts_object *self, PyObject *unused)
+out_of_range(journal_facts_object *self, PyObject *unused)
 {
     PyObject *list = PyList_New(0);
-    for (size_t at = 0; list != NULL && at < self->facts.far_used; at++) {
-        const out_of_range_fact *fact = &self->facts.far[at];
+    for (size_t at = 0; list != NULL && at < self->facts.out_of_range_used; at++) {
+        const out_of_range_fact *fact = &self->facts.out_of_range[at];
         unsigned file = (unsigned)(fact->key >> 32), context = (unsigned)(fact->key & UINT32_MAX);
         PyObject *item = fact->is_arc ? Py_BuildValue("(IILL)", file, context,
                                                       (long long)fact->from, (long long)fact->to)
@@ -259,10 +260,10 @@ properties(journal_facts_object *self, PyObject *unused)
     return dict;
 }
 
-PyDoc_STRVAR(texts_doc, "texts()\n--\n\nThe other blobs, such as events: (type, payload).");
+PyDoc_STRVAR(blobs_doc, "blobs()\n--\n\nThe other blobs, such as events: (type, payload).");
 
 static PyObject *
-texts(journal_facts_object *self, PyObject *unused)
+blobs(journal_facts_object *self, PyObject *unused)
 {
     const journal_facts *facts = &self->facts;
     PyObject *list = PyList_New(0);
@@ -296,11 +297,11 @@ counts(journal_facts_object *self, PyObject *unused)
 static PyMethodDef methods[] = {
     {"lines", (PyCFunction)lines, METH_NOARGS, lines_doc},
     {"arcs", (PyCFunction)arcs, METH_NOARGS, arcs_doc},
-    {"far", (PyCFunction)far, METH_NOARGS, far_doc},
+    {"out_of_range", (PyCFunction)out_of_range, METH_NOARGS, out_of_range_doc},
     {"files", (PyCFunction)files, METH_NOARGS, files_doc},
     {"contexts", (PyCFunction)contexts, METH_NOARGS, contexts_doc},
     {"properties", (PyCFunction)properties, METH_NOARGS, properties_doc},
-    {"texts", (PyCFunction)texts, METH_NOARGS, texts_doc},
+    {"blobs", (PyCFunction)blobs, METH_NOARGS, blobs_doc},
     {"counts", (PyCFunction)counts, METH_NOARGS, counts_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -99,7 +99,7 @@ class Journal(NamedTuple):
     def lines(self) -> dict[tuple[int, int], set[int]]:
         """The lines by file id and context id."""
         found = {key: set(lines_in(bits)) for key, bits in self.facts.lines().items()}
-        for file_id, context_id, *numbers in self.facts.far():
+        for file_id, context_id, *numbers in self.facts.out_of_range():
             if len(numbers) == 1:
                 found.setdefault((file_id, context_id), set()).add(numbers[0])
         return found
@@ -108,7 +108,7 @@ class Journal(NamedTuple):
     def arcs(self) -> dict[tuple[int, int], set[Arc]]:
         """The arcs by file id and context id."""
         found = {key: set(arcs_in(arcs)) for key, arcs in self.facts.arcs().items()}
-        for file_id, context_id, *numbers in self.facts.far():
+        for file_id, context_id, *numbers in self.facts.out_of_range():
             if len(numbers) == 2:
                 found.setdefault((file_id, context_id), set()).add((numbers[0], numbers[1]))
         return found
@@ -296,7 +296,7 @@ def _journal_with(
 ) -> Journal:
     """The journal of `words` words, which say `facts`."""
     torn, stray_words, damaged, left_out = facts.counts()
-    blobs = _Blobs(order, facts.texts())
+    blobs = _Blobs(order, facts.blobs())
     damaged += blobs.damaged
     new = blobs.unknown
     if stray_words:

@@ -29,7 +29,7 @@ enum {
 
 /* What an entry and an out-of-range fact cost besides their contents, with Python's objects. */
 #define ENTRY_COST 512
-#define FAR_COST 256
+#define OUT_OF_RANGE_COST 256
 
 enum { FIRST_BLOCKS = 16 }; /* ENTRY_COST includes them */
 
@@ -115,18 +115,19 @@ entry_for(decoder *self, uint64_t key)
 }
 
 static int
-add_far(decoder *self, out_of_range_fact fact)
+add_out_of_range(decoder *self, out_of_range_fact fact)
 {
     journal_facts *facts = self->facts;
-    if (!reserve_cost(self, FAR_COST)) {
+    if (!reserve_cost(self, OUT_OF_RANGE_COST)) {
         return 0;
     }
-    out_of_range_fact *moved = grown(facts->far, facts->far_used, &facts->far_room, sizeof(*moved));
+    out_of_range_fact *moved = grown(facts->out_of_range, facts->out_of_range_used,
+                                     &facts->out_of_range_room, sizeof(*moved));
     if (moved == NULL) {
         return -1;
     }
-    facts->far = moved;
-    facts->far[facts->far_used++] = fact;
+    facts->out_of_range = moved;
+    facts->out_of_range[facts->out_of_range_used++] = fact;
     return 0;
 }
 
@@ -142,7 +143,7 @@ add_line_to(decoder *self, uint32_t entry, uint32_t line)
         }
         /* Most files have their lines within the first 1,024. */
         if ((room == 0 && blocks < FIRST_BLOCKS && line_set_reserve(lines, FIRST_BLOCKS) < 0) ||
-            line_set_reach(lines, blocks) < 0) {
+            line_set_extend(lines, blocks) < 0) {
             return -1;
         }
     }
@@ -154,7 +155,7 @@ static int
 add_wide_line(decoder *self, uint64_t key, uint64_t line)
 {
     if (line > self->limits->largest_line) {
-        return add_far(self, (out_of_range_fact){.key = key, .to = (int64_t)line});
+        return add_out_of_range(self, (out_of_range_fact){.key = key, .to = (int64_t)line});
     }
     int64_t entry = entry_for(self, key);
     if (entry < 0) {
@@ -168,8 +169,8 @@ add_arc(decoder *self, uint64_t key, int64_t from, int64_t to)
 {
     int64_t largest = self->limits->largest_line;
     if (from > largest || from < -largest || to > largest || to < -largest) {
-        return add_far(self,
-                       (out_of_range_fact){.key = key, .is_arc = true, .from = from, .to = to});
+        return add_out_of_range(
+            self, (out_of_range_fact){.key = key, .is_arc = true, .from = from, .to = to});
     }
     int64_t entry = entry_for(self, key);
     if (entry < 0) {
@@ -418,7 +419,7 @@ words_decode(journal_facts *facts, const uint8_t *words, size_t count, words_for
         }
     }
     for (uint32_t entry = 0; entry < facts->keys.used; entry++) {
-        if (arc_set_settle(&facts->entries[entry].arcs) < 0) {
+        if (arc_set_normalize(&facts->entries[entry].arcs) < 0) {
             return -1;
         }
     }
@@ -437,7 +438,7 @@ journal_facts_free(journal_facts *facts)
     free(facts->files.items);
     free(facts->contexts.items);
     free(facts->others);
-    free(facts->far);
+    free(facts->out_of_range);
     free(facts->texts);
     *facts = (journal_facts){0};
 }

@@ -10,7 +10,7 @@
 /* The facts of one file in one context. */
 typedef struct {
     line_set lines;
-    arc_set arcs; /* settled */
+    arc_set arcs; /* normalized */
 } facts_entry;
 
 /* The definition of a file or a context. Its text is at `at` in `journal_facts.texts`. */
@@ -47,8 +47,8 @@ typedef struct {
     definitions files, contexts;
     other_blob *others; /* events, properties, claims, and types that are unknown here */
     size_t others_used, others_room;
-    out_of_range_fact *far;
-    size_t far_used, far_room;
+    out_of_range_fact *out_of_range;
+    size_t out_of_range_used, out_of_range_room;
     uint8_t *texts;
     size_t texts_used, texts_room;
     uint64_t torn;        /* records that were begun and not finished */
