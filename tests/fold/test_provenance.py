@@ -88,7 +88,7 @@ def test_impossible_and_nameless_facts_are_told_and_the_rest_is_used(tmp_path: P
     (result,) = results(tmp_path, made)
     assert result.lines == {("/a.py", ""): 2}
     assert sorted(each.what for each in result.problems) == [
-        "1 facts are of files that the journal does not name",
+        "1 facts are left out: the journal does not name their files",
         "1 facts have impossible line numbers",
     ]
 

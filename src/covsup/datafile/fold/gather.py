@@ -162,11 +162,11 @@ class ImageFold:
                 self._plugins[path] = known_plugins | {plugin}
         messages = [(problem, True) for journal in segments for problem in journal.problems]
         messages += [(unstorable_message(path), False) for path in unusable]
-        messages += [(f"context {context_id} is not named: its facts go without one", False)
+        messages += [(f"context {context_id} has no name: its facts are kept without a context", False)
                   for context_id in unnamed]  # fmt: skip
         if undefined:
             messages.append(
-                (f"{undefined} facts are of files that the journal does not name", True)
+                (f"{undefined} facts are left out: the journal does not name their files", True)
             )
         if out_of_range:
             messages.append((f"{out_of_range} facts have impossible line numbers", False))
