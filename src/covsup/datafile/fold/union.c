@@ -91,6 +91,7 @@ add_entry(addition *add, uint64_t key, const facts_entry *found)
         full = line_set_unite(&facts->lines, &found->lines) < 0 ||
                line_set_unite(&file->now, &found->lines) < 0;
         if (!full) {
+            /* No file has a line 0. */
             facts->lines.blocks[0] &= ~UINT64_C(1);
             file->now.blocks[0] &= ~UINT64_C(1);
         }
