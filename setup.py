@@ -59,14 +59,24 @@ COMPILER = [
 # The smallest stack that Python gives a thread is 32 KiB. Those of greenlets may be smaller.
 IN_TARGET = [*COMPILER, "-Wframe-larger-than=512"]
 
+# The headers that two rooms share.
+SHARED = [
+    f"src/covsup/tracer_c/{name}"
+    for name in ("contexts/kinds.h", "journal/format.h", "journal/trust.h")
+]
+
 
 def extension(name, room, compiler=IN_TARGET, **more):
-    """Return the extension of a room: all C files in the room and its folders."""
+    """Return the extension of a room: all C files in the room and its folders.
+
+    A room includes its own headers by their folder ("journal/words.h"), and headers that two rooms
+    share by their room ("tracer_c/journal/format.h").
+    """
     return Extension(
         name,
         sources=sorted(glob(f"{room}/**/*.c", recursive=True)),
-        depends=sorted(glob(f"{room}/**/*.h", recursive=True)),
-        include_dirs=[room],
+        depends=[*sorted(glob(f"{room}/**/*.h", recursive=True)), *SHARED],
+        include_dirs=[room, "src/covsup"],
         extra_compile_args=compiler,
         **more,
     )

@@ -70,7 +70,8 @@ class Shape:
 
 def make_journals(shape: Shape, directory: Path) -> None:
     """Create a session in `directory` with a journal of each process."""
-    from covsup.datafile.session.directory import Settings, create_session  # noqa: PLC0415
+    from covsup.datafile.session.directory import create_session  # noqa: PLC0415
+    from covsup.datafile.session.settings import Settings  # noqa: PLC0415
 
     data_file = directory / ".coverage"
     session = create_session(

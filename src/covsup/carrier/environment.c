@@ -19,6 +19,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "tracer_c/journal/trust.h"
+
 extern char **environ;
 
 enum { SESSION, PARENT, CONTEXT, PAUSED, PRELOAD, VARIABLES };
@@ -50,18 +52,21 @@ static const struct {
 
 /* --- the start --------------------------------------------------------------------------- */
 
-/* The bootstrap's rule (bootstrap.py, docs/security.md): a session is this user's, root's, or of
- * somebody who made a place for this user; and nobody else may write to it. */
+/* The rule of trust.h, or another user's session with a directory for this user. Nobody else may
+ * write to that one either. */
 static bool
 is_trusted(const char *directory)
 {
     struct stat found;
     uid_t user = geteuid();
-    if (stat(directory, &found) != 0 || !S_ISDIR(found.st_mode) || (found.st_mode & 022) != 0) {
+    if (stat(directory, &found) != 0) {
         return false;
     }
-    if (found.st_uid == 0 || (found.st_uid == user && getuid() != 0)) {
+    if (is_trusted_directory(&found, getuid(), user)) {
         return true;
+    }
+    if (!S_ISDIR(found.st_mode) || (found.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        return false;
     }
     static char place[PATH_MAX]; /* before main(), once */
     int length = snprintf(place, sizeof(place), "%s/uid-%ju", directory, (uintmax_t)user);

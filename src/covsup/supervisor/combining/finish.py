@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 
 from covsup.datafile.errors import CovsupError
-from covsup.datafile.journal.reader import StartKind
+from covsup.datafile.journal.header import StartKind
 from covsup.datafile.session.directory import SUPERVISOR_ENDED
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.gc_pause import gc_disabled
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from covsup.supervisor.combining.outcome import CombineResult
     from covsup.supervisor.sessions.enclosing_run import EnclosingRun
     from covsup.supervisor.settings.run_settings import RunSettings
-
-_ALLOCATING: Final = {8, 9}
-"""Stages of a loss at which blocks are allocated: docs/journal-format.md."""
 
 _CAUSES: Final = {
     errno.EFBIG: "a file size limit, `ulimit -f`, leaves no room",
@@ -324,7 +321,10 @@ def _lost(lost: Lost) -> str:
 def _why_lost(lost: Lost) -> str:
     """Why something could not be stored, and what to do."""
     # MADV_POPULATE_WRITE has one answer for whatever a file system refuses: EFAULT.
-    refused = lost.errno == errno.EFAULT and lost.stage in _ALLOCATING
+    from covsup.datafile import _fold  # noqa: PLC0415 - loaded by then, and not before the target starts
+
+    allocating = {_fold.JOURNAL_STAGE_FILL, _fold.JOURNAL_STAGE_GROW}
+    refused = lost.errno == errno.EFAULT and lost.stage in allocating
     if refused or lost.errno in {errno.ENOSPC, errno.EDQUOT}:
         return (
             "the file system of its session directory is full, or its quota is used up: free some"

@@ -10,15 +10,10 @@ from pathlib import Path
 from coverage.files import set_relative_directory
 
 from covsup.datafile.database.database import is_data_file, read_provenance
-from covsup.datafile.session.directory import (
-    Session,
-    SessionUnreadable,
-    SessionUntrusted,
-    Settings,
-    find_sessions,
-    open_session,
-    tidy_sessions_directory,
-)
+from covsup.datafile.errors import SessionUnreadable, SessionUntrusted
+from covsup.datafile.session.directory import Session, open_session
+from covsup.datafile.session.places import find_sessions, tidy_sessions_directory
+from covsup.datafile.session.settings import Settings
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining import combine as combining
 from covsup.supervisor.combining.finish import lost_sentences, unmeasured_sentences

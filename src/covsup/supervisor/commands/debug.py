@@ -13,8 +13,9 @@ from pathlib import Path
 
 from covsup import __version__
 from covsup.datafile.errors import CovsupError
+from covsup.datafile.journal import events
 from covsup.datafile.journal import reader as journals
-from covsup.datafile.session.directory import find_sessions
+from covsup.datafile.session.places import find_sessions
 from covsup.hints import TYPE_CHECKING, assert_never
 from covsup.supervisor.cli import make_run_parser
 from covsup.supervisor.errors import NOT_STORED
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator
 
-    from covsup.datafile.journal.reader import Event, Journal
+    from covsup.datafile.journal.events import Event
+    from covsup.datafile.journal.reader import Journal
 
 _LIBRARIES = ("coverage", "psutil", "rich", "greenlet", "gevent", "eventlet")
 
@@ -213,23 +215,23 @@ def _time(at_ns: int) -> str:
 
 def _event(event: Event) -> str:
     match event:
-        case journals.AboutToExec(path=path, argv=argv):
+        case events.AboutToExec(path=path, argv=argv):
             said = f"about to exec {path}: {' '.join(argv)}"
-        case journals.ExecFailed(errno=number):
+        case events.ExecFailed(errno=number):
             said = f"exec failed: {os.strerror(number)}"
-        case journals.Spawned(pid=pid, argv=argv):
+        case events.Spawned(pid=pid, argv=argv):
             said = f"spawned {pid}: {' '.join(argv)}"
-        case journals.Unexecuted(pid=pid):
+        case events.Unexecuted(pid=pid):
             said = f"{pid} could not execute that program"
-        case journals.Reaped(pid=pid, status=status):
+        case events.Reaped(pid=pid, status=status):
             said = f"reaped {pid}: wait status {status}"
-        case journals.Ended(how=how, status=status):
+        case events.Ended(how=how, status=status):
             said = f"ended: {how.name.lower()}, status {status}"
-        case journals.LibraryUsed(name=name, version=version):
+        case events.LibraryUsed(name=name, version=version):
             said = f"uses {name} {version}"
-        case journals.UserTracer(text=text):
+        case events.UserTracer(text=text):
             said = f"a tracer of the program's own: {text}"
-        case journals.Note(text=text):
+        case events.Note(text=text):
             said = f"note: {text}"
         case _:
             assert_never(event)

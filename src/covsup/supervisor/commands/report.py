@@ -62,7 +62,7 @@ def _print_coverage_warnings() -> None:
 def _mention_uncombined_sessions(words: Sequence[str]) -> None:
     """Where there is no data, say so if that is because nobody has combined it."""
     from covsup.datafile.errors import CovsupError  # noqa: PLC0415
-    from covsup.datafile.session.directory import find_sessions  # noqa: PLC0415
+    from covsup.datafile.session.places import find_sessions  # noqa: PLC0415
     from covsup.supervisor.settings.run_settings import resolve_data_file  # noqa: PLC0415
 
     said = _file_options(words)
@@ -80,7 +80,7 @@ def _mention_uncombined_sessions(words: Sequence[str]) -> None:
 def _combine_finished_sessions(words: Sequence[str]) -> None:
     """Have in the data file what belongs to it and has ended, and say what has more."""
     from covsup.datafile.errors import CovsupError  # noqa: PLC0415
-    from covsup.datafile.session.directory import find_sessions  # noqa: PLC0415
+    from covsup.datafile.session.places import find_sessions  # noqa: PLC0415
     from covsup.supervisor.sessions.reported_sessions import collect_reported_sessions  # noqa: PLC0415
     from covsup.supervisor.settings.run_settings import resolve_data_file  # noqa: PLC0415
 

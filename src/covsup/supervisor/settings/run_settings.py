@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from covsup.datafile.session.directory import set_sessions_parent
+from covsup.datafile.session.places import set_sessions_parent
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.settings.compatibility import RUN_OPTIONS, UNNEEDED_SETTINGS, Support
@@ -17,8 +17,8 @@ from covsup.supervisor.settings.coverage_settings import rcfile_to_store, read_c
 from covsup.supervisor.settings.covsup_settings import (
     CONCURRENCY,
     CORES,
-    DYNAMIC_CONTEXTS,
     check_names,
+    dynamic_contexts,
     read_covsup_settings,
     split_lists,
 )
@@ -182,7 +182,8 @@ def _dynamic_context(
     option: Sequence[str] | None, ours: Mapping[str, Any], theirs: CoverageSettings
 ) -> tuple[str, ...]:
     names = split_lists(option) or ours.get("dynamic_context", ()) or theirs.dynamic_context
-    check_names(names, DYNAMIC_CONTEXTS, "dynamic context")
+    if names:
+        check_names(names, dynamic_contexts(), "dynamic context")
     return tuple(dict.fromkeys(names))
 
 

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "journal/trust.h"
+
 #define SUFFIX_ROOM 40 /* "/uid-<uid>" or "/settings" */
 
 static _Atomic uint64_t granted_last; /* uid + 1: a server may go to and fro for each request */
@@ -23,7 +25,7 @@ can_grant_user(void)
 {
     struct stat found;
     return geteuid() == 0 && SYSTEM("lstat", -1, lstat(journal_directory, &found)) == 0 &&
-           S_ISDIR(found.st_mode) && found.st_uid == 0 && (found.st_mode & 022) == 0;
+           is_trusted_directory(&found, 0, 0);
 }
 
 /* `path` has room for any of the names. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "contexts/scopes.h"
+#include "contexts/kinds.h"
 #include "contexts/contexts.h"
 #include "process/privileges.h"
 #include "module/module_patches.h"
@@ -51,23 +52,23 @@ is_setuid_process(PyObject *module, PyObject *unused)
 }
 
 PyDoc_STRVAR(start_journal_doc,
-             "start_journal(directory, core, branch, covsup_parent)\n--\n\n"
+             "start_journal(directory, monitoring, branch, covsup_parent)\n--\n\n"
              "Make the journal of this process image in the session `directory` (bytes).\n\n"
-             "`core` is 1 (monitoring) or 2 (settrace); `covsup_parent` is the value of\n"
+             "`monitoring` says which core its facts come from; `covsup_parent` is the value of\n"
              "COVSUP_PARENT (bytes) or None. Raises OSError.");
 
 static PyObject *
 start_journal(PyObject *module, PyObject *args)
 {
     const char *directory, *parent;
-    int core, branch;
-    if (!PyArg_ParseTuple(args, "yipz", &directory, &core, &branch, &parent)) {
+    int monitoring, branch;
+    if (!PyArg_ParseTuple(args, "yppz", &directory, &monitoring, &branch, &parent)) {
         return NULL;
     }
     journal_settings settings = {
         .directory = directory,
         .python_hexversion = PY_VERSION_HEX,
-        .core = (uint32_t)core,
+        .core = monitoring ? JOURNAL_CORE_MONITORING : JOURNAL_CORE_SETTRACE,
         .flags = branch ? JOURNAL_FLAG_BRANCH : 0,
     };
     if (journal_start(&settings, parent) < 0) {
@@ -91,20 +92,36 @@ property(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(event_doc, "event(kind, data)\n--\n\n"
-                        "Append an event with the payload `data` (bytes) to the journal.");
-
+/* Appends an event with a payload of bytes. The journal counts an event that it cannot store. */
 static PyObject *
-event(PyObject *module, PyObject *args)
+append_event(unsigned kind, PyObject *payload)
 {
-    int kind;
-    const char *data;
+    char *data;
     Py_ssize_t size;
-    if (!PyArg_ParseTuple(args, "iy#", &kind, &data, &size)) {
+    if (PyBytes_AsStringAndSize(payload, &data, &size) < 0) {
         return NULL;
     }
-    journal_event((unsigned)kind, data, (size_t)size); /* counts what it cannot store */
+    journal_event(kind, data, (size_t)size);
     Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(note_doc, "note(text)\n--\n\n"
+                       "Append a note (bytes) to the journal.");
+
+static PyObject *
+note(PyObject *module, PyObject *text)
+{
+    return append_event(EVENT_NOTE, text);
+}
+
+PyDoc_STRVAR(library_doc, "library(name_and_version)\n--\n\n"
+                          "Record in the journal that the program uses a concurrency library: its\n"
+                          "name, NUL, and its version (bytes).");
+
+static PyObject *
+library(PyObject *module, PyObject *name_and_version)
+{
+    return append_event(EVENT_LIBRARY, name_and_version);
 }
 
 PyDoc_STRVAR(parent_value_doc, "parent_value()\n--\n\n"
@@ -190,8 +207,16 @@ PyDoc_STRVAR(start_contexts_doc,
 static PyObject *
 start_contexts(PyObject *module, PyObject *args)
 {
-    static const char *const names[] = {"process", "thread",        "greenlet", "task",
-                                        "request", "test_function", "plugin"};
+    static const struct {
+        segment_kind kind;
+        const char *name;
+    } known[] = {
+#define KIND(kind, name) {kind, name},
+        CONTEXT_KINDS(KIND)
+#undef KIND
+            {SEGMENT_PLUGIN,
+             "plugin"}, /* named by covsup, where coverage.py's plugins have contexts */
+    };
     PyObject *kinds, *inherited;
     unsigned bits = 0;
     if (!PyArg_ParseTuple(args, "O!U", &PyList_Type, &kinds, &inherited)) {
@@ -202,8 +227,8 @@ start_contexts(PyObject *module, PyObject *args)
         if (name == NULL) {
             return NULL;
         }
-        for (unsigned kind = 0; kind < sizeof(names) / sizeof(names[0]); kind++) {
-            bits |= strcmp(name, names[kind]) == 0 ? KIND_BIT(kind) : 0;
+        for (size_t at = 0; at < sizeof(known) / sizeof(known[0]); at++) {
+            bits |= strcmp(name, known[at].name) == 0 ? KIND_BIT(known[at].kind) : 0;
         }
     }
     if (contexts_start(core_of_module(module), bits, inherited) < 0) {
@@ -340,7 +365,8 @@ static PyMethodDef methods[] = {
     {"is_setuid_process", is_setuid_process, METH_NOARGS, is_setuid_process_doc},
     {"start_journal", start_journal, METH_VARARGS, start_journal_doc},
     {"property", property, METH_VARARGS, property_doc},
-    {"event", event, METH_VARARGS, event_doc},
+    {"note", note, METH_O, note_doc},
+    {"library", library, METH_O, library_doc},
     {"parent_value", parent_value, METH_NOARGS, parent_value_doc},
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS,
      configure_doc},
