@@ -30,22 +30,22 @@ _Atomic(_Atomic(uint32_t) *) journal_ready_word = &never_ready;
 
 /* Room for `size` bytes in a row, or NULL and the reason. */
 static _Atomic(uint64_t) *
-reserve(journal_state *state, uint64_t size, int ignore_backoff, failure *why)
+reserve(journal_state *state, uint64_t size, int ignore_backoff, journal_failure *err)
 {
     for (;;) {
         segment *into = last_segment(state);
         _Atomic(uint64_t) *tail_field = shared_u64(&header_of(into)->tail);
         uint64_t tail = atomic_load_explicit(tail_field, memory_order_relaxed);
         if (size > SEGMENT_LONGEST - JOURNAL_HEADER_SIZE) {
-            *why = failed(E2BIG, JOURNAL_STAGE_RANGE);
+            *err = failure_at(E2BIG, JOURNAL_STAGE_RANGE);
             return NULL;
         }
         /* The file is shared: a tail that somebody spoilt must not lead out of the mapping. */
         while (tail >= JOURNAL_HEADER_SIZE && tail % RECORD_WORD_SIZE == 0 &&
                tail <= into->capacity && size <= into->capacity - tail) {
             if (tail + size > atomic_load_explicit(&into->allocated, memory_order_acquire)) {
-                *why = journal_grow(state, into, tail + size, ignore_backoff);
-                if (why->error != 0) {
+                *err = journal_grow(state, into, tail + size, ignore_backoff);
+                if (err->error != 0) {
                     return NULL;
                 }
             }
@@ -55,8 +55,8 @@ reserve(journal_state *state, uint64_t size, int ignore_backoff, failure *why)
                 return (_Atomic(uint64_t) *)(void *)(into->base + tail);
             }
         }
-        *why = journal_next_segment(state, into, size, ignore_backoff);
-        if (why->error != 0) {
+        *err = journal_next_segment(state, into, size, ignore_backoff);
+        if (err->error != 0) {
             return NULL;
         }
     }
@@ -77,10 +77,10 @@ store_fact(const uint64_t *words, unsigned count)
     if (state == NULL) {
         return journal_count_loss_unopened(LOST_FACT);
     }
-    failure why = fine;
-    _Atomic(uint64_t) *at = reserve(state, (uint64_t)count * RECORD_WORD_SIZE, 0, &why);
+    journal_failure err = NO_FAILURE;
+    _Atomic(uint64_t) *at = reserve(state, (uint64_t)count * RECORD_WORD_SIZE, 0, &err);
     if (at == NULL) {
-        return journal_count_loss(LOST_FACT, why);
+        return journal_count_loss(LOST_FACT, err);
     }
     for (unsigned i = count; i-- > 0;) {
         store(at + i, words[i]);
@@ -104,7 +104,7 @@ journal_line(uint32_t file, uint32_t line, uint32_t context)
         return store_fact(&word, 1);
     }
     if (file > RECORD_MASK(RECORD_HEAD_FILE_BITS)) {
-        return journal_count_loss(LOST_FACT, failed(ERANGE, JOURNAL_STAGE_RANGE));
+        return journal_count_loss(LOST_FACT, failure_at(ERANGE, JOURNAL_STAGE_RANGE));
     }
     uint64_t words[] = {encode_head(RECORD_TAG_LINE_WIDE, file, context), encode_cont(line)};
     return store_fact(words, 2);
@@ -137,7 +137,7 @@ journal_arc(uint32_t file, int32_t from, int32_t to, uint32_t context)
         return store_fact(&word, 1);
     }
     if (file > RECORD_MASK(RECORD_HEAD_FILE_BITS)) {
-        return journal_count_loss(LOST_FACT, failed(ERANGE, JOURNAL_STAGE_RANGE));
+        return journal_count_loss(LOST_FACT, failure_at(ERANGE, JOURNAL_STAGE_RANGE));
     }
     if (fits(from, RECORD_ARC_END_BITS) && fits(to, RECORD_ARC_END_BITS)) {
         uint64_t words[] = {encode_head(RECORD_TAG_ARC, file, context), encode_cont_pair(from, to)};
@@ -154,7 +154,7 @@ typedef struct {
 } part;
 
 /* A blob whose payload is the parts in a row. */
-static failure
+static journal_failure
 store_blob(journal_state *state, unsigned type, const part *parts, unsigned count,
            int ignore_backoff)
 {
@@ -162,7 +162,7 @@ store_blob(journal_state *state, unsigned type, const part *parts, unsigned coun
     uint32_t check = 0;
     for (unsigned i = 0; i < count; i++) {
         if (parts[i].size > RECORD_BLOB_MAX - size) {
-            return failed(E2BIG, JOURNAL_STAGE_RANGE);
+            return failure_at(E2BIG, JOURNAL_STAGE_RANGE);
         }
         if (parts[i].size == 0) {
             continue; /* its address may be NULL */
@@ -171,10 +171,10 @@ store_blob(journal_state *state, unsigned type, const part *parts, unsigned coun
         check = journal_crc32(check, parts[i].bytes, parts[i].size);
     }
     uint64_t words = 1 + (size + RECORD_DATA_BYTES - 1) / RECORD_DATA_BYTES;
-    failure why = fine;
-    _Atomic(uint64_t) *head = reserve(state, words * RECORD_WORD_SIZE, ignore_backoff, &why);
+    journal_failure err = NO_FAILURE;
+    _Atomic(uint64_t) *head = reserve(state, words * RECORD_WORD_SIZE, ignore_backoff, &err);
     if (head == NULL) {
-        return why;
+        return err;
     }
     const uint64_t empty = (uint64_t)RECORD_TAG_DATA << RECORD_TAG_SHIFT;
     _Atomic(uint64_t) *at = head + 1;
@@ -195,7 +195,7 @@ store_blob(journal_state *state, unsigned type, const part *parts, unsigned coun
         store(at, word);
     }
     store(head, encode_blob(type, size, check));
-    return fine;
+    return NO_FAILURE;
 }
 
 int
@@ -207,8 +207,8 @@ journal_blob(unsigned type, const void *data, size_t size)
         return journal_count_loss_unopened(what);
     }
     part whole = {data, size};
-    failure why = store_blob(state, type, &whole, 1, 0);
-    return why.error == 0 ? 0 : journal_count_loss(what, why);
+    journal_failure err = store_blob(state, type, &whole, 1, 0);
+    return err.error == 0 ? 0 : journal_count_loss(what, err);
 }
 
 /* Keeps key and value for forked children, if there is room. */
@@ -254,9 +254,9 @@ rewrite_properties(journal_state *state)
             return; /* the fork caught it half written; the child's parent has it whole */
         }
         part whole = {payload, size};
-        failure why = store_blob(state, BLOB_PROPERTY, &whole, 1, 1);
-        if (why.error != 0) {
-            (void)journal_count_loss(LOST_EVENT, why);
+        journal_failure err = store_blob(state, BLOB_PROPERTY, &whole, 1, 1);
+        if (err.error != 0) {
+            (void)journal_count_loss(LOST_EVENT, err);
         }
         at += (uint32_t)(sizeof(*entry) + (size + 7) / 8 * 8);
     }
@@ -275,10 +275,10 @@ write_pid_namespace(journal_state *state)
     }
     ssize_t size = SYSTEM("readlink", -1, readlink("/proc/self/ns/pid", value, sizeof(value)));
     part parts[] = {{key, sizeof(key) - 1}, {"", 1}, {value, size > 0 ? (size_t)size : 0}};
-    failure why = store_blob(state, BLOB_PROPERTY, parts, 3, 1);
+    journal_failure err = store_blob(state, BLOB_PROPERTY, parts, 3, 1);
     save_inherited_property(parts);
-    if (why.error != 0) {
-        (void)journal_count_loss(LOST_EVENT, why);
+    if (err.error != 0) {
+        (void)journal_count_loss(LOST_EVENT, err);
     }
 #else
     (void)state;
@@ -286,25 +286,25 @@ write_pid_namespace(journal_state *state)
 }
 
 /* Makes the journal of a process that has none: of this image at its start, or of a child. */
-static failure
+static journal_failure
 open_journal(journal_state *state, int ignore_backoff)
 {
     if (atomic_load_explicit(&state->identified, memory_order_acquire) && !ignore_backoff &&
         !journal_backoff_expired(&state->opening)) {
-        return unpack(atomic_load_explicit(&state->opening.why, memory_order_relaxed));
+        return unpack(atomic_load_explicit(&state->opening.failure, memory_order_relaxed));
     }
     if (journal_lock_open(state) != 0) {
-        return failed(EAGAIN, JOURNAL_STAGE_BUSY);
+        return failure_at(EAGAIN, JOURNAL_STAGE_BUSY);
     }
-    failure why = fine;
+    journal_failure err = NO_FAILURE;
     if (atomic_load_explicit(&state->ready, memory_order_acquire) == 0) {
         if (!atomic_load_explicit(&state->identified, memory_order_relaxed)) {
             journal_identify_child();
             atomic_store_explicit(&state->identified, 1, memory_order_release);
         }
-        why = journal_make_segment(state, 0, FIRST_BLOCKS);
-        journal_backoff_update(&state->opening, why);
-        if (why.error == 0) {
+        err = journal_make_segment(state, 0, FIRST_BLOCKS);
+        journal_backoff_update(&state->opening, err);
+        if (err.error == 0) {
             rewrite_properties(state);
             if (journal_identity_now()->start_kind == JOURNAL_FORKED) {
                 write_pid_namespace(state);
@@ -317,11 +317,12 @@ open_journal(journal_state *state, int ignore_backoff)
             atomic_store(&state->ready, ready);
             journal_move_losses(state);
         } else {
-            atomic_store_explicit(&state->host, journal_inherited_header(), memory_order_release);
+            atomic_store_explicit(&state->parent_header, journal_inherited_header(),
+                                  memory_order_release);
         }
     }
     journal_unlock_open(state);
-    return why;
+    return err;
 }
 
 static int
@@ -338,9 +339,9 @@ ensure(int ignore_backoff)
         return 0;
     }
     int saved = errno;
-    failure why = open_journal(state, ignore_backoff);
+    journal_failure err = open_journal(state, ignore_backoff);
     errno = saved;
-    return why.error == 0 ? 0 : -1;
+    return err.error == 0 ? 0 : -1;
 }
 
 int
@@ -370,7 +371,7 @@ journal_count_lost_fact(void)
 void
 journal_count_lost_event(void)
 {
-    (void)journal_count_loss(LOST_EVENT, failed(ENOMEM, JOURNAL_STAGE_STACK));
+    (void)journal_count_loss(LOST_EVENT, failure_at(ENOMEM, JOURNAL_STAGE_STACK));
 }
 
 int
@@ -385,8 +386,8 @@ journal_event(unsigned kind, const void *data, size_t size)
         return journal_count_loss_unopened(LOST_EVENT);
     }
     part parts[] = {{prefix, sizeof(prefix)}, {data, size}};
-    failure why = store_blob(atomic_load(&journal_current_state), BLOB_EVENT, parts, 2, 1);
-    return why.error == 0 ? 0 : journal_count_loss(LOST_EVENT, why);
+    journal_failure err = store_blob(atomic_load(&journal_current_state), BLOB_EVENT, parts, 2, 1);
+    return err.error == 0 ? 0 : journal_count_loss(LOST_EVENT, err);
 }
 
 int
@@ -396,9 +397,10 @@ journal_property(const char *key, const void *value, size_t size)
     if (ensure(1) != 0) {
         return journal_count_loss_unopened(LOST_EVENT);
     }
-    failure why = store_blob(atomic_load(&journal_current_state), BLOB_PROPERTY, parts, 3, 1);
+    journal_failure err =
+        store_blob(atomic_load(&journal_current_state), BLOB_PROPERTY, parts, 3, 1);
     save_inherited_property(parts);
-    return why.error == 0 ? 0 : journal_count_loss(LOST_EVENT, why);
+    return err.error == 0 ? 0 : journal_count_loss(LOST_EVENT, err);
 }
 
 void
@@ -412,32 +414,32 @@ journal_thread_started(void)
     }
 }
 
-static failure
+static journal_failure
 start(const journal_settings *wanted, const char *covsup_parent)
 {
     journal_state *state = NULL;
     long page = sysconf(_SC_PAGESIZE);
     journal_page_size = page > 0 ? (uint64_t)page : 4096;
     if (strlen(wanted->directory) >= sizeof(journal_directory)) {
-        return failed(ENAMETOOLONG, JOURNAL_STAGE_NAME);
+        return failure_at(ENAMETOOLONG, JOURNAL_STAGE_NAME);
     }
     memcpy(journal_directory, wanted->directory, strlen(wanted->directory) + 1);
     journal_configuration = *wanted;
     journal_configuration.directory = journal_directory;
-    failure why = journal_map_state(&state);
-    if (why.error != 0) {
-        return why;
+    journal_failure err = journal_map_state(&state);
+    if (err.error != 0) {
+        return err;
     }
     journal_identify(covsup_parent);
     atomic_store(&state->identified, 1);
-    why = open_journal(state, 1);
-    if (why.error != 0) {
+    err = open_journal(state, 1);
+    if (err.error != 0) {
         (void)SYSTEM("munmap", -1, munmap(state, (size_t)round_up(sizeof(*state))));
-        return why;
+        return err;
     }
     atomic_store_explicit(&journal_current_state, state, memory_order_release);
     atomic_store_explicit(&journal_ready_word, &state->ready, memory_order_release);
-    return fine;
+    return NO_FAILURE;
 }
 
 int
@@ -449,14 +451,14 @@ journal_start(const journal_settings *wanted, const char *covsup_parent)
         nobody = 0;
         (void)sched_yield();
     }
-    failure why = fine;
+    journal_failure err = NO_FAILURE;
     if (atomic_load_explicit(&journal_current_state, memory_order_acquire) == NULL) {
-        why = start(wanted, covsup_parent);
+        err = start(wanted, covsup_parent);
     }
-    atomic_store_explicit(&last_error, journal_stage_text(why.stage), memory_order_relaxed);
+    atomic_store_explicit(&last_error, journal_stage_text(err.stage), memory_order_relaxed);
     atomic_store(&starting, 0);
-    if (why.error != 0) {
-        errno = why.error;
+    if (err.error != 0) {
+        errno = err.error;
         return -1;
     }
     return 0;

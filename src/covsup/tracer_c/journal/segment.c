@@ -109,12 +109,12 @@ allocate_first(int fd, char *base, uint64_t size)
 typedef enum { FOR_ALL, FOR_USER } place;
 
 /* Writes it to `segment_path`. */
-static failure
+static journal_failure
 name_segment(uint32_t index, place where)
 {
     const identity *self = journal_identity_now();
     if (strlen(journal_directory) >= PATH_MAX - NAME_ROOM) {
-        return failed(ENAMETOOLONG, JOURNAL_STAGE_NAME);
+        return failure_at(ENAMETOOLONG, JOURNAL_STAGE_NAME);
     }
     char *at = journal_put_text(segment_path, journal_directory);
     if (where == FOR_USER) {
@@ -129,12 +129,12 @@ name_segment(uint32_t index, place where)
     at = journal_put_number(at, index);
     at = journal_put_text(at, ".journal~");
     *at = '\0';
-    return fine;
+    return NO_FAILURE;
 }
 
 /* How much of segment `index` to map, at least `least`, and how long its file is. Asked before the
  * file is touched: growing a file past RLIMIT_FSIZE would send SIGXFSZ, which kills. */
-static failure
+static journal_failure
 choose_lengths(uint32_t index, uint64_t least, uint64_t *length, uint64_t *file_length)
 {
     struct rlimit limit;
@@ -150,7 +150,7 @@ choose_lengths(uint32_t index, uint64_t least, uint64_t *length, uint64_t *file_
     *length = max_u64(*length, least) / journal_page_size * journal_page_size;
     *file_length = index == 0 ? *length + SLOTS_LENGTH : *length;
     if (SYSTEM("getrlimit(fsize)", -1, getrlimit(RLIMIT_FSIZE, &limit)) != 0) {
-        return failed(errno, JOURNAL_STAGE_LIMIT);
+        return failure_at(errno, JOURNAL_STAGE_LIMIT);
     }
     if (limit.rlim_cur != RLIM_INFINITY && (uint64_t)limit.rlim_cur < *file_length) {
         *file_length = (uint64_t)limit.rlim_cur / journal_page_size * journal_page_size;
@@ -158,7 +158,7 @@ choose_lengths(uint32_t index, uint64_t least, uint64_t *length, uint64_t *file_
             index == 0 && *file_length >= SHORTEST_WITH_SLOTS ? *file_length / 2 : *file_length;
         *length = min_u64(*length, most / journal_page_size * journal_page_size);
     }
-    return *length < least ? failed(EFBIG, JOURNAL_STAGE_LIMIT) : fine;
+    return *length < least ? failure_at(EFBIG, JOURNAL_STAGE_LIMIT) : NO_FAILURE;
 }
 
 static int
@@ -173,7 +173,7 @@ open_retrying(const char *path, int flags)
 
 /* Creates the file; *fd is above 2, so that a target which closed its standard streams, and whose
  * other threads may still write to them, cannot write into the journal for longer than a moment. */
-static failure
+static journal_failure
 create_file(const char *path, mode_t mode, int *fd)
 {
     *fd = open_retrying(path, O_CREAT | O_EXCL);
@@ -182,12 +182,12 @@ create_file(const char *path, mode_t mode, int *fd)
         *fd = open_retrying(path, O_CREAT | O_EXCL);
     }
     if (*fd < 0) {
-        return failed(errno, JOURNAL_STAGE_OPEN);
+        return failure_at(errno, JOURNAL_STAGE_OPEN);
     }
     if (*fd <= STDERR_FILENO) {
         int above = SYSTEM("fcntl(dupfd)", -1, fcntl(*fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
         if (above < 0) {
-            return failed(errno, JOURNAL_STAGE_MODE);
+            return failure_at(errno, JOURNAL_STAGE_MODE);
         }
         (void)SYSTEM("close", -1, close(*fd));
         *fd = above;
@@ -197,7 +197,7 @@ create_file(const char *path, mode_t mode, int *fd)
     do {
         rc = SYSTEM("fchmod", -1, fchmod(*fd, mode));
     } while (rc != 0 && errno == EINTR);
-    return rc == 0 ? fine : failed(errno, JOURNAL_STAGE_MODE);
+    return rc == 0 ? NO_FAILURE : failure_at(errno, JOURNAL_STAGE_MODE);
 }
 
 /* In a child: the address of a journal of the process that forked, to map our own over where the
@@ -206,7 +206,7 @@ static char *
 take_inherited_address(const journal_state *state, uint64_t length)
 {
     uint32_t count = atomic_load_explicit(&journal_mapping_count, memory_order_acquire);
-    if (atomic_load_explicit(&state->host, memory_order_relaxed) != NULL) {
+    if (atomic_load_explicit(&state->parent_header, memory_order_relaxed) != NULL) {
         return NULL;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -228,7 +228,7 @@ take_inherited_address(const journal_state *state, uint64_t length)
 static void
 unmap_inherited(const journal_state *state)
 {
-    char *host = (char *)atomic_load_explicit(&state->host, memory_order_relaxed);
+    char *host = (char *)atomic_load_explicit(&state->parent_header, memory_order_relaxed);
     uint32_t count = atomic_load_explicit(&journal_mapping_count, memory_order_acquire);
     for (uint32_t i = 0; i < count; i++) {
         mapping old = journal_mappings[i];
@@ -258,7 +258,7 @@ map_shared(int fd, char *over, uint64_t length)
     return mapped;
 }
 
-static failure
+static journal_failure
 map_file(const journal_state *state, int fd, uint32_t index, uint64_t least, mapping *made)
 {
     uint64_t *length = &made->length;
@@ -268,7 +268,7 @@ map_file(const journal_state *state, int fd, uint32_t index, uint64_t least, map
             rc = SYSTEM("ftruncate", -1, ftruncate(fd, (off_t)made->file_length));
         } while (rc != 0 && errno == EINTR);
         if (rc != 0) {
-            return failed(errno, JOURNAL_STAGE_SIZE);
+            return failure_at(errno, JOURNAL_STAGE_SIZE);
         }
         void *mapped = map_shared(fd, NULL, *length);
         int error = errno;
@@ -282,11 +282,11 @@ map_file(const journal_state *state, int fd, uint32_t index, uint64_t least, map
         }
         if (mapped != MAP_FAILED) {
             made->base = mapped;
-            return fine;
+            return NO_FAILURE;
         }
         uint64_t half = *length / 2 / journal_page_size * journal_page_size;
         if (!is_full || half < least) {
-            return failed(error, JOURNAL_STAGE_MAP);
+            return failure_at(error, JOURNAL_STAGE_MAP);
         }
         if (index != 0) {
             made->file_length = half;
@@ -336,51 +336,51 @@ write_header(const mapping *of, uint32_t index, uint64_t offset, uint64_t alloca
 }
 
 /* Segment `index` as a file of its own. */
-static failure
+static journal_failure
 make_segment_file(const journal_state *state, uint32_t index, uint64_t least, segment *made)
 {
     const char *path = segment_path;
     mapping file = {NULL, 0, 0};
     int fd = -1;
 
-    failure why = name_segment(index, FOR_ALL);
-    if (why.error == 0) {
-        why = choose_lengths(index, least, &file.length, &file.file_length);
+    journal_failure err = name_segment(index, FOR_ALL);
+    if (err.error == 0) {
+        err = choose_lengths(index, least, &file.length, &file.file_length);
     }
-    if (why.error == 0) {
-        why = create_file(path, 0600, &fd);
+    if (err.error == 0) {
+        err = create_file(path, 0600, &fd);
     }
-    if (why.error == EACCES && fd < 0) {
+    if (err.error == EACCES && fd < 0) {
         /* Not our session: its owner, who may have made a place for us, wants to read us. */
-        failure first = why;
-        why = name_segment(index, FOR_USER);
-        if (why.error == 0) {
-            why = create_file(path, 0644, &fd);
+        journal_failure first = err;
+        err = name_segment(index, FOR_USER);
+        if (err.error == 0) {
+            err = create_file(path, 0644, &fd);
         }
-        if (why.error != 0 && fd < 0) {
-            why = first;
+        if (err.error != 0 && fd < 0) {
+            err = first;
         }
     }
     int created = fd >= 0;
-    if (why.error == 0) {
-        why = map_file(state, fd, index, least, &file);
+    if (err.error == 0) {
+        err = map_file(state, fd, index, least, &file);
     }
     uint64_t allocated = round_up(FIRST_BLOCKS);
-    if (why.error == 0) {
-        why.error = allocate_first(fd, file.base, allocated);
-        why.stage = why.error == 0 ? JOURNAL_STAGE_NONE : JOURNAL_STAGE_FILL;
+    if (err.error == 0) {
+        err.error = allocate_first(fd, file.base, allocated);
+        err.stage = err.error == 0 ? JOURNAL_STAGE_NONE : JOURNAL_STAGE_FILL;
     }
     if (fd >= 0) {
         (void)SYSTEM("close", -1, close(fd)); /* Linux and macOS release it, EINTR or not */
     }
-    if (why.error != 0) {
+    if (err.error != 0) {
         if (file.base != NULL) {
             (void)SYSTEM("munmap", -1, munmap(file.base, (size_t)file.length));
         }
         if (created) {
             (void)SYSTEM("unlink", -1, unlink(path));
         }
-        return why;
+        return err;
     }
     if (index == 0) {
         unmap_inherited(state);
@@ -391,24 +391,25 @@ make_segment_file(const journal_state *state, uint32_t index, uint64_t least, se
     made->base = file.base;
     made->capacity = file.length;
     atomic_store_explicit(&made->allocated, allocated, memory_order_relaxed);
-    return fine;
+    return NO_FAILURE;
 }
 
 /* Segment `index` in a slot of a file that is mapped already: of the one that we inherited, or, if
  * the first segment is a file of ours, of that. */
-static failure
+static journal_failure
 make_segment_in_slot(journal_state *state, uint32_t index, uint64_t least, segment *made)
 {
     uint64_t offset = 0;
     uint64_t allocated = 0;
-    failure why = least > journal_slot_size() ? failed(E2BIG, JOURNAL_STAGE_RANGE)
-                                              : journal_claim_slot(index, &offset, &allocated);
-    if (why.error != 0) {
-        return why;
+    journal_failure err = least > journal_slot_size()
+                              ? failure_at(E2BIG, JOURNAL_STAGE_RANGE)
+                              : journal_claim_slot(index, &offset, &allocated);
+    if (err.error != 0) {
+        return err;
     }
     if (index == 0) {
-        atomic_store_explicit(&state->lodges, 1, memory_order_relaxed);
-    } else if (!atomic_load_explicit(&state->lodges, memory_order_relaxed)) {
+        atomic_store_explicit(&state->uses_parent_file, 1, memory_order_relaxed);
+    } else if (!atomic_load_explicit(&state->uses_parent_file, memory_order_relaxed)) {
         journal_mappings[index] = (mapping){NULL, 0, 0};
         atomic_store_explicit(&journal_mapping_count, index + 1, memory_order_release);
     }
@@ -416,31 +417,33 @@ make_segment_in_slot(journal_state *state, uint32_t index, uint64_t least, segme
     made->base = journal_windows[index].base;
     made->capacity = journal_slot_size();
     atomic_store_explicit(&made->allocated, allocated, memory_order_relaxed);
-    return fine;
+    return NO_FAILURE;
 }
 
 /* Makes segment `index`, of at least `least` bytes, and publishes it. Only the opener calls it. */
-failure
+journal_failure
 journal_make_segment(journal_state *state, uint32_t index, uint64_t least)
 {
     least = round_up(max_u64(least, FIRST_BLOCKS));
     if (index >= SEGMENTS_MAX) {
-        return failed(EFBIG, JOURNAL_STAGE_SEGMENT);
+        return failure_at(EFBIG, JOURNAL_STAGE_SEGMENT);
     }
     segment *made = &state->segments[index];
     /* All segments of an image are in one place, or begin there: readers need not search. */
-    int lodges = (int)atomic_load_explicit(&state->lodges, memory_order_relaxed);
-    failure why = lodges ? make_segment_in_slot(state, index, least, made)
-                         : make_segment_file(state, index, least, made);
-    if (why.error != 0 && !lodges && make_segment_in_slot(state, index, least, made).error == 0) {
-        why = fine;
+    int uses_parent_file =
+        (int)atomic_load_explicit(&state->uses_parent_file, memory_order_relaxed);
+    journal_failure err = uses_parent_file ? make_segment_in_slot(state, index, least, made)
+                                           : make_segment_file(state, index, least, made);
+    if (err.error != 0 && !uses_parent_file &&
+        make_segment_in_slot(state, index, least, made).error == 0) {
+        err = NO_FAILURE;
     }
-    if (why.error != 0) {
-        return why;
+    if (err.error != 0) {
+        return err;
     }
     STORING("segment");
     atomic_store_explicit(&state->count, index + 1, memory_order_release);
-    return fine;
+    return NO_FAILURE;
 }
 
 /* Opens the segment's file again; -1 and errno. A file of that name which is not ours is refused.
@@ -450,9 +453,9 @@ reopen(const segment *of)
 {
     int fd = -1;
     for (place where = FOR_ALL; fd < 0 && where <= FOR_USER; where++) {
-        failure why = name_segment(header_of(of)->segment, where);
-        if (why.error != 0) {
-            errno = why.error;
+        journal_failure err = name_segment(header_of(of)->segment, where);
+        if (err.error != 0) {
+            errno = err.error;
             return -1;
         }
         fd = open_retrying(segment_path, O_NONBLOCK);
@@ -488,22 +491,22 @@ publish_growth(segment *of, uint64_t allocated)
 }
 
 /* The kernel cannot allocate behind a mapping: one thread does it through the file's path. */
-static failure
+static journal_failure
 grow_by_path(journal_state *state, segment *of, uint64_t least, uint64_t wanted)
 {
     if (header_of(of)->offset != 0) {
-        return failed(EOPNOTSUPP, JOURNAL_STAGE_GROW); /* a slot, whose file we cannot reach */
+        return failure_at(EOPNOTSUPP, JOURNAL_STAGE_GROW); /* a slot, whose file we cannot reach */
     }
     if (journal_lock_open(state) != 0) {
-        return failed(EAGAIN, JOURNAL_STAGE_BUSY);
+        return failure_at(EAGAIN, JOURNAL_STAGE_BUSY);
     }
-    failure why = fine;
+    journal_failure err = NO_FAILURE;
     uint64_t from = atomic_load_explicit(&of->allocated, memory_order_acquire);
     if (from < least) {
         int fd = reopen(of);
         int error = fd < 0 ? errno : allocate_by_descriptor(fd, from, wanted);
         if (error != 0) {
-            why = failed(error, JOURNAL_STAGE_GROW);
+            err = failure_at(error, JOURNAL_STAGE_GROW);
         } else {
             publish_growth(of, wanted);
         }
@@ -512,22 +515,22 @@ grow_by_path(journal_state *state, segment *of, uint64_t least, uint64_t wanted)
         }
     }
     journal_unlock_open(state);
-    return why;
+    return err;
 }
 
 /* Blocks up to at least `least`. Any number of threads may do this at once: the same range is
  * allocated twice, and nothing is written. */
-failure
+journal_failure
 journal_grow(journal_state *state, segment *of, uint64_t least, int ignore_backoff)
 {
     if (!ignore_backoff && !journal_backoff_expired(&state->growing)) {
-        return unpack(atomic_load_explicit(&state->growing.why, memory_order_relaxed));
+        return unpack(atomic_load_explicit(&state->growing.failure, memory_order_relaxed));
     }
     int saved = errno;
     uint64_t from = atomic_load_explicit(&of->allocated, memory_order_acquire);
     uint64_t chunk = max_u64(GROWTH_MIN, min_u64(GROWTH_MAX, from / 2));
     uint64_t wanted = min_u64(of->capacity, round_up(max_u64(least, from + chunk)));
-    failure why = fine;
+    journal_failure err = NO_FAILURE;
     int error = EINVAL;
     if (!atomic_load_explicit(&cannot_populate, memory_order_relaxed)) {
         error = journal_populate(of->base, from, wanted);
@@ -538,48 +541,48 @@ journal_grow(journal_state *state, segment *of, uint64_t least, int ignore_backo
         if (error == 0) {
             publish_growth(of, wanted);
         } else if (error != EINVAL) {
-            why = failed(error, JOURNAL_STAGE_GROW);
+            err = failure_at(error, JOURNAL_STAGE_GROW);
         } else {
             atomic_store_explicit(&cannot_populate, 1, memory_order_relaxed);
         }
     }
     if (error == EINVAL) {
-        why = grow_by_path(state, of, least, wanted);
+        err = grow_by_path(state, of, least, wanted);
     }
-    if (!ignore_backoff || why.error == 0) {
+    if (!ignore_backoff || err.error == 0) {
         journal_backoff_update(&state->growing,
-                               why); /* a long text that found no room is no reason to pause */
+                               err); /* a long text that found no room is no reason to pause */
     }
     errno = saved;
-    return why;
+    return err;
 }
 
 /* The segment `full` has no room for `size` bytes: make the next one, unless another thread did. */
-failure
+journal_failure
 journal_next_segment(journal_state *state, const segment *full, uint64_t size, int ignore_backoff)
 {
     if (!ignore_backoff && !journal_backoff_expired(&state->growing)) {
-        return unpack(atomic_load_explicit(&state->growing.why, memory_order_relaxed));
+        return unpack(atomic_load_explicit(&state->growing.failure, memory_order_relaxed));
     }
     int saved = errno;
     if (journal_lock_open(state) != 0) {
-        return failed(EAGAIN, JOURNAL_STAGE_BUSY);
+        return failure_at(EAGAIN, JOURNAL_STAGE_BUSY);
     }
-    failure why = fine;
+    journal_failure err = NO_FAILURE;
     if (last_segment(state) == full) {
         uint64_t used = atomic_load_explicit(&full->allocated, memory_order_relaxed);
         uint32_t count = atomic_load_explicit(&state->count, memory_order_relaxed);
-        why = journal_make_segment(state, count, JOURNAL_HEADER_SIZE + size);
-        if (size < journal_slot_size() / 2 || why.error == 0) {
+        err = journal_make_segment(state, count, JOURNAL_HEADER_SIZE + size);
+        if (size < journal_slot_size() / 2 || err.error == 0) {
             journal_backoff_update(&state->growing,
-                                   why); /* for what is longer a short fact need not wait */
+                                   err); /* for what is longer a short fact need not wait */
         }
-        if (why.error == 0) {
+        if (err.error == 0) {
             /* Its pages stay in the file; they need not count as resident any more. */
             (void)SYSTEM("madvise(dontneed)", -1, madvise(full->base, (size_t)used, MADV_DONTNEED));
         }
     }
     journal_unlock_open(state);
     errno = saved;
-    return why;
+    return err;
 }

@@ -77,12 +77,12 @@ journal_unmap_inherited_slots(void)
 }
 
 /* A slot with its first blocks, nothing in it yet, for segment `index`: journal_windows has it. */
-failure
+journal_failure
 journal_claim_slot(uint32_t index, uint64_t *offset, uint64_t *allocated)
 {
     journal_header *header = journal_inherited_header();
     if (header == NULL) {
-        return failed(ENOENT, JOURNAL_STAGE_SEGMENT);
+        return failure_at(ENOENT, JOURNAL_STAGE_SEGMENT);
     }
     /* The file is shared: what this process knows of it counts, not what its header says. */
     mapping file = journal_mappings[0];
@@ -96,18 +96,18 @@ journal_claim_slot(uint32_t index, uint64_t *offset, uint64_t *allocated)
     do {
         close_window(&window);
         if (used >= count) {
-            return failed(ENOSPC, JOURNAL_STAGE_SEGMENT);
+            return failure_at(ENOSPC, JOURNAL_STAGE_SEGMENT);
         }
         *offset = slots_at + used * size;
         int error = journal_open_window(&file, *offset, size, &window);
         if (error != 0) {
-            return failed(error, JOURNAL_STAGE_MAP);
+            return failure_at(error, JOURNAL_STAGE_MAP);
         }
         /* Allocate before the claim: a process that finds the disk full uses no slot up. */
         error = journal_populate(window.base, 0, *allocated);
         if (error != 0) {
             close_window(&window);
-            return failed(error, JOURNAL_STAGE_FILL);
+            return failure_at(error, JOURNAL_STAGE_FILL);
         }
         STORING("slot");
     } while (!atomic_compare_exchange_weak_explicit(used_field, &used, used + 1,
@@ -117,5 +117,5 @@ journal_claim_slot(uint32_t index, uint64_t *offset, uint64_t *allocated)
     }
     journal_windows[index] = window;
     atomic_store_explicit(&journal_window_count, index + 1, memory_order_release);
-    return fine;
+    return NO_FAILURE;
 }

@@ -85,16 +85,16 @@ journal_backoff_expired(backoff *pause)
 }
 
 void
-journal_backoff_update(backoff *pause, failure why)
+journal_backoff_update(backoff *pause, journal_failure err)
 {
-    if (why.error == 0) {
+    if (err.error == 0) {
         atomic_store_explicit(&pause->failures, 0, memory_order_relaxed);
         return;
     }
     uint32_t failures = atomic_load_explicit(&pause->failures, memory_order_relaxed);
     uint64_t wait = BACKOFF_FIRST_NS
                     << (failures < BACKOFF_DOUBLINGS ? failures : BACKOFF_DOUBLINGS);
-    atomic_store_explicit(&pause->why, pack(why), memory_order_relaxed);
+    atomic_store_explicit(&pause->failure, pack(err), memory_order_relaxed);
     atomic_store_explicit(&pause->until_ns, journal_clock_ns(CLOCK_MONOTONIC) + wait,
                           memory_order_relaxed);
     atomic_store_explicit(&pause->failures, failures + 1, memory_order_relaxed);
@@ -171,7 +171,7 @@ journal_lock_open(journal_state *state)
     uint64_t self = this_thread();
     for (unsigned tries = 0;; tries++) {
         uint64_t holder = 0;
-        if (atomic_compare_exchange_strong(&state->opener, &holder, self)) {
+        if (atomic_compare_exchange_strong(&state->open_lock, &holder, self)) {
             return 0;
         }
         if (holder == self) {
@@ -189,18 +189,18 @@ journal_lock_open(journal_state *state)
 void
 journal_unlock_open(journal_state *state)
 {
-    atomic_store_explicit(&state->opener, 0, memory_order_release);
+    atomic_store_explicit(&state->open_lock, 0, memory_order_release);
 }
 
 /* The page that every fork wipes, or, where there is none, one that the fork handler clears. */
-failure
+journal_failure
 journal_map_state(journal_state **state)
 {
     size_t size = (size_t)round_up(sizeof(journal_state));
     void *mapped = SYSTEM("mmap(state)", MAP_FAILED,
                           mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0));
     if (mapped == MAP_FAILED) {
-        return failed(errno, JOURNAL_STAGE_STATE);
+        return failure_at(errno, JOURNAL_STAGE_STATE);
     }
     *state = mapped;
     int wiped = -1;
@@ -214,13 +214,13 @@ journal_map_state(journal_state **state)
                                         pthread_atfork(NULL, NULL, after_fork_in_child));
         if (error != 0) {
             (void)SYSTEM("munmap", -1, munmap(mapped, size));
-            return failed(error, JOURNAL_STAGE_STATE);
+            return failure_at(error, JOURNAL_STAGE_STATE);
         }
         registered = 1;
         atomic_store(&journal_no_wipe_on_fork, 1);
         atomic_store(&(*state)->pid, (uint32_t)getpid());
     }
-    return fine;
+    return NO_FAILURE;
 }
 
 static void
@@ -242,14 +242,14 @@ journal_move_losses(journal_state *state)
     journal_header *header = header_of(last_segment(state));
     atomic_fetch_add(shared_u64(&header->lost_facts), facts);
     atomic_fetch_add(shared_u64(&header->lost_events), events);
-    uint64_t why = atomic_load(&state->lost_why);
-    if (why != 0) {
-        store_first_failure((_Atomic(uint64_t) *)(void *)&header->lost_errno, why);
+    uint64_t err = atomic_load(&state->lost_failure);
+    if (err != 0) {
+        store_first_failure((_Atomic(uint64_t) *)(void *)&header->lost_errno, err);
     }
 }
 
 int
-journal_count_loss(loss what, failure why)
+journal_count_loss(loss what, journal_failure err)
 {
     journal_state *state = atomic_load_explicit(&journal_current_state, memory_order_acquire);
     if (state == NULL) {
@@ -258,15 +258,15 @@ journal_count_loss(loss what, failure why)
     if (atomic_load_explicit(&journal_no_wipe_on_fork, memory_order_relaxed)) {
         journal_reset_if_other_process(state); /* or the count would be wiped by ensure() */
     }
-    journal_header *host = atomic_load_explicit(&state->host, memory_order_acquire);
+    journal_header *host = atomic_load_explicit(&state->parent_header, memory_order_acquire);
     if (host != NULL && journal_own_state() == NULL) {
         /* There may never be a journal of ours: the file that we inherited tells of it. */
-        store_first_failure((_Atomic(uint64_t) *)(void *)&host->forks_lost_errno, pack(why));
+        store_first_failure((_Atomic(uint64_t) *)(void *)&host->forks_lost_errno, pack(err));
         atomic_fetch_add(
             shared_u64(what == LOST_FACT ? &host->forks_lost_facts : &host->forks_lost_events), 1);
         return -1;
     }
-    store_first_failure(&state->lost_why, pack(why));
+    store_first_failure(&state->lost_failure, pack(err));
     atomic_fetch_add(what == LOST_FACT ? &state->lost_facts : &state->lost_events, 1);
     /* Added first, asked then: either the opener takes our count along, or we do it here. */
     if (journal_own_state() != NULL) {
@@ -279,9 +279,9 @@ int
 journal_count_loss_unopened(loss what)
 {
     journal_state *state = atomic_load_explicit(&journal_current_state, memory_order_acquire);
-    failure why = fine;
+    journal_failure err = NO_FAILURE;
     if (state != NULL) {
-        why = unpack(atomic_load_explicit(&state->opening.why, memory_order_relaxed));
+        err = unpack(atomic_load_explicit(&state->opening.failure, memory_order_relaxed));
     }
-    return journal_count_loss(what, why.error != 0 ? why : failed(EAGAIN, JOURNAL_STAGE_STATE));
+    return journal_count_loss(what, err.error != 0 ? err : failure_at(EAGAIN, JOURNAL_STAGE_STATE));
 }

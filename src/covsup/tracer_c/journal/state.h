@@ -37,10 +37,10 @@
  * A test build counts them, and makes the n-th fail or the process die there. */
 #ifdef JOURNAL_SEAM
 extern int journal_seam(const char *call); /* 0: go on; -1: fail, errno is set */
-#define SYSTEM(name, failed, call) (journal_seam(name) != 0 ? (failed) : (call))
+#define SYSTEM(name, on_failure, call) (journal_seam(name) != 0 ? (on_failure) : (call))
 #define STORING(what) ((void)journal_seam(what))
 #else
-#define SYSTEM(name, failed, call) (call)
+#define SYSTEM(name, failure_at, call) (call)
 #define STORING(what) ((void)0)
 #endif
 
@@ -53,7 +53,7 @@ extern int journal_seam(const char *call); /* 0: go on; -1: fail, errno is set *
 typedef struct {
     int error; /* errno */
     journal_stage stage;
-} failure;
+} journal_failure;
 
 typedef struct {
     char *base;                 /* the mapping; its first bytes are the header */
@@ -64,21 +64,22 @@ typedef struct {
 typedef struct {
     _Atomic uint64_t until_ns; /* monotonic; no try before */
     _Atomic uint32_t failures; /* in a row */
-    _Atomic uint64_t why;      /* packed failure */
+    _Atomic uint64_t failure;  /* the last one, packed */
 } backoff;
 
 /* All of it zero in a child, whoever forked. */
 typedef struct {
     _Atomic uint32_t ready;      /* JOURNAL_READY or READY_IF_SAME_PID */
     _Atomic uint32_t identified; /* identity_now() is this process's */
-    _Atomic uint64_t opener;     /* the thread that opens a journal or segment; 0: nobody */
+    _Atomic uint64_t open_lock;  /* the thread that opens a journal or segment; 0: nobody */
     _Atomic uint32_t pid;        /* where no page can be wiped */
     _Atomic uint32_t count;      /* segments in use; the last one is written to */
     _Atomic uint64_t lost_facts; /* while there is no journal to count them in */
     _Atomic uint64_t lost_events;
-    _Atomic uint64_t lost_why;      /* packed failure; 0: none */
-    _Atomic(journal_header *) host; /* counts our losses while there is no journal; then kept */
-    _Atomic uint32_t lodges;        /* our journal is in slots of a file that we inherited */
+    _Atomic uint64_t lost_failure; /* packed failure; 0: none */
+    _Atomic(journal_header *)
+        parent_header;                 /* counts our losses while there is no journal; then kept */
+    _Atomic uint32_t uses_parent_file; /* our journal is in slots of a file that we inherited */
     backoff opening;
     backoff growing;
     segment segments[SEGMENTS_MAX];
@@ -117,8 +118,8 @@ uint64_t journal_clock_ns(clockid_t clock);
 uint64_t journal_boottime_ns(void);
 const char *journal_stage_text(journal_stage stage);
 int journal_backoff_expired(backoff *pause);
-void journal_backoff_update(backoff *pause, failure why);
-failure journal_map_state(journal_state **state);
+void journal_backoff_update(backoff *pause, journal_failure err);
+journal_failure journal_map_state(journal_state **state);
 void journal_reset_if_other_process(journal_state *state);
 journal_state *
 journal_own_state(void); /* the state, if this process has its own journal, or NULL */
@@ -126,8 +127,8 @@ int journal_lock_open(journal_state *state);
 void journal_unlock_open(journal_state *state);
 
 typedef enum { LOST_FACT, LOST_EVENT } loss;
-int journal_count_loss(loss what, failure why); /* counts; -1 */
-int journal_count_loss_unopened(loss what);     /* the same while there is no journal */
+int journal_count_loss(loss what, journal_failure err); /* counts; -1 */
+int journal_count_loss_unopened(loss what);             /* the same while there is no journal */
 void journal_move_losses(journal_state *state);
 
 /* journal/identity.c */
@@ -143,7 +144,7 @@ uint64_t journal_slot_size(void);
 uint64_t journal_slots_at(const mapping *file);
 uint64_t journal_slot_count(const mapping *file);
 journal_header *journal_inherited_header(void);
-failure journal_claim_slot(uint32_t index, uint64_t *offset, uint64_t *allocated);
+journal_failure journal_claim_slot(uint32_t index, uint64_t *offset, uint64_t *allocated);
 void journal_unmap_inherited_slots(void);
 
 /* journal/window.c */
@@ -151,10 +152,10 @@ int journal_open_window(const mapping *file, uint64_t offset, uint64_t length, m
 
 /* journal/segment.c */
 int journal_populate(char *base, uint64_t from, uint64_t to);
-failure journal_make_segment(journal_state *state, uint32_t index, uint64_t least);
-failure journal_next_segment(journal_state *state, const segment *full, uint64_t size,
-                             int ignore_backoff);
-failure journal_grow(journal_state *state, segment *of, uint64_t least, int ignore_backoff);
+journal_failure journal_make_segment(journal_state *state, uint32_t index, uint64_t least);
+journal_failure journal_next_segment(journal_state *state, const segment *full, uint64_t size,
+                                     int ignore_backoff);
+journal_failure journal_grow(journal_state *state, segment *of, uint64_t least, int ignore_backoff);
 
 static inline uint64_t
 round_up(uint64_t size)
@@ -176,29 +177,29 @@ max_u64(uint64_t a, uint64_t b)
 
 /* A failure in one word, laid out as the header's lost_errno and lost_stage lie side by side. */
 static inline uint64_t
-pack(failure why)
+pack(journal_failure err)
 {
-    uint32_t halves[2] = {(uint32_t)why.error, (uint32_t)why.stage};
+    uint32_t halves[2] = {(uint32_t)err.error, (uint32_t)err.stage};
     uint64_t packed;
     memcpy(&packed, halves, sizeof(packed));
     return packed;
 }
 
-static inline failure
+static inline journal_failure
 unpack(uint64_t packed)
 {
     uint32_t halves[2];
     memcpy(halves, &packed, sizeof(packed));
-    return (failure){(int)halves[0], (journal_stage)halves[1]};
+    return (journal_failure){(int)halves[0], (journal_stage)halves[1]};
 }
 
-static inline failure
-failed(int error, journal_stage stage)
+static inline journal_failure
+failure_at(int error, journal_stage stage)
 {
-    return (failure){error, stage};
+    return (journal_failure){error, stage};
 }
 
-static const failure fine = {0, JOURNAL_STAGE_NONE};
+static const journal_failure NO_FAILURE = {0, JOURNAL_STAGE_NONE};
 
 /* Fields of the mapped header are shared with readers and other threads: always atomic. */
 static inline _Atomic(uint64_t) *
