@@ -1,10 +1,10 @@
-/* journal/identity.c - who this process image is, and who its parent image was.
+/* identity.c - the identity of this process image, and of its parent image. See identity.h.
  *
- * Fork: a child still finds its parent's identity here and then makes its own; only the opener
- * does that, in a process's first moments.
  * Must never know: Python, files, mappings.
  */
-#include "journal/state.h"
+#include "journal/identity.h"
+
+#include <stdatomic.h>
 
 #ifdef __APPLE__
 #include <sys/random.h>
@@ -110,40 +110,6 @@ read_parent_value(const char *text, uint8_t id[JOURNAL_IMAGE_ID_SIZE], uint64_t 
     return at != NULL && read_number(at, '\0', generation) != NULL ? 0 : -1;
 }
 
-char *
-journal_put_hex(char *at, const uint8_t *bytes, size_t count)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < count; i++) {
-        *at++ = digits[bytes[i] >> 4];
-        *at++ = digits[bytes[i] & 15];
-    }
-    return at;
-}
-
-char *
-journal_put_number(char *at, uint64_t number)
-{
-    char reversed[20];
-    int count = 0;
-    do {
-        reversed[count++] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number != 0);
-    while (count > 0) {
-        *at++ = reversed[--count];
-    }
-    return at;
-}
-
-char *
-journal_put_text(char *at, const char *text)
-{
-    size_t size = strlen(text);
-    memcpy(at, text, size);
-    return at + size;
-}
-
 void
 journal_identify(const char *covsup_parent)
 {
@@ -165,22 +131,4 @@ void
 journal_identify_child(void)
 {
     become(journal_identity_now()->image_id, 0, JOURNAL_FORKED);
-}
-
-const char *
-journal_parent_value(char buffer[JOURNAL_PARENT_SIZE])
-{
-    buffer[0] = '\0';
-    if (atomic_load_explicit(&journal_current_state, memory_order_acquire) == NULL) {
-        return buffer;
-    }
-    (void)journal_ensure(); /* even if no journal can be made, a child is given its identity */
-    const identity *self = journal_identity_now();
-    char *at = journal_put_hex(buffer, self->image_id, sizeof(self->image_id));
-    *at++ = '.';
-    at = journal_put_number(at, self->pid);
-    *at++ = '.';
-    at = journal_put_number(at, self->generation);
-    *at = '\0';
-    return buffer;
 }

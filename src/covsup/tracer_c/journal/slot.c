@@ -13,7 +13,10 @@
  * allocate behind a mapping there are no slots.
  * Must never know: Python, what is stored in a slot.
  */
-#include "journal/state.h"
+#include "journal/slot.h"
+
+#include "journal/blocks.h"
+#include "journal/window.h"
 
 #define SLOT_SIZE UINT64_C(16384)
 
@@ -38,44 +41,6 @@ journal_slot_count(const mapping *file)
     return at < file->file_length ? (file->file_length - at) / journal_slot_size() : 0;
 }
 
-/* The header of the file that has slots for us, and counts what we lose without a journal; NULL:
- * none is mapped, or a fork caught it half made. */
-journal_header *
-journal_inherited_header(void)
-{
-    if (atomic_load_explicit(&journal_mapping_count, memory_order_acquire) == 0) {
-        return NULL;
-    }
-    mapping host = journal_mappings[0];
-    uint64_t magic;
-    memcpy(&magic, JOURNAL_MAGIC, sizeof(magic));
-    if (host.base == NULL || host.length < JOURNAL_HEADER_SIZE ||
-        atomic_load_explicit((_Atomic(uint64_t) *)(void *)host.base, memory_order_acquire) !=
-            magic) {
-        return NULL;
-    }
-    return (journal_header *)(void *)host.base;
-}
-
-static void
-close_window(mapping *window)
-{
-    if (window->base != NULL) {
-        (void)SYSTEM("munmap", -1, munmap(window->base, (size_t)window->length));
-    }
-    *window = (mapping){NULL, 0, 0};
-}
-
-/* In a child that has its own journal: the slots of the process that forked. */
-void
-journal_unmap_inherited_slots(void)
-{
-    uint32_t count = atomic_exchange(&journal_window_count, 0);
-    for (uint32_t i = 0; i < count; i++) {
-        close_window(&journal_windows[i]);
-    }
-}
-
 /* A slot with its first blocks, nothing in it yet, for segment `index`: journal_windows has it. */
 journal_failure
 journal_claim_slot(uint32_t index, uint64_t *offset, uint64_t *allocated)
@@ -94,7 +59,7 @@ journal_claim_slot(uint32_t index, uint64_t *offset, uint64_t *allocated)
     mapping window = {NULL, 0, 0};
     *allocated = round_up(FIRST_BLOCKS);
     do {
-        close_window(&window);
+        journal_close_window(&window);
         if (used >= count) {
             return failure_at(ENOSPC, JOURNAL_STAGE_SEGMENT);
         }
@@ -106,7 +71,7 @@ journal_claim_slot(uint32_t index, uint64_t *offset, uint64_t *allocated)
         /* Allocate before the claim: a process that finds the disk full uses no slot up. */
         error = journal_populate(window.base, 0, *allocated);
         if (error != 0) {
-            close_window(&window);
+            journal_close_window(&window);
             return failure_at(error, JOURNAL_STAGE_FILL);
         }
         STORING("slot");

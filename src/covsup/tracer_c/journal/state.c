@@ -1,7 +1,7 @@
-/* journal/state.c - the writer's state: whose it is, who may open, what was lost.
+/* state.c - the state of the writer: which process it belongs to, the open lock, pauses.
  *
- * Threads: everything here is atomic; the opener's lock lies in the page that a fork wipes, so no
- * child ever inherits it taken.
+ * Threads: everything here is atomic.
+ * Fork: the open lock lies in the page that a fork wipes, so no child inherits it locked.
  * Must never know: Python, adapters, the layout of records.
  */
 #include "journal/state.h"
@@ -15,66 +15,7 @@
 _Atomic(journal_state *) journal_current_state;
 char journal_directory[PATH_ROOM];
 journal_settings journal_configuration;
-uint64_t journal_page_size;
 _Atomic uint32_t journal_no_wipe_on_fork;
-mapping journal_mappings[SEGMENTS_MAX];
-_Atomic uint32_t journal_mapping_count;
-mapping journal_windows[SEGMENTS_MAX];
-_Atomic uint32_t journal_window_count;
-
-uint64_t
-journal_clock_ns(clockid_t clock)
-{
-    struct timespec now = {0, 0};
-    (void)clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
-
-uint64_t
-journal_boottime_ns(void)
-{
-#ifdef CLOCK_BOOTTIME
-    return journal_clock_ns(CLOCK_BOOTTIME);
-#else
-    return journal_clock_ns(CLOCK_MONOTONIC); /* macOS: goes on while the machine sleeps */
-#endif
-}
-
-const char *
-journal_stage_text(journal_stage stage)
-{
-    switch (stage) {
-    case JOURNAL_STAGE_NONE:
-        return "no failure";
-    case JOURNAL_STAGE_STATE:
-        return "mapping the journal's state";
-    case JOURNAL_STAGE_NAME:
-        return "naming the journal";
-    case JOURNAL_STAGE_LIMIT:
-        return "fitting the journal into RLIMIT_FSIZE";
-    case JOURNAL_STAGE_OPEN:
-        return "creating the journal";
-    case JOURNAL_STAGE_MODE:
-        return "setting the journal's mode";
-    case JOURNAL_STAGE_SIZE:
-        return "reserving the journal's size";
-    case JOURNAL_STAGE_MAP:
-        return "mapping the journal";
-    case JOURNAL_STAGE_FILL:
-        return "allocating the journal's first blocks";
-    case JOURNAL_STAGE_GROW:
-        return "allocating more blocks for the journal";
-    case JOURNAL_STAGE_SEGMENT:
-        return "starting one more segment of the journal";
-    case JOURNAL_STAGE_RANGE:
-        return "fitting a number or text into a record";
-    case JOURNAL_STAGE_BUSY:
-        return "writing from a signal handler while the journal is being opened";
-    case JOURNAL_STAGE_STACK:
-        return "writing from a signal handler whose stack is too small";
-    }
-    return "an unknown stage";
-}
 
 int
 journal_backoff_expired(backoff *pause)
@@ -221,67 +162,4 @@ journal_map_state(journal_state **state)
         atomic_store(&(*state)->pid, (uint32_t)getpid());
     }
     return NO_FAILURE;
-}
-
-static void
-store_first_failure(_Atomic(uint64_t) *place, uint64_t packed)
-{
-    uint64_t none = 0;
-    (void)atomic_compare_exchange_strong(place, &none, packed);
-}
-
-/* What was counted in memory while there was no journal goes to the journal's header. */
-void
-journal_move_losses(journal_state *state)
-{
-    uint64_t facts = atomic_exchange(&state->lost_facts, 0);
-    uint64_t events = atomic_exchange(&state->lost_events, 0);
-    if (facts == 0 && events == 0) {
-        return;
-    }
-    journal_header *header = header_of(last_segment(state));
-    atomic_fetch_add(shared_u64(&header->lost_facts), facts);
-    atomic_fetch_add(shared_u64(&header->lost_events), events);
-    uint64_t err = atomic_load(&state->lost_failure);
-    if (err != 0) {
-        store_first_failure((_Atomic(uint64_t) *)(void *)&header->lost_errno, err);
-    }
-}
-
-int
-journal_count_loss(loss what, journal_failure err)
-{
-    journal_state *state = atomic_load_explicit(&journal_current_state, memory_order_acquire);
-    if (state == NULL) {
-        return -1;
-    }
-    if (atomic_load_explicit(&journal_no_wipe_on_fork, memory_order_relaxed)) {
-        journal_reset_if_other_process(state); /* or the count would be wiped by ensure() */
-    }
-    journal_header *host = atomic_load_explicit(&state->parent_header, memory_order_acquire);
-    if (host != NULL && journal_own_state() == NULL) {
-        /* There may never be a journal of ours: the file that we inherited tells of it. */
-        store_first_failure((_Atomic(uint64_t) *)(void *)&host->forks_lost_errno, pack(err));
-        atomic_fetch_add(
-            shared_u64(what == LOST_FACT ? &host->forks_lost_facts : &host->forks_lost_events), 1);
-        return -1;
-    }
-    store_first_failure(&state->lost_failure, pack(err));
-    atomic_fetch_add(what == LOST_FACT ? &state->lost_facts : &state->lost_events, 1);
-    /* Added first, asked then: either the opener takes our count along, or we do it here. */
-    if (journal_own_state() != NULL) {
-        journal_move_losses(state);
-    }
-    return -1;
-}
-
-int
-journal_count_loss_unopened(loss what)
-{
-    journal_state *state = atomic_load_explicit(&journal_current_state, memory_order_acquire);
-    journal_failure err = NO_FAILURE;
-    if (state != NULL) {
-        err = unpack(atomic_load_explicit(&state->opening.failure, memory_order_relaxed));
-    }
-    return journal_count_loss(what, err.error != 0 ? err : failure_at(EAGAIN, JOURNAL_STAGE_STATE));
 }

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "journal/text.h"
+
 #define SUFFIX_ROOM 40 /* "/uid-<uid>" or "/settings" */
 
 static _Atomic uint64_t granted_last; /* uid + 1: a server may go to and fro for each request */

@@ -9,7 +9,7 @@
  * Signals: no malloc, no stdio.
  * Must never know: Python, what is stored in a window.
  */
-#include "journal/state.h"
+#include "journal/window.h"
 
 #if defined(__linux__)
 
