@@ -22,7 +22,6 @@ journal_note_no_populate(void)
 }
 
 #ifdef MADV_POPULATE_WRITE
-/* 0, or errno; EINVAL: this kernel does not know the call. */
 int
 journal_populate(char *base, uint64_t from, uint64_t to)
 {
@@ -42,8 +41,6 @@ journal_populate(char *base, uint64_t from, uint64_t to)
 }
 #endif
 
-/* Blocks through a descriptor. Nobody may have been given words in [from, to) yet: where there is
- * no call that only allocates, zeros are written. Returns 0 or errno. */
 int
 journal_allocate_by_descriptor(int fd, uint64_t from, uint64_t to)
 {
@@ -83,7 +80,7 @@ journal_allocate_first(int fd, char *base, uint64_t size)
     if (journal_can_populate()) {
         int error = journal_populate(base, 0, size);
         if (error == EFAULT) {
-            /* The file system refused; why, only a descriptor tells: no space, or over quota. */
+            /* EFAULT hides the reason. Only a descriptor says whether it is ENOSPC or EDQUOT. */
             error = journal_allocate_by_descriptor(fd, 0, size);
             return error != 0 ? error : journal_populate(base, 0, size);
         }

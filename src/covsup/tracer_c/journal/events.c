@@ -45,7 +45,7 @@ void
 journal_thread_started(void)
 {
     if (journal_open(0) == 0) {
-        /* Always in the first segment: later ones say 0. */
+        /* Counted in the first segment; the others keep 0. */
         const segment *first = &atomic_load(&journal_current_state)->segments[0];
         atomic_fetch_add_explicit(shared_u64(&header_of(first)->threads_started), 1,
                                   memory_order_relaxed);

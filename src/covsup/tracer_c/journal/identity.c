@@ -10,8 +10,8 @@
 #include <sys/random.h>
 #endif
 
-/* A new identity is made beside the old one and then switched to, in one aligned block, so that a
- * fork by another thread sees either of them whole. */
+/* A new identity is made beside the old one, then one store switches to it. A fork by another
+ * thread copies either of them whole. */
 static struct {
     _Alignas(512) identity of[2];
     _Atomic uint32_t current;
@@ -23,7 +23,7 @@ journal_identity_now(void)
     return &identities.of[atomic_load_explicit(&identities.current, memory_order_acquire)];
 }
 
-/* The finaliser of splitmix64: every bit of the input reaches every bit of the output. */
+/* The finaliser of splitmix64: every input bit affects every output bit. */
 static uint64_t
 mixed(uint64_t number)
 {
@@ -39,7 +39,7 @@ make_image_id(uint8_t id[JOURNAL_IMAGE_ID_SIZE])
     if (SYSTEM("getentropy", -1, getentropy(id, JOURNAL_IMAGE_ID_SIZE)) == 0) {
         return;
     }
-    /* No random source (seccomp, an old kernel): what differs between two processes anyway. */
+    /* No random source (seccomp, an old kernel): hash what differs between two processes. */
     uint64_t before[2];
     memcpy(before, journal_identity_now()->image_id, sizeof(before));
     uint64_t hash = (uint64_t)getpid();
@@ -79,7 +79,7 @@ hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Reads digits up to `end`; NULL if there are none or too many. */
+/* Read digits up to `end`. NULL: none, or too many. */
 static const char *
 read_number(const char *text, char end, uint64_t *number)
 {
@@ -90,7 +90,7 @@ read_number(const char *text, char end, uint64_t *number)
     return at != text && *at == end ? at + 1 : NULL;
 }
 
-/* 0 and the three parts, or -1 for a value that is not "<32 hex>.<pid>.<generation>". */
+/* Split "<32 hex>.<pid>.<generation>". -1: the value is not of that form. */
 static int
 read_parent_value(const char *text, uint8_t id[JOURNAL_IMAGE_ID_SIZE], uint64_t *pid,
                   uint64_t *generation)
@@ -126,7 +126,6 @@ journal_identify(const char *covsup_parent)
     }
 }
 
-/* A forked child: the image that was in force until now is its parent. */
 void
 journal_identify_child(void)
 {

@@ -11,7 +11,6 @@ store_first_failure(_Atomic(uint64_t) *place, uint64_t packed)
     (void)atomic_compare_exchange_strong(place, &none, packed);
 }
 
-/* What was counted in memory while there was no journal goes to the journal's header. */
 void
 journal_move_losses(journal_state *state)
 {
@@ -37,19 +36,21 @@ journal_count_loss(loss what, journal_failure err)
         return -1;
     }
     if (atomic_load_explicit(&journal_no_wipe_on_fork, memory_order_relaxed)) {
-        journal_reset_if_other_process(state); /* or the count would be wiped by ensure() */
+        journal_reset_if_other_process(state); /* else journal_open() would clear the count */
     }
-    journal_header *host = atomic_load_explicit(&state->parent_header, memory_order_acquire);
-    if (host != NULL && journal_own_state() == NULL) {
-        /* There may never be a journal of ours: the file that we inherited tells of it. */
-        store_first_failure((_Atomic(uint64_t) *)(void *)&host->forks_lost_errno, pack(err));
+    journal_header *parent = atomic_load_explicit(&state->parent_header, memory_order_acquire);
+    if (parent != NULL && journal_own_state() == NULL) {
+        /* This process may never get a journal: count in the file that it inherited. */
+        store_first_failure((_Atomic(uint64_t) *)(void *)&parent->forks_lost_errno, pack(err));
         atomic_fetch_add(
-            shared_u64(what == LOST_FACT ? &host->forks_lost_facts : &host->forks_lost_events), 1);
+            shared_u64(what == LOST_FACT ? &parent->forks_lost_facts : &parent->forks_lost_events),
+            1);
         return -1;
     }
     store_first_failure(&state->lost_failure, pack(err));
     atomic_fetch_add(what == LOST_FACT ? &state->lost_facts : &state->lost_events, 1);
-    /* Added first, asked then: either the opener takes our count along, or we do it here. */
+    /* Count first, then ask: a thread that opens the journal meanwhile moves the count, or this one
+     * does. */
     if (journal_own_state() != NULL) {
         journal_move_losses(state);
     }

@@ -9,23 +9,21 @@ _Atomic uint32_t journal_mapping_count;
 mapping journal_windows[SEGMENTS_MAX];
 _Atomic uint32_t journal_window_count;
 
-/* The header of the file that has slots for us, and counts what we lose without a journal; NULL:
- * none is mapped, or a fork caught it half made. */
 journal_header *
 journal_inherited_header(void)
 {
     if (atomic_load_explicit(&journal_mapping_count, memory_order_acquire) == 0) {
         return NULL;
     }
-    mapping host = journal_mappings[0];
+    mapping first = journal_mappings[0];
     uint64_t magic;
     memcpy(&magic, JOURNAL_MAGIC, sizeof(magic));
-    if (host.base == NULL || host.length < JOURNAL_HEADER_SIZE ||
-        atomic_load_explicit((_Atomic(uint64_t) *)(void *)host.base, memory_order_acquire) !=
+    if (first.base == NULL || first.length < JOURNAL_HEADER_SIZE ||
+        atomic_load_explicit((_Atomic(uint64_t) *)(void *)first.base, memory_order_acquire) !=
             magic) {
         return NULL;
     }
-    return (journal_header *)(void *)host.base;
+    return (journal_header *)(void *)first.base;
 }
 
 void
@@ -37,7 +35,6 @@ journal_close_window(mapping *window)
     *window = (mapping){NULL, 0, 0};
 }
 
-/* In a child that has its own journal: the slots of the process that forked. */
 void
 journal_unmap_inherited_slots(void)
 {
@@ -47,8 +44,6 @@ journal_unmap_inherited_slots(void)
     }
 }
 
-/* In a child: the address of a journal of the process that forked, to map our own over where the
- * address space has no other room. NULL: there is none so long, or it counts our losses. */
 char *
 journal_take_inherited(const journal_state *state, uint64_t length)
 {
@@ -70,18 +65,17 @@ journal_take_inherited(const journal_state *state, uint64_t length)
     return NULL;
 }
 
-/* In a child that has a file of its own: the journals of the process that forked are not needed any
- * more. Not earlier: until then they may have a slot for us, and count what we lose. */
 void
 journal_unmap_inherited(const journal_state *state)
 {
-    char *host = (char *)atomic_load_explicit(&state->parent_header, memory_order_relaxed);
+    char *parent = (char *)atomic_load_explicit(&state->parent_header, memory_order_relaxed);
     uint32_t count = atomic_load_explicit(&journal_mapping_count, memory_order_acquire);
     for (uint32_t i = 0; i < count; i++) {
         mapping old = journal_mappings[i];
         journal_mappings[i] = (mapping){NULL, 0, 0};
-        /* The fork may have caught one half made; other threads may still count in the host. */
-        if (old.base != NULL && old.length != 0 && old.base != host) {
+        /* A mapping may be half made, if the fork came meanwhile. Other threads may still count in
+         * the parent's header. */
+        if (old.base != NULL && old.length != 0 && old.base != parent) {
             (void)SYSTEM("munmap", -1, munmap(old.base, (size_t)old.length));
         }
     }

@@ -15,14 +15,14 @@
 #include "journal/segment.h"
 #include "journal/text.h"
 
-static _Atomic uint32_t starting;
+static _Atomic uint32_t start_lock; /* of journal_start(); 1: taken */
 static _Atomic uint32_t epoch;
 static _Atomic(const char *) last_error;
 
-static _Atomic(uint32_t) never_ready;
+static _Atomic(uint32_t) never_ready; /* stands for the state until there is one */
 _Atomic(_Atomic(uint32_t) *) journal_ready_word = &never_ready;
 
-/* Makes the journal of a process that has none: of this image at its start, or of a child. */
+/* Make the journal of a process that has none: a new image, or a forked child. */
 static journal_failure
 make_journal(journal_state *state, int ignore_backoff)
 {
@@ -132,7 +132,7 @@ journal_start(const journal_settings *wanted, const char *covsup_parent)
 {
     /* Two interpreters of one process may start at once. */
     uint32_t nobody = 0;
-    while (!atomic_compare_exchange_weak(&starting, &nobody, 1)) {
+    while (!atomic_compare_exchange_weak(&start_lock, &nobody, 1)) {
         nobody = 0;
         (void)sched_yield();
     }
@@ -141,7 +141,7 @@ journal_start(const journal_settings *wanted, const char *covsup_parent)
         err = start(wanted, covsup_parent);
     }
     atomic_store_explicit(&last_error, journal_stage_text(err.stage), memory_order_relaxed);
-    atomic_store(&starting, 0);
+    atomic_store(&start_lock, 0);
     if (err.error != 0) {
         errno = err.error;
         return -1;
@@ -163,7 +163,7 @@ journal_parent_value(char buffer[JOURNAL_PARENT_SIZE])
     if (atomic_load_explicit(&journal_current_state, memory_order_acquire) == NULL) {
         return buffer;
     }
-    (void)journal_ensure(); /* even if no journal can be made, a child is given its identity */
+    (void)journal_ensure(); /* makes the identity of a child, even where it can make no journal */
     const identity *self = journal_identity_now();
     char *at = journal_put_hex(buffer, self->image_id, sizeof(self->image_id));
     *at++ = '.';

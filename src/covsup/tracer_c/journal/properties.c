@@ -17,7 +17,6 @@ typedef struct {
 static _Alignas(8) char inherited_properties[INHERITED_PROPERTIES_SIZE];
 static _Atomic uint32_t inherited_properties_used;
 
-/* Keeps key and value for forked children, if there is room. */
 void
 journal_save_property(const part parts[3])
 {
@@ -46,7 +45,6 @@ journal_save_property(const part parts[3])
     atomic_store_explicit(&entry->size, (uint32_t)size, memory_order_release);
 }
 
-/* The properties of the image, again, for a child that shares them. */
 void
 journal_rewrite_properties(journal_state *state)
 {
@@ -57,7 +55,7 @@ journal_rewrite_properties(journal_state *state)
         const char *payload = (const char *)(entry + 1);
         if (size == 0 || size > used - at - sizeof(*entry) ||
             journal_crc32(0, payload, size) != entry->check) {
-            return; /* the fork caught it half written; the child's parent has it whole */
+            return; /* the fork came while it was saved; the parent's journal has it */
         }
         part whole = {payload, size};
         journal_failure err = journal_store_blob(state, BLOB_PROPERTY, &whole, 1, 1);
@@ -68,8 +66,8 @@ journal_rewrite_properties(journal_state *state)
     }
 }
 
-/* The first process of a pid namespace was forked by one of another: what its journal repeats of
- * that one's namespace is not true of it, nor of its children. */
+/* The first process of a pid namespace was forked by a process of another one (ppid 0). The saved
+ * property names that other namespace, so a new one replaces it, for its children too. */
 void
 journal_write_pid_namespace(journal_state *state)
 {

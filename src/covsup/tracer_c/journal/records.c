@@ -9,7 +9,7 @@
 #include "journal/losses.h"
 #include "journal/segment.h"
 
-/* Room for `size` bytes in a row, or NULL and the reason. */
+/* Reserve `size` bytes in a row. NULL with the reason in *err. */
 static _Atomic(uint64_t) *
 reserve(journal_state *state, uint64_t size, int ignore_backoff, journal_failure *err)
 {
@@ -21,7 +21,7 @@ reserve(journal_state *state, uint64_t size, int ignore_backoff, journal_failure
             *err = failure_at(E2BIG, JOURNAL_STAGE_RANGE);
             return NULL;
         }
-        /* The file is shared: a tail that somebody spoilt must not lead out of the mapping. */
+        /* Other processes can write the header: a wrong tail must not lead out of the mapping. */
         while (tail >= JOURNAL_HEADER_SIZE && tail % RECORD_WORD_SIZE == 0 &&
                tail <= into->capacity && size <= into->capacity - tail) {
             if (tail + size > atomic_load_explicit(&into->allocated, memory_order_acquire)) {
@@ -50,7 +50,7 @@ store(_Atomic(uint64_t) *word, uint64_t value)
     atomic_store_explicit(word, value, memory_order_release);
 }
 
-/* Words of one fact: the rest first, the head, which makes them count, last. */
+/* The first word of a record makes readers see it, so it is stored last. */
 static int
 store_fact(const uint64_t *words, unsigned count)
 {
@@ -91,8 +91,9 @@ journal_line(uint32_t file, uint32_t line, uint32_t context)
     return store_fact(words, 2);
 }
 
-/* An arc as one word, or 0 where it needs more: its lines are near each other, as a rule, and what
- * a function's entry and exit name is its first line. */
+/* An arc as one word; 0: it needs more. One word is enough for nearly all arcs: the two lines are
+ * close to each other, and the negative number of an entry or exit is the first line of its code.
+ */
 static uint64_t
 one_word_arc(uint32_t file, int32_t from, int32_t to, uint32_t context)
 {
@@ -129,7 +130,6 @@ journal_arc(uint32_t file, int32_t from, int32_t to, uint32_t context)
     return store_fact(words, 3);
 }
 
-/* A blob whose payload is the parts in a row. */
 journal_failure
 journal_store_blob(journal_state *state, unsigned type, const part *parts, unsigned count,
                    int ignore_backoff)

@@ -12,7 +12,8 @@
 #define GROWTH_MIN UINT64_C(8192)
 #define GROWTH_MAX (UINT64_C(256) << 10)
 
-/* Of a segment at `offset` in its file: 0, or where its slot begins. */
+/* Write the header of a new segment. `offset` is where it begins in its file: 0, or its slot. The
+ * magic comes last, so that readers see a whole header or none. */
 static void
 write_header(const mapping *of, uint32_t index, uint64_t offset, uint64_t allocated)
 {
@@ -74,8 +75,8 @@ make_in_file(const journal_state *state, uint32_t index, uint64_t least, segment
     return NO_FAILURE;
 }
 
-/* Segment `index` in a slot of a file that is mapped already: of the one that we inherited, or, if
- * the first segment is a file of ours, of that. */
+/* Segment `index` in a slot of the first file that is mapped: an inherited one, or this process's
+ * own if its first segment has a file. */
 static journal_failure
 make_in_slot(journal_state *state, uint32_t index, uint64_t least, segment *made)
 {
@@ -100,7 +101,6 @@ make_in_slot(journal_state *state, uint32_t index, uint64_t least, segment *made
     return NO_FAILURE;
 }
 
-/* Makes segment `index`, of at least `least` bytes, and publishes it. Only the opener calls it. */
 journal_failure
 journal_make_segment(journal_state *state, uint32_t index, uint64_t least)
 {
@@ -109,7 +109,7 @@ journal_make_segment(journal_state *state, uint32_t index, uint64_t least)
         return failure_at(EFBIG, JOURNAL_STAGE_SEGMENT);
     }
     segment *made = &state->segments[index];
-    /* All segments of an image are in one place, or begin there: readers need not search. */
+    /* All segments of an image are in the file that has its first one, or in files of their own. */
     int uses_parent_file =
         (int)atomic_load_explicit(&state->uses_parent_file, memory_order_relaxed);
     journal_failure err = uses_parent_file ? make_in_slot(state, index, least, made)
@@ -142,12 +142,13 @@ publish_growth(segment *of, uint64_t allocated)
     raise_to(&of->allocated, allocated);
 }
 
-/* The kernel cannot allocate behind a mapping: one thread does it through the file's path. */
+/* Allocate by a descriptor, where the kernel cannot do it through the mapping. One thread at a time
+ * opens the file by its path. */
 static journal_failure
 grow_by_path(journal_state *state, segment *of, uint64_t least, uint64_t wanted)
 {
     if (header_of(of)->offset != 0) {
-        return failure_at(EOPNOTSUPP, JOURNAL_STAGE_GROW); /* a slot, whose file we cannot reach */
+        return failure_at(EOPNOTSUPP, JOURNAL_STAGE_GROW); /* a slot: its file cannot be opened */
     }
     if (journal_lock_open(state) != 0) {
         return failure_at(EAGAIN, JOURNAL_STAGE_BUSY);
@@ -170,8 +171,7 @@ grow_by_path(journal_state *state, segment *of, uint64_t least, uint64_t wanted)
     return err;
 }
 
-/* Blocks up to at least `least`. Any number of threads may do this at once: the same range is
- * allocated twice, and nothing is written. */
+/* Several threads may do this at once: a range is then allocated twice, and nothing is written. */
 journal_failure
 journal_grow(journal_state *state, segment *of, uint64_t least, int ignore_backoff)
 {
@@ -187,7 +187,7 @@ journal_grow(journal_state *state, segment *of, uint64_t least, int ignore_backo
     if (journal_can_populate()) {
         error = journal_populate(of->base, from, wanted);
         if (error != 0 && error != EINVAL && wanted > round_up(least)) {
-            wanted = round_up(least); /* the last free blocks of a disk */
+            wanted = round_up(least); /* the disk may have room for this much */
             error = journal_populate(of->base, from, wanted);
         }
         if (error == 0) {
@@ -202,14 +202,13 @@ journal_grow(journal_state *state, segment *of, uint64_t least, int ignore_backo
         err = grow_by_path(state, of, least, wanted);
     }
     if (!ignore_backoff || err.error == 0) {
-        journal_backoff_update(&state->growing,
-                               err); /* a long text that found no room is no reason to pause */
+        /* Facts need not pause because a long text found no room. */
+        journal_backoff_update(&state->growing, err);
     }
     errno = saved;
     return err;
 }
 
-/* The segment `full` has no room for `size` bytes: make the next one, unless another thread did. */
 journal_failure
 journal_next_segment(journal_state *state, const segment *full, uint64_t size, int ignore_backoff)
 {
@@ -226,11 +225,10 @@ journal_next_segment(journal_state *state, const segment *full, uint64_t size, i
         uint32_t count = atomic_load_explicit(&state->count, memory_order_relaxed);
         err = journal_make_segment(state, count, JOURNAL_HEADER_SIZE + size);
         if (size < journal_slot_size() / 2 || err.error == 0) {
-            journal_backoff_update(&state->growing,
-                                   err); /* for what is longer a short fact need not wait */
+            journal_backoff_update(&state->growing, err); /* facts need not pause for a long text */
         }
         if (err.error == 0) {
-            /* Its pages stay in the file; they need not count as resident any more. */
+            /* Nothing writes to `full` any more: its pages need not stay in memory. */
             (void)SYSTEM("madvise(dontneed)", -1, madvise(full->base, (size_t)used, MADV_DONTNEED));
         }
     }

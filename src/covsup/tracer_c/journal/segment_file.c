@@ -15,35 +15,33 @@
 #include "journal/identity.h"
 #include "journal/text.h"
 
-/* Address space is little at first, for a program may limit its own at any time (RLIMIT_AS), and
- * each segment doubles it. */
+/* The first segment maps little, because a program may limit its address space at any time
+ * (RLIMIT_AS). Each further segment maps twice as much. */
 #define FIRST_LENGTH (UINT64_C(1) << 20)
 #define LENGTH_UNDER_LIMIT (UINT64_C(256) << 10)
 #define ADDRESS_SPACE_SHARE 64 /* under RLIMIT_AS a segment takes at most 1/64 of the limit */
 #define SLOTS_LENGTH (UINT64_C(32) << 20)       /* behind the words of the first segment */
 #define SHORTEST_WITH_SLOTS (UINT64_C(1) << 20) /* of a file, under RLIMIT_FSIZE */
-#define GROWTH_MIN UINT64_C(8192)
-#define GROWTH_MAX (UINT64_C(256) << 10)
-#define NAME_ROOM 112 /* "/uid-<uid>/<pid>-<32 hex>.<segment>.journal~" */
+#define NAME_ROOM 112                           /* "/uid-<uid>/<pid>-<32 hex>.<segment>.journal~" */
 
-/* A path and a header take more than the stack of a thread, or of a signal handler, may have left:
- * the opener, of which a process has one at a time, uses these. */
+/* A path and a header are too large for the stack of a small thread or of a signal handler. These
+ * are protected by the open lock. */
 static char segment_path[PATH_ROOM + NAME_ROOM];
 static journal_header found_header;
 
-/* Where a segment lies: in the session directory, or in its part for one user. */
-typedef enum { FOR_ALL, FOR_USER } place;
+/* The session directory, or its directory for one user (user_directory.c). */
+typedef enum { IN_SESSION, IN_USER_DIRECTORY } segment_directory;
 
-/* Writes it to `segment_path`. */
+/* Write the path of segment `index` to `segment_path`. */
 static journal_failure
-name_segment(uint32_t index, place where)
+name_segment(uint32_t index, segment_directory where)
 {
     const identity *self = journal_identity_now();
     if (strlen(journal_directory) >= PATH_MAX - NAME_ROOM) {
         return failure_at(ENAMETOOLONG, JOURNAL_STAGE_NAME);
     }
     char *at = journal_put_text(segment_path, journal_directory);
-    if (where == FOR_USER) {
+    if (where == IN_USER_DIRECTORY) {
         at = journal_put_text(at, "/uid-");
         at = journal_put_number(at, (uint64_t)geteuid());
     }
@@ -58,8 +56,8 @@ name_segment(uint32_t index, place where)
     return NO_FAILURE;
 }
 
-/* How much of segment `index` to map, at least `least`, and how long its file is. Asked before the
- * file is touched: growing a file past RLIMIT_FSIZE would send SIGXFSZ, which kills. */
+/* Choose how much of segment `index` is mapped (at least `least`) and how long its file is. The
+ * limits are read first: to grow a file past RLIMIT_FSIZE would send SIGXFSZ, which kills. */
 static journal_failure
 choose_lengths(uint32_t index, uint64_t least, uint64_t *length, uint64_t *file_length)
 {
@@ -97,14 +95,14 @@ open_retrying(const char *path, int flags)
     return fd;
 }
 
-/* Creates the file; *fd is above 2, so that a target which closed its standard streams, and whose
- * other threads may still write to them, cannot write into the journal for longer than a moment. */
+/* Create the file. *fd is above 2: a target may have closed its standard streams while its other
+ * threads still write to them, and these bytes must not go to the journal. */
 static journal_failure
 create_file(const char *path, mode_t mode, int *fd)
 {
     *fd = open_retrying(path, O_CREAT | O_EXCL);
     if (*fd < 0 && errno == EEXIST && SYSTEM("unlink", -1, unlink(path)) == 0) {
-        /* The name holds our pid and our random id: what an earlier try could not clean up. */
+        /* The name holds this image's random id: an earlier attempt could not delete its file. */
         *fd = open_retrying(path, O_CREAT | O_EXCL);
     }
     if (*fd < 0) {
@@ -118,7 +116,7 @@ create_file(const char *path, mode_t mode, int *fd)
         (void)SYSTEM("close", -1, close(*fd));
         *fd = above;
     }
-    /* The umask may have left no bit; without its bits the owner could not open it again. */
+    /* Under a umask of 0777 the owner could not open the file again. */
     int rc;
     do {
         rc = SYSTEM("fchmod", -1, fchmod(*fd, mode));
@@ -126,8 +124,8 @@ create_file(const char *path, mode_t mode, int *fd)
     return rc == 0 ? NO_FAILURE : failure_at(errno, JOURNAL_STAGE_MODE);
 }
 
-/* Without the kernel's reading ahead: for the first page of a sparse file it would fill 8 MiB of
- * its cache with zeros (Linux 6.18, ext4), which takes 2 ms. */
+/* Map the file and switch the kernel's read-ahead off. For the first page of a sparse file it would
+ * fill 8 MiB of the page cache with zeros, which takes 2 ms (Linux 6.18, ext4). */
 static void *
 map_shared(int fd, char *over, uint64_t length)
 {
@@ -175,11 +173,10 @@ map_file(const journal_state *state, int fd, uint32_t index, uint64_t least, map
         if (index != 0) {
             made->file_length = half;
         }
-        *length = half; /* an address space that is full */
+        *length = half; /* the address space is full: try with less */
     }
 }
 
-/* Segment `index` as a file of its own. */
 journal_failure
 journal_make_segment_file(const journal_state *state, uint32_t index, uint64_t least,
                           uint64_t allocated, mapping *made)
@@ -188,7 +185,7 @@ journal_make_segment_file(const journal_state *state, uint32_t index, uint64_t l
     mapping file = {NULL, 0, 0};
     int fd = -1;
 
-    journal_failure err = name_segment(index, FOR_ALL);
+    journal_failure err = name_segment(index, IN_SESSION);
     if (err.error == 0) {
         err = choose_lengths(index, least, &file.length, &file.file_length);
     }
@@ -196,9 +193,10 @@ journal_make_segment_file(const journal_state *state, uint32_t index, uint64_t l
         err = create_file(path, 0600, &fd);
     }
     if (err.error == EACCES && fd < 0) {
-        /* Not our session: its owner, who may have made a place for us, wants to read us. */
+        /* Another user's session. Its owner may have made a directory for this user, and must be
+         * able to read the file. */
         journal_failure first = err;
-        err = name_segment(index, FOR_USER);
+        err = name_segment(index, IN_USER_DIRECTORY);
         if (err.error == 0) {
             err = create_file(path, 0644, &fd);
         }
@@ -215,7 +213,7 @@ journal_make_segment_file(const journal_state *state, uint32_t index, uint64_t l
         err.stage = err.error == 0 ? JOURNAL_STAGE_NONE : JOURNAL_STAGE_FILL;
     }
     if (fd >= 0) {
-        (void)SYSTEM("close", -1, close(fd)); /* Linux and macOS release it, EINTR or not */
+        (void)SYSTEM("close", -1, close(fd)); /* after EINTR it is closed, too (Linux, macOS) */
     }
     if (err.error != 0) {
         if (file.base != NULL) {
@@ -230,13 +228,11 @@ journal_make_segment_file(const journal_state *state, uint32_t index, uint64_t l
     return NO_FAILURE;
 }
 
-/* Opens the segment's file again; -1 and errno. A file of that name which is not ours is refused.
- */
 int
 journal_reopen_segment_file(const segment *of)
 {
     int fd = -1;
-    for (place where = FOR_ALL; fd < 0 && where <= FOR_USER; where++) {
+    for (segment_directory where = IN_SESSION; fd < 0 && where <= IN_USER_DIRECTORY; where++) {
         journal_failure err = name_segment(header_of(of)->segment, where);
         if (err.error != 0) {
             errno = err.error;

@@ -1,16 +1,16 @@
 /* journal/slot.c - a journal without a file of its own: a slot in one that is mapped already.
  *
- * A process that has become another user, has another root directory or no descriptor left cannot
- * make a file in the session directory, nor can its forked children. But they inherit the mapping
- * of a journal whose file is longer than that: behind the words it has slots, in each of which one
- * process may write an ordinary journal. A slot is mapped when it is claimed, through the mapping
- * that is there (journal/window.c). Words and slots of a file never meet.
+ * A process that has become another user, has another root directory or no free descriptor cannot
+ * make a file in the session directory. Neither can its forked children. But they inherit the
+ * mapping of a journal. Its file is longer than the mapping: behind the words it has slots, and one
+ * process may write an ordinary journal in each. A slot is mapped when it is claimed, through the
+ * inherited mapping (window.h). Why slots and not a file made in advance: docs/architecture.md.
  *
  * Threads: a slot is claimed by one compare-and-swap in the shared header, so no two processes or
  * threads ever have the same one.
- * Fork: a child that lodges in the file hands the same mapping on to its own children.
- * Disk: as for files, blocks are allocated before anything is written; where the kernel cannot
- * allocate behind a mapping there are no slots.
+ * Fork: a child that uses a slot passes the mapping on to its own children.
+ * Disk: blocks are allocated before anything is written, as in a file. Where the kernel cannot
+ * allocate through a mapping, no slot can be claimed.
  * Must never know: Python, what is stored in a slot.
  */
 #include "journal/slot.h"
@@ -26,7 +26,7 @@ journal_slot_size(void)
     return round_up(max_u64(SLOT_SIZE, FIRST_BLOCKS));
 }
 
-/* Behind the part of a file that is mapped for its own header and words. */
+/* The slots follow the part that is mapped for the file's own header and words. */
 uint64_t
 journal_slots_at(const mapping *file)
 {
@@ -41,7 +41,6 @@ journal_slot_count(const mapping *file)
     return at < file->file_length ? (file->file_length - at) / journal_slot_size() : 0;
 }
 
-/* A slot with its first blocks, nothing in it yet, for segment `index`: journal_windows has it. */
 journal_failure
 journal_claim_slot(uint32_t index, uint64_t *offset, uint64_t *allocated)
 {
@@ -49,7 +48,7 @@ journal_claim_slot(uint32_t index, uint64_t *offset, uint64_t *allocated)
     if (header == NULL) {
         return failure_at(ENOENT, JOURNAL_STAGE_SEGMENT);
     }
-    /* The file is shared: what this process knows of it counts, not what its header says. */
+    /* Compute the slots from this process's own data. Other processes can write the header. */
     mapping file = journal_mappings[0];
     uint64_t size = journal_slot_size();
     uint64_t slots_at = journal_slots_at(&file);
@@ -68,7 +67,7 @@ journal_claim_slot(uint32_t index, uint64_t *offset, uint64_t *allocated)
         if (error != 0) {
             return failure_at(error, JOURNAL_STAGE_MAP);
         }
-        /* Allocate before the claim: a process that finds the disk full uses no slot up. */
+        /* Allocate before the claim, so that a full disk uses up no slot. */
         error = journal_populate(window.base, 0, *allocated);
         if (error != 0) {
             journal_close_window(&window);

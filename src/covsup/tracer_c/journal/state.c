@@ -44,12 +44,12 @@ journal_backoff_update(backoff *pause, journal_failure err)
 static void
 reset_state(journal_state *state)
 {
-    /* ready first: nobody may take the parent's journal for ours while the rest is cleared. */
+    /* `ready` first: no thread may store in the parent's journal while the rest is cleared. */
     atomic_store_explicit(&state->ready, 0, memory_order_seq_cst);
     memset((char *)state + sizeof(state->ready), 0, sizeof(*state) - sizeof(state->ready));
 }
 
-/* Only where no page can be wiped: the fork handler of the C library does it, in the child. */
+/* A fork handler of the C library, where no page can be wiped. */
 static void
 after_fork_in_child(void)
 {
@@ -60,11 +60,12 @@ after_fork_in_child(void)
     }
 }
 
-/* Where no page can be wiped and clone() went past the C library, the pid tells. */
+/* A clone() that bypasses the C library runs no fork handler. The pid shows it. */
 void
 journal_reset_if_other_process(journal_state *state)
 {
-    static _Atomic uint32_t resetter; /* pid of the process in which a thread resets */
+    /* A spin lock. It holds the pid, because a fork may copy it while it is held. */
+    static _Atomic uint32_t resetter;
     uint32_t pid = (uint32_t)getpid();
     while (atomic_load_explicit(&state->pid, memory_order_acquire) != pid) {
         uint32_t holder = atomic_load_explicit(&resetter, memory_order_relaxed);
@@ -80,7 +81,6 @@ journal_reset_if_other_process(journal_state *state)
     }
 }
 
-/* The state, if it says that this process has a journal of its own; NULL otherwise. */
 journal_state *
 journal_own_state(void)
 {
@@ -105,7 +105,6 @@ this_thread(void)
     return number;
 }
 
-/* 0: taken. -1: this very thread holds it, so we are in a signal handler that interrupted it. */
 int
 journal_lock_open(journal_state *state)
 {
@@ -133,7 +132,6 @@ journal_unlock_open(journal_state *state)
     atomic_store_explicit(&state->open_lock, 0, memory_order_release);
 }
 
-/* The page that every fork wipes, or, where there is none, one that the fork handler clears. */
 journal_failure
 journal_map_state(journal_state **state)
 {
@@ -149,7 +147,7 @@ journal_map_state(journal_state **state)
     wiped = SYSTEM("madvise(wipeonfork)", -1, madvise(mapped, size, MADV_WIPEONFORK));
 #endif
     if (wiped != 0) {
-        static int registered;
+        static int registered; /* under the lock of journal_start() */
         int error = registered ? 0
                                : SYSTEM("pthread_atfork", errno,
                                         pthread_atfork(NULL, NULL, after_fork_in_child));
