@@ -47,7 +47,7 @@ PyDoc_STRVAR(is_setuid_process_doc,
 static PyObject *
 is_setuid_process(PyObject *module, PyObject *unused)
 {
-    return PyBool_FromLong(elevated());
+    return PyBool_FromLong(privileges_are_elevated());
 }
 
 PyDoc_STRVAR(start_journal_doc,

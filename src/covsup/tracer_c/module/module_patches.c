@@ -5,7 +5,7 @@
 #include "module/module_patches.h"
 
 #include "process/environ.h"
-#include "process/exec_spawn_fork.h"
+#include "process/patches.h"
 #include "cpython/import_hook.h"
 
 /* Each arm_*() returns the list of what could not be wrapped, as "module.name: why". */
