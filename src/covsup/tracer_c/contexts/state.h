@@ -1,7 +1,7 @@
 /* contexts/state.h - what the parts of contexts share: chains, segments, what is current.
  *
  * contexts/contexts.h is what everybody else sees of it.
- * Threads: see contexts/contexts.c. Must never know: where events come from, what they tell. */
+ * Threads: see contexts/current.c. Must never know: where events come from, what they tell. */
 #ifndef COVSUP_CONTEXTS_STATE_H
 #define COVSUP_CONTEXTS_STATE_H
 
@@ -87,7 +87,7 @@ PyObject *segments_with_tests(contexts *self, PyObject *segments);
  * found with; NULL with an exception set. */
 PyObject *segments_for_location(contexts *self, PyObject *found);
 
-/* --- contexts/contexts.c: what is current --- */
+/* --- contexts/current.c: what is current --- */
 
 /* The chain that the context variable, the thread or the interpreter has; borrowed, or NULL
  * without an exception. */

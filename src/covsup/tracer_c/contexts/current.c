@@ -1,4 +1,4 @@
-/* contexts/contexts.c - under which context facts are recorded: what is current, and where it goes.
+/* contexts/current.c - under which context facts are recorded: what is current, and where it goes.
  *
  * The value of our context variable is a chain (contexts/chain.c); None stands for "no context"
  * where a thread or the interpreter has one.
