@@ -34,7 +34,7 @@ typedef struct hook_entry {
     void *data;
 } hook_entry;
 
-/* All written before main() or under the GIL. */
+/* Set once before main(); `at_end` and `entry` change at Python's end, under the GIL. */
 static void (*get_allocator)(int, allocator *);
 static void (*set_allocator)(int, const allocator *);
 static allocator at_start, at_end;

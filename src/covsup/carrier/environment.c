@@ -27,16 +27,17 @@ _Static_assert(sizeof((environment_scan){0}.add) == PRELOAD * sizeof(bool), "one
 /* The longest entry that is passed on. Those of the bootstrap and the tracer are far shorter. */
 #define MOST 4096
 
-/* Written before main(), only read afterwards. */
+/* Set once before main(), only read afterwards. */
 static char library[PATH_MAX];
 static bool has_session;
 
 /* The entries "NAME=value" that this process was started with; empty: without. Copies, because
- * programs that show a title of their own in `ps` overwrite the kernel's strings. Written before
- * main(), and under the GIL by environment_on_python_started(). */
+ * programs that show a title of their own in `ps` overwrite the kernel's strings. Set once before
+ * main(), and changed under the GIL by environment_on_python_started(). */
 static char given[PRELOAD][MOST];
 
-/* The same for COVSUP_PARENT, or the tracer's buffer, which the tracer changes after a fork. */
+/* The same for COVSUP_PARENT, or the tracer's buffer, which the tracer changes after a fork. Set
+ * once before main(), and changed under the GIL. */
 static const char *parent_entry = given[PARENT];
 
 static const struct {
@@ -65,7 +66,7 @@ is_trusted(const char *directory)
     if (found.st_uid == 0 || (found.st_uid == user && getuid() != 0)) {
         return true;
     }
-    static char place[PATH_MAX]; /* used once, before main() */
+    static char place[PATH_MAX]; /* set once before main() */
     int length = snprintf(place, sizeof(place), "%s/uid-%ju", directory, (uintmax_t)user);
     return user != 0 && length > 0 && (size_t)length < sizeof(place) && lstat(place, &found) == 0;
 }

@@ -45,7 +45,7 @@ typedef int pidfd_spawn_call(int *, const char *, const posix_spawn_file_actions
                              const posix_spawnattr_t *, char *const[], char *const[]);
 #endif
 
-/* Found by dlsym(); written before main(), or with the same values by ensure_found(). */
+/* From dlsym(). Set once before main(), or with the same values by ensure_found(). */
 static struct {
     execve_call *execve, *execvpe;
     fexecve_call *fexecve;

@@ -23,7 +23,7 @@
 #include "environment.h"
 #include "audit_hook.h"
 
-/* Found by dlsym(); written before main(). */
+/* From dlsym(). Set once before main(). */
 static struct {
     int (*is_initialized)(void);
     void *(*this_interpreter)(void);

@@ -1,4 +1,4 @@
-/* chain.c - immutable chains of segments, and the record of each label. See chain.h.
+/* contexts/chain.c - immutable chains of segments, and the record of each label. See chain.h.
  *
  * All chains of a label share its record: what is recorded under it. The record is kept for a while
  * after the last chain is gone. So a label that comes again and again (a route) does not record the

@@ -1,4 +1,5 @@
-/* chain.h - chains of segments: what a context variable holds, and the label that they make.
+/* contexts/chain.h - chains of segments: what a context variable holds, and the label that they
+ * make.
  *
  * A segment is a tuple (kind, text), and a chain an immutable object with a tuple of them.
  * Threads: with an attached thread state.

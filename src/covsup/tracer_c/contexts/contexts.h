@@ -1,4 +1,4 @@
-/* contexts.h - the context under which a line is recorded. The door of this room.
+/* contexts/contexts.h - the context under which a line is recorded. The door of this room.
  *
  * A context is a chain of segments: a process, a thread, a test, a name that the program gives. Its
  * label is their texts, joined by "|". A context variable of covsup's holds the chain, so asyncio's

@@ -1,4 +1,4 @@
-/* current.c - the current context, and its way to new threads, tasks and processes.
+/* contexts/current.c - the current context, and its way to new threads, tasks and processes.
  *
  * The value of the context variable is a chain (chain.h). None means "no context" where the thread
  * or the interpreter has a chain.

@@ -1,4 +1,5 @@
-/* current.h - the current context: the context variable, this thread's chain, the interpreter's.
+/* contexts/current.h - the current context: the context variable, this thread's chain, the
+ * interpreter's.
  *
  * Threads: with an attached thread state.
  * Must never know: where events come from, what is recorded. */

@@ -1,4 +1,4 @@
-/* places.c - the segments that name where code runs. See places.h.
+/* contexts/places.c - the segments that name where code runs. See places.h.
  *
  * Must never know: what is current, where events come from. */
 #include "contexts/places.h"

@@ -1,4 +1,4 @@
-/* places.h - the segments that name where code runs: process, thread, greenlet, task.
+/* contexts/places.h - the segments that name where code runs: process, thread, greenlet, task.
  *
  * Threads: with an attached thread state.
  * Must never know: what is current, where events come from. */

@@ -1,4 +1,4 @@
-/* scopes.c - functions during whose calls another context is current. See scopes.h.
+/* contexts/scopes.c - functions during whose calls another context is current. See scopes.h.
  *
  * Must never know: which core there is. */
 #include "contexts/scopes.h"

@@ -1,4 +1,4 @@
-/* scopes.h - functions during whose calls another context is current.
+/* contexts/scopes.h - functions during whose calls another context is current.
  *
  * A call of a test function, or of the application of a WSGI or ASGI server, is a context of its
  * own. A pool runs a work item in the context that submitted it. The pools' functions that make an

@@ -1,4 +1,4 @@
-/* state.h - the state of an interpreter's contexts. Only this room includes it.
+/* contexts/state.h - the state of an interpreter's contexts. Only this room includes it.
  *
  * Threads: with an attached thread state; each interpreter has its own.
  * Must never know: where events come from, what is recorded. */

@@ -1,4 +1,4 @@
-/* tests.c - the segment of the test that code belongs to. See tests.h.
+/* contexts/tests.c - the segment of the test that code belongs to. See tests.h.
  *
  * Code that a test starts belongs to that test. But a server, a worker or an event loop often
  * outlives the test that started it, and serves the next one. So code whose test has ended, or that

@@ -1,4 +1,4 @@
-/* tests.h - the segment of the test that code belongs to.
+/* contexts/tests.h - the segment of the test that code belongs to.
  *
  * Threads: with an attached thread state.
  * Must never know: where events come from, what is recorded. */

@@ -1,4 +1,5 @@
-/* builtin_patch.c - have a builtin function call a handler of covsup's. See builtin_patch.h.
+/* cpython/builtin_patch.c - have a builtin function call a handler of covsup's. See
+ * builtin_patch.h.
  *
  * Must never know: what a handler does. */
 #include "cpython/builtin_patch.h"

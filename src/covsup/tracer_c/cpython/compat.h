@@ -1,4 +1,4 @@
-/* compat.h - the differences between CPython versions. No other room asks for the version.
+/* cpython/compat.h - the differences between CPython versions. No other room asks for the version.
  *
  * Threads: as the functions it wraps; the GIL is held.
  * Must never know: what the callers want with it. */

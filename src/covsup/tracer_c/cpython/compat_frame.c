@@ -1,4 +1,4 @@
-/* compat_frame.c - fields of a frame for which CPython has no function.
+/* cpython/compat_frame.c - fields of a frame for which CPython has no function.
  *
  * To set the attribute frame.f_trace also enables opcode events (3.12 and later). The result of a
  * trace function does not, so covsup writes the field.

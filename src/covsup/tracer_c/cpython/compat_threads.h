@@ -1,4 +1,4 @@
-/* compat_threads.h - differences between CPython versions in threads and function calls.
+/* cpython/compat_threads.h - differences between CPython versions in threads and function calls.
  *
  * Threads: with an attached thread state.
  * Must never know: what the callers want with it. */

@@ -1,4 +1,4 @@
-/* import_hook.c - call back once after the import of certain modules. See import_hook.h.
+/* cpython/import_hook.c - call back once after the import of certain modules. See import_hook.h.
  *
  * Every import of a module that is not in sys.modules calls _frozen_importlib._find_and_load:
  * import statements from C, importlib.import_module() from Python. That function stays, but its

@@ -1,4 +1,4 @@
-/* import_hook.h - call back once after the import of certain modules.
+/* cpython/import_hook.h - call back once after the import of certain modules.
  *
  * Threads: with an attached thread state.
  * Must never know: what the callback does. */

@@ -1,4 +1,5 @@
-/* imported_modules.c - look at imported modules without running their code. See imported_modules.h.
+/* cpython/imported_modules.c - look at imported modules without running their code. See
+ * imported_modules.h.
  *
  * Must never know: why a module is wanted. */
 #include "cpython/imported_modules.h"

@@ -1,4 +1,4 @@
-/* imported_modules.h - look at imported modules without running their code.
+/* cpython/imported_modules.h - look at imported modules without running their code.
  *
  * To get an attribute of a module may run code: it loads a lazy module (importlib.util.LazyLoader),
  * or calls a module's __getattr__ or a subclass's. And sys.modules may contain objects that are not

@@ -1,4 +1,4 @@
-/* by_value.c - name code that was sent by value. See by_value.h.
+/* files/by_value.c - name code that was sent by value. See by_value.h.
  *
  * The digest of a code object is the same in every process and on every machine: it does not depend
  * on the hash seed, on addresses, on the order of a set, or on how the bytecode was specialized or

@@ -1,4 +1,4 @@
-/* by_value.h - name code that was sent by value (by cloudpickle).
+/* files/by_value.h - name code that was sent by value (by cloudpickle).
  *
  * cloudpickle replaces the file name of the code that it sends by a fixed text. So such a code
  * object gets a name made from its contents (docs/journal-format.md). When the results are

@@ -1,4 +1,4 @@
-/* canonical_path.c - the canonical form of a path. See canonical_path.h.
+/* files/canonical_path.c - the canonical form of a path. See canonical_path.h.
  *
  * The result is that of os.path.realpath(), which coverage.py stores. The C library's realpath()
  * fails for a missing file, and takes up to 12 KiB of stack, which a thread of the target may not

@@ -1,4 +1,4 @@
-/* filter.c - the rules for which files are measured. See filter.h.
+/* files/filter.c - the rules for which files are measured. See filter.h.
  *
  * They are coverage.py's, so that a project's settings have the same meaning. If `source` is given,
  * only its files are measured; else, if `include` is given, only those that match; else all files

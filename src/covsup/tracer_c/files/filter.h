@@ -1,4 +1,4 @@
-/* filter.h - the rules for which files are measured.
+/* files/filter.h - the rules for which files are measured.
  *
  * Threads: configured once before measurement starts, only read afterwards.
  * Must never know: Python objects, the journal, who asks. */

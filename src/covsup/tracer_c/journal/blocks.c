@@ -1,4 +1,4 @@
-/* blocks.c - give a journal blocks on disk before anything is written to it. See blocks.h.
+/* journal/blocks.c - give a journal blocks on disk before anything is written to it. See blocks.h.
  *
  * Must never know: Python, what is stored.
  */

@@ -1,4 +1,4 @@
-/* blocks.h - give a journal blocks on disk before anything is written to it.
+/* journal/blocks.h - give a journal blocks on disk before anything is written to it.
  *
  * A store to a mapping whose file has no block there kills the process with SIGBUS when the disk is
  * full. So blocks come first, and a full disk is an error that can be reported.

@@ -1,4 +1,4 @@
-/* events.c - events and properties of this image, and the count of its threads.
+/* journal/events.c - events and properties of this image, and the count of its threads.
  *
  * Threads: any.
  * Signals: journal_event() allocates nothing and takes no lock but the open lock, with which a

@@ -1,4 +1,4 @@
-/* failure.c - the stages of a failure in words. See failure.h.
+/* journal/failure.c - the stages of a failure in words. See failure.h.
  *
  * Must never know: Python, who counts failures.
  */

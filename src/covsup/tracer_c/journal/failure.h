@@ -1,4 +1,4 @@
-/* failure.h - why something could not be stored: an errno, and the step at which it came.
+/* journal/failure.h - why something could not be stored: an errno, and the step at which it came.
  *
  * Threads: any; a failure is a value.
  * Must never know: Python, who counts failures.

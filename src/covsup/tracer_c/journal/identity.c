@@ -1,4 +1,4 @@
-/* identity.c - the identity of this process image, and of its parent image. See identity.h.
+/* journal/identity.c - the identity of this process image, and of its parent image. See identity.h.
  *
  * Must never know: Python, files, mappings.
  */
@@ -11,7 +11,7 @@
 #endif
 
 /* A new identity is made beside the old one, then one store switches to it. A fork by another
- * thread copies either of them whole. */
+ * thread copies either of them whole. Written with the open lock held. */
 static struct {
     _Alignas(512) identity of[2];
     _Atomic uint32_t current;

@@ -1,4 +1,4 @@
-/* identity.h - the identity of this process image, and of its parent image.
+/* journal/identity.h - the identity of this process image, and of its parent image.
  *
  * Threads: any may read; only the holder of the open lock changes it.
  * Fork: a child reads its parent's identity until it makes its own.

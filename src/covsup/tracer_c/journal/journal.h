@@ -1,4 +1,5 @@
-/* journal.h - append facts and events to the mapped journal of this process. The door of this room.
+/* journal/journal.h - append facts and events to the mapped journal of this process. The door of
+ * this room.
  *
  * Threads: every function but journal_start() may run on any thread, with or without the GIL, and
  * inside a monitoring callback. Storing takes no lock and allocates nothing. Only to make a journal

@@ -1,4 +1,4 @@
-/* losses.c - count what could not be stored. See losses.h.
+/* journal/losses.c - count what could not be stored. See losses.h.
  *
  * Must never know: Python, why a caller wanted to store something.
  */

@@ -1,4 +1,4 @@
-/* losses.h - count what could not be stored, and remember the first reason.
+/* journal/losses.h - count what could not be stored, and remember the first reason.
  *
  * Threads: any; the counts are atomic.
  * Must never know: Python, why a caller wanted to store something.

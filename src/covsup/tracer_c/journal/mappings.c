@@ -1,9 +1,10 @@
-/* mappings.c - what is mapped of journals. See mappings.h.
+/* journal/mappings.c - what is mapped of journals. See mappings.h.
  *
  * Must never know: Python, what is stored in a mapping.
  */
 #include "journal/mappings.h"
 
+/* Written with the open lock held. */
 mapping journal_mappings[SEGMENTS_MAX];
 _Atomic uint32_t journal_mapping_count;
 mapping journal_windows[SEGMENTS_MAX];

@@ -1,4 +1,5 @@
-/* mappings.h - what is mapped of journals: this process's own, or those of the process that forked.
+/* journal/mappings.h - what is mapped of journals: this process's own, or those of the process that
+ * forked.
  *
  * Fork: a child inherits both the mappings and these lists. It unmaps what it inherited once it has
  * a journal of its own, but for a file whose slots it uses or whose header counts its losses.

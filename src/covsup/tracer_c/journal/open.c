@@ -1,4 +1,4 @@
-/* open.c - make the journal of this process: at its start, and in a child after a fork.
+/* journal/open.c - make the journal of this process: at its start, and in a child after a fork.
  *
  * Fork: a wiped state page says that the mapped journal is not this process's. Nothing is stored
  * until it has made one of its own.

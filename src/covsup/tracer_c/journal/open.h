@@ -1,4 +1,4 @@
-/* open.h - make sure that this process has a journal of its own.
+/* journal/open.h - make sure that this process has a journal of its own.
  *
  * Threads: any. One thread makes the journal, with the open lock; others wait for it.
  * Signals: no malloc, no stdio; a handler that interrupted the thread with the lock gets "busy".

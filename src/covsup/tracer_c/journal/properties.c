@@ -1,4 +1,4 @@
-/* properties.c - properties of an image that its forked children share. See properties.h.
+/* journal/properties.c - properties of an image that its forked children share. See properties.h.
  *
  * Must never know: Python, what a property means.
  */
@@ -14,6 +14,8 @@ typedef struct {
     _Atomic uint32_t size; /* of the payload that follows; stored last */
     uint32_t check;        /* CRC-32 of it: a fork may have caught half of it */
 } inherited_property;
+
+/* A thread reserves its part by the atomic count below, and publishes it by the atomic size. */
 static _Alignas(8) char inherited_properties[INHERITED_PROPERTIES_SIZE];
 static _Atomic uint32_t inherited_properties_used;
 

@@ -1,4 +1,4 @@
-/* properties.h - properties of an image that its forked children share.
+/* journal/properties.h - properties of an image that its forked children share.
  *
  * Threads: any may save one; the holder of the open lock writes them again.
  * Fork: the properties live on in a child. A fork may come while one is being saved; a checksum

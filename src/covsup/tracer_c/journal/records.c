@@ -1,4 +1,4 @@
-/* records.c - store records in the journal of this process. See records.h.
+/* journal/records.c - store records in the journal of this process. See records.h.
  *
  * Room is reserved by a compare-and-swap on the header's tail. The words of the record follow, and
  * its first word comes last: a reader sees the whole record or none.

@@ -1,4 +1,4 @@
-/* records.h - store records: reserve room, then write the words, the first word last.
+/* journal/records.h - store records: reserve room, then write the words, the first word last.
  *
  * Threads: any number at once; storing takes no lock.
  * Signals: no malloc, no stdio.

@@ -1,4 +1,4 @@
-/* segment.c - the segments of a journal. See segment.h.
+/* journal/segment.c - the segments of a journal. See segment.h.
  *
  * Must never know: Python, what is stored in a segment.
  */

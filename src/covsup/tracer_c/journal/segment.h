@@ -1,4 +1,5 @@
-/* segment.h - the segments of a journal: the first one, more blocks for the last one, the next one.
+/* journal/segment.h - the segments of a journal: the first one, more blocks for the last one, the
+ * next one.
  *
  * Threads: only the holder of the open lock makes a segment; any number of threads allocate blocks.
  * Signals: no malloc, no stdio.

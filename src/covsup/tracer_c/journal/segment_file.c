@@ -1,4 +1,4 @@
-/* segment_file.c - the file of a segment. See segment_file.h.
+/* journal/segment_file.c - the file of a segment. See segment_file.h.
  *
  * No descriptor outlives a call: a target that closes descriptors it does not know, or counts them,
  * meets none of ours.

@@ -1,4 +1,5 @@
-/* segment_file.h - the file of a segment: its name, its size, making it and opening it again.
+/* journal/segment_file.h - the file of a segment: its name, its size, making it and opening it
+ * again.
  *
  * Threads: only the holder of the open lock calls these.
  * Signals: no malloc, no stdio.

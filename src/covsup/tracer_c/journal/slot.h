@@ -1,4 +1,4 @@
-/* slot.h - a part of a mapped file in which one process may write an ordinary journal.
+/* journal/slot.h - a part of a mapped file in which one process may write an ordinary journal.
  *
  * Must never know: Python, what is stored in a slot.
  */

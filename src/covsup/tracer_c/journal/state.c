@@ -1,4 +1,4 @@
-/* state.c - the state of the writer: which process it belongs to, the open lock, pauses.
+/* journal/state.c - the state of the writer: which process it belongs to, the open lock, pauses.
  *
  * Threads: everything here is atomic.
  * Fork: the open lock lies in the page that a fork wipes, so no child inherits it locked.
@@ -13,6 +13,7 @@
 #define BACKOFF_DOUBLINGS 10 /* up to about one second */
 
 _Atomic(journal_state *) journal_current_state;
+/* Set once before journal_current_state, by the holder of start_lock (open.c). */
 char journal_directory[PATH_ROOM];
 journal_settings journal_configuration;
 _Atomic uint32_t journal_no_wipe_on_fork;

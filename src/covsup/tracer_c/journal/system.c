@@ -1,9 +1,10 @@
-/* system.c - clocks and the page size. See system.h.
+/* journal/system.c - clocks and the page size. See system.h.
  *
  * Must never know: what a journal is.
  */
 #include "journal/system.h"
 
+/* Set once before the first journal, by the holder of start_lock (open.c). */
 uint64_t journal_page_size;
 
 uint64_t

@@ -1,4 +1,4 @@
-/* text.c - append to a buffer that has room. See text.h.
+/* journal/text.c - append to a buffer that has room. See text.h.
  *
  * Must never know: what the text is for.
  */

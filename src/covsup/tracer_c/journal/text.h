@@ -1,4 +1,4 @@
-/* text.h - append to a buffer that has room: text, decimal and hexadecimal numbers.
+/* journal/text.h - append to a buffer that has room: text, decimal and hexadecimal numbers.
  *
  * Each function returns where the next one goes on; none of them stores a NUL. They stand in for
  * snprintf(), which a signal handler may not call.

@@ -1,4 +1,4 @@
-/* user_directory.c - a directory in the session directory for the journals of another user.
+/* journal/user_directory.c - a directory in the session directory for the journals of another user.
  *
  * A process makes it right before it becomes that user, while it still has the rights. Its children
  * and the programs that it starts then can read the settings and write their journals. The fold

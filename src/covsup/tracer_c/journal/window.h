@@ -1,4 +1,4 @@
-/* window.h - map another part of a file that is mapped already, without a descriptor.
+/* journal/window.h - map another part of a file that is mapped already, without a descriptor.
  *
  * Must never know: Python, what is stored in a window.
  */

@@ -1,4 +1,5 @@
-/* module.c - the extension module covsup.tracer_c._tracer: bootstrap.py starts measurement with it.
+/* module/module.c - the extension module covsup.tracer_c._tracer: bootstrap.py starts measurement
+ * with it.
  *
  * Threads: with an attached thread state, at interpreter start.
  * Must never know: adapters; how a core or the journal does its work. */

@@ -1,4 +1,4 @@
-/* module_contexts.c - the module's functions for a program that names its contexts itself.
+/* module/module_contexts.c - the module's functions for a program that names its contexts itself.
  *
  * Threads: with an attached thread state.
  * Must never know: where events come from, what is recorded. */

@@ -1,4 +1,4 @@
-/* module_embed.c - the module's functions for covsup.embed.
+/* module/module_embed.c - the module's functions for covsup.embed.
  *
  * Threads: with an attached thread state, on any thread, at any time.
  * Must never know: how a core or the journal does its work. */

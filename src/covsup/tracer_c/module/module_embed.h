@@ -1,4 +1,4 @@
-/* module_embed.h - the module's functions for covsup.embed.
+/* module/module_embed.h - the module's functions for covsup.embed.
  *
  * Threads: with an attached thread state.
  * Must never know: how a core or the journal does its work. */

@@ -1,4 +1,4 @@
-/* module_patches.c - the module's functions that patch functions of CPython.
+/* module/module_patches.c - the module's functions that patch functions of CPython.
  *
  * Must never know: what a patch does, what a fact is. */
 #include "module/module_patches.h"

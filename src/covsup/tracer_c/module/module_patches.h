@@ -1,4 +1,4 @@
-/* module_patches.h - the module's functions that patch functions of CPython.
+/* module/module_patches.h - the module's functions that patch functions of CPython.
  *
  * Threads: with an attached thread state.
  * Must never know: what a patch does, what a fact is. */

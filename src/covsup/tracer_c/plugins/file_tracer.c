@@ -1,4 +1,4 @@
-/* file_tracer.c - code of files that a coverage.py plugin claims. See file_tracer.h.
+/* plugins/file_tracer.c - code of files that a coverage.py plugin claims. See file_tracer.h.
  *
  * The plugins are called when coverage.py's C tracer calls them: `file_tracer` once for a file
  * name, `dynamic_source_filename` once for a frame, `line_number_range` at every line. CPython

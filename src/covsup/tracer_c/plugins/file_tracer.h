@@ -1,4 +1,4 @@
-/* file_tracer.h - code of files that a coverage.py plugin claims (its FileTracer).
+/* plugins/file_tracer.h - code of files that a coverage.py plugin claims (its FileTracer).
  *
  * The lines of a claimed file are not recorded. At each of them the plugin says which lines of
  * which source they stand for. For a file that no plugin claims, the plugins are asked once.

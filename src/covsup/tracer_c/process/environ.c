@@ -1,4 +1,4 @@
-/* environ.c - the environment variables that take the session to the next process image.
+/* process/environ.c - the environment variables that take the session to the next process image.
  *
  * putenv() has put a static buffer into the environment for COVSUP_PARENT. A forked child writes
  * its identity there without setenv(), whose lock another thread may have held at the fork.

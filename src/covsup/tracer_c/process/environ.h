@@ -1,4 +1,4 @@
-/* environ.h - the environment variables that take the session to the next process image.
+/* process/environ.h - the environment variables that take the session to the next process image.
  *
  * COVSUP_SESSION names the session directory. The empty value means "off"; it and the value of
  * another session are left alone. COVSUP_PARENT names this image for the images that it starts.

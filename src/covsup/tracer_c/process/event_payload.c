@@ -1,4 +1,4 @@
-/* event_payload.c - build the payload of an event. See event_payload.h.
+/* process/event_payload.c - build the payload of an event. See event_payload.h.
  *
  * Must never know: which call the event is about. */
 #include "process/event_payload.h"

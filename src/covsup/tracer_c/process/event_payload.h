@@ -1,4 +1,4 @@
-/* event_payload.h - build the payload of an event from paths and command lines.
+/* process/event_payload.h - build the payload of an event from paths and command lines.
  *
  * Threads: with an attached thread state.
  * Must never know: which call the event is about. */

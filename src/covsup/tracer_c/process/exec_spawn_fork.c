@@ -1,4 +1,5 @@
-/* exec_spawn_fork.c - pass the session on through exec, spawn and fork, and record these events.
+/* process/exec_spawn_fork.c - pass the session on through exec, spawn and fork, and record these
+ * events.
  *
  * Threads: with an attached thread state.
  * Must never know: what is measured, which core does it. */

@@ -1,4 +1,4 @@
-/* failed_exec.c - ask the kernel whether a forked child has executed its program.
+/* process/failed_exec.c - ask the kernel whether a forked child has executed its program.
  *
  * Threads: any; the entries of the table are atomic. If one is lost, a failed exec goes unrecorded.
  * Must never know: Python objects. */

@@ -1,4 +1,5 @@
-/* failed_exec.h - record that a child which subprocess forked could not execute its program.
+/* process/failed_exec.h - record that a child which subprocess forked could not execute its
+ * program.
  *
  * With a user, groups or a preexec_fn, subprocess forks, and the child execs later. So a failure of
  * the exec is not known when fork_exec() returns: subprocess reads a pipe, which the exec closes,

@@ -1,4 +1,4 @@
-/* fatal_signals.c - record the signal that ends this process.
+/* process/fatal_signals.c - record the signal that ends this process.
  *
  * A handler of covsup's adds an event. Then it calls the handler that was there before, or takes
  * the default action by sending the same signal again. It is a C handler, not a Python one: a

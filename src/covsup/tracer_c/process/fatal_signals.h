@@ -1,4 +1,4 @@
-/* fatal_signals.h - record the signal that ends this process.
+/* process/fatal_signals.h - record the signal that ends this process.
  *
  * Threads: any, one at a time (the caller holds the GIL).
  * Must never know: Python. */

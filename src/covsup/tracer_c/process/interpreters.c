@@ -1,4 +1,4 @@
-/* interpreters.c - let functions be passed to other interpreters as without covsup.
+/* process/interpreters.c - let functions be passed to other interpreters as without covsup.
  *
  * From 3.14 on, CPython passes a function that uses nothing outside itself to another interpreter
  * as it is, but not if its code object has extra data. The state of a measured code object is such

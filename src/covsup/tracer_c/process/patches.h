@@ -1,5 +1,5 @@
-/* patches.h - the functions of CPython that covsup patches, because they start, replace, await or
- * end processes, start threads, change the user, or pass functions to other interpreters.
+/* process/patches.h - the functions of CPython that covsup patches, because they start, replace,
+ * await or end processes, start threads, change the user, or pass functions to other interpreters.
  *
  * Each list ends with NULL. The patches of a list are defined in the file named beside it.
  * Threads: with an attached thread state.

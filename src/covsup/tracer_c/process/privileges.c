@@ -1,4 +1,4 @@
-/* privileges.c - whether this program has rights that the user who started it lacks.
+/* process/privileges.c - whether this program has rights that the user who started it lacks.
  *
  * Must never know: Python, the session. */
 #include "process/privileges.h"

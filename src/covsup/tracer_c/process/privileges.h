@@ -1,4 +1,4 @@
-/* privileges.h - whether this program has rights that the user who started it lacks.
+/* process/privileges.h - whether this program has rights that the user who started it lacks.
  *
  * Threads: any.
  * Must never know: Python, the session. */

@@ -1,4 +1,4 @@
-/* setuid.c - make a directory for a user's journals before the process becomes that user.
+/* process/setuid.c - make a directory for a user's journals before the process becomes that user.
  *
  * Afterwards it has no right to, and other users cannot write to the session directory.
  * Threads: with an attached thread state.

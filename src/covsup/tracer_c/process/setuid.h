@@ -1,4 +1,4 @@
-/* setuid.h - prepare for processes of another user.
+/* process/setuid.h - prepare for processes of another user.
  *
  * Threads: with an attached thread state.
  * Must never know: what is in a journal. */

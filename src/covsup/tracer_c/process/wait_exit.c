@@ -1,4 +1,4 @@
-/* wait_exit.c - record how this process ends, and how the children end that it waits for.
+/* process/wait_exit.c - record how this process ends, and how the children end that it waits for.
  *
  * The patched functions run unchanged, with their EINTR, signal handlers and exceptions. Only their
  * results are read.
