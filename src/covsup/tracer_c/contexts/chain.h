@@ -1,5 +1,4 @@
-/* contexts/chain.h - chains of segments: what a context variable holds, and the label that they
- * make.
+/* contexts/chain.h - chains of segments, which a context variable holds, and their labels.
  *
  * A segment is a tuple (kind, text), and a chain an immutable object with a tuple of them.
  * Threads: with an attached thread state.

@@ -1,5 +1,4 @@
-/* contexts/current.h - the current context: the context variable, this thread's chain, the
- * interpreter's.
+/* contexts/current.h - the current context: of the variable, the thread, the interpreter.
  *
  * Threads: with an attached thread state.
  * Must never know: where events come from, what is recorded. */

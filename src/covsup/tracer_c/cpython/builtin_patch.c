@@ -1,5 +1,4 @@
-/* cpython/builtin_patch.c - have a builtin function call a handler of covsup's. See
- * builtin_patch.h.
+/* cpython/builtin_patch.c - call a handler from a builtin function. See builtin_patch.h.
  *
  * Must never know: what a handler does. */
 #include "cpython/builtin_patch.h"

@@ -1,5 +1,4 @@
-/* cpython/builtin_patch.h - have a builtin function call a handler of covsup's, without replacing
- * it.
+/* cpython/builtin_patch.h - have a builtin function call a handler, without replacing it.
  *
  * The function object stays: its identity, name, doc, text signature, __self__, hash, and every
  * reference that a program took earlier (`from os import fork`). Its vectorcall becomes covsup's.

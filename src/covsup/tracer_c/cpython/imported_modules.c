@@ -1,5 +1,4 @@
-/* cpython/imported_modules.c - look at imported modules without running their code. See
- * imported_modules.h.
+/* cpython/imported_modules.c - look at modules without running them. See imported_modules.h.
  *
  * Must never know: why a module is wanted. */
 #include "cpython/imported_modules.h"

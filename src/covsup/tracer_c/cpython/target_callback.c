@@ -1,5 +1,4 @@
-/* cpython/target_callback.c - call the target's own callbacks, and measure them. See
- * target_callback.h.
+/* cpython/target_callback.c - call and measure the target's callbacks. See target_callback.h.
  *
  * A greenlet may switch inside a callback. Until it is switched to again, the other callbacks of
  * its thread are not called: CPython, too, counts per thread. Must never know: what is recorded of

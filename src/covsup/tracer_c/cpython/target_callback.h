@@ -1,5 +1,4 @@
-/* cpython/target_callback.h - call the callbacks with which the target watches itself, and measure
- * them.
+/* cpython/target_callback.h - call the target's own trace callbacks, and measure them.
  *
  * CPython runs trace and profile functions, callbacks of sys.monitoring and greenlet's trace
  * function with all tracing off in their thread. But their lines are lines of the target. So they

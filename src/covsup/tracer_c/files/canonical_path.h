@@ -1,5 +1,4 @@
-/* files/canonical_path.h - the canonical form of a path: absolute, without links, ".", ".." or
- * empty parts.
+/* files/canonical_path.h - canonical paths: absolute, without links, ".", ".." or empty parts.
  *
  * Threads: any, also with a small stack: the buffers are on the heap.
  * Must never know: Python objects, what the path is for. */

@@ -1,5 +1,4 @@
-/* journal/journal.h - append facts and events to the mapped journal of this process. The door of
- * this room.
+/* journal/journal.h - what other rooms call: append facts and events to this process's journal.
  *
  * Threads: every function but journal_start() may run on any thread, with or without the GIL, and
  * inside a monitoring callback. Storing takes no lock and allocates nothing. Only to make a journal

@@ -1,5 +1,4 @@
-/* journal/mappings.h - what is mapped of journals: this process's own, or those of the process that
- * forked.
+/* journal/mappings.h - what is mapped of journals: this process's own, and inherited ones.
  *
  * Fork: a child inherits both the mappings and these lists. It unmaps what it inherited once it has
  * a journal of its own, but for a file whose slots it uses or whose header counts its losses.

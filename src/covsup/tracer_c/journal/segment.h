@@ -1,5 +1,4 @@
-/* journal/segment.h - the segments of a journal: the first one, more blocks for the last one, the
- * next one.
+/* journal/segment.h - the segments of a journal: the first, more blocks for the last, the next.
  *
  * Threads: only the holder of the open lock makes a segment; any number of threads allocate blocks.
  * Signals: no malloc, no stdio.

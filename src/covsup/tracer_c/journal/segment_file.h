@@ -1,5 +1,4 @@
-/* journal/segment_file.h - the file of a segment: its name, its size, making it and opening it
- * again.
+/* journal/segment_file.h - the file of a segment: its name and size, making it, reopening it.
  *
  * Threads: only the holder of the open lock calls these.
  * Signals: no malloc, no stdio.

@@ -1,5 +1,4 @@
-/* journal/state.h - the state of the writer: what this process has, and what a forked child
- * inherits.
+/* journal/state.h - the state of the writer: what this process has, what a child inherits.
  *
  * Fork: journal_state lies in a page that the kernel wipes at every fork, so a child reads zeros:
  * it has no journal yet. The variables below keep their values in a child: where the session is,

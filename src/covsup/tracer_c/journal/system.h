@@ -1,5 +1,4 @@
-/* journal/system.h - the seam to the system: calls that can fail, stores that others see, clocks,
- * pages.
+/* journal/system.h - the seam to the system: calls, stores that others see, clocks, pages.
  *
  * Every other file of the writer includes this one first: it asks the C library for its extensions.
  * Threads: any. Signals: nothing here allocates or locks.

@@ -1,5 +1,4 @@
-/* module/module.c - the extension module covsup.tracer_c._tracer: bootstrap.py starts measurement
- * with it.
+/* module/module.c - the extension module covsup.tracer_c._tracer, which starts measurement.
  *
  * Threads: with an attached thread state, at interpreter start.
  * Must never know: adapters; how a core or the journal does its work. */
@@ -273,9 +272,10 @@ start_settrace(PyObject *module, PyObject *unused)
     return start_core(module, settrace_start);
 }
 
-PyDoc_STRVAR(start_untraced_doc,
-             "start_untraced()\n--\n\n"
-             "Send no events for frames that have nothing left to record; False: not possible.");
+PyDoc_STRVAR(
+    start_untraced_doc,
+    "start_untraced()\n--\n\n"
+    "Send no events for frames whose code is fully recorded; False where that is not possible.");
 
 static PyObject *
 start_untraced(PyObject *module, PyObject *unused)

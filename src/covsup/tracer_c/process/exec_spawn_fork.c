@@ -1,5 +1,4 @@
-/* process/exec_spawn_fork.c - pass the session on through exec, spawn and fork, and record these
- * events.
+/* process/exec_spawn_fork.c - pass the session on through exec, spawn and fork; record them.
  *
  * Threads: with an attached thread state.
  * Must never know: what is measured, which core does it. */

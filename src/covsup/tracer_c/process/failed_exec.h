@@ -1,5 +1,4 @@
-/* process/failed_exec.h - record that a child which subprocess forked could not execute its
- * program.
+/* process/failed_exec.h - record that a forked child could not execute its program.
  *
  * With a user, groups or a preexec_fn, subprocess forks, and the child execs later. So a failure of
  * the exec is not known when fork_exec() returns: subprocess reads a pipe, which the exec closes,

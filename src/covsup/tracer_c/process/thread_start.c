@@ -1,5 +1,4 @@
-/* process/thread_start.c - measure each new thread from its first line, in the context that started
- * it.
+/* process/thread_start.c - measure each new thread, in the context that started it.
  *
  * sys.monitoring needs nothing in a new thread: it is counted, and the target's function starts
  * as it is. The settrace core has to be installed in the thread itself, so the thread starts with a

@@ -9,7 +9,7 @@
  * come, all but those of its first line, until it is certain no more that all frames of it are of
  * that one context. That is certain while there is no other thread, no greenlet, no second frame of
  * it, and it is no generator: a frame that begins is seen by its first line, and a change of the
- * context in a frame that runs is made by contexts/current.c. (C code that enters a
+ * context in a frame that runs is made by contexts/contexts.c. (C code that enters a
  * contextvars.Context and returns into the frame that called it is not reckoned with.)
  *
  * Threads: with an attached thread state.
