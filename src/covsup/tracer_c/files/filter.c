@@ -21,30 +21,24 @@ is_slash(char c)
     return c == '/' || c == '\\';
 }
 
-bool
-filter_in_trees(const string_list *trees, const char *path)
+/* Is `name` one of `parents`, or below one of them? `separator` ends the parts of a name. */
+static bool
+is_at_or_below(const string_list *parents, const char *name, char separator)
 {
-    for (int i = 0; i < trees->count; i++) {
-        size_t length = strlen(trees->items[i]);
-        if (strncmp(path, trees->items[i], length) == 0 &&
-            (path[length] == '\0' || path[length] == '/')) {
+    for (int i = 0; i < parents->count; i++) {
+        size_t length = strlen(parents->items[i]);
+        if (strncmp(name, parents->items[i], length) == 0 &&
+            (name[length] == '\0' || name[length] == separator)) {
             return true;
         }
     }
     return false;
 }
 
-static bool
-in_packages(const string_list *packages, const char *module)
+bool
+filter_in_trees(const string_list *trees, const char *path)
 {
-    for (int i = 0; i < packages->count; i++) {
-        size_t length = strlen(packages->items[i]);
-        if (strncmp(module, packages->items[i], length) == 0 &&
-            (module[length] == '\0' || module[length] == '.')) {
-            return true;
-        }
-    }
-    return false;
+    return is_at_or_below(trees, path, '/');
 }
 
 /* Match one character as a set in a regular expression. `set` points after '['. Returns a pointer
@@ -230,7 +224,7 @@ filter_measures(const filter_rules *rules, const char *path, const char *module,
                 const string_list *search_path)
 {
     if (rules->source_dirs.count > 0 || rules->source_pkgs.count > 0) {
-        bool by_package = in_packages(&rules->source_pkgs, module);
+        bool by_package = is_at_or_below(&rules->source_pkgs, module, '.');
         if (!by_package && !filter_in_trees(&rules->source_dirs, path)) {
             return false;
         }
