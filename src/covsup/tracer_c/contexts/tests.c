@@ -124,8 +124,13 @@ with_current_test(contexts *self, PyObject *segments, int which)
     }
     PyObject *takes = NULL; /* owned */
     PyObject *result = NULL;
-    if (now == NULL ||
-        (takes = Py_BuildValue("(iO)", (int)kinds[which].adopted, PyTuple_GET_ITEM(now, 1)))) {
+    if (now != NULL) {
+        /* Owned: to build a tuple may collect garbage, whose finalizers may end the test. */
+        PyObject *text = Py_NewRef(PyTuple_GET_ITEM(now, 1));
+        takes = Py_BuildValue("(iO)", (int)kinds[which].adopted, text);
+        Py_DECREF(text);
+    }
+    if (now == NULL || takes != NULL) {
         result = with_test(segments, which, own, takes);
     }
     Py_XDECREF(takes);
