@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.contexts.conftest import contexts_of_lines
+
 if TYPE_CHECKING:
     from tests.contexts.conftest import Contexts
+    from tests.world import World
 
 NESTED = """
 from covsup import embed
@@ -402,3 +405,47 @@ hot("main", other.switch)
 @pytest.mark.skipif(importlib.util.find_spec("greenlet") is None, reason="needs greenlet")
 def test_hot_code_tells_the_contexts_of_greenlets(contexts_in_both_modes: Contexts) -> None:
     contexts_in_both_modes.check(HOT_GREENLETS)
+
+
+OUT_OF_MEMORY = """
+import contextvars
+import threading
+import _testcapi
+from covsup.tracer_c import _tracer
+
+# Without memory for a thread's first context, CPython 3.11 itself crashes.
+contextvars.ContextVar("first").set(None)
+
+failed = begun = 0
+for allocation in range(60):
+    label, entered = f"test {allocation}", None
+    _testcapi.set_nomemory(allocation, allocation + 1)
+    try:
+        entered = _tracer.enter_test(label)
+    except MemoryError:
+        pass
+    _testcapi.remove_mem_hooks()
+    if entered is None:
+        failed += 1
+    else:
+        begun += 1
+        _tracer.leave_test(entered)
+assert failed and begun
+
+def elsewhere():
+    return 1
+thread = threading.Thread(target=elsewhere)
+thread.start()
+thread.join()
+"""
+
+
+def test_a_test_that_could_not_start_for_lack_of_memory_labels_no_other_code(
+    world: World, core: str
+) -> None:
+    pytest.importorskip("_testcapi")
+    world.write("program.py", OUT_OF_MEMORY)
+    run = world.covsup_run("program.py", core=core)
+    assert run.ended == 0, run
+    line = OUT_OF_MEMORY.splitlines().index("    return 1") + 1
+    assert contexts_of_lines(run, "program.py")[line] == {""}

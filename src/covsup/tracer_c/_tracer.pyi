@@ -1,4 +1,4 @@
-"""The C module's functions, as module.c and hooks.c define them."""
+"""The C module's functions, as the files of module/ define them."""
 
 from collections.abc import Callable, Iterable
 from types import FrameType

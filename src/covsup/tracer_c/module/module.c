@@ -1,6 +1,6 @@
-/* module/module.c - the Python face of the C side: bootstrap.py switches measurement on through it.
+/* module/module.c - the extension module covsup.tracer_c._tracer, which starts measurement.
  *
- * Threads: every function here runs with an attached thread state, at interpreter start.
+ * Threads: with an attached thread state, at interpreter start.
  * Must never know: adapters; how a core or the journal does its work. */
 #include "core/code_state.h"
 
@@ -11,6 +11,7 @@
 #include "contexts/kinds.h"
 #include "contexts/contexts.h"
 #include "process/privileges.h"
+#include "module/module_contexts.h"
 #include "module/module_patches.h"
 #include "journal/journal.h"
 #include "settrace/library_tracers.h"
@@ -43,17 +44,17 @@ core_of_module(PyObject *module)
 
 PyDoc_STRVAR(is_setuid_process_doc,
              "is_setuid_process()\n--\n\n"
-             "Whether this program has rights that its starter does not have.");
+             "Whether this program has rights that the user who started it lacks.");
 
 static PyObject *
 is_setuid_process(PyObject *module, PyObject *unused)
 {
-    return PyBool_FromLong(elevated());
+    return PyBool_FromLong(privileges_are_elevated());
 }
 
 PyDoc_STRVAR(start_journal_doc,
              "start_journal(directory, monitoring, branch, covsup_parent)\n--\n\n"
-             "Make the journal of this process image in the session `directory` (bytes).\n\n"
+             "Make the journal of this process image in the session directory (bytes).\n\n"
              "`monitoring` says which core its facts come from; `covsup_parent` is the value of\n"
              "COVSUP_PARENT (bytes) or None. Raises OSError.");
 
@@ -77,8 +78,9 @@ start_journal(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(property_doc, "property(key, value)\n--\n\n"
-                           "Describe this image in its journal: `key` is a str, `value` bytes.");
+PyDoc_STRVAR(property_doc,
+             "property(key, value)\n--\n\n"
+             "Store a property of this image in its journal: `key` is a str, `value` bytes.");
 
 static PyObject *
 property(PyObject *module, PyObject *args)
@@ -124,8 +126,10 @@ library(PyObject *module, PyObject *name_and_version)
     return append_event(EVENT_LIBRARY, name_and_version);
 }
 
-PyDoc_STRVAR(parent_value_doc, "parent_value()\n--\n\n"
-                               "What the children of this image find in COVSUP_PARENT.");
+PyDoc_STRVAR(parent_value_doc,
+             "parent_value()\n--\n\n"
+             "The value of COVSUP_PARENT for the children of this image; empty before\n"
+             "start_journal().");
 
 static PyObject *
 parent_value(PyObject *module, PyObject *unused)
@@ -134,7 +138,7 @@ parent_value(PyObject *module, PyObject *unused)
     return PyUnicode_FromString(journal_parent_value(buffer));
 }
 
-/* A list of str as C strings in the file system's encoding. */
+/* Convert a list of str to C strings in the file system's encoding. -1: exception set. */
 static int
 convert_list(PyObject *list, string_list *out)
 {
@@ -201,8 +205,8 @@ configure(PyObject *module, PyObject *args, PyObject *kwargs)
 
 PyDoc_STRVAR(start_contexts_doc,
              "start_contexts(kinds, inherited)\n--\n\n"
-             "Let facts have contexts. `kinds` names those that are recorded of themselves,\n"
-             "`inherited` is the one in which this process was started, or empty.");
+             "Prepare for contexts. `kinds` names those to record, `inherited` is the label of\n"
+             "the context that started this process, or empty.");
 
 static PyObject *
 start_contexts(PyObject *module, PyObject *args)
@@ -239,7 +243,7 @@ start_contexts(PyObject *module, PyObject *args)
 
 PyDoc_STRVAR(set_plugin_loader_doc,
              "set_plugin_loader(load)\n--\n\n"
-             "Have `load` called before the first file of the program runs: it gives None or the\n"
+             "Call `load` before the first file of the program runs. It returns None or the\n"
              "functions (claim, resolve, failed, context) of covsup.plugins.");
 
 static PyObject *
@@ -296,7 +300,7 @@ start_settrace(PyObject *module, PyObject *unused)
 PyDoc_STRVAR(
     start_untraced_doc,
     "start_untraced()\n--\n\n"
-    "Have no events in frames that have nothing to tell; False where that is not possible.");
+    "Send no events for frames whose code is fully recorded; False where that is not possible.");
 
 static PyObject *
 start_untraced(PyObject *module, PyObject *unused)
@@ -305,7 +309,7 @@ start_untraced(PyObject *module, PyObject *unused)
     return PyBool_FromLong(self != NULL && untraced_start(self));
 }
 
-PyDoc_STRVAR(stop_untraced_doc, "stop_untraced()\n--\n\nHave events in every frame again.");
+PyDoc_STRVAR(stop_untraced_doc, "stop_untraced()\n--\n\nSend events for every frame again.");
 
 static PyObject *
 stop_untraced(PyObject *module, PyObject *unused)
@@ -316,7 +320,7 @@ stop_untraced(PyObject *module, PyObject *unused)
 
 PyDoc_STRVAR(watch_foreign_threads_doc,
              "watch_foreign_threads()\n--\n\n"
-             "See also the threads that C code creates; False where that is not possible.");
+             "Measure the threads that C code creates, too; False: not possible.");
 
 static PyObject *
 watch_foreign_threads(PyObject *module, PyObject *unused)
@@ -324,9 +328,9 @@ watch_foreign_threads(PyObject *module, PyObject *unused)
     return PyBool_FromLong(foreign_threads_watch() == 0);
 }
 
-PyDoc_STRVAR(patch_greenlet_doc,
-             "patch_greenlet()\n--\n\n"
-             "Measure the trace function that the target gives to greenlet; what was refused.");
+PyDoc_STRVAR(patch_greenlet_doc, "patch_greenlet()\n--\n\n"
+                                 "Measure the trace function that the target gives to greenlet.\n\n"
+                                 "Returns what could not be patched, as \"module.name: reason\".");
 
 static PyObject *
 patch_greenlet(PyObject *module, PyObject *unused)
@@ -335,9 +339,9 @@ patch_greenlet(PyObject *module, PyObject *unused)
     return library_tracers_install_greenlet();
 }
 
-PyDoc_STRVAR(patch_c_tracer_doc,
-             "patch_c_tracer(type)\n--\n\n"
-             "Go on measuring where a tracer written in C starts; what was refused.");
+PyDoc_STRVAR(patch_c_tracer_doc, "patch_c_tracer(type)\n--\n\n"
+                                 "Keep measuring when a tracer written in C starts.\n\n"
+                                 "Returns what could not be patched, as \"module.name: reason\".");
 
 static PyObject *
 patch_c_tracer(PyObject *module, PyObject *type)
@@ -349,7 +353,7 @@ patch_c_tracer(PyObject *module, PyObject *type)
 }
 
 PyDoc_STRVAR(glob_matches_doc, "glob_matches(pattern, path)\n--\n\n"
-                               "Does coverage.py's file pattern match the whole path?");
+                               "Whether coverage.py's file pattern matches the whole path.");
 
 static PyObject *
 glob_matches(PyObject *module, PyObject *args)
@@ -398,8 +402,8 @@ module_exec(PyObject *module)
         PyErr_SetString(PyExc_RuntimeError, "no lock can be made");
         return -1;
     }
-    /* Not by the definition: faulthandler lists, in a crash's report, modules whose one has them.
-     */
+    /* Not in the module's definition: faulthandler lists modules with functions there in its report
+     * of a crash. */
     if (PyModule_AddFunctions(module, methods) < 0 || module_contexts_add(module) < 0 ||
         module_patches_add(module) < 0) {
         return -1;
@@ -415,7 +419,7 @@ static PyModuleDef_Slot slots[] = {
     {0, NULL},
 };
 
-PyDoc_STRVAR(module_doc, "Where execution events come from, and the journal they go to.");
+PyDoc_STRVAR(module_doc, "covsup's cores, patches and journal, for bootstrap.py and concurrency/.");
 
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, .m_name = "covsup.tracer_c._tracer",

@@ -74,7 +74,7 @@ asked(core *self, const code_state *state, int rc)
     if (rc < 0) {
         return NULL;
     }
-    return state->claim->off && state->roles == 0 ? disable(self) : Py_NewRef(Py_None);
+    return state->claim->disabled && state->roles == 0 ? disable(self) : Py_NewRef(Py_None);
 }
 
 /* A frame of claimed code starts, and with it perhaps a line of which no LINE event tells. */
@@ -86,7 +86,7 @@ start_claimed(core *self, code_state *state)
     if (state->roles != 0) {
         scope_enter(self, state, frame);
     }
-    if (frame != NULL && !state->claim->off) {
+    if (frame != NULL && !state->claim->disabled) {
         rc = plugin_frame_start(self, state, frame, false);
         if (rc == 0 && code_resume_line(state->code) != 0) {
             rc = plugin_frame_line(self, state, frame);
