@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 struct key_table {
-    key_table *older; /* the one that it replaced: somebody may be reading it */
+    key_table *older; /* the table that it replaced: another thread may be reading that */
     uint32_t mask;    /* slots - 1; slots is a power of two */
     _Atomic uint32_t used;
     _Atomic uint64_t slots[];
@@ -64,7 +64,7 @@ key_set_has(const key_set *self, uint64_t key)
     }
 }
 
-/* A table always keeps free slots (growth at one half, see key_set_add), so both loops end. */
+/* A table is at most half full, so this loop and that of key_set_has() end. */
 static void
 insert_key(key_table *table, uint64_t key)
 {
@@ -81,8 +81,8 @@ insert_key(key_table *table, uint64_t key)
     }
 }
 
-/* Adds under the lock: a new key is rare, and so no thread ever inserts into a table that another
- * one is copying. */
+/* It takes a lock, so that no thread inserts into a table while another one copies it. New keys are
+ * rare enough for that. */
 void
 key_set_add(key_set *self, uint64_t key)
 {
@@ -106,7 +106,7 @@ key_set_add(key_set *self, uint64_t key)
             table = bigger;
         }
     }
-    /* Without memory for a bigger table the key is simply not remembered, and told again. */
+    /* Without memory for a bigger table the key is not kept, and its line or arc recorded again. */
     if (table != NULL && atomic_load_explicit(&table->used, memory_order_relaxed) < table->mask) {
         insert_key(table, key);
     }
