@@ -38,7 +38,7 @@ struct code_state {
     source_file *file;  /* NULL: it is not measured, but has roles; or a plugin claims it */
     claim *claim;       /* not NULL: a plugin tells its facts, and `file` is NULL */
     /* The monitoring core's. */
-    flow *flow;                 /* NULL without branches */
+    branch_table *flow;                 /* NULL without branches */
     struct code_recorded *here; /* recorded/code_recorded.h; NULL until it runs with contexts */
     code_state *next_dormant;   /* in core->dormant */
     bool watched;               /* it has events of its own */
@@ -52,7 +52,7 @@ struct code_state {
     int first_line, n_lines;
     int recheck_countdown,
         recheck_interval; /* looked at when so many known lines have run again; 0: never */
-    struct reach *reach;  /* owned; NULL until then */
+    struct reachable *reach;  /* owned; NULL until then */
     uint8_t *seen;        /* line mode: 1 once the line is told */
     int *last_origin;     /* branch mode: the line last told as control's origin; 0: none */
     PyObject *resumable;  /* owned: co_code of a generator or coroutine; NULL for others */

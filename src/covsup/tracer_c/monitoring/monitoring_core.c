@@ -13,6 +13,7 @@
 #if COMPAT_MONITORING
 
 #include "contexts/scopes.h"
+#include "analysis/bytecode.h"
 #include "analysis/line_table.h"
 #include "monitoring/fired_events.h"
 #include "monitoring/tool.h"
@@ -244,7 +245,7 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
         }
     }
     bool stored = record_line_in(context, state->file, line);
-    const flow *flow = state->flow;
+    const branch_table *flow = state->flow;
     const line_arc *target = NULL;
     bool shared = false;
     if (flow != NULL && (flow->unique_lines >> ((unsigned)line % 64)) & 1) {

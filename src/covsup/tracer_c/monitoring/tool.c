@@ -71,7 +71,7 @@ restore_instruction_events(core *self, PyCodeObject *code)
 int
 monitoring_set_local_events(core *self, code_state *state)
 {
-    const flow *flow = state->flow;
+    const branch_table *flow = state->flow;
     int events = is_measured(state) || (state->roles & ROLES_OF_LINE) != 0 ? self->events.line : 0;
     if (state->claim != NULL) {
         events |= self->events.py_return | self->events.jump;
