@@ -10,8 +10,6 @@
 
 #include <stdlib.h>
 
-#include "settrace/untraced_frames.h"
-
 /* What the thread found last; valid while nothing has changed in its context variables. */
 static _Thread_local struct {
     contexts *owner;
@@ -171,13 +169,10 @@ contexts_enable(contexts *self)
         return 0;
     }
     self->owner->records_contexts = true;
-    untraced_stop(self->owner); /* what is told in one context is new in another */
-#if COMPAT_MONITORING
-    if (monitoring_restart_all(self->owner) < 0) {
-        return -1;
-    }
-#endif
-    return 0;
+    /* A line that is recorded in one context is new in another. */
+    core *owner = self->owner;
+    core_require_all_frames(owner);
+    return owner->on_contexts_enabled != NULL ? owner->on_contexts_enabled(owner) : 0;
 }
 
 PyObject *

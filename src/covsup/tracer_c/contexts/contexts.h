@@ -13,7 +13,7 @@
 
 #include <stdbool.h>
 
-#include "core/code_state.h"
+#include "core/core.h"
 #include "recorded/context_recorded.h"
 
 /* What a segment names. The first four are places that code runs in: what is started from a place
@@ -43,15 +43,12 @@ int contexts_start(core *self, unsigned kinds, PyObject *inherited);
 /* In the child after a fork. */
 void contexts_after_fork(core *self);
 
-/* The context changes in a frame that runs: events that slept are needed again. -1: exception. */
+/* Another context is about to be current in a running frame: the core may need events that it has
+ * disabled. -1 with an exception set. */
 static inline int
 contexts_before_change(core *self)
 {
-#if COMPAT_MONITORING
-    return self->dormant != NULL ? monitoring_wake_all(self) : 0;
-#else
-    return 0;
-#endif
+    return self->dormant != NULL ? self->on_context_change(self) : 0;
 }
 
 /* What is told of the context that is current; NULL: none is. Sets no exception. */

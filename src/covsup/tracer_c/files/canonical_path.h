@@ -7,10 +7,19 @@
 #define COVSUP_FILES_CANONICAL_PATH_H
 
 #include <stdbool.h>
+#include <string.h>
 
 /* The canonical form of `path`, to be freed. Parts that do not exist, or may not be looked at, stay
  * as they are: code may name a file that is on another machine, or gone. `*exists` (may be NULL)
  * says whether there is such a file. NULL: no memory, no working directory, or a loop of links. */
 char *canonical_path(const char *path, bool *exists);
+
+/* The last part of a path. */
+static inline const char *
+path_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
 
 #endif

@@ -3,6 +3,7 @@
  * Threads: as called from Python.
  * Must never know: where events come from, what they tell. */
 #include "contexts/state.h"
+#include "core/interpreter.h"
 
 static contexts *
 contexts_here(void)

@@ -10,6 +10,7 @@
 
 #include "cpython/compat.h"
 #include "core/code_state.h"
+#include "core/interpreter.h"
 
 #if COMPAT_SHARES_FUNCTIONS
 

@@ -10,8 +10,10 @@
 #include "process/exec_spawn_fork.h"
 
 #include "contexts/contexts.h"
+#include "core/interpreter.h"
 #include "cpython/compat_threads.h"
 #include "journal/journal.h"
+#include "settrace/settrace_core.h"
 
 /* What a thread that has a context begins with. */
 enum { BEGIN_FUNCTION, BEGIN_CHAIN, BEGIN_NAME, BEGIN_ITEMS };
@@ -105,7 +107,7 @@ static PyObject *
 call_thread_function(PyObject *function, PyObject *args, PyObject *keywords)
 {
     static const char unmeasured[] = "a thread could not be measured";
-    if (core_on_thread_start() < 0) {
+    if (settrace_on_thread_start() < 0) {
         PyErr_Clear();
         (void)journal_event(EVENT_NOTE, unmeasured, sizeof(unmeasured) - 1);
     }
