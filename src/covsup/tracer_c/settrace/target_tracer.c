@@ -27,7 +27,7 @@ on_trace(PyObject *trace, PyFrameObject *frame, int what, PyObject *arg)
         /* No LINE event is sent for the line that it jumped to. */
         PyCodeObject *code = PyFrame_GetCode(frame); /* owned */
         const code_state *state = code_state_of(self->owner, code);
-        if (state != NULL) {
+        if (state != NULL && state->file != NULL) {
             core_record_line(self->owner, state->file, PyFrame_GetLineNumber(frame));
         }
         Py_DECREF(code);
