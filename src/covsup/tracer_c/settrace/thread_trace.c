@@ -150,6 +150,7 @@ thread_trace_new(core *self, PyObject *target)
         trace->target_function = NULL;
         trace->installing = false;
         trace->frames = (frame_table){0};
+        trace->sees_fired_events = false;
     }
     return trace;
 }
