@@ -5,6 +5,9 @@
  * outcome that only this event implies is recorded. There is no stack: an event has its code and
  * offset, so threads, greenlets and generators cannot be confused.
  *
+ * PyEval_GetFrame() gives a borrowed reference. The running frame keeps its frame object as long as
+ * it runs, and so for the whole of a callback, even where that runs Python.
+ *
  * Threads: the callbacks run in any thread of the interpreter, with its GIL. They change a branch
  * table only from "not recorded" to "recorded".
  * Must never know: adapters, the layout of the journal. */
@@ -29,7 +32,8 @@
 #include "settrace/target_tracer.h"
 #include "settrace/thread_trace.h"
 
-/* The core of a callback's `self`; it is the first field of the module's state (module/module.c). */
+/* The core of a callback's `self`; it is the first field of the module's state (module/module.c).
+ */
 static core *
 core_of_self(PyObject *module)
 {
@@ -242,23 +246,21 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
     }
     bool stored = record_line_in(context, state->file, line);
     const branch_table *branches = state->branches;
-    const line_arc *target = NULL;
+    const line_arc *arc = NULL;
     bool shared = false;
     if (branches != NULL && (branches->unique_lines >> ((unsigned)line % 64)) & 1) {
-        target = line_arc_of_line(branches, line);
+        arc = line_arc_of_line(branches, line);
     }
-    if (branches != NULL && target == NULL &&
-        (branches->shared_lines >> ((unsigned)line % 64)) & 1) {
+    if (branches != NULL && arc == NULL && (branches->shared_lines >> ((unsigned)line % 64)) & 1) {
         /* A LINE event has no offset, so ask the frame which of the line's starts this is. Only
          * here: the interpreter has to make a frame object for it. */
         PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
-        target = frame != NULL ? line_arc_at(branches, PyFrame_GetLasti(frame)) : NULL;
+        arc = frame != NULL ? line_arc_at(branches, PyFrame_GetLasti(frame)) : NULL;
         shared = true;
     }
-    if (target != NULL) {
-        stored = record_arc_in(context, state->file, target->from,
-                               target->to != 0 ? target->to : line) &&
-                 stored;
+    if (arc != NULL) {
+        stored =
+            record_arc_in(context, state->file, arc->from, arc->to != 0 ? arc->to : line) && stored;
     }
     if (stored && !shared && self->records_contexts) {
         code_recorded_add_line(state, id, line);
