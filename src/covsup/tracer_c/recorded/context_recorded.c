@@ -20,7 +20,7 @@ struct context_recorded {
     char definition[]; /* id (4 bytes), label: the payload of its CONTEXT record */
 };
 
-static _Atomic uint32_t last_id; /* 0 is the static context */
+static _Atomic uint32_t last_id; /* of the newest context; 0 is the static context */
 
 context_recorded *
 context_recorded_new(const char *label, size_t size)

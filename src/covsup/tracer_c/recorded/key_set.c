@@ -19,6 +19,7 @@ struct key_table {
 
 enum { FIRST_SLOTS = 64 };
 
+/* Held while a key is added to any set. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_guard = PTHREAD_ONCE_INIT;
 
@@ -37,7 +38,9 @@ release_lock(void)
 static void
 guard_fork(void)
 {
-    pthread_atfork(take_lock, release_lock, release_lock);
+    /* Without memory for the handlers a child may inherit a held lock, if another thread adds a key
+     * at the very moment of the fork. */
+    (void)pthread_atfork(take_lock, release_lock, release_lock);
 }
 
 static uint32_t

@@ -47,11 +47,12 @@ enum { FAR_LINE = 1 << 20 };
 
 enum { BUCKETS = 4096, FIRST_LINE_WORDS = 8 };
 
+/* Held while a file is added or a bitmap grows. */
 static pthread_mutex_t tables_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_guard = PTHREAD_ONCE_INIT;
 static _Atomic(source_file *) buckets[BUCKETS]; /* lists; changed under tables_lock */
 static uint32_t next_file_id;                   /* under tables_lock */
-static _Atomic uint32_t pauses;
+static _Atomic uint32_t pauses; /* calls of recording_pause() that were not undone yet */
 
 void
 recording_pause(void)
@@ -90,7 +91,9 @@ unlock_tables(void)
 static void
 guard_fork(void)
 {
-    pthread_atfork(lock_tables, unlock_tables, unlock_tables);
+    /* Without memory for the handlers a child may inherit a held lock, if another thread adds a
+     * file at the very moment of the fork. */
+    (void)pthread_atfork(lock_tables, unlock_tables, unlock_tables);
 }
 
 static uint32_t

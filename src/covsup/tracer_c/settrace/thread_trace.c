@@ -118,6 +118,7 @@ thread_trace_dealloc(PyObject *trace)
     Py_DECREF(type);
 }
 
+/* CPython takes both as not const; they are never written. */
 static PyType_Slot thread_trace_slots[] = {
     {Py_tp_dealloc, thread_trace_dealloc},
     {0, NULL},

@@ -49,7 +49,7 @@ typedef struct evaluation {
     PyObject *trace; /* owned: the trace object when it began; NULL: !traces_foreign_threads */
 } evaluation;
 
-static _Thread_local evaluation *innermost;
+static _Thread_local evaluation *innermost; /* each is on the C stack of its evaluate() */
 
 static _Thread_local char *deepest; /* how far down the C stack may go; NULL: not computed yet */
 
