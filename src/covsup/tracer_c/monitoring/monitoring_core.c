@@ -444,26 +444,28 @@ on_branch(PyObject *module, PyObject *const *args, Py_ssize_t count)
 
 #endif
 
-/* Not const only because CPython takes the definitions as such; never written. */
+#define CALLBACK(event, function)                                                                  \
+    {                                                                                              \
+        event, { #function, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL }           \
+    }
+
+/* CPython takes the definitions as not const; they are never written. */
 static monitoring_callback callbacks[] = {
-    {"PY_START", {"on_start", (PyCFunction)(void (*)(void))on_start, METH_FASTCALL, NULL}},
-    {"LINE", {"on_line", (PyCFunction)(void (*)(void))on_line, METH_FASTCALL, NULL}},
-    {"JUMP", {"on_jump", (PyCFunction)(void (*)(void))on_jump, METH_FASTCALL, NULL}},
-    {"PY_RETURN", {"on_return", (PyCFunction)(void (*)(void))on_return, METH_FASTCALL, NULL}},
+    CALLBACK("PY_START", on_start),
+    CALLBACK("LINE", on_line),
+    CALLBACK("JUMP", on_jump),
+    CALLBACK("PY_RETURN", on_return),
 #if COMPAT_BRANCH_SIDES
-    {"BRANCH_LEFT",
-     {"on_branch_left", (PyCFunction)(void (*)(void))on_branch_left, METH_FASTCALL, NULL}},
-    {"BRANCH_RIGHT",
-     {"on_branch_right", (PyCFunction)(void (*)(void))on_branch_right, METH_FASTCALL, NULL}},
+    CALLBACK("BRANCH_LEFT", on_branch_left),
+    CALLBACK("BRANCH_RIGHT", on_branch_right),
 #else
-    {"BRANCH", {"on_branch", (PyCFunction)(void (*)(void))on_branch, METH_FASTCALL, NULL}},
+    CALLBACK("BRANCH", on_branch),
 #endif
-    {"PY_RESUME", {"on_resume", (PyCFunction)(void (*)(void))on_resume, METH_FASTCALL, NULL}},
-    {"PY_THROW", {"on_throw", (PyCFunction)(void (*)(void))on_throw, METH_FASTCALL, NULL}},
-    {"PY_YIELD", {"on_yield", (PyCFunction)(void (*)(void))on_leave, METH_FASTCALL, NULL}},
-    {"PY_UNWIND", {"on_unwind", (PyCFunction)(void (*)(void))on_leave, METH_FASTCALL, NULL}},
-    {"INSTRUCTION",
-     {"on_instruction", (PyCFunction)(void (*)(void))on_instruction, METH_FASTCALL, NULL}},
+    CALLBACK("PY_RESUME", on_resume),
+    CALLBACK("PY_THROW", on_throw),
+    CALLBACK("PY_YIELD", on_leave),
+    CALLBACK("PY_UNWIND", on_leave),
+    CALLBACK("INSTRUCTION", on_instruction),
 };
 
 /* Contexts are recorded from now on: what is recorded outside of them is recorded once more in each
