@@ -29,8 +29,8 @@ typedef struct claim claim;           /* plugins/file_tracer.h */
 struct monitoring_callback;           /* monitoring/tool.h */
 struct thread_trace;                  /* settrace/thread_trace.h */
 
-/* How code of a file is measured (coverage.py's term is a file's disposition); both NULL: it is
- * not. */
+/* How the code of a file is measured (coverage.py calls that the file's disposition); both NULL: it
+ * is not. */
 typedef struct {
     source_file *file;
     claim *claim; /* of a plugin, which says what its lines stand for; `file` is NULL */
@@ -66,7 +66,7 @@ struct core {
     /* What the started core has to do when something changes elsewhere; NULL: nothing. Contexts and
      * target tracers call these, so that they need not know the cores. */
     int (*on_contexts_enabled)(core *); /* records_contexts was set; -1: exception set */
-    int (*on_context_change)(core *); /* another context is current in a running frame; likewise */
+    int (*on_context_change)(core *);   /* called before that in a running frame; likewise */
     void (*stop_untraced)(core *); /* every frame must have events (settrace/untraced_frames.h) */
 
     /* The monitoring core's. */
@@ -79,8 +79,8 @@ struct core {
     bool target_uses_tools;       /* the target has called functions that take a tool id */
     bool target_has_instructions; /* and has asked for INSTRUCTION events */
     bool shares_instructions;     /* it has them everywhere, so we have them too */
-    bool awaits_resumed;          /* measurement began late: tool_await_resumed() */
-    /* Owned: functions of sys.monitoring as they were before the target's were wrapped. */
+    bool awaits_resumed;          /* measurement began late: monitoring_await_resumed() */
+    /* Owned: functions of sys.monitoring that no patch replaces. */
     PyObject *get_local_events, *set_local_events, *set_events, *register_callback, *use_tool_id,
         *free_tool_id, *restart_events;
     struct {
@@ -90,7 +90,7 @@ struct core {
 
     /* The settrace core's. */
     Py_tracefunc settrace_event;                     /* NULL under the monitoring core */
-    void (*record_positions)(struct thread_trace *); /* where its frames ran unseen */
+    void (*record_positions)(struct thread_trace *); /* frames of the thread ran unseen */
     bool has_untraced_frames;                        /* there may be frames without events */
     bool traces_foreign_threads;                     /* foreign_threads_watch() was called */
     PyObject *fired; /* owned set of names, or NULL: already noted by fired_events.c */
