@@ -27,13 +27,22 @@ event_number(core *self, const char *name)
     return number;
 }
 
+/* What a call returned is of no interest (stolen). -1: it failed, with an exception set. */
+static int
+drop_result(PyObject *result)
+{
+    if (result == NULL) {
+        return -1;
+    }
+    Py_DECREF(result);
+    return 0;
+}
+
 static int
 set_local_events(core *self, int tool, PyCodeObject *code, int events)
 {
-    PyObject *result =
-        PyObject_CallFunction(self->set_local_events, "iOi", tool, (PyObject *)code, events);
-    Py_XDECREF(result);
-    return result != NULL ? 0 : -1;
+    return drop_result(
+        PyObject_CallFunction(self->set_local_events, "iOi", tool, (PyObject *)code, events));
 }
 
 /* When a second tool sets events on a code object, CPython forgets which tool had INSTRUCTION
@@ -154,9 +163,7 @@ global_events(core *self)
 static int
 set_events(core *self, int tool, int events)
 {
-    PyObject *result = PyObject_CallFunction(self->set_events, "ii", tool, events);
-    Py_XDECREF(result);
-    return result != NULL ? 0 : -1;
+    return drop_result(PyObject_CallFunction(self->set_events, "ii", tool, events));
 }
 
 /* restore_instruction_events() cannot repair events that a tool has for all code. CPython keeps
@@ -187,17 +194,15 @@ register_callbacks(core *self, int tool)
         if (event < 0) {
             return -1;
         }
-        PyObject *function = PyCFunction_New(&self->callbacks[i].callback, self->module);
-        if (function == NULL) {
+        PyObject *function =
+            PyCFunction_New(&self->callbacks[i].callback, self->module); /* owned */
+        int rc = function != NULL ? drop_result(PyObject_CallFunction(self->register_callback,
+                                                                      "iiO", tool, event, function))
+                                  : -1;
+        Py_XDECREF(function);
+        if (rc < 0) {
             return -1;
         }
-        PyObject *old =
-            PyObject_CallFunction(self->register_callback, "iiO", tool, event, function);
-        Py_DECREF(function);
-        if (old == NULL) {
-            return -1;
-        }
-        Py_DECREF(old);
     }
     return set_events(self, tool, global_events(self));
 }
@@ -270,29 +275,21 @@ static int
 release_tool(core *self, int tool, PyObject *codes)
 {
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(codes); i++) {
-        PyObject *result = PyObject_CallFunction(self->set_local_events, "iOi", tool,
-                                                 PyList_GET_ITEM(codes, i), 0);
-        if (result == NULL) {
+        if (set_local_events(self, tool, (PyCodeObject *)PyList_GET_ITEM(codes, i), 0) < 0) {
             return -1;
         }
-        Py_DECREF(result);
     }
     for (int i = 0; i < self->n_callbacks; i++) {
-        PyObject *old =
-            PyObject_CallFunction(self->register_callback, "iiO", tool,
-                                  event_number(self, self->callbacks[i].event), Py_None);
-        if (old == NULL) {
+        int event = event_number(self, self->callbacks[i].event);
+        if (drop_result(
+                PyObject_CallFunction(self->register_callback, "iiO", tool, event, Py_None)) < 0) {
             return -1;
         }
-        Py_DECREF(old);
     }
-    PyObject *result = PyObject_CallFunction(self->set_events, "ii", tool, 0);
-    Py_XDECREF(result);
-    result = result != NULL ? PyObject_CallFunction(self->free_tool_id, "i", tool) : NULL;
-    Py_XDECREF(result);
-    result = result != NULL ? PyObject_CallNoArgs(self->restart_events) : NULL;
-    Py_XDECREF(result);
-    return result != NULL ? 0 : -1;
+    bool released = set_events(self, tool, 0) == 0 &&
+                    drop_result(PyObject_CallFunction(self->free_tool_id, "i", tool)) == 0 &&
+                    drop_result(PyObject_CallNoArgs(self->restart_events)) == 0;
+    return released ? 0 : -1;
 }
 
 /* Setting no events and then the old ones enables those that were disabled. Unlike
@@ -382,35 +379,32 @@ monitoring_rewrite_suspended(core *self, PyCodeObject *code)
     static const char note[] = "the program uses every tool id of sys.monitoring: greenlets that "
                                "were suspended when measurement began are not measured";
     PyObject *functions = self->monitoring;
-    PyObject *result = NULL; /* owned */
-    int tool = 0;
-    for (; functions != NULL && tool < N_TOOLS && result == NULL; tool++) {
-        result = PyObject_CallMethod(functions, "use_tool_id", "is", tool, "covsup");
-        if (result == NULL && !PyErr_ExceptionMatches(PyExc_ValueError)) {
+    int tool = functions != NULL ? 0 : N_TOOLS;
+    while (tool < N_TOOLS &&
+           drop_result(PyObject_CallMethod(functions, "use_tool_id", "is", tool, "covsup")) < 0) {
+        if (!PyErr_ExceptionMatches(PyExc_ValueError)) {
             return -1;
         }
         PyErr_Clear(); /* another tool has it */
+        tool++;
     }
-    if (result == NULL) {
+    if (tool == N_TOOLS) {
         journal_event(EVENT_NOTE, note, sizeof(note) - 1);
         return 0;
     }
-    tool--;
     const int events[] = {event_number(self, "LINE"), 0};
-    for (int i = 0; i < 2 && result != NULL; i++) {
-        Py_SETREF(result, PyObject_CallMethod(functions, "set_local_events", "iOi", tool,
-                                              (PyObject *)code, events[i]));
+    int rc = 0;
+    for (int i = 0; i < 2 && rc == 0; i++) {
+        rc = drop_result(PyObject_CallMethod(functions, "set_local_events", "iOi", tool,
+                                             (PyObject *)code, events[i]));
     }
-    PyObject *error = compat_take_exception();
-    Py_XDECREF(result);
-    result = PyObject_CallMethod(functions, "free_tool_id", "i", tool);
+    PyObject *error = compat_take_exception(); /* owned, or NULL */
+    int freed = drop_result(PyObject_CallMethod(functions, "free_tool_id", "i", tool));
     if (error != NULL) {
         PyErr_Clear();
         compat_restore_exception(error);
-        Py_CLEAR(result);
     }
-    Py_XDECREF(result);
-    return result != NULL ? 0 : -1;
+    return rc == 0 ? freed : rc;
 }
 
 #endif
