@@ -1,5 +1,7 @@
-/* analysis/analysis.h - the state of one analysis, shared by the files that do it: branches.c
- * (which runs it), branch_lines.c, control_flow.c, dominators.c and table_packing.c.
+/* analysis/analysis.h - the state of one analysis.
+ *
+ * branches.c runs it; branch_lines.c, control_flow.c, dominators.c and table_packing.c are its
+ * parts.
  *
  * Threads, Must never know: see analysis/branches.h. */
 #ifndef COVSUP_ANALYSIS_ANALYSIS_H

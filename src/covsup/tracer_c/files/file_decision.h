@@ -1,5 +1,4 @@
-/* files/file_decision.h - decide once for each file name whether code of it is measured, and as
- * which file.
+/* files/file_decision.h - decide once for each file name whether code of it is measured.
  *
  * Threads: with the interpreter's GIL.
  * Must never know: which core asks, what it does with the answer. */

@@ -1,10 +1,9 @@
-/* monitoring/fired_events.h - events that C code fires for functions of its own (Cython with
- * linetrace).
+/* monitoring/fired_events.h - events that C code fires for functions of its own.
  *
  * From 3.13 on C code may fire events of sys.monitoring (PyMonitoring_FirePyStartEvent() and
- * others) for code objects that no frame executes. The running frame is then that of the Python
- * code which called the C code, and its position has nothing to do with the event. CPython gives
- * such events to trace functions with that frame, and without the code object.
+ * others) for code objects that no frame executes; Cython does with linetrace. The running frame is
+ * then that of the Python code which called the C code, and its position has nothing to do with the
+ * event. CPython gives such events to trace functions with that frame, and without the code object.
  *
  * Threads: with the GIL. Must never know: how lines are recorded. */
 #ifndef COVSUP_MONITORING_FIRED_EVENTS_H

@@ -1,5 +1,4 @@
-/* recorded/code_recorded.c - the lines of one code object that are recorded in the context in which
- * it runs, under sys.monitoring.
+/* recorded/code_recorded.c - the lines of one code object that are recorded in its context.
  *
  * Threads, Must never know: see recorded/code_recorded.h. */
 #include "recorded/code_recorded.h"

@@ -1,5 +1,4 @@
-/* recorded/code_recorded.h - the lines of one code object that are recorded in the context in which
- * it runs, under sys.monitoring.
+/* recorded/code_recorded.h - the lines of one code object that are recorded in its context.
  *
  * With contexts the events stay enabled (monitoring/dormancy.h), and most of them repeat a line
  * that is recorded. This is the quick way to know that, before the context's own table is searched.

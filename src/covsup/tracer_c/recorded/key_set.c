@@ -1,5 +1,6 @@
-/* recorded/key_set.c - an insert-only set of 64-bit keys, read without a lock: open addressing, 0
- * is free.
+/* recorded/key_set.c - an insert-only set of 64-bit keys, read without a lock.
+ *
+ * A hash table with open addressing; 0 is a free slot.
  *
  * Threads, Fork: see recorded/key_set.h.
  * Must never know: what the keys mean. */

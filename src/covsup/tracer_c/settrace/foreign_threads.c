@@ -1,5 +1,4 @@
-/* settrace/foreign_threads.c - trace threads in which C code had a hand, under the settrace core:
- * those that it created, and those in which it installed a trace function of its own.
+/* settrace/foreign_threads.c - trace the threads that C code creates or traces itself.
  *
  * A thread of C code's does not pass through _thread, so no call of ours shows that it begins. A
  * frame evaluator (PEP 523) sees the first frame of every thread. Its price is that calls between

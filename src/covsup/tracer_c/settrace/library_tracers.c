@@ -1,5 +1,4 @@
-/* settrace/library_tracers.c - trace functions that the target gives to a library, or that a
- * library has.
+/* settrace/library_tracers.c - trace functions of libraries: greenlet's, and those in C.
  *
  * Threads, Must never know: see settrace/library_tracers.h. */
 #include "settrace/library_tracers.h"

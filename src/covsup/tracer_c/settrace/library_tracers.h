@@ -1,5 +1,4 @@
-/* settrace/library_tracers.h - trace functions that the target gives to a library, or that a
- * library has.
+/* settrace/library_tracers.h - trace functions of libraries: greenlet's, and those in C.
  *
  * Each function returns a list of the functions that it could not patch, as "name: why"; NULL with
  * an exception set. A second call changes nothing.

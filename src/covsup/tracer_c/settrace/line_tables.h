@@ -1,5 +1,6 @@
-/* settrace/line_tables.h - the settrace core's part of a code state: tables by line, which show
- * quickly that a line or arc is recorded.
+/* settrace/line_tables.h - tables by line of a code object, which show that a line is recorded.
+ *
+ * They are the settrace core's part of a code state.
  *
  * Threads: with the interpreter's GIL.
  * Must never know: frames, events, the journal. */

@@ -1,5 +1,4 @@
-/* settrace/untraced_frames.c - frames that run without events, because all of their code's lines
- * and arcs are recorded (3.11 on Linux).
+/* settrace/untraced_frames.c - frames without events, because their code is fully recorded (3.11).
  *
  * The interpreter sends events where `use_tracing` of the C frame is set. Each call of the
  * evaluator makes a C frame, which inherits the flag from its caller's. After each call of a trace

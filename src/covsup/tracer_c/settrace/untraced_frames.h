@@ -1,10 +1,10 @@
-/* settrace/untraced_frames.h - frames that run without events, because all of their code's lines
- * and arcs are recorded (3.11 on Linux; --core=settrace-fast).
+/* settrace/untraced_frames.h - frames without events, because their code is fully recorded (3.11).
  *
- * CPython 3.11 sends the events of every frame of a thread or of none. A frame evaluator (PEP 523)
- * turns them off for a frame whose code is excluded or fully recorded (analysis/reachable.h), and
- * on again for the frames that it calls. An exception in an untraced frame sends an event all the
- * same, and from then on the frame has its events, because a handler of the exception may be new.
+ * On Linux, with --core=settrace-fast. CPython 3.11 sends the events of every frame of a thread or
+ * of none. A frame evaluator (PEP 523) turns them off for a frame whose code is excluded or fully
+ * recorded (analysis/reachable.h), and on again for the frames that it calls. An exception in an
+ * untraced frame sends an event all the same, and from then on the frame has its events, because a
+ * handler of the exception may be new.
  *
  * Threads: with the GIL. Must never know: how lines are recorded. */
 #ifndef COVSUP_SETTRACE_UNTRACED_FRAMES_H
