@@ -167,14 +167,6 @@ on_fired_call(thread_trace *self, PyFrameObject *frame, PyCodeObject *code)
     fired_note_caller(self->owner, code, entry->state != NULL);
     return 0;
 }
-
-/* Was an event for `frame` that is no call event fired by C code? */
-static bool
-is_fired(thread_trace *self, PyFrameObject *frame, int what)
-{
-    frame_entry *entry = frame_table_find(&self->frames, frame);
-    return entry != NULL && fired_owns_event(entry, what);
-}
 #endif
 
 static int
@@ -400,7 +392,8 @@ on_event(PyObject *trace, PyFrameObject *frame, int what, PyObject *arg)
         rc = on_call(self, frame);
 #if COMPAT_FIRED_EVENTS
     } else if (self->sees_fired_events) {
-        fired = is_fired(self, frame, what);
+        frame_entry *entry = frame_table_find(&self->frames, frame);
+        fired = entry != NULL && fired_owns_event(entry, what);
 #endif
     } else if (self->owner->has_untraced_frames && untraced_end_frame(frame)) {
         was_untraced = true;
