@@ -232,6 +232,35 @@ def test_greenlets_belong_to_where_they_were_made(contexts: Contexts) -> None:
     contexts.check(GREENLETS)
 
 
+JUMP = """
+import linecache, threading
+from concurrent.futures import ThreadPoolExecutor
+from covsup import embed
+from proved import at
+jumps = []
+def tracer(frame, event, argument):
+    if event == "line" and frame.f_code.co_qualname == "_WorkItem.run" and not jumps:
+        line = frame.f_lineno
+        while linecache.getline(frame.f_code.co_filename, line).strip() != "try:":
+            line += 1
+        jumps.append(line)
+        frame.f_lineno = line
+    return tracer
+threading.settrace(tracer)
+def work(label):
+    at(label)
+with ThreadPoolExecutor(1) as executor:
+    with embed.context("own"):
+        executor.submit(work, "own").result()
+assert jumps
+at("")
+"""
+
+
+def test_a_tracer_may_jump_in_code_that_only_hands_contexts_on(contexts: Contexts) -> None:
+    contexts.check(JUMP)
+
+
 GEVENT = """
 from gevent import monkey
 monkey.patch_all()

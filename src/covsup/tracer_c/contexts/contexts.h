@@ -14,7 +14,7 @@
 
 #include <stdbool.h>
 
-#include "core/code_state.h"
+#include "core/core.h"
 #include "recorded/context_recorded.h"
 
 /* What a segment names. The first four are places in which code runs. Code that is started from a
@@ -50,11 +50,7 @@ void contexts_after_fork(core *self);
 static inline int
 contexts_before_change(core *self)
 {
-#if COMPAT_MONITORING
-    return self->dormant != NULL ? monitoring_wake_all(self) : 0;
-#else
-    return 0;
-#endif
+    return self->dormant != NULL ? self->on_context_change(self) : 0;
 }
 
 /* What is recorded in the current context; NULL: there is none. Sets no exception. */

@@ -12,7 +12,6 @@
 #include "contexts/chain.h"
 #include "contexts/places.h"
 #include "contexts/tests.h"
-#include "settrace/untraced_frames.h"
 
 /* The result of the last look; valid while the thread's context variables stay the same. */
 static _Thread_local struct {
@@ -179,13 +178,10 @@ contexts_enable(contexts *self)
         return 0;
     }
     self->owner->records_contexts = true;
-    untraced_stop(self->owner); /* a line recorded in one context is new in another */
-#if COMPAT_MONITORING
-    if (monitoring_restart_all(self->owner) < 0) {
-        return -1;
-    }
-#endif
-    return 0;
+    /* A line that is recorded in one context is new in another. */
+    core *owner = self->owner;
+    core_require_all_frames(owner);
+    return owner->on_contexts_enabled != NULL ? owner->on_contexts_enabled(owner) : 0;
 }
 
 PyObject *

@@ -3,6 +3,8 @@
  * Must never know: which core there is. */
 #include "contexts/scopes.h"
 
+#include "core/code_state.h"
+#include "core/interpreter.h"
 #include "cpython/imported_modules.h"
 #include "plugins/file_tracer.h"
 

@@ -2,7 +2,7 @@
  *
  * Threads: with an attached thread state, at interpreter start.
  * Must never know: adapters; how a core or the journal does its work. */
-#include "core/code_state.h"
+#include "core/interpreter.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,25 +16,15 @@
 #include "journal/journal.h"
 #include "settrace/library_tracers.h"
 #include "plugins/file_tracer.h"
+#include "monitoring/monitoring_core.h"
+#include "settrace/foreign_threads.h"
+#include "settrace/settrace_core.h"
 #include "settrace/untraced_frames.h"
 #include "module/module_embed.h"
 
 typedef struct {
     core *core; /* never freed: code objects that outlive the module point to it */
 } module_state;
-
-static const char core_key[] = "covsup.core";
-
-core *
-interpreter_core(void)
-{
-    PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get()); /* borrowed */
-    PyObject *capsule = dict != NULL ? PyDict_GetItemString(dict, core_key) : NULL;
-    if (capsule == NULL || !PyCapsule_CheckExact(capsule)) {
-        return NULL;
-    }
-    return PyCapsule_GetPointer(capsule, core_key);
-}
 
 static core *
 core_of_module(PyObject *module)
@@ -255,22 +245,12 @@ set_plugin_loader(PyObject *module, PyObject *load)
     Py_RETURN_NONE;
 }
 
-/* Makes the core known to the interpreter, then starts it. */
+/* Make the module's core that of the interpreter, and start it. */
 static PyObject *
 start_core(PyObject *module, int (*start)(core *))
 {
     core *self = core_of_module(module);
-    PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get()); /* borrowed */
-    PyObject *capsule = PyCapsule_New(self, core_key, NULL);
-    if (dict == NULL || capsule == NULL || PyDict_SetItemString(dict, core_key, capsule) < 0) {
-        Py_XDECREF(capsule);
-        if (!PyErr_Occurred()) {
-            PyErr_SetString(PyExc_RuntimeError, "the interpreter keeps no data for extensions");
-        }
-        return NULL;
-    }
-    Py_DECREF(capsule);
-    if (core_prepare(self) < 0 || start(self) < 0) {
+    if (interpreter_set_core(self) < 0 || start(self) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -314,7 +294,10 @@ PyDoc_STRVAR(stop_untraced_doc, "stop_untraced()\n--\n\nSend events for every fr
 static PyObject *
 stop_untraced(PyObject *module, PyObject *unused)
 {
-    untraced_stop(interpreter_core());
+    core *self = interpreter_core();
+    if (self != NULL) {
+        core_require_all_frames(self);
+    }
     Py_RETURN_NONE;
 }
 
@@ -325,7 +308,8 @@ PyDoc_STRVAR(watch_foreign_threads_doc,
 static PyObject *
 watch_foreign_threads(PyObject *module, PyObject *unused)
 {
-    return PyBool_FromLong(foreign_threads_watch() == 0);
+    core *self = interpreter_core();
+    return PyBool_FromLong(self == NULL || foreign_threads_watch(self));
 }
 
 PyDoc_STRVAR(patch_greenlet_doc, "patch_greenlet()\n--\n\n"

@@ -7,6 +7,7 @@
 #include "contexts/chain.h"
 #include "contexts/current.h"
 #include "contexts/tests.h"
+#include "core/interpreter.h"
 
 static contexts *
 contexts_of_interpreter(void)

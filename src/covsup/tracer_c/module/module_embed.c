@@ -2,12 +2,11 @@
  *
  * Threads: with an attached thread state, on any thread, at any time.
  * Must never know: how a core or the journal does its work. */
-#include "core/code_state.h"
-
 #include "process/fatal_signals.h"
 #include "recorded/recorded.h"
 #include "journal/journal.h"
 #include "module/module_embed.h"
+#include "core/interpreter.h"
 #include "core/running_frames.h"
 
 PyDoc_STRVAR(pause_doc, "pause()\n--\n\n"

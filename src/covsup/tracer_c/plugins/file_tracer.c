@@ -11,6 +11,7 @@
 #include "plugins/file_tracer.h"
 
 #include "contexts/contexts.h"
+#include "files/file_policy.h"
 
 #include <limits.h>
 #include <stdlib.h>

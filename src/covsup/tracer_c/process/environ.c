@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "contexts/contexts.h"
+#include "core/interpreter.h"
 #include "journal/journal.h"
 
 #define SESSION "COVSUP_SESSION"

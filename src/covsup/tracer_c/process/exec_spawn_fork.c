@@ -12,6 +12,7 @@
 
 #include "cpython/compat.h"
 #include "contexts/contexts.h"
+#include "core/interpreter.h"
 #include "process/environ.h"
 #include "process/event_payload.h"
 #include "process/failed_exec.h"

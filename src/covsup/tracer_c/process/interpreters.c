@@ -11,6 +11,7 @@
 
 #include "cpython/compat.h"
 #include "core/code_state.h"
+#include "core/interpreter.h"
 
 #if COMPAT_SHARES_FUNCTIONS
 

@@ -10,8 +10,10 @@
 #include "process/patches.h"
 
 #include "contexts/contexts.h"
+#include "core/interpreter.h"
 #include "cpython/compat_threads.h"
 #include "journal/journal.h"
+#include "settrace/settrace_core.h"
 
 /* The items of the tuple that run_in_context() gets as its `self`. */
 enum { START_FUNCTION, START_CHAIN, START_NAME };
@@ -106,7 +108,7 @@ static PyObject *
 call_thread_function(PyObject *function, PyObject *args, PyObject *keywords)
 {
     static const char unmeasured[] = "a thread could not be measured";
-    if (core_on_thread_start() < 0) {
+    if (settrace_on_thread_start() < 0) {
         PyErr_Clear();
         (void)journal_event(EVENT_NOTE, unmeasured, sizeof(unmeasured) - 1);
     }
