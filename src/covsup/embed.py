@@ -1,11 +1,10 @@
-"""What a program that knows about coverage may call itself.
+"""The API for programs that control their own measurement.
 
-A program needs none of this to be measured: nothing has to be saved, started or ended. It is for
-those who want a say in it.
+A program needs none of this to be measured: nothing has to be started, saved or ended.
 
-Everything here is harmless in a process that covsup does not measure: it then does nothing, and
-loads nothing. It may be called twice, in a signal handler, and after a fork. It imports only what
-Python has imported at its start.
+In a process that covsup does not measure, these functions do nothing and load nothing. They may be
+called twice, in a signal handler, and after a fork. This module imports only what Python has
+imported at its start.
 """
 
 import os
@@ -38,7 +37,7 @@ __all__ = [
 _SIGTERM = 15
 
 _why_not = ""
-_noted_refusals: set[tuple[int, str]] = set()  # of which process, and which session it did not join
+_noted_refusals: "set[tuple[int, str]]" = set()  # a process id, and the session it did not join
 
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # of co_flags
 
@@ -49,17 +48,18 @@ def active() -> bool:
 
 
 def init() -> bool:
-    """Begin to measure this process, if it belongs to a session and is not measured yet.
+    """Begin to measure this process if it belongs to a session and is not measured yet.
 
-    That is so where the startup files were skipped (`python -S`, an embedding program), or where
-    COVSUP_SESSION was set later. What runs or waits already is measured from now on.
-    Returns whether the process is measured now, into the session that COVSUP_SESSION names. If
-    not, why_not() says why: a process that is measured cannot change to another session.
+    The startup file may have been skipped (`python -S`, an embedding program), or COVSUP_SESSION may
+    have been set later. Functions that are already running are measured from now on.
+
+    Returns whether the process is now measured into the session that COVSUP_SESSION names. If not,
+    why_not() gives the reason: a measured process cannot change to another session.
     """
-    global _why_not  # noqa: PLW0603 - what the last call found
+    global _why_not  # noqa: PLW0603 - the result of the last call
     wanted = os.environ.get("COVSUP_SESSION", "")
     if wanted and not active():
-        from covsup import bootstrap  # noqa: PLC0415 - a measured process has it already
+        from covsup import bootstrap  # a measured process has it already
 
         bootstrap.start()
         tracer = _tracer()
@@ -70,17 +70,17 @@ def init() -> bool:
 
 
 def why_not() -> str:
-    """Why the last init() returned False, in a sentence; empty if it returned True."""
+    """The reason, in a sentence, why the last init() returned False; empty if it returned True."""
     return _why_not
 
 
 def _refusal(wanted: str) -> str:
-    """Why this process is not measured into the session `wanted`; empty if it is."""
+    """The reason why this process is not measured into the session `wanted`; empty if it is."""
     tracer = _tracer()
     if tracer is None:
         if not wanted:
             return "COVSUP_SESSION is not set, so this process belongs to no session"
-        from covsup import bootstrap  # noqa: PLC0415 - init() has imported it
+        from covsup import bootstrap  # init() has imported it
 
         why = bootstrap.why_not or "a measurement that was tried before did not begin"
         return f"this process did not join the session {wanted}: {why}"
@@ -90,39 +90,48 @@ def _refusal(wanted: str) -> str:
     why = f"it is measured into the session {session} already, and cannot change to another one"
     if (os.getpid(), wanted) not in _noted_refusals:
         _noted_refusals.add((os.getpid(), wanted))
-        from covsup import bootstrap  # noqa: PLC0415 - a measured process has it
-
-        bootstrap.note_refusal(wanted, why)
+        _note_refusal(wanted, why)
     return f"this process did not join the session {wanted}: {why}"
 
 
-def _is_same_directory(one: str, other: str) -> bool:
-    """Whether two spellings mean one directory, which may have been deleted."""
+def _note_refusal(session: str, why: str) -> None:
+    """Leave a note in a session that this process does not join it; `covsup combine` shows it."""
+    from covsup import bootstrap, notes
+
     try:
-        return one == other or os.path.samefile(one, other)  # noqa: PTH121 - no pathlib here
+        directory, _ = bootstrap.open_session(session)
+    except OSError:  # there is no such session, or it is not to be trusted
+        return
+    os.close(directory)
+    notes.write_note(session, why, kind="refused")
+
+
+def _is_same_directory(one: str, other: str) -> bool:
+    """Whether two paths lead to the same directory, which may have been deleted."""
+    try:
+        return one == other or os.path.samefile(one, other)
     except OSError:
         return os.path.realpath(one) == os.path.realpath(other)
 
 
 def cleanup() -> None:
-    """Say in the journal that the program is about to end. Nothing has to be saved."""
+    """Record that the program is about to end. Nothing has to be saved."""
     tracer = _tracer()
     if tracer is not None:
         tracer.note(b"cleanup() was called")
 
 
 def cleanup_on_sigterm() -> None:
-    """Have it recorded when SIGTERM ends this process. SIGTERM does what it would have done."""
+    """Record it if SIGTERM ends this process. SIGTERM keeps its effect."""
     cleanup_on_signal(_SIGTERM)
 
 
 def cleanup_on_signal(signum: int) -> None:
-    """Have it recorded when the signal ends this process, or comes to a handler of the program's.
+    """Record it if the signal ends this process or reaches a handler of the program's.
 
-    The signal does what it would have done: the handler that there is is called, an ignored one
-    stays ignored, and where there is none the same signal kills the process. No handler of Python's
-    is installed: `signal.getsignal()` shows what it showed. A handler that the program installs
-    later replaces this.
+    The signal keeps its effect: a handler is called, an ignored signal stays ignored, and otherwise
+    the same signal kills the process. This installs no Python handler, so `signal.getsignal()` is
+    unchanged. A handler that the program installs later replaces this.
     """
     tracer = _tracer()
     if tracer is not None:
@@ -130,19 +139,19 @@ def cleanup_on_signal(signum: int) -> None:
 
 
 def flush_events() -> bool:
-    """Have the system write what is recorded to the disk now, and wait for it.
+    """Write the recorded data to the disk, and wait until that is done. Returns whether it was.
 
-    Everything is safe from the end of the process in any case; this is for the end of the machine.
-    Returns whether it was done.
+    The data survive the process without this call. The call protects them from a crash of the
+    machine.
     """
     tracer = _tracer()
     return tracer is not None and bool(tracer.flush())
 
 
 def pause() -> None:
-    """Record nothing in this process, in no thread of it, until resume() was called as often.
+    """Record nothing in any thread of this process until resume() has been called as often.
 
-    A child that is forked meanwhile is paused, too; programs that are started are not.
+    A child forked in the meantime is paused, too. A program started in the meantime is not.
     """
     tracer = _tracer()
     if tracer is not None:
@@ -150,25 +159,25 @@ def pause() -> None:
 
 
 def resume() -> None:
-    """Undo one pause(). Whatever runs then is measured on, functions entered meanwhile included."""
+    """Undo one pause(). Functions that were entered during the pause are measured from now on."""
     tracer = _tracer()
     if tracer is not None:
         tracer.resume(sys._getframe(1))  # noqa: SLF001 - inspect's function imports inspect
 
 
 def snapshot(path: "str | os.PathLike[str]") -> bool:
-    """Write what the session has recorded so far, in all of its processes, to a data file.
+    """Write a data file with what all processes of the session have recorded until now.
 
-    It is coverage.py's format; an existing file is replaced. `covsup combine --keep` does it, in a
-    process that is no part of the session; it takes some tenths of a second. Returns whether the
-    file was written; if not, the journal says why.
+    The format is coverage.py's; an existing file is replaced. `covsup combine --keep` does it, in a
+    process that is not measured, within some tenths of a second. Returns whether the file was
+    written; if not, the reason is recorded in the journal.
     """
     tracer = _tracer()
     if tracer is None:
         return False
     try:
-        target = os.path.abspath(os.fspath(path))  # noqa: PTH100 - pathlib is not imported here
-        status = _combine(target, os.environ["COVSUP_SESSION"])
+        target = os.path.abspath(os.fspath(path))
+        status = _write_snapshot(target, os.environ["COVSUP_SESSION"])
         why = f"status {status}" if status else ""
     except (OSError, KeyError, ValueError) as error:
         why = f"{type(error).__name__}: {error}"
@@ -178,91 +187,95 @@ def snapshot(path: "str | os.PathLike[str]") -> bool:
 
 
 def switch_context(label: str | None) -> None:
-    """From now on, what the current thread, greenlet or task executes is recorded under `label`.
+    """Record what the current thread, greenlet or task executes from now on under `label`.
 
-    It holds until it is switched again; None or an empty text ends it. Labels of `context()` and
-    of the settings that are there stay, and are joined with it by "|".
+    Another call replaces the label; None or an empty text removes it. The labels of `context()` and
+    of the settings stay, and are joined with it by "|".
     """
     if label is not None and not isinstance(label, str):
         raise TypeError(f"a context's label is a str, not {type(label).__name__}")
-    tracer = _context_tracer()
+    tracer = _tracer()
     if tracer is not None:
         tracer.switch_context(label or None)
 
 
 def enter_test(label: str) -> object:
-    """A test begins: for the plugin of a test runner. What leave_test() wants.
+    """Begin a test, for the plugin of a test runner. Returns the argument for leave_test().
 
-    The current flow is recorded under `label`, and so is every flow of the process that belongs to
-    no other test that still runs: a server that an earlier test started, too.
+    The current thread, greenlet or task is recorded under `label`. So are all others of the process
+    that belong to no other running test, such as a server that an earlier test has started.
     """
-    tracer = _context_tracer()
+    tracer = _tracer()
     return None if tracer is None else tracer.enter_test(label)
 
 
 def leave_test(entered: object) -> None:
-    """The test has ended."""
-    tracer = None if entered is None else _context_tracer()
+    """End a test."""
+    tracer = None if entered is None else _tracer()
     if tracer is not None:
         tracer.leave_test(entered)
 
 
 class context:  # noqa: N801 - used like a function
-    """What is executed inside is recorded under `label`: a context manager and a decorator.
+    """A context manager and a decorator: code that runs inside is recorded under `label`.
 
-    Contexts nest; the labels are joined by "|", the outermost first. Threads, greenlets, tasks and
-    processes that are started inside belong to it.
+    Contexts nest: the labels are joined by "|", the outermost first. Threads, greenlets, tasks and
+    processes that are started inside belong to the context.
     """
 
     def __init__(self, label: str) -> None:
-        """Nothing happens before it is entered."""
+        """Only store the label: the context begins when it is entered."""
         if not isinstance(label, str):
             raise TypeError(f"a context's label is a str, not {type(label).__name__}")
         self._label = label
         self._entered: list[object] = []
 
     def __enter__(self) -> "context":
-        """Begin."""
-        tracer = _context_tracer()
+        """Begin the context."""
+        tracer = _tracer()
         self._entered.append(None if tracer is None else tracer.enter_context(self._label))
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """End, in the flow that this is called in."""
+        """End the context in the current thread, greenlet or task."""
         token = self._entered.pop()
-        tracer = None if token is None else _context_tracer()
+        tracer = None if token is None else _tracer()
         if tracer is not None:
             tracer.leave_context(token)
 
     def __call__(self, function: "Callable[P, R]") -> "Callable[P, R]":
-        """Decorate a function, generator function, or async function: each call is inside."""
+        """Decorate a function, generator function or async function: each call runs inside."""
         label = self._label
-        made: Any
+        wrapper: Any
         flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
         if flags & _COROUTINE:
-            made = _coroutine(label, function)
+            wrapper = _coroutine(label, function)
         elif flags & _ASYNC_GENERATOR:
-            made = _async_generator(label, function)
+            wrapper = _async_generator(label, function)
         elif flags & _GENERATOR:
-            made = _generator(label, function)
+            wrapper = _generator(label, function)
         else:
 
-            def made(*args: "P.args", **kwargs: "P.kwargs") -> "R":
+            def wrapper(*args: "P.args", **kwargs: "P.kwargs") -> "R":
                 with context(label):
                     return function(*args, **kwargs)
 
         for name in ("__module__", "__name__", "__qualname__", "__doc__", "__dict__"):
             if name == "__dict__":
-                made.__dict__.update(getattr(function, name, {}))
+                wrapper.__dict__.update(getattr(function, name, {}))
             elif hasattr(function, name):
-                setattr(made, name, getattr(function, name))
-        made.__wrapped__ = function
-        decorated: Callable[P, R] = made
+                setattr(wrapper, name, getattr(function, name))
+        wrapper.__wrapped__ = function
+        decorated: Callable[P, R] = wrapper
         return decorated
 
 
-def _combine(data_file: str, session: str) -> int:
-    from covsup import bootstrap  # noqa: PLC0415 - a measured process has it already
+def _write_snapshot(data_file: str, session: str) -> int:
+    """Have `covsup combine --keep` write a data file, and return its exit status.
+
+    Raises OSError, ValueError.
+    """
+    from covsup import bootstrap  # a measured process has it already
 
     settings = bootstrap.read_settings(session)
     rcfile = settings.get("rcfile", [""])[-1]
@@ -273,7 +286,7 @@ def _combine(data_file: str, session: str) -> int:
     ]  # fmt: skip
     if rcfile:
         command.append("--rcfile=" if rcfile == "false" else f"--rcfile={rcfile}")
-    # Off: an empty one is left as it is by whatever puts the session into environments.
+    # Empty means that the process is not measured. The patches leave an empty value as it is.
     environment = {**os.environ, "COVSUP_SESSION": ""}
     null = (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0), (os.POSIX_SPAWN_DUP2, 1, 2)
     pid = os.posix_spawn(
@@ -282,46 +295,46 @@ def _combine(data_file: str, session: str) -> int:
     try:
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     except ChildProcessError:
-        # Somebody else waits for all children, or nobody has to: then the file alone can tell.
-        return 0 if os.path.exists(data_file) else 1  # noqa: PTH110 - as above
+        # The program waits for all children, or ignores SIGCHLD: only the file shows the outcome.
+        return 0 if os.path.exists(data_file) else 1
 
 
 def _coroutine(label: str, function: "Callable[..., Any]") -> "Callable[..., Any]":
-    async def made(*args: object, **kwargs: object) -> object:
+    async def wrapper(*args: object, **kwargs: object) -> object:
         with context(label):
             return await function(*args, **kwargs)
 
-    return made
+    return wrapper
 
 
 def _generator(label: str, function: "Callable[..., Any]") -> "Callable[..., Any]":
-    def made(*args: object, **kwargs: object) -> "Any":
-        flow = function(*args, **kwargs)
-        step: Any = flow.send
+    def wrapper(*args: object, **kwargs: object) -> "Any":
+        running = function(*args, **kwargs)
+        step: Any = running.send
         value: Any = None
         while True:
-            with context(label):  # around each step: what happens between them is not inside
+            with context(label):  # around each step: the code between the steps is not inside
                 try:
                     item = step(value)
                 except StopIteration as end:
                     return end.value
             try:
                 value = yield item
-                step = flow.send
+                step = running.send
             except GeneratorExit:
                 with context(label):
-                    flow.close()
+                    running.close()
                 raise
-            except BaseException as error:  # noqa: BLE001 - the generator's own affair
-                value, step = error, flow.throw
+            except BaseException as error:  # noqa: BLE001 - the generator gets it
+                value, step = error, running.throw
 
-    return made
+    return wrapper
 
 
 def _async_generator(label: str, function: "Callable[..., Any]") -> "Callable[..., Any]":
-    async def made(*args: object, **kwargs: object) -> "Any":
-        flow = function(*args, **kwargs)
-        step: Any = flow.asend
+    async def wrapper(*args: object, **kwargs: object) -> "Any":
+        running = function(*args, **kwargs)
+        step: Any = running.asend
         value: Any = None
         while True:
             with context(label):
@@ -331,24 +344,18 @@ def _async_generator(label: str, function: "Callable[..., Any]") -> "Callable[..
                     return
             try:
                 value = yield item
-                step = flow.asend
+                step = running.asend
             except GeneratorExit:
                 with context(label):
-                    await flow.aclose()
+                    await running.aclose()
                 raise
-            except BaseException as error:  # noqa: BLE001 - the generator's own affair
-                value, step = error, flow.athrow
+            except BaseException as error:  # noqa: BLE001 - the generator gets it
+                value, step = error, running.athrow
 
-    return made
+    return wrapper
 
 
 def _tracer() -> "Any":
-    """The C module of a process that is measured. Never loads it."""
+    """The C module if this process is measured. Never loads it."""
     tracer: ModuleType | None = sys.modules.get("covsup.tracer_c._tracer")
     return tracer if tracer is not None and tracer.parent_value() else None
-
-
-def _context_tracer() -> "Any":
-    """The same, where it knows of contexts."""
-    tracer = _tracer()
-    return tracer if hasattr(tracer, "switch_context") else None

@@ -1,8 +1,8 @@
-"""What of `typing` is needed when the program runs, without its import and its checks.
+"""Replacements for the parts of `typing` that are needed at run time.
 
 The import of `typing` takes two to four milliseconds, and `typing.NamedTuple` compiles every
-annotation of its fields to check it: together a quarter of what the start of `covsup run` would
-take. What only annotates is imported below `if TYPE_CHECKING`.
+annotation of its fields: together a quarter of the start of `covsup run`. Names that only annotate
+are imported below `if TYPE_CHECKING`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ else:
     from collections import namedtuple
 
     class _NamedTupleMeta(type):
-        """Makes a class with annotations and defaults a named tuple, as typing's NamedTuple is."""
+        """Turns a class with annotations and defaults into a named tuple, as typing.NamedTuple does."""
 
         def __new__(cls, name: str, bases: tuple[type, ...], members: dict[str, object]) -> type:
             if not bases:
@@ -32,5 +32,5 @@ else:
         """The base of a class whose instances are tuples with named fields."""
 
     def assert_never(value: object) -> NoReturn:
-        """Say that a `match` has a case for everything."""
+        """Assert that a `match` has a case for every value."""
         raise AssertionError(f"not expected: {value!r}")

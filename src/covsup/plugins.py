@@ -1,9 +1,9 @@
-"""coverage.py's plugins in a measured process: which files they claim, which contexts they begin.
+"""coverage.py's plugins in a measured process: the files they claim and the contexts they name.
 
-Imported only where the settings of the session name plugins, and then before the first file of the
-program runs, as `coverage run` does. It is the only module of the measured side that brings
-coverage.py along. The C module asks `claim` once per file name; what a plugin says of each frame it
-asks the plugin's own FileTracer.
+Loaded only if the settings of the session name plugins, and then before the first file of the
+program runs, as `coverage run` does. It is the only module that imports coverage.py in a measured
+process. The C module calls claim() once per file name; for each frame it calls the plugin's
+FileTracer itself.
 """
 
 import sys
@@ -21,57 +21,57 @@ if TYPE_CHECKING:
 
 
 class LoadedPlugins:
-    """The plugins of a process, asked; one that raises is asked no more."""
+    """The plugins of a process. A plugin that raises an exception is disabled."""
 
-    def __init__(self, plugins: Plugins, say: "Callable[[str], None]") -> None:
-        """`say` is told of every failure, once."""
+    def __init__(self, plugins: Plugins, report: "Callable[[str], None]") -> None:
+        """`report` is called with each failure, once."""
         self._plugins = plugins
-        self._say = say
+        self._on_failure = report
         self._reported: set[str] = set()
 
     def claim(self, filename: str) -> "tuple[FileTracer, str, str | None] | None":
-        """Whose a file is: the tracer, the plugin's name and the source, None if that varies.
+        """The first plugin that wants to trace a file; None if there is none.
 
-        The first plugin that wants it has it. One that raises is asked no more.
+        Returns its tracer, its name and the source file, which is None if it varies by frame.
         """
         for plugin in self._plugins.file_tracers:
-            if not plugin._coverage_enabled:  # noqa: SLF001 - where coverage.py keeps it, too
+            if not plugin._coverage_enabled:  # coverage.py's own mark
                 continue
             try:
                 tracer = plugin.file_tracer(filename)
                 if tracer is None:
                     continue
-                tracer._coverage_plugin = plugin  # noqa: SLF001
+                tracer._coverage_plugin = plugin
                 source = None
                 if not tracer.has_dynamic_source_filename():
                     source = canonical_filename(tracer.source_filename())
-            except Exception as error:  # noqa: BLE001 - the program must live
-                plugin._coverage_enabled = False  # noqa: SLF001
-                self._report(plugin._coverage_plugin_name, "file_tracer", error)  # noqa: SLF001
+            except Exception as error:  # noqa: BLE001 - the program must run on
+                plugin._coverage_enabled = False
+                self._report_failure(plugin._coverage_plugin_name, "file_tracer", error)
                 continue
-            return tracer, plugin._coverage_plugin_name, source  # noqa: SLF001
+            return tracer, plugin._coverage_plugin_name, source
         return None
 
     def failed(self, tracer: "FileTracer", what: str, error: Exception) -> None:
-        """A plugin's tracer raised in the method `what`; what it claimed there is measured no more."""
-        plugin = tracer._coverage_plugin  # noqa: SLF001
-        plugin._coverage_enabled = False  # noqa: SLF001
-        self._report(plugin._coverage_plugin_name, what, error)  # noqa: SLF001
+        """Disable the plugin of a tracer whose method `what` has raised. Its files are lost."""
+        plugin = tracer._coverage_plugin
+        plugin._coverage_enabled = False
+        self._report_failure(plugin._coverage_plugin_name, what, error)
 
     def context(self, frame: "FrameType") -> str | None:
-        """The label of the context that begins with a frame; None where none does."""
+        """The label of the context that begins with a frame; None if none does."""
         for plugin in self._plugins.context_switchers:
-            if not plugin._coverage_enabled:  # noqa: SLF001
+            if not plugin._coverage_enabled:
                 continue
             try:
                 label = plugin.dynamic_context(frame)
                 if label is not None:
                     return self._checked(label)
             except RecursionError:
-                continue  # the program is at its limits, which says nothing about the plugin
-            except Exception as error:  # noqa: BLE001 - the program must live
-                plugin._coverage_enabled = False  # noqa: SLF001
-                self._report(plugin._coverage_plugin_name, "dynamic_context", error)  # noqa: SLF001
+                continue  # the program's fault, not the plugin's
+            except Exception as error:  # noqa: BLE001 - the program must run on
+                plugin._coverage_enabled = False
+                self._report_failure(plugin._coverage_plugin_name, "dynamic_context", error)
         return None
 
     @staticmethod
@@ -80,20 +80,21 @@ class LoadedPlugins:
             raise TypeError(f"a context's label is a str, not {type(label).__name__}")
         return label
 
-    def _report(self, name: str, what: str, error: Exception) -> None:
+    def _report_failure(self, name: str, what: str, error: Exception) -> None:
         why = f"plugin {name} failed in {what} and was switched off: {first_line_of(error)}"
         if why not in self._reported:
             self._reported.add(why)
-            self._say(why)
+            self._on_failure(why)
 
 
 def load(
-    modules: "Sequence[str]", config: str, path: "Sequence[str]", say: "Callable[[str], None]"
+    modules: "Sequence[str]", config: str, path: "Sequence[str]", report: "Callable[[str], None]"
 ) -> "tuple[Callable[..., object] | None, ...] | None":
-    """Import and initialise plugins; what `_tracer.set_plugin_loader` wants of it.
+    """Import and initialise plugins. Returns the functions that `_tracer.set_plugin_loader` needs.
 
-    `config` is coverage.py's configuration in its own spelling, `path` says where the supervisor
-    found plugins that may not be on this process's path. A plugin that fails is left out, and said.
+    `config` is coverage.py's configuration as coverage.py serializes it. `path` has the directories
+    where the supervisor found plugins, which may not be on this process's path. A plugin that fails
+    is reported and left out.
     """
     plugins = Plugins()
     configuration = CoverageConfig.deserialize(config)
@@ -103,19 +104,19 @@ def load(
         for module in modules:
             try:
                 plugins.load_from_config([module], configuration)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - the program must live
-                say(f"plugin {module} cannot be loaded: {first_line_of(error)}")
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - the program must run on
+                report(f"plugin {module} cannot be loaded: {first_line_of(error)}")
         for plugin in plugins.configurers:
             try:
                 plugin.configure(configuration)
-            except Exception as error:  # noqa: BLE001
-                name = plugin._coverage_plugin_name  # noqa: SLF001
-                say(f"plugin {name} failed in configure: {first_line_of(error)}")
+            except Exception as error:  # noqa: BLE001 - as above
+                name = plugin._coverage_plugin_name
+                report(f"plugin {name} failed in configure: {first_line_of(error)}")
     finally:
         for each in added:
             if each in sys.path:
                 sys.path.remove(each)
-    asked = LoadedPlugins(plugins, say)
+    asked = LoadedPlugins(plugins, report)
     return (
         asked.claim if plugins.file_tracers else None,
         abs_file,
@@ -125,6 +126,6 @@ def load(
 
 
 def first_line_of(error: BaseException) -> str:
-    """An exception's type and the first line of what it says."""
+    """An exception's type and the first line of its message."""
     first, _, _ = str(error).partition("\n")
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -1,14 +1,15 @@
-"""pytest's door to a session: `pytest --covsup`, and `--cov` where there is no pytest-cov.
+"""covsup's plugin for pytest: the options `--covsup`, and `--cov` without pytest-cov.
 
-The startup file has restarted pytest under `covsup run` by then (pytest_start.py), so everything is
-measured from its first line; xdist's workers and all other children are measured as any child is.
-Where it has not, because there is no startup file or the option is in no place where it looks, pytest
-is restarted here. Where pytest does not own its process (`pytest.main()`, a debugger), measurement
-begins at once, and what had been imported by then is named. What is measured is in journals as soon as it
-ran, so nothing has to be stopped or collected for the report: another process, which imports what
-reporting needs, reads the journals of this one while it still runs.
+Usually the startup file has already restarted pytest under `covsup run` (pytest_start.py), so
+everything is measured from its first line, and xdist's workers are measured like all children. If
+it has not, because there is no startup file or it did not find the option, this plugin restarts
+pytest. In a process that is not pytest's own (`pytest.main()`, a debugger), measurement begins at
+once, and the report lists the modules that had been imported before.
 
-Without an option of ours, this module is all that is loaded.
+Lines are in the journals as soon as they ran, so nothing has to be stopped or collected for the
+report: another process, which imports what reporting needs, reads the journals of this one.
+
+Without an option of covsup's, this is the only module of the plugin that is loaded.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from covsup import embed
-from covsup.pytest_start import RESTARTED
+from covsup.pytest_start import RESTARTED, run_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,18 +31,18 @@ if TYPE_CHECKING:
 FILE_REPORTS = ("annotate", "html", "xml", "json", "markdown", "markdown-append", "lcov")
 TERM_REPORTS = ("term", "term-missing")
 UNMEASURED_MARKERS = ("no_covsup", "no_cover")
-"""Markers and fixtures that leave a test out."""
+"""The markers and the fixtures that exclude a test from the measurement."""
 
-RUNS_NOTHING = ("help", "version", "markers")
-"""Options with which pytest only tells something."""
+INFORMATION_OPTIONS = ("help", "version", "markers")
+"""With one of these, pytest runs no tests. As pytest names their values."""
 
 _PAUSED = "COVSUP_PAUSED"
 
 _DISABLED_BY = pytest.StashKey[str]()
 
 _covsup_modules: "dict[str, ModuleType]" = {}
-"""What was imported to measure this process: pytester forgets modules, the process stays measured.
-"""
+"""covsup's modules in this process. pytester removes modules from sys.modules, but the process
+stays measured, so begin() puts these back."""
 
 
 def _report_type(word: str) -> "tuple[str, str | None]":
@@ -60,7 +61,7 @@ def _minimum(text: str) -> float:
     try:
         minimum = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
     if minimum > 100:
         raise argparse.ArgumentTypeError(f"{text} is above 100, which no total can reach")
     return minimum
@@ -115,13 +116,13 @@ def _add_family(parser: pytest.Parser, word: str) -> None:
 
 
 def _has_pytest_cov(manager: pytest.PytestPluginManager) -> bool:
-    from importlib.util import find_spec  # noqa: PLC0415 - pytest has imported it
+    from importlib.util import find_spec  # pytest has imported it
 
     return not manager.is_blocked("pytest_cov") and find_spec("pytest_cov") is not None
 
 
 class _PytestCovFixtures:
-    """What pytest-cov has besides, where it is not installed."""
+    """The fixture of pytest-cov, where that is not installed."""
 
     @pytest.fixture
     def cov(self) -> None:
@@ -129,7 +130,7 @@ class _PytestCovFixtures:
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    """Add our options, and pytest-cov's where that is not installed."""
+    """Add covsup's options, and pytest-cov's if that is not installed."""
     _add_family(parser, "covsup")
     if not _has_pytest_cov(pluginmanager):
         _add_family(parser, "cov")
@@ -140,10 +141,10 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 def pytest_load_initial_conftests(
     early_config: pytest.Config, args: "Sequence[str]"
 ) -> "Generator[None]":
-    """Begin to measure: before output is captured, and before any conftest is imported."""
+    """Begin to measure, before output is captured and before any conftest is imported."""
     options = early_config.known_args_namespace
     was_restarted = os.environ.pop(RESTARTED, None) is not None
-    if any(getattr(options, name, False) for name in RUNS_NOTHING):
+    if any(getattr(options, name, False) for name in INFORMATION_OPTIONS):
         return (yield)
     early_config.stash[_DISABLED_BY] = disabling_option(args)
     if options.covsup_source and not options.covsup_off:
@@ -160,7 +161,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: "Any") -> None:
-    """Say that an option switched measurement off which a later one asks for."""
+    """Warn that an option disables the measurement that a later one asks for."""
     options = terminalreporter.config.option
     switch = terminalreporter.config.stash.get(_DISABLED_BY, "")
     if switch and options.covsup_source and options.covsup_off:
@@ -200,8 +201,10 @@ def pytest_runtest_call(item: pytest.Item) -> "Generator[None]":
 
 
 def disabling_option(words: "Sequence[str]") -> str:
-    """The option that switches off what a later one asks for, if there is such: an ini file's
-    addopts come before the command line, so what was meant is not plain."""
+    """The option that disables what a later one asks for; empty if there is none.
+
+    The words of the settings file's addopts come first, so the user may not know of them.
+    """
     switch = ""
     for word in map(str, words):
         if word in {"--no-covsup", "--no-cov"}:
@@ -212,35 +215,35 @@ def disabling_option(words: "Sequence[str]") -> str:
 
 
 def begin(config: pytest.Config, options: argparse.Namespace, *, was_restarted: bool) -> None:
-    """Restart pytest under measurement, or begin in this process where it is not its own."""
-    said: list[str] = []
+    """Restart pytest to be measured, or measure this process from now on if it is not pytest's."""
+    messages: list[str] = []
     sys.modules.update(_covsup_modules)
     if embed.active():
-        said = options_too_late(options)
+        messages = options_too_late(options)
     else:
         if os.name != "posix":
             raise pytest.UsageError(f"--covsup: covsup does not measure on {sys.platform}")
         if owns_the_process(config) and not was_restarted:
             restart(options)
-        said = measure_from_here(options)
+        messages = measure_from_here(options)
     if options.covsup_context == "test" or "test" in dynamic_contexts():
         record_tests(config)
-    from covsup.pytest_reports import ReportPlugin  # noqa: PLC0415 - only where it is asked for
+    from covsup.pytest_reports import ReportPlugin  # only if it is needed
 
     session = os.environ.get("COVSUP_SESSION", "")
-    config.pluginmanager.register(ReportPlugin(options, session, said), "_covsup_reporting")
+    config.pluginmanager.register(ReportPlugin(options, session, messages), "_covsup_reporting")
 
 
 def record_tests(config: pytest.Config) -> None:
     """Have each test be a context."""
-    from covsup.pytest_reports import ContextPlugin  # noqa: PLC0415 - only where it is asked for
+    from covsup.pytest_reports import ContextPlugin  # only if it is needed
 
     config.pluginmanager.register(ContextPlugin(), "_covsup_contexts")
 
 
 def session_settings() -> "dict[str, list[str]]":
-    """The settings of the session that this process belongs to; none where they cannot be read."""
-    from covsup import bootstrap  # noqa: PLC0415 - a measured process has it already
+    """The settings of this process's session; empty if they cannot be read."""
+    from covsup import bootstrap  # a measured process has it already
 
     try:
         return bootstrap.read_settings(os.environ.get("COVSUP_SESSION", ""))
@@ -249,12 +252,12 @@ def session_settings() -> "dict[str, list[str]]":
 
 
 def dynamic_contexts() -> "list[str]":
-    """The kinds of contexts that the session's settings ask for."""
+    """The kinds of contexts that the session's settings name."""
     return session_settings().get("dynamic_context", [""])[-1].split(",")
 
 
 def options_too_late(options: argparse.Namespace) -> "list[str]":
-    """Which options come too late, since something else began the session."""
+    """A message that names the options which differ from the session that is running already."""
     settings = session_settings()
     known = {*settings.get("source_dir", []), *settings.get("source_pkg", [])}
     sources = [] if True in options.covsup_source or "" in options.covsup_source else [
@@ -275,7 +278,7 @@ def options_too_late(options: argparse.Namespace) -> "list[str]":
 
 
 def owns_the_process(config: pytest.Config) -> bool:
-    """Whether this process is pytest's alone, so that starting it anew changes nothing."""
+    """Whether this process runs nothing but pytest, so that a restart changes nothing."""
     main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)
     name = spec.name if spec is not None else Path(sys.argv[0]).name
@@ -290,22 +293,17 @@ def owns_the_process(config: pytest.Config) -> bool:
 
 
 def session_options(options: argparse.Namespace) -> "list[str]":
-    """What `covsup run` and `covsup env` are told."""
-    words = []
-    sources = [source for source in options.covsup_source if source is not True and source]
-    if sources and len(sources) == len(options.covsup_source):
-        words.append(f"--source={','.join(sources)}")
-    if options.covsup_branch:
-        words.append("--branch")
-    if options.covsup_append:
-        words.append("--append")
-    if options.covsup_config is not None:
-        words.append(f"--rcfile={options.covsup_config}")
-    return words
+    """The options of `covsup run` and `covsup env` for those of pytest."""
+    return run_options(
+        options.covsup_source,
+        branch=options.covsup_branch,
+        append=options.covsup_append,
+        rcfile=options.covsup_config,
+    )
 
 
 def restart(options: argparse.Namespace) -> None:
-    """Become the supervisor of the same pytest. Does not return."""
+    """Replace this process with the supervisor of the same pytest. Does not return."""
     words = [sys.executable, "-P", "-m", "covsup", "run", *session_options(options), "--"]
     sys.stdout.flush()
     sys.stderr.flush()
@@ -314,16 +312,18 @@ def restart(options: argparse.Namespace) -> None:
 
 
 def measure_from_here(options: argparse.Namespace) -> "list[str]":
-    """Open a session and measure this process; gives what there is to say, a sentence each.
+    """Open a session and measure this process. Returns messages, a sentence each.
 
-    Raises UsageError where the session cannot be opened.
+    Raises UsageError if the session cannot be opened.
     """
-    from covsup.pytest_reports import ask  # noqa: PLC0415 - only where it is asked for
+    from covsup.pytest_reports import ask_new_process  # only if it is needed
 
-    answer = ask({"do": "open", "pid": os.getpid(), "options": session_options(options)})
+    answer = ask_new_process(
+        {"do": "open", "pid": os.getpid(), "options": session_options(options)}
+    )
     if "session" not in answer:
         raise pytest.UsageError(answer["error"])
-    said: list[str] = answer["warnings"]
+    messages: list[str] = answer["warnings"]
     late = sorted(
         name
         for name, module in list(sys.modules.items())
@@ -340,8 +340,8 @@ def measure_from_here(options: argparse.Namespace) -> "list[str]":
     )
     if late:
         shown = ", ".join(late[:8]) + (", ..." if len(late) > 8 else "")
-        said.append(f"imported before measurement began: {shown}")
-    return said
+        messages.append(f"imported before measurement began: {shown}")
+    return messages
 
 
 def _is_of_the_project(file: str | None) -> bool:

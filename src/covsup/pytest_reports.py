@@ -1,7 +1,7 @@
-"""What `pytest --covsup` does while tests run and when they have: contexts, reports, the minimum.
+"""What `pytest --covsup` does during and after the tests: contexts, reports, the minimum.
 
-The facts are in journals already; another process folds them and makes the reports, so that
-nothing of what that needs is imported here.
+The recorded lines are in journals already. Another process folds them and makes the reports, so
+nothing that this needs is imported here.
 """
 
 import json
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 
 _pending: "dict[int, ReportPlugin]" = {}
-"""Who owes a report, by process: pytester runs a pytest in the process of another, too."""
+"""The plugin whose report is pending, by process id. There may be a second plugin in the process:
+pytester runs a pytest in the process of another one."""
 
 
 class ContextPlugin:
-    """The plugin that is registered where each test is to be a context."""
+    """Makes each test a context. Registered only if that is asked for."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> "Generator[None]":
@@ -53,14 +54,16 @@ class ContextPlugin:
 
 
 class ReportPlugin:
-    """The plugin that is registered where measurement was asked for."""
+    """Makes the reports. Registered only if pytest measures."""
 
-    def __init__(self, options: "argparse.Namespace", session: str, said: "Sequence[str]") -> None:
-        """Report on the session in the directory `session`; `said` goes into the header."""
+    def __init__(
+        self, options: "argparse.Namespace", session: str, messages: "Sequence[str]"
+    ) -> None:
+        """Report on the session in the directory `session`; `messages` go into the header."""
         self._options = options
         self._session = session
-        self._said = said
-        self._start = Path.cwd()
+        self._messages = messages
+        self._start_directory = Path.cwd()
         self._answer: dict[str, Any] = {}
         self._pid = 0
         self._status: int | None = None
@@ -68,15 +71,14 @@ class ReportPlugin:
         self._reports = {kind: where for kind, where in reports.items() if kind}
 
     def pytest_report_header(self, config: pytest.Config) -> "list[str]":
-        """Say what could not be measured from its first line, and who else measures."""
-        lines = [f"covsup: {sentence}" for sentence in self._said]
+        """Show the messages, and whether pytest-cov measures, too."""
+        lines = [f"covsup: {sentence}" for sentence in self._messages]
         if config.pluginmanager.hasplugin("_cov"):
             lines.append("covsup: --cov is pytest-cov's, which is installed; both measure")
         return lines
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Leave word of the report that is wanted: if this process is killed, the supervisor makes
-        it."""
+        """Write down which report is wanted: the supervisor makes it if this process is killed."""
         if hasattr(session.config, "workerinput"):
             return
         self._pid = os.getpid()
@@ -85,18 +87,18 @@ class ReportPlugin:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> "Generator[None, object, object]":
-        """Make the reports when all tests have run: only now can they still make the run fail."""
+        """Make the reports when all tests have run: later, they could not make the run fail."""
         try:
             result = yield
         except BaseException:
-            # -x, Ctrl-C, pytest.exit(): what ran until then is worth its report, too.
+            # -x, Ctrl-C, pytest.exit(): report what has run until now.
             self._report(session, failed=True)
             raise
         self._report(session, failed=bool(session.testsfailed))
         return result
 
     def pytest_terminal_summary(self, terminalreporter: "Any") -> None:
-        """Print what goes to the terminal."""
+        """Print the messages, the report and the total."""
         for sentence in self._answer.get("said", ()):
             terminalreporter.write(f"covsup: {sentence}\n")
         text, verdict = self._answer.get("text", ""), self._answer.get("verdict", "")
@@ -112,11 +114,11 @@ class ReportPlugin:
             terminalreporter.write(f"{verdict}\n", **colour)
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
-        """Remember how it ends."""
+        """Remember the exit status."""
         self._status = int(exitstatus)
 
     def pytest_unconfigure(self) -> None:
-        """No report is owed any more, unless pytest itself has failed."""
+        """Withdraw the pending report, unless pytest itself has failed."""
         if self._pid not in _pending or _pending[self._pid] is not self:
             return
         del _pending[self._pid]
@@ -124,11 +126,11 @@ class ReportPlugin:
             Path(self._pending_path()).unlink(missing_ok=True)
 
     def _report(self, session: pytest.Session, *, failed: bool) -> None:
-        # A test may fork and let the child go on: the parent alone reports.
+        # A child that a test has forked may get here, too. Only the parent reports.
         if self._pid != os.getpid() or (failed and self._options.covsup_not_on_fail):
             return
-        request = {**self._request(), "directory": os.fspath(self._start)}
-        self._answer = ask_supervisor(request) or ask(request, self._start)
+        request = {**self._request(), "directory": os.fspath(self._start_directory)}
+        self._answer = ask_supervisor(request) or ask_new_process(request, self._start_directory)
         terminal = session.config.pluginmanager.getplugin("terminalreporter")
         error = self._answer.get("error")
         if error and terminal is not None:
@@ -163,19 +165,18 @@ class ReportPlugin:
     def _write_pending(self) -> None:
         if not self._reports and self._options.covsup_fail_under is None:
             return
-        owed = {
+        pending = {
             **self._request(),
-            "directory": os.fspath(self._start),
+            "directory": os.fspath(self._start_directory),
             "title": _title(),
             "not_on_fail": self._options.covsup_not_on_fail,
         }
         try:
-            with open(f"{self._pending_path()}.new", "w", encoding="utf-8") as file:  # noqa: PTH123
-                json.dump(owed, file)
-            Path(f"{self._pending_path()}.new").rename(self._pending_path())
+            new = Path(f"{self._pending_path()}.new")
+            new.write_text(json.dumps(pending), encoding="utf-8")
+            new.rename(self._pending_path())
         except OSError:
-            # A process of another user may not write there; the tests run all the same.
-            return
+            return  # another user may not write there; the tests run anyway
         _pending[self._pid] = self
 
 
@@ -184,8 +185,10 @@ def _pending_path_of(session: str, pid: int) -> str:
 
 
 def is_inside_another_pytest(session: str) -> bool:
-    """Whether a test of another pytest of the session started this one: that one reports at the
-    end, whatever becomes of this one."""
+    """Whether a test of another pytest of the session has started this one.
+
+    The other one reports at its end, even if this one is killed.
+    """
     if os.getpid() in _pending:
         return True
     pid = os.getppid()
@@ -205,11 +208,11 @@ def _title() -> str:
 
 
 def ask_supervisor(request: "dict[str, Any]") -> "dict[str, Any] | None":
-    """Have the supervisor do it, which has loaded what is needed; None where it does not answer.
+    """Send the request to the supervisor, which has loaded what reports need.
 
-    It does if it is this process's parent, and has restarted it as the pytest that is to be measured.
+    It answers only if it is this process's parent and has restarted it. Returns None if not.
     """
-    import select  # noqa: PLC0415 - as subprocess does
+    import select  # subprocess imports it here, too
 
     supervisor = os.getppid()
     base = f"{request['session']}/pytest-{os.getpid()}"
@@ -223,7 +226,7 @@ def ask_supervisor(request: "dict[str, Any]") -> "dict[str, Any] | None":
         descriptor = os.open(files[0], os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             Path(files[1]).write_text(json.dumps(request), encoding="utf-8")
-            os.link(files[1], files[2])  # complete as soon as it is there, and created for inotify
+            os.link(files[1], files[2])  # it appears complete, with the event that inotify awaits
             poll = select.poll()
             poll.register(descriptor, select.POLLIN)
             while os.getppid() == supervisor:
@@ -245,8 +248,8 @@ def ask_supervisor(request: "dict[str, Any]") -> "dict[str, Any] | None":
     return answer
 
 
-def ask(request: "dict[str, Any]", directory: Path | None = None) -> "dict[str, Any]":
-    """Have covsup's own process do it; what goes wrong is the answer's "error"."""
+def ask_new_process(request: "dict[str, Any]", directory: Path | None = None) -> "dict[str, Any]":
+    """Send the request to a new process of covsup's. A failure is the answer's "error"."""
     try:
         answered = subprocess.run(
             [sys.executable, "-P", "-m", "covsup", "--answer-pytest"],
@@ -255,7 +258,7 @@ def ask(request: "dict[str, Any]", directory: Path | None = None) -> "dict[str, 
             text=True,
             check=False,
             cwd=directory,
-            env={**os.environ, "COVSUP_SESSION": ""},  # it is no process of the session
+            env={**os.environ, "COVSUP_SESSION": ""},  # it does not belong to the session
         )
     except OSError as error:
         return {"error": str(error)}

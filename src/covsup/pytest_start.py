@@ -1,12 +1,12 @@
-"""Restarts a pytest that is to be measured, before anything of it is imported.
+"""Restarts a pytest that asks to be measured, before anything of it is imported.
 
-The startup file calls this in a Python whose command line names pytest. Whether measurement is asked
-for stands on the command line, in PYTEST_ADDOPTS, or in pytest's settings file. A look for the text
-of the option has to do here: `covsup run --for-pytest`, which takes over, reads the options as
-pytest does, and gives the process back if it is not to measure.
+The startup file calls start() in a Python whose command line names pytest. The request is an option
+on the command line, in PYTEST_ADDOPTS or in pytest's settings file. This module only searches for
+the option's text: `covsup run --for-pytest`, which takes over, reads the options as pytest does, and
+gives the process back if it shall not measure.
 
-It imports nothing that Python has not imported at its start, but for the reader of command lines,
-and never raises.
+Beside covsup's reader of command lines, the module imports nothing that Python has not imported at
+its start. start() never raises.
 """
 
 import os
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 RESTARTED = "COVSUP_PYTEST_RESTARTED"
-"""The variable that keeps a pytest from being restarted once more. The plugin removes it."""
+"""A variable that prevents a second restart. The plugin removes it."""
 
 INFORMATION_OPTIONS = ("-h", "--help", "-V", "--version", "--markers")
-"""With these options pytest runs no tests."""
+"""With one of these, pytest runs no tests."""
 
 _SECTIONS = {
     "pytest.toml": "",
@@ -33,18 +33,18 @@ _SECTIONS = {
     "tox.ini": "[pytest]",
     "setup.cfg": "[tool:pytest]",
 }
-"""pytest's settings files, in the order of its search. All but the first belong to others, too, and
-are pytest's if they have such a section."""
+"""pytest's settings files, in the order of its search. One with a heading here may belong to other
+tools, and is pytest's if it has a section that begins with the heading."""
 
 _INI_OPTIONS = ("-c", "--config-file")
 
 
 def start() -> None:
-    """Restart this process under `covsup run`, if it is a pytest that asks for measurement."""
+    """Restart this process under `covsup run` if it is a pytest that asks to be measured."""
     try:
         if _asks_for_measurement():
             _restart()
-    except Exception:  # noqa: BLE001 - the host program must live; covsup's plugin measures it then
+    except Exception:  # noqa: BLE001 - pytest must run on; covsup's plugin then measures it
         os.environ.pop(RESTARTED, None)
 
 
@@ -69,10 +69,30 @@ def _asks_for_measurement() -> bool:
     return "--covsup" in asked or ("--cov" in asked and not _has_pytest_cov())
 
 
-def arguments(argv: "Sequence[str]") -> "list[str] | None":
-    """The words of a Python's command line that are pytest's own; None if it runs something else.
+def run_options(
+    sources: "Sequence[object]", *, branch: bool | None, append: bool, rcfile: str | None
+) -> "list[str]":
+    """The options of `covsup run` and `covsup env` for a pytest's options.
 
-    It is `python -m pytest`, or a script of that name.
+    `sources` has the value of each `--covsup`, True for one without a value: that measures all.
+    """
+    options = []
+    named = [source for source in sources if source is not True and source]
+    if named and len(named) == len(sources):
+        options.append(f"--source={','.join(map(str, named))}")
+    if branch:
+        options.append("--branch")
+    if append:
+        options.append("--append")
+    if rcfile is not None:
+        options.append(f"--rcfile={rcfile}")
+    return options
+
+
+def arguments(argv: "Sequence[str]") -> "list[str] | None":
+    """pytest's own words on a Python's command line; None if it does not run pytest.
+
+    It does as `python -m pytest`, or as a script of that name.
     """
     command = parse_command_line(argv)
     if command.kind == "-m":
@@ -83,7 +103,7 @@ def arguments(argv: "Sequence[str]") -> "list[str] | None":
 
 
 def _option_texts(words: "list[str]") -> "Iterator[str]":
-    """Everything in which an option of pytest's may stand."""
+    """Every text that may hold options of pytest's."""
     yield from words
     yield os.environ.get("PYTEST_ADDOPTS", "")
     for word in words:
@@ -95,7 +115,7 @@ def _option_texts(words: "list[str]") -> "Iterator[str]":
 
 
 def _measuring_options_in(text: str) -> "Iterator[str]":
-    """Which of our options that ask for measurement stand in a text."""
+    """Which of `--covsup` and `--cov` a text holds."""
     for name in "--covsup", "--cov":
         at = text.find(name)
         while at != -1:
@@ -107,9 +127,9 @@ def _measuring_options_in(text: str) -> "Iterator[str]":
 
 
 def settings_file(words: "Sequence[str]") -> "tuple[str, str] | None":
-    """The path and the text of the settings file that pytest would read; None where it has none.
+    """The path and the text of the settings file that pytest reads; None if there is none.
 
-    It is named, or it is the first above the directories that the words name.
+    An option names it, or it is the first one in the common directory of the tests or above.
     """
     named = _option(words, _INI_OPTIONS)
     if named is not None:
@@ -122,7 +142,7 @@ def settings_file(words: "Sequence[str]") -> "tuple[str, str] | None":
             text = _text_of(path)
             if text is not None and section in text:
                 return path, text
-        above = os.path.dirname(directory)  # noqa: PTH120 - pathlib is not imported here
+        above = os.path.dirname(directory)
         if above == directory:
             return None
         directory = above
@@ -143,28 +163,28 @@ def _option(words: "Sequence[str]", names: "tuple[str, str]") -> str | None:
 
 
 def _common_directory(words: "Sequence[str]") -> str:
-    """The deepest directory that is above all tests which the words name."""
-    here = os.getcwd()  # noqa: PTH109 - as above
+    """The deepest directory that holds all tests on the command line."""
+    here = os.getcwd()
     directories = []
     for word in words:
         path = word.partition("::")[0]
         if path and not path.startswith("-"):
-            path = os.path.normpath(os.path.join(here, path))  # noqa: PTH118 - as above
-            if os.path.isdir(path):  # noqa: PTH112 - as above
+            path = os.path.normpath(os.path.join(here, path))
+            if os.path.isdir(path):
                 directories.append(path)
-            elif os.path.exists(path):  # noqa: PTH110 - as above
-                directories.append(os.path.dirname(path))  # noqa: PTH120 - as above
+            elif os.path.exists(path):
+                directories.append(os.path.dirname(path))
     return os.path.commonpath(directories) if directories else here
 
 
 def _text_of(path: str) -> str | None:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - as above
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
     except OSError:
         return None
 
 
 def _has_pytest_cov() -> bool:
-    """Whether `--cov` is pytest-cov's option here. Not all of sys.path is known yet."""
-    return any(os.path.exists(f"{path}/pytest_cov") for path in sys.path)  # noqa: PTH110 - as above
+    """Whether `--cov` is pytest-cov's option. Python does not know all of sys.path yet."""
+    return any(os.path.exists(f"{path}/pytest_cov") for path in sys.path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from tests.concurrency.by_hand import Session
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "concurrency.md"
-PATCHES = [patch for adapter in process.ADAPTERS for patch in adapter.patches]
-LIBRARY_ADAPTERS = [registry.adapter_for(name) for name in registry.LIBRARIES]
+PATCHES = [patch for patches in process.ADAPTERS.values() for patch in patches]
 
 PORTRAITS = f"""
 import importlib, inspect, json, os, pickle, sys
@@ -175,13 +173,13 @@ def test_the_target_finds_its_process_as_it_is_plainly(core_session: Session) ->
     assert measured == plain
 
 
-def test_arming_twice_changes_nothing(session: Session) -> None:
+def test_installing_twice_changes_nothing(session: Session) -> None:
     outcome = session.run(
         """
         import os, sys
         from covsup.concurrency import registry
         before = os.fork, os.execve, sys.modules["_frozen_importlib"]._find_and_load
-        assert registry.arm(["auto"]) == []
+        assert registry.install(["auto"]) == []
         assert before == (os.fork, os.execve, sys.modules["_frozen_importlib"]._find_and_load)
         import asyncio
         pid = os.fork()
@@ -199,21 +197,31 @@ def test_arming_twice_changes_nothing(session: Session) -> None:
 
 def test_nothing_is_measured_or_imported_where_the_session_is_off(session: Session) -> None:
     outcome = session.run(
-        "import sys; print('covsup.tracer_c' in sys.modules)", environment={"COVSUP_SESSION": ""}
+        "import sys; print('covsup.bootstrap' in sys.modules, 'covsup.tracer_c._tracer' in sys.modules)",
+        environment={"COVSUP_SESSION": ""},
     )
-    assert outcome.stdout == "False\n"
+    assert outcome.stdout == "False False\n"
     assert outcome.images == []
 
 
-@pytest.mark.parametrize("adapter", LIBRARY_ADAPTERS, ids=lambda adapter: adapter.name)
-def test_the_registry_says_of_an_adapter_what_it_says_itself(
-    adapter: registry.LibraryAdapter,
-) -> None:
-    assert registry.LIBRARIES[adapter.name] == adapter.wakes_on
-    source = Path(sys.modules[type(adapter).__module__].__file__ or "").read_text(encoding="utf-8")
-    at_run_time = [type(statement) for statement in ast.parse(source).body]
-    assert ast.Import not in at_run_time
-    assert ast.ImportFrom not in at_run_time
+def test_the_registry_imports_nothing_but_sys() -> None:
+    source = Path(registry.__file__).read_text(encoding="utf-8")
+    at_run_time = [
+        statement
+        for statement in ast.parse(source).body
+        if isinstance(statement, (ast.Import, ast.ImportFrom))
+    ]
+    assert [ast.unparse(statement) for statement in at_run_time] == ["import sys"]
+
+
+def test_a_measured_process_loads_few_modules(session: Session) -> None:
+    outcome = session.run("import sys; print(*sorted(m for m in sys.modules if 'covsup' in m))")
+    assert outcome.stdout.split() == [
+        "covsup",
+        "covsup.bootstrap",
+        "covsup.concurrency.registry",
+        "covsup.tracer_c._tracer",
+    ]
 
 
 @pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: f"{patch.module}.{patch.function}")
@@ -222,6 +230,6 @@ def test_the_documentation_lists_every_patch(patch: process.Patch) -> None:
     assert patch.why
 
 
-@pytest.mark.parametrize("name", registry.NAMES)
+@pytest.mark.parametrize("name", [*process.ADAPTERS, *registry.LIBRARIES])
 def test_the_documentation_names_every_adapter(name: str) -> None:
     assert f"| {name} |" in DOCUMENT.read_text(encoding="utf-8")

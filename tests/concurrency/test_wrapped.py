@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SOURCE = Path(covsup.__file__).parents[1]
 
 WRAPPED = [
-    (patch.module, patch.function) for adapter in process.ADAPTERS for patch in adapter.patches
+    (patch.module, patch.function) for patches in process.ADAPTERS.values() for patch in patches
 ]
 WRAPPED += [
     ("sys", name)

@@ -23,11 +23,13 @@ ALLOWED = {
     "hints": set(),  # the part of typing that runs
     "interpreter_command": set(),
     "pairs": set(),
+    "notes": {"pairs"},
     "supervisor": {"carrier", "datafile", "hints", "interpreter_command", "pytest_start"},
-    "carrier": {"bootstrap", "hints"},  # start.py alone, in a measured process
+    "carrier": {"bootstrap", "hints", "notes"},  # start.py alone, in a measured process
     "bootstrap": {
         "concurrency",
         "interpreter_command",
+        "notes",
         "pairs",
         "plugins",
         "pytest_start",
@@ -35,7 +37,7 @@ ALLOWED = {
     },
     "plugins": set(),
     "concurrency": {"tracer_c"},
-    "embed": {"bootstrap", "tracer_c"},
+    "embed": {"bootstrap", "notes", "tracer_c"},
     "pytest_start": {"interpreter_command"},
     "pytest_plugin": {
         "bootstrap",
@@ -93,7 +95,15 @@ def test_a_room_imports_only_what_the_design_lets_it(path: Path) -> None:
 def test_a_measured_process_imports_nothing_of_the_supervisors() -> None:
     for path in modules():
         room = room_of(module_of(path))
-        if room in {"__init__", "bootstrap", "carrier", "concurrency", "embed", "tracer_c"}:
+        if room in {
+            "__init__",
+            "bootstrap",
+            "carrier",
+            "concurrency",
+            "embed",
+            "notes",
+            "tracer_c",
+        }:
             found = {name.split(".")[0] for name in imports(path)}
             assert not found & SUPERVISORS_OWN, path
 

@@ -145,5 +145,5 @@ def test_a_core_that_the_plugin_of_cython_gets_no_lines_from_is_named(world: Wor
     world.write("target.py", TRACES)
     run = world.covsup_run("target.py", "a.compiled", core="monitoring")
     assert run.ended == 0, run
-    assert "--core=monitoring is sent no lines of Cython's modules" in run.stderr
+    assert "--core=monitoring gets no lines of Cython's modules" in run.stderr
     assert run.lines("target.py") == set(range(1, 10))

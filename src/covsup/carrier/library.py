@@ -1,4 +1,4 @@
-"""Where the carrier is, for whoever starts a program with it."""
+"""Where the carrier's library is, and how LD_PRELOAD names it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 HERE: Final = Path(__file__).resolve().parent
 PACKAGE: Final = HERE.parent
-"""What the library needs of covsup: its start.py, the bootstrap and the cores."""
+"""The directory with what the library needs: start.py, the bootstrap and the cores."""
 PRELOAD: Final = "LD_PRELOAD"
 _SEPARATORS: Final = " \t\n:"
 _EXPANDED: Final = "$"
 
 
 class CarrierUnavailable(Exception):
-    """There is no library to preload; the message says why, and what to do."""
+    """There is no library to preload. The message gives the reason and what to do."""
 
 
 def carrier_library() -> Path:
-    """The library. Raises CarrierUnavailable."""
+    """The path of the library. Raises CarrierUnavailable."""
     if sys.platform != "linux":
         raise CarrierUnavailable(f"works on Linux, not on {sys.platform}: leave it out")
     for suffix in EXTENSION_SUFFIXES:
@@ -41,10 +41,10 @@ def carrier_library() -> Path:
 
 
 def with_carrier(libraries: str, library: Path) -> str:
-    """The value of LD_PRELOAD that has the carrier, too.
+    """The value of LD_PRELOAD with the carrier added.
 
-    At the end, for some libraries insist on being the first, but in front of the C library: that
-    would leave it none of the functions that start programs.
+    It comes last, since some libraries must be the first, but before a C library, whose functions
+    would otherwise be found instead of the carrier's.
     """
     names = [name for name in without_carrier(libraries, library).split(":") if name]
     places = [at for at, name in enumerate(names) if _is_c_library(name)]
@@ -53,7 +53,7 @@ def with_carrier(libraries: str, library: Path) -> str:
 
 
 def without_carrier(libraries: str, library: Path) -> str:
-    """The value of LD_PRELOAD that has the carrier no more."""
+    """The value of LD_PRELOAD with the carrier removed."""
     return ":".join(name for name in libraries.replace(":", " ").split() if name != str(library))
 
 
@@ -63,5 +63,5 @@ def _is_c_library(name: str) -> bool:
 
 
 def has_core(version: tuple[int, int]) -> bool:
-    """Whether the carrier can measure Pythons of a version, covsup not being installed there."""
+    """Whether the carrier can measure a version of Python in which covsup is not installed."""
     return any((PACKAGE / "tracer_c").glob(f"_tracer.cpython-{version[0]}{version[1]}-*.so"))

@@ -1,8 +1,8 @@
-"""Measures an interpreter that no startup file of covsup's has reached.
+"""Measures an interpreter that covsup's startup files have not reached.
 
-The carrier (python.c) runs this in a Python that is complete and about to run its first line. It
-serves versions that covsup does not measure, too, as far as to say so. It adds nothing to sys.path,
-and to sys.modules nothing but covsup's own.
+The carrier (python_start.c) runs this in an initialized Python that is about to run its first line.
+It also runs in versions that covsup does not measure, and leaves a note that says so. It does not
+change sys.path, and adds only covsup's modules to sys.modules.
 """
 
 import _frozen_importlib
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 OLDEST = (3, 11)
-"""The first version that covsup measures."""
+"""The oldest version that covsup measures."""
 
 
 def start(session: str) -> None:
@@ -24,17 +24,17 @@ def start(session: str) -> None:
     before = set(sys.modules)
     try:  # noqa: SIM105 - contextlib is not imported
         measure(session)
-    except Exception:  # noqa: BLE001 - the host program must live
-        pass  # the supervisor says that there is a Python without a journal
+    except Exception:  # noqa: BLE001 - the program must run on
+        pass  # the supervisor reports a Python without a journal
     if "os" not in before:
-        # After -S not even that was there: whoever imports it does so as for the first time.
+        # With -S not even os was imported. The program shall import these modules itself.
         for name in sys.modules.keys() - before:
             if name.partition(".")[0] != "covsup":
                 del sys.modules[name]
 
 
 def measure(session: str) -> None:
-    """Hand over to the bootstrap, or say why not."""
+    """Call the bootstrap, or leave a note why this Python cannot be measured."""
     directory = installed_covsup() or __file__.rpartition("/carrier/")[0]
     bootstrap = load_bootstrap(directory)
     if free_threaded():
@@ -47,7 +47,9 @@ def measure(session: str) -> None:
         bootstrap.start(session)
         return
     if not bootstrap.is_covsup_command(getattr(sys, "orig_argv", [])):
-        bootstrap.write_note(session, why)
+        from covsup import notes  # it was not findable until now
+
+        notes.write_note(session, why)
 
 
 def version() -> str:
@@ -56,12 +58,12 @@ def version() -> str:
 
 
 def free_threaded() -> str:
-    """A letter in the names of what belongs to a Python without the GIL."""
+    """The letter that the names of a Python without the GIL have."""
     return "t" if "t" in getattr(sys, "abiflags", "") else ""
 
 
 def installed_covsup() -> str:
-    """The covsup that is installed for this interpreter, which -S hides; "" where there is none."""
+    """The covsup installed for this interpreter, which -S hides; empty if there is none."""
     for base in dict.fromkeys((sys.prefix, sys.exec_prefix)):
         for lib in dict.fromkeys((sys.platlibdir, "lib")):
             directory = f"{base}/{lib}/python{version()}/site-packages/covsup"
@@ -71,14 +73,14 @@ def installed_covsup() -> str:
 
 
 def has_core(directory: str) -> bool:
-    """Whether a covsup can measure this version."""
+    """Whether the covsup in a directory can measure this version."""
     return any(
         exists(f"{directory}/tracer_c/_tracer{suffix}") for suffix in _imp.extension_suffixes()
     )
 
 
 def exists(path: str) -> bool:
-    """Whether there is such a file; os.path is not imported."""
+    """Whether there is such a file. os.path is not imported yet."""
     try:
         posix.stat(path)
     except OSError:
@@ -87,12 +89,12 @@ def exists(path: str) -> bool:
 
 
 def load_bootstrap(directory: str) -> "ModuleType":
-    """The module covsup.bootstrap, from that directory whatever sys.path says."""
+    """The module covsup.bootstrap from that directory, which need not be on sys.path."""
     if "covsup" not in sys.modules:
         spec = _frozen_importlib_external.spec_from_file_location(
             "covsup", f"{directory}/__init__.py", submodule_search_locations=[directory]
         )
         vars(_frozen_importlib)["_load"](spec)
-    from covsup import bootstrap  # noqa: PLC0415 - there was no covsup until now
+    from covsup import bootstrap  # there was no covsup until now
 
     return bootstrap

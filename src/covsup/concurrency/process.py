@@ -1,121 +1,57 @@
-"""The adapters that every measured process needs: fork, exec, spawn, exit, wait and thread.
+"""The builtin functions that covsup patches in every measured process, and why.
 
-They stand in one file because each file that is imported at the start of every process costs it
-0.1 ms. What they patch is done in C (tracer_c/hooks_*.c): a builtin function stays the object that
-it is and runs our code first, so nothing here adds a Python frame.
+The patches are made in C (tracer_c/process): each function stays the object that it is and runs
+covsup's code first, so no Python frame is added. registry.install() makes them all, whatever
+`--concurrency` names. No measured process imports this table; the tests hold the patches and
+docs/concurrency.md to it.
 """
-
-from covsup.tracer_c import _tracer
 
 
 class Patch:
-    """One function that behaves otherwise than without covsup, and why."""
+    """One function that behaves differently than without covsup, and why."""
 
     __slots__ = ("function", "module", "why")
 
     def __init__(self, module: str, function: str, *, why: str) -> None:
-        """Not a dataclass: the import of dataclasses costs more than all of ours."""
+        """`module` is the one that defines the function."""
         self.module = module
         self.function = function
         self.why = why
 
 
-class ForkAdapter:
-    """Every forked child has a journal of its own from its start."""
+FORK = tuple(  # also os.register_at_fork(): every child has a journal of its own from its start
+    Patch("posix", function, why="root makes a directory for the journals of the user it becomes")
+    for function in ("setuid", "seteuid", "setreuid", "setresuid")
+)
 
-    name = "fork"
-    wakes_on = ()
-    patches = tuple(  # os.register_at_fork() is called, too: nothing is changed by it
-        Patch("posix", function, why="root makes a place for the journals of the user it becomes")
-        for function in ("setuid", "seteuid", "setreuid", "setresuid")
-    )
+EXEC = (  # the new program continues the session, as the next generation of the process
+    Patch("posix", "execv", why="records the exec; keeps the session in a scrubbed os.environ"),
+    Patch("posix", "execve", why="records the exec; adds the session to the given environment"),
+)
 
-    def arm(self) -> list[str]:
-        """Patch, and register, once per interpreter, what runs first in a child."""
-        return _tracer.patch_fork()
+SPAWN = (  # a started program belongs to the session, whatever environment it gets
+    Patch("_posixsubprocess", "fork_exec", why="subprocess, multiprocessing: environment, pid"),
+    Patch("posix", "posix_spawn", why="environment, child's pid"),
+    Patch("posix", "posix_spawnp", why="environment, child's pid"),
+    Patch("posix", "system", why="keeps the session in a scrubbed os.environ"),
+)
 
+WAIT = tuple(  # the parent that waits for a child knows how it ended
+    Patch("posix", function, why="records the pid and the status that it returns")
+    for function in ("wait", "waitpid", "wait3", "wait4", "waitid")
+)
 
-class ExecAdapter:
-    """The program that replaces this one goes on in the same session, as its next generation."""
+EXIT = (  # also the C library's atexit(), for a process that ends by exit()
+    Patch("posix", "_exit", why="records the end of the process and its status"),
+)
 
-    name = "exec"
-    wakes_on = ()
-    patches = (
-        Patch(
-            "posix",
-            "execv",
-            why="tells of the exec; carries the session through a scrubbed os.environ",
-        ),
-        Patch(
-            "posix",
-            "execve",
-            why="tells of the exec; carries the session into the given environment",
-        ),
-    )
-
-    def arm(self) -> list[str]:
-        """Patch, where the system has the function."""
-        return _tracer.patch_exec()
-
-
-class SpawnAdapter:
-    """The programs that this one starts belong to the session, whatever environment they get."""
-
-    name = "spawn"
-    wakes_on = ()
-    patches = (
-        Patch(
-            "_posixsubprocess",
-            "fork_exec",
-            why="subprocess, multiprocessing: environment, child's pid",
-        ),
-        Patch("posix", "posix_spawn", why="environment, child's pid"),
-        Patch("posix", "posix_spawnp", why="environment, child's pid"),
-        Patch("posix", "system", why="carries the session through a scrubbed os.environ"),
-    )
-
-    def arm(self) -> list[str]:
-        """Patch, where the system has the function; _posixsubprocess when it is imported."""
-        return _tracer.patch_spawn()
-
-
-class WaitAdapter:
-    """How a child ended is known from the parent that reaped it."""
-
-    name = "wait"
-    wakes_on = ()
-    patches = tuple(
-        Patch("posix", function, why="tells the pid and status that it returns")
-        for function in ("wait", "waitpid", "wait3", "wait4", "waitid")
-    )
-
-    def arm(self) -> list[str]:
-        """Patch, where the system has the function."""
-        return _tracer.patch_wait()
-
-
-class ExitAdapter:
-    """How this process ended is known from itself, where it ends by exit() or _exit()."""
-
-    name = "exit"
-    wakes_on = ()
-    patches = (Patch("posix", "_exit", why="tells of the end, and of its status"),)
-
-    def arm(self) -> list[str]:
-        """Patch, and ask the C library to call us at exit()."""
-        return _tracer.patch_exit()
-
-
-class ThreadAdapter:
-    """Every thread is measured from its first line."""
-
-    name = "thread"
-    wakes_on = ()
-    patches = tuple(
-        Patch("_thread", function, why="counts threads; switches the settrace core on in a new one")
+THREAD = (  # every thread is measured from its first line
+    *(
+        Patch("_thread", function, why="counts threads; starts the settrace core in a new one")
         for function in ("start_new_thread", "start_new", "start_joinable_thread")
-    ) + tuple(
-        Patch(module, function, why="a function is given to another interpreter without our data")
+    ),
+    *(
+        Patch(module, function, why="passes a function to another interpreter without our data")
         for module, function in (
             ("_interpreters", "call"),
             ("_interpreters", "exec"),
@@ -123,34 +59,15 @@ class ThreadAdapter:
             ("_interpqueues", "put"),
             ("_interpchannels", "send"),
         )
-    )
-
-    def arm(self) -> list[str]:
-        """Patch; sys.monitoring sees new threads without our help."""
-        return _tracer.patch_threads()
-
-
-FOREIGN_THREAD_MODULES = (
-    "_ctypes",
-    "_cffi_backend",
-    "_testcapi",
-    "grpc._cython.cygrpc",
-    "PyQt5.QtCore",
-    "PyQt6.QtCore",
-    "PySide2.QtCore",
-    "PySide6.QtCore",
+    ),
 )
-"""Modules that can run Python in threads which C code creates: the settrace core then looks for
-them (foreign_threads.c), which makes calls slower, so it does not without one of these."""
 
-C_TRACER_MODULES = ("line_profiler._line_profiler", "hunter._tracer")
-"""Modules that install trace functions in C: the settrace core looks for these in the same way."""
-
-ADAPTERS = (
-    ForkAdapter(),
-    ExecAdapter(),
-    SpawnAdapter(),
-    WaitAdapter(),
-    ExitAdapter(),
-    ThreadAdapter(),
-)
+ADAPTERS = {
+    "fork": FORK,
+    "exec": EXEC,
+    "spawn": SPAWN,
+    "wait": WAIT,
+    "exit": EXIT,
+    "thread": THREAD,
+}
+"""The patches by the name of what they measure."""

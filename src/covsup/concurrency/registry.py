@@ -1,138 +1,151 @@
-"""Which adapters there are, what wakes each, and the waking.
+"""The concurrency libraries that covsup knows, and what it does when one of them is imported.
 
-This module is imported at the start of every measured process, so it imports nothing that Python
-has not imported by then (no dataclasses, no typing, no __future__), and an adapter for a library
-is a module of its own that is loaded when its library is.
+No library needs a patch; LIBRARIES says why. A process only records which of them it uses. A few
+modules written in C change who runs or traces Python code, and the settrace core adapts to those.
+
+Every measured process loads this file at its start, so it imports nothing that Python has not
+imported by then. bootstrap.py loads it by its path, after the tracer.
 """
 
-import _frozen_importlib
-import _frozen_importlib_external
 import sys
-
-from covsup.concurrency import process
-from covsup.tracer_c import _tracer
 
 TYPE_CHECKING = False  # typing's own would import typing
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from types import ModuleType
-    from typing import Any, Protocol
+    from collections.abc import Iterable
+    from typing import Any
 
-    class LibraryAdapter(Protocol):
-        """Keeps measurement right under one library."""
-
-        name: str
-        wakes_on: tuple[str, ...]
-        patches: tuple[process.Patch, ...]
-
-        def arm(self, module: ModuleType, tell: Callable[[ModuleType], None]) -> None:
-            """Called once `module`, of wakes_on, is there; a second call changes nothing.
-
-            An adapter's file imports nothing, since the target may have an __import__ of its own:
-            what it needs of ours it is given.
-            """
-
+    from covsup.tracer_c import _tracer
+else:
+    # Tests read the tables in a process that is not measured, which has no tracer.
+    _tracer = sys.modules.get("covsup.tracer_c._tracer")
 
 LIBRARIES = {
+    # Children start by os.fork(), by _posixsubprocess.fork_exec(), or from a fork server that was
+    # started in one of these ways. They end by os._exit() or a signal. The patches of process.py
+    # see all of that, and recorded lines need no clean end.
     "multiprocessing": ("multiprocessing", "billiard", "loky"),
+    # A recorded line belongs to its code object (monitoring core) or its frame (settrace core), so
+    # a switch cannot mix up two greenlets. gevent.os and gevent.subprocess fork by the patched
+    # os.fork(), before and after monkey.patch_all(). The thread pool starts threads by _thread.
     "gevent": ("gevent",),
+    # As for gevent. eventlet.green.os and eventlet.green.subprocess call the patched functions, and
+    # eventlet.tpool starts its threads by the original threading module.
     "eventlet": ("eventlet",),
+    # A switch exchanges the frames of a thread. The monitoring core does not look at the stack, and
+    # the settrace core keeps its state by frame.
     "greenlet": ("greenlet",),
+    # Tasks are coroutines, whose frames the cores see as any others. to_thread() and executors
+    # start threads and processes, which the patches of process.py see.
     "asyncio": ("asyncio",),
 }
-"""Per library adapter the modules whose import wakes it. The adapter is concurrency/<name>.py."""
+"""For each library that `--concurrency` may name, the modules whose import shows that it is used."""
 
-NAMES = (*(adapter.name for adapter in process.ADAPTERS), *LIBRARIES)
-"""What `--concurrency` may name, besides `auto`."""
+FOREIGN_THREAD_MODULES = (
+    "_ctypes",
+    "_cffi_backend",
+    "_testcapi",
+    "grpc._cython.cygrpc",
+    "PyQt5.QtCore",
+    "PyQt6.QtCore",
+    "PySide2.QtCore",
+    "PySide6.QtCore",
+)
+"""Modules that can run Python code in threads which C code creates.
+
+The settrace core finds such threads by evaluating every frame (tracer_c/settrace). Calls are slower
+then, so it does that only beside one of these.
+"""
+
+C_TRACER_MODULES = ("line_profiler._line_profiler", "hunter._tracer")
+"""Modules that install trace functions in C. The settrace core finds these in the same way."""
 
 COVERAGE_TRACER = "coverage.tracer"
-"""The module of coverage.py's C tracer, which a target may use on itself."""
+"""coverage.py's C tracer, which a program may use on itself."""
 
-GREENLETS = "greenlet._greenlet"
-"""The module in C that greenlets are of: the package may be lazy, this one is loaded with it."""
+GREENLET = "greenlet._greenlet"
+"""greenlet's C module. The package may be imported lazily; this module comes when it is used."""
 
-_adapters: "dict[str, LibraryAdapter]" = {}
 _recorded: set[str] = set()
 
 
-def arm(concurrency: "Iterable[str]") -> "list[str]":
-    """Arm what belongs to every process, and let the named libraries' adapters wait for them.
+def install(concurrency: "Iterable[str]") -> "list[str]":
+    """Patch what process.py lists, and watch for the imports of the libraries in `concurrency`.
 
-    `auto` stands for every library. Returns what could not be patched, as "module.name: why". May
-    be called again in the same interpreter.
+    `auto` stands for all libraries; the patches do not depend on it. Returns what could not be
+    patched, as "module.function: why". A second call in an interpreter changes nothing.
     """
-    wanted = set(concurrency)
-    refused = []
-    for adapter in process.ADAPTERS:
-        refused += adapter.arm()
-    triggers = {
-        trigger
-        for name, wakes_on in LIBRARIES.items()
-        if "auto" in wanted or name in wanted
-        for trigger in wakes_on
-    }
-    triggers.update(
-        process.FOREIGN_THREAD_MODULES, process.C_TRACER_MODULES, (COVERAGE_TRACER, GREENLETS)
-    )
-    refused += _tracer.watch_imports(wake, triggers)
-    return refused
+    unpatched = [
+        *_tracer.patch_fork(),
+        *_tracer.patch_exec(),
+        *_tracer.patch_spawn(),
+        *_tracer.patch_wait(),
+        *_tracer.patch_exit(),
+        *_tracer.patch_threads(),
+    ]
+    names = {*FOREIGN_THREAD_MODULES, *C_TRACER_MODULES, COVERAGE_TRACER, GREENLET}
+    for library, modules in LIBRARIES.items():
+        if "auto" in concurrency or library in concurrency:
+            names.update(modules)
+    return [*unpatched, *_tracer.watch_imports(on_import, names)]
 
 
 def after_settrace_start(*, untraced: bool) -> None:
-    """Do what has to wait until the settrace core runs.
+    """Do what needs a running settrace core.
 
-    Where events come for all frames or for none (3.11), have none of frames that tell nothing, if
-    `untraced`, but not beside what has to see all of them.
+    `untraced`: frames that have nothing left to record get no events (3.11), unless a module is
+    there that needs the events of all frames.
     """
-    if untraced and {GREENLETS, *process.C_TRACER_MODULES}.isdisjoint(sys.modules):
+    if untraced and {GREENLET, *C_TRACER_MODULES}.isdisjoint(sys.modules):
         _tracer.start_untraced()
-    for trigger in {
-        *process.FOREIGN_THREAD_MODULES,
-        *process.C_TRACER_MODULES,
-    } & sys.modules.keys():
-        wake(trigger)
+    for name in {*FOREIGN_THREAD_MODULES, *C_TRACER_MODULES} & sys.modules.keys():
+        on_import(name)
 
 
-def wake(trigger: str) -> None:
-    """The module `trigger` has been imported: arm the adapter that waits for it."""
-    makes_threads = trigger in process.FOREIGN_THREAD_MODULES
-    if trigger in process.C_TRACER_MODULES:
+def on_import(name: str) -> None:
+    """React to the first import of the module `name`, one of those that install() watches for."""
+    if name in FOREIGN_THREAD_MODULES:
+        _watch_foreign_threads(b"threads that C code creates are")
+    elif name in C_TRACER_MODULES:
         _tracer.stop_untraced()
-    if makes_threads or trigger in process.C_TRACER_MODULES:
-        what = b"threads that C code creates are" if makes_threads else b"what C code traces is"
-        if not _tracer.watch_foreign_threads():
-            _tracer.note(
-                what + b" not measured: another tool evaluates the frames of this interpreter"
-            )
-    if trigger == GREENLETS:
-        # A greenlet that is away keeps the state of its frames where nobody can change it.
+        _watch_foreign_threads(b"what C code traces is")
+    elif name == GREENLET:
+        # The frames of a suspended greenlet are out of reach, so none may be without events.
         _tracer.stop_untraced()
-        for refusal in _tracer.patch_greenlet():
-            _tracer.note(f"not patched: {refusal}".encode())
-    if trigger == COVERAGE_TRACER:
-        for refusal in _tracer.patch_c_tracer(namespace_of(sys.modules[trigger])["CTracer"]):
-            _tracer.note(f"not patched: {refusal}".encode())
-    for name, wakes_on in LIBRARIES.items():
-        if trigger in wakes_on:
-            adapter_for(name).arm(sys.modules[trigger], lambda module: tell(trigger, module))
+        _note_unpatched(_tracer.patch_greenlet())
+    elif name == COVERAGE_TRACER:
+        _note_unpatched(_tracer.patch_c_tracer(namespace_of(sys.modules[name])["CTracer"]))
+    else:
+        record_library(name, sys.modules[name])
+
+
+def _watch_foreign_threads(subject: bytes) -> None:
+    if not _tracer.watch_foreign_threads():
+        _tracer.note(
+            subject + b" not measured: another tool evaluates the frames of this interpreter"
+        )
+
+
+def _note_unpatched(unpatched: "list[str]") -> None:
+    for each in unpatched:
+        _tracer.note(f"not patched: {each}".encode())
 
 
 def namespace_of(module: object) -> "dict[str, Any]":
-    """What a module holds; nothing where `module` is none.
+    """The variables of a module; empty if `module` is not one.
 
-    No attribute is asked for, not even the class: that may run code of the target's, or load a
-    module that is lazy.
+    Reads no attribute, not even `__class__`: that may run code of the program, or load a lazy
+    module.
     """
-    return _dict_of(module) if issubclass(type(module), type(sys)) else {}
+    return _module_dict(module) if issubclass(type(module), type(sys)) else {}
 
 
-_dict_of: "Any" = vars(type(sys))["__dict__"].__get__
+_module_dict: "Any" = vars(type(sys))["__dict__"].__get__
 
 
-def tell(name: str, module: object) -> None:
-    """Tell the journal, once, that a library is in use: its name and its version.
+def record_library(name: str, module: object) -> None:
+    """Record in the journal, once, that a library is in use: its name and its version.
 
-    The version of a module of the standard library is Python's.
+    A module of the standard library has Python's version.
     """
     if name in _recorded:
         return
@@ -141,18 +154,3 @@ def tell(name: str, module: object) -> None:
     if not issubclass(type(version), str):
         version = sys.version.split(maxsplit=1)[0] if name in sys.stdlib_module_names else ""
     _tracer.library(f"{name}\0{version}".encode("utf-8", "replace"))
-
-
-def adapter_for(name: str) -> "LibraryAdapter":
-    """The library adapter of that name, loaded at the first call.
-
-    It is loaded from beside this file and not by an import statement: the target's finders, its
-    sys.path and its import hooks have no part in it.
-    """
-    if name not in _adapters:
-        full_name = f"covsup.concurrency.{name}"
-        path = f"{__file__.rpartition('/')[0]}/{name}.py"
-        spec = _frozen_importlib_external.spec_from_file_location(full_name, path)
-        load = vars(_frozen_importlib)["_load"]  # not in its public face
-        _adapters[name] = load(spec).ADAPTER
-    return _adapters[name]

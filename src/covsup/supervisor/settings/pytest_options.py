@@ -46,21 +46,9 @@ def options_for_run(target: Sequence[str]) -> list[str] | None:
         return None
     if asked.tells or asked.off or not asked.source:
         return None
-    return _session_options(asked)
-
-
-def _session_options(asked: argparse.Namespace) -> list[str]:
-    sources = [source for source in asked.source if source is not True and source]
-    options = []
-    if sources and len(sources) == len(asked.source):
-        options.append(f"--source={','.join(sources)}")
-    if asked.branch:
-        options.append("--branch")
-    if asked.append:
-        options.append("--append")
-    if asked.config is not None:
-        options.append(f"--rcfile={asked.config}")
-    return options
+    return pytest_start.run_options(
+        asked.source, branch=asked.branch, append=asked.append, rcfile=asked.config
+    )
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
