@@ -159,7 +159,7 @@ EXPECTED = {
 
 def told(findings: list[Finding]) -> set[tuple[str, int, str, object]]:
     return {
-        (each.path, each.line, each.found, each.instead if each.kind is CHANGE else each.kind)
+        (each.path, each.line, each.found, each.instead if each.action is CHANGE else each.action)
         for each in findings
     }
 

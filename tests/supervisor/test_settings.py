@@ -11,7 +11,7 @@ import pytest
 from covsup.supervisor.cli import make_run_parser
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.sessions.create import check_data_file
-from covsup.supervisor.settings.run_settings import RunSettings, run_settings
+from covsup.supervisor.settings.run_settings import RunSettings, resolve_run_settings
 from tests.supervisor.test_target import refused
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def settings(*words: str) -> RunSettings:
-    return run_settings(options(*words))
+    return resolve_run_settings(options(*words))
 
 
 def options(*words: str) -> argparse.Namespace:

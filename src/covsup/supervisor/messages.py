@@ -27,7 +27,7 @@ def printable(text: str) -> str:
     )
 
 
-def when(time_ns: int) -> str:
+def local_time(time_ns: int) -> str:
     """A time of the wall clock, for people here."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time_ns // 10**9))
 

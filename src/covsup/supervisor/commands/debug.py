@@ -20,7 +20,7 @@ from covsup.supervisor.cli import make_run_parser
 from covsup.supervisor.errors import NOT_STORED
 from covsup.supervisor.launch.interpreter import ask, startup_files
 from covsup.supervisor.messages import print_message, printable
-from covsup.supervisor.settings.run_settings import resolve_data_file, run_settings
+from covsup.supervisor.settings.run_settings import resolve_data_file, resolve_run_settings
 from covsup.supervisor.watching import linux
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _config(options: argparse.Namespace) -> Iterator[tuple[str, object]]:
         for name in ("data_file", "rcfile")
         if (value := getattr(options, name)) is not None
     ]
-    for name, value in run_settings(parser.parse_args(words))._asdict().items():
+    for name, value in resolve_run_settings(parser.parse_args(words))._asdict().items():
         if name != "plugin_config":  # coverage.py's settings once more, for machines
             yield name, ", ".join(map(str, value)) if isinstance(value, tuple) else value
 

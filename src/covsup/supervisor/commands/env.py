@@ -16,14 +16,14 @@ from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.locks import locked
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.launch.launch import COVERAGE_STARTUP_VARIABLES
-from covsup.supervisor.messages import print_message, printable, when
+from covsup.supervisor.messages import local_time, print_message, printable
 from covsup.supervisor.sessions.create import check_data_file, open_session, required_carrier
 from covsup.supervisor.sessions.shells import SHELL_FORMATS, put, unset_variables
 from covsup.supervisor.sessions.waiting_sessions import (
     waiting_sessions,
     warn_if_session_is_gone,
 )
-from covsup.supervisor.settings.run_settings import resolve_data_file, run_settings
+from covsup.supervisor.settings.run_settings import resolve_data_file, resolve_run_settings
 
 if TYPE_CHECKING:
     import argparse
@@ -56,7 +56,7 @@ def env(options: argparse.Namespace) -> int:
         return _list(options)
     if options.json:
         raise UsageError("--json is of --list; --shell=json prints a new session's variables")
-    settings = run_settings(options)
+    settings = resolve_run_settings(options)
     check_data_file(settings)
     uids = list(_user_ids(options.user or ()))
     carrier = required_carrier() if settings.carrier else None
@@ -128,7 +128,7 @@ def _list(options: argparse.Namespace) -> int:
         settings = each.session.settings
         running = len({*each.measured, *each.programs})
         sys.stdout.write(
-            f"{printable(str(each.session.path))}  since {when(settings.started_ns)},"
+            f"{printable(str(each.session.path))}  since {local_time(settings.started_ns)},"
             f" {running} running, {len(each.journals)} to combine\n"
         )
     return 0

@@ -82,10 +82,10 @@ def _open(request: Mapping[str, Any]) -> dict[str, Any]:
         open_session,
         required_carrier,
     )
-    from covsup.supervisor.settings.run_settings import run_settings  # noqa: PLC0415
+    from covsup.supervisor.settings.run_settings import resolve_run_settings  # noqa: PLC0415
 
     try:
-        settings = run_settings(make_parser().parse_args(["env", *request["options"]]))
+        settings = resolve_run_settings(make_parser().parse_args(["env", *request["options"]]))
         check_data_file(settings)
         carrier = required_carrier() if settings.carrier else None
         command = ("pytest", *request["options"])

@@ -8,7 +8,7 @@ import warnings
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.gc_pause import gc_disabled
 from covsup.supervisor.errors import NOT_STORED
-from covsup.supervisor.messages import print_message, when
+from covsup.supervisor.messages import local_time, print_message
 from covsup.supervisor.sessions.waiting_sessions import (
     uncombined_data,
     waiting_sessions,
@@ -132,7 +132,7 @@ def _mention_newer_data(data_file: Path) -> None:
         uncombined_data(data_file, waiting_sessions(data_file)) if is_data_file(data_file) else []
     )
     if more:
-        taken = when(data_file.stat().st_mtime_ns)
+        taken = local_time(data_file.stat().st_mtime_ns)
         print_message(
             f"{data_file} has what was measured until {taken}; {', '.join(more)}: `covsup combine`"
             " brings in what there is by now"

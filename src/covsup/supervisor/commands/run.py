@@ -23,7 +23,7 @@ from covsup.supervisor.launch.target import find_target
 from covsup.supervisor.messages import print_message
 from covsup.supervisor.sessions.create import check_data_file, open_session, required_carrier
 from covsup.supervisor.sessions.enclosing_run import announce, enclosing_session, withdraw_inner_run
-from covsup.supervisor.settings.run_settings import configured_command_line, run_settings
+from covsup.supervisor.settings.run_settings import configured_command_line, resolve_run_settings
 from covsup.supervisor.tree.short_commands import first_few, process
 from covsup.supervisor.watching import linux, signals
 from covsup.supervisor.watching.signal_witness import SignalWitness
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
             "nothing to run: name a script, -m MODULE or a command (or set command_line in"
             " coverage.py's settings)"
         )
-    settings = run_settings(options, words)
+    settings = resolve_run_settings(options, words)
     target = find_target(words)
     libraries = [name for name in settings.concurrency if name in interpreter.LIBRARIES]
     carrier = required_carrier() if settings.carrier else None

@@ -60,7 +60,7 @@ def _in_node(name: str, node: ast.AST) -> Iterator[Finding]:
         case ast.Call():
             yield from _in_call(name, node)
         case ast.Constant(value="pytest_cov" | "pytest_cov.plugin" as plugin):
-            yield Finding(path=name, line=node.lineno, found=repr(plugin), kind=Action.CHANGE,
+            yield Finding(path=name, line=node.lineno, found=repr(plugin), action=Action.CHANGE,
                           why="leave it out: pytest finds covsup's plugin, which understands the"
                           " same options")  # fmt: skip
         case ast.Constant(value=str(text)) if name == "setup.py":
@@ -69,7 +69,7 @@ def _in_node(name: str, node: ast.AST) -> Iterator[Finding]:
             meaning = VARIABLES[text]
             if meaning.support is not Support.HONOURED:
                 yield Finding(path=name, line=node.lineno, found=text,
-                              kind=ACTIONS[meaning.support], why=meaning.note)  # fmt: skip
+                              action=ACTIONS[meaning.support], why=meaning.note)  # fmt: skip
         case _:
             return
 
@@ -80,7 +80,7 @@ def _in_call(name: str, node: ast.Call) -> Iterator[Finding]:
         yield _startup(name, node.lineno)
     elif called in _API:
         yield Finding(
-            path=name, line=node.lineno, found=f"{called}(...)", kind=Action.UNSUPPORTED,
+            path=name, line=node.lineno, found=f"{called}(...)", action=Action.UNSUPPORTED,
             why="covsup measures a program from outside: start it with `covsup run`, or let it"
             " join a session of `covsup env`; covsup.embed has pause(), context() and snapshot()",
         )  # fmt: skip
@@ -118,9 +118,9 @@ def _embed(name: str, line: int, module: str, names: list[str]) -> Iterator[Find
     why = "or leave it out: nothing has to be saved, however a process ends"
     if not instead:
         why = "leave it out: without pytest-cov it cannot be imported, and nothing has to be saved"
-    yield Finding(path=name, line=line, found=found, kind=Action.CHANGE, instead=instead, why=why)
+    yield Finding(path=name, line=line, found=found, action=Action.CHANGE, instead=instead, why=why)
 
 
 def _startup(name: str, line: int) -> Finding:
-    return Finding(path=name, line=line, found="coverage.process_startup()", kind=Action.DROP,
+    return Finding(path=name, line=line, found="coverage.process_startup()", action=Action.DROP,
                    why=_NO_STARTUP)  # fmt: skip

@@ -147,15 +147,15 @@ def in_words(name: str, number: int, text: str, data: CombinedData) -> Iterator[
         if found["command"] == "run":
             options, notes = _without_unneeded(words, data)
             instead = f"{start}covsup run {' '.join(options)}".strip()
-            yield Finding(path=name, line=number, found=said, kind=Action.CHANGE, instead=instead,
+            yield Finding(path=name, line=number, found=said, action=Action.CHANGE, instead=instead,
                           why="; ".join(notes))  # fmt: skip
         elif data is not CombinedData.OF_ONE_RUN or _names_files(words):
             if data is CombinedData.FILES and not _names_files(words):
                 words.append(".coverage.*")
-            yield Finding(path=name, line=number, found=said, kind=Action.CHANGE,
+            yield Finding(path=name, line=number, found=said, action=Action.CHANGE,
                           instead=f"{start}covsup combine {' '.join(words)}".strip())  # fmt: skip
         else:
-            yield Finding(path=name, line=number, found=said, kind=Action.CHANGE,
+            yield Finding(path=name, line=number, found=said, action=Action.CHANGE,
                           why=_COMBINED_ALREADY)  # fmt: skip
 
 
@@ -175,17 +175,17 @@ def _in_line(name: str, number: int, line: str, data: CombinedData) -> Iterator[
     yield from in_words(name, number, _LIST_OF_WORDS.sub(" ", line), data)
     if _PARALLEL_FILES.search(line) and data is not CombinedData.FILES:
         why = _IN_SESSIONS if data is CombinedData.SESSIONS else _ONE_FILE
-        yield Finding(path=name, line=number, found=".coverage.*", kind=Action.CHANGE, why=why)
+        yield Finding(path=name, line=number, found=".coverage.*", action=Action.CHANGE, why=why)
     for variable in dict.fromkeys(_VARIABLE.findall(line)):
         meaning = VARIABLES.get(variable)
         if meaning is not None and meaning.support is not Support.HONOURED:
-            yield Finding(path=name, line=number, found=variable, kind=ACTIONS[meaning.support],
+            yield Finding(path=name, line=number, found=variable, action=ACTIONS[meaning.support],
                           why=meaning.note)  # fmt: skip
     if with_nose := _NOSE.search(line):
-        yield Finding(path=name, line=number, found=with_nose[0], kind=Action.UNSUPPORTED,
+        yield Finding(path=name, line=number, found=with_nose[0], action=Action.UNSUPPORTED,
                       why="leave it out, and have `covsup run` start the same command")  # fmt: skip
     if tool := _TOOL.search(line):
-        yield Finding(path=name, line=number, found=tool[0], kind=Action.CHANGE,
+        yield Finding(path=name, line=number, found=tool[0], action=Action.CHANGE,
                       why=_OTHER_ENVIRONMENT)  # fmt: skip
     elif installed := _INSTALL.search(line):
         for word in _WORD.findall(installed["what"]):

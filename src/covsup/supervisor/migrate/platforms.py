@@ -105,7 +105,7 @@ def _systems(name: str, number: int, line: str) -> Iterator[Finding]:
             why = f"covsup has not been tried on macOS; where it fails, {_KEEP_COVERAGE}"
         else:
             why = f"covsup does not run on Windows; {_KEEP_COVERAGE}"
-        yield Finding(path=name, line=number, found=said, kind=Action.UNSUPPORTED, why=why)
+        yield Finding(path=name, line=number, found=said, action=Action.UNSUPPORTED, why=why)
 
 
 def _pythons(name: str, number: int, text: str) -> Iterator[Finding]:
@@ -114,7 +114,7 @@ def _pythons(name: str, number: int, text: str) -> Iterator[Finding]:
     if others:
         why = f"covsup measures CPython only; {_KEEP_COVERAGE}"
         yield Finding(path=name, line=number, found=", ".join(dict.fromkeys(others)),
-                      kind=Action.UNSUPPORTED, why=why)  # fmt: skip
+                      action=Action.UNSUPPORTED, why=why)  # fmt: skip
     bare = _OTHER_PYTHON.sub("", text)
     yield from _old(name, number, (found["version"] for found in _VERSION.finditer(bare)))
 
@@ -124,7 +124,7 @@ def _old(name: str, number: int, versions: Iterable[str]) -> Iterator[Finding]:
     if old:
         why = f"covsup measures Python {_dotted(OLDEST)} and later; {_KEEP_COVERAGE}"
         yield Finding(path=name, line=number, found=f"Python {', '.join(old)}",
-                      kind=Action.UNSUPPORTED, why=why)  # fmt: skip
+                      action=Action.UNSUPPORTED, why=why)  # fmt: skip
 
 
 def _in_tox(name: str, text: str) -> Iterator[Finding]:
@@ -181,7 +181,7 @@ def _in_project(name: str, text: str) -> Iterator[Finding]:
         if _is_old(version):
             yield Finding(
                 path=name, line=number, found=" ".join(line.split()).rstrip(","),
-                kind=Action.CHANGE, instead=f'covsup; python_version >= "{_dotted(OLDEST)}"',
+                action=Action.CHANGE, instead=f'covsup; python_version >= "{_dotted(OLDEST)}"',
                 why=f"covsup needs Python {_dotted(OLDEST)}: where it is a requirement, limit it,"
                 " and keep coverage.py for older ones",
             )  # fmt: skip

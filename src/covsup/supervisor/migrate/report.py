@@ -49,7 +49,7 @@ class Finding(NamedTuple):
     path: str  # as one would name it in the project's directory
     line: int  # 0 = the file as a whole
     found: str
-    kind: Action
+    action: Action
     instead: str = ""  # a line to write
     why: str = ""
 
@@ -118,7 +118,7 @@ def _finding_lines(finding: Finding) -> Iterator[str]:
     else:
         yield where
         yield from _wrapped(found)
-    match finding.kind:
+    match finding.action:
         case Action.CHANGE if finding.instead:
             yield from _command(printable(finding.instead))
             if finding.why:
@@ -127,7 +127,7 @@ def _finding_lines(finding: Finding) -> Iterator[str]:
             yield from _wrapped(finding.why)
         case _:
             why = f": {finding.why}" if finding.why else ""
-            yield from _wrapped(f"{finding.kind.value}{why}")
+            yield from _wrapped(f"{finding.action.value}{why}")
 
 
 def _wrapped(text: str) -> list[str]:
@@ -147,17 +147,17 @@ def _command(text: str) -> list[str]:
 
 
 def _summary(findings: Iterable[Finding]) -> str:
-    counts = Counter(finding.kind for finding in findings)
+    counts = Counter(finding.action for finding in findings)
     if not counts:
         return "Nothing to change: settings and command lines stay as they are."
     told = [
-        f"{counts[kind]} {words}"
-        for kind, words in (
+        f"{counts[action]} {words}"
+        for action, words in (
             (Action.CHANGE, "to change"),
             (Action.DROP, "no longer needed"),
             (Action.UNSUPPORTED, "not supported"),
         )
-        if counts[kind]
+        if counts[action]
     ]
     if counts[Action.CHANGE]:
         return f"{', '.join(told)}; everything else stays as it is. No file was changed."

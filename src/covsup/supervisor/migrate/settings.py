@@ -49,7 +49,7 @@ PYTEST_OPTION: Final = re.compile(r"--(no-)?cov(?![a-z])")
 
 def understood(name: str, line: int, options: str) -> Finding:
     """What there is to say of pytest-cov's options."""
-    return Finding(path=name, line=line, found=options, kind=Action.STAYS,
+    return Finding(path=name, line=line, found=options, action=Action.STAYS,
                    why="covsup understands pytest-cov's options where that is not installed")  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def in_settings(directory: Path, rcfile: str | None) -> Iterator[Finding]:
         except UsageError as error:
             said = str(error).removeprefix(f"{path}: ")
             yield Finding(
-                path=name, line=0, found=said, kind=Action.CHANGE, why="it cannot be read"
+                path=name, line=0, found=said, action=Action.CHANGE, why="it cannot be read"
             )
             continue
         yield from _in_covsup_settings(name, entries)
@@ -117,16 +117,16 @@ def requirement(name: str, line: int, text: str) -> Iterator[Finding]:
         "coverage_"
     ):
         why = "covsup brings its own startup file"
-        yield Finding(path=name, line=line, found=word, kind=Action.DROP, why=why)
+        yield Finding(path=name, line=line, found=word, action=Action.DROP, why=why)
     elif found["name"].lower() == "coverage":
         why = "it brings coverage.py along"
         yield Finding(
-            path=name, line=line, found=word, kind=Action.CHANGE, instead="covsup", why=why
+            path=name, line=line, found=word, action=Action.CHANGE, instead="covsup", why=why
         )
     else:
         why = "without pytest-cov its options are understood by covsup"
         yield Finding(
-            path=name, line=line, found=word, kind=Action.CHANGE, instead="covsup", why=why
+            path=name, line=line, found=word, action=Action.CHANGE, instead="covsup", why=why
         )
 
 
@@ -181,7 +181,7 @@ def _in_coverage_settings(directory: Path, rcfile: str | None) -> Iterator[Findi
         if reads and sections:
             yield Finding(
                 path=name, line=sections[0].line, found=f"[{sections[0].written}]",
-                kind=Action.STAYS, why=f"coverage.py and covsup read only {reads}, which comes first",
+                action=Action.STAYS, why=f"coverage.py and covsup read only {reads}, which comes first",
             )  # fmt: skip
             continue
         if name not in SHARED_FILES or any(section.name in SETTINGS for section in sections):
@@ -198,7 +198,7 @@ def _in_sections(name: str, path: Path, sections: list[Section]) -> Iterator[Fin
         for plugin in _words(entry)
     ]
     for line, sentence in unknown_settings(path, sections, plugins):
-        yield Finding(path=name, line=line, found=sentence, kind=Action.CHANGE,
+        yield Finding(path=name, line=line, found=sentence, action=Action.CHANGE,
                       why="coverage.py passes over it, and so does covsup")  # fmt: skip
     for section in sections:
         for entry in section.entries:
@@ -209,7 +209,7 @@ def _in_sections(name: str, path: Path, sections: list[Section]) -> Iterator[Fin
                 continue
             yield Finding(
                 path=name, line=entry.line, found=_shown(section.written, entry),
-                kind=ACTIONS[meaning.support], why=meaning.note,
+                action=ACTIONS[meaning.support], why=meaning.note,
             )  # fmt: skip
 
 
@@ -221,7 +221,7 @@ def _in_covsup_settings(name: str, entries: Iterable[Entry]) -> Iterator[Finding
                 check_key(path, entry.key, entry.value, is_text=path.suffix != ".toml")
             except UsageError as error:
                 said = str(error).removeprefix(f"{name}: ")
-                yield Finding(path=name, line=entry.line, found=said, kind=Action.CHANGE,
+                yield Finding(path=name, line=entry.line, found=said, action=Action.CHANGE,
                               why="`covsup run` refuses it")  # fmt: skip
 
 
@@ -241,7 +241,7 @@ def _in_pytest_settings(name: str, entries: Iterable[Entry]) -> Iterator[Finding
                 plugin = word if before == "-p" else word.removeprefix("-p")
                 if plugin.startswith("pytest_cov") and (before == "-p" or word.startswith("-p")):
                     yield Finding(path=name, line=entry.line, found=f"-p {plugin}",
-                                  kind=Action.CHANGE, why="leave it out: pytest finds covsup's"
+                                  action=Action.CHANGE, why="leave it out: pytest finds covsup's"
                                   " plugin, which understands the same options")  # fmt: skip
 
 

@@ -69,7 +69,7 @@ class RunSettings(NamedTuple):
     warnings: tuple[str, ...]  # what is odd about the settings, a sentence each
 
 
-def run_settings(options: argparse.Namespace, words: Sequence[str] = ()) -> RunSettings:
+def resolve_run_settings(options: argparse.Namespace, words: Sequence[str] = ()) -> RunSettings:
     """Bring together what was said; `words` are the target's. Raises UsageError."""
     ours = read_covsup_settings(options.rcfile)
     set_sessions_parent(ours.get("sessions", ""))
