@@ -296,7 +296,7 @@ def test_a_source_that_cannot_be_is_refused(here: Path, source: str) -> None:
 
 AS_NOBODY = """\
 import os, sys
-import coverage, covsup.supervisor.commands.run, difflib, locale, subprocess, zipfile  # for later, out of reach then
+import coverage, covsup.supervisor.launch.supervise, difflib, locale, subprocess, zipfile  # for later, out of reach then
 from covsup.supervisor.cli import main, make_run_parser
 make_run_parser()
 if os.getuid() == 0:

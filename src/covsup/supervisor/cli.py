@@ -218,13 +218,13 @@ def _main(words: list[str]) -> int:  # noqa: PLR0911 - one per command
             run_options = run_parser.parse_args(own)
             if run_options.for_pytest:
                 run_options = run_parser.parse_args([*own, *_options_of_pytest(target)])
-            from covsup.supervisor.commands.run import run  # noqa: PLC0415
+            from covsup.supervisor.launch.supervise import run  # noqa: PLC0415
         run(run_options, target)
     parser = make_parser()
     options = parser.parse_args(words)
     match options.command:
         case "env":
-            from covsup.supervisor.commands.env import env  # noqa: PLC0415
+            from covsup.supervisor.sessions.open_sessions import env  # noqa: PLC0415
 
             return env(options)
         case "combine":
@@ -237,11 +237,11 @@ def _main(words: list[str]) -> int:  # noqa: PLR0911 - one per command
 
             return erase(options)
         case "tree":
-            from covsup.supervisor.commands.tree import tree  # noqa: PLC0415
+            from covsup.supervisor.tree.show import tree  # noqa: PLC0415
 
             return tree(options)
         case "debug":
-            from covsup.supervisor.commands.debug import debug  # noqa: PLC0415
+            from covsup.supervisor.commands.debug_system import debug  # noqa: PLC0415
 
             return debug(options)
         case _:
