@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.supervisor.migrate.report import Action, Finding, findings_in
+from covsup.supervisor.migrate.finding import Action, Finding
+from covsup.supervisor.migrate.report import findings_in
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import shlex
 
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.migrate.commands import in_words
-from covsup.supervisor.migrate.report import ACTIONS, Action, Finding, text_or_empty
+from covsup.supervisor.migrate.finding import ACTIONS, Action, Finding, text_or_empty
 from covsup.supervisor.migrate.settings import requirement
 from covsup.supervisor.settings.compatibility import VARIABLES, Support
 

@@ -11,7 +11,7 @@ from enum import Enum
 from fnmatch import fnmatch
 
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.migrate.report import ACTIONS, Action, Finding, text_or_empty
+from covsup.supervisor.migrate.finding import ACTIONS, Action, Finding, text_or_empty
 from covsup.supervisor.migrate.settings import PYTEST_OPTION, requirement, understood
 from covsup.supervisor.settings.compatibility import RUN_OPTIONS, VARIABLES, Support
 

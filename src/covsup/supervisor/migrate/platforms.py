@@ -13,7 +13,7 @@ from fnmatch import fnmatch
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.launch.interpreter import OLDEST
 from covsup.supervisor.migrate.commands import logical_lines
-from covsup.supervisor.migrate.report import Action, Finding, text_or_empty
+from covsup.supervisor.migrate.finding import Action, Finding, text_or_empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

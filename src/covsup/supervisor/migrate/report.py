@@ -10,17 +10,22 @@ import os
 import sys
 import textwrap
 from collections import Counter
-from enum import Enum
 from pathlib import Path
 
-from covsup.hints import TYPE_CHECKING, NamedTuple
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.messages import printable
-from covsup.supervisor.settings.compatibility import Support
+from covsup.supervisor.migrate.code import in_code
+from covsup.supervisor.migrate.commands import combined_data, in_commands
+from covsup.supervisor.migrate.finding import Action
+from covsup.supervisor.migrate.platforms import in_platforms
+from covsup.supervisor.migrate.settings import asks_for_parallel, in_requirements, in_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Final
+
+    from covsup.supervisor.migrate.finding import Finding
 
 _WIDTH: Final = 80
 _INDENT: Final = "    "
@@ -28,30 +33,6 @@ _SKIPPED_DIRECTORIES: Final = frozenset(
     {"node_modules", "build", "dist", "site-packages", "__pycache__", "htmlcov", "venv", "env"}
 )
 _MAX_DEPTH: Final = 4  # directories below the project's
-
-
-class Action(Enum):
-    """What is to be done about a finding."""
-
-    CHANGE = "write"  # something fails or is not measured otherwise
-    DROP = "no longer needed"  # it may stay, and has no effect
-    UNSUPPORTED = "not supported"
-    STAYS = "stays as it is"  # worth a word all the same
-
-
-ACTIONS: Final = {Support.UNNEEDED: Action.DROP, Support.UNSUPPORTED: Action.UNSUPPORTED}
-"""What is to be done about a word of coverage.py's that is not honoured."""
-
-
-class Finding(NamedTuple):
-    """One place in a project."""
-
-    path: str  # as one would name it in the project's directory
-    line: int  # 0 = the file as a whole
-    found: str
-    action: Action
-    instead: str = ""  # a line to write
-    why: str = ""
 
 
 def migrate(directory: Path, rcfile: str | None) -> int:
@@ -71,11 +52,6 @@ def migrate(directory: Path, rcfile: str | None) -> int:
 
 def findings_in(directory: Path, rcfile: str | None) -> Iterator[Finding]:
     """Every place in a project that has to do with coverage.py or pytest-cov."""
-    from covsup.supervisor.migrate.code import in_code  # noqa: PLC0415 - they import this module
-    from covsup.supervisor.migrate.commands import combined_data, in_commands  # noqa: PLC0415
-    from covsup.supervisor.migrate.platforms import in_platforms  # noqa: PLC0415
-    from covsup.supervisor.migrate.settings import asks_for_parallel, in_requirements, in_settings  # noqa: PLC0415
-
     files = list(_files(directory))
     data = combined_data(directory, files, parallel=asks_for_parallel(directory, rcfile))
     yield from in_settings(directory, rcfile)
@@ -83,14 +59,6 @@ def findings_in(directory: Path, rcfile: str | None) -> Iterator[Finding]:
     yield from in_commands(directory, files, data)
     yield from in_code(directory, files, data)
     yield from in_platforms(directory, files)
-
-
-def text_or_empty(path: Path) -> str:
-    """A file's text, as far as it is text; nothing where it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 def _files(directory: Path) -> Iterator[Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.errors import UsageError
-from covsup.supervisor.migrate.report import ACTIONS, Action, Finding, text_or_empty
+from covsup.supervisor.migrate.finding import ACTIONS, Action, Finding, text_or_empty
 from covsup.supervisor.settings.compatibility import SETTINGS, Compatibility, Support
 from covsup.supervisor.settings.coverage_settings import unknown_settings
 from covsup.supervisor.settings.covsup_settings import check_key, section_heading
