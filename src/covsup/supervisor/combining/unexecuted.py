@@ -13,7 +13,7 @@ from pathlib import Path
 
 from covsup.datafile.fold.gather import unstorable_message
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.entry import initial_sys_path
+from covsup.supervisor.own_interpreter import initial_sys_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

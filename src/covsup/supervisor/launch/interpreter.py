@@ -16,11 +16,11 @@ from pathlib import Path
 from covsup.carrier.library import has_core
 from covsup.datafile.provenance.command_lines import PROBE_MARK, is_python, parse_command_line
 from covsup.hints import TYPE_CHECKING, NamedTuple
-from covsup.supervisor.entry import initial_sys_path
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.launch.install_hint import COVSUP, Environment, how_to_install
 from covsup.supervisor.launch.launch import COVERAGE_STARTUP_VARIABLES
 from covsup.supervisor.launch.target import TargetKind
+from covsup.supervisor.own_interpreter import initial_sys_path
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
