@@ -22,6 +22,7 @@ from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
 from covsup.datafile.session.directory import Observation, open_session, write_settings
 from covsup.supervisor.combining.combine import CombineResult, combine
 from covsup.supervisor.combining.inputs import InputUnusable, NothingToCombine
+from covsup.supervisor.errors import UsageError
 from covsup.supervisor.settings.combine_settings import CombineSettings
 from covsup.supervisor.watching import linux
 from tests.fold.handmade import DEAD_PID, HandMade, handmade_session
@@ -835,7 +836,7 @@ def test_rules_come_from_coverage_pys_settings(tmp_path: Path) -> None:
     assert read.data_file.is_absolute()
     assert read.data_file.parts[-2:] == ("d", ".cov")
     assert CombineSettings.read(str(rcfile), tmp_path / "x").data_file == tmp_path / "x"
-    with pytest.raises(InputUnusable, match="missing"):
+    with pytest.raises(UsageError, match="missing"):
         CombineSettings.read(str(tmp_path / "missing"))
 
 

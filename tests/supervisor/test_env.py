@@ -80,7 +80,7 @@ def test_a_process_that_goes_on_is_collected_as_far_as_it_is_and_later_whole(wor
         assert "still running" in first.stderr
         assert "still running" in beside(world, "tree").stdout
         refusal = beside(world, "erase")
-        assert (refusal.returncode, "left alone" in refusal.stderr) == (1, True)
+        assert (refusal.returncode, "still runs, so it is kept" in refusal.stderr) == (1, True)
         live.send("\n")
         assert live.ended() == 0
     run = covsup(world, "combine")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.supervisor.cli import make_run_parser
+from covsup.supervisor.commands.run import make_parser
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.sessions.create import check_data_file
 from covsup.supervisor.settings.run_settings import RunSettings, resolve_run_settings
@@ -35,7 +35,7 @@ def settings(*words: str) -> RunSettings:
 
 
 def options(*words: str) -> argparse.Namespace:
-    return make_run_parser().parse_args(words)
+    return make_parser().parse_args(words)
 
 
 def test_without_files_and_options_the_defaults_hold(here: Path) -> None:
@@ -297,8 +297,9 @@ def test_a_source_that_cannot_be_is_refused(here: Path, source: str) -> None:
 AS_NOBODY = """\
 import os, sys
 import coverage, covsup.supervisor.launch.supervise, difflib, locale, subprocess, zipfile  # for later, out of reach then
-from covsup.supervisor.cli import main, make_run_parser
-make_run_parser()
+from covsup.supervisor.cli import main
+from covsup.supervisor.commands.run import make_parser
+make_parser()
 if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)

@@ -7,9 +7,11 @@ import re
 import sys
 import time
 
+from covsup.datafile.errors import CovsupError
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Final
 
 _PLAIN_WORD: Final = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
@@ -40,6 +42,23 @@ def shell_quoted(word: str) -> str:
     return "'" + word.replace("'", "'\"'\"'") + "'"
 
 
+def in_one_line(error: BaseException) -> str:
+    """What an exception says, for a message; our own say all that is needed."""
+    first = str(error).strip().partition("\n")[0]
+    if isinstance(error, CovsupError):
+        return first
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def aligned(pairs: Iterable[tuple[str, object]]) -> str:
+    """One printable line for each name and its value, with the colons below each other."""
+    lines = [(name, printable(str(value))) for name, value in pairs]
+    width = max((len(name) for name, _ in lines), default=0)
+    return "".join(f"{name:>{width}}: {value}\n" for name, value in lines)
+
+
 def print_message(message: str) -> None:
     """Write `covsup: message` as one line.
 
@@ -52,3 +71,21 @@ def print_message(message: str) -> None:
         os.write(2, line)
     except (OSError, AttributeError, ValueError, MemoryError):
         return
+
+
+def did_you_mean(word: str, words: Iterable[str], *, prefix: str = "") -> str:
+    """Give "; did you mean 'thread'?" if one of `words` is similar, else "".
+
+    A `prefix` that all words share does not count as similarity.
+    """
+    import difflib  # noqa: PLC0415 - only for a mistake
+
+    known = [each.removeprefix(prefix) for each in words]
+    found = difflib.get_close_matches(word.removeprefix(prefix), known, n=1)
+    return f"; did you mean {prefix + found[0]!r}?" if found else ""
+
+
+def did_you_mean_or_all(word: str, words: Iterable[str]) -> str:
+    """The same; if no word is similar, list all that do not begin with an underscore."""
+    known = sorted(each for each in words if not each.startswith("_"))
+    return did_you_mean(word, known) or f"; there are: {', '.join(known)}"

@@ -83,4 +83,4 @@ class EarlyImports:
             if has_sources or settings.append or settings.fail_under is not None:
                 import coverage  # noqa: F401, PLC0415 - the slowest of all; where it is needed
             if settings.for_pytest:
-                from covsup.supervisor.commands import pytest_report  # noqa: F401, PLC0415 - for `Reporter`
+                from covsup.supervisor.combining import pytest_answer  # noqa: F401, PLC0415 - for `Reporter`

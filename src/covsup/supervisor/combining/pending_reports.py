@@ -57,7 +57,7 @@ def _make(request: ReportRequest, session: Session, data_file: Path | None) -> N
     from coverage.exceptions import CoverageException  # noqa: PLC0415
     from coverage.files import set_relative_directory  # noqa: PLC0415
 
-    from covsup.supervisor.commands.pytest_report import reports  # noqa: PLC0415
+    from covsup.supervisor.combining.pytest_answer import reports  # noqa: PLC0415
 
     try:
         with contextlib.chdir(request["directory"]):

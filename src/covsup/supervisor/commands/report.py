@@ -6,6 +6,7 @@ import sys
 import warnings
 
 from covsup.hints import TYPE_CHECKING
+from covsup.supervisor.arguments import Parser
 from covsup.supervisor.combining.gc_pause import gc_disabled
 from covsup.supervisor.errors import NOT_STORED
 from covsup.supervisor.messages import local_time, print_message
@@ -23,10 +24,15 @@ if TYPE_CHECKING:
 _NAMES: Final = {"--data-file": "data_file", "--rcfile": "rcfile"}
 
 
-def report(words: Sequence[str]) -> int:
+def make_parser(prog: str = "covsup report") -> Parser:
+    """A parser that knows nothing: coverage.py parses its own options, and has the help."""
+    return Parser(prog=prog, add_help=False)
+
+
+def run(words: Sequence[str]) -> int:
     """Have coverage.py make a report; `words` are its command line, the report's kind first."""
     with gc_disabled():
-        from coverage.cmdline import main as coverage  # noqa: PLC0415 - slow to import
+        from coverage.cmdline import main as coverage
 
     if not any(word in {"-h", "--help"} for word in words):
         warn_if_session_is_gone()
@@ -50,7 +56,7 @@ def report(words: Sequence[str]) -> int:
 
 def _print_coverage_warnings() -> None:
     """Have coverage.py's own warnings told as ours are: a line each, with the name of each."""
-    from coverage.exceptions import CoverageWarning  # noqa: PLC0415
+    from coverage.exceptions import CoverageWarning
 
     def tell(message: Warning | str, *_: object, **__: object) -> None:
         print_message(str(message).partition("; see https:")[0])
@@ -61,9 +67,9 @@ def _print_coverage_warnings() -> None:
 
 def _mention_uncombined_sessions(words: Sequence[str]) -> None:
     """Where there is no data, say so if that is because nobody has combined it."""
-    from covsup.datafile.errors import CovsupError  # noqa: PLC0415
-    from covsup.datafile.session.directory import find_sessions  # noqa: PLC0415
-    from covsup.supervisor.settings.run_settings import resolve_data_file  # noqa: PLC0415
+    from covsup.datafile.errors import CovsupError
+    from covsup.datafile.session.directory import find_sessions
+    from covsup.supervisor.settings.run_settings import resolve_data_file
 
     said = _file_options(words)
     try:
@@ -79,10 +85,10 @@ def _mention_uncombined_sessions(words: Sequence[str]) -> None:
 
 def _combine_finished_sessions(words: Sequence[str]) -> None:
     """Have in the data file what belongs to it and has ended, and say what has more."""
-    from covsup.datafile.errors import CovsupError  # noqa: PLC0415
-    from covsup.datafile.session.directory import find_sessions  # noqa: PLC0415
-    from covsup.supervisor.sessions.reported_sessions import collect_reported_sessions  # noqa: PLC0415
-    from covsup.supervisor.settings.run_settings import resolve_data_file  # noqa: PLC0415
+    from covsup.datafile.errors import CovsupError
+    from covsup.datafile.session.directory import find_sessions
+    from covsup.supervisor.sessions.reported_sessions import collect_reported_sessions
+    from covsup.supervisor.settings.run_settings import resolve_data_file
 
     said = _file_options(words)
     try:
@@ -102,9 +108,9 @@ def _combine_finished_sessions(words: Sequence[str]) -> None:
 
 def _combine_parallel(data_file: Path, rcfile: str | None, *, keep: bool) -> None:
     """Combine what `run --parallel-mode` left, as coverage.py's reports do with its own files."""
-    from covsup.supervisor.combining.combine import combine  # noqa: PLC0415
-    from covsup.supervisor.settings.combine_settings import CombineSettings  # noqa: PLC0415
-    from covsup.supervisor.settings.coverage_settings import config_file_argument  # noqa: PLC0415
+    from covsup.supervisor.combining.combine import combine
+    from covsup.supervisor.settings.combine_settings import CombineSettings
+    from covsup.supervisor.settings.coverage_settings import config_file_argument
 
     left = [
         each.session.path
@@ -126,7 +132,7 @@ def _combine_parallel(data_file: Path, rcfile: str | None, *, keep: bool) -> Non
 
 def _mention_newer_data(data_file: Path) -> None:
     """Say until when the data go, where something goes on or waits."""
-    from covsup.datafile.database.database import is_data_file  # noqa: PLC0415
+    from covsup.datafile.database.database import is_data_file
 
     more = (
         uncombined_data(data_file, waiting_sessions(data_file)) if is_data_file(data_file) else []
@@ -141,13 +147,13 @@ def _mention_newer_data(data_file: Path) -> None:
 
 def _warn_about_edited_files(words: Sequence[str]) -> None:
     """Say which files are not what they were when they were measured."""
-    from covsup.datafile.database.database import is_data_file, read_versions  # noqa: PLC0415
-    from covsup.datafile.errors import CovsupError  # noqa: PLC0415
-    from covsup.supervisor.combining.source_versions import (  # noqa: PLC0415
+    from covsup.datafile.database.database import is_data_file, read_versions
+    from covsup.datafile.errors import CovsupError
+    from covsup.supervisor.combining.source_versions import (
         edited_sentence,
         edited_since,
     )
-    from covsup.supervisor.settings.run_settings import resolve_data_file  # noqa: PLC0415
+    from covsup.supervisor.settings.run_settings import resolve_data_file
 
     said = _file_options(words)
     try:

@@ -15,12 +15,12 @@ from functools import partial
 from covsup.datafile.session.directory import tidy_sessions_directory
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.early_imports import EarlyImports
-from covsup.supervisor.combining.finish import RunEnd, in_one_line
-from covsup.supervisor.commands.pytest_reporter import Reporter, announce_reporter
+from covsup.supervisor.combining.finish import RunEnd
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.launch import interpreter, launch
+from covsup.supervisor.launch.pytest_reporter import Reporter, announce_reporter
 from covsup.supervisor.launch.target import find_target
-from covsup.supervisor.messages import print_message
+from covsup.supervisor.messages import in_one_line, print_message
 from covsup.supervisor.sessions.create import check_data_file, open_session, required_carrier
 from covsup.supervisor.sessions.enclosing_run import announce, enclosing_session, withdraw_inner_run
 from covsup.supervisor.settings.run_settings import configured_command_line, resolve_run_settings
@@ -54,7 +54,7 @@ _IMPORT_WAIT_SECONDS: Final = 1.0
 """So long a request for a report waits for what is being loaded, and signals with it."""
 
 
-def run(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
+def run_target(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
     """Do it, and end as the target did. Raises UsageError before the target was started."""
     words = words or configured_command_line(options.rcfile)
     if not words:

@@ -1,4 +1,7 @@
-"""`covsup env`: a session without a supervisor, for Pythons that somebody else starts."""
+"""Sessions without a supervisor: open, list and close them.
+
+`covsup env` opens one for programs that covsup does not start.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from covsup.supervisor.errors import UsageError
 from covsup.supervisor.launch.launch import COVERAGE_STARTUP_VARIABLES
 from covsup.supervisor.messages import local_time, print_message, printable
 from covsup.supervisor.sessions.create import check_data_file, open_session, required_carrier
-from covsup.supervisor.sessions.shells import SHELL_FORMATS, put, unset_variables
+from covsup.supervisor.sessions.shells import put, unset_variables
 from covsup.supervisor.sessions.waiting_sessions import (
     waiting_sessions,
     warn_if_session_is_gone,
@@ -41,21 +44,11 @@ _SAME_MEASUREMENT: Final = (
 """What two sessions have to agree on to measure the same."""
 
 
-def env(options: argparse.Namespace) -> int:
-    """`covsup env`."""
-    if options.shell not in SHELL_FORMATS:
-        from covsup.supervisor.settings.compatibility import did_you_mean  # noqa: PLC0415 - for a mistake only
+def open_and_print(options: argparse.Namespace) -> int:
+    """Open a session, or find an open one, and print its variables. Raises CovsupError.
 
-        raise UsageError(
-            f"--shell={options.shell} is not known{did_you_mean(options.shell, SHELL_FORMATS)}"
-            f" ({', '.join(SHELL_FORMATS)})"
-        )
-    if options.close:
-        return _close(options)
-    if options.list:
-        return _list(options)
-    if options.json:
-        raise UsageError("--json is of --list; --shell=json prints a new session's variables")
+    Gives the exit status, as the other functions here.
+    """
     settings = resolve_run_settings(options)
     check_data_file(settings)
     uids = list(_user_ids(options.user or ()))
@@ -116,8 +109,8 @@ def _to_reuse(settings: RunSettings) -> sessions.Session | None:
     return None
 
 
-def _list(options: argparse.Namespace) -> int:
-    """Show the open sessions of a data file."""
+def list_sessions(options: argparse.Namespace) -> int:
+    """Print the open sessions of a data file. Raises UsageError."""
     warn_if_session_is_gone()
     data_file = resolve_data_file(options.rcfile, options.data_file)
     is_open = [each for each in waiting_sessions(data_file) if each.session.settings.open]
@@ -148,8 +141,11 @@ def _as_json(each: WaitingSession) -> dict[str, object]:
     }
 
 
-def _close(options: argparse.Namespace) -> int:
-    """Close what is open; closing it twice is no mistake."""
+def close_sessions(options: argparse.Namespace) -> int:
+    """Close the session that COVSUP_SESSION names, or every open one of the data file.
+
+    A session that is closed already is not an error.
+    """
     warn_if_session_is_gone()
     data_file = resolve_data_file(options.rcfile, options.data_file)
     named = os.environ.get("COVSUP_SESSION", "")

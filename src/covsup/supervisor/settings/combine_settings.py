@@ -8,17 +8,26 @@ import re
 from pathlib import Path
 from types import MappingProxyType
 
+from covsup.datafile.errors import CovsupError
 from covsup.datafile.journal.by_value_names import is_sent_code
 from covsup.hints import TYPE_CHECKING, NamedTuple
-from covsup.supervisor.combining.inputs import InputUnusable
 from covsup.supervisor.errors import UsageError
-from covsup.supervisor.settings.coverage_settings import config_file_of_session, has_settings_file
+from covsup.supervisor.settings.coverage_settings import (
+    config_file_argument,
+    config_file_of_session,
+    has_settings_file,
+)
+from covsup.supervisor.settings.run_settings import choose_sessions_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Self
 
     from covsup.datafile.session.directory import Settings
+
+
+class PathsUnusable(CovsupError):
+    """coverage.py refuses [paths] of its settings."""
 
 
 class CombineSettings(NamedTuple):
@@ -32,18 +41,22 @@ class CombineSettings(NamedTuple):
 
     @classmethod
     def of_session(cls, settings: Settings) -> Self:
-        """Those that held where a session was opened. Raises InputUnusable."""
+        """Those that held where a session was opened. Raises UsageError."""
         return cls.read(config_file_of_session(settings.rcfile), Path(settings.data_file))
+
+    @classmethod
+    def of_command(cls, rcfile: str | None, data_file: str | None) -> Self:
+        """Those that hold here, for a command with --rcfile and --data-file. Raises UsageError."""
+        choose_sessions_directory(rcfile)
+        path = None if data_file is None else Path(data_file)
+        return cls.read(config_file_argument(rcfile), path)
 
     @classmethod
     def read(cls, rcfile: str | bool = True, data_file: Path | None = None) -> Self:
         """Take them from coverage.py's settings file: `rcfile`, its own search (True), or none
-        at all (False). `data_file` wins over what it says. Raises InputUnusable."""
-        try:
-            if data_file is not None and not has_settings_file(rcfile):
-                return cls(data_file=_absolute(data_file))
-        except UsageError as error:
-            raise InputUnusable(str(error)) from error
+        at all (False). `data_file` wins over what it says. Raises UsageError."""
+        if data_file is not None and not has_settings_file(rcfile):
+            return cls(data_file=_absolute(data_file))
 
         from coverage import Coverage  # noqa: PLC0415 - the slowest import of all
         from coverage.exceptions import CoverageException  # noqa: PLC0415
@@ -54,7 +67,7 @@ class CombineSettings(NamedTuple):
                 config_file=rcfile,
             )
         except CoverageException as error:
-            raise InputUnusable(str(error)) from error
+            raise UsageError(str(error)) from error
         paths = settings.get_option("paths")
         named = settings.get_option("run:data_file")
         disabled = settings.get_option("run:disable_warnings")
@@ -67,7 +80,7 @@ class CombineSettings(NamedTuple):
         )
 
     def map_path(self) -> Callable[[str], str]:
-        """The function that gives the path under which a file is reported. Raises InputUnusable.
+        """The function that gives the path under which a file is reported. Raises PathsUnusable.
 
         What it gives depends on the path alone. coverage.py's `PathAliases` with relative files makes
         a pattern of each directory that it meets, so that tests/util.py, if it comes first, takes
@@ -96,7 +109,7 @@ class CombineSettings(NamedTuple):
         try:
             aliases()
         except CoverageException as error:
-            raise InputUnusable(f"[paths]: {error}") from error
+            raise PathsUnusable(f"[paths]: {error}") from error
         return functools.cache(mapped)
 
 

@@ -11,7 +11,7 @@ from enum import Enum
 from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from typing import Final
 
 
@@ -141,21 +141,3 @@ WARNINGS: Final[Mapping[str, Compatibility]] = {
 """What [run] disable_warnings may name."""
 
 UNNEEDED_SETTINGS: Final = "settings-unneeded"
-
-
-def did_you_mean(word: str, words: Iterable[str], *, prefix: str = "") -> str:
-    """ "; did you mean 'thread'?" for a misspelt word, or nothing.
-
-    A `prefix` that all words have makes them no more alike.
-    """
-    import difflib  # noqa: PLC0415 - only for a mistake
-
-    known = [each.removeprefix(prefix) for each in words]
-    found = difflib.get_close_matches(word.removeprefix(prefix), known, n=1)
-    return f"; did you mean {prefix + found[0]!r}?" if found else ""
-
-
-def did_you_mean_or_all(word: str, words: Iterable[str]) -> str:
-    """The same, but all that there are where none is near."""
-    known = sorted(each for each in words if not each.startswith("_"))
-    return did_you_mean(word, known) or f"; there are: {', '.join(known)}"

@@ -12,14 +12,13 @@ from pathlib import Path
 
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
+from covsup.supervisor.messages import did_you_mean, did_you_mean_or_all
 from covsup.supervisor.settings.compatibility import (
     SETTINGS,
     UNNEEDED_SETTINGS,
     VARIABLES,
     WARNINGS,
     Support,
-    did_you_mean,
-    did_you_mean_or_all,
 )
 from covsup.supervisor.settings.covsup_settings import CONCURRENCY, split_lists
 from covsup.supervisor.settings.files import (

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
-from covsup.supervisor.settings.compatibility import SETTINGS, did_you_mean, did_you_mean_or_all
+from covsup.supervisor.messages import did_you_mean, did_you_mean_or_all
+from covsup.supervisor.settings.compatibility import SETTINGS
 from covsup.supervisor.settings.files import COVERAGE_FILES, coverage_prefix, read_entries
 
 if TYPE_CHECKING:

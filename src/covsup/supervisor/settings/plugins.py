@@ -17,6 +17,7 @@ from coverage.plugin_support import Plugins
 
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
+from covsup.supervisor.messages import in_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,7 +54,7 @@ def configure(coverage: Coverage, path: Sequence[str]) -> PluginSettings:
                 plugins.load_from_config([module], config)
             except (Exception, SystemExit) as error:
                 raise UsageError(
-                    f"the plugin {module} cannot be loaded: {_in_one_line(error)}"
+                    f"the plugin {module} cannot be loaded: {in_one_line(error)}"
                 ) from error
             if (len(plugins.file_tracers), len(plugins.context_switchers)) != (tracers, switchers):
                 needed.append(module)
@@ -62,7 +63,7 @@ def configure(coverage: Coverage, path: Sequence[str]) -> PluginSettings:
                 plugin.configure(coverage)
             except Exception as error:
                 raise UsageError(
-                    f"the plugin {_name(plugin)} failed in configure: {_in_one_line(error)}"
+                    f"the plugin {_name(plugin)} failed in configure: {in_one_line(error)}"
                 ) from error
     if not needed:
         return PluginSettings()
@@ -106,7 +107,7 @@ class FileFinders:
                 try:
                     self._plugins.load_from_config([module], config)
                 except (Exception, SystemExit) as error:  # noqa: BLE001 - not ours
-                    self.problems.append(f"plugin {module} cannot be loaded: {_in_one_line(error)}")
+                    self.problems.append(f"plugin {module} cannot be loaded: {in_one_line(error)}")
             for plugin in self._plugins.configurers:
                 # A failure is one at the start of the session, too, and was refused there.
                 with contextlib.suppress(Exception):
@@ -120,7 +121,7 @@ class FileFinders:
                     yield path, _name(plugin)
             except Exception as error:  # noqa: BLE001 - not ours
                 self.problems.append(
-                    f"plugin {_name(plugin)} failed in find_executable_files: {_in_one_line(error)}"
+                    f"plugin {_name(plugin)} failed in find_executable_files: {in_one_line(error)}"
                 )
 
 
@@ -137,8 +138,3 @@ def _first_on_sys_path(path: Sequence[str]) -> Iterator[None]:
 
 def _name(plugin: CoveragePlugin) -> str:
     return plugin._coverage_plugin_name  # noqa: SLF001 - its name in data files
-
-
-def _in_one_line(error: BaseException) -> str:
-    first, _, _ = str(error).partition("\n")
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -43,8 +43,8 @@ class NothingToShow(CovsupError):
     """There is no session."""
 
 
-def tree(options: argparse.Namespace) -> int:
-    """Show it."""
+def show(options: argparse.Namespace) -> int:
+    """Print the sessions, and give the exit status. Raises CovsupError."""
     warn_if_session_is_gone()
     provenance = _provenance(options)
     # An id tells the second only.

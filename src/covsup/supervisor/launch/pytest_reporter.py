@@ -79,9 +79,9 @@ def _answer(text: str, writing: int) -> NoReturn:
 def _report(text: str) -> str:
     from coverage.files import set_relative_directory  # noqa: PLC0415 - slow, and loaded already
 
-    from covsup.supervisor.commands.pytest_report import answer  # noqa: PLC0415 - as above
+    from covsup.supervisor.combining.pytest_answer import answer_request  # noqa: PLC0415 - as above
 
     request = json.loads(text)
     os.chdir(request["directory"])
     set_relative_directory()
-    return json.dumps(answer(request))
+    return json.dumps(answer_request(request))
