@@ -110,7 +110,7 @@ def test_a_run_has_nothing_heavy_imported_while_the_target_runs(world: World) ->
         ),
         (["run", "--source=./no/such.py", "x.py"], "--source=./no/such.py: there is no such dir"),
         (["run", "nosuch.py"], "there is no script nosuch.py"),
-        (["run", "dangling.py"], "dangling.py is a link to nothing"),
+        (["run", "dangling.py"], "dangling.py is a broken symbolic link"),
         (["run", "./loop"], "cannot read ./loop: too many levels of symbolic links"),
         (
             ["combine", "--kep"],
@@ -228,7 +228,7 @@ def test_what_cannot_be_judged_later_is_refused(world: World) -> None:
     for option in ("--strict", "--fail-under=1"):
         done = beside(world, "run", "-p", option, "true")
         assert done.returncode == 2
-        assert "which --parallel-mode leaves to combine" in done.stderr
+        assert "which --parallel-mode leaves to `covsup combine`" in done.stderr
 
 
 def test_a_directory_that_is_gone_is_one_line(world: World) -> None:

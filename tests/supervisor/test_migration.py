@@ -111,7 +111,7 @@ EXPECTED = {
     (".coveragerc", 5, "[run] concurrency = gevent", DROP),
     (".coveragerc", 6, "[run] debug = trace", UNSUPPORTED),
     (".coveragerc", 7, "[run] has no 'relativ_files'; did you mean 'relative_files'?", OUT),
-    (".coveragerc", 15, ("[plugin.of.somebody] is no section of coverage.py's; there are: html,"
+    (".coveragerc", 15, ("[plugin.of.somebody] is not a section of coverage.py; there are: html,"
      " json, lcov, paths, report, run, xml"), OUT),
     ("setup.cfg", 3, "pytest-cov>=4", "covsup"),
     ("setup.cfg", 6, "[coverage:run]", STAYS),

@@ -1,7 +1,7 @@
-"""`covsup run`: start the target, stand beside it until it and what it started have ended, combine.
+"""`covsup run`: start the target, wait for it and for what it left, combine, end with its status.
 
-Until the target has ended this process does nothing but pass signals on, wait for children and
-watch; what was executed is in the journals whatever happens here.
+Until the target has ended, this process only forwards signals, waits for children and watches the
+tree. What was executed is in the journals, whatever happens here.
 """
 
 from __future__ import annotations
@@ -43,19 +43,23 @@ if TYPE_CHECKING:
 
 
 _OPEN_MAX: Final = 10_240
-"""Of macOS: <sys/syslimits.h>."""
+"""Of <sys/syslimits.h> on macOS."""
 
 _STARTUP_SECONDS: Final = 0.2
-"""A target younger than this is still starting, and needs the machine more than we do."""
+"""A younger target is still starting, and needs the processor more than covsup does."""
 
 _UNWATCHED_POLL_SECONDS: Final = 0.1
-"""Between two looks for the target's end where the tree cannot be watched."""
+"""How often to look for the target's end if watching the tree has failed."""
+
 _IMPORT_WAIT_SECONDS: Final = 1.0
-"""So long a request for a report waits for what is being loaded, and signals with it."""
+"""How long a request for a report, and every signal, waits for imports that are under way."""
 
 
 def run_target(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
-    """Do it, and end as the target did. Raises UsageError before the target was started."""
+    """Run the target, wait for its process tree, combine, and end with the target's status.
+
+    Raises UsageError if the target was not started.
+    """
     words = words or configured_command_line(options.rcfile)
     if not words:
         raise UsageError(
@@ -82,11 +86,11 @@ def run_target(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
             print_message(f"{name} is not passed on: covsup measures every process itself")
     if os.environ.get("NOTIFY_SOCKET") and os.environ.get("SYSTEMD_EXEC_PID") == str(os.getpid()):
         print_message(
-            "systemd takes what TARGET reports (READY=1, WATCHDOG=1) from the service's main process"
-            " alone, which is covsup, unless the unit has NotifyAccess=all; with the session of"
-            " `covsup env --shell=systemd` TARGET is the main process"
+            "systemd accepts READY=1 and WATCHDOG=1 only from the service's main process, which is"
+            " covsup: set NotifyAccess=all in the unit, or use `covsup env --shell=systemd`, with"
+            " which TARGET is the main process"
         )
-    # From before there is a session: what ended covsup now would leave it behind.
+    # Block signals before the session exists: one that ended covsup would leave it behind.
     mask = signals.block()
     try:
         outer = enclosing_session(settings.data_file)
@@ -117,28 +121,30 @@ def run_target(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
 
 
 def _plugins_to_install(settings: RunSettings) -> tuple[str, ...]:
-    """The packages with plugins that the target's interpreter must have."""
+    """The packages of plugins that the target's interpreter must have."""
     if not settings.plugins:
         return ()
-    from covsup.supervisor.settings.plugins import installed  # noqa: PLC0415 - it imports coverage.py
+    from covsup.supervisor.settings.plugins import packages_to_install
 
-    return installed(settings.plugins, settings.plugin_path)
+    return packages_to_install(settings.plugins, settings.plugin_path)
 
 
 def _check_parallel_mode(settings: RunSettings) -> None:
-    """Refuse to judge a result that there will not be."""
+    """Refuse options that need the result, of which --parallel-mode makes none."""
     for wanted, option in (
         (settings.strict, "--strict"),
         (settings.fail_under is not None, "--fail-under"),
     ):
         if settings.parallel_mode and wanted:
-            raise UsageError(f"{option} needs the result, which --parallel-mode leaves to combine")
+            raise UsageError(
+                f"{option} needs the result, which --parallel-mode leaves to `covsup combine`"
+            )
 
 
 def _supervise(
     session: Session, settings: RunSettings, target: Target, carrier: Path | None, mask: set[int]
 ) -> Supervision:
-    """From before the start to the end of the grace; signals are the target's all that time.
+    """Start the target, and wait for it and for what it leaves. Signals are forwarded to it.
 
     The caller has blocked them; the target's mask is `mask`. Raises UsageError if it did not start.
     """
@@ -149,7 +155,7 @@ def _supervise(
             linux.adopt_orphans()
         environment = launch.environment_for_target(session.path, carrier)
         if witness is not None:
-            # What went to the group until now, the target does not have.
+            # The target does not exist yet, so it has not got what was sent to the group until now.
             witness.discard_pending(*signal.valid_signals())
         pid = launch.start(target, environment, mask)
         supervision = Supervision(session, settings, pid, witness)
@@ -168,10 +174,11 @@ def _witness(target: Target) -> SignalWitness:
 
 
 def _raise_descriptor_limit() -> None:
-    """Have as many as we may: one is held per process of the tree. The target has started.
+    """Allow this process as many descriptors as possible: it holds one for each process of the tree.
 
-    macOS gives a hard limit without bounds, and refuses it as a soft one; what it takes is at least
-    OPEN_MAX. Where nothing is taken, fewer processes have a descriptor.
+    Call it after the target has started, which inherits the limit. macOS has an infinite hard limit,
+    and refuses it as a soft one, but accepts OPEN_MAX. If nothing is accepted, some processes of the
+    tree have no descriptor here.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for wanted in (hard, _OPEN_MAX):
@@ -190,7 +197,7 @@ class Supervision:
     def __init__(
         self, session: Session, settings: RunSettings, target: int, witness: SignalWitness | None
     ) -> None:
-        """`target` is its pid. It runs, so nothing may be raised from here on."""
+        """`target` is the pid of the target. It runs, so nothing may raise from here on."""
         self.status = 0  # the target's raw wait status, once it has ended
         self.early_imports = EarlyImports(settings)
         self._session = session
@@ -202,7 +209,7 @@ class Supervision:
         self._watcher: Watcher | None = None
         self._reporter = Reporter(session.path, target) if settings.for_pytest else None
         self._reporting = 0  # the pid of a fork of ours that reports
-        self._watch_error = ""  # what failed first in watching
+        self._watch_error = ""  # the first failure of watching, in one line
 
     def run(self) -> None:
         """Wait for the target, then for what it left."""
@@ -211,14 +218,14 @@ class Supervision:
             self._step()
         self._grace()
         if self._reporting:
-            # pytest does not wait for it any longer.
+            # Nobody waits for its answer any more.
             os.kill(self._reporting, signal.SIGKILL)
             os.waitpid(self._reporting, 0)
         if self._watcher is not None:
             self._watch_safely(self._watcher.finish)
 
     def finish_watching(self) -> str:
-        """After the end: say of each Python that was not measured why; gives what went wrong."""
+        """After the end: find out why Pythons were not measured. Gives what went wrong, or ""."""
         if self._watcher is not None:
             self._watcher.explain_unmeasured(self._why_unmeasured)
             if self._watcher.deletion_message:
@@ -234,10 +241,10 @@ class Supervision:
         self._watcher.scan()
 
     def _watch_safely(self, step: Callable[[], None]) -> bool:
-        """Do something that the target's life and status may not depend on; whether it worked."""
+        """Do a step of watching; whether it worked. No failure may harm the target."""
         try:
             step()
-        except Exception as error:  # noqa: BLE001 - said at the end
+        except Exception as error:  # noqa: BLE001 - reported at the end
             self._watch_error = self._watch_error or in_one_line(error)
             return False
         return True
@@ -258,13 +265,13 @@ class Supervision:
         return interpreter.why_not(program, answer, uses_carrier=self._settings.carrier)
 
     def _step(self) -> Received | None:
-        """Until the next signal or the next scan; the signal, if it was for nobody else."""
+        """Wait for a signal or the next scan, and handle it. Gives the signal if it is for covsup."""
         watcher = self._watcher
         received = signals.receive(_UNWATCHED_POLL_SECONDS if watcher is None else watcher.interval)
         if received is None:
             self._reap()
             self._scan()
-            # pytest is no short one, and wants its report as soon as the tests have run.
+            # pytest runs for a while, and asks for its report as soon as the tests have run.
             if self._settings.for_pytest or time.monotonic() - self._began > _STARTUP_SECONDS:
                 self.early_imports.begin()
             self._watch_safely(self._report)
@@ -277,28 +284,28 @@ class Supervision:
         for_us = False
         if not signals.is_child_event(received):
             for_us = self._has_ended
-            # Before we scan for children, and perhaps stop with the target: whether a signal went
-            # to the whole group can be told only now.
+            # Before children are reaped, and covsup perhaps stops with the target: only now can be
+            # found out whether the signal went to the whole group.
             if not for_us and signals.is_for_target(received, self._witness, self._is_child):
                 signals.forward(received.number, self._target)
         self._reap()
         if watcher is not None and watcher.is_due:
-            # Signals without end may not keep us from looking.
+            # An endless stream of signals must not prevent the scan.
             self._scan()
         return received if for_us else None
 
     def _report(self) -> None:
-        """Answer pytest, if it asks for its report."""
+        """Answer pytest if it asks for its report."""
         if self._reporter is None or self._reporting or not self._reporter.is_asked():
             return
-        # A fork while another thread imports would have that import's lock for ever.
+        # In a fork made while another thread imports, that import's lock is held for ever.
         if self.early_imports.wait_at_most(_IMPORT_WAIT_SECONDS):
             self._reporting = self._reporter.answer()
             if self._reporting and self._watcher is not None:
                 self._watcher.ignore_child(self._reporting)
 
     def _grace(self) -> None:
-        """Wait for stragglers that may execute Python; a signal that asks us to end ends it."""
+        """Wait for processes that the target left and that may run Python, or for an end signal."""
         began = time.monotonic()
         until = began + self._settings.grace
         announced = not self._settings.announce
@@ -306,7 +313,7 @@ class Supervision:
         while self._watcher is not None and (now := time.monotonic()) < until:
             waiting = self._watcher.may_run_python()
             if not waiting:
-                # What ended during that scan may have started another process before.
+                # A process that ended during that scan may have started another one before.
                 if self._watcher.saw_no_change or not self._scan():
                     return
                 continue
@@ -328,7 +335,7 @@ class Supervision:
         )
 
     def _reap(self) -> None:
-        """Wait for every child that has ended, and follow the target when it stops."""
+        """Reap every child that has ended, and stop when the target has stopped."""
         while True:
             try:
                 ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -343,7 +350,7 @@ class Supervision:
             if pid == self._reporting:
                 self._reporting = 0
             elif self._witness is not None and pid == self._witness.pid:
-                # Somebody killed it: what went to the group is guessed from now on.
+                # It was killed: from now on, covsup guesses which signals went to the group.
                 self._witness = None
         if not self._has_ended:
             self._mirror_stops()
@@ -360,13 +367,13 @@ class Supervision:
             was_continued = signals.stop_like_target(
                 os.WSTOPSIG(status), self._target, self._witness
             )
-            # What became of it meanwhile is an event of its own: it may even be stopped again.
+            # The target may have ended meanwhile, or have been continued and stopped again.
             pid, status = os.waitpid(self._target, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
             if pid == 0 and was_continued:
-                # Somebody continued us alone.
+                # Only covsup was continued: continue the target.
                 signals.forward(signal.SIGCONT, self._target)
             if pid and os.WIFCONTINUED(status):
                 pid, status = os.waitpid(self._target, os.WNOHANG | os.WUNTRACED)
         if pid:
-            # It ended after the other children were waited for.
+            # It ended after the other children were reaped.
             self._record_end(pid, status)

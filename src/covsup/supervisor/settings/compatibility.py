@@ -1,7 +1,9 @@
-"""What each setting, option and variable of coverage.py's is to covsup.
+"""Which settings, options and variables of coverage.py covsup supports.
 
-The one place that knows it: `covsup run` and `covsup env` name what has no effect, `covsup debug
-migrate` says what to write instead, and docs/settings.md lists the same, which a test compares.
+Only this file knows: `covsup run` and `covsup env` name those that have no effect, `covsup debug
+migrate` prints what to write instead. docs/settings.md has the same lists; a test compares them.
+
+Must never know: where a setting comes from.
 """
 
 from __future__ import annotations
@@ -16,15 +18,15 @@ if TYPE_CHECKING:
 
 
 class Support(Enum):
-    """What a word of theirs is to us."""
+    """What covsup does with a word of coverage.py's."""
 
     HONOURED = "honoured"
-    UNNEEDED = "unneeded"  # what it was for happens anyway
+    UNNEEDED = "unneeded"  # covsup does what it is for in any case
     UNSUPPORTED = "unsupported"
 
 
 class Compatibility(NamedTuple):
-    """What a word of theirs is to us, and why, in a few words."""
+    """What covsup does with a word of coverage.py's, and why, in a few words."""
 
     support: Support
     note: str = ""
@@ -101,7 +103,7 @@ VARIABLES: Final[Mapping[str, Compatibility]] = {
     "COVERAGE_RCFILE": _honoured(),
     "COVERAGE_FORCE_CONFIG": _honoured(),
     "COVERAGE_PROCESS_START": _unneeded(
-        "below `covsup run` every Python is measured; for what somebody else starts: `covsup env`"
+        "below `covsup run` every Python is measured; for other programs: `covsup env`"
     ),
     "COVERAGE_PROCESS_CONFIG": _unneeded("below `covsup run` every Python is measured"),
     "COVERAGE_CORE": SETTINGS["run"]["core"],
@@ -120,7 +122,7 @@ RUN_OPTIONS: Final[Mapping[str, Compatibility]] = {
     "--save-signal": _unsupported("`covsup combine --keep` shows what has run so far, at any time"),
     "--debug": SETTINGS["run"]["debug"],
 }
-"""Options of `coverage run` which are not simply the same under `covsup run`."""
+"""Options of `coverage run` that `covsup run` does not just support in the same way."""
 
 WARNINGS: Final[Mapping[str, Compatibility]] = {
     "include-ignored": _honoured(),
@@ -136,8 +138,8 @@ WARNINGS: Final[Mapping[str, Compatibility]] = {
     "no-ctracer": _unneeded("there is no other tracer"),
     "no-sysmon": _unneeded("sys.monitoring has no limits here"),
     "no-sysmon-context": _unneeded("sys.monitoring has no limits here"),
-    "cant-combine": _unsupported("what could not be read is always told"),
+    "cant-combine": _unsupported("what could not be read is always reported"),
 }
-"""What [run] disable_warnings may name."""
+"""The warnings that [run] disable_warnings may name."""
 
 UNNEEDED_SETTINGS: Final = "settings-unneeded"

@@ -1,8 +1,7 @@
-"""What a pytest command line asks covsup for, read as pytest reads it.
+"""covsup's options on a pytest command line, read as pytest reads them.
 
-The options come from the settings file's `addopts`, PYTEST_ADDOPTS and the command line, in this
-order. pytest's plugin of covsup's reads them again when pytest has started, and says so if the
-session differs from what it finds.
+They come from `addopts` of the settings file, PYTEST_ADDOPTS and the command line, in this order.
+covsup's pytest plugin reads them again when pytest has started, and warns if the session differs.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ if TYPE_CHECKING:
     from typing import Any, Final, NoReturn
 
 FAMILIES: Final = ("covsup", "cov")
-"""`--cov…` is ours only where pytest-cov is not installed."""
+"""`--cov…` is covsup's only if pytest-cov is not installed."""
 
 FLAGS: Final = ("branch", "append")
 VALUES: Final = ("report", "config", "fail-under", "precision", "context")
 
 
 class _BadCommandLine(Exception):
-    """pytest will refuse the command line, and say why."""
+    """pytest will refuse the command line, and print why."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -108,7 +107,7 @@ def _addopts(path: str, text: str) -> list[str]:
 
 
 def _addopts_of_toml(path: str, text: str) -> Any:
-    import tomllib  # noqa: PLC0415 - only where there is such a file
+    import tomllib
 
     table = tomllib.loads(text)
     if not path.endswith("pyproject.toml"):
@@ -118,7 +117,7 @@ def _addopts_of_toml(path: str, text: str) -> Any:
 
 
 def _addopts_of_ini(path: str, text: str) -> Any:
-    import configparser  # noqa: PLC0415 - as above
+    import configparser
 
     parser = configparser.ConfigParser(interpolation=None, default_section="")
     try:
