@@ -1,4 +1,7 @@
-"""The one door through which covsup speaks: whole lines on stderr that begin with `covsup: `."""
+"""Messages to the user: one line each, on stderr, that begins with `covsup: `.
+
+Must never know: what a message is about.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,10 @@ _PLAIN_WORD: Final = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 
 
 def printable(text: str) -> str:
-    """`text` in one line and without anything that would steer a terminal.
+    """`text` in one line, without anything that would control a terminal.
 
-    File names and command lines come from anywhere: control characters, lone surrogates and marks
-    that change the direction of writing are shown as escapes.
+    File names and command lines can contain anything. Control characters, lone surrogates and marks
+    that change the direction of writing become escapes.
     """
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
@@ -30,20 +33,22 @@ def printable(text: str) -> str:
 
 
 def local_time(time_ns: int) -> str:
-    """A time of the wall clock, for people here."""
+    """A time of the wall clock, in the local time zone."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time_ns // 10**9))
 
 
 def shell_quoted(word: str) -> str:
-    """A word of a command line as a shell wants it; shlex, which has this too, may not be loaded
-    when something is wrong."""
+    """A word quoted for a shell.
+
+    shlex.quote() does the same, but importing shlex can fail where something is wrong already.
+    """
     if _PLAIN_WORD.fullmatch(word):
         return word
     return "'" + word.replace("'", "'\"'\"'") + "'"
 
 
 def in_one_line(error: BaseException) -> str:
-    """What an exception says, for a message; our own say all that is needed."""
+    """An exception in one line. covsup's own are complete; others get their type, or file name."""
     first = str(error).strip().partition("\n")[0]
     if isinstance(error, CovsupError):
         return first
@@ -62,8 +67,8 @@ def aligned(pairs: Iterable[tuple[str, object]]) -> str:
 def print_message(message: str) -> None:
     """Write `covsup: message` as one line.
 
-    A stderr that is closed or full is nothing that a user could be told of: there is no other
-    place to say it, and the target's exit status must not depend on it.
+    A failure is ignored. There is no other place to report that stderr is closed or full, and the
+    target's exit status must not depend on it.
     """
     try:
         line = f"covsup: {printable(message)}\n".encode(errors="backslashreplace")

@@ -1,4 +1,7 @@
-"""Sentences about what was not measured or could not be stored."""
+"""Sentences about what was not measured, and what could not be stored.
+
+Must never know: who prints them.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from covsup.datafile.provenance.model import Provenance
 
 _ALLOCATING: Final = {8, 9}
-"""Stages of a loss at which blocks are allocated: docs/journal-format.md."""
+"""The stages of a loss at which blocks are allocated (docs/journal-format.md)."""
 
 _CAUSES: Final = {
     errno.EFBIG: "a file size limit, `ulimit -f`, leaves no room",
@@ -26,11 +29,11 @@ _CAUSES: Final = {
 _SHOWN: int = 3
 
 _FIRES: Final = "C code fires events of its own: "
-"""How tracer_c/monitoring/fired_events.c begins a note about a source that would be measured."""
+"""The begin of a note from tracer_c/monitoring/fired_events.c, before the path of the source."""
 
 
 def unmeasured_sentences(provenance: Provenance) -> list[str]:
-    """One sentence about the Python processes that were not measured, or none."""
+    """One sentence about all Python processes that were not measured, or none."""
     found = provenance.unmeasured
     if not found:
         return []
@@ -51,7 +54,7 @@ def _and_more(count: int, noun: str = "") -> str:
 
 
 def lost_sentences(provenance: Provenance) -> list[str]:
-    """One sentence per process that could not store something, and per reason of such a note."""
+    """One sentence for each process that could not store something, and for each reason of a note."""
     said = [
         f"process {process(each.pid, each.argv)} could not keep {_lost(each.lost)}"
         for each in provenance.losses

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def answer_request(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Fold what there is so far, report, and compare the total with the minimum."""
+    """Combine what there is so far, make the reports, and compare the total with the minimum."""
     try:
         session = sessions.open_session(Path(request["session"]))
         combine_settings = CombineSettings.of_session(session.settings)
@@ -50,7 +50,7 @@ def answer_request(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sentences(outcome: CombineResult, session: str) -> list[str]:
-    """What a supervisor would say at the end, where there is none."""
+    """What a supervisor would print at the end. A session opened by pytest has none."""
     provenance = outcome.provenance_of(session)
     return [
         *outcome.unreadable,
@@ -64,7 +64,7 @@ def _sentences(outcome: CombineResult, session: str) -> list[str]:
 def reports(
     request: Mapping[str, Any], settings: Settings, data_file: Path | None
 ) -> dict[str, Any]:
-    """Make the reports on `data_file`; None: no data was collected, whatever an older file has.
+    """Make the reports on `data_file`. None: nothing was measured, so an older file does not count.
 
     Raises CoverageException, OSError.
     """
@@ -100,7 +100,7 @@ def _verdict(total: float, minimum: float, *, below: bool) -> str:
 
 
 def _minimum(measured: Coverage, request: Mapping[str, Any]) -> float | None:
-    """The option, else the settings' where they set one."""
+    """The minimum of pytest's option, or else of the settings."""
     if request["fail_under"] is not None:
         return float(request["fail_under"])
     configured = measured.get_option("report:fail_under")
@@ -113,7 +113,7 @@ def _precision(measured: Coverage) -> int:
 
 
 def _reports(measured: Coverage, wanted: Mapping[str, str | None], text: io.StringIO) -> float:
-    """Make the reports; gives the total in percent."""
+    """Make the reports, and give the total in percent."""
     total: float | None = None
     for kind in ("term", "term-missing"):
         if kind in wanted:
@@ -150,7 +150,7 @@ def _reports(measured: Coverage, wanted: Mapping[str, str | None], text: io.Stri
             case _:
                 continue
     if total is None:
-        # The other reports do not give one.
+        # annotate, lcov and markdown give none.
         total = measured.report(output_format="total", file=io.StringIO(), ignore_errors=True)
     return total
 

@@ -42,7 +42,7 @@ def system(rcfile: str | None, data_file: str | None) -> Iterator[tuple[str, obj
             yield name, metadata.version(name)
         except metadata.PackageNotFoundError:
             yield name, "not installed"
-    yield "ends of others' children", _knows_ends()
+    yield "exit statuses of grandchildren", _knows_exit_statuses()
     yield "journals can grow in place", _kernel_at_least(5, 14)
     path = resolve_data_file(rcfile, data_file)
     yield "data file", f"{path} ({'there' if path.exists() else 'not there'})"
@@ -59,35 +59,37 @@ def system(rcfile: str | None, data_file: str | None) -> Iterator[tuple[str, obj
 
 
 def _startup_elsewhere() -> str:
-    """Whether a startup file is run though it is in no usual place."""
+    """What to show if no startup file is in a usual place: another one may run all the same."""
     answer = ask(sys.executable, ())
     if answer is not None and answer.starts_covsup:
-        return "run from another environment, whose packages are added to this one's"
+        return "in another environment, whose packages are added to this one's"
     return "MISSING: install covsup"
 
 
 def _tracer() -> str:
-    """Where the C module is: asked of a process of its own, as those that load it are."""
+    """The file of the C module, from another process: covsup's own never loads it."""
     code = "from covsup.tracer_c import _tracer; print(_tracer.__file__)"
-    asked = subprocess.run(
+    loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
-    if asked.returncode != 0:
-        return f"CANNOT BE LOADED: {asked.stderr.strip().rpartition(chr(10))[2]}"
-    return asked.stdout.strip()
+    if loaded.returncode != 0:
+        return f"CANNOT BE LOADED: {loaded.stderr.strip().rpartition(chr(10))[2]}"
+    return loaded.stdout.strip()
 
 
-def _knows_ends() -> str:
+def _knows_exit_statuses() -> str:
     pid = os.fork()
     if pid == 0:
         os._exit(7)
     pidfd = linux.open_pidfd(pid)
     os.waitpid(pid, 0)
     if pidfd is None:
-        return "no pidfds: unknown unless their parent tells"
+        return "unknown unless their parent is measured (no pidfds)"
     known = linux.exit_status_of(pidfd)
     os.close(pidfd)
-    return "known by pidfd" if known == 7 << 8 else "unknown unless their parent tells (Linux 6.15)"
+    if known == 7 << 8:
+        return "known by pidfd"
+    return "unknown unless their parent is measured (Linux before 6.15)"
 
 
 def _kernel_at_least(major: int, minor: int) -> str:

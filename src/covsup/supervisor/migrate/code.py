@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _WORTH_PARSING: Final = re.compile(r"coverage|pytest_cov|pytest-cov|COV_CORE", re.IGNORECASE)
 _STARTUP: Final = re.compile(r"process_startup\s*\(")
 _NO_STARTUP: Final = (
-    "covsup brings its own startup file; for processes that somebody else starts: covsup env"
+    "covsup installs its own startup file; for programs that covsup does not start: covsup env"
 )
 _RUNNERS: Final = frozenset({"run", "run_always", "call", "check_call", "check_output", "Popen"})
 _INSTALLERS: Final = frozenset({"install", "conda_install"})
@@ -30,7 +30,7 @@ _API: Final = frozenset({"coverage.Coverage", "coverage.coverage", "Coverage"})
 
 
 def in_code(directory: Path, files: Iterable[Path], data: CombinedData) -> Iterator[Finding]:
-    """What Python files of a project do about coverage themselves."""
+    """What a project's Python files do with coverage.py or pytest-cov."""
     for path in files:
         name = path.relative_to(directory).as_posix()
         if path.suffix == ".pth":
@@ -41,7 +41,7 @@ def in_code(directory: Path, files: Iterable[Path], data: CombinedData) -> Itera
             try:
                 tree = ast.parse(text)
             except (SyntaxError, ValueError, RecursionError):
-                continue  # whoever runs it will be told
+                continue  # Python reports it when the file is run
             for node in ast.walk(tree):
                 yield from _in_node(name, node)
                 if isinstance(node, ast.Call) and "/" not in name:
@@ -87,7 +87,7 @@ def _in_call(name: str, node: ast.Call) -> Iterator[Finding]:
 
 
 def _in_runner(name: str, node: ast.Call, data: CombinedData) -> Iterator[Finding]:
-    """A command line or a requirement that nox, invoke or subprocess is given."""
+    """A command line or a requirement in a call of nox, invoke or subprocess."""
     last = ast.unparse(node.func).rpartition(".")[2]
     if last in _RUNNERS:
         yield from in_words(name, node.lineno, " ".join(_words(node.args)), data)
@@ -97,7 +97,7 @@ def _in_runner(name: str, node: ast.Call, data: CombinedData) -> Iterator[Findin
 
 
 def _words(arguments: Iterable[ast.expr]) -> Iterator[str]:
-    """The words of a command line that a call is given, as far as they are written there."""
+    """The words of a command line in a call's arguments; an expression becomes `${...}`."""
     for argument in arguments:
         match argument:
             case ast.Constant(value=str(text)):

@@ -1,7 +1,7 @@
 """What `covsup debug migrate` finds in command lines: of tox, CI services, make, shells, Docker.
 
-Command lines are found in any text by their look, and taken apart as far as the end of one command;
-a Python file that gives them to a runner has them in calls, which are in migration_code.
+Command lines are found in any text by regular expressions. Those in the calls of a Python file are
+in code.py.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ _NAMED_APART: Final = re.compile(r"(?:COVERAGE_FILE\S*\s*[=:]|data[-_]file\s*=?)
 
 
 class CombinedData(Enum):
-    """What a project combines in a step of its own."""
+    """Which data a project combines in a step of its own."""
 
     OF_ONE_RUN = "one"  # nothing, or the files of one run's processes
     SESSIONS = "sessions"  # the data of several runs
@@ -92,7 +92,7 @@ class CombinedData(Enum):
 
 
 def in_commands(directory: Path, files: Iterable[Path], data: CombinedData) -> Iterator[Finding]:
-    """What command lines and variables become."""
+    """What to write instead of command lines and variables."""
     for name, text in _texts(directory, files).items():
         said = False  # once for each file
         for number, line in logical_lines(text):
@@ -105,9 +105,10 @@ def in_commands(directory: Path, files: Iterable[Path], data: CombinedData) -> I
 
 
 def combined_data(directory: Path, files: Iterable[Path], *, parallel: bool) -> CombinedData:
-    """What a project combines in a step of its own.
+    """Which data a project combines in a step of its own.
 
-    `parallel`: the settings ask for it. What looks like one command may run in many environments.
+    `parallel`: the settings ask for parallel data files. What looks like one command may run in many
+    environments.
     """
     texts = _texts(directory, files, (*_FILES, "*.py"))
     if any(_NAMED_APART.search(text) for text in texts.values()):
@@ -137,7 +138,7 @@ def combined_data(directory: Path, files: Iterable[Path], *, parallel: bool) -> 
 
 
 def in_words(name: str, number: int, text: str, data: CombinedData) -> Iterator[Finding]:
-    """What the commands in a line of text become."""
+    """What to write instead of the commands in a line of text."""
     for found in _COMMAND.finditer(text):
         before = text[: found.start()]
         words = _WORD.findall(_end_of_command(before, found["rest"]))
@@ -166,7 +167,7 @@ def _texts(
         name: text_or_empty(path)
         for path in files
         if any(fnmatch(name := path.relative_to(directory).as_posix(), each) for each in patterns)
-        # An asterisk stands for slashes, too.
+        # For fnmatch, an asterisk matches slashes, too.
         and name.count("/") <= 3
     }
 
@@ -194,7 +195,7 @@ def _in_line(name: str, number: int, line: str, data: CombinedData) -> Iterator[
 
 
 def _options(words: Sequence[str]) -> list[str]:
-    """The options before the target, without values of their own."""
+    """The options before the target, without their values."""
     found = []
     index = 0
     while index < len(words):
@@ -208,7 +209,7 @@ def _options(words: Sequence[str]) -> list[str]:
 
 
 def _names_files(words: Sequence[str]) -> bool:
-    """Whether `coverage combine` is told what to combine."""
+    """Whether a `coverage combine` names what to combine."""
     given = [word for word in words if not word.startswith(("{posargs", "$"))]
     options = _options(given)
     values = sum(option in _TAKES_VALUE and option in given for option in options)
@@ -216,7 +217,7 @@ def _names_files(words: Sequence[str]) -> bool:
 
 
 def _without_unneeded(words: Sequence[str], data: CombinedData) -> tuple[list[str], list[str]]:
-    """The words of `coverage run` without what means nothing here, and why each was left out."""
+    """The words of `coverage run` without those that covsup does not need, and notes about these."""
     kept: list[str] = []
     notes: list[str] = []
     index = 0
@@ -239,7 +240,7 @@ def _without_unneeded(words: Sequence[str], data: CombinedData) -> tuple[list[st
 
 
 def _end_of_command(before: str, rest: str) -> str:
-    """The rest of a command without what closes something that began before it."""
+    """`rest` up to the quote or bracket that was opened before the command."""
     for quote in ("'", '"'):
         if before.count(quote) % 2:
             rest = rest.partition(quote)[0]
@@ -252,7 +253,7 @@ def _end_of_command(before: str, rest: str) -> str:
 
 
 def logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines without comments, continued ones in one, each with the number of its first."""
+    """Lines without comments, and the number of each. Continued lines are joined."""
     first, gathered = 0, ""
     for number, line in enumerate(text.splitlines(), 1):
         first = first or number

@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 
 class Action(Enum):
-    """What is to be done about a finding."""
+    """What to do about a finding."""
 
-    CHANGE = "write"  # something fails or is not measured otherwise
-    DROP = "no longer needed"  # it may stay, and has no effect
+    CHANGE = "write"  # otherwise something fails or is not measured
+    DROP = "no longer needed"  # it has no effect, and may stay
     UNSUPPORTED = "not supported"
-    STAYS = "stays as it is"  # worth a word all the same
+    STAYS = "stays as it is"  # reported, because a user may wonder
 
 
 ACTIONS: Final = {Support.UNNEEDED: Action.DROP, Support.UNSUPPORTED: Action.UNSUPPORTED}
-"""What is to be done about a word of coverage.py's that is not honoured."""
+"""What to do about a word of coverage.py's that covsup does not honour."""
 
 
 class Finding(NamedTuple):
     """One place in a project."""
 
-    path: str  # as one would name it in the project's directory
+    path: str  # relative to the project's directory
     line: int  # 0 = the file as a whole
     found: str
     action: Action
@@ -37,7 +37,7 @@ class Finding(NamedTuple):
 
 
 def text_or_empty(path: Path) -> str:
-    """A file's text, as far as it is text; nothing where it cannot be read."""
+    """A file's text, or "" if it cannot be read. Bytes that are not UTF-8 are replaced."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:

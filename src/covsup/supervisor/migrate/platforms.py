@@ -1,7 +1,7 @@
-"""What `covsup debug migrate` finds of Pythons and systems on which covsup does not measure.
+"""What `covsup debug migrate` finds about Pythons and systems on which covsup does not measure.
 
-In CI services' files, tox's and nox's, and in what a project says of the Pythons that it supports.
-There coverage.py goes on; its data files and covsup's combine.
+It reads the files of CI services, tox and nox, and the Pythons that a project supports. There, keep
+coverage.py: its data files and covsup's can be combined.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _KEEP_COVERAGE: Final = (
 
 
 def in_platforms(directory: Path, files: Iterable[Path]) -> Iterator[Finding]:
-    """Where a project runs or supports what covsup does not measure."""
+    """Where a project runs on or supports what covsup does not measure."""
     for path in files:
         name = path.relative_to(directory).as_posix()
         if any(fnmatch(name, each) for each in _SERVICES) and name.count("/") <= 3:
@@ -83,7 +83,7 @@ def in_platforms(directory: Path, files: Iterable[Path]) -> Iterator[Finding]:
 
 
 def _in_service(name: str, text: str) -> Iterator[Finding]:
-    depth: int | None = None  # of the key to which list items belong, where that is Python's
+    depth: int | None = None  # indent of a key for Pythons, whose list items follow
     for number, line in logical_lines(text):
         yield from _systems(name, number, line)
         item = _ITEM.match(line)
@@ -109,7 +109,7 @@ def _systems(name: str, number: int, line: str) -> Iterator[Finding]:
 
 
 def _pythons(name: str, number: int, text: str) -> Iterator[Finding]:
-    """Those in a line that covsup does not measure, in one finding for each kind."""
+    """The Pythons in a line that covsup does not measure, one finding for each kind."""
     others = [found[0].rstrip(".-") for found in _OTHER_PYTHON.finditer(text)]
     if others:
         why = f"covsup measures CPython only; {_KEEP_COVERAGE}"
@@ -140,7 +140,7 @@ def _in_tox(name: str, text: str) -> Iterator[Finding]:
 
 
 def _factors_in(text: str) -> str:
-    """The versions that tox's factors name: "3.8 3.10" for "py{38,310}-x"."""
+    """The versions of tox's factors: "3.8 3.10" for "py{38,310}-x"."""
     spread = _FACTORS.sub(
         lambda found: " ".join(f"py{each.strip()}" for each in found["many"].split(",")), text
     )

@@ -1,7 +1,7 @@
-"""`covsup debug migrate`: what somebody who comes from coverage.py or pytest-cov has to change.
+"""`covsup debug migrate`: what to change in a project that uses coverage.py or pytest-cov.
 
 It reads a project's settings, command lines and start-up snippets, prints what to write instead,
-and changes nothing. What each word is to us it asks the vocabulary.
+and changes nothing. settings/compatibility.py knows what covsup supports.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MAX_DEPTH: Final = 4  # directories below the project's
 
 
 def migrate(directory: Path, rcfile: str | None) -> int:
-    """Print what there is to change in a project; changes nothing itself."""
+    """Print what to change in a project, and give the exit status 0. Raises UsageError."""
     if not directory.is_dir():
         raise UsageError(f"there is no directory {directory}")
     if rcfile and not (directory / rcfile).is_file():
@@ -62,7 +62,7 @@ def findings_in(directory: Path, rcfile: str | None) -> Iterator[Finding]:
 
 
 def _files(directory: Path) -> Iterator[Path]:
-    """The project's files that may matter, those of other projects within it left out."""
+    """The project's files that may matter, without those of environments and build directories."""
     for place, names, files in os.walk(directory):
         here = Path(place)
         depth = len(here.relative_to(directory).parts)
@@ -106,7 +106,7 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _command(text: str) -> list[str]:
-    """A command line to write; in several lines as a shell would have it."""
+    """A command line to write, continued with backslashes if it is long."""
     lines = textwrap.wrap(
         text, _WIDTH - 2, initial_indent=f"{_INDENT}write: ", subsequent_indent=_INDENT * 3,
         break_long_words=False, break_on_hyphens=False,

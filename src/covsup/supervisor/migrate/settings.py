@@ -48,13 +48,13 @@ PYTEST_OPTION: Final = re.compile(r"--(no-)?cov(?![a-z])")
 
 
 def understood(name: str, line: int, options: str) -> Finding:
-    """What there is to say of pytest-cov's options."""
+    """The finding about pytest-cov's options."""
     return Finding(path=name, line=line, found=options, action=Action.STAYS,
-                   why="covsup understands pytest-cov's options where that is not installed")  # fmt: skip
+                   why="covsup understands pytest-cov's options if that is not installed")  # fmt: skip
 
 
 def in_settings(directory: Path, rcfile: str | None) -> Iterator[Finding]:
-    """What coverage.py's, pytest's and our own settings say."""
+    """What to change in the settings of coverage.py, pytest and covsup."""
     for name in dict.fromkeys((rcfile or "", *COVERAGE_FILES, *SHARED_FILES, *_PYTEST_FILES)):
         path = directory / name
         if not name or not path.is_file():
@@ -73,7 +73,7 @@ def in_settings(directory: Path, rcfile: str | None) -> Iterator[Finding]:
 
 
 def asks_for_parallel(directory: Path, rcfile: str | None) -> bool:
-    """Whether coverage.py's settings have every process write a file of its own."""
+    """Whether coverage.py's settings make every process write a data file of its own."""
     settings = {
         (section.name, entry.key): entry
         for _, _, sections in _coverage_files(directory, rcfile)
@@ -89,13 +89,13 @@ def asks_for_parallel(directory: Path, rcfile: str | None) -> bool:
 
 
 def in_requirements(directory: Path, files: Iterable[Path]) -> Iterator[Finding]:
-    """Where pytest-cov or coverage.py is installed from a list."""
+    """Where lists of requirements have pytest-cov or coverage.py."""
     for path in files:
         name = path.relative_to(directory).as_posix()
         if any(fnmatch(name, pattern) for pattern in _REQUIREMENTS):
             lines = text_or_empty(path).splitlines()
             if any(_COMPILED.search(line) for line in lines[:10]):
-                continue  # made from others, which are looked at
+                continue  # it is compiled from other files, which are read
             for number, line in enumerate(lines, 1):
                 yield from requirement(name, number, line)
     for name in ("pyproject.toml", "setup.cfg", "tox.ini"):
@@ -105,7 +105,7 @@ def in_requirements(directory: Path, files: Iterable[Path]) -> Iterator[Finding]
 
 
 def requirement(name: str, line: int, text: str) -> Iterator[Finding]:
-    """What a requirement becomes, if it is one of those."""
+    """What to write instead of a requirement, if it is one of those."""
     bare = text.strip()
     if bare[:1] in {'"', "'"}:
         bare = bare[1:].partition(bare[0])[0]
@@ -131,7 +131,7 @@ def requirement(name: str, line: int, text: str) -> Iterator[Finding]:
 
 
 def _in_lists(name: str, path: Path) -> Iterator[Finding]:
-    """Requirements in a settings file: where such lists stand, and nowhere else."""
+    """Requirements in a settings file, in the keys that have such lists."""
     try:
         entries = read_entries(path)
     except UsageError:
@@ -153,7 +153,7 @@ def _in_lists(name: str, path: Path) -> Iterator[Finding]:
 
 
 def _line_of(text: str, lines: list[str], first: int) -> int:
-    """The line, from `first` on, in which something stands."""
+    """The number of the line, from `first` on, that contains `text`."""
     for number, line in enumerate(lines[max(0, first - 1) :], max(1, first)):
         if text and text in line:
             return number
@@ -163,14 +163,14 @@ def _line_of(text: str, lines: list[str], first: int) -> int:
 def _coverage_files(
     directory: Path, rcfile: str | None
 ) -> Iterator[tuple[str, Path, list[Section]]]:
-    """The files with settings of coverage.py's, in its order: it reads the first."""
+    """The files with settings of coverage.py, in its order. It reads the first."""
     for name in [rcfile] if rcfile else [*COVERAGE_FILES, *SHARED_FILES]:
         path = directory / name
         own = Path(name).name not in SHARED_FILES
         try:
             sections = coverage_sections(path, own=own) if path.is_file() else []
         except UsageError:
-            continue  # told where all settings are read
+            continue  # in_settings() reports it
         if sections or (own and path.is_file()):
             yield name, path, sections
 

@@ -41,7 +41,7 @@ _SAME_MEASUREMENT: Final = (
     "core", "branch", "concurrency", "context", "dynamic_context", "source_dirs", "source_pkgs",
     "include", "omit", "cover_pylib", "plugins", "plugin_config", "plugin_path", "append",
 )  # fmt: skip
-"""What two sessions have to agree on to measure the same."""
+"""The settings that have to be equal in two sessions that measure the same."""
 
 
 def open_and_print(options: argparse.Namespace) -> int:
@@ -60,7 +60,7 @@ def open_and_print(options: argparse.Namespace) -> int:
             print_message(
                 f"{name} is set, so coverage.py will measure every process, too: unset it"
             )
-    # Two that ask at the same moment get the same one.
+    # With --reuse, two commands at the same moment get the same session.
     turn = locked(settings.data_file.parent) if options.reuse else contextlib.nullcontext()
     with turn:
         found = _to_reuse(settings) if options.reuse else None
@@ -76,17 +76,17 @@ def open_and_print(options: argparse.Namespace) -> int:
             sessions.tidy_sessions_directory(session.path.parent)
         raise
     for directory in _not_traversable(session.path) if uids else ():
-        print_message(f"other users cannot get through {directory}: let them (chmod o+x), or name a"
-                 " --data-file elsewhere")  # fmt: skip
+        print_message(f"other users cannot enter {directory}: run chmod o+x on it, or name a --data-file"
+                 " elsewhere")  # fmt: skip
     if options.shell == "docker" and os.geteuid() != 0:
-        print_message("a container's root takes part in root's sessions alone: give `docker run` also"
-                 f" --user={os.geteuid()}, or open the session as root")  # fmt: skip
+        print_message("root in a container can join only root's sessions: add"
+                 f" --user={os.geteuid()} to `docker run`, or open the session as root")  # fmt: skip
     sys.stdout.write(text)
     return 0
 
 
 def _mention_current_session(opened: sessions.Session) -> None:
-    """Say that this shell has a session already."""
+    """Print that the environment names another session already."""
     named = os.environ.get("COVSUP_SESSION", "")
     if not named:
         return
@@ -94,13 +94,13 @@ def _mention_current_session(opened: sessions.Session) -> None:
         warn_if_session_is_gone()
         return
     print_message(
-        f"COVSUP_SESSION names session {Path(named).name} already: session {opened.id} is another"
-        " one (`covsup env --list` shows what is open)"
+        f"COVSUP_SESSION names session {Path(named).name} already; session {opened.id} is another"
+        " one (`covsup env --list` lists the open sessions)"
     )
 
 
 def _to_reuse(settings: RunSettings) -> sessions.Session | None:
-    """The newest open session of the data file that measures the same, if there is one."""
+    """The newest open session of the data file that measures the same, or None."""
     for each in reversed(waiting_sessions(settings.data_file)):
         theirs = each.session.settings
         same = all(getattr(theirs, name) == getattr(settings, name) for name in _SAME_MEASUREMENT)
@@ -157,7 +157,7 @@ def close_sessions(options: argparse.Namespace) -> int:
                 print_message(str(error))
             continue
         if session.settings.open:
-            from covsup.supervisor.combining.shorten_journals import shorten_ended  # noqa: PLC0415 - here alone
+            from covsup.supervisor.combining.shorten_journals import shorten_ended  # noqa: PLC0415 - for --close only
 
             shorten_ended(sessions.close_session(session))
     try:
@@ -169,8 +169,8 @@ def close_sessions(options: argparse.Namespace) -> int:
 
 
 def _user_ids(words: Iterable[str]) -> Iterator[int]:
-    """The ids of users given by name or number. Raises UsageError."""
-    import pwd  # noqa: PLC0415 - only where somebody else is to take part
+    """The numbers of users given by name or number. Raises UsageError."""
+    import pwd  # noqa: PLC0415 - for --user only
 
     for word in (part.strip() for each in words for part in each.split(",") if part.strip()):
         if word.isascii() and word.isdigit():
@@ -183,5 +183,5 @@ def _user_ids(words: Iterable[str]) -> Iterator[int]:
 
 
 def _not_traversable(session: Path) -> list[Path]:
-    """The directories above a session that not everybody may pass."""
+    """The directories above a session that other users may not enter."""
     return [each for each in session.parents if not each.stat().st_mode & stat.S_IXOTH]

@@ -1,4 +1,4 @@
-"""`covsup tree`: a session's processes on the terminal, or in a pipe."""
+"""Print the processes of sessions: as a tree for people, or as JSON."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ _NARROWEST: Final = 40
 
 
 class NothingToShow(CovsupError):
-    """There is no session."""
+    """There is no session, or not the one that was named."""
 
 
 def show(options: argparse.Namespace) -> int:
     """Print the sessions, and give the exit status. Raises CovsupError."""
     warn_if_session_is_gone()
     provenance = _provenance(options)
-    # An id tells the second only.
+    # Session ids have a resolution of one second.
     sessions = sorted(provenance.sessions, key=lambda each: (each.started_ns, each.session))
     shown = sessions if options.all else list(_last(sessions))
     if options.json:
@@ -55,7 +55,7 @@ def show(options: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps({"sessions": said}, indent=2) + "\n")
         return 0
     console = Console(highlight=False, soft_wrap=True)
-    # What reads a pipe may have any width, unless COLUMNS says which.
+    # The width of a pipe's reader is unknown, unless COLUMNS has it.
     has_width = console.is_terminal or os.environ.get("COLUMNS", "").isdigit()
     width = max(console.width, _NARROWEST) if has_width else None
     marks = ASCII if console.options.ascii_only else UNICODE
@@ -68,7 +68,7 @@ def show(options: argparse.Namespace) -> int:
 
 
 def _last(sessions: Sequence[Settings]) -> Iterator[Settings]:
-    """The last session, and those inside of it."""
+    """The last session, and those inside it."""
     ids = {each.session for each in sessions}
     shown: set[str] = set()
     for settings in [each for each in sessions if each.within not in ids][-1:]:
@@ -81,7 +81,7 @@ def _last(sessions: Sequence[Settings]) -> Iterator[Settings]:
 
 
 def _provenance(options: argparse.Namespace) -> Provenance:
-    """That of the newest session, whether it was combined or not. Raises CovsupError."""
+    """That of the newest session, combined or not, or of the path given. Raises CovsupError."""
     if options.path is not None:
         path = Path(options.path)
         if not path.exists():
@@ -91,7 +91,7 @@ def _provenance(options: argparse.Namespace) -> Provenance:
     data_file = resolve_data_file(options.rcfile, options.data_file)
     combined = read_provenance(data_file) if is_data_file(data_file) else None
     newest = max((each.started_ns for each in combined.sessions), default=0) if combined else 0
-    # A session that was combined while it ran is still there, and its directory knows more.
+    # The directory of a session that was combined while it ran has more than the data file.
     for started_ns, path in sorted(_waiting(data_file), reverse=True):
         found = _of_directory(path) if started_ns >= newest else None
         if found is not None:
@@ -102,7 +102,7 @@ def _provenance(options: argparse.Namespace) -> Provenance:
 
 
 def _waiting(data_file: Path) -> Iterator[tuple[int, Path]]:
-    """The session directories beside a data file, by when they were begun."""
+    """The session directories beside a data file, each with its start in nanoseconds."""
     for path in find_sessions(data_file):
         if not belongs_to_data_file(path, data_file):
             continue
@@ -116,10 +116,10 @@ def _waiting(data_file: Path) -> Iterator[tuple[int, Path]]:
 
 
 def _of_directory(path: Path) -> Provenance | None:
-    """Of a session directory, as far as it goes; nothing is changed there."""
+    """That of a session directory as it is now, or None if it has none. Changes nothing there."""
     settings = open_session(path).settings
     with tempfile.TemporaryDirectory(prefix="covsup-tree-") as scratch:
-        # Its own patterns and paths do not matter here, only who executed how much.
+        # Its patterns and path mappings do not matter: only how much each process executed.
         combine_settings = CombineSettings(data_file=Path(scratch) / "coverage")
         outcome = combine([path], combine_settings=combine_settings, keep=True)
     for sentence in outcome.unreadable:
