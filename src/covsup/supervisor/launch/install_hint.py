@@ -6,12 +6,12 @@ have it. An environment that pip cannot or must not change gets other advice.
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 
 from covsup import __version__
 from covsup.hints import TYPE_CHECKING, NamedTuple
+from covsup.supervisor.messages import shell_quoted
 
 if TYPE_CHECKING:
     from typing import Any, Final
@@ -41,7 +41,7 @@ def how_to_install(package: str, interpreter: str, environment: Environment) -> 
         what = covsup_requirement(environment.version)
         if not what:
             return f"install covsup {__version__} there, as it was installed in {sys.prefix}"
-    what = shlex.quote(what)
+    what = shell_quoted(what)
     if environment.manager:
         command = _MANAGERS[environment.manager]
         return f"install it with: {command.format(name=Path(environment.prefix).name, what=what)}"

@@ -18,7 +18,6 @@ from covsup.supervisor.combining.early_imports import EarlyImports
 from covsup.supervisor.combining.finish import RunEnd
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.launch import interpreter, launch
-from covsup.supervisor.launch.pytest_reporter import Reporter, announce_reporter
 from covsup.supervisor.launch.target import find_target
 from covsup.supervisor.messages import in_one_line, print_message
 from covsup.supervisor.sessions.create import check_data_file, open_session, required_carrier
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from typing import Final, NoReturn
 
     from covsup.datafile.session.directory import Session
+    from covsup.supervisor.launch.pytest_reporter import Reporter
     from covsup.supervisor.launch.target import Target
     from covsup.supervisor.settings.run_settings import RunSettings
     from covsup.supervisor.watching.signals import Received
@@ -105,6 +105,8 @@ def run_target(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
         raise
     enclosing = None if outer is None else announce(outer, session)
     if settings.for_pytest:
+        from covsup.supervisor.launch.pytest_reporter import announce_reporter
+
         announce_reporter(session.path)
     try:
         supervision = _supervise(session, settings, target, carrier, mask)
@@ -207,9 +209,13 @@ class Supervision:
         self._has_ended = False
         self._began = time.monotonic()
         self._watcher: Watcher | None = None
-        self._reporter = Reporter(session.path, target) if settings.for_pytest else None
+        self._reporter: Reporter | None = None
         self._reporting = 0  # the pid of a fork of ours that reports
         self._watch_error = ""  # the first failure of watching, in one line
+        if settings.for_pytest:
+            from covsup.supervisor.launch.pytest_reporter import Reporter
+
+            self._reporter = Reporter(session.path, target)
 
     def run(self) -> None:
         """Wait for the target, then for what it left."""
