@@ -40,13 +40,13 @@ def unmeasured_sentences(provenance: Provenance) -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for each in found:
         by_reason.setdefault(each.reason, []).append(process(each.pid, each.argv))
-    told = [
+    groups = [
         f"{', '.join(processes[:_SHOWN])}{_and_more(len(processes) - _SHOWN)}: {reason}"
         for reason, processes in list(by_reason.items())[:_SHOWN]
     ]
     were = "Python process was" if len(found) == 1 else "Python processes were"
     others = _and_more(len(by_reason) - _SHOWN, " reasons")
-    return [f"{len(found)} {were} not measured: {'; '.join(told)}{others} (see `covsup tree`)"]
+    return [f"{len(found)} {were} not measured: {'; '.join(groups)}{others} (see `covsup tree`)"]
 
 
 def _and_more(count: int, noun: str = "") -> str:
@@ -55,12 +55,12 @@ def _and_more(count: int, noun: str = "") -> str:
 
 def lost_sentences(provenance: Provenance) -> list[str]:
     """One sentence for each process that could not store something, and for each reason of a note."""
-    said = [
+    sentences = [
         f"process {process(each.pid, each.argv)} could not keep {_lost(each.lost)}"
         for each in provenance.losses
         if each.lost
     ]
-    said += [
+    sentences += [
         f"processes forked below {process(each.pid, each.argv)} could make no journal and"
         f" lost {_lost(each.forks_lost)}"
         for each in provenance.losses
@@ -70,11 +70,11 @@ def lost_sentences(provenance: Provenance) -> list[str]:
     for _, note in provenance.notes:
         if note.kind in {"lost", "refused"}:
             by_reason.setdefault(note.why, []).append(process(note.pid, note.argv))
-    said += [
+    sentences += [
         f"process {processes[0]}{_and_more(len(processes) - 1)}: {why}"
         for why, processes in by_reason.items()
     ]
-    return said + _fired_sentences(provenance)
+    return sentences + _fired_sentences(provenance)
 
 
 def _fired_sentences(provenance: Provenance) -> list[str]:

@@ -40,13 +40,13 @@ def answer_request(request: Mapping[str, Any]) -> dict[str, Any]:
             [session.path], combine_settings=combine_settings, keep=True, append=append
         )
         data_file = None if outcome.nothing else outcome.data_file_of(session.id)
-        said = reports(request, session.settings, data_file)
+        answer = reports(request, session.settings, data_file)
         if session.settings.supervisor_pid == request["pid"]:
             mark_as_reported(session)
-            said["said"] = _sentences(outcome, session.id)
+            answer["said"] = _sentences(outcome, session.id)
     except (CovsupError, CoverageException, OSError) as error:
         return {"error": str(error)}
-    return said
+    return answer
 
 
 def _sentences(outcome: CombineResult, session: str) -> list[str]:
@@ -75,15 +75,15 @@ def reports(
     measured.load()
     minimum, precision = _minimum(measured, request), _precision(measured)
     text = io.StringIO()
-    said: dict[str, Any] = {"fail_under": minimum, "precision": precision}
+    answer: dict[str, Any] = {"fail_under": minimum, "precision": precision}
     try:
         total = _reports(measured, request["reports"], text)
     except NoDataError as error:
-        said["error"] = str(error)
+        answer["error"] = str(error)
         total = 0.0
     below = minimum is not None and should_fail_under(total, minimum, precision)
     return {
-        **said,
+        **answer,
         "text": text.getvalue(),
         "below": below,
         "shown": total_and_minimum(total, minimum, precision) if below and minimum else ("", ""),

@@ -92,23 +92,23 @@ def _time(at_ns: int) -> str:
 def _event(event: Event) -> str:
     match event:
         case journals.AboutToExec(path=path, argv=argv):
-            said = f"about to exec {path}: {' '.join(argv)}"
+            description = f"about to exec {path}: {' '.join(argv)}"
         case journals.ExecFailed(errno=number):
-            said = f"exec failed: {os.strerror(number)}"
+            description = f"exec failed: {os.strerror(number)}"
         case journals.Spawned(pid=pid, argv=argv):
-            said = f"spawned {pid}: {' '.join(argv)}"
+            description = f"spawned {pid}: {' '.join(argv)}"
         case journals.Unexecuted(pid=pid):
-            said = f"{pid} could not execute that program"
+            description = f"{pid} could not execute that program"
         case journals.Reaped(pid=pid, status=status):
-            said = f"reaped {pid}: wait status {status}"
+            description = f"reaped {pid}: wait status {status}"
         case journals.Ended(how=how, status=status):
-            said = f"ended: {how.name.lower()}, status {status}"
+            description = f"ended: {how.name.lower()}, status {status}"
         case journals.LibraryUsed(name=name, version=version):
-            said = f"uses {name} {version}"
+            description = f"uses {name} {version}"
         case journals.UserTracer(text=text):
-            said = f"a tracer of the program's own: {text}"
+            description = f"a tracer of the program's own: {text}"
         case journals.Note(text=text):
-            said = f"note: {text}"
+            description = f"note: {text}"
         case _:
             assert_never(event)
-    return said
+    return description

@@ -14,7 +14,7 @@ from covsup import __version__
 from covsup.datafile.session.directory import find_sessions
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.commands.run import make_parser
-from covsup.supervisor.launch.interpreter import ask, startup_files
+from covsup.supervisor.launch.interpreter import probe, startup_files
 from covsup.supervisor.settings.run_settings import resolve_data_file, resolve_run_settings
 from covsup.supervisor.watching import linux
 
@@ -60,7 +60,7 @@ def system(rcfile: str | None, data_file: str | None) -> Iterator[tuple[str, obj
 
 def _startup_elsewhere() -> str:
     """What to show if no startup file is in a usual place: another one may run all the same."""
-    answer = ask(sys.executable, ())
+    answer = probe(sys.executable, ())
     if answer is not None and answer.starts_covsup:
         return "in another environment, whose packages are added to this one's"
     return "MISSING: install covsup"

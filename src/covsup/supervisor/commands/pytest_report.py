@@ -52,7 +52,7 @@ def _open(request: Mapping[str, Any]) -> dict[str, Any]:
         session = open_session(settings, command=command, supervisor_pid=request["pid"])
     except CovsupError as error:
         return {"error": str(error)}
-    said: dict[str, Any] = {"session": str(session.path), "warnings": settings.warnings}
+    answer: dict[str, Any] = {"session": str(session.path), "warnings": settings.warnings}
     if carrier is not None:
-        said["preload"] = with_carrier(os.environ.get(PRELOAD, ""), carrier)
-    return said
+        answer["preload"] = with_carrier(os.environ.get(PRELOAD, ""), carrier)
+    return answer

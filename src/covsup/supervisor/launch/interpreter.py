@@ -44,7 +44,7 @@ _PROBE: Final = (
     PROBE_MARK
     + """
 import json, os, sys
-said = {"version": list(sys.version_info[:2])}
+report = {"version": list(sys.version_info[:2])}
 try:
     from importlib.util import find_spec
     import sysconfig
@@ -58,26 +58,26 @@ def has(name):
 def is_at(*path):
     return os.path.exists(os.path.join(*path))
 if find_spec is not None:
-    said["started"] = "covsup.bootstrap" in sys.modules
-    said["loaded"] = "covsup.tracer_c._tracer" in sys.modules
-    said["there"] = has("covsup")
-    said["has"] = [name for name in sys.argv[1:] if has(name)]
-    said["prefix"] = sys.prefix
-    said["has_pip"] = has("pip")
-    said["externally_managed"] = sys.prefix == sys.base_prefix and is_at(
+    report["started"] = "covsup.bootstrap" in sys.modules
+    report["loaded"] = "covsup.tracer_c._tracer" in sys.modules
+    report["there"] = has("covsup")
+    report["has"] = [name for name in sys.argv[1:] if has(name)]
+    report["prefix"] = sys.prefix
+    report["has_pip"] = has("pip")
+    report["externally_managed"] = sys.prefix == sys.base_prefix and is_at(
         sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")
     site = sys.modules.get("site")
-    said["writable"] = bool(getattr(site, "ENABLE_USER_SITE", False)) or os.access(
+    report["writable"] = bool(getattr(site, "ENABLE_USER_SITE", False)) or os.access(
         sysconfig.get_path("purelib"), os.W_OK)
-    said["manager"] = (
+    report["manager"] = (
         "pipx" if is_at(sys.prefix, "pipx_metadata.json")
         else "uv" if is_at(sys.prefix, "uv-receipt.toml") else "")
     try:
-        if said["started"] and not said["loaded"]:
+        if report["started"] and not report["loaded"]:
             import covsup.tracer_c._tracer
     except Exception as error:
-        said["error"] = str(error)
-sys.stdout.write("covsup-probe " + json.dumps(said) + "\\n")
+        report["error"] = str(error)
+sys.stdout.write("covsup-probe " + json.dumps(report) + "\\n")
 """
 )
 
@@ -126,7 +126,7 @@ def check(
     answer = _probe_ourselves(asked) if own else None
     if answer is None or not answer.starts_covsup:
         # If our startup file is in no usual place, only a start shows whether it runs.
-        answer = ask(target.interpreter, asked, () if called is None else called.options)
+        answer = probe(target.interpreter, asked, () if called is None else called.options)
     if answer is None:
         # It is no interpreter, perhaps a launcher. The run itself shows what it starts.
         return
@@ -183,7 +183,7 @@ def carrier_hint(version: tuple[int, int]) -> str:
     return ", or use --carrier" if sys.platform == "linux" and has_core(version) else ""
 
 
-def ask(
+def probe(
     interpreter: str, libraries: Collection[str], options: Sequence[str] = ()
 ) -> ProbeResult | None:
     """Start an interpreter with these options and give what it reports; None if it does not.
@@ -202,7 +202,7 @@ def ask(
     }
     environment["COVSUP_SESSION"] = _NO_SESSION
     try:
-        said = subprocess.run(
+        output = subprocess.run(
             [interpreter, *options, "-c", _PROBE, *sorted(libraries)],
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -213,7 +213,7 @@ def ask(
         ).stdout
     except (OSError, ValueError, subprocess.TimeoutExpired):  # ValueError: a zero byte in its path
         return None
-    for line in said.decode("utf-8", "replace").splitlines():
+    for line in output.decode("utf-8", "replace").splitlines():
         word, _, text = line.partition(" ")
         if word == "covsup-probe":
             try:
@@ -223,16 +223,16 @@ def ask(
     return None
 
 
-def _probe_result(said: dict[str, Any]) -> ProbeResult:
-    major, minor = said.pop("version")
+def _probe_result(report: dict[str, Any]) -> ProbeResult:
+    major, minor = report.pop("version")
     return ProbeResult(
-        starts_covsup=bool(said.get("loaded")),
-        libraries=frozenset(said.get("has", ())),
-        has_covsup=bool(said.get("there") or said.get("started")),
-        error=str(said.get("error", "")),
+        starts_covsup=bool(report.get("loaded")),
+        libraries=frozenset(report.get("has", ())),
+        has_covsup=bool(report.get("there") or report.get("started")),
+        error=str(report.get("error", "")),
         environment=Environment(
             version=(int(major), int(minor)),
-            **{name: said[name] for name in Environment._fields if name in said},
+            **{name: report[name] for name in Environment._fields if name in report},
         ),
     )
 

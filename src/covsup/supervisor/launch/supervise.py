@@ -265,7 +265,7 @@ class Supervision:
             return False
 
     def _why_unmeasured(self, program: str) -> str:
-        answer = interpreter.ask(program, ())
+        answer = interpreter.probe(program, ())
         if answer is None:
             return ""
         return interpreter.why_not(program, answer, uses_carrier=self._settings.carrier)

@@ -111,9 +111,11 @@ def _words(arguments: Iterable[ast.expr]) -> Iterator[str]:
 
 def _embed(name: str, line: int, module: str, names: list[str]) -> Iterator[Finding]:
     found = f"from {module} import {', '.join(names)}" if names else f"import {module}"
-    ours = {"init", "cleanup", "cleanup_on_sigterm", "cleanup_on_signal", "active"}
+    supported = {"init", "cleanup", "cleanup_on_sigterm", "cleanup_on_signal", "active"}
     instead = (
-        f"from covsup.embed import {', '.join(names)}" if names and ours.issuperset(names) else ""
+        f"from covsup.embed import {', '.join(names)}"
+        if names and supported.issuperset(names)
+        else ""
     )
     why = "or leave it out: nothing has to be saved, however a process ends"
     if not instead:

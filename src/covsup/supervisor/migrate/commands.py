@@ -94,11 +94,11 @@ class CombinedData(Enum):
 def in_commands(directory: Path, files: Iterable[Path], data: CombinedData) -> Iterator[Finding]:
     """What to write instead of command lines and variables."""
     for name, text in _texts(directory, files).items():
-        said = False  # once for each file
+        has_reported = False  # once for each file
         for number, line in logical_lines(text):
             options = [word for word in _WORD.findall(line) if PYTEST_OPTION.match(word)]
-            if options and _PYTEST.search(line) and not said and not _ADDOPTS.match(line):
-                said = True
+            if options and _PYTEST.search(line) and not has_reported and not _ADDOPTS.match(line):
+                has_reported = True
                 yield understood(name, number, " ".join(options))
             if not _PROSE.match(line):
                 yield from _in_line(name, number, line, data)
@@ -124,7 +124,7 @@ def combined_data(directory: Path, files: Iterable[Path], *, parallel: bool) -> 
     }
     commands = [found for each in by_file.values() for found in each]
     runs = [each for each in commands if each["command"] == "run"]
-    asked = any(_PARALLEL & {*_options(_WORD.findall(each["rest"]))} for each in runs)
+    are_parallel = any(_PARALLEL & {*_options(_WORD.findall(each["rest"]))} for each in runs)
     several = any(
         {each["command"] for each in of_file} == {"run", "combine"} and len(of_file) > 2
         for of_file in by_file.values()
@@ -132,7 +132,7 @@ def combined_data(directory: Path, files: Iterable[Path], *, parallel: bool) -> 
     combines = len(runs) < len(commands)
     return (
         CombinedData.SESSIONS
-        if combines and (parallel or asked or several)
+        if combines and (parallel or are_parallel or several)
         else CombinedData.OF_ONE_RUN
     )
 
@@ -144,19 +144,19 @@ def in_words(name: str, number: int, text: str, data: CombinedData) -> Iterator[
         words = _WORD.findall(_end_of_command(before, found["rest"]))
         python = _PYTHON.search(before)
         start = f"{python[0] if python else found['place'] or ''}"
-        said = f"{start}coverage {found['command']} {' '.join(words)}".strip()
+        command = f"{start}coverage {found['command']} {' '.join(words)}".strip()
         if found["command"] == "run":
             options, notes = _without_unneeded(words, data)
             instead = f"{start}covsup run {' '.join(options)}".strip()
-            yield Finding(path=name, line=number, found=said, action=Action.CHANGE, instead=instead,
+            yield Finding(path=name, line=number, found=command, action=Action.CHANGE, instead=instead,
                           why="; ".join(notes))  # fmt: skip
         elif data is not CombinedData.OF_ONE_RUN or _names_files(words):
             if data is CombinedData.FILES and not _names_files(words):
                 words.append(".coverage.*")
-            yield Finding(path=name, line=number, found=said, action=Action.CHANGE,
+            yield Finding(path=name, line=number, found=command, action=Action.CHANGE,
                           instead=f"{start}covsup combine {' '.join(words)}".strip())  # fmt: skip
         else:
-            yield Finding(path=name, line=number, found=said, action=Action.CHANGE,
+            yield Finding(path=name, line=number, found=command, action=Action.CHANGE,
                           why=_COMBINED_ALREADY)  # fmt: skip
 
 

@@ -94,18 +94,18 @@ def _in_service(name: str, text: str) -> Iterator[Finding]:
         depth = len(key["indent"]) if key is not None and not key["rest"].strip() else None
         inline = _INLINE_KEY.search(line)
         if key is not None or inline is not None:
-            said = key["rest"] if key is not None else inline["rest"] if inline else ""
-            yield from _pythons(name, number, f"{said} {_factors_in(said)}")
+            value = key["rest"] if key is not None else inline["rest"] if inline else ""
+            yield from _pythons(name, number, f"{value} {_factors_in(value)}")
 
 
 def _systems(name: str, number: int, line: str) -> Iterator[Finding]:
     for found in _SYSTEM.finditer(line):
-        said = found[0].strip(" -")
+        system = found[0].strip(" -")
         if found["mac"] or (found["os"] or "").lower() in {"osx", "macos"}:
             why = f"covsup has not been tried on macOS; where it fails, {_KEEP_COVERAGE}"
         else:
             why = f"covsup does not run on Windows; {_KEEP_COVERAGE}"
-        yield Finding(path=name, line=number, found=said, action=Action.UNSUPPORTED, why=why)
+        yield Finding(path=name, line=number, found=system, action=Action.UNSUPPORTED, why=why)
 
 
 def _pythons(name: str, number: int, text: str) -> Iterator[Finding]:
@@ -173,9 +173,9 @@ def _in_nox(name: str, text: str) -> Iterator[Finding]:
 
 def _in_project(name: str, text: str) -> Iterator[Finding]:
     for number, line in logical_lines(text):
-        said = _REQUIRES.match(line)
-        lowest = _LOWEST.search(said["what"]) if said is not None else None
-        if said is None or lowest is None:
+        required = _REQUIRES.match(line)
+        lowest = _LOWEST.search(required["what"]) if required is not None else None
+        if required is None or lowest is None:
             continue
         version = f"{lowest['major']}.{lowest['minor'] or 0}"
         if _is_old(version):

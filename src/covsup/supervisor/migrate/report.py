@@ -118,7 +118,7 @@ def _summary(findings: Iterable[Finding]) -> str:
     counts = Counter(finding.action for finding in findings)
     if not counts:
         return "Nothing to change: settings and command lines stay as they are."
-    told = [
+    counted = [
         f"{counts[action]} {words}"
         for action, words in (
             (Action.CHANGE, "to change"),
@@ -128,6 +128,6 @@ def _summary(findings: Iterable[Finding]) -> str:
         if counts[action]
     ]
     if counts[Action.CHANGE]:
-        return f"{', '.join(told)}; everything else stays as it is. No file was changed."
-    rest = f" ({', '.join(told)})" if told else ""
+        return f"{', '.join(counted)}; everything else stays as it is. No file was changed."
+    rest = f" ({', '.join(counted)})" if counted else ""
     return f"Nothing has to change{rest}. What is not needed has no effect and may stay."

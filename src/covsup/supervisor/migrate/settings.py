@@ -62,9 +62,9 @@ def in_settings(directory: Path, rcfile: str | None) -> Iterator[Finding]:
         try:
             entries = read_entries(path)
         except UsageError as error:
-            said = str(error).removeprefix(f"{path}: ")
+            message = str(error).removeprefix(f"{path}: ")
             yield Finding(
-                path=name, line=0, found=said, action=Action.CHANGE, why="it cannot be read"
+                path=name, line=0, found=message, action=Action.CHANGE, why="it cannot be read"
             )
             continue
         yield from _in_covsup_settings(name, entries)
@@ -220,8 +220,8 @@ def _in_covsup_settings(name: str, entries: Iterable[Entry]) -> Iterator[Finding
             try:
                 check_key(path, entry.key, entry.value, is_text=path.suffix != ".toml")
             except UsageError as error:
-                said = str(error).removeprefix(f"{name}: ")
-                yield Finding(path=name, line=entry.line, found=said, action=Action.CHANGE,
+                message = str(error).removeprefix(f"{name}: ")
+                yield Finding(path=name, line=entry.line, found=message, action=Action.CHANGE,
                               why="`covsup run` refuses it")  # fmt: skip
 
 

@@ -43,7 +43,7 @@ def options_for_run(target: Sequence[str]) -> list[str] | None:
         asked = _parse(_all_words(words))
     except (_BadCommandLine, OSError, ValueError):
         return None
-    if asked.tells or asked.off or not asked.source:
+    if asked.prints_only or asked.off or not asked.source:
         return None
     return _session_options(asked)
 
@@ -80,7 +80,7 @@ def _parser(families: Sequence[str]) -> argparse.ArgumentParser:
             add(f"--{word}-{name}", dest=name.replace("-", "_"))
         add(f"--no-{word}", action="store_true", dest="off")
         add(f"--no-{word}-on-fail", action="store_true", dest="not_on_fail")
-    add(*pytest_start.INFORMATION_OPTIONS, action="store_true", dest="tells")
+    add(*pytest_start.INFORMATION_OPTIONS, action="store_true", dest="prints_only")
     add("-o", "--override-ini", action="append", default=[], dest="override")
     add("-c", "--config-file", dest="ini")
     add("-p", action="append", default=[], dest="plugins")

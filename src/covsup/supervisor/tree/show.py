@@ -51,8 +51,8 @@ def show(options: argparse.Namespace) -> int:
     sessions = sorted(provenance.sessions, key=lambda each: (each.started_ns, each.session))
     shown = sessions if options.all else list(_last(sessions))
     if options.json:
-        said = [session_as_json(each, provenance.of_session(each.session)) for each in shown]
-        sys.stdout.write(json.dumps({"sessions": said}, indent=2) + "\n")
+        described = [session_as_json(each, provenance.of_session(each.session)) for each in shown]
+        sys.stdout.write(json.dumps({"sessions": described}, indent=2) + "\n")
         return 0
     console = Console(highlight=False, soft_wrap=True)
     # The width of a pipe's reader is unknown, unless COLUMNS has it.
