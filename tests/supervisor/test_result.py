@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from covsup.carrier.library import carrier_library
-from covsup.supervisor.combining.totals import total_and_minimum
+from covsup.supervisor.combining.fail_under import total_and_minimum
 from covsup.supervisor.watching.linux import HAS_PROC
 from covsup.supervisor.watching.process_table import this_table
 from tests.supervisor.live import UNTIL_OBSERVED, Live, beside, wait_until

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from covsup.supervisor.tree.short_commands import process, shown
+from covsup.supervisor.short_commands import process, shown
 
 PYTHON = "/home/somebody/a/very/long/directory/.venv/bin/python3.12"
 SCRIPT = "/srv/application/releases/17/server.py"

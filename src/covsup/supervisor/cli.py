@@ -19,8 +19,8 @@ from covsup import __version__
 from covsup.datafile.errors import CovsupError
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.arguments import Parser
-from covsup.supervisor.combining.gc_pause import gc_disabled
 from covsup.supervisor.errors import NOT_STORED, USAGE, UsageError
+from covsup.supervisor.gc_pause import gc_disabled
 from covsup.supervisor.messages import did_you_mean_or_all, print_message
 
 if TYPE_CHECKING:

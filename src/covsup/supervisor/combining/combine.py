@@ -32,14 +32,14 @@ from covsup.datafile.journal.by_value_names import sent_code_in
 from covsup.datafile.provenance.derive import provenance_of
 from covsup.datafile.session.directory import RUN_FINISHED, tidy_sessions_directory
 from covsup.hints import TYPE_CHECKING, NamedTuple
-from covsup.supervisor.combining.gc_pause import gc_disabled
+from covsup.supervisor.combining.combine_result import CombineResult, SetAside, opened_on
 from covsup.supervisor.combining.grouping import group_inputs, separate_file
 from covsup.supervisor.combining.inputs import Inputs, NothingToCombine
 from covsup.supervisor.combining.locks import locked, version_of
-from covsup.supervisor.combining.outcome import CombineResult, SetAside, opened_on
 from covsup.supervisor.combining.reader import InputReader
 from covsup.supervisor.combining.source_versions import SourceVersions
 from covsup.supervisor.combining.unexecuted import storable, unexecuted_files, unseen_packages
+from covsup.supervisor.gc_pause import gc_disabled
 from covsup.supervisor.watching.process_table import this_table
 
 if TYPE_CHECKING:
@@ -49,10 +49,10 @@ if TYPE_CHECKING:
     from covsup.datafile.fold.result import Result
     from covsup.datafile.provenance.model import Provenance
     from covsup.datafile.session.directory import Session
+    from covsup.supervisor.combining.enclosing_run import EnclosingRun
     from covsup.supervisor.combining.grouping import Reason
     from covsup.supervisor.combining.reader import Part
     from covsup.supervisor.combining.unexecuted import FilesOfPlugins
-    from covsup.supervisor.sessions.enclosing_run import EnclosingRun
     from covsup.supervisor.settings.combine_settings import CombineSettings
 
 

@@ -14,7 +14,7 @@ import _thread
 import time
 
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.combining.gc_pause import gc_disabled
+from covsup.supervisor.gc_pause import gc_disabled
 
 if TYPE_CHECKING:
     from covsup.supervisor.settings.run_settings import RunSettings

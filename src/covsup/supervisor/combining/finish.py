@@ -14,10 +14,10 @@ from contextlib import suppress
 from covsup.datafile.journal.reader import StartKind
 from covsup.datafile.session.directory import SUPERVISOR_ENDED
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.combining.gc_pause import gc_disabled
 from covsup.supervisor.combining.losses import lost_sentences, unmeasured_sentences
 from covsup.supervisor.combining.pending_reports import make_pending_reports, pending_reports
 from covsup.supervisor.errors import BELOW_MINIMUM, INCOMPLETE, NOT_STORED
+from covsup.supervisor.gc_pause import gc_disabled
 from covsup.supervisor.messages import in_one_line, print_message, shell_quoted
 from covsup.supervisor.settings.coverage_settings import config_file_of_session, display_path
 from covsup.supervisor.watching import signals
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from covsup.datafile.provenance.model import Provenance
     from covsup.datafile.session.directory import Session
+    from covsup.supervisor.combining.combine_result import CombineResult
     from covsup.supervisor.combining.early_imports import EarlyImports
-    from covsup.supervisor.combining.outcome import CombineResult
-    from covsup.supervisor.sessions.enclosing_run import EnclosingRun
+    from covsup.supervisor.combining.enclosing_run import EnclosingRun
     from covsup.supervisor.settings.run_settings import RunSettings
 
 
@@ -249,7 +249,7 @@ def _minimum(settings: RunSettings, minimum: float, data_file: Path | None) -> i
     from coverage.exceptions import CoverageException  # noqa: PLC0415
     from coverage.results import should_fail_under  # noqa: PLC0415
 
-    from covsup.supervisor.combining.totals import total_and_minimum  # noqa: PLC0415
+    from covsup.supervisor.combining.fail_under import total_and_minimum  # noqa: PLC0415
 
     try:
         measured = Coverage(

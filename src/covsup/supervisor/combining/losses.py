@@ -9,7 +9,7 @@ import errno
 import os
 
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.tree.short_commands import process
+from covsup.supervisor.short_commands import process
 
 if TYPE_CHECKING:
     from typing import Final

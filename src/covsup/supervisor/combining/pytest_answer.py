@@ -16,8 +16,8 @@ from covsup.datafile.errors import CovsupError
 from covsup.datafile.session import directory as sessions
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.combine import combine
+from covsup.supervisor.combining.fail_under import total_and_minimum
 from covsup.supervisor.combining.losses import lost_sentences, unmeasured_sentences
-from covsup.supervisor.combining.totals import total_and_minimum
 from covsup.supervisor.sessions.reported_sessions import mark_as_reported
 from covsup.supervisor.settings.combine_settings import CombineSettings
 from covsup.supervisor.settings.coverage_settings import config_file_of_session
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from covsup.datafile.session.directory import Settings
-    from covsup.supervisor.combining.outcome import CombineResult
+    from covsup.supervisor.combining.combine_result import CombineResult
 
 
 def answer_request(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,15 +29,15 @@ from covsup.datafile.provenance.derive import provenance_of
 from covsup.datafile.provenance.model import End
 from covsup.datafile.session.directory import JournalFile, Session, SessionUnreadable, open_session
 from covsup.hints import TYPE_CHECKING, NamedTuple
-from covsup.supervisor.combining.outcome import StillRunning
-from covsup.supervisor.sessions.liveness import (
+from covsup.supervisor.combining.combine_result import StillRunning
+from covsup.supervisor.watching.linux import is_local, is_mapped_for_writing
+from covsup.supervisor.watching.liveness import (
     ImageState,
     ProcessSnapshot,
     supervisor_may_run_elsewhere,
     supervisor_runs,
     was_rebooted,
 )
-from covsup.supervisor.watching.linux import is_local, is_mapped_for_writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from covsup.datafile.errors import CovsupError
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.combining.gc_pause import gc_disabled
 from covsup.supervisor.combining.inputs import Inputs
 from covsup.supervisor.combining.locks import locked
 from covsup.supervisor.combining.reader import InputReader
+from covsup.supervisor.gc_pause import gc_disabled
 
 if TYPE_CHECKING:
     from covsup.datafile.session.directory import Session

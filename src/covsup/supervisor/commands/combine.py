@@ -8,8 +8,8 @@ import sys
 
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.arguments import Parser, add_assume_ended, add_file_arguments
-from covsup.supervisor.combining.gc_pause import gc_disabled
 from covsup.supervisor.errors import NOT_STORED
+from covsup.supervisor.gc_pause import gc_disabled
 from covsup.supervisor.messages import print_message
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Final
 
-    from covsup.supervisor.combining.outcome import CombineResult
+    from covsup.supervisor.combining.combine_result import CombineResult
 
 _MIN_JOURNALS_FOR_PROGRESS: Final = 1000
 """Fewer journals are read before a user wonders whether anything happens."""

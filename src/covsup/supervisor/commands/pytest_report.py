@@ -11,7 +11,7 @@ import os
 import sys
 
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.combining.gc_pause import gc_disabled
+from covsup.supervisor.gc_pause import gc_disabled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,8 +7,8 @@ import warnings
 
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.arguments import Parser
-from covsup.supervisor.combining.gc_pause import gc_disabled
 from covsup.supervisor.errors import NOT_STORED
+from covsup.supervisor.gc_pause import gc_disabled
 from covsup.supervisor.messages import print_message
 
 if TYPE_CHECKING:

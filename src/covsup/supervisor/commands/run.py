@@ -12,8 +12,8 @@ from covsup.supervisor.arguments import (
     add_file_arguments,
     add_measurement_arguments,
 )
-from covsup.supervisor.combining.gc_pause import gc_disabled
 from covsup.supervisor.errors import UsageError
+from covsup.supervisor.gc_pause import gc_disabled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,18 +15,22 @@ from functools import partial
 from covsup.datafile.session.directory import tidy_sessions_directory
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.early_imports import EarlyImports
+from covsup.supervisor.combining.enclosing_run import (
+    announce,
+    enclosing_session,
+    withdraw_inner_run,
+)
 from covsup.supervisor.combining.finish import RunEnd
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.launch import interpreter, launch
 from covsup.supervisor.launch.target import find_target
 from covsup.supervisor.messages import in_one_line, print_message
 from covsup.supervisor.sessions.create import check_data_file, open_session, required_carrier
-from covsup.supervisor.sessions.enclosing_run import announce, enclosing_session, withdraw_inner_run
 from covsup.supervisor.settings.run_settings import configured_command_line, resolve_run_settings
-from covsup.supervisor.tree.short_commands import first_few, process
+from covsup.supervisor.short_commands import first_few, process
 from covsup.supervisor.watching import linux, signals
 from covsup.supervisor.watching.signal_witness import SignalWitness
-from covsup.supervisor.watching.watch import Watcher
+from covsup.supervisor.watching.watcher import Watcher
 
 if TYPE_CHECKING:
     import argparse
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
     from covsup.supervisor.launch.target import Target
     from covsup.supervisor.settings.run_settings import RunSettings
     from covsup.supervisor.watching.signals import Received
-    from covsup.supervisor.watching.watch import Watched
+    from covsup.supervisor.watching.watcher import Watched
 
 
 _OPEN_MAX: Final = 10_240

@@ -19,9 +19,9 @@ from covsup.supervisor.combining.grouping import separate_files
 from covsup.supervisor.combining.inputs import belongs_to_data_file
 from covsup.supervisor.errors import NOT_STORED
 from covsup.supervisor.messages import print_message
-from covsup.supervisor.sessions.liveness import ProcessSnapshot, supervisor_runs
 from covsup.supervisor.sessions.waiting_sessions import out_of_sight, warn_if_session_is_gone
 from covsup.supervisor.settings.run_settings import resolve_data_file
+from covsup.supervisor.watching.liveness import ProcessSnapshot, supervisor_runs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -52,9 +52,9 @@ def _tidy(session: Session, data_file: Path) -> None:
     # Here: a session to be tidied is rare, and what this needs is slow to import.
     from covsup.datafile.database.database import is_data_file, session_ids_in  # noqa: PLC0415
     from covsup.supervisor.combining.combine import combine  # noqa: PLC0415
-    from covsup.supervisor.sessions.liveness import ProcessSnapshot, supervisor_runs  # noqa: PLC0415
     from covsup.supervisor.sessions.waiting_sessions import out_of_sight  # noqa: PLC0415
     from covsup.supervisor.settings.combine_settings import CombineSettings  # noqa: PLC0415
+    from covsup.supervisor.watching.liveness import ProcessSnapshot, supervisor_runs  # noqa: PLC0415
 
     journals = session.journals()
     look = ProcessSnapshot([session.path], journals)

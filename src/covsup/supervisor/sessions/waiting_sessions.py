@@ -11,12 +11,12 @@ from covsup.datafile.session.directory import SessionUnreadable, find_sessions, 
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.combining.inputs import Inputs, belongs_to_data_file
 from covsup.supervisor.messages import print_message
-from covsup.supervisor.sessions.liveness import (
+from covsup.supervisor.short_commands import first_few, process
+from covsup.supervisor.watching.liveness import (
     ProcessSnapshot,
     supervisor_may_run_elsewhere,
     supervisor_runs,
 )
-from covsup.supervisor.tree.short_commands import first_few, process
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -102,7 +102,7 @@ def uncombined_data(data_file: Path, waiting: Iterable[WaitingSession]) -> list[
 
 def out_of_sight(path: Path) -> str:
     """Where processes of a session may run that cannot be seen from here, or ""."""
-    from covsup.supervisor.combining.outcome import opened_on  # noqa: PLC0415 - as below
+    from covsup.supervisor.combining.combine_result import opened_on  # noqa: PLC0415 - as below
     from covsup.supervisor.combining.reader import InputReader  # noqa: PLC0415 - slow to import
 
     reader = InputReader(None)

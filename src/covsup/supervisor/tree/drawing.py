@@ -13,8 +13,8 @@ from covsup.datafile.provenance.command_lines import is_python
 from covsup.datafile.provenance.model import End, signal_name
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.messages import printable
+from covsup.supervisor.short_commands import shown, without_directory
 from covsup.supervisor.tree.process_tree import process_trees
-from covsup.supervisor.tree.short_commands import shown, without_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from covsup.hints import TYPE_CHECKING, NamedTuple
-from covsup.supervisor.tree.short_commands import first_few, process
+from covsup.supervisor.short_commands import first_few, process
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
