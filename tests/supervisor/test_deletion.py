@@ -171,4 +171,4 @@ def test_a_journal_that_its_process_takes_back_was_not_deleted_by_the_program(
     path.unlink()
     assert guard.recover([journal]) == []
     assert (guard.was_deleted, guard.saved, guard.lost) == (False, 0, [])
-    guard.let_go()
+    guard.close()

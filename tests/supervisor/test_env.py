@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.supervisor.sessions.shells import put
+from covsup.supervisor.sessions.shells import set_variables
 from tests.supervisor.live import Live, beside
 from tests.supervisor.test_target import refused
 
@@ -179,7 +179,7 @@ def test_a_path_with_anything_in_it_comes_through_every_shell(form: str) -> None
     program = "import os; print(ascii(os.environ['COVSUP_SESSION']))"
     say = f'{shlex.quote(sys.executable)} -Sc "{program}"'
     said = subprocess.run(
-        [*SHELLS[form], f"{put(form, Path(ODD))}{say}"],
+        [*SHELLS[form], f"{set_variables(form, Path(ODD))}{say}"],
         capture_output=True, text=True, check=True, timeout=30,
     )  # fmt: skip
     assert said.stdout.splitlines() == [ascii(ODD)]
@@ -187,16 +187,16 @@ def test_a_path_with_anything_in_it_comes_through_every_shell(form: str) -> None
 
 def test_forms_for_programs_that_are_no_shell() -> None:
     odd = Path("/a b/c$d")
-    assert json.loads(put("json", odd)) == {"COVSUP_SESSION": "/a b/c$d"}
-    assert put("env-file", odd) == "COVSUP_SESSION=/a b/c$d\n"
-    assert put("systemd", odd) == 'COVSUP_SESSION="/a b/c\\$d"\n'
-    assert put("path", odd) == "/a b/c$d\n"
-    assert put("powershell", Path("/it's")) == "$Env:COVSUP_SESSION = '/it''s'\n"
-    assert shlex.split(put("docker", odd)) == [
+    assert json.loads(set_variables("json", odd)) == {"COVSUP_SESSION": "/a b/c$d"}
+    assert set_variables("env-file", odd) == "COVSUP_SESSION=/a b/c$d\n"
+    assert set_variables("systemd", odd) == 'COVSUP_SESSION="/a b/c\\$d"\n'
+    assert set_variables("path", odd) == "/a b/c$d\n"
+    assert set_variables("powershell", Path("/it's")) == "$Env:COVSUP_SESSION = '/it''s'\n"
+    assert shlex.split(set_variables("docker", odd)) == [
         "--env", "COVSUP_SESSION=/a b/c$d",
         "--mount", "type=bind,source=/a b/c$d,target=/a b/c$d",
     ]  # fmt: skip
-    assert 'type=bind,"source=/a,b"' in put("docker", Path("/a,b"))
+    assert 'type=bind,"source=/a,b"' in set_variables("docker", Path("/a,b"))
 
 
 @pytest.mark.parametrize(

@@ -165,9 +165,9 @@ import sys
 from pathlib import Path
 from covsup.supervisor.watching import linux, signals
 mask = signals.block()
-inotify = linux.InotifyWatch.hang(sys.argv[1])
+inotify = linux.InotifyWatch.open(sys.argv[1])
 linux._thread.start_new_thread = lambda *_: None
-inotify.take_down()
+inotify.close()
 signals.unblock(mask)
 Path(sys.argv[1], "file").touch()
 """

@@ -22,7 +22,7 @@ _MIN_ARGUMENTS_WIDTH: Final = 8
 """Less than this of the arguments tells nothing."""
 
 
-def shown(argv: Sequence[str], room: int | None = None, *, cut: str = "…") -> str:
+def short_command(argv: Sequence[str], room: int | None = None, *, cut: str = "…") -> str:
     """A command line in `room` characters; None is all that it needs.
 
     What does not fit is left out in this order: the directory of the program, that of the script,
@@ -48,9 +48,9 @@ def shown(argv: Sequence[str], room: int | None = None, *, cut: str = "…") -> 
     return _middle_out(_text(words[first:]), room, cut)
 
 
-def process(pid: int, argv: Sequence[str]) -> str:
+def describe_process(pid: int, argv: Sequence[str]) -> str:
     """A process in a message: its pid, and the command line where that is known."""
-    command = shown(without_directory(argv), _MESSAGE_WIDTH)
+    command = short_command(without_directory(argv), _MESSAGE_WIDTH)
     return f"{pid} ({command})" if command else str(pid)
 
 

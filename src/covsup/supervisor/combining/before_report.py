@@ -48,7 +48,7 @@ def _combine_parallel(data_file: Path, rcfile: str | None, *, keep: bool) -> Non
     result = combine(left, combine_settings=combine_settings, keep=keep, append=True)
     for sentence in result.sentences():
         print_message(sentence)
-    if result.sessions and not result.nothing:
+    if result.sessions and not result.has_no_data:
         count = len(result.sessions)
         print_message(f"combined {count} session{'' if count == 1 else 's'} into {data_file}")
 

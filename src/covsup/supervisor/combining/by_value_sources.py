@@ -60,7 +60,7 @@ class SourceFinder:
         self._measured = sorted(path for path in result.first if not is_sent_code(path))
         self._sources: dict[str, _Source | None] = {}
 
-    def place(self) -> Result:
+    def resolve(self) -> Result:
         """The result with all lines in their files; what could not be placed is in `sentences`."""
         names: dict[str, str] = {}
         nothing: set[str] = set()  # of it is lost

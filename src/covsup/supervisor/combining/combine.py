@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from covsup.datafile.provenance.model import Provenance
     from covsup.datafile.session.directory import Session
     from covsup.supervisor.combining.enclosing_run import EnclosingRun
-    from covsup.supervisor.combining.grouping import Reason
-    from covsup.supervisor.combining.reader import Part
+    from covsup.supervisor.combining.grouping import SeparateReason
+    from covsup.supervisor.combining.reader import InputDirectory
     from covsup.supervisor.combining.unexecuted import FilesOfPlugins
     from covsup.supervisor.settings.combine_settings import CombineSettings
 
@@ -62,11 +62,11 @@ def combine(
     combine_settings: CombineSettings,
     keep: bool = False,
     append: bool = False,
-    concludes: bool = False,
+    ends_run: bool = False,
     assume_ended: bool = False,
     enclosing: EnclosingRun | None = None,
     progress: Callable[[int, int], None] | None = None,
-    waiting: Callable[[Path], None] | None = None,
+    on_wait: Callable[[Path], None] | None = None,
 ) -> CombineResult:
     """Combine `paths`, or every session beside the data file, into the data file.
 
@@ -77,10 +77,10 @@ def combine(
     is no data to combine, its data stay as they are. What cannot go into the data file is set
     aside (`covsup.supervisor.combining.grouping`).
 
-    `concludes`: a run has ended, and this is its result, which also goes into the session around
+    `ends_run`: a run has ended, and this is its result, which also goes into the session around
     it, if there is an `enclosing` one. `assume_ended`: processes that cannot be seen from here, on
     other machines and in containers, have ended. `progress` is called with the number of
-    journals read and of all; `waiting` with a directory that another combination holds, before we
+    journals read and of all; `on_wait` with a directory that another combination holds, before we
     wait for it.
 
     Raises NothingToCombine, InputUnusable, DataFileUnusable, DataFileUnwritable,
@@ -92,38 +92,38 @@ def combine(
     before = version_of(combine_settings.data_file)
     with contextlib.ExitStack() as stack:
         stack.enter_context(gc_disabled())
-        waited = stack.enter_context(locked(combine_settings.data_file.parent, waiting))
-        for directory in sorted(inputs.session_directories()):
-            stack.enter_context(locked(directory, waiting))
+        waited = stack.enter_context(locked(combine_settings.data_file.parent, on_wait))
+        for path in sorted(inputs.session_directories()):
+            stack.enter_context(locked(path, on_wait))
         # Whom we waited for combined at the same time: together they are one combination.
         append = append or inputs.includes_data_file or (
             waited and before != version_of(combine_settings.data_file)
         )  # fmt: skip
-        work = _Work(
+        combination = _Combination(
             inputs,
             combine_settings,
             map_path,
             progress,
-            concludes=concludes,
+            ends_run=ends_run,
             assume_ended=assume_ended,
         )
-        work.read()
-        outcome = work.write(append=append)
+        combination.read()
+        outcome = combination.write(append=append)
         if enclosing is not None:
-            outcome = work.store_in_enclosing(enclosing, outcome)
+            outcome = combination.store_in_enclosing(enclosing, outcome)
         if keep:
-            work.shorten()
+            combination.shorten()
         else:
-            work.clean_up()
+            combination.clean_up()
             outcome = outcome._replace(
-                kept=tuple(work.kept),
-                programs=tuple(map(_with_command, work.programs)),
-                leftovers=tuple(work.leftovers),
+                kept=tuple(combination.kept),
+                programs=tuple(map(_with_command, combination.programs)),
+                leftovers=tuple(combination.leftovers),
             )  # fmt: skip
         return outcome
 
 
-class _Work:
+class _Combination:
     """One combination, step by step. The caller holds the locks."""
 
     def __init__(
@@ -133,10 +133,10 @@ class _Work:
         map_path: Callable[[str], str],
         progress: Callable[[int, int], None] | None,
         *,
-        concludes: bool,
+        ends_run: bool,
         assume_ended: bool,
     ) -> None:
-        self._concludes = concludes
+        self._ends_run = ends_run
         self.kept: list[Path] = []
         self.leftovers: list[str] = []
         self.programs: list[int] = []
@@ -144,7 +144,7 @@ class _Work:
         self._combine_settings = combine_settings
         self._map_path = map_path
         self._reader = InputReader(progress, assume_ended=assume_ended)
-        self._parts = self._reader.parts
+        self._directories = self._reader.directories
         self._data_files: list[Path] = []
 
     def read(self) -> None:
@@ -157,25 +157,29 @@ class _Work:
         target = self._combine_settings.data_file
         known = session_starts(target) if is_data_file(target) else {}
         for path in self._inputs.data_files:
-            self._take_input(path)
-        if not (self._parts or self._data_files or self._inputs.includes_data_file):
+            self._check_data_file(path)
+        if not (self._directories or self._data_files or self._inputs.includes_data_file):
             raise NothingToCombine("; ".join(self._reader.unreadable))
         grouping = group_inputs(
-            self._parts,
+            self._directories,
             self._data_files,
             target,
-            append=append or any(_appends(part) for part in self._parts),
+            append=append or any(_appends(directory) for directory in self._directories),
             by_default=self._inputs.by_default,
         )
-        for why in grouping.left.values():
-            self._reader.leave(why)
+        for why in grouping.unusable.values():
+            self._reader.report_left(why)
         self._data_files = list(grouping.data_files)
-        self._parts[:] = [*grouping.parts, *grouping.aside]
-        if grouping.left and not (self._parts or self._data_files):
+        self._directories[:] = [*grouping.directories, *grouping.aside]
+        if grouping.unusable and not (self._directories or self._data_files):
             raise NothingToCombine("; ".join(self._reader.unreadable))
-        written = self._write_file(target, grouping.parts, extend=grouping.extends)
-        aside = tuple(self._set_aside(part, why) for part, why in grouping.aside.items())
-        sessions = [part.session.id for part in grouping.parts if part.session is not None]
+        written = self._write_file(target, grouping.directories, extend=grouping.extends)
+        aside = tuple(self._set_aside(directory, why) for directory, why in grouping.aside.items())
+        sessions = [
+            directory.session.id
+            for directory in grouping.directories
+            if directory.session is not None
+        ]
         return CombineResult(
             data_file=target,
             sessions=tuple(sorted(sessions)),
@@ -183,39 +187,41 @@ class _Work:
             data_files=len(self._data_files),
             running=tuple(self._reader.running),
             unreadable=tuple(self._reader.unreadable),
-            warnings=(*written.warnings, *self._without_result()),
-            kept=tuple(part.directory for part in self._parts if part.session is not None),
+            warnings=(*written.warnings, *self._unfinished_run_sentences()),
+            kept=tuple(
+                directory.path for directory in self._directories if directory.session is not None
+            ),
             provenance=written.provenance,
             aside=aside,
-            out_of_sight=tuple(
-                (part.session.id, opened_on(part.session))
-                for part in self._parts
-                if part.session is not None and part.out_of_sight
+            may_be_supervised=tuple(
+                (directory.session.id, opened_on(directory.session))
+                for directory in self._directories
+                if directory.session is not None and directory.may_be_supervised
             ),
-            nothing=written.nothing and known.keys().isdisjoint(sessions) and not aside,
+            has_no_data=written.has_no_data and known.keys().isdisjoint(sessions) and not aside,
         )
 
-    def _without_result(self) -> Iterator[str]:
+    def _unfinished_run_sentences(self) -> Iterator[str]:
         """One sentence for each run inside of a session that has made no result yet."""
-        for part in self._parts:
-            for session in part.inner_unfinished:
+        for directory in self._directories:
+            for session in directory.unfinished_runs:
                 yield (
-                    f"session {session} inside of {part.name} is not in the result, as it has not"
+                    f"session {session} inside of {directory.name} is not in the result, as it has not"
                     " ended, or was left to `covsup combine`, which adds it"
                 )
 
-    def _set_aside(self, part: Part, why: Reason) -> SetAside:
+    def _set_aside(self, directory: InputDirectory, why: SeparateReason) -> SetAside:
         """Store a session in a data file of its own."""
-        assert part.session is not None
-        path = separate_file(self._combine_settings.data_file, part.session.id)
+        assert directory.session is not None
+        path = separate_file(self._combine_settings.data_file, directory.session.id)
         is_known = is_data_file(path)
-        has_data = part.kind is not None
+        has_data = directory.kind is not None
         if has_data:
-            provenance = self._write_file(path, [part], extend=is_known).provenance
+            provenance = self._write_file(path, [directory], extend=is_known).provenance
         else:
-            provenance = provenance_of(part.past())
+            provenance = provenance_of(directory.ended_result())
         return SetAside(
-            session=part.session.id,
+            session=directory.session.id,
             data_file=path,
             why=why.text,
             is_mixed=why.is_mixed,
@@ -227,23 +233,23 @@ class _Work:
         """Store the session of a run in the session around it, too."""
         if not enclosing.place.exists():
             return outcome  # that one has ended, and has said that this run had no result yet
-        (part,) = self._parts
-        assert part.session is not None
+        (directory,) = self._directories
+        assert directory.session is not None
         unfinished = enclosing.place.with_name(f"new-{enclosing.place.name}")
-        is_united = part.kind is not Kind.LINES or not enclosing.branch
-        if is_united and self._write_file(unfinished, [part], extend=False).nothing:
+        is_united = directory.kind is not Kind.LINES or not enclosing.branch
+        if is_united and self._write_file(unfinished, [directory], extend=False).has_no_data:
             enclosing.place.unlink()
             unfinished.unlink(missing_ok=True)
             return outcome
-        if is_united and part.kind is Kind.ARCS and not enclosing.branch:
+        if is_united and directory.kind is Kind.ARCS and not enclosing.branch:
             is_united = reduce_to_lines(unfinished)
         if is_united:
             unfinished.replace(enclosing.place)
             return outcome
         unfinished.unlink(missing_ok=True)
-        path = separate_file(self._combine_settings.data_file, part.session.id)
+        path = separate_file(self._combine_settings.data_file, directory.session.id)
         if not is_data_file(path):
-            self._write_file(path, [part], extend=False)
+            self._write_file(path, [directory], extend=False)
         enclosing.place.unlink()
         warning = (
             f"session {enclosing.session} around this run measures branches, and this run lines"
@@ -251,30 +257,34 @@ class _Work:
         )
         return outcome._replace(warnings=(*outcome.warnings, warning))
 
-    def _write_file(self, target: Path, parts: Sequence[Part], *, extend: bool) -> _Written:
-        """Write what `parts` hold, and the data files into the data file, with what is in `target`
+    def _write_file(
+        self, target: Path, directories: Sequence[InputDirectory], *, extend: bool
+    ) -> _Written:
+        """Write what `directories` hold, and the data files into the data file, with what is in `target`
         if `extend`. Where there is no data at all, the data in `target` stay as they are.
         """
-        gathered = _Gathered()
-        for part in parts:
-            gathered.take(part.past(), self._map_path)
-            gathered.take(part.live.result(), self._map_path)
-            if part.session is not None and part.folded:
-                gathered.take_file(part.session.folded, self._map_path)
-            for path in part.inner:
-                gathered.take_file(path, self._map_path)
+        contents = _Contents()
+        for directory in directories:
+            contents.add(directory.ended_result(), self._map_path)
+            contents.add(directory.live.result(), self._map_path)
+            if directory.session is not None and directory.has_partial_fold:
+                contents.add_file(directory.session.folded, self._map_path)
+            for path in directory.nested_results:
+                contents.add_file(path, self._map_path)
         if target == self._combine_settings.data_file:
-            self._data_files = [path for path in self._data_files if self._gather(path, gathered)]
-        result, measured = gathered.folding.result(), gathered.kind
+            self._data_files = [
+                path for path in self._data_files if self._add_data_file(path, contents)
+            ]
+        result, measured = contents.folding.result(), contents.kind
         has_images, is_silent = bool(result.images), not has_content(result)
         is_there = is_data_file(target)
         if is_there and extend:
-            gathered.take_file(target, None)
+            contents.add_file(target, None)
             if self._inputs.includes_data_file and target == self._combine_settings.data_file:
-                measured = gathered.kind
-        result, warnings = self._placed(gathered)
+                measured = contents.kind
+        result, warnings = self._resolved(contents)
         touched: dict[str, str] = {}
-        sessions = [part.session for part in parts if part.session is not None]
+        sessions = [directory.session for directory in directories if directory.session is not None]
         for session in sessions:
             self._find_unexecuted(session, result, touched, warnings)
         touched, left_out = storable(touched)
@@ -294,21 +304,21 @@ class _Work:
         if nothing:
             touched, self._data_files = {}, []
             if is_silent:
-                return _Written(provenance_of(result), nothing=True, warnings=tuple(warnings))
+                return _Written(provenance_of(result), has_no_data=True, warnings=tuple(warnings))
             if is_there and not extend:
-                gathered.take_file(target, None)
-                result, _ = self._placed(gathered)
-        kind = gathered.kind or next(
+                contents.add_file(target, None)
+                result, _ = self._resolved(contents)
+        kind = contents.kind or next(
             (Kind.ARCS if each.settings.branch else Kind.LINES for each in sessions), None
         )
         provenance = write_database(
             result,
             target,
             kind=kind,
-            others=gathered.files,
+            others=contents.files,
             touched={self._map_path(path): name for path, name in touched.items()},
         )
-        return _Written(provenance, nothing=nothing, warnings=tuple(warnings))
+        return _Written(provenance, has_no_data=nothing, warnings=tuple(warnings))
 
     def _find_unexecuted(
         self, session: Session, result: Result, touched: dict[str, str], warnings: list[str]
@@ -335,89 +345,97 @@ class _Work:
             if slug not in self._combine_settings.disable_warnings
         ]
 
-    def _placed(self, gathered: _Gathered) -> tuple[Result, list[str]]:
+    def _resolved(self, contents: _Contents) -> tuple[Result, list[str]]:
         """What was gathered, with the lines of functions that were sent by value in their files,
         and what there is to say of it."""
-        result = gathered.folding.result()
-        said = gathered.versions.sentences(result)
+        result = contents.folding.result()
+        said = contents.versions.sentences(result)
         sent = sent_code_in(result)
         if sent:
             from covsup.supervisor.combining.by_value_sources import (  # noqa: PLC0415 - hardly any run needs it
                 SourceFinder,
             )
 
-            placing = SourceFinder(result, sent, self._map_path, gathered.versions)
-            result = placing.place()
-            said += placing.sentences
+            finder = SourceFinder(result, sent, self._map_path, contents.versions)
+            result = finder.resolve()
+            said += finder.sentences
         return result, said
 
     def shorten(self) -> None:
         """Shorten what stays although it has ended."""
-        for part in self._parts:
-            part.shorten()
+        for directory in self._directories:
+            directory.shorten()
 
     def clean_up(self) -> None:
         """Delete what is in the data file now; what cannot be deleted is told."""
-        for part in self._parts:
+        for directory in self._directories:
             try:
-                self._clean_up(part)
+                self._clean_up(directory)
             except (OSError, DataFileUnwritable) as error:
-                self._could_not_delete(part.directory, error)
+                self._could_not_delete(directory.path, error)
         for path in self._data_files:
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:
                 self._could_not_delete(path, error)
-        for parent in {part.directory.parent for part in self._parts if part.session is not None}:
+        for parent in {
+            directory.path.parent
+            for directory in self._directories
+            if directory.session is not None
+        }:
             try:
                 tidy_sessions_directory(parent)
             except OSError as error:
                 self._could_not_delete(parent, error)
 
-    def _clean_up(self, part: Part) -> None:
-        if part.session is None:
-            _delete(part.free())
-        elif part.is_over():
-            part.session.delete()
+    def _clean_up(self, directory: InputDirectory) -> None:
+        if directory.session is None:
+            _delete(directory.deletable())
+        elif directory.is_finished():
+            directory.session.delete()
         else:
-            self.kept.append(part.directory)
-            if self._concludes:
-                part.session.mark(RUN_FINISHED)
-            goes_on = part.supervised or part.out_of_sight or part.session.settings.open
-            if not goes_on and not part.live.images:
-                self.programs += part.members
-            if part.free() and not part.broken:
-                self._keep_partial_fold(part, part.session)
-                _delete(part.free())
+            self.kept.append(directory.path)
+            if self._ends_run:
+                directory.session.mark(RUN_FINISHED)
+            goes_on = (
+                directory.supervised
+                or directory.may_be_supervised
+                or directory.session.settings.open
+            )
+            if not goes_on and not directory.live.images:
+                self.programs += directory.members
+            if directory.deletable() and not directory.fold_is_unreadable:
+                self._write_partial_fold(directory, directory.session)
+                _delete(directory.deletable())
 
     def _could_not_delete(self, path: Path, error: Exception) -> None:
         self.leftovers.append(f"{path} is combined but cannot be deleted: {error}")
 
-    def _keep_partial_fold(self, part: Part, session: Session) -> None:
-        folding = ResultFold().add(SourceVersions().identified(part.past()))
+    def _write_partial_fold(self, directory: InputDirectory, session: Session) -> None:
+        folding = ResultFold().add(SourceVersions().identified(directory.ended_result()))
         others = []
-        if part.folded:
+        if directory.has_partial_fold:
             others.append(DataFile(path=session.folded))
             folding.add(read_covsup_tables(session.folded))
         write_database(folding.result(), session.folded, others=others)
 
-    def _take_input(self, path: Path) -> None:
+    def _check_data_file(self, path: Path) -> None:
         """Note a data file that was named; what cannot be read is reported and left."""
         try:
             if is_data_file(path):
                 kind_of(path)
                 self._data_files.append(path)
             else:
-                self._reader.leave(f"{path} is empty")
+                self._reader.report_left(f"{path} is empty")
         except DataFileUnusable as error:
-            self._reader.leave(error)
+            self._reader.report_left(error)
 
-    def _gather(self, path: Path, gathered: _Gathered) -> bool:
+    def _add_data_file(self, path: Path, contents: _Contents) -> bool:
         """Have a data file that was named; False where it cannot be read."""
         try:
-            gathered.take_file(path, self._map_path)
+            contents.add_file(path, self._map_path)
         except DataFileUnusable as error:
-            self._reader.leave(error)
+            self._reader.report_left(error)
             return False
         return True
 
@@ -426,11 +444,11 @@ class _Written(NamedTuple):
     """What writing a data file came to."""
 
     provenance: Provenance
-    nothing: bool  # there was no data
+    has_no_data: bool  # there was no data
     warnings: tuple[str, ...]
 
 
-class _Gathered:
+class _Contents:
     """Everything that goes into a data file: lines or branches, not both."""
 
     def __init__(self) -> None:
@@ -440,12 +458,12 @@ class _Gathered:
         self.kind: Kind | None = None
         """What is measured; None where nothing was."""
 
-    def take(self, result: Result, map_path: Callable[[str], str]) -> None:
+    def add(self, result: Result, map_path: Callable[[str], str]) -> None:
         """Have a result."""
         self.folding.add(remapped(self.versions.identified(result), map_path))
         self.kind = self.kind or result.kind
 
-    def take_file(self, path: Path, map_path: Callable[[str], str] | None) -> None:
+    def add_file(self, path: Path, map_path: Callable[[str], str] | None) -> None:
         """Have what is in a data file. Raises DataFileUnusable, and then nothing was taken."""
         kind, who = kind_of(path), read_covsup_tables(path)
         if kind is not None:
@@ -455,8 +473,8 @@ class _Gathered:
         self.kind = self.kind or kind or who.kind
 
 
-def _appends(part: Part) -> bool:
-    return part.session is not None and part.session.settings.append
+def _appends(directory: InputDirectory) -> bool:
+    return directory.session is not None and directory.session.settings.append
 
 
 def _with_command(pid: int) -> tuple[int, tuple[str, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from covsup.hints import TYPE_CHECKING, NamedTuple
-from covsup.supervisor.short_commands import first_few, process
+from covsup.supervisor.short_commands import describe_process, first_few
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,9 +66,9 @@ class CombineResult(NamedTuple):
     """Processes, by pid and command line, that belong to a session of which no measured process runs, but these do."""
     leftovers: tuple[str, ...] = ()  # one sentence per thing that could not be deleted
     aside: tuple[SetAside, ...] = ()
-    out_of_sight: tuple[tuple[str, str], ...] = ()
+    may_be_supervised: tuple[tuple[str, str], ...] = ()
     """Sessions that may have a supervisor which cannot be seen, each with where that was."""
-    nothing: bool = False  # there was no data, and the data file has the data that it had
+    has_no_data: bool = False  # there was no data, and the data file has the data that it had
 
     def data_file_of(self, session: str) -> Path:
         """The data file that holds what a session measured."""
@@ -101,7 +101,7 @@ class CombineResult(NamedTuple):
                 f" (has it ended? {ASSUME_ENDED} collects the rest)"
             )
         named = {each.session for each in elsewhere}
-        for session, host in self.out_of_sight:
+        for session, host in self.may_be_supervised:
             if session in named:
                 continue
             said.append(
@@ -109,7 +109,7 @@ class CombineResult(NamedTuple):
                 f" runs: its directory is kept (has it ended? {ASSUME_ENDED} deletes it)"
             )
         if self.programs:
-            shown = first_few([process(pid, argv) for pid, argv in self.programs])
+            shown = first_few([describe_process(pid, argv) for pid, argv in self.programs])
             noun = "program" if len(self.programs) == 1 else "programs"
             said.append(
                 f"still running: {noun} {shown} of the session: what Python is started there is"
@@ -120,5 +120,5 @@ class CombineResult(NamedTuple):
 
 
 def _processes(running: Sequence[StillRunning]) -> str:
-    shown = first_few([process(each.pid, each.argv) for each in running])
+    shown = first_few([describe_process(each.pid, each.argv) for each in running])
     return f"process {shown} is" if len(running) == 1 else f"processes {shown} are"

@@ -40,7 +40,7 @@ def enclosing_session(data_file: Path) -> Session | None:
     return session if session.settings.data_file == os.fspath(data_file) else None
 
 
-def announce(outer: Session, inner: Session) -> EnclosingRun | None:
+def announce_inner_run(outer: Session, inner: Session) -> EnclosingRun | None:
     """Before its target starts, let the outer session know of a run inside; None where it cannot."""
     place = outer.nested_result(inner.id)
     try:

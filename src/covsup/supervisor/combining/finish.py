@@ -117,7 +117,7 @@ class RunEnd:
         without_running = [each for each in pending if each["pid"] not in running]
         # Where nothing was collected, an older result in the data file is not this run's.
         place = outcome.data_file_of(self._session.id)
-        data_file = None if outcome.nothing else place
+        data_file = None if outcome.has_no_data else place
         # pytest shows a report of its own.
         if settings.announce and data_file is not None and not settings.for_pytest:
             print_message(_summary(provenance, data_file, extends=settings.append))
@@ -231,9 +231,9 @@ def _combine(
         [session.path],
         combine_settings=combine_settings,
         append=settings.append,
-        concludes=True,
+        ends_run=True,
         enclosing=enclosing,
-        waiting=_report_wait,
+        on_wait=_report_wait,
     )
 
 

@@ -23,10 +23,10 @@ _POLL_SECONDS: Final = 0.02
 
 
 @contextlib.contextmanager
-def locked(directory: Path, waiting: Callable[[Path], None] | None = None) -> Iterator[bool]:
+def locked(directory: Path, on_wait: Callable[[Path], None] | None = None) -> Iterator[bool]:
     """Hold a directory against other combinations; gives whether we had to wait for one.
 
-    `waiting` is called if we wait for long; of several processes that wait for the same directory at
+    `on_wait` is called if we wait for long; of several processes that wait for the same directory at
     the same time one does it. The lock goes with the process, however that ends, and leaves no file behind.
     """
     try:
@@ -42,8 +42,8 @@ def locked(directory: Path, waiting: Callable[[Path], None] | None = None) -> It
         waited = not _is_free(descriptor)
         if waited and not _is_soon_free(descriptor):
             # Until our own combination is done: those that come meanwhile need not speak.
-            if stack.enter_context(_reporter_of_wait(directory)) and waiting is not None:
-                waiting(directory)
+            if stack.enter_context(_reporter_of_wait(directory)) and on_wait is not None:
+                on_wait(directory)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield waited
 

@@ -9,7 +9,7 @@ import errno
 import os
 
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.short_commands import process
+from covsup.supervisor.short_commands import describe_process
 
 if TYPE_CHECKING:
     from typing import Final
@@ -39,7 +39,7 @@ def unmeasured_sentences(provenance: Provenance) -> list[str]:
         return []
     by_reason: dict[str, list[str]] = {}
     for each in found:
-        by_reason.setdefault(each.reason, []).append(process(each.pid, each.argv))
+        by_reason.setdefault(each.reason, []).append(describe_process(each.pid, each.argv))
     groups = [
         f"{', '.join(processes[:_SHOWN])}{_and_more(len(processes) - _SHOWN)}: {reason}"
         for reason, processes in list(by_reason.items())[:_SHOWN]
@@ -56,12 +56,12 @@ def _and_more(count: int, noun: str = "") -> str:
 def lost_sentences(provenance: Provenance) -> list[str]:
     """One sentence for each process that could not store something, and for each reason of a note."""
     sentences = [
-        f"process {process(each.pid, each.argv)} could not keep {_lost(each.lost)}"
+        f"process {describe_process(each.pid, each.argv)} could not keep {_lost(each.lost)}"
         for each in provenance.losses
         if each.lost
     ]
     sentences += [
-        f"processes forked below {process(each.pid, each.argv)} could make no journal and"
+        f"processes forked below {describe_process(each.pid, each.argv)} could make no journal and"
         f" lost {_lost(each.forks_lost)}"
         for each in provenance.losses
         if each.forks_lost
@@ -69,7 +69,7 @@ def lost_sentences(provenance: Provenance) -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for _, note in provenance.notes:
         if note.kind in {"lost", "refused"}:
-            by_reason.setdefault(note.why, []).append(process(note.pid, note.argv))
+            by_reason.setdefault(note.why, []).append(describe_process(note.pid, note.argv))
     sentences += [
         f"process {processes[0]}{_and_more(len(processes) - 1)}: {why}"
         for why, processes in by_reason.items()

@@ -39,7 +39,7 @@ def answer_request(request: Mapping[str, Any]) -> dict[str, Any]:
         outcome = combine(
             [session.path], combine_settings=combine_settings, keep=True, append=append
         )
-        data_file = None if outcome.nothing else outcome.data_file_of(session.id)
+        data_file = None if outcome.has_no_data else outcome.data_file_of(session.id)
         answer = reports(request, session.settings, data_file)
         if session.settings.supervisor_pid == request["pid"]:
             mark_as_reported(session)

@@ -25,5 +25,5 @@ def shorten_ended(session: Session) -> None:
     with suppress(CovsupError, OSError), gc_disabled(), locked(session.path):
         reader = InputReader(None)
         reader.read(Inputs([session.path], Path(session.settings.data_file)))
-        for part in reader.parts:
-            part.shorten()
+        for directory in reader.directories:
+            directory.shorten()

@@ -91,7 +91,7 @@ def _combine(options: argparse.Namespace) -> int:
                 append=options.append,
                 assume_ended=options.assume_ended,
                 progress=progress.step,
-                waiting=lambda directory: print_message(
+                on_wait=lambda directory: print_message(
                     f"waiting for another covsup that combines in {directory}"
                 ),
             )
@@ -103,7 +103,7 @@ def _combine(options: argparse.Namespace) -> int:
             sys.stdout.write(f"Nothing new to combine into {settings.data_file}\n")
         return 0
     _print_warnings(result)
-    if result.nothing:
+    if result.has_no_data:
         print_message(f"nothing to combine: {result.data_file} is unchanged")
         return NOT_STORED
     if not options.quiet:

@@ -39,8 +39,8 @@ def _open(request: Mapping[str, Any]) -> dict[str, Any]:
     from covsup.supervisor.commands.env import make_parser
     from covsup.supervisor.sessions.create import (
         check_data_file,
-        open_session,
         required_carrier,
+        start_session,
     )
     from covsup.supervisor.settings.run_settings import resolve_run_settings
 
@@ -49,7 +49,7 @@ def _open(request: Mapping[str, Any]) -> dict[str, Any]:
         check_data_file(settings)
         carrier = required_carrier() if settings.carrier else None
         command = ("pytest", *request["options"])
-        session = open_session(settings, command=command, supervisor_pid=request["pid"])
+        session = start_session(settings, command=command, supervisor_pid=request["pid"])
     except CovsupError as error:
         return {"error": str(error)}
     answer: dict[str, Any] = {"session": str(session.path), "warnings": settings.warnings}

@@ -16,7 +16,7 @@ from covsup.datafile.session.directory import tidy_sessions_directory
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.early_imports import EarlyImports
 from covsup.supervisor.combining.enclosing_run import (
-    announce,
+    announce_inner_run,
     enclosing_session,
     withdraw_inner_run,
 )
@@ -25,9 +25,9 @@ from covsup.supervisor.errors import UsageError
 from covsup.supervisor.launch import interpreter, launch
 from covsup.supervisor.launch.target import find_target
 from covsup.supervisor.messages import in_one_line, print_message
-from covsup.supervisor.sessions.create import check_data_file, open_session, required_carrier
+from covsup.supervisor.sessions.create import check_data_file, required_carrier, start_session
 from covsup.supervisor.settings.run_settings import configured_command_line, resolve_run_settings
-from covsup.supervisor.short_commands import first_few, process
+from covsup.supervisor.short_commands import describe_process, first_few
 from covsup.supervisor.watching import linux, signals
 from covsup.supervisor.watching.signal_witness import SignalWitness
 from covsup.supervisor.watching.watcher import Watcher
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from covsup.supervisor.launch.target import Target
     from covsup.supervisor.settings.run_settings import RunSettings
     from covsup.supervisor.watching.signals import Received
-    from covsup.supervisor.watching.watcher import Watched
+    from covsup.supervisor.watching.watcher import WatchedProcess
 
 
 _OPEN_MAX: Final = 10_240
@@ -98,7 +98,7 @@ def run_target(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
     mask = signals.block()
     try:
         outer = enclosing_session(settings.data_file)
-        session = open_session(
+        session = start_session(
             settings,
             command=target.words,
             supervisor_pid=os.getpid(),
@@ -107,7 +107,7 @@ def run_target(options: argparse.Namespace, words: Sequence[str]) -> NoReturn:
     except BaseException:
         signals.unblock(mask)
         raise
-    enclosing = None if outer is None else announce(outer, session)
+    enclosing = None if outer is None else announce_inner_run(outer, session)
     if settings.for_pytest:
         from covsup.supervisor.launch.pytest_reporter import announce_reporter
 
@@ -334,9 +334,12 @@ class Supervision:
             if received is not None and signals.is_end_signal(received):
                 return
 
-    def _announce(self, waiting: Sequence[Watched]) -> None:
+    def _announce(self, waiting: Sequence[WatchedProcess]) -> None:
         named = first_few(
-            [process(each.pid, each.program.argv if each.program else ()) for each in waiting]
+            [
+                describe_process(each.pid, each.program.argv if each.program else ())
+                for each in waiting
+            ]
         )
         noun = "process" if len(waiting) == 1 else "processes"
         print_message(

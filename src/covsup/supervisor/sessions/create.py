@@ -60,7 +60,7 @@ def check_data_file(settings: RunSettings) -> None:
         raise UsageError(f"{path} is no coverage data file and is left alone; name another one")
 
 
-def open_session(
+def start_session(
     settings: RunSettings, *, command: tuple[str, ...], supervisor_pid: int, within: str = ""
 ) -> Session:
     """Make the session directory; without a supervisor the session is open to all.

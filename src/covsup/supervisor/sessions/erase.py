@@ -19,7 +19,7 @@ from covsup.supervisor.combining.grouping import separate_files
 from covsup.supervisor.combining.inputs import belongs_to_data_file
 from covsup.supervisor.errors import NOT_STORED
 from covsup.supervisor.messages import print_message
-from covsup.supervisor.sessions.waiting_sessions import out_of_sight, warn_if_session_is_gone
+from covsup.supervisor.sessions.waiting_sessions import unseen_places, warn_if_session_is_gone
 from covsup.supervisor.settings.run_settings import resolve_data_file
 from covsup.supervisor.watching.liveness import ProcessSnapshot, supervisor_runs
 
@@ -77,7 +77,7 @@ def _erase_session(path: Path, data_file: Path, *, assume_ended: bool) -> int:
         if runs or supervisor_runs(session.settings, path):
             print_message(f"session {session.id} still runs, so it is kept")
             return NOT_STORED
-        if not assume_ended and (where := out_of_sight(path)):
+        if not assume_ended and (where := unseen_places(path)):
             print_message(
                 f"session {session.id} may still run on {where}, which covsup cannot see, so it is"
                 " kept (if it has ended: `covsup erase --assume-ended`)"

@@ -20,8 +20,8 @@ from covsup.supervisor.combining.locks import locked
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.launch.launch import COVERAGE_STARTUP_VARIABLES
 from covsup.supervisor.messages import local_time, print_message, printable
-from covsup.supervisor.sessions.create import check_data_file, open_session, required_carrier
-from covsup.supervisor.sessions.shells import put, unset_variables
+from covsup.supervisor.sessions.create import check_data_file, required_carrier, start_session
+from covsup.supervisor.sessions.shells import set_variables, unset_variables
 from covsup.supervisor.sessions.waiting_sessions import (
     waiting_sessions,
     warn_if_session_is_gone,
@@ -64,12 +64,12 @@ def open_and_print(options: argparse.Namespace) -> int:
     turn = locked(settings.data_file.parent) if options.reuse else contextlib.nullcontext()
     with turn:
         found = _to_reuse(settings) if options.reuse else None
-        session = found or open_session(settings, command=_COMMAND, supervisor_pid=0)
+        session = found or start_session(settings, command=_COMMAND, supervisor_pid=0)
     if found is None:
         _mention_current_session(session)
     try:
         sessions.grant_users(session, uids)
-        text = put(options.shell, session.path, carrier)
+        text = set_variables(options.shell, session.path, carrier)
     except CovsupError:
         if found is None:
             session.delete()

@@ -52,7 +52,7 @@ def _tidy(session: Session, data_file: Path) -> None:
     # Here: a session to be tidied is rare, and what this needs is slow to import.
     from covsup.datafile.database.database import is_data_file, session_ids_in  # noqa: PLC0415
     from covsup.supervisor.combining.combine import combine  # noqa: PLC0415
-    from covsup.supervisor.sessions.waiting_sessions import out_of_sight  # noqa: PLC0415
+    from covsup.supervisor.sessions.waiting_sessions import unseen_places  # noqa: PLC0415
     from covsup.supervisor.settings.combine_settings import CombineSettings  # noqa: PLC0415
     from covsup.supervisor.watching.liveness import ProcessSnapshot, supervisor_runs  # noqa: PLC0415
 
@@ -64,6 +64,6 @@ def _tidy(session: Session, data_file: Path) -> None:
         return
     if is_data_file(data_file) and session.id in session_ids_in(data_file):
         combine([session.path], combine_settings=CombineSettings.of_session(session.settings))
-    elif not out_of_sight(session.path):
+    elif not unseen_places(session.path):
         session.delete()
         tidy_sessions_directory(session.path.parent)

@@ -26,7 +26,7 @@ _PARENT: Final = "COVSUP_PARENT"
 """Names the process that starts another; stale where a shell of one session opens the next."""
 
 
-def put(form: str, session: Path, carrier: Path | None = None) -> str:
+def set_variables(form: str, session: Path, carrier: Path | None = None) -> str:
     """What puts a session into an environment. Raises UsageError where it cannot be said."""
     variables = {_NAME: os.fspath(session)}
     if carrier is not None:

@@ -11,7 +11,7 @@ from covsup.datafile.session.directory import SessionUnreadable, find_sessions, 
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.combining.inputs import Inputs, belongs_to_data_file
 from covsup.supervisor.messages import print_message
-from covsup.supervisor.short_commands import first_few, process
+from covsup.supervisor.short_commands import describe_process, first_few
 from covsup.supervisor.watching.liveness import (
     ProcessSnapshot,
     supervisor_may_run_elsewhere,
@@ -89,7 +89,9 @@ def uncombined_data(data_file: Path, waiting: Iterable[WaitingSession]) -> list[
             continue  # of an earlier run
         new = {journal.image_id for journal in each.journals} - combined
         if each.measured:
-            running = first_few([process(pid, commands.get(pid, ())) for pid in each.measured])
+            running = first_few(
+                [describe_process(pid, commands.get(pid, ())) for pid in each.measured]
+            )
             runs = "process {} of session {} still runs"
             run = "processes {} of session {} still run"
             words = runs if len(each.measured) == 1 else run
@@ -100,7 +102,7 @@ def uncombined_data(data_file: Path, waiting: Iterable[WaitingSession]) -> list[
     return found
 
 
-def out_of_sight(path: Path) -> str:
+def unseen_places(path: Path) -> str:
     """Where processes of a session may run that cannot be seen from here, or ""."""
     from covsup.supervisor.combining.combine_result import opened_on  # noqa: PLC0415 - as below
     from covsup.supervisor.combining.reader import InputReader  # noqa: PLC0415 - slow to import
@@ -112,7 +114,9 @@ def out_of_sight(path: Path) -> str:
         return ""  # nothing could ever be made of it
     hosts = {each.host or "this machine, in a container" for each in reader.running}
     hosts = hosts or {
-        opened_on(part.session) for part in reader.parts if part.session and part.out_of_sight
+        opened_on(directory.session)
+        for directory in reader.directories
+        if directory.session and directory.may_be_supervised
     }
     return ", ".join(sorted(hosts))
 

@@ -13,7 +13,7 @@ from covsup.datafile.provenance.command_lines import is_python
 from covsup.datafile.provenance.model import End, signal_name
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.messages import printable
-from covsup.supervisor.short_commands import shown, without_directory
+from covsup.supervisor.short_commands import short_command, without_directory
 from covsup.supervisor.tree.process_tree import process_trees
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class Drawing:
         style = "bold red" if node.reason else "dim" if node.image is None else ""
         before = len(self._guide(row.first)) + len(head)
         room = left - before
-        least = min(len(shown(without_directory(node.argv))), _LEAST_COMMAND)
+        least = min(len(short_command(without_directory(node.argv))), _LEAST_COMMAND)
         is_beside = self._width is None or room >= max(least, 1)
         if self._width is None:
             command = self._shown(node.argv)
@@ -205,7 +205,7 @@ class Drawing:
 
     def _shown(self, argv: Sequence[str], room: int | None = None) -> str:
         argv = without_directory(argv) if self._one_place else argv
-        return shown(argv, room, cut=self._marks.cut)
+        return short_command(argv, room, cut=self._marks.cut)
 
     def _guide(self, guide: str) -> str:
         """A guide that leaves room for what it leads to, however deep that is."""

@@ -32,7 +32,7 @@ class DeletionGuard:
         """Of a directory that is there; hold `most` descriptors at most."""
         self._session = session
         self._most = most
-        self._held: dict[str, int] = {}
+        self._descriptors: dict[str, int] = {}
         self._gone_since: float | None = None
         self.saved = 0
         """How many journals were written again."""
@@ -40,13 +40,13 @@ class DeletionGuard:
         """Journals that were there, and of which nothing is left."""
         self.was_deleted = False
 
-    def hold(self, path: str) -> None:
+    def keep_open(self, path: str) -> None:
         """Hold what is at `path`, if it is held not yet and can be."""
-        if path in self._held or len(self._held) >= self._most:
+        if path in self._descriptors or len(self._descriptors) >= self._most:
             return
         # What cannot be held is missing only if it is deleted, and is then named.
         with suppress(OSError):
-            self._held[path] = os.open(
+            self._descriptors[path] = os.open(
                 path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
             )
 
@@ -81,9 +81,9 @@ class DeletionGuard:
         self._gone_since = None
         from covsup.datafile.journal.shortening import copy_ranges  # noqa: PLC0415 - it is needed rarely
 
-        for path in [each for each in self._held if JournalFile.at(Path(each)) is None]:
+        for path in [each for each in self._descriptors if JournalFile.at(Path(each)) is None]:
             # Their successors are to be held.
-            descriptor = self._held.pop(path)
+            descriptor = self._descriptors.pop(path)
             with suppress(OSError):
                 copy_ranges(descriptor, _all_of(descriptor), path, os.fstat(descriptor))
             os.close(descriptor)
@@ -113,7 +113,7 @@ class DeletionGuard:
         """Whether a journal was never begun: on a full disk a process deletes its own again."""
         from covsup.datafile.journal.reader import used_ranges  # noqa: PLC0415 - it is needed rarely
 
-        descriptor = self._held.get(journal.path)
+        descriptor = self._descriptors.get(journal.path)
         if descriptor is None:
             return False
         try:
@@ -125,7 +125,7 @@ class DeletionGuard:
         return False
 
     def _write(self, journal: JournalFile) -> bool:
-        descriptor = self._held.get(journal.path)
+        descriptor = self._descriptors.get(journal.path)
         if descriptor is None:
             return False
         from covsup.datafile.journal.reader import used_ranges  # noqa: PLC0415 - it is needed rarely
@@ -146,11 +146,11 @@ class DeletionGuard:
             return False
         return True
 
-    def let_go(self) -> None:
+    def close(self) -> None:
         """Hold nothing any more."""
-        for descriptor in self._held.values():
+        for descriptor in self._descriptors.values():
             os.close(descriptor)
-        self._held.clear()
+        self._descriptors.clear()
 
 
 def _all_of(descriptor: int) -> list[tuple[int, int]]:

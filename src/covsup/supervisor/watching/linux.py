@@ -315,11 +315,11 @@ class InotifyWatch:
     """
 
     def __init__(self, descriptor: int) -> None:
-        """Of an inotify descriptor; use `hang`."""
+        """Of an inotify descriptor; use `open`."""
         self._descriptor = descriptor
 
     @classmethod
-    def hang(cls, directory: str) -> Self | None:
+    def open(cls, directory: str) -> Self | None:
         """Watch a directory; None where that is not to be had (another system, a used-up limit)."""
         if sys.platform != "linux":
             return None
@@ -344,7 +344,7 @@ class InotifyWatch:
         mask = _IN_CREATE | _IN_DELETE_SELF
         return bool(add(self._descriptor, os.fsencode(directory), mask) >= 0)
 
-    def quiet(self) -> list[str]:
+    def drain(self) -> list[str]:
         """Have it ring again for what comes next; the names of the files that were made."""
         names: list[str] = []
         while True:
@@ -359,7 +359,7 @@ class InotifyWatch:
                 if mask & _IN_CREATE:
                     names.append(os.fsdecode(events[at - length : at].rstrip(b"\0")))
 
-    def take_down(self) -> None:
+    def close(self) -> None:
         """Ring no more."""
         # At once: SIGIO would end us where it is not blocked any more.
         flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL)

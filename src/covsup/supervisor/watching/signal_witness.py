@@ -73,11 +73,11 @@ class SignalWitness:
                 signal.sigwait({number})
         return grouped
 
-    def watch(self, target: int) -> None:
+    def wake_when_continued(self, target: int) -> None:
         """Wake us, who are about to stop, when the target goes on or ends."""
         self._command(b"%b %d\n" % (_WATCH, target))
 
-    def unwatch(self, stopped_by: int) -> None:
+    def stop_waking(self, stopped_by: int) -> None:
         """We are awake; the signals that had us stop and go on are dealt with."""
         self.discard_pending(stopped_by, signal.SIGCONT)
 

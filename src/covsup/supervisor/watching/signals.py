@@ -149,7 +149,7 @@ def stop_like_target(number: int, target: int, witness: SignalWitness | None) ->
     if not, we did not stop, because nobody could continue us (an orphaned process group, PID 1).
     """
     if witness is not None:
-        witness.watch(target)
+        witness.wake_when_continued(target)
     if number in _STOPS and signal.getsignal(number) is signal.SIG_DFL:
         # First sent, so that it is one with the terminal's if that is still pending; unblocked it
         # stops us here, once.
@@ -160,7 +160,7 @@ def stop_like_target(number: int, target: int, witness: SignalWitness | None) ->
         os.kill(os.getpid(), signal.SIGSTOP)
     was_continued = _take(signal.SIGCONT)
     if witness is not None:
-        witness.unwatch(number)
+        witness.stop_waking(number)
     return was_continued
 
 

@@ -58,7 +58,7 @@ _EARLY_DEATH_SECONDS: Final = 1.0
 _DELETED: Final = "its journal was deleted during the run"
 
 
-class Watched:
+class WatchedProcess:
     """One process of the tree, from its first scan to its end."""
 
     def __init__(
@@ -66,7 +66,7 @@ class Watched:
         stat: Stat,
         *,
         program: Program | None,
-        forked_from: Watched | None,
+        forked_from: WatchedProcess | None,
         pidfd: int | None,
         inner: tuple[str, int] = ("", 0),
     ) -> None:
@@ -82,7 +82,7 @@ class Watched:
         self.forked_from = forked_from  # runs a copy of this one
         self.pidfd = pidfd
         self.since = time.monotonic()  # of the first scan at this program
-        self.said: Observation | None = None  # the last that was observed of it
+        self.last_observation: Observation | None = None  # the last that was observed of it
         self.zombie = False  # it has ended, and nobody has waited for it
         self.looked_for_library = False
         self.embeds_python = False
@@ -114,12 +114,14 @@ class Watcher:
         `uses_carrier`: the carrier goes along.
         """
         self._session = session
-        self._carried = uses_carrier
+        self._uses_carrier = uses_carrier
         self._table = this_table() if table is None else table
         self._supervisor = os.getpid()
         self._not_ours = not_ours
-        self._watched: dict[int, Watched] = {}
-        self._programs: dict[tuple[str, ...], Watched] = {}  # by memory: who was seen with it first
+        self._watched: dict[int, WatchedProcess] = {}
+        self._programs: dict[
+            tuple[str, ...], WatchedProcess
+        ] = {}  # by memory: who was seen with it first
         self._unrelated_pids: set[int] = {self._supervisor, *not_ours}
         self._journals: dict[int, set[str]] = {}  # images by pid
         self._names: set[str] = set()  # of the files in the session directory
@@ -137,25 +139,25 @@ class Watcher:
         self.saw_no_change = False
         """Whether nobody began or ended since the last scan began."""
         self._scan_seconds = 0.0  # that the last scan took
-        self._inotify = linux.InotifyWatch.hang(os.fspath(session.path))
-        self._unexplained: list[Watched] = []  # ended Pythons of which no journal was seen
+        self._inotify = linux.InotifyWatch.open(os.fspath(session.path))
+        self._unexplained: list[WatchedProcess] = []  # ended Pythons of which no journal was seen
 
     @property
     def interval(self) -> float:
         """Seconds until the next scan is due: fewer while things happen."""
-        quiet = time.monotonic() - self._changed
-        return _FAST_POLL_SECONDS if quiet < _FAST_POLL_PERIOD_SECONDS else _SLOW_POLL_SECONDS
+        idle = time.monotonic() - self._changed
+        return _FAST_POLL_SECONDS if idle < _FAST_POLL_PERIOD_SECONDS else _SLOW_POLL_SECONDS
 
     @property
     def is_due(self) -> bool:
         """Whether the last scan is so long ago that it is time for another."""
         return time.monotonic() - self._scanned_at > 2 * self.interval
 
-    def alive(self) -> list[Watched]:
+    def alive(self) -> list[WatchedProcess]:
         """The processes that have not ended, as of the last scan."""
         return [each for each in self._watched.values() if not each.zombie]
 
-    def may_run_python(self) -> list[Watched]:
+    def may_run_python(self) -> list[WatchedProcess]:
         """The living processes that may still execute Python.
 
         A program that is none, has no child and has been what it is for a while (gpg-agent, sleep)
@@ -199,7 +201,7 @@ class Watcher:
         Whoever lives for less than the time between two looks is seen only so, and with it the
         shell that it was started by.
         """
-        for name in self._inotify.quiet() if self._inotify is not None else ():
+        for name in self._inotify.drain() if self._inotify is not None else ():
             self._see_name(self._session.path, name)
         self._restore_directory()
         if time.monotonic() - self._scanned_at > _MIN_SCAN_RATIO * self._scan_seconds:
@@ -214,20 +216,20 @@ class Watcher:
         if pid not in self._watched and pid not in self._unrelated_pids:
             stat = self._table.stat(pid)
             if stat is not None:
-                self._begin(stat)
+                self._start_watching(stat)
 
     def reaped(self, pid: int, status: int) -> None:
         """A child of ours, or an orphan that became one, was waited for."""
-        watched = self._watched.get(pid)
-        if watched is not None:
-            self._end(watched, "wait", status)
+        process = self._watched.get(pid)
+        if process is not None:
+            self._end(process, "wait", status)
 
     def finish(self) -> None:
         """Take the last scan; call it once, when nobody is waited for any longer."""
         inotify, self._inotify = self._inotify, None
         if inotify is not None:
             # First: SIGIO may come at no later time, whatever fails here.
-            inotify.take_down()
+            inotify.close()
         self.scan()
         for each in list(self._watched.values()):
             stat = self._table.stat(each.pid) if each.zombie else None
@@ -272,15 +274,15 @@ class Watcher:
                 self._leave_note(pid, f"{_DELETED}, and what it recorded is lost")
         for pid in sorted({each.pid for each in written} & alive):
             self._leave_note(pid, f"{_DELETED}: what it executes from now on is lost")
-        self._guard.let_go()
+        self._guard.close()
 
     def _leave_note(self, pid: int, why: str) -> None:
-        watched = self._watched.get(pid)
-        program = watched.program if watched is not None else None
+        process = self._watched.get(pid)
+        program = process.program if process is not None else None
         argv = program.argv if program is not None else ()
         with suppress(
             OSError
-        ):  # a disk without room; the line about the deletion_message is said anyway
+        ):  # a disk without room; the line about the deletion_message is last_observation anyway
             self._session.leave_note(
                 SessionNote(pid=pid, time_ns=time.time_ns(), kind="lost", why=why, argv=argv)
             )
@@ -324,7 +326,7 @@ class Watcher:
         journal = JournalFile.named(name, path)
         if journal is None:
             if name == OBSERVATIONS or name.endswith(NOTE_SUFFIX):
-                self._guard.hold(path)
+                self._guard.keep_open(path)
             elif (
                 is_user_directory(name)
                 and directory == self._session.path
@@ -337,7 +339,7 @@ class Watcher:
             return
         self._names.add(name)
         self._files.append(journal)
-        self._guard.hold(path)
+        self._guard.keep_open(path)
         images = self._journals.setdefault(journal.pid, set())
         if journal.image_id not in images:
             images.add(journal.image_id)
@@ -360,7 +362,7 @@ class Watcher:
                     or stat.ppid in self._watched
                     or self._has_journal_of_ours(stat)
                 ):
-                    self._begin(stat)
+                    self._start_watching(stat)
                     del unknown[pid]
                     found = True
         self._unrelated_pids |= unknown.keys()
@@ -372,7 +374,7 @@ class Watcher:
         program = self._table.program(stat.pid)
         return program is not None and program.session == os.fspath(self._session.path)
 
-    def _begin(self, stat: Stat) -> None:
+    def _start_watching(self, stat: Stat) -> None:
         self._forget_programs()
         pidfd = linux.open_pidfd(stat.pid) if len(self._watched) < self._most_pidfds else None
         again = self._table.stat(stat.pid)
@@ -381,19 +383,19 @@ class Watcher:
             os.close(pidfd)
             pidfd = None
         original = self._programs.get(stat.memory)
-        watched = Watched(
+        process = WatchedProcess(
             stat,
             program=None if stat.state == "Z" else self._table.program(stat.pid),
             forked_from=original,
             pidfd=pidfd,
             inner=self._table.inner_pid(stat.pid),
         )
-        self._watched[stat.pid] = watched
-        self._programs.setdefault(stat.memory, watched)
+        self._watched[stat.pid] = process
+        self._programs.setdefault(stat.memory, process)
         self._changed = time.monotonic()
         self.saw_no_change = False
         if stat.state != "Z":
-            self._note(watched)
+            self._note(process)
 
     def _forget_programs(self) -> None:
         """Forget what was run by processes that have ended, as have all of their copies."""
@@ -402,133 +404,136 @@ class Watcher:
             for memory in self._programs.keys() - alive:
                 del self._programs[memory]
 
-    def _scan_process(self, watched: Watched, *, gone: bool) -> None:
+    def _scan_process(self, process: WatchedProcess, *, gone: bool) -> None:
         """See whether it has ended, or become another program."""
-        if gone or (watched.pidfd is not None and linux.has_ended(watched.pidfd)):
-            self._see_end(watched)
+        if gone or (process.pidfd is not None and linux.has_ended(process.pidfd)):
+            self._see_end(process)
             return
-        stat = self._table.stat(watched.pid)
-        if stat is None or stat.create_time != watched.create_time:
-            self._see_end(watched)
+        stat = self._table.stat(process.pid)
+        if stat is None or stat.create_time != process.create_time:
+            self._see_end(process)
             return
         if stat.state == "Z":
-            self._see_zombie(watched)
+            self._see_zombie(process)
             return
-        watched.ppid_now = stat.ppid
-        if stat.memory != watched.memory:
-            program = self._table.program(watched.pid)
+        process.ppid_now = stat.ppid
+        if stat.memory != process.memory:
+            program = self._table.program(process.pid)
             if program is None or not program.argv:
                 # In the middle of an exec, which the next scan will find done, or about to be a
                 # zombie: its memory goes first, and what it ran is still what it ran.
                 return
-            watched.memory = stat.memory
-            watched.forked_from = self._programs.setdefault(stat.memory, watched)
-            if watched.forked_from is watched:
-                watched.forked_from = None
-            watched.program = program
-            watched.since = self._changed = time.monotonic()
-            watched.looked_for_library = watched.embeds_python = False
-            watched.sees_session = None
-            self._note(watched)
-        elif not watched.looked_for_library and self._age(watched) > _SETTLED_SECONDS:
-            watched.looked_for_library = True
-            if not watched.is_python and watched.forked_from is None:
-                watched.embeds_python = self._table.maps_python(watched.pid)
-            self._note(watched)
+            process.memory = stat.memory
+            process.forked_from = self._programs.setdefault(stat.memory, process)
+            if process.forked_from is process:
+                process.forked_from = None
+            process.program = program
+            process.since = self._changed = time.monotonic()
+            process.looked_for_library = process.embeds_python = False
+            process.sees_session = None
+            self._note(process)
+        elif not process.looked_for_library and self._age(process) > _SETTLED_SECONDS:
+            process.looked_for_library = True
+            if not process.is_python and process.forked_from is None:
+                process.embeds_python = self._table.maps_python(process.pid)
+            self._note(process)
 
-    def _see_end(self, watched: Watched) -> None:
+    def _see_end(self, process: WatchedProcess) -> None:
         """It ended, but was not waited for by us."""
-        if watched.pidfd is None:
-            self._end(watched, "gone", None)
+        if process.pidfd is None:
+            self._end(process, "gone", None)
             return
-        status = linux.exit_status_of(watched.pidfd)
-        stat = self._table.stat(watched.pid)
-        if status is None and stat is not None and stat.create_time == watched.create_time:
+        status = linux.exit_status_of(process.pidfd)
+        stat = self._table.stat(process.pid)
+        if status is None and stat is not None and stat.create_time == process.create_time:
             # The kernel tells when its parent has waited for it, or we shall wait for it.
-            self._see_zombie(watched)
+            self._see_zombie(process)
             return
         if status is None:
-            self._end(watched, "gone", None)
+            self._end(process, "gone", None)
         else:
-            self._end(watched, "pidfd", status)
+            self._end(process, "pidfd", status)
 
-    def _see_zombie(self, watched: Watched) -> None:
-        self.saw_no_change = self.saw_no_change and watched.zombie
-        watched.zombie = True
+    def _see_zombie(self, process: WatchedProcess) -> None:
+        self.saw_no_change = self.saw_no_change and process.zombie
+        process.zombie = True
 
     def _drop_explained(self) -> None:
         """Pythons that ended undecided: their journal may have been seen since."""
         self._unexplained = [each for each in self._unexplained if self._is_unexplained(each)]
 
-    def _end(self, watched: Watched, known: EndSource, status: int | None) -> None:
-        del self._watched[watched.pid]
+    def _end(self, process: WatchedProcess, known: EndSource, status: int | None) -> None:
+        del self._watched[process.pid]
         self._changed = time.monotonic()
         self.saw_no_change = False
-        self._note(watched, ended=known, status=status)
-        if self._is_unexplained(watched):
-            self._unexplained.append(watched)
-        self._close(watched)
+        self._note(process, ended=known, status=status)
+        if self._is_unexplained(process):
+            self._unexplained.append(process)
+        self._close(process)
 
-    def _close(self, watched: Watched) -> None:
-        if watched.pidfd is not None:
-            os.close(watched.pidfd)
-            watched.pidfd = None
+    def _close(self, process: WatchedProcess) -> None:
+        if process.pidfd is not None:
+            os.close(process.pidfd)
+            process.pidfd = None
 
-    def _has_journal(self, watched: Watched) -> bool:
+    def _has_journal(self, process: WatchedProcess) -> bool:
         """Whether it is measured; where its pid is another one for itself, nearly surely."""
-        return watched.pid in self._journals or watched.inner_pid in self._journals
+        return process.pid in self._journals or process.inner_pid in self._journals
 
     def _note(
         self,
-        watched: Watched,
+        process: WatchedProcess,
         *,
         ended: EndSource = "",
         status: int | None = None,
         reason: str = "",
     ) -> None:
         """Observe what is known of it now, if that is new."""
-        program = watched.program
-        reason = reason or self._certain_reason(watched)
+        program = process.program
+        reason = reason or self._certain_reason(process)
         observation = Observation(
-            pid=watched.pid,
-            create_time=watched.create_time,
-            boottime_ns=watched.boottime_ns,
+            pid=process.pid,
+            create_time=process.create_time,
+            boottime_ns=process.boottime_ns,
             at_ns=time.time_ns(),
-            ppid=watched.ppid,
+            ppid=process.ppid,
             argv=program.argv if program is not None else (),
             executable=program.executable if program is not None else "",
-            python=self._verdict(watched, reason),
+            python=self._verdict(process, reason),
             ended=ended,
             status=status,
             reason=reason,
-            namespace=watched.namespace,
-            inner_pid=watched.inner_pid,
+            namespace=process.namespace,
+            inner_pid=process.inner_pid,
         )
-        if watched.said and watched.said._replace(at_ns=observation.at_ns) == observation:
+        if (
+            process.last_observation
+            and process.last_observation._replace(at_ns=observation.at_ns) == observation
+        ):
             return
-        watched.said = observation
+        process.last_observation = observation
         self._unwritten.append(observation)
 
-    def _verdict(self, watched: Watched, reason: str) -> bool | None:
+    def _verdict(self, process: WatchedProcess, reason: str) -> bool | None:
         """Whether it counts as a Python: only where that is sure, for it is then held to be one
         that ought to be measured."""
-        if self._has_journal(watched) or reason:
+        if self._has_journal(process) or reason:
             return True
-        if watched.program is None or watched.is_python or not watched.program.argv:
+        if process.program is None or process.is_python or not process.program.argv:
             return None
         return False
 
-    def _certain_reason(self, watched: Watched) -> str:
+    def _certain_reason(self, process: WatchedProcess) -> str:
         """Why a process is not measured, where one scan tells; "" = it may well be."""
-        program = watched.program
-        if program is None or not watched.is_python:
+        program = process.program
+        if program is None or not process.is_python:
             return ""
-        if watched.forked_from is not None:
+        if process.forked_from is not None:
             # It is measured as its parent is: a journal of its own comes with the first new fact.
-            parent = watched.forked_from
+            parent = process.forked_from
             return "" if self._has_journal(parent) else self._certain_reason(parent)
         if (
-            not self._carried
+            not self._uses_carrier
             and is_python(program.argv[0] if program.argv else "")
             and "S" in parse_command_line(program.argv).letters
         ):
@@ -539,12 +544,12 @@ class Watcher:
             return ""
         if program.environment_known and (reason := self._reason_in_environment(program)):
             return reason
-        return "" if self._has_journal(watched) else self._reason_in_mounts(watched)
+        return "" if self._has_journal(process) else self._reason_in_mounts(process)
 
     def _reason_in_environment(self, program: Program) -> str:
         match program.session:
             case None:
-                if self._carried:
+                if self._uses_carrier:
                     return (
                         "its environment has no COVSUP_SESSION, and something that the carrier is"
                         " not in (a static or set-user-ID program) started it: have that pass it on"
@@ -567,17 +572,17 @@ class Watcher:
             return False
         return self._session.contains_run(os.path.basename(session))  # noqa: PTH119 - any text
 
-    def _reason_in_mounts(self, watched: Watched) -> str:
+    def _reason_in_mounts(self, process: WatchedProcess) -> str:
         """Why a process that would take part in the session cannot: it has another root directory,
         or other mounts. What was seen of it holds when it has ended."""
         path = os.fspath(self._session.path)
-        program = watched.program
+        program = process.program
         if program is None or program.session != path:
             return ""
-        if watched.sees_session is not False:
-            seen = self._table.sees(watched.pid, path)
-            watched.sees_session = watched.sees_session if seen is None else seen
-        if watched.sees_session is not False:
+        if process.sees_session is not False:
+            seen = self._table.sees(process.pid, path)
+            process.sees_session = process.sees_session if seen is None else seen
+        if process.sees_session is not False:
             return ""
         return (
             f"the session directory {path} is not there where it ran (other mounts, another root):"
@@ -603,35 +608,35 @@ class Watcher:
             f" open a session by `covsup env --user={program.uid}` where that user can go"
         )
 
-    def _is_unexplained(self, watched: Watched) -> bool:
+    def _is_unexplained(self, process: WatchedProcess) -> bool:
         """Whether it is a Python of which nothing tells whether it was measured."""
         return (
-            watched.is_python
-            and watched.forked_from is None
-            and watched.program is not None
-            and runs_user_code(watched.program.argv)
-            and not self._is_of_inner_run(watched.program)
-            and not self._has_journal(watched)
-            and not self._certain_reason(watched)
+            process.is_python
+            and process.forked_from is None
+            and process.program is not None
+            and runs_user_code(process.program.argv)
+            and not self._is_of_inner_run(process.program)
+            and not self._has_journal(process)
+            and not self._certain_reason(process)
         )
 
-    def _explain(self, watched: Watched, why_not: Callable[[str], str]) -> None:
+    def _explain(self, process: WatchedProcess, why_not: Callable[[str], str]) -> None:
         """The Python should be measured, as far as one sees, and has no journal."""
-        program, last = watched.program, watched.said
+        program, last = process.program, process.last_observation
         if program is None or last is None:
             return
-        if watched.embeds_python and not any(
+        if process.embeds_python and not any(
             is_python(name) for name in (program.executable, *program.argv[:1])
         ):
             reason = "a program that embeds Python, which has no covsup or never started it"
-            if not self._carried and sys.platform == "linux":
+            if not self._uses_carrier and sys.platform == "linux":
                 reason += ": use --carrier"
         else:
             reason = why_not(_interpreter_of(program))
         if not reason:
             reason = self._reason_in_user(program)
         if not reason:
-            seconds = (last.at_ns / 1e9 - watched.create_time) if last.ended else 0.0
+            seconds = (last.at_ns / 1e9 - process.create_time) if last.ended else 0.0
             if seconds < _EARLY_DEATH_SECONDS and last.status != 0:
                 return
             reason = (
@@ -639,10 +644,10 @@ class Watcher:
                 if self._guard.was_deleted
                 else "it left no journal, though its environment and its interpreter, as they are now, would let it"
             )
-        self._note(watched, ended=last.ended, status=last.status, reason=reason)
+        self._note(process, ended=last.ended, status=last.status, reason=reason)
 
-    def _age(self, watched: Watched) -> float:
-        return time.monotonic() - watched.since
+    def _age(self, process: WatchedProcess) -> float:
+        return time.monotonic() - process.since
 
     def _write_observations(self) -> None:
         """Write down what was observed."""
