@@ -50,7 +50,7 @@ def test_parallel_mode_leaves_everything_for_combine(world: World) -> None:
         assert (run.ended, run.stderr, run.data_file.exists()) == (0, "", False)
     run = world.run(world.python, "-m", "covsup", "combine")
     assert run.ended == 0
-    assert run.stdout == f"Combined 2 sessions, 2 process images into {run.data_file}\n"
+    assert run.stdout == f"Combined 2 sessions (2 processes) into {run.data_file}\n"
     assert run.lines("target.py") == {1, 2, 3, 5}
     assert not (world.directory / ".covsup").exists()
 

@@ -1,4 +1,4 @@
-"""What a combination did, and how it is told."""
+"""The result of a combination, and the messages about it."""
 
 from __future__ import annotations
 
@@ -20,55 +20,57 @@ ASSUME_ENDED: Final = "`covsup combine --assume-ended`"
 
 
 class StillRunning(NamedTuple):
-    """An image that was folded as far as it had come, and whose journal is kept."""
+    """An image that may still run. It is combined as far as it had come, and its journal is kept."""
 
     session: str
     image_id: str
     pid: int
     argv: tuple[str, ...]
-    host: str  # "" = this one
+    host: str  # where it runs, for messages; "" = on this machine
 
 
 def opened_on(session: Session) -> str:
-    """Where a session was opened that cannot be seen from here, for a message."""
+    """Where a session was opened whose supervisor cannot be seen from here, for a message."""
     host = session.settings.host
     return host if host != os.uname().nodename else f"another machine or in a container ({host})"
 
 
 class SetAside(NamedTuple):
-    """A session that could not go into the data file and has one of its own."""
+    """A session that could not go into the data file and has a separate one."""
 
     session: str  # its id
     data_file: Path
     why: str  # "session X measured branches, ..."
-    is_mixed: bool  # because lines and branches cannot be in one file
-    is_new: bool  # it was not set aside before
+    is_mixed: bool  # the reason is that lines and branches cannot be in one file
+    is_new: bool  # this combination set it aside, not an earlier one
     provenance: Provenance
 
     def sentence(self) -> str:
-        """What there is to say of it."""
-        return f"{self.why}; the session is in {self.data_file} now"
+        """A message about it."""
+        return f"{self.why}; the session is now in {self.data_file}"
 
 
 class CombineResult(NamedTuple):
-    """What a combination did."""
+    """The result of a combination."""
 
     data_file: Path
-    sessions: tuple[str, ...]  # ids
-    images: int  # process images folded
-    data_files: int  # data files combined
+    sessions: tuple[str, ...]  # ids of those in the data file
+    images: int  # process images read
+    processes: int  # processes they are of: an exec begins an image in the same process
+    data_files: int  # input data files combined
     running: tuple[StillRunning, ...]
-    unreadable: tuple[str, ...]  # one sentence per journal or data file that was left where it is
-    warnings: tuple[str, ...]  # what coverage.py would warn of
-    kept: tuple[Path, ...]  # session directories that stay
-    provenance: Provenance  # of the sessions, and of what the data file held before if it stays
+    unreadable: tuple[str, ...]  # a message for each journal or data file that could not be read
+    warnings: tuple[str, ...]  # as coverage.py would give them
+    kept: tuple[Path, ...]  # session directories that were not deleted
+    provenance: Provenance  # of everything in the data file
     programs: tuple[tuple[int, tuple[str, ...]], ...] = ()
-    """Processes, by pid and command line, that belong to a session of which no measured process runs, but these do."""
-    leftovers: tuple[str, ...] = ()  # one sentence per thing that could not be deleted
+    """Programs that are not measured but run in a session, in which no measured process runs any
+    more: pid and command line."""
+    leftovers: tuple[str, ...] = ()  # a message for each input that could not be deleted
     aside: tuple[SetAside, ...] = ()
     may_be_supervised: tuple[tuple[str, str], ...] = ()
-    """Sessions that may have a supervisor which cannot be seen, each with where that was."""
-    has_no_data: bool = False  # there was no data, and the data file has the data that it had
+    """Sessions that may have a supervisor that cannot be seen: id and where they were opened."""
+    has_no_data: bool = False  # nothing was stored, and the data file is as it was
 
     def data_file_of(self, session: str) -> Path:
         """The data file that holds what a session measured."""
@@ -77,46 +79,46 @@ class CombineResult(NamedTuple):
         )
 
     def provenance_of(self, session: str) -> Provenance:
-        """What is known of the processes of one session."""
+        """The provenance of one session's processes."""
         found = next(
             (each.provenance for each in self.aside if each.session == session), self.provenance
         )
         return found.of_session(session)
 
     def sentences(self) -> list[str]:
-        """What there is to say, a line each; nothing where all went as it should."""
-        said = list(self.unreadable)
+        """Messages for the user, a line each; none where nothing is amiss."""
+        messages = list(self.unreadable)
         here = [each for each in self.running if not each.host]
         elsewhere = [each for each in self.running if each.host]
         if here:
-            said.append(
-                f"{_processes(here)} still running: measured so far, the journal is kept;"
-                " `covsup combine` picks up the rest"
+            messages.append(
+                f"{_processes(here)} still running: the result has what ran so far;"
+                " `covsup combine` adds the rest"
             )
         if elsewhere:
             hosts = ", ".join(sorted({each.host for each in elsewhere}))
-            said.append(
-                f"{_processes(elsewhere)} on {hosts}, which cannot be asked whether it still"
-                " runs: measured so far, the journal is kept"
-                f" (has it ended? {ASSUME_ENDED} collects the rest)"
+            messages.append(
+                f"{_processes(elsewhere)} on {hosts}, and covsup cannot see from here whether it"
+                " still runs: the result has what ran so far (if it has ended,"
+                f" {ASSUME_ENDED} adds the rest)"
             )
         named = {each.session for each in elsewhere}
         for session, host in self.may_be_supervised:
             if session in named:
                 continue
-            said.append(
-                f"session {session} was begun on {host}, which cannot be asked whether it still"
-                f" runs: its directory is kept (has it ended? {ASSUME_ENDED} deletes it)"
+            messages.append(
+                f"session {session} was begun on {host}, and covsup cannot see from here whether"
+                f" it still runs: its directory is kept (if it has ended, {ASSUME_ENDED} deletes it)"
             )
         if self.programs:
             shown = first_few([describe_process(pid, argv) for pid, argv in self.programs])
             noun = "program" if len(self.programs) == 1 else "programs"
-            said.append(
-                f"still running: {noun} {shown} of the session: what Python is started there is"
-                " measured, too; `covsup combine` picks it up"
+            messages.append(
+                f"still running: {noun} {shown} of the session: a Python started there is measured,"
+                " too, and `covsup combine` adds it"
             )
-        said += [each.sentence() for each in self.aside if each.is_new]
-        return [*said, *self.leftovers, *self.warnings]
+        messages += [each.sentence() for each in self.aside if each.is_new]
+        return [*messages, *self.leftovers, *self.warnings]
 
 
 def _processes(running: Sequence[StillRunning]) -> str:

@@ -1,7 +1,7 @@
-"""The end of a run: combine, say what there is to say, and turn a success into a failure if asked.
+"""The end of a run: combine, report what went wrong, and decide the exit status.
 
-The target has ended, and its status is covsup's, whatever fails here. Whatever that is, one line
-says what it was, where the data are and which command goes on with them.
+The target has ended, and its status becomes covsup's, whatever fails here. If something fails, one
+line says what it was, where the data is, and which command continues from there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from covsup.datafile.session.directory import SUPERVISOR_ENDED
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.losses import lost_sentences, unmeasured_sentences
 from covsup.supervisor.combining.pending_reports import make_pending_reports, pending_reports
-from covsup.supervisor.errors import BELOW_MINIMUM, INCOMPLETE, NOT_STORED
+from covsup.supervisor.errors import INCOMPLETE, NOT_STORED
 from covsup.supervisor.gc_pause import gc_disabled
 from covsup.supervisor.messages import in_one_line, print_message, shell_quoted
 from covsup.supervisor.settings.coverage_settings import config_file_of_session, display_path
@@ -36,28 +36,30 @@ if TYPE_CHECKING:
 
 
 class RunEnd:
-    """The end of one run, step by step; what has been done is known wherever it is broken off."""
+    """The end of one run, step by step. It may be interrupted at any step and then says how far it
+    came.
+    """
 
     def __init__(
         self, session: Session, settings: RunSettings, status: int, enclosing: EnclosingRun | None
     ) -> None:
-        """`status` is the target's raw wait status; `enclosing` the session around this one."""
+        """`status` is the target's raw wait status, `enclosing` the session around this one."""
         self._enclosing = enclosing
         self._session = session
         self._settings = settings
         self._status = status
-        self._is_stored = settings.parallel_mode  # then `covsup combine` does it later
+        self._is_stored = settings.parallel_mode  # if so, `covsup combine` does it later
         self._is_judged = not (settings.strict or settings.fail_under is not None)
         self._troubles: list[str] = []
 
     def finish_run(
         self, mask: set[int], early_imports: EarlyImports, finish_watching: Callable[[], str]
     ) -> int:
-        """Do it; gives the raw wait status that covsup is to end with. Raises nothing.
+        """End the run; gives the raw wait status that covsup is to end with. Raises nothing.
 
-        Every signal is blocked before and after; meanwhile the mask is `mask`, so that a user can
-        interrupt. `finish_watching` completes what was observed, and gives what went wrong in observing,
-        or "".
+        Every signal is blocked before and after. In between the mask is `mask`, so that the user can
+        interrupt. `finish_watching` completes the observations, and gives what went wrong in
+        watching, or "".
         """
         try:
             try:
@@ -71,9 +73,9 @@ class RunEnd:
                 else:
                     self._make_result()
             finally:
-                # EndRequested comes until here, and not in the handlers below.
+                # EndRequested is raised above this line only, not in the handlers below.
                 signals.block()
-        except BaseException as error:  # noqa: BLE001 - the status is the target's, whatever it is
+        except BaseException as error:  # noqa: BLE001 - the status is the target's in any case
             self._break_off(error)
         _flush_output()
         return self._status
@@ -81,24 +83,24 @@ class RunEnd:
     def _finish_watching(self, finish_watching: Callable[[], str]) -> None:
         try:
             trouble = finish_watching()
-        except Exception as error:  # noqa: BLE001 - what was executed is in the journals all the same
+        except Exception as error:  # noqa: BLE001 - the journals hold everything
             trouble = in_one_line(error)
         if trouble:
             self._troubles.append(
-                f"the processes could not be watched all the time: {trouble}; how they ended may be"
-                " unknown, and a Python that was not measured may not be named"
+                f"covsup could not watch the processes all the time: {trouble}; how they ended may be"
+                " unknown, and a Python that was not measured may go unreported"
             )
 
     def _keep_session(self) -> None:
         """Leave the session to `covsup combine`."""
         from covsup.supervisor.combining.shorten_journals import shorten_ended  # noqa: PLC0415 - here alone
 
-        with suppress(OSError):  # it may be gone; `combine` finds out what there is
+        with suppress(OSError):  # it may have been deleted; `combine` reports what is missing
             self._session.mark(SUPERVISOR_ENDED)
         shorten_ended(self._session)
         if self._settings.announce:
             path = display_path(self._session.path)
-            print_message(f"all is in {path}: `covsup combine` makes the result of it")
+            print_message(f"the data is in {path}: `covsup combine` makes the result")
 
     def _make_result(self) -> None:
         settings = self._settings
@@ -115,14 +117,14 @@ class RunEnd:
             print_message(sentence)
         running = {each.pid for each in outcome.running}
         without_running = [each for each in pending if each["pid"] not in running]
-        # Where nothing was collected, an older result in the data file is not this run's.
-        place = outcome.data_file_of(self._session.id)
-        data_file = None if outcome.has_no_data else place
-        # pytest shows a report of its own.
+        # If nothing was collected, the data file may still hold an older result, of another run.
+        data_file_of_run = outcome.data_file_of(self._session.id)
+        data_file = None if outcome.has_no_data else data_file_of_run
+        # pytest prints its own report.
         if settings.announce and data_file is not None and not settings.for_pytest:
             print_message(_summary(provenance, data_file, extends=settings.append))
         make_pending_reports(without_running, self._session, self._status, data_file)
-        if self._status == 0 and settings.append and place != outcome.data_file:
+        if self._status == 0 and settings.append and data_file_of_run != outcome.data_file:
             self._status = NOT_STORED << 8
         elif self._status == 0 and settings.strict and (incomplete or outcome.unreadable):
             print_message(
@@ -130,11 +132,16 @@ class RunEnd:
             )
             self._status = INCOMPLETE << 8
         elif self._status == 0 and settings.fail_under is not None:
-            self._status = _minimum(settings, settings.fail_under, data_file)
+            from covsup.supervisor.combining.fail_under import (  # noqa: PLC0415 - imports coverage.py
+                status_of_total,
+            )
+
+            config_file = config_file_of_session(settings.rcfile)
+            self._status = status_of_total(settings.fail_under, data_file, config_file) << 8
         self._is_judged = True
 
     def _break_off(self, error: BaseException) -> None:
-        """Say what it was and how to go on; a success without a result is none."""
+        """Report the error and how to continue. Without a result, a success becomes a failure."""
         number = 0
         if isinstance(error, (EndRequested, KeyboardInterrupt)):
             number = error.number if isinstance(error, EndRequested) else signal.SIGINT
@@ -146,23 +153,25 @@ class RunEnd:
         is_waiting = self._settings.parallel_mode or not self._is_stored
         if is_waiting and not self._session.is_there():
             print_message(
-                f"the session directory {self._session.path} is gone, and all that was recorded with"
-                f" it ({why})"
+                f"the session directory {self._session.path} is gone, and all that was recorded in it"
+                f" ({why}): run it again"
             )
         elif not self._is_stored:
             command = combine_command(self._session, self._settings)
             print_message(
-                f"{why}; all is kept in {self._session.path}: `{command}` makes the result"
+                f"{why}; the data is kept in {self._session.path}: `{command}` makes the result"
             )
         elif self._settings.parallel_mode:
-            print_message(f"{why}; all is kept in {self._session.path} for `covsup combine`")
+            print_message(f"{why}; the data is kept in {self._session.path} for `covsup combine`")
         else:
-            undecided = "" if self._is_judged else ", but --strict or --fail-under is not decided"
-            print_message(f"{why}; the result is in {self._settings.data_file}{undecided}")
+            unchecked = (
+                "" if self._is_judged else ", but was not checked against --strict or --fail-under"
+            )
+            print_message(f"{why}; the result is in {self._settings.data_file}{unchecked}")
 
 
 def combine_command(session: Session, settings: RunSettings) -> str:
-    """The command that makes the result of a session, in whatever directory it is given."""
+    """The command that makes the result of a session, from any working directory."""
     words = ["covsup", "combine", f"--data-file={settings.data_file}"]
     rcfile = config_file_of_session(settings.rcfile)
     if rcfile is not True:
@@ -175,15 +184,15 @@ def _interrupted(number: int) -> str:
 
 
 def _leave_deleted_directory() -> None:
-    """Go elsewhere if the working directory was deleted: coverage.py cannot be imported there."""
+    """Change to / if the working directory was deleted: coverage.py cannot be imported there."""
     try:
-        os.getcwd()  # noqa: PTH109 - asked only whether it is there
+        os.getcwd()  # noqa: PTH109 - only to see if it exists
     except OSError:
         os.chdir("/")
 
 
 def _flush_output() -> None:
-    """Write out what reports left in stdout's buffer; Python would fail at its exit, with 120."""
+    """Flush stdout. An error would otherwise make Python exit with status 120."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -196,13 +205,12 @@ def _flush_output() -> None:
 
 
 def _summary(provenance: Provenance, data_file: Path, *, extends: bool) -> str:
-    """What was measured, where it is, and what to do with it. Of a run that `extends` earlier data
-    the lines are known that these did not have.
-    """
-    import shlex  # noqa: PLC0415
+    """What was measured, where the result is, and which commands show it.
 
+    If the run `extends` earlier data, its new lines are counted, and no files.
+    """
     file = display_path(data_file)
-    option = "" if file == ".coverage" else f" --data-file={shlex.quote(file)}"
+    option = "" if file == ".coverage" else f" --data-file={shell_quoted(file)}"
     # An exec makes another image of the same process.
     processes = sum(each.started is not StartKind.EXECED for each in provenance.processes)
     lines = sum(share.first for share in provenance.files)
@@ -221,10 +229,11 @@ def _summary(provenance: Provenance, data_file: Path, *, extends: bool) -> str:
 def _combine(
     session: Session, settings: RunSettings, enclosing: EnclosingRun | None
 ) -> CombineResult:
-    # Here and not above: what combining needs is slow to import, and the target has run by now.
+    # Imported here, when the target has ended: all that combining needs is slow to import.
     with gc_disabled():
-        from covsup.supervisor.combining.combine import combine  # noqa: PLC0415
-        from covsup.supervisor.settings.combine_settings import CombineSettings  # noqa: PLC0415
+        from covsup.supervisor.combining.combine import combine  # noqa: PLC0415 - as said
+        from covsup.supervisor.combining.locks import report_wait  # noqa: PLC0415 - likewise
+        from covsup.supervisor.settings.combine_settings import CombineSettings  # noqa: PLC0415 - likewise
 
     combine_settings = CombineSettings.of_session(session.settings)
     return combine(
@@ -233,38 +242,5 @@ def _combine(
         append=settings.append,
         ends_run=True,
         enclosing=enclosing,
-        on_wait=_report_wait,
+        on_wait=report_wait,
     )
-
-
-def _report_wait(directory: Path) -> None:
-    print_message(f"waiting for another covsup that combines in {directory}")
-
-
-def _minimum(settings: RunSettings, minimum: float, data_file: Path | None) -> int:
-    """Compare the total with --fail-under, as coverage.py's reports do."""
-    import io  # noqa: PLC0415
-
-    from coverage import Coverage  # noqa: PLC0415
-    from coverage.exceptions import CoverageException  # noqa: PLC0415
-    from coverage.results import should_fail_under  # noqa: PLC0415
-
-    from covsup.supervisor.combining.fail_under import total_and_minimum  # noqa: PLC0415
-
-    try:
-        measured = Coverage(
-            data_file=data_file and str(data_file),
-            config_file=config_file_of_session(settings.rcfile),
-        )
-        measured.load()
-        total = measured.report(file=io.StringIO())
-    except CoverageException as error:
-        print_message(f"--fail-under: {error}")
-        return BELOW_MINIMUM << 8
-    precision = measured.get_option("report:precision")
-    digits = precision if isinstance(precision, int) else 0
-    if not should_fail_under(total, minimum, digits):
-        return 0
-    shown, _ = total_and_minimum(total, minimum, digits)
-    print_message(f"the total of {shown}% is below --fail-under={minimum:g}")
-    return BELOW_MINIMUM << 8

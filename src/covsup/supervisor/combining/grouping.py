@@ -1,8 +1,8 @@
-"""What goes into one data file: sessions that belong together, and data of one kind.
+"""Decide which inputs go into one data file: sessions that belong together, of one kind of data.
 
-A session is one result. Sessions that no result was made of yet are combined with each other; what
-comes late of a run whose result was made belongs to that result and to no other. Lines and branches
-cannot be in one file. A session that cannot go into the data file gets a file of its own.
+A session is one result. Sessions without a result are combined with each other. Data that comes late
+from a run that already has a result belongs to that result alone. Lines and branches cannot be in one
+file. A session that cannot go into the data file is set aside in a separate one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from covsup.supervisor.combining.reader import InputDirectory
+    from covsup.supervisor.combining.input_directory import InputDirectory
 
 
 class SeparateReason(NamedTuple):
@@ -29,19 +29,19 @@ class SeparateReason(NamedTuple):
 
 
 class Grouping(NamedTuple):
-    """Where everything goes."""
+    """Where each input of a combination goes."""
 
-    directories: Sequence[InputDirectory]
-    data_files: Sequence[Path]
-    extends: bool  # what the data file holds stays in it
-    aside: Mapping[InputDirectory, SeparateReason]  # sessions for data files of their own
-    unusable: Mapping[Path, str]  # data files and directories that cannot be used, with the reason
+    directories: Sequence[InputDirectory]  # into the data file
+    data_files: Sequence[Path]  # likewise
+    extends: bool  # the data file keeps what it holds
+    aside: Mapping[InputDirectory, SeparateReason]  # sessions that get a separate data file
+    unusable: Mapping[Path, str]  # data files and directories, with the reason
 
 
 def separate_file(data_file: Path, session: str) -> Path:
     """The data file of a session that is set aside.
 
-    Not `.coverage.*`: coverage.py's reports unite what has such a name with the data file.
+    Its name does not match `.coverage.*`: coverage.py unites such files with the data file.
     """
     return data_file.with_name(f"{data_file.name}-{session}")
 
@@ -60,9 +60,10 @@ def group_inputs(
     append: bool,
     by_default: bool,
 ) -> Grouping:
-    """Decide what goes into `target`. Raises DataFileUnusable.
+    """Decide which inputs go into the data file `target`. Raises DataFileUnusable.
 
-    `by_default`: the sessions were found beside the data file, and not named.
+    `by_default`: the user named no inputs, and the sessions were found beside the data file. Then
+    only sessions that belong to the same result are combined, unless `append`.
     """
     known = session_starts(target) if is_data_file(target) else None
     aside: dict[InputDirectory, SeparateReason] = {}
@@ -78,7 +79,7 @@ def group_inputs(
         if directory.kind in {None, kind}:
             continue
         if directory.session is None:
-            unusable[directory.path] = f"{directory.path}: {_mixed_message(directory.kind, target)}"
+            unusable[directory.path] = f"{directory.path} {_mixed_message(directory.kind, target)}"
         else:
             aside[directory] = SeparateReason(
                 f"{directory.name} {_mixed_message(directory.kind, target)}", is_mixed=True
@@ -100,8 +101,11 @@ def group_inputs(
 
 
 def has_part_in(directory: InputDirectory, known: Iterable[str]) -> bool:
-    """Whether a data file with these sessions has something of this one, or is the result of the run
-    around it, which has ended before it. Until then each has a result of its own."""
+    """Whether a data file that holds the sessions `known` has a part of this session.
+
+    It counts, too, if the data file is the result of the run around this one, and that run has ended.
+    Until then the inner run has its own result.
+    """
     if directory.session is None:
         return False
     within = directory.session.settings.within
@@ -121,8 +125,10 @@ def _group_by_result(
     known: Mapping[str, int] | None,
     target: Path,
 ) -> tuple[list[InputDirectory], bool, dict[InputDirectory, SeparateReason]]:
-    """The sessions that go into the data file, whether it keeps what it holds, and the others."""
-    late: list[InputDirectory] = []  # what comes after a result was made
+    """The sessions that go into the data file, whether it keeps what it holds, and the sessions to
+    set aside.
+    """
+    late: list[InputDirectory] = []  # they have a result already, or a newer one replaced it
     new: list[InputDirectory] = []
     aside: dict[InputDirectory, SeparateReason] = {}
     for directory in directories:
@@ -137,26 +143,26 @@ def _group_by_result(
             late.append(directory)
         else:
             new.append(directory)
-    begins = any(_replaces_result(directory) for directory in new) or any(
+    begins_result = any(_replaces_result(directory) for directory in new) or any(
         kind_with_sent_code(path) is not None for path in data_files
     )
     if known is None:
         extends = False
         late.sort(key=_age)
-        joining = [] if begins else late[-1:]
+        joining = [] if begins_result else late[-1:]
     else:
-        extends = not begins or any(has_part_in(directory, known) for directory in new)
+        extends = not begins_result or any(has_part_in(directory, known) for directory in new)
         joining = [directory for directory in late if extends and has_part_in(directory, known)]
     for directory in late:
         if directory not in joining:
             aside[directory] = SeparateReason(
-                f"{directory.name} is older than the result in {target}, and no part of it"
+                f"{directory.name} is older than the result in {target} and not part of it"
             )
     return [*new, *joining], extends, aside
 
 
 def _was_overtaken(directory: InputDirectory, known: Mapping[str, int] | None) -> bool:
-    """Whether the covsup of a run was killed, and a later run has made its result since."""
+    """Whether the supervisor of a run was killed, and a later run has made its result since then."""
     assert directory.session is not None
     settings = directory.session.settings
     if not known or settings.supervisor_pid == 0 or has_part_in(directory, known):
@@ -165,12 +171,12 @@ def _was_overtaken(directory: InputDirectory, known: Mapping[str, int] | None) -
 
 
 def _was_replaced(directory: InputDirectory, known: Mapping[str, int] | None) -> bool:
-    """Whether a session was combined before, and another result has taken its place since."""
+    """Whether a session was combined before, and another result has since replaced that one."""
     return directory.has_partial_fold and known is not None and not has_part_in(directory, known)
 
 
 def _replaces_result(directory: InputDirectory) -> bool:
-    """Whether there is something in a session that replaces an older result."""
+    """Whether a session has data that replaces an older result. Unexecuted sources count."""
     assert directory.session is not None
     settings = directory.session.settings
     return directory.kind is not None or bool(
@@ -181,7 +187,9 @@ def _replaces_result(directory: InputDirectory) -> bool:
 def _kind_to_store(
     directories: Iterable[InputDirectory], data_files: Iterable[Path], extended: Path | None
 ) -> Kind | None:
-    """Lines or branches: as the data file has it, the newest session, or the first of the others."""
+    """Lines or branches: as in the data file, else in the newest session, else in the first input
+    that has data.
+    """
     if extended is not None and (kind := kind_with_sent_code(extended)) is not None:
         return kind
     sessions = [

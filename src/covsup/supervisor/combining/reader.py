@@ -1,7 +1,6 @@
-"""What is to be combined, as read: sessions and loose journals, image by image.
+"""Read the inputs of a combination: find out which images still run, then read all journals.
 
-An image's journal is read after the look at who runs, and taken in as ended or as going on. What
-was executed is united at once: memory grows with the result and not with the journals.
+What was executed is united image by image, so memory grows with the result, not with the journals.
 """
 
 from __future__ import annotations
@@ -9,27 +8,26 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from contextlib import suppress
 from functools import partial
 from itertools import chain
 from struct import Struct
 
-from covsup.datafile.database.database import is_data_file, kind_with_sent_code
-from covsup.datafile.errors import (
-    DataFileUnusable,
-    JournalDamaged,
-    JournalError,
-    JournalNotBegun,
-)
+from covsup.datafile.database.database import is_data_file
+from covsup.datafile.errors import DataFileUnusable, JournalError, JournalNotBegun
 from covsup.datafile.fold.fold import fold
 from covsup.datafile.fold.gather import UNSTORABLE_MESSAGE, ImageFold, session_result
-from covsup.datafile.journal.reader import read_borrowers, read_journal, read_slots
-from covsup.datafile.journal.shortening import shorten
+from covsup.datafile.journal.reader import StartKind, read_borrowers, read_slots
 from covsup.datafile.provenance.derive import provenance_of
 from covsup.datafile.provenance.model import End
-from covsup.datafile.session.directory import JournalFile, Session, SessionUnreadable, open_session
-from covsup.hints import TYPE_CHECKING, NamedTuple
+from covsup.datafile.session.directory import SessionUnreadable, open_session
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.combine_result import StillRunning
+from covsup.supervisor.combining.image_journals import (
+    ImageJournals,
+    files_by_image,
+    read_as_named,
+)
+from covsup.supervisor.combining.input_directory import InputDirectory, UnseenPlace
 from covsup.supervisor.watching.linux import is_local, is_mapped_for_writing
 from covsup.supervisor.watching.liveness import (
     ImageState,
@@ -40,162 +38,48 @@ from covsup.supervisor.watching.liveness import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
     from typing import Final
 
-    from covsup.datafile.fold.result import Kind, Problem, Result
+    from covsup.datafile.fold.result import Problem
     from covsup.datafile.journal.reader import Journal
+    from covsup.datafile.session.directory import JournalFile, Session
     from covsup.supervisor.combining.inputs import Inputs
 
 _BEGINNING: Final = Struct("=8s64xQ224xQ")
-"""Of a journal's header: the magic, which is written last, when its image started, and how many
-others have journals in its file."""
+"""A journal's header: the magic, which is written last, the image's start, and the slots in use."""
 
 _NO_MAGIC: Final = bytes(8)
 
 _START_SECONDS: Final = 60.0
-
-
-class InputDirectory:
-    """A session, or loose journals, as read."""
-
-    __slots__ = (
-        "ended", "ended_journals", "fold_is_unreadable", "has_partial_fold", "is_kept",
-        "journal_starts", "live", "may_be_supervised", "members", "name", "nested_results",
-        "only_images", "path", "pinned", "session", "session_records", "slot_borrowers",
-        "supervised", "undecided", "undecided_records", "unfinished_runs",
-    )  # fmt: skip
-
-    def __init__(
-        self, name: str, path: Path, session: Session | None, only: frozenset[str] | None
-    ) -> None:
-        """Not a dataclass, whose module takes longer to import than most of combining."""
-        self.name = name  # for messages
-        self.path = path
-        self.session = session
-        self.only_images = only
-        self.session_records: Result | None = None  # what the session says besides its journals
-        self.ended = ImageFold()  # what need not be read again
-        self.live = ImageFold()
-        self.undecided: list[tuple[list[JournalFile], dict[str, _UnseenPlace]]] = []
-        """Images still to be judged, by the files that hold their journals."""
-        self.undecided_records = ImageFold()  # what these say
-        self.has_partial_fold = False  # a partial fold is there
-        self.nested_results: list[Path] = []  # results of runs inside of this one
-        self.unfinished_runs: list[str] = []  # ids of runs inside of this one that have none yet
-        self.ended_journals: list[str] = []  # journals of images that have ended
-        self.pinned: set[str] = set()  # journals that hold something else, too
-        self.journal_starts: Mapping[str, int] = {}
-        """Journals of which the magic was there before the look: when they began."""
-        self.slot_borrowers: frozenset[tuple[int, str]] = frozenset()
-        """Likewise: the pids and images that have journals in slots of others' files."""
-        self.fold_is_unreadable = False  # the partial fold is there and cannot be read
-        self.members: list[int] = []  # processes that were started in it
-        self.supervised = False  # another covsup will combine it, too
-        self.may_be_supervised = False  # it may have a supervisor that cannot be seen
-        self.is_kept = False  # something of it has to be looked at again
-
-    @property
-    def images(self) -> int:
-        """How many images have journals in it."""
-        return self.ended.images + self.live.images
-
-    @property
-    def kind(self) -> Kind | None:
-        """What was measured; None where nothing was executed."""
-        kind = self.ended.kind or self.live.kind
-        if kind is None and self.has_partial_fold and self.session is not None:
-            kind = kind_with_sent_code(self.session.folded)
-        return kind or next(filter(None, map(kind_with_sent_code, self.nested_results)), None)
-
-    def journals(self) -> list[JournalFile]:
-        """The journals in question that are there now."""
-        if self.session is not None:
-            found = self.session.journals()
-        else:
-            found = sorted(
-                journal
-                for path in self.path.iterdir()
-                if path.is_file() and (journal := JournalFile.at(path)) is not None
-            )
-        return [
-            each for each in found if self.only_images is None or each.image_id in self.only_images
-        ]
-
-    def deletable(self) -> list[str]:
-        """The journals that may go."""
-        return [path for path in self.ended_journals if path not in self.pinned]
-
-    def shorten(self) -> None:
-        """Give these an end behind what they hold, as far as can be: the session stays for now."""
-        for path in self.deletable():
-            # Where that fails (another user's file, a full disk) it is as deletable as it was.
-            with suppress(OSError):
-                shorten(path)
-
-    def ended_result(self) -> Result:
-        """The fold of what need not be read again."""
-        results = (
-            [self.ended.result()]
-            if self.session_records is None
-            else [self.session_records, self.ended.result()]
-        )
-        return fold(results)
-
-    def is_finished(self) -> bool:
-        """Whether nothing of a session is left to be done."""
-        if self.is_kept or self.fold_is_unreadable or self.only_images is not None:
-            return False
-        if self.session is not None and self.session.settings.open:
-            return False  # others may join it at any time
-        done = set(self.deletable())
-        return all(journal.path in done for journal in self.journals())
-
-
-class _UnseenPlace(NamedTuple):
-    """Where an image runs that we do not see."""
-
-    name: str
-    ended: bool  # no process of this kernel has its journal any more, or so it is assumed
-
-
-class ImageJournals(NamedTuple):
-    """The journals of one image, as read."""
-
-    journals: list[Journal]
-    files: Sequence[JournalFile]  # in which they are: its own, or in slots of another image's
-    deletable: list[str]  # those of the files that may go when all who are in them have ended
-
-    @property
-    def image_id(self) -> str:
-        return self.journals[0].header.image_id
-
-    @property
-    def pid(self) -> int:
-        return self.journals[0].header.pid
+"""A session directory or a journal without contents may still be filled until it is this old."""
 
 
 class InputReader:
-    """Reads the directories of a combination; nothing is changed. The caller holds the locks."""
+    """Reads the directories of a combination and changes nothing. The caller holds the locks."""
 
     def __init__(
         self, progress: Callable[[int, int], None] | None, *, assume_ended: bool = False
     ) -> None:
-        """Begin; `progress` is told the number of journals read and of all. `assume_ended`: what
-        cannot be seen from here has ended."""
-        self._assume_ended = assume_ended
+        """`progress` is called with the number of journals read and the number of all journals.
+
+        `assume_ended`: processes that cannot be seen from here have ended.
+        """
         self.directories: list[InputDirectory] = []
-        self.unreadable: dict[str, None] = {}  # sentences, in order, each once
+        self.unreadable: dict[str, None] = {}  # an ordered set of sentences
         self.running: list[StillRunning] = []
         self.images = 0
+        self._image_ids: set[str] = set()
+        self._execed_from: list[str | None] = []  # by image that an exec started: the one before it
+        self._assume_ended = assume_ended
         self._progress = progress
 
     def read(self, inputs: Inputs) -> None:
-        """ProcessSnapshot who runs and read all journals."""
+        """Find out which images run, and read all journals."""
         self._open(inputs)
-        # In this order: listed, looked at, listed again. Whose journal was complete before the
-        # look and who does not run in it has written all of the segments that the second list has.
+        # The order matters: list, look at the processes, list again. An image that had begun before
+        # the snapshot and does not run in it has written every segment of the second list.
         listed = [directory.journals() for directory in self.directories]
         for directory, journals in zip(self.directories, listed, strict=True):
             directory.journal_starts, directory.slot_borrowers = _journal_starts(journals)
@@ -204,33 +88,28 @@ class InputReader:
             chain.from_iterable(listed),
             [pid for directory in self.directories for pid, _ in directory.slot_borrowers],
         )
-        lists = [directory.journals() for directory in self.directories]
-        total, done = sum(map(len, lists)), 0
-        for directory, journals in zip(self.directories, lists, strict=True):
+        listed = [directory.journals() for directory in self.directories]
+        total, done = sum(map(len, listed)), 0
+        for directory, journals in zip(self.directories, listed, strict=True):
             directory.members = snapshot.members.get(directory.path, [])
             if directory.members:
                 directory.is_kept = True
             if directory.session is not None:
-                directory.supervised = supervisor_runs(directory.session.settings, directory.path)
-                directory.may_be_supervised = (
-                    not self._assume_ended and supervisor_may_run_elsewhere(directory.session)
-                )
-                if directory.supervised or directory.may_be_supervised:
-                    directory.is_kept = True
-                directory.session_records = session_result(
-                    directory.session.settings,
-                    directory.session.notes(),
-                    directory.session.observations(),
-                )
-            for files in _by_image(journals, directory.journal_starts):
+                self._read_session(directory, directory.session)
+            for files in files_by_image(journals, directory.journal_starts):
                 self._read_image(directory, files, snapshot)
                 done += len(files)
                 if self._progress is not None:
                     self._progress(done, total)
             self._decide_undecided(directory)
 
+    @property
+    def processes(self) -> int:
+        """How many processes the images read are of: an exec goes on in the same process."""
+        return self.images - sum(each in self._image_ids for each in self._execed_from)
+
     def report_left(self, why: Exception | str) -> None:
-        """Say that something is left where it is."""
+        """Report an input that cannot be used and stays where it is."""
         self.unreadable[f"{why}; it is left where it is"] = None
 
     def _open(self, inputs: Inputs) -> None:
@@ -246,7 +125,7 @@ class InputReader:
             try:
                 directory.has_partial_fold = is_data_file(session.folded)
             except DataFileUnusable as error:
-                # Without it nothing can be added to it: what is there now has to stay.
+                # Nothing can be added to a fold that cannot be read: the journals have to stay.
                 self.report_left(error)
                 directory.fold_is_unreadable = True
             self._find_nested_results(directory, session)
@@ -266,83 +145,105 @@ class InputReader:
                 self.report_left(error)
                 directory.is_kept = True
 
+    def _read_session(self, directory: InputDirectory, session: Session) -> None:
+        """Read what a session holds besides journals, and whether a covsup supervises it."""
+        directory.supervised = supervisor_runs(session.settings, directory.path)
+        directory.may_be_supervised = not self._assume_ended and supervisor_may_run_elsewhere(
+            session
+        )
+        if directory.supervised or directory.may_be_supervised:
+            directory.is_kept = True
+        directory.session_records = session_result(
+            session.settings, session.notes(), session.observations()
+        )
+
     def _read_image(
         self, directory: InputDirectory, files: Sequence[JournalFile], snapshot: ProcessSnapshot
     ) -> None:
-        """Read the segments of one image, and what others have in slots of its files; take each in
-        by what is known of its end."""
+        """Read the files of one image, and the journals that others have in slots of these files.
+        Add each image to the ended, the live or the undecided ones.
+        """
         images, deletable = self._images_in(directory, files)
         owner = files[0].image_id
         if snapshot.is_mapped(owner):
-            # Whoever maps the file may yet write to it, whether it has a slot now or not.
+            # A process that maps the file may take a slot in it and write there at any time.
             directory.is_kept = True
             directory.pinned.update(deletable)
         if not images:
             directory.ended_journals += deletable
-        elsewhere: dict[str, _UnseenPlace] = {}
+        unseen: dict[str, UnseenPlace] = {}
         for image in images:
-            self.images += 1
+            self._count(image)
             if image.image_id == owner:
-                is_old = files[0].path in directory.journal_starts
+                had_begun = files[0].path in directory.journal_starts
             else:
-                is_old = (image.pid, image.image_id) in directory.slot_borrowers
+                had_begun = (image.pid, image.image_id) in directory.slot_borrowers
             match self._state_of(directory, image, snapshot, owner):
-                case ImageState.ENDED if is_old:
+                case ImageState.ENDED if had_begun:
                     self._add_ended(directory, image)
                 case ImageState.OTHER_NAMESPACE:
-                    # The journals are read once more after this, and are complete then.
+                    # Asked now, before the journals are read once more: if no process maps them
+                    # for writing, they are complete by then.
                     mapped = {is_mapped_for_writing(each.path) for each in files}
                     if True in mapped:
-                        self._keep_running(directory, image, host="")
+                        self._add_live(directory, image, host="")
                         continue
-                    name = f"{_host(image)}, in a container"
-                    ended = mapped == {False} or self._assume_ended
-                    elsewhere[image.image_id] = _UnseenPlace(name, ended=ended)
-                    _add_image(directory, directory.undecided_records, image.journals)
+                    unseen[image.image_id] = UnseenPlace(
+                        host=f"{image.host}, in a container",
+                        has_ended=mapped == {False} or self._assume_ended,
+                    )
+                    directory.add(directory.undecided_records, image.journals)
                 case ImageState.REMOTE:
-                    name = _machine(_host(image))
-                    elsewhere[image.image_id] = _UnseenPlace(name, ended=self._assume_ended)
-                    _add_image(directory, directory.undecided_records, image.journals)
+                    unseen[image.image_id] = UnseenPlace(
+                        host=_name_of_machine(image.host), has_ended=self._assume_ended
+                    )
+                    directory.add(directory.undecided_records, image.journals)
                 case _:
-                    self._keep_running(directory, image, host="")
-        if elsewhere:
-            # By the end of all. To keep all of them until then could take any memory.
-            directory.undecided.append((list(files), elsewhere))
+                    self._add_live(directory, image, host="")
+        if unseen:
+            # Other journals may report these ends, so all have to be read first. The contents are
+            # not kept until then, which could take any amount of memory: they are read again.
+            directory.undecided.append((list(files), unseen))
+
+    def _count(self, image: ImageJournals) -> None:
+        self.images += 1
+        self._image_ids.add(image.image_id)
+        header = image.journals[0].header
+        if header.start_kind is StartKind.EXECED:
+            self._execed_from.append(header.parent_image_id)
 
     def _state_of(
         self, directory: InputDirectory, image: ImageJournals, snapshot: ProcessSnapshot, owner: str
     ) -> ImageState:
-        host, namespace, boot, machine = (
-            _property(image.journals, key) for key in ("host", "pid_namespace", "boot", "machine")
-        )
+        boot, machine = image.text_property("boot"), image.text_property("machine")
         if directory.session is not None:
             opener = directory.session.settings
-            # A process that sees no /proc does not know it.
+            # A process that sees no /proc does not know its boot id: the session's counts.
             boot = boot or opener.boot
             if boot == opener.boot:
                 machine = opener.machine
         return snapshot.state_of(
             image.journals[0].header,
-            host,
-            namespace,
+            image.host,
+            image.text_property("pid_namespace"),
             owner,
             boot=boot,
-            was_rebooted=partial(was_rebooted, machine, host, directory.path),
+            was_rebooted=partial(was_rebooted, machine, image.host, directory.path),
         )
 
     def _images_in(
         self, directory: InputDirectory, files: Sequence[JournalFile]
     ) -> tuple[list[ImageJournals], list[str]]:
-        """The image of these files and those that lodge in them, and the files that may go."""
+        """The images with journals in the files of one image, and the paths of the files that may
+        be deleted when all of these have ended.
+        """
         journals, deletable = self._read_segments(directory, files)
         if not journals:
             return [], deletable
         images = {journals[0].header.image_id: journals}
-        lodge = any(each.header.slots_used for each in journals)
-        for file in files if lodge else ():
-            header = next(
-                (each.header for each in journals if each.header.segment == file.segment), None
-            )
+        headers = {each.header.segment: each.header for each in reversed(journals)}
+        for file in files:
+            header = headers.get(file.segment)
             if header is None or not header.slots_used:
                 continue
             try:
@@ -361,25 +262,27 @@ class InputReader:
     def _read_segments(
         self, directory: InputDirectory, files: Sequence[JournalFile]
     ) -> tuple[list[Journal], list[str]]:
-        """The segments that can be read, and those which may go once they are stored."""
+        """The segments of one image that can be read, and the paths of those that may be deleted
+        once they are stored.
+        """
         journals: list[Journal] = []
         deletable: list[str] = []
         is_complete = True
         for file in files:
             try:
-                journals.append(_read_as_named(file, directory.session))
+                journals.append(read_as_named(file, directory.session))
                 deletable.append(file.path)
             except JournalNotBegun:
-                # Its process was killed before it could begin, or it is about to.
                 if self._may_be_starting(directory, file):
                     directory.is_kept = True
                 else:
+                    # Its process was killed before it began the journal.
                     deletable.append(file.path)
             except JournalError as error:
                 self.report_left(error)
                 is_complete = False
         if not is_complete:
-            # The segments of an image need each other's definitions: they go together or stay.
+            # The segments of an image need each other's definitions: all of them stay.
             directory.is_kept = True
             deletable = []
         return journals, deletable
@@ -390,11 +293,11 @@ class InputReader:
             return True
         if self._assume_ended or is_local(directory.path):
             return False
-        # A process of another machine, perhaps.
+        # The file system is shared with other machines, whose processes we cannot see.
         return time.time() - os.stat(file.path).st_mtime < _START_SECONDS  # noqa: PTH116 - a text
 
     def _decide_undecided(self, directory: InputDirectory) -> None:
-        """Judge the images that we cannot see, by what the journals tell and the kernel knows."""
+        """Add the images that cannot be seen to the ended ones or to the live ones."""
         if not directory.undecided:
             return
         records = fold(
@@ -410,46 +313,42 @@ class InputReader:
             if each.ending.end in {End.EXITED, End.KILLED, End.EXECED}
         }
         listed = {each.path for each in directory.journals()}
-        by_image = Counter(each.image_id for each in directory.journals())
-        for files, images in directory.undecided:
-            # Another segment since then belongs to these: they go together or stay.
-            is_all = by_image[files[0].image_id] == len(files) and listed.issuperset(
+        segments = Counter(each.image_id for each in directory.journals())
+        for files, unseen in directory.undecided:
+            # A segment that was added since then shows that the image still ran: all of them stay.
+            is_unchanged = segments[files[0].image_id] == len(files) and listed.issuperset(
                 each.path for each in files
             )
             for image in self._images_in(directory, files)[0]:
-                place = images.get(image.image_id)
+                place = unseen.get(image.image_id)
                 if place is None:
                     continue
-                if image.image_id in ended or (place.ended and is_all):
+                if image.image_id in ended or (place.has_ended and is_unchanged):
                     self._add_ended(directory, image)
                 else:
-                    self._keep_running(directory, image, host=place.name)
+                    self._add_live(directory, image, host=place.host)
         directory.undecided_records = ImageFold()
 
     def _add_ended(self, directory: InputDirectory, image: ImageJournals) -> None:
-        """The image has ended: its journals may go once they are stored, if all of them was used."""
-        problems = _add_image(directory, directory.ended, image.journals, gone_ns=time.time_ns())
+        """Add an image that has ended. If all of its journals was used, they may be deleted."""
+        problems = directory.add(directory.ended, image.journals, gone_ns=time.time_ns())
         if self._report_problems(directory, image, problems):
             directory.ended_journals += image.deletable
         else:
             directory.pinned.update(image.deletable)
 
-    def _keep_running(self, directory: InputDirectory, image: ImageJournals, *, host: str) -> None:
-        """The image runs, as far as can be known."""
+    def _add_live(self, directory: InputDirectory, image: ImageJournals, *, host: str) -> None:
+        """Add an image that runs, as far as can be known; `host` is "" if it runs here."""
         directory.is_kept = True
         directory.pinned.update(image.deletable)
-        self._report_problems(
-            directory,
-            image,
-            _add_image(directory, directory.live, image.journals, running_ns=time.time_ns()),
-        )
-        argv = _property(image.journals, "argv")
+        problems = directory.add(directory.live, image.journals, running_ns=time.time_ns())
+        self._report_problems(directory, image, problems)
         self.running.append(
             StillRunning(
                 session="" if directory.session is None else directory.session.id,
                 image_id=image.image_id,
                 pid=image.pid,
-                argv=tuple(argv.split("\0")) if argv else (),
+                argv=image.argv,
                 host=host,
             )
         )
@@ -457,56 +356,23 @@ class InputReader:
     def _report_problems(
         self, directory: InputDirectory, image: ImageJournals, problems: Sequence[Problem]
     ) -> bool:
-        """Say what was wrong with an image's journals; gives whether all of them was used."""
-        if not problems:
-            return True
-        # A file is named once, however many images executed it.
-        self.unreadable |= dict.fromkeys(
-            problem.what for problem in problems if problem.what.startswith(UNSTORABLE_MESSAGE)
-        )
-        problems = [each for each in problems if not each.what.startswith(UNSTORABLE_MESSAGE)]
+        """Report what is wrong with an image's journals; gives whether all of them was used."""
+        # A source file whose name cannot be stored is reported once, not once for each image.
+        unstorable = [each for each in problems if each.what.startswith(UNSTORABLE_MESSAGE)]
+        self.unreadable |= dict.fromkeys(each.what for each in unstorable)
+        problems = [each for each in problems if each not in unstorable]
         if not problems:
             return True
         whats = "; ".join(sorted({problem.what for problem in problems}))
         unused = any(problem.unused for problem in problems)
-        left = "; what is sound was used, the journal is left where it is" if unused else ""
+        left = "; its intact records were used, and the journal is kept" if unused else ""
         self.unreadable[f"{image.files[0].path}: {whats}{left}"] = None
         if unused:
             directory.is_kept = True
         return not unused
 
 
-def _add_image(
-    directory: InputDirectory,
-    into: ImageFold,
-    journals: Sequence[Journal],
-    *,
-    running_ns: int = 0,
-    gone_ns: int = 0,
-) -> list[Problem]:
-    """Take an image in as one of a directory; gives what was wrong with its journals."""
-    return into.add(
-        journals,
-        session="" if directory.session is None else directory.session.id,
-        static_context="" if directory.session is None else directory.session.settings.context,
-        running_ns=running_ns,
-        gone_ns=gone_ns,
-    )
-
-
-def _property(journals: Iterable[Journal], key: str) -> str:
-    """What the journals of an image say, or nothing."""
-    value = min(
-        [value for journal in journals if (value := journal.properties.get(key))], default=b""
-    )
-    return os.fsdecode(value) if value else ""
-
-
-def _host(image: ImageJournals) -> str:
-    return _property(image.journals, "host")
-
-
-def _machine(host: str) -> str:
+def _name_of_machine(host: str) -> str:
     """A machine that is not this one, for a message."""
     if not host:
         return "another machine"
@@ -514,7 +380,10 @@ def _machine(host: str) -> str:
 
 
 def _is_unused(path: Path) -> bool:
-    """Whether a session directory is empty: one that is being made, or whose maker was killed."""
+    """Whether a session directory is empty: just being made, or its maker was killed.
+
+    One that is empty for a minute is deleted.
+    """
     try:
         if time.time() - path.stat().st_mtime > _START_SECONDS:
             path.rmdir()
@@ -525,21 +394,12 @@ def _is_unused(path: Path) -> bool:
         return False
 
 
-def _by_image(
-    journals: Iterable[JournalFile], starts: Mapping[str, int]
-) -> list[list[JournalFile]]:
-    """The segments of each image; the oldest image first, which is quickest to unite."""
-    images: dict[tuple[str, int], list[JournalFile]] = {}
-    for journal in journals:
-        images.setdefault((journal.image_id, journal.pid), []).append(journal)
-    return sorted(images.values(), key=lambda files: starts.get(files[0].path, 0))
-
-
 def _journal_starts(
     journals: Iterable[JournalFile],
 ) -> tuple[dict[str, int], frozenset[tuple[int, str]]]:
-    """The journals of which the magic is there: they are mapped. With when their images began; and
-    the pids and images of those that lodge in them."""
+    """The journals that their processes have begun, each with the start of its image in ns; and the
+    pids and image ids that have a journal in a slot of one of them.
+    """
     starts = {}
     slot_borrowers: set[tuple[int, str]] = set()
     for journal in journals:
@@ -551,7 +411,7 @@ def _journal_starts(
             finally:
                 os.close(descriptor)
         except OSError:
-            # The reader shall say what is wrong with it.
+            # Counts as begun: then it is read, and reading it reports the error.
             starts[journal.path] = 0
             continue
         magic, started_ns, slots_used = _BEGINNING.unpack(head.ljust(_BEGINNING.size, b"\0"))
@@ -560,17 +420,6 @@ def _journal_starts(
             if slots_used:
                 slot_borrowers |= read_borrowers(journal.path)
     return starts, frozenset(slot_borrowers)
-
-
-def _read_as_named(file: JournalFile, session: Session | None) -> Journal:
-    if session is None:
-        journal = read_journal(file.path)
-    else:
-        journal = read_journal(file.path, session.owner, partial(session.check_owner, file))
-    header = journal.header
-    if (header.image_id, header.pid, header.segment) != (file.image_id, file.pid, file.segment):
-        raise JournalDamaged(f"{file.path}: its name and its header are of different processes")
-    return journal
 
 
 def _is_alive(pid: int) -> bool:

@@ -1,7 +1,7 @@
-"""Shorten the journals of ended images in a session that stays: it may be copied or uploaded.
+"""Cut the unused space from the journals of a session that is kept, and may be copied or uploaded.
 
-Those, and no others, that a combination might delete: their images have ended, and no process has
-them mapped.
+Only journals that a combination might delete are touched: their images have ended, and no process
+maps them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def shorten_ended(session: Session) -> None:
-    """Shorten what has ended in a session. What cannot be stays: `combine` says what is wrong."""
+    """Shorten the journals of a session's ended images. `combine` reports what goes wrong here."""
     with suppress(CovsupError, OSError), gc_disabled(), locked(session.path):
         reader = InputReader(None)
         reader.read(Inputs([session.path], Path(session.settings.data_file)))

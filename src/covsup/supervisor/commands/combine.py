@@ -72,6 +72,7 @@ def _combine(options: argparse.Namespace) -> int:
 
     from covsup.supervisor.combining.combine import combine
     from covsup.supervisor.combining.inputs import NoSession
+    from covsup.supervisor.combining.locks import report_wait
     from covsup.supervisor.sessions.waiting_sessions import warn_if_session_is_gone
     from covsup.supervisor.settings.combine_settings import CombineSettings
 
@@ -91,9 +92,7 @@ def _combine(options: argparse.Namespace) -> int:
                 append=options.append,
                 assume_ended=options.assume_ended,
                 progress=progress.step,
-                on_wait=lambda directory: print_message(
-                    f"waiting for another covsup that combines in {directory}"
-                ),
+                on_wait=report_wait,
             )
     except NoSession:
         # `run` combines by itself: a script that calls `combine` after it is right all the same.
@@ -131,16 +130,17 @@ def _has_combined_sessions(data_file: Path) -> bool:
 
 
 def _summary(result: CombineResult) -> str:
-    counts = [
-        f"{count} {noun if count == 1 else nouns}"
-        for count, noun, nouns in (
-            (len(result.sessions), "session", "sessions"),
-            (result.images, "process image", "process images"),
-            (result.data_files, "data file", "data files"),
-        )
-        if count
-    ]
-    return f"Combined {', '.join(counts) or 'nothing new'} into {result.data_file}"
+    processes = f"{result.processes} {'process' if result.processes == 1 else 'processes'}"
+    data_files = f"{result.data_files} {'data file' if result.data_files == 1 else 'data files'}"
+    combined = []
+    if result.sessions:
+        sessions = "1 session" if len(result.sessions) == 1 else f"{len(result.sessions)} sessions"
+        combined.append(f"{sessions} ({processes})")
+    elif result.processes:
+        combined.append(processes)
+    if result.data_files:
+        combined.append(data_files)
+    return f"Combined {' and '.join(combined) or 'nothing new'} into {result.data_file}"
 
 
 class _Progress:
