@@ -167,7 +167,7 @@ def test_a_journal_that_its_process_takes_back_was_not_deleted_by_the_program(
     assert journal is not None
     path.write_bytes(bytes(4096))
     guard = DeletionGuard(session, 9)
-    guard.hold(str(path))
+    guard.keep_open(str(path))
     path.unlink()
     assert guard.recover([journal]) == []
     assert (guard.was_deleted, guard.saved, guard.lost) == (False, 0, [])

@@ -28,7 +28,6 @@ from covsup.supervisor.combining.image_journals import (
     read_as_named,
 )
 from covsup.supervisor.combining.input_directory import InputDirectory, UnseenPlace
-from covsup.supervisor.watching.linux import is_local, is_mapped_for_writing
 from covsup.supervisor.watching.liveness import (
     ImageState,
     ProcessSnapshot,
@@ -36,6 +35,7 @@ from covsup.supervisor.watching.liveness import (
     supervisor_runs,
     was_rebooted,
 )
+from covsup.supervisor.watching.other_writers import is_local, is_mapped_for_writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from covsup.supervisor.launch.target import Target
     from covsup.supervisor.settings.run_settings import RunSettings
     from covsup.supervisor.watching.signals import Received
-    from covsup.supervisor.watching.watcher import WatchedProcess
+    from covsup.supervisor.watching.watched_process import WatchedProcess
 
 
 _OPEN_MAX: Final = 10_240
