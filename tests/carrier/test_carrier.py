@@ -337,7 +337,7 @@ def test_the_carrier_in_the_words_of_others(monkeypatch: pytest.MonkeyPatch) -> 
     assert shlex.split(set_variables("docker", session, library))[-2:] == [
         "--mount", f"type=bind,source={package},target={package},readonly",
     ]  # fmt: skip
-    with pytest.raises(UsageError, match="no --carrier with it"):
+    with pytest.raises(UsageError, match="use another --shell with --carrier"):
         set_variables("path", session, library)
     assert unset_variables("json", library) == '{"COVSUP_SESSION": null}\n'
     monkeypatch.setenv("LD_PRELOAD", str(library))

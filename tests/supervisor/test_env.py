@@ -162,7 +162,7 @@ def test_a_second_session_in_a_shell_and_one_that_is_gone_are_named(world: World
     shutil.rmtree(path)
     for words in (("env",), ("combine",), ("tree",), ("erase",), ("env", "--list"), ("report",)):
         run = covsup(world, *words, environment=session)
-        assert f"{path}, which is not there any more" in run.stderr, run
+        assert f"{path}, which does not exist any more" in run.stderr, run
 
 
 ODD = 'it\'s "$HOME" `a` \\b !c #d,e:f=g %h ü \n.x'

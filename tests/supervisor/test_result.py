@@ -328,7 +328,7 @@ def test_a_data_file_that_is_no_database_is_left_alone(world: World) -> None:
     world.write(".coverage", "my notes\n")
     run = world.covsup_run("target.py")
     assert refused(run) == (
-        f"{run.data_file} is no coverage data file and is left alone; name another one"
+        f"{run.data_file} is not a coverage data file and is left as it is; name another --data-file"
     )
     assert run.data_file.read_text() == "my notes\n"
 

@@ -284,6 +284,7 @@ early = EarlyImports(SimpleNamespace(
 early._loading = SlowLock(early._loading)
 early.begin()
 early.wait()
+early.join()
 resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
 sys.exit(42)
 """

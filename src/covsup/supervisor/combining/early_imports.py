@@ -16,7 +16,11 @@ from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.gc_pause import gc_disabled
 
 if TYPE_CHECKING:
+    from typing import Final
+
     from covsup.supervisor.settings.run_settings import RunSettings
+
+_JOIN_SECONDS: Final = 1.0
 
 
 class EarlyImports:
@@ -41,27 +45,28 @@ class EarlyImports:
             self._loading.release()
 
     def wait(self) -> None:
-        """Wait until the thread has ended. A signal handler may raise out of the wait."""
+        """Wait until the thread imports nothing any more. A signal handler may raise out of the wait."""
         with self._loading:
             pass
-        self._wait_for_end()
 
     def wait_at_most(self, seconds: float) -> bool:
-        """Wait for the thread, at most so many seconds; whether it has ended."""
+        """The same, for at most so many seconds; whether it imports nothing any more."""
         if not self._loading.acquire(timeout=seconds):
             return False
         self._loading.release()
-        self._wait_for_end()
         return True
 
-    def _wait_for_end(self) -> None:
-        """Wait until the thread needs the GIL no more, a moment after it has released its lock.
+    def join(self) -> None:
+        """Wait until the thread has ended, and the one that closes the inotify descriptor.
 
-        Before 3.14 a thread that waits for the GIL while Python finalizes is ended by pthread_exit(),
-        which aborts the process if libgcc_s.so cannot be opened, for example without a free
-        descriptor (https://github.com/python/cpython/issues/87135).
+        The last step of a run: a thread still needs the GIL for a moment after its work, and closing
+        takes some 20 ms. Before 3.14 a thread that waits for the GIL while Python finalizes is ended
+        by pthread_exit(), which aborts the process if libgcc_s.so cannot be opened, for example
+        without a free descriptor (https://github.com/python/cpython/issues/87135).
         """
-        while _thread._count() > self._other_threads:  # noqa: SLF001 - no join() before 3.13
+        # Bounded, because a plugin that coverage.py loads may have started a thread.
+        until = time.monotonic() + _JOIN_SECONDS
+        while _thread._count() > self._other_threads and time.monotonic() < until:  # noqa: SLF001 - no join() before 3.13
             time.sleep(0.0005)
 
     def _load(self) -> None:
@@ -74,10 +79,7 @@ class EarlyImports:
 
     def _import_all(self) -> None:
         settings = self._settings
-        names = [
-            "covsup.supervisor.combining.combine",
-            "covsup.supervisor.settings.combine_settings",
-        ]
+        names = ["covsup.supervisor.combining.run_result"]
         has_sources = settings.source_dirs or settings.source_pkgs
         if has_sources or settings.append or settings.fail_under is not None:
             names.append("coverage")  # the slowest import of all

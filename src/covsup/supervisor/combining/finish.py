@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 from covsup.datafile.journal.reader import StartKind
 from covsup.datafile.session.directory import SUPERVISOR_ENDED
@@ -25,11 +26,9 @@ from covsup.supervisor.watching.signals import EndRequested
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from covsup.datafile.provenance.model import Provenance
     from covsup.datafile.session.directory import Session
-    from covsup.supervisor.combining.combine_result import CombineResult
     from covsup.supervisor.combining.early_imports import EarlyImports
     from covsup.supervisor.combining.enclosing_run import EnclosingRun
     from covsup.supervisor.settings.run_settings import RunSettings
@@ -78,6 +77,7 @@ class RunEnd:
         except BaseException as error:  # noqa: BLE001 - the status is the target's in any case
             self._break_off(error)
         _flush_output()
+        early_imports.join()
         return self._status
 
     def _finish_watching(self, finish_watching: Callable[[], str]) -> None:
@@ -106,27 +106,31 @@ class RunEnd:
         settings = self._settings
         # Before the session is deleted.
         pending = pending_reports(self._session)
-        outcome = _combine(self._session, settings, self._enclosing)
+        with gc_disabled():
+            from covsup.supervisor.combining.run_result import (  # noqa: PLC0415 - slow to import
+                combine_run,
+            )
+        result = combine_run(self._session, self._enclosing)
         self._is_stored = True
-        provenance = outcome.provenance_of(self._session.id)
+        provenance = result.provenance_of(self._session.id)
         incomplete = [
             *self._troubles, *unmeasured_sentences(provenance), *lost_sentences(provenance),
         ]  # fmt: skip
         self._troubles = []
-        for sentence in (*outcome.sentences(), *incomplete):
+        for sentence in (*result.sentences(), *incomplete):
             print_message(sentence)
-        running = {each.pid for each in outcome.running}
+        running = {each.pid for each in result.running}
         without_running = [each for each in pending if each["pid"] not in running]
         # If nothing was collected, the data file may still hold an older result, of another run.
-        data_file_of_run = outcome.data_file_of(self._session.id)
-        data_file = None if outcome.has_no_data else data_file_of_run
+        data_file_of_run = result.data_file_of(self._session.id)
+        data_file = None if result.has_no_data else data_file_of_run
         # pytest prints its own report.
         if settings.announce and data_file is not None and not settings.for_pytest:
             print_message(_summary(provenance, data_file, extends=settings.append))
         make_pending_reports(without_running, self._session, self._status, data_file)
-        if self._status == 0 and settings.append and data_file_of_run != outcome.data_file:
+        if self._status == 0 and settings.append and data_file_of_run != result.data_file:
             self._status = NOT_STORED << 8
-        elif self._status == 0 and settings.strict and (incomplete or outcome.unreadable):
+        elif self._status == 0 and settings.strict and (incomplete or result.unreadable):
             print_message(
                 f"--strict: not everything was measured and kept, so the status is {INCOMPLETE}"
             )
@@ -186,7 +190,7 @@ def _interrupted(number: int) -> str:
 def _leave_deleted_directory() -> None:
     """Change to / if the working directory was deleted: coverage.py cannot be imported there."""
     try:
-        os.getcwd()  # noqa: PTH109 - only to see if it exists
+        Path.cwd()
     except OSError:
         os.chdir("/")
 
@@ -224,23 +228,3 @@ def _summary(provenance: Provenance, data_file: Path, *, extends: bool) -> str:
         )
     )
     return f"measured {measured}, in {file}; next: `covsup report{option}`, `covsup tree{option}`"
-
-
-def _combine(
-    session: Session, settings: RunSettings, enclosing: EnclosingRun | None
-) -> CombineResult:
-    # Imported here, when the target has ended: all that combining needs is slow to import.
-    with gc_disabled():
-        from covsup.supervisor.combining.combine import combine  # noqa: PLC0415 - as said
-        from covsup.supervisor.combining.locks import report_wait  # noqa: PLC0415 - likewise
-        from covsup.supervisor.settings.combine_settings import CombineSettings  # noqa: PLC0415 - likewise
-
-    combine_settings = CombineSettings.of_session(session.settings)
-    return combine(
-        [session.path],
-        combine_settings=combine_settings,
-        append=settings.append,
-        ends_run=True,
-        enclosing=enclosing,
-        on_wait=report_wait,
-    )

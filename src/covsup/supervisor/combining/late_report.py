@@ -15,9 +15,12 @@ from covsup.supervisor.messages import print_message
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any, TypeAlias
 
     from covsup.datafile.session.directory import Settings
-    from covsup.supervisor.combining.pending_reports import ReportRequest
+
+    ReportRequest: TypeAlias = dict[str, Any]
+    """A request as the plugin wrote it, from JSON: `pytest_start` and `pytest_reports` name its keys."""
 
 
 def print_report(request: ReportRequest, settings: Settings, data_file: Path | None) -> None:

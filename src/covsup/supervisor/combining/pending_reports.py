@@ -16,11 +16,9 @@ from covsup.supervisor.sessions.reported_sessions import PENDING_REPORTS
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-    from typing import Any, TypeAlias
 
     from covsup.datafile.session.directory import Session
-
-ReportRequest: TypeAlias = "dict[str, Any]"
+    from covsup.supervisor.combining.late_report import ReportRequest
 
 
 def pending_reports(session: Session) -> list[ReportRequest]:

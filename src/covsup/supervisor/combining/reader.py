@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from struct import Struct
 
 from covsup.datafile.database.database import is_data_file
@@ -39,7 +40,6 @@ from covsup.supervisor.watching.other_writers import is_local, is_mapped_for_wri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
     from typing import Final
 
     from covsup.datafile.fold.result import Problem
@@ -294,7 +294,7 @@ class InputReader:
         if self._assume_ended or is_local(directory.path):
             return False
         # The file system is shared with other machines, whose processes we cannot see.
-        return time.time() - os.stat(file.path).st_mtime < _START_SECONDS  # noqa: PTH116 - a text
+        return time.time() - Path(file.path).stat().st_mtime < _START_SECONDS
 
     def _decide_undecided(self, directory: InputDirectory) -> None:
         """Add the images that cannot be seen to the ended ones or to the live ones."""

@@ -82,7 +82,7 @@ def unseen_packages(
     if not settings.source_pkgs:
         return
 
-    from coverage.files import GlobMatcher, canonical_filename  # noqa: PLC0415
+    from coverage.files import GlobMatcher, canonical_filename  # noqa: PLC0415 - likewise
 
     names = {name for of_file in modules.values() for name in of_file}
     omit = GlobMatcher(list(settings.omit), "omit") if settings.omit else None

@@ -17,9 +17,10 @@ from covsup.datafile.session.directory import (
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.grouping import separate_files
 from covsup.supervisor.combining.inputs import belongs_to_data_file
+from covsup.supervisor.combining.unseen_processes import unseen_places
 from covsup.supervisor.errors import NOT_STORED
 from covsup.supervisor.messages import print_message
-from covsup.supervisor.sessions.waiting_sessions import unseen_places, warn_if_session_is_gone
+from covsup.supervisor.sessions.waiting_sessions import warn_if_session_is_gone
 from covsup.supervisor.settings.run_settings import resolve_data_file
 from covsup.supervisor.watching.liveness import ProcessSnapshot, supervisor_runs
 

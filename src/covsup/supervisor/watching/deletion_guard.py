@@ -102,48 +102,36 @@ class DeletionGuard:
             return []
         if not self.was_deleted and self._session.folded.exists():
             return []  # a combination has stored and deleted them
-        gone = [
-            each for each in seen if not os.path.lexists(each.path) and not self._says_nothing(each)
-        ]
-        written = [each for each in gone if self._write(each)]
+        gone = [each for each in seen if not os.path.lexists(each.path)]
+        results = [(each, self._restore(each)) for each in gone]
+        written = [each for each, was_restored in results if was_restored]
         self.saved = len(written)
-        self.lost = [each for each in gone if each not in written]
-        self.was_deleted = self.was_deleted or bool(gone)
+        self.lost = [each for each, was_restored in results if was_restored is False]
+        self.was_deleted = self.was_deleted or bool(written or self.lost)
         return written
 
-    def _says_nothing(self, journal: JournalFile) -> bool:
-        """Whether a journal was never begun. On a full disk a process deletes its own new journal."""
-        from covsup.datafile.journal.reader import used_ranges  # noqa: PLC0415 - rarely needed
-
+    def _restore(self, journal: JournalFile) -> bool | None:
+        """Write a deleted journal again; whether that worked. None if it was never begun: on a full disk
+        a process deletes its own new journal.
+        """
         descriptor = self._descriptors.get(journal.path)
         if descriptor is None:
             return False
-        try:
-            used_ranges(journal.path, descriptor)
-        except JournalNotBegun:
-            return True
-        except (JournalError, OSError):
-            return False
-        return False
-
-    def _write(self, journal: JournalFile) -> bool:
-        descriptor = self._descriptors.get(journal.path)
-        if descriptor is None:
-            return False
-        from covsup.datafile.journal.reader import used_ranges  # noqa: PLC0415 - rarely needed
-        from covsup.datafile.journal.shortening import copy_ranges  # noqa: PLC0415 - likewise
+        from covsup.datafile.journal import reader, shortening  # noqa: PLC0415 - rarely needed
 
         try:
             try:
-                parts = used_ranges(journal.path, descriptor)
+                ranges = reader.used_ranges(journal.path, descriptor)
+            except JournalNotBegun:
+                return None
             except JournalError:
-                parts = _all_of(descriptor)  # the reader reports what is wrong with it
+                ranges = _all_of(descriptor)  # combining reports what is wrong with it
             status = os.fstat(descriptor)
-            place = Path(journal.path).parent
-            if is_user_directory(place.name) and not place.exists():
-                place.mkdir(mode=0o700)
-                os.chown(place, status.st_uid, -1)
-            copy_ranges(descriptor, parts, journal.path, status)
+            directory = Path(journal.path).parent
+            if is_user_directory(directory.name) and not directory.exists():
+                directory.mkdir(mode=0o700)
+                os.chown(directory, status.st_uid, -1)
+            shortening.copy_ranges(descriptor, ranges, journal.path, status)
         except OSError:
             return False
         return True

@@ -78,8 +78,8 @@ class InotifyWatch:
         flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL)
         fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags & ~os.O_ASYNC)
         # Closing the descriptor takes some 20 ms: the kernel waits for all readers of the watch. The
-        # exit of a process that has it open takes as long. So a thread closes it. The thread runs no
-        # Python code, so the end of this process does not wait for it.
+        # exit of a process that has it open takes as long. So a thread closes it, while this one
+        # makes the result of the run.
         try:
             _thread.start_new_thread(os.close, (self._descriptor,))
         except (RuntimeError, MemoryError):  # no thread can be started

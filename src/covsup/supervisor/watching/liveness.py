@@ -166,14 +166,9 @@ class ProcessSnapshot:
 
     def _read_process(self, pid: int) -> None:
         if not _HAS_PROC:
-            import psutil  # noqa: PLC0415 - slow to import; not on Linux
-
-            try:
-                process = psutil.Process(pid)
-                if process.status() != psutil.STATUS_ZOMBIE:
-                    self._unreadable[pid] = _UnreadableProcess(None, process.create_time())
-            except psutil.NoSuchProcess:
-                pass
+            create_time = _create_time_of(pid)
+            if create_time is not None:
+                self._unreadable[pid] = _UnreadableProcess(None, create_time)
             return
         try:
             maps = (_PROC / str(pid) / "maps").read_bytes()
@@ -256,16 +251,21 @@ def _is_older(pid: int, settings: Settings) -> bool:
         if started is None or started.boottime_ns is None:
             return False
         return started.boottime_ns <= settings.started_boottime_ns + _TICK_NS
+    create_time = _create_time_of(pid)
+    return (
+        create_time is not None and create_time <= settings.started_ns / 1e9 + _CLOCK_SLACK_SECONDS
+    )
+
+
+def _create_time_of(pid: int) -> float | None:
+    """When a process started, in seconds since 1970; None if it has ended. For systems without /proc."""
     import psutil  # noqa: PLC0415 - slow to import; not on Linux
 
     try:
         process = psutil.Process(pid)
-        return (
-            process.status() != psutil.STATUS_ZOMBIE
-            and process.create_time() <= settings.started_ns / 1e9 + _CLOCK_SLACK_SECONDS
-        )
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
     except psutil.NoSuchProcess:
-        return False
+        return None
 
 
 def _environment(process: Path) -> bytes:

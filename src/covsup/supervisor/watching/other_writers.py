@@ -116,4 +116,4 @@ def _counts_mappings(directory: str) -> bool:
         if address not in {None, _MAP_FAILED}:
             libc.munmap(address, mmap.PAGESIZE)
         with suppress(OSError):
-            os.unlink(path)  # noqa: PTH108 - a text
+            Path(path).unlink()
