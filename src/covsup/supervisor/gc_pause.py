@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def gc_disabled() -> Iterator[None]:
-    """Disable the garbage collector. With two threads in here, it is enabled when the first one leaves."""
+    """Disable the garbage collector. With two threads in here, it is enabled when the first one
+    leaves.
+    """
     if not gc.isenabled():
         yield
         return

@@ -1,7 +1,7 @@
 """Command lines in messages and in `covsup tree`: short, but still distinguishable.
 
-Every Python of a session has the same long path, so the interpreter's directory is dropped first. The
-script or module stays, and both ends of its arguments.
+Every Python of a session has the same long path, so the interpreter's directory is dropped first.
+The script or module stays, and both ends of its arguments.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _MIN_ARGUMENTS_WIDTH: Final = 8
 
 
 def short_command(argv: Sequence[str], room: int | None = None, *, cut: str = "…") -> str:
-    """A command line in at most `room` characters; None = no limit. `cut` stands for what is left out.
+    """A command line in at most `room` characters; None = no limit. `cut` stands for what is left
+    out.
 
     Parts are left out in this order: the directory of the program, the directory of the script, the
     middle of the arguments, the interpreter with its options, the middle of the rest.

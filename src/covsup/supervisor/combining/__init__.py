@@ -1,5 +1,6 @@
 """Combine sessions, journals and data files into one data file, and end a run with that.
 
-It finds out which processes still run, reads, groups and unites the inputs, writes the data file, and
-deletes what is stored. It must never know the command line, or how a target is started and watched.
+It finds out which processes still run, reads, groups and unites the inputs, writes the data file,
+and deletes what is stored. It must never know the command line, or how a target is started and
+watched.
 """

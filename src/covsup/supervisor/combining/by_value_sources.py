@@ -1,15 +1,15 @@
 """Find the source files of functions that were sent by value.
 
-cloudpickle sends functions of the main program, and others that cannot be imported elsewhere, as code
-whose file name means nothing. A journal names such code by a digest, and by the file that its module
-was loaded from. Its lines go to that file if it contains identical code, or else to the one measured
-file that does.
+cloudpickle sends functions of the main program, and others that cannot be imported elsewhere, as
+code whose file name means nothing. A journal names such code by a digest, and by the file that its
+module was loaded from. Its lines go to that file if it contains identical code, or else to the one
+measured file that does.
 
 The code may have been compiled in another way than here: pytest rewrites assertions, or another
 Python compiled it. Then its lines go to the file that its module was loaded from, if that file has
-code of the same name at the same line, and certainly has not changed since. Otherwise the lines stay
-in the data file under the code's own name, for a later combination that may have the file, and a
-message says so.
+code of the same name at the same line, and certainly has not changed since. Otherwise the lines
+stay in the data file under the code's own name, for a later combination that may have the file, and
+a message says so.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class SourceFinder:
         map_path: Callable[[str], str],
         versions: SourceVersions,
     ) -> None:
-        """`sent` are the names of such code in `result`. `map_path` gives a source file's name in the
-        result.
+        """`sent` are the names of such code in `result`. `map_path` gives a source file's name in
+        the result.
         """
         self.result = result
         self.sentences: list[str] = []
@@ -61,8 +61,8 @@ class SourceFinder:
         self._sources: dict[str, _Source | None] = {}
 
     def resolve(self) -> Result:
-        """The result with the lines moved to their source files. `sentences` gets a warning about code
-        whose file was not found.
+        """The result with the lines moved to their source files. `sentences` gets a warning about
+        code whose file was not found.
         """
         names: dict[str, str] = {}  # source files by the code's name
         dropped: set[str] = set()  # names of code without lines that anybody could miss
@@ -124,8 +124,8 @@ class SourceFinder:
     def _is_generated(self, name: str, code: SentCode) -> bool:
         """Whether the code was generated at run time, as dataclasses do it, so that no file has it.
 
-        Such code is not measured where it is not sent by value. This is certain only if the file has
-        not changed since it was measured, or since the session began.
+        Such code is not measured where it is not sent by value. This is certain only if the file
+        has not changed since it was measured, or since the session began.
         """
         source = self._source(code.path) if code.path else None
         if source is None or code.python != _THIS_PYTHON or source.names(code):
@@ -212,7 +212,9 @@ class _Source:
         )
 
     def may_have(self, code: SentCode) -> bool:
-        """A quick search in the text, without compiling it: False if the code is certainly not there."""
+        """A quick search in the text, without compiling it: False if the code is certainly not
+        there.
+        """
         if not self._lines:
             self._lines = self._text.split(b"\n")
         if not 0 < code.line <= len(self._lines):

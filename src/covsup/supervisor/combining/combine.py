@@ -1,8 +1,8 @@
 """Combine sessions, journals and data files into one data file, for `covsup run` and `combine`.
 
-The order of the steps is a promise: find out which processes run, read, write the data file durably,
-and only then delete. A combination that is killed at any moment can be repeated and gives the same
-result. Two combinations of the same data take turns.
+The order of the steps is a promise: find out which processes run, read, write the data file
+durably, and only then delete. A combination that is killed at any moment can be repeated and gives
+the same result. Two combinations of the same data take turns.
 
 What cannot go into the data file is set aside in a data file of its own (`grouping`).
 
@@ -69,19 +69,19 @@ def combine(
     `paths` are session directories, directories that hold sessions or data files, journals, and
     data files. What was combined is deleted, unless `keep`.
 
-    An existing data file is replaced. It is united with the inputs if `append`, if `paths` names it,
-    or if it holds a part of a session that is combined now (the session was combined before, while it
-    still ran). If the inputs hold no data, the data file keeps its data. Inputs that cannot go into
-    the data file are set aside (`grouping`).
+    An existing data file is replaced. It is united with the inputs if `append`, if `paths` names
+    it, or if it holds a part of a session that is combined now (the session was combined before,
+    while it still ran). If the inputs hold no data, the data file keeps its data. Inputs that
+    cannot go into the data file are set aside (`grouping`).
 
     `ends_run`: this makes the result of a run that has ended. The result also goes into the
     `enclosing` session, if any. `assume_ended`: processes that cannot be seen from here, on other
-    machines and in containers, have ended. `progress` is called with the number of journals read and
-    the number of all. `on_wait` is called with a directory that another combination holds, before
-    waiting for it.
+    machines and in containers, have ended. `progress` is called with the number of journals read
+    and the number of all. `on_wait` is called with a directory that another combination holds,
+    before waiting for it.
 
-    Raises NothingToCombine, InputUnusable, DataFileUnusable, DataFileUnwritable,
-    SessionUnreadable, MixedMeasurement. Then nothing was deleted and the data file is as it was.
+    Raises NothingToCombine, InputUnusable, DataFileUnusable, DataFileUnwritable, SessionUnreadable,
+    MixedMeasurement. Then nothing was deleted and the data file is as it was.
     """
     is_data_file(combine_settings.data_file)
     map_path = combine_settings.map_path()

@@ -20,7 +20,7 @@ ASSUME_ENDED: Final = "`covsup combine --assume-ended`"
 
 
 class StillRunning(NamedTuple):
-    """An image that may still run. It is combined as far as it had come, and its journal is kept."""
+    """An image that may still run. Its journal is combined as far as it goes, and kept."""
 
     session: str
     image_id: str
@@ -56,7 +56,7 @@ class CombineResult(NamedTuple):
     data_file: Path
     sessions: tuple[str, ...]  # ids of those in the data file
     images: int  # process images read
-    processes: int  # processes they are of: an exec begins an image in the same process
+    processes: int  # processes that these images ran in: an exec begins an image in the same one
     data_files: int  # input data files combined
     running: tuple[StillRunning, ...]
     unreadable: tuple[str, ...]  # a message for each journal or data file that could not be read
@@ -97,17 +97,19 @@ class CombineResult(NamedTuple):
             )
         if elsewhere:
             hosts = ", ".join(sorted({each.host for each in elsewhere}))
+            it_runs = "it still runs" if len(elsewhere) == 1 else "they still run"
+            it_ended = "it has ended" if len(elsewhere) == 1 else "they have ended"
             messages.append(
-                f"{_processes(elsewhere)} on {hosts}, and covsup cannot see from here whether it"
-                " still runs: the result has what ran so far (if it has ended,"
-                f" {ASSUME_ENDED} adds the rest)"
+                f"{_processes(elsewhere)} on {hosts}, and covsup cannot see from here whether"
+                f" {it_runs}: the result has what ran so far (if {it_ended}, {ASSUME_ENDED} adds"
+                " the rest)"
             )
         named = {each.session for each in elsewhere}
         for session, host in self.may_be_supervised:
             if session in named:
                 continue
             messages.append(
-                f"session {session} was begun on {host}, and covsup cannot see from here whether"
+                f"session {session} was opened on {host}, and covsup cannot see from here whether"
                 f" it still runs: its directory is kept (if it has ended, {ASSUME_ENDED} deletes it)"
             )
         if self.programs:

@@ -51,7 +51,7 @@ class DataFileWriter:
         map_path: Callable[[str], str],
         reader: InputReader,
     ) -> None:
-        """`map_path` gives a source file's name in the result; `reader` is told what is unusable."""
+        """`map_path` gives a source file's name in the result; `reader` reports unusable files."""
         self._combine_settings = combine_settings
         self._map_path = map_path
         self._reader = reader

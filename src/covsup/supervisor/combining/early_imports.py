@@ -1,10 +1,10 @@
 """Import what the end of a run needs while the target still runs, so that the run ends sooner.
 
 A thread does it: the imports take 0.1 to 1 s, and signals for the target may come meanwhile. (The
-kernel keeps one of two equal pending signals.) Two threads must not import from one package at once:
-`from package.module import name` does not wait for a `package` that another thread is importing, and
-finds it half initialised. So the main thread imports nothing meanwhile: it has imported all that it
-needs until the target ends, and calls `wait` before it imports more.
+kernel keeps one of two equal pending signals.) Two threads must not import from one package at
+once: `from package.module import name` does not wait for a `package` that another thread is
+importing, and finds it half initialised. So the main thread imports nothing meanwhile: it has
+imported all that it needs until the target ends, and calls `wait` before it imports more.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class EarlyImports:
             self._loading.release()
 
     def wait(self) -> None:
-        """Wait until the thread imports nothing any more. A signal handler may raise out of the wait."""
+        """Wait until the thread imports nothing any more. A signal handler may raise out of the
+        wait.
+        """
         with self._loading:
             pass
 
@@ -59,10 +61,10 @@ class EarlyImports:
     def join(self) -> None:
         """Wait until the thread has ended, and the one that closes the inotify descriptor.
 
-        The last step of a run: a thread still needs the GIL for a moment after its work, and closing
-        takes some 20 ms. Before 3.14 a thread that waits for the GIL while Python finalizes is ended
-        by pthread_exit(), which aborts the process if libgcc_s.so cannot be opened, for example
-        without a free descriptor (https://github.com/python/cpython/issues/87135).
+        The last step of a run: a thread still needs the GIL for a moment after its work, and
+        closing takes some 20 ms. Before 3.14 a thread that waits for the GIL while Python finalizes
+        is ended by pthread_exit(), which aborts the process if libgcc_s.so cannot be opened, for
+        example without a free descriptor (https://github.com/python/cpython/issues/87135).
         """
         # Bounded, because a plugin that coverage.py loads may have started a thread.
         until = time.monotonic() + _JOIN_SECONDS

@@ -1,9 +1,9 @@
 """A run inside another run: `covsup run -- make`, whose recipe calls `covsup run`.
 
-The inner run behaves as it would alone: it has its own options, and its own result in the data file,
-which the recipe may read at once. Its result is also stored in the session around it, and so becomes
-part of the outer result, which replaces the data file in the end. The same holds inside a session of
-`covsup env`. Runs with different data files are independent.
+The inner run behaves as it would alone: it has its own options, and its own result in the data
+file, which the recipe may read at once. Its result is also stored in the session around it, and so
+becomes part of the outer result, which replaces the data file in the end. The same holds inside a
+session of `covsup env`. Runs with different data files are independent.
 """
 
 from __future__ import annotations

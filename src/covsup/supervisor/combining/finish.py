@@ -56,8 +56,8 @@ class RunEnd:
     ) -> int:
         """End the run; gives the raw wait status that covsup is to end with. Raises nothing.
 
-        Every signal is blocked before and after. In between the mask is `mask`, so that the user can
-        interrupt. `finish_watching` completes the observations, and gives what went wrong in
+        Every signal is blocked before and after. In between the mask is `mask`, so that the user
+        can interrupt. `finish_watching` completes the observations, and gives what went wrong in
         watching, or "".
         """
         try:

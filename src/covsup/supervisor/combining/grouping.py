@@ -1,8 +1,8 @@
 """Decide which inputs go into one data file: sessions that belong together, of one kind of data.
 
-A session is one result. Sessions without a result are combined with each other. Data that comes late
-from a run that already has a result belongs to that result alone. Lines and branches cannot be in one
-file. A session that cannot go into the data file is set aside in a separate one.
+A session is one result. Sessions without a result are combined with each other. Data that comes
+late from a run that already has a result belongs to that result alone. Lines and branches cannot be
+in one file. A session that cannot go into the data file is set aside in a separate one.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ def group_inputs(
 def has_part_in(directory: InputDirectory, known: Iterable[str]) -> bool:
     """Whether a data file that holds the sessions `known` has a part of this session.
 
-    It counts, too, if the data file is the result of the run around this one, and that run has ended.
-    Until then the inner run has its own result.
+    It counts, too, if the data file is the result of the run around this one, and that run has
+    ended. Until then the inner run has its own result.
     """
     if directory.session is None:
         return False
@@ -162,7 +162,7 @@ def _group_by_result(
 
 
 def _was_overtaken(directory: InputDirectory, known: Mapping[str, int] | None) -> bool:
-    """Whether the supervisor of a run was killed, and a later run has made its result since then."""
+    """Whether the supervisor of a run was killed, and a later run has made a result since."""
     assert directory.session is not None
     settings = directory.session.settings
     if not known or settings.supervisor_pid == 0 or has_part_in(directory, known):

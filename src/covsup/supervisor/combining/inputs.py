@@ -64,7 +64,7 @@ def is_session(path: Path) -> bool:
 
 
 def _is_database(path: Path) -> bool:
-    """Whether a file is a SQLite database. The name is not enough: `.coverage.xml` may be a report."""
+    """Whether a file is a SQLite database: `.coverage.xml`, by its name one, may be a report."""
     try:
         with path.open("rb") as file:
             return file.read(len(_SQLITE)) == _SQLITE
@@ -159,7 +159,7 @@ class Inputs:
             self._add_below(path)
 
     def _add_below(self, path: Path) -> None:
-        """Add the inputs in subdirectories: CI services put each artifact into its own directory."""
+        """Add the inputs in subdirectories: CI services put each artifact into one of its own."""
         for directory, below, files in os.walk(path):
             here = Path(directory)
             below.sort()

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from covsup.datafile.session.directory import Settings
 
     ReportRequest: TypeAlias = dict[str, Any]
-    """A request as the plugin wrote it, from JSON: `pytest_start` and `pytest_reports` name its keys."""
+    """A request as the plugin wrote it, from JSON: `pytest_start` and `pytest_reports` name its
+    keys."""
 
 
 def print_report(request: ReportRequest, settings: Settings, data_file: Path | None) -> None:

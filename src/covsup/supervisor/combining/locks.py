@@ -28,13 +28,14 @@ def locked(directory: Path, on_wait: Callable[[Path], None] | None = None) -> It
     """Lock a directory against other combinations; gives whether another one had the lock before.
 
     `on_wait` is called with the directory if the wait takes long, and only in one of the processes
-    that wait for it at the same time. The kernel drops the lock when the process ends in any way, and
-    no lock file is left behind. Raises InputUnusable.
+    that wait for it at the same time. The kernel drops the lock when the process ends in any way,
+    and no lock file is left behind. Raises InputUnusable.
     """
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:
-        # Another combination has deleted it. Or it is the data file's directory: writing reports it.
+        # Another combination has deleted it. Or it is the data file's directory: writing reports
+        # it.
         yield False
         return
     except OSError as error:
@@ -43,7 +44,8 @@ def locked(directory: Path, on_wait: Callable[[Path], None] | None = None) -> It
         stack.callback(os.close, descriptor)
         waited = not _is_free(descriptor)
         if waited and not _is_soon_free(descriptor):
-            # Held until our own combination is done, so that processes that come meanwhile are silent.
+            # Held until our own combination is done, so that processes that come meanwhile are
+            # silent.
             if stack.enter_context(_reporter_of_wait(directory)) and on_wait is not None:
                 on_wait(directory)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -91,7 +93,7 @@ def _reporter_of_wait(directory: Path) -> Iterator[bool]:
 
 
 def version_of(path: Path) -> tuple[int, int] | None:
-    """An identity of a file that changes when it is replaced: inode and mtime in ns. None: no file."""
+    """A file's inode and mtime in ns, which change when it is replaced; None = no file."""
     try:
         status = path.stat()
     except FileNotFoundError:

@@ -1,8 +1,8 @@
 """Coverage reports that pytest was asked for and did not make, because it was killed.
 
 covsup's pytest plugin leaves a request in the session directory when it starts, and deletes it when
-it has reported. A request that is left when all processes have ended (`os._exit` in a test, a crash,
-pytest-timeout) is answered here.
+it has reported. A request that is left when all processes have ended (`os._exit` in a test, a
+crash, pytest-timeout) is answered here.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def pending_reports(session: Session) -> list[ReportRequest]:
 def make_pending_reports(
     requests: Sequence[ReportRequest], session: Session, status: int, data_file: Path | None
 ) -> None:
-    """Print the reports. `data_file` has the session's data, if any; `status` is the target's raw wait
-    status.
+    """Print the reports. `data_file` has the session's data, if any; `status` is the target's raw
+    wait status.
     """
     for request in requests:
         if request["not_on_fail"] and status != 0:

@@ -105,7 +105,7 @@ class InputReader:
 
     @property
     def processes(self) -> int:
-        """How many processes the images read are of: an exec goes on in the same process."""
+        """In how many processes the images ran. An exec begins an image in the same process."""
         return self.images - sum(each in self._image_ids for each in self._execed_from)
 
     def report_left(self, why: Exception | str) -> None:

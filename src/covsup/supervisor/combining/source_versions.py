@@ -42,7 +42,9 @@ class SourceVersions:
         )
 
     def know(self, result: Result) -> None:
-        """Note the differing versions in an input data file: they were reported when it was written."""
+        """Note the differing versions in an input data file: they were reported when it was
+        written.
+        """
         self._known.update(
             path for path, versions in result.versions.items() if _differ(versions, result)
         )

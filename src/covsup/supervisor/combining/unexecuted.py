@@ -1,7 +1,8 @@
 """Files of the measured sources that no process executed: reports show them with 0 %.
 
 They are the same files as coverage.py would list. coverage.py asks the imported modules where a
-package of `source_pkgs` is. Here the journals tell, which record the module name of each file.
+package of `source_pkgs` is. Here that comes from the journals, which record the module of each
+file.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ def storable(files: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
 def unseen_packages(
     settings: Settings, modules: Mapping[str, frozenset[str]]
 ) -> Iterator[tuple[str, str]]:
-    """Warnings about packages of `source_pkgs` of which nothing was executed, as coverage.py has them:
-    the warning's name and its text.
+    """Warnings about packages of `source_pkgs` of which nothing was executed, as coverage.py has
+    them: the warning's name and its text.
     """
     if not settings.source_pkgs:
         return

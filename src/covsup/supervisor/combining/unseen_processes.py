@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def unseen_places(path: Path) -> str:
-    """The machines and containers on which processes of the session at `path` may run, for a message;
-    "" = there are none, or the session cannot be read.
+    """The machines and containers on which processes of the session at `path` may run, for a
+    message; "" = there are none, or the session cannot be read.
     """
     reader = InputReader(None)
     try:

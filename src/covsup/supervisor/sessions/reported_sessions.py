@@ -1,7 +1,7 @@
 """Sessions without a supervisor whose report was made while their process still ran.
 
-`pytest.main()` measures the process that calls it. When that process ends, no covsup is there to delete
-the session, so the next command that uses the data file does it.
+`pytest.main()` measures the process that calls it. When that process ends, no covsup is there to
+delete the session, so the next command that uses the data file does it.
 """
 
 from __future__ import annotations

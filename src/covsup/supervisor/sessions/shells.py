@@ -27,7 +27,7 @@ _PARENT: Final = "COVSUP_PARENT"
 
 
 def set_variables(form: str, session: Path, carrier: Path | None = None) -> str:
-    """Text that puts a session into an environment. Raises UsageError if `form` cannot express it."""
+    """Text that puts a session into an environment. Raises UsageError if `form` cannot do it."""
     variables = {_NAME: os.fspath(session)}
     if carrier is not None:
         here = os.environ.get(PRELOAD, "") if form in _UNSET else ""
@@ -73,8 +73,8 @@ def _csh(name: str, text: str) -> str:
 
 
 def _powershell(name: str, text: str) -> str:
-    # PowerShell takes each of these characters as a quote.
-    quoted = "".join(each * 2 if each in "'‘’‚‛" else each for each in text)  # noqa: RUF001 - meant
+    # PowerShell takes each of these characters as a quote. (RUF001: they are meant.)
+    quoted = "".join(each * 2 if each in "'‘’‚‛" else each for each in text)  # noqa: RUF001
     return f"$Env:{name} = '{quoted}'\n"
 
 

@@ -1,4 +1,4 @@
-"""Sessions beside a data file: which processes run in them, and what the data file lacks of them."""
+"""Sessions beside a data file: which processes run in them, and what it lacks of them."""
 
 from __future__ import annotations
 
@@ -102,8 +102,8 @@ def uncombined_data(data_file: Path, waiting: Iterable[WaitingSession]) -> list[
 
 
 def warn_if_session_is_gone() -> None:
-    """Warn if COVSUP_SESSION names a directory that does not exist. No process is measured with it, and
-    none can report that.
+    """Warn if COVSUP_SESSION names a directory that does not exist. No process is measured with it,
+    and none can report that.
     """
     named = os.environ.get("COVSUP_SESSION", "")
     if named and not Path(named).is_dir():

@@ -1,7 +1,7 @@
 """The tree of a session's processes, drawn as lines of text that fit into a width.
 
-On the left are the processes, with pid and command line. On the right are columns of numbers, aligned
-at any depth. If a command leaves no room for the columns, they follow on the next line.
+On the left are the processes, with pid and command line. On the right are columns of numbers,
+aligned at any depth. If a command leaves no room for the columns, they follow on the next line.
 """
 
 from __future__ import annotations

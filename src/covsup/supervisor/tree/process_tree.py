@@ -30,7 +30,7 @@ _SLACK_NS: Final = 2_000_000_000
 """The largest error of a creation time, which is computed from the boot time in whole seconds."""
 
 _SAME_PROCESS_NS: Final = 20_000_000_000
-"""Two records of one process have times from different moments of its life, but not further apart."""
+"""Two records of one process have times from its life that differ by at most this."""
 
 
 @dataclass(slots=True)
@@ -40,8 +40,8 @@ class Node:
     how: str  # how it started: "fork", "spawn", "exec 3", "start"; "" = unknown
     pid: int
     argv: tuple[str, ...]
-    at_ns: int
-    ending: Ending | None
+    at_ns: int  # when it started
+    ending: Ending | None  # None = unknown
     ended_ns: int = 0  # 0 = unknown
     image: ProcessRecord | None = None  # None: not measured
     reason: str = ""  # why it is not measured, if it is a Python that should be

@@ -1,7 +1,7 @@
 """`covsup tree --json`: the processes of a session for a program, with everything known of each.
 
-A flat list. Each process has an `id`, and the `id` of its parent. Keys may be added later. An unknown
-value is null.
+A flat list. Each process has an `id`, and the `id` of its parent. Keys may be added later. An
+unknown value is null.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Keep the contents of a session directory that the program deletes (`git clean`, `make clean`).
 
-The supervisor opens each journal when it appears, so it can read the journal after its name is gone. It
-makes the directory again as soon as that cannot disturb the deletion: processes that start later then
-find their settings. At the end it writes the deleted journals there again.
+The supervisor opens each journal when it appears, so it can read the journal after its name is
+gone. It makes the directory again as soon as that cannot disturb the deletion: processes that start
+later then find their settings. At the end it writes the deleted journals there again.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ class DeletionGuard:
         return written
 
     def _restore(self, journal: JournalFile) -> bool | None:
-        """Write a deleted journal again; whether that worked. None if it was never begun: on a full disk
-        a process deletes its own new journal.
+        """Write a deleted journal again; whether that worked. None if it was never begun: on a full
+        disk a process deletes its own new journal.
         """
         descriptor = self._descriptors.get(journal.path)
         if descriptor is None:

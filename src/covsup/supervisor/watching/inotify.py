@@ -77,9 +77,9 @@ class InotifyWatch:
         """Send no signal any more, from this moment."""
         flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL)
         fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags & ~os.O_ASYNC)
-        # Closing the descriptor takes some 20 ms: the kernel waits for all readers of the watch. The
-        # exit of a process that has it open takes as long. So a thread closes it, while this one
-        # makes the result of the run.
+        # Closing the descriptor takes some 20 ms: the kernel waits for all readers of the watch.
+        # The exit of a process that has it open takes as long. So a thread closes it, while this
+        # one makes the result of the run.
         try:
             _thread.start_new_thread(os.close, (self._descriptor,))
         except (RuntimeError, MemoryError):  # no thread can be started

@@ -1,7 +1,7 @@
 """System calls of Linux that a supervisor needs beyond POSIX: subreaper, pidfd, prctl, ids.
 
-A function that fails, because the kernel is too old or is not Linux, says so by its result and raises
-nothing.
+A function that fails, because the kernel is too old or is not Linux, says so by its result and
+raises nothing.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 HAS_PROC: Final = sys.platform == "linux" and os.access("/proc/self/stat", os.R_OK)
 
-# proc(5): numbers of fields in /proc/PID/stat, of which the third follows the name in parentheses, and
-# the longest name.
+# proc(5): numbers of fields in /proc/PID/stat, of which the third follows the name in parentheses,
+# and the longest name.
 _FIRST_AFTER_NAME: Final = 3
 _ARGV_FIELDS: Final = (48, 49)
 _COMM_BYTES: Final = 15
@@ -138,7 +138,7 @@ def set_parent_death_signal(number: int) -> None:
 
 
 def pidfd_id(pid: int) -> str:
-    """A process's value of LISTEN_PIDFDID (systemd): the inode number of its pidfd; "" = unknown."""
+    """A process's LISTEN_PIDFDID (systemd): the inode number of its pidfd; "" = unknown."""
     pidfd = open_pidfd(pid)
     if pidfd is None:
         return ""
@@ -149,7 +149,8 @@ def pidfd_id(pid: int) -> str:
 
 
 def look_like(name: str, argv: Sequence[str]) -> None:
-    """Change the name and the command line that others see of this process, cut to the room for them.
+    """Change the name and the command line that others see of this process, cut to the room for
+    them.
 
     Does nothing outside Linux, or if the kernel does not tell where they are in memory.
     """
@@ -186,7 +187,9 @@ def has_ended(pidfd: int) -> bool:
 
 
 def exit_status_of(pidfd: int) -> int | None:
-    """The raw wait status of a process that any parent has reaped; None = unknown (before Linux 6.15)."""
+    """The raw wait status of a process that any parent has reaped; None = unknown (before Linux
+    6.15).
+    """
     if sys.platform != "linux":
         return None
     info = bytearray(_PIDFD_INFO.size)

@@ -1,8 +1,8 @@
 """Which process images of a session still run, and whether a covsup supervises it.
 
-The journal of a running image may still grow, so it is neither complete nor to be deleted. A snapshot
-of the process table is taken before the journals are read: an image that had ended by then has a
-complete journal.
+The journal of a running image may still grow, so it is neither complete nor to be deleted. A
+snapshot of the process table is taken before the journals are read: an image that had ended by then
+has a complete journal.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ class ProcessSnapshot:
             self._read_process(pid)
 
     def is_mapped(self, image_id: str) -> bool:
-        """Whether any process maps the journal of this image: its own, or a child that may write to a
-        slot of the file.
+        """Whether any process maps the journal of this image: its own, or a child that may write to
+        a slot of the file.
         """
         return image_id in self._mapped_images
 
@@ -258,7 +258,9 @@ def _is_older(pid: int, settings: Settings) -> bool:
 
 
 def _create_time_of(pid: int) -> float | None:
-    """When a process started, in seconds since 1970; None if it has ended. For systems without /proc."""
+    """When a process started, in seconds since 1970; None if it has ended. For systems without
+    /proc.
+    """
     import psutil  # noqa: PLC0415 - slow to import; not on Linux
 
     try:

@@ -34,7 +34,7 @@ _LOCAL_FILE_SYSTEMS: Final = frozenset(
 
 
 def is_local(path: Path) -> bool:
-    """Whether only one machine at a time can write to the file system of a path; False if unknown."""
+    """Whether certainly only one machine at a time can write to the file system of a path."""
     try:
         mounts = Path("/proc/self/mountinfo").read_bytes().splitlines()
         where = os.fsencode(os.path.realpath(path))
@@ -56,8 +56,8 @@ def is_mapped_for_writing(path: str) -> bool | None:
     None = unknown.
 
     The kernel grants a read lease (fcntl(2), F_SETLEASE) only for a file without a writer, and a
-    shared mapping counts as a writer even after its descriptor is closed. Only the owner of the file,
-    or root, may take a lease.
+    shared mapping counts as a writer even after its descriptor is closed. Only the owner of the
+    file, or root, may take a lease.
     """
     if sys.platform != "linux" or not _counts_mappings(path.rpartition("/")[0]):
         return None
@@ -71,8 +71,8 @@ def _is_leased(path: str) -> bool:
     """Take a read lease and give it back; False if a writer prevents it. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     try:
-        # If a process opens the file for writing meanwhile, the kernel sends us a signal. SIGURG does
-        # nothing by default.
+        # If a process opens the file for writing meanwhile, the kernel sends us a signal. SIGURG
+        # does nothing by default.
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)

@@ -1,8 +1,8 @@
 """The process table: each process, its parent, and the program that it runs.
 
 On Linux it is read from /proc directly. A scan costs a listing, and one small file for each *new*
-process, so it can run twenty times a second on a machine with thousands of processes. On other systems
-psutil does it.
+process, so it can run twenty times a second on a machine with thousands of processes. On other
+systems psutil does it.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ class LinuxTable:
         name, _, rest = text.rpartition(b")")
         fields = rest.decode("ascii").split()
         state = fields[0]
-        # startcode, startstack, start_data, start_brk, arg_start, env_start. They are zero if we may
-        # not ptrace the process.
+        # startcode, startstack, start_data, start_brk, arg_start, env_start. They are zero if we
+        # may not ptrace the process.
         memory = tuple(fields[index] for index in (23, 25, 42, 44, 45, 47))
         return Stat(
             pid=pid,

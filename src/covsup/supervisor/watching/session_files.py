@@ -30,8 +30,8 @@ class SessionFiles:
     def __init__(
         self, session: Session, max_descriptors: int, on_journal: Callable[[int], object]
     ) -> None:
-        """Open at most `max_descriptors` files, to keep them. `on_journal` is called with the pid of
-        each image of which a journal appears.
+        """Open at most `max_descriptors` files, to keep them. `on_journal` is called with the pid
+        of each image of which a journal appears.
         """
         self._session = session
         self._on_journal = on_journal

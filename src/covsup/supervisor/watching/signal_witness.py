@@ -1,13 +1,13 @@
 """The signal witness: a second process in the supervisor's process group, which sleeps.
 
-It shows what the supervisor cannot know alone. A signal that the supervisor received was sent to the
-whole group (Ctrl-C, `kill -- -PGID`) if it is pending in the witness, too. Then the target has it and
-must not get it again. And while the supervisor is stopped together with the target, the witness sees
-that the target continues, and continues the supervisor.
+It shows what the supervisor cannot know alone. A signal that the supervisor received was sent to
+the whole group (Ctrl-C, `kill -- -PGID`) if it is pending in the witness, too. Then the target has
+it and must not get it again. And while the supervisor is stopped together with the target, the
+witness sees that the target continues, and continues the supervisor.
 
-It is forked from the supervisor with every signal blocked, and ends when the supervisor does. It has
-the target's name, and its command line is the target's behind `[sentry]`: a `pkill` that matches the
-target matches it, too, and does not match it only because it is a fork of covsup.
+It is forked from the supervisor with every signal blocked, and ends when the supervisor does. It
+has the target's name, and its command line is the target's behind `[sentry]`: a `pkill` that
+matches the target matches it, too, and does not match it only because it is a fork of covsup.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Final, NoReturn
 
-_DISCARD: Final = b"discard_pending"
-_WATCH: Final = b"watch"
+_DISCARD: Final = b"discard"
+_WAKE: Final = b"wake"
 _DONE: Final = b"."
 _STOPPED: Final = frozenset("Tt")
 _POLL_SECONDS: Final = 0.05
@@ -39,10 +39,11 @@ _ANSWER_SECONDS: Final = 0.5
 
 
 class SignalWitness:
-    """The supervisor's side."""
+    """The supervisor's side of the witness."""
 
     def __init__(self, argv: Sequence[str] = ()) -> None:
-        """Fork the witness for a target with this command line. The caller has blocked every signal.
+        """Fork the witness for a target with this command line. The caller has blocked every
+        signal.
 
         Raises OSError.
         """
@@ -66,12 +67,13 @@ class SignalWitness:
             return
 
     def was_sent_to_group(self, number: int) -> bool | None:
-        """Whether a signal that was just received had been sent to the whole group; None = unknown."""
+        """Whether a signal that was just received was sent to the whole group; None = unknown."""
         if not HAS_PROC:
             return None
         grouped = self._has_got(number)
         if grouped:
-            # Only this one: other signals that are pending there show where our next ones come from.
+            # Only this one: other signals that are pending there show where our next ones come
+            # from.
             self.discard_pending(number)
             while number in signal.sigpending() and self._has_got(number) is False:
                 # It was sent again before the witness discarded the first. In the witness the two
@@ -82,7 +84,7 @@ class SignalWitness:
 
     def wake_when_continued(self, target: int) -> None:
         """Continue the supervisor, which is about to stop, when the target continues or ends."""
-        self._command(b"%b %d\n" % (_WATCH, target))
+        self._command(b"%b %d\n" % (_WAKE, target))
 
     def stop_waking(self, stopped_by: int) -> None:
         """The supervisor runs again: discard the signals by which it was stopped and continued."""
@@ -129,7 +131,7 @@ class SignalWitness:
 
 
 def _serve(supervisor: int, commands: int, answers: int, argv: Sequence[str]) -> NoReturn:
-    """The witness's side."""
+    """The witness's side: answer commands until the supervisor closes the pipe."""
     try:
         look_like(argv[0].rpartition("/")[2] if argv else WITNESS_NAME, (WITNESS_NAME, *argv))
         os.closerange(0, min(commands, answers))
@@ -151,12 +153,12 @@ def _answer(supervisor: int, commands: int, answers: int) -> None:
                 watched = 0
             continue
         # A command is shorter than PIPE_BUF, so it is written and read as a whole.
-        said = os.read(commands, 4096)
-        if not said:
+        text = os.read(commands, 4096)
+        if not text:
             return
-        for command in said.splitlines():
+        for command in text.splitlines():
             name, *numbers = command.split()
-            if name == _WATCH:
+            if name == _WAKE:
                 watched = int(numbers[0])
             else:
                 watched = 0

@@ -1,8 +1,9 @@
 """Receive signals for the target and forward them, and stop and end as the target does.
 
-While the target runs, every signal is blocked in the supervisor and taken from the queue one by one.
-So no handler interrupts anything, and no signal is lost. A signal that was sent to the supervisor alone
-is forwarded. One that was sent to the whole process group (Ctrl-C) is not: the target has got it.
+While the target runs, every signal is blocked in the supervisor and taken from the queue one by
+one. So no handler interrupts anything, and no signal is lost. A signal that was sent to the
+supervisor alone is forwarded. One that was sent to the whole process group (Ctrl-C) is not: the
+target has got it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Received(NamedTuple):
 
 
 class EndRequested(BaseException):
-    """A signal has asked this process to end. Not an Exception: no handler for errors catches it."""
+    """A signal has asked this process to end. Not an Exception, so no error handler catches it."""
 
     def __init__(self, number: int) -> None:
         """`number` is the signal's."""
@@ -92,8 +93,8 @@ def _raise(number: int, _: object) -> NoReturn:
 
 
 def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:
-    """Raise EndRequested again in a moment: the interpreter ignores an exception that is raised inside
-    the callback of a weak reference, or in a __del__.
+    """Raise EndRequested again in a moment: the interpreter ignores an exception that is raised
+    inside the callback of a weak reference, or in a __del__.
     """
     asked = unraisable.exc_value
     if not isinstance(asked, EndRequested):
@@ -154,8 +155,8 @@ def stop_like_target(number: int, target: int, witness: SignalWitness | None) ->
     if witness is not None:
         witness.wake_when_continued(target)
     if number in _STOPS and signal.getsignal(number) is signal.SIG_DFL:
-        # Sent before it is unblocked: if the terminal's signal is still pending, the two are one, and
-        # this process stops once.
+        # Sent before it is unblocked: if the terminal's signal is still pending, the two are one,
+        # and this process stops once.
         os.kill(os.getpid(), number)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
         signal.pthread_sigmask(signal.SIG_BLOCK, {number})

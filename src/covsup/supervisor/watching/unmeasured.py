@@ -43,8 +43,8 @@ class UnmeasuredReasons:
         )
 
     def counts_as_python(self, process: WatchedProcess, reason: str) -> bool | None:
-        """Whether a process, with the reason known for it, certainly is a Python to be measured; None
-        = not certain.
+        """Whether a process, with the reason known for it, certainly is a Python to be measured;
+        None = not certain.
         """
         if self.has_journal(process) or reason:
             return True

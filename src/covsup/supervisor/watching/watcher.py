@@ -2,8 +2,8 @@
 
 A scan of the process table, up to twenty times a second, finds them. The journal of a process that
 lives for less than that is found, too. The watcher holds a pidfd of each process: only the parent
-gets the wait status, but a pidfd still reports it afterwards. Observations are written into the session
-directory at once, so they are there even if the supervisor is killed.
+gets the wait status, but a pidfd still reports it afterwards. Observations are written into the
+session directory at once, so they are there even if the supervisor is killed.
 """
 
 from __future__ import annotations
@@ -330,7 +330,7 @@ class Watcher:
         process.zombie = True
 
     def _end(self, process: WatchedProcess, source: EndSource, status: int | None) -> None:
-        """Record the end of a process; `source` is how it is known, `status` the raw wait status."""
+        """Record an end; `source` is how it is known, `status` the raw wait status."""
         del self._watched[process.pid]
         self._changed = time.monotonic()
         self.saw_no_change = False
