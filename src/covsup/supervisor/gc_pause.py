@@ -1,6 +1,7 @@
-"""Pause the search for reference cycles while many objects without cycles are made.
+"""Pause the search for reference cycles while modules are imported.
 
-Importing modules and reading data files take a good part less time without it.
+Importing all of combining and coverage.py takes a tenth less time without it. Combining itself does
+not gain: it unites in C.
 """
 
 from __future__ import annotations

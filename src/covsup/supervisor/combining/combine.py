@@ -38,7 +38,6 @@ from covsup.supervisor.combining.inputs import Inputs, NothingToCombine
 from covsup.supervisor.combining.locks import locked, version_of
 from covsup.supervisor.combining.reader import InputReader
 from covsup.supervisor.combining.source_versions import SourceVersions
-from covsup.supervisor.gc_pause import gc_disabled
 from covsup.supervisor.watching.process_table import this_table
 
 if TYPE_CHECKING:
@@ -88,7 +87,6 @@ def combine(
     inputs = Inputs(paths, combine_settings.data_file)
     before = version_of(combine_settings.data_file)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(gc_disabled())
         waited = stack.enter_context(locked(combine_settings.data_file.parent, on_wait))
         for path in sorted(inputs.session_directories()):
             stack.enter_context(locked(path, on_wait))

@@ -106,11 +106,12 @@ class RunEnd:
         settings = self._settings
         # Before the session is deleted.
         pending = pending_reports(self._session)
-        with gc_disabled():
+        with gc_disabled():  # combining may import coverage.py, too
             from covsup.supervisor.combining.run_result import (  # noqa: PLC0415 - slow to import
                 combine_run,
             )
-        result = combine_run(self._session, self._enclosing)
+
+            result = combine_run(self._session, self._enclosing)
         self._is_stored = True
         provenance = result.provenance_of(self._session.id)
         incomplete = [

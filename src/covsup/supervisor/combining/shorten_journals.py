@@ -14,7 +14,6 @@ from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.inputs import Inputs
 from covsup.supervisor.combining.locks import locked
 from covsup.supervisor.combining.reader import InputReader
-from covsup.supervisor.gc_pause import gc_disabled
 
 if TYPE_CHECKING:
     from covsup.datafile.session.directory import Session
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 def shorten_ended(session: Session) -> None:
     """Shorten the journals of a session's ended images. `combine` reports what goes wrong here."""
-    with suppress(CovsupError, OSError), gc_disabled(), locked(session.path):
+    with suppress(CovsupError, OSError), locked(session.path):
         reader = InputReader(None)
         reader.read(Inputs([session.path], Path(session.settings.data_file)))
         for directory in reader.directories:
