@@ -303,7 +303,7 @@ def _summary(provenance: Provenance) -> Text:
     )
     parts = [f"{processes} measured process{'' if processes == 1 else 'es'}"]
     if images != processes:
-        parts.append(f"{images} process images")
+        parts.append(f"{images - processes} exec{'' if images - processes == 1 else 's'}")
     running = sum(each.ending.end is End.RUNNING for each in provenance.processes)
     if running:
         parts.append(f"{running} still running")
