@@ -52,10 +52,14 @@ class EarlyImports:
             pass
 
     def wait_at_most(self, seconds: float) -> bool:
-        """The same, for at most so many seconds; whether it imports nothing any more."""
+        """The same, for at most so many seconds; whether it imports nothing any more.
+
+        If so, the thread has ended, too: this process may fork.
+        """
         if not self._loading.acquire(timeout=seconds):
             return False
         self._loading.release()
+        self.join()
         return True
 
     def join(self) -> None:
