@@ -16,7 +16,8 @@ from __future__ import annotations
 import contextlib
 import os
 
-from covsup.datafile.database.coverage_tables import DataFile, reduce_to_lines
+from covsup.datafile.database.coverage_tables import reduce_to_lines
+from covsup.datafile.database.data_files import DataFile
 from covsup.datafile.database.database import (
     is_data_file,
     kind_of,
@@ -29,7 +30,8 @@ from covsup.datafile.fold.fold import ResultFold
 from covsup.datafile.fold.result import Kind
 from covsup.datafile.provenance.command_lines import WITNESS_NAME
 from covsup.datafile.provenance.derive import provenance_of
-from covsup.datafile.session.directory import RUN_FINISHED, tidy_sessions_directory
+from covsup.datafile.session.directory import RUN_FINISHED
+from covsup.datafile.session.places import tidy_sessions_directory
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.combine_result import CombineResult, SetAside, opened_on
 from covsup.supervisor.combining.data_file_writer import DataFileWriter

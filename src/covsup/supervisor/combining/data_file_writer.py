@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from covsup.datafile.database.coverage_tables import DataFile
+from covsup.datafile.database.data_files import DataFile
 from covsup.datafile.database.database import (
     is_data_file,
     kind_of,

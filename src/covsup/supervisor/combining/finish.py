@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from covsup.datafile.journal.reader import StartKind
+from covsup.datafile.journal.header import StartKind
 from covsup.datafile.session.directory import SUPERVISOR_ENDED
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.losses import lost_sentences, unmeasured_sentences

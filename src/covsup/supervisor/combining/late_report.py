@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, TypeAlias
 
-    from covsup.datafile.session.directory import Settings
+    from covsup.datafile.session.settings import Settings
 
     ReportRequest: TypeAlias = dict[str, Any]
     """A request as the plugin wrote it, from JSON: `pytest_start` and `pytest_reports` name its

@@ -11,16 +11,21 @@ from collections import Counter
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from struct import Struct
 
 from covsup.datafile.database.database import is_data_file
-from covsup.datafile.errors import DataFileUnusable, JournalError, JournalNotBegun
+from covsup.datafile.errors import (
+    DataFileUnusable,
+    JournalError,
+    JournalNotBegun,
+    SessionUnreadable,
+)
 from covsup.datafile.fold.fold import fold
 from covsup.datafile.fold.gather import UNSTORABLE_MESSAGE, ImageFold, session_result
-from covsup.datafile.journal.reader import StartKind, read_borrowers, read_slots
+from covsup.datafile.journal.header import StartKind, header_struct
+from covsup.datafile.journal.reader import read_borrowers, read_slots
 from covsup.datafile.provenance.derive import provenance_of
 from covsup.datafile.provenance.model import End
-from covsup.datafile.session.directory import SessionUnreadable, open_session
+from covsup.datafile.session.directory import open_session
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.combine_result import StillRunning
 from covsup.supervisor.combining.image_journals import (
@@ -47,7 +52,7 @@ if TYPE_CHECKING:
     from covsup.datafile.session.directory import JournalFile, Session
     from covsup.supervisor.combining.inputs import Inputs
 
-_BEGINNING: Final = Struct("=8s64xQ224xQ")
+_BEGINNING: Final = header_struct("=", "magic", "start_realtime_ns", "slots_used")
 """A journal's header: the magic, which is written last, the image's start, and the slots in use."""
 
 _NO_MAGIC: Final = bytes(8)

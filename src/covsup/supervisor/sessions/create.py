@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 from covsup.carrier.library import CarrierUnavailable, carrier_library
-from covsup.datafile.session.directory import Settings, create_session
+from covsup.datafile.session.directory import create_session
+from covsup.datafile.session.settings import Settings
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.sessions.reported_sessions import collect_reported_sessions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from covsup.datafile.database.database import is_data_file, session_ids_in
-from covsup.datafile.session.directory import tidy_sessions_directory
+from covsup.datafile.session.places import tidy_sessions_directory
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.combine import combine
 from covsup.supervisor.combining.unseen_processes import unseen_places

@@ -7,11 +7,8 @@ delete the session, so the next command that uses the data file does it.
 from __future__ import annotations
 
 from covsup.datafile.errors import CovsupError
-from covsup.datafile.session.directory import (
-    REPORTED,
-    find_sessions,
-    open_session,
-)
+from covsup.datafile.session.directory import REPORTED, open_session
+from covsup.datafile.session.places import find_sessions
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:

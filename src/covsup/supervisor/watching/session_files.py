@@ -7,12 +7,8 @@ from __future__ import annotations
 
 import os
 
-from covsup.datafile.session.directory import (
-    NOTE_SUFFIX,
-    OBSERVATIONS,
-    JournalFile,
-    is_user_directory,
-)
+from covsup.datafile.session.directory import OBSERVATIONS, JournalFile, is_user_directory
+from covsup.datafile.session.notes import NOTE_SUFFIX
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.watching.deletion_guard import DeletionGuard
 from covsup.supervisor.watching.inotify import InotifyWatch

@@ -6,8 +6,9 @@ import os
 import sys
 from pathlib import Path
 
-from covsup.datafile.provenance.command_lines import is_python, parse_command_line, runs_user_code
+from covsup.datafile.provenance.command_lines import is_python, runs_user_code
 from covsup.hints import TYPE_CHECKING
+from covsup.interpreter_command import parse_command_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from covsup.hints import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Final
 
-    from covsup.datafile.session.directory import Observation
+    from covsup.datafile.session.observations import Observation
     from covsup.supervisor.watching.process_table import Program, Stat
 
 _SETTLED_SECONDS: Final = 0.3

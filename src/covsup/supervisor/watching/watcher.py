@@ -13,7 +13,8 @@ import resource
 import time
 from contextlib import suppress
 
-from covsup.datafile.session.directory import Observation, SessionNote
+from covsup.datafile.session.notes import SessionNote
+from covsup.datafile.session.observations import Observation
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.watching import linux
 from covsup.supervisor.watching.process_table import this_table
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
 
-    from covsup.datafile.session.directory import EndSource, Session
+    from covsup.datafile.session.directory import Session
+    from covsup.datafile.session.observations import EndSource
     from covsup.supervisor.watching.process_table import Stat, Table
 
 _FAST_POLL_SECONDS: Final = 0.05
