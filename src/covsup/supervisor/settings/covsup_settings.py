@@ -118,7 +118,7 @@ def _parse_directory(value: object) -> str:
 
 
 KEYS: Final[Mapping[str, Key]] = {
-    "core": Key("one of auto, monitoring, settrace", 'core = "auto"', _parse_core),
+    "core": Key(f"one of {', '.join(CORES)}", 'core = "auto"', _parse_core),
     "concurrency": Key(
         "a list of names", 'concurrency = ["thread"]', _words_parser(CONCURRENCY, "concurrency")
     ),
