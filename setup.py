@@ -1,4 +1,4 @@
-"""The C extensions and the startup files; all else is in pyproject.toml."""
+"""The C extensions and the startup files. Everything else is in pyproject.toml."""
 
 import sys
 import sysconfig
@@ -13,22 +13,22 @@ if sysconfig.get_config_var("Py_GIL_DISABLED"):
 
 
 class build_startup_files(Command):
-    """Put the startup files at the wheel's root; pip unpacks that into site-packages.
+    """Put the startup files at the root of the wheel. pip unpacks them into site-packages.
 
-    A command of its own, because data_files never reaches an editable install, and an error inside
-    a custom build_py is swallowed there.
+    This is a separate command, because data_files never reaches an editable install, and setuptools
+    hides an error inside a custom build_py there.
     """
 
     user_options: ClassVar = []
     files = ("covsup.pth", "covsup.start")
-    # For any .start file Python imports pkgutil and thirty modules more, at each start. The line in
-    # covsup.pth is executed until 3.18 where no .start lies beside it, and costs next to nothing.
+    # If there is a .start file, Python imports pkgutil and thirty more modules at each start. Without
+    # one, Python before 3.18 executes the line in covsup.pth, which costs almost nothing.
     installed = files[:1] if (3, 15) <= sys.version_info < (3, 18) else files
     build_lib = None
     editable_mode = False
 
     def initialize_options(self):
-        """Nothing to set: both options have their start value in the class."""
+        """Set nothing: the class has the initial values of both options."""
 
     def finalize_options(self):
         self.set_undefined_options("build_py", ("build_lib", "build_lib"))
@@ -41,7 +41,7 @@ class build_startup_files(Command):
             self.copy_file(name, f"{root}/{name}")
 
     def get_source_files(self):
-        """Name what the sdist must carry."""
+        """Return the files that the sdist must contain."""
         return list(self.files)
 
 
@@ -52,33 +52,43 @@ COMPILER = [
     "-O2",
     "-Wall",
     "-Wextra",
-    "-Wno-unused-parameter",  # the C API gives every function its self and args
+    "-Wno-unused-parameter",  # the C API passes self and args to every function
     "-fvisibility=hidden",
 ]
-# What runs in a thread or a signal handler of the target has to do with the stack that is left
-# there: 32 KiB is the smallest that Python gives a thread, and greenlets' may be smaller.
+# This code runs in threads and signal handlers of the target and must use little of their stacks.
+# The smallest stack that Python gives a thread is 32 KiB. Those of greenlets may be smaller.
 IN_TARGET = [*COMPILER, "-Wframe-larger-than=512"]
+
+# The headers that two rooms share.
+SHARED = [
+    f"src/covsup/tracer_c/{name}"
+    for name in ("contexts/kinds.h", "journal/format.h", "journal/trust.h")
+]
 
 
 def extension(name, room, compiler=IN_TARGET, **more):
-    """Everything that is C in a room and its folders is one extension."""
+    """Return the extension of a room: all C files in the room and its folders.
+
+    A room includes its own headers by their folder ("journal/words.h"), and headers that two rooms
+    share by their room ("tracer_c/journal/format.h").
+    """
     return Extension(
         name,
         sources=sorted(glob(f"{room}/**/*.c", recursive=True)),
-        depends=sorted(glob(f"{room}/**/*.h", recursive=True)),
-        include_dirs=[room],
+        depends=[*sorted(glob(f"{room}/**/*.h", recursive=True)), *SHARED],
+        include_dirs=[room, "src/covsup"],
         extra_compile_args=compiler,
         **more,
     )
 
 
-# No extension module: it knows Python by the names of functions alone, and nothing imports it. Built
-# as one it goes wherever the others go.
+# This is not an extension module: it refers to Python only through the names of functions, and nothing
+# imports it. It is built as one so that it is installed with the others.
 CARRIER = [
     extension(
         "covsup.carrier._carrier",
         "src/covsup/carrier",
-        # dlsym(), which glibc has in a library of its own before 2.34.
+        # For dlsym(), which is in a separate library before glibc 2.34.
         extra_link_args=["-Wl,--as-needed", "-ldl"],
     )
 ]

@@ -1,8 +1,9 @@
-"""Compare what covsup adds to hot paths, in instructions, with what is recorded: `make bench-check`.
+"""Compare the instructions that covsup adds to hot paths with recorded counts: `make bench-check`.
 
-Instructions are counted by valgrind's cachegrind, so the machine's mood does not matter. A count
-is that of a measured process less that of a plain one, forked children included. Counts belong to
-one release of Python on one kind of machine: others are skipped, and say so.
+valgrind's cachegrind counts the instructions, so other load on the machine does not change them. A
+count is that of a measured process minus that of a plain one, forked children included. A recorded
+count is valid for one release of Python on one kind of machine. On others the check prints that it
+is skipped.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from prepared import wide_source
 from startup import session
 
 RECORDED = Path(__file__).with_name("recorded.json")
-TOLERANCE = 0.20  # on another CPU libc picks other functions, under valgrind too
-SLACK = 150_000  # what a longer path or environment may cost
+TOLERANCE = 0.20  # on another CPU, libc selects other functions, under valgrind too
+SLACK = 150_000  # a longer path or environment may cost this much
 TIME_LIMIT = 120.0
 
 FUNCTION = """
@@ -59,7 +60,7 @@ PROGRAMS = {
 
 
 def instructions(program: Path, environment: dict[str, str], out: Path) -> int:
-    """Run a program under valgrind; gives the instructions of it and of its forked children."""
+    """Run a program under valgrind; return the instructions of it and of its forked children."""
     out.mkdir()
     command = ["valgrind", "--tool=cachegrind", "--cache-sim=no", f"--log-file={out}/%p.log"]
     command += [f"--cachegrind-out-file={os.devnull}", sys.executable, str(program)]
@@ -74,7 +75,7 @@ def instructions(program: Path, environment: dict[str, str], out: Path) -> int:
 
 
 def count(directory: Path) -> dict[str, int]:
-    """Give what covsup adds to each program."""
+    """Return the instructions that covsup adds to each program."""
     plain = {
         name: value
         for name, value in os.environ.items()
@@ -82,7 +83,7 @@ def count(directory: Path) -> dict[str, int]:
     } | {"PYTHONHASHSEED": "0"}
     for name, text in PROGRAMS.items():
         (directory / f"{name}.py").write_text(text, encoding="utf-8")
-    # What a program imports of covsup is compiled before, not by whoever comes first.
+    # Compile covsup.embed now, so that no counted program does.
     subprocess.run([sys.executable, "-c", "import covsup.embed"], env=plain, check=True)
     with session(directory, plain) as added, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         kinds = {"plain": plain, "measured": plain | added}
@@ -107,7 +108,7 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="record instead of comparing")
     options = parser.parse_args()
     if shutil.which("valgrind") is None:
-        print("bench-check: skipped: there is no valgrind")
+        print("bench-check: skipped: valgrind is not installed")
         return 0
     key = f"{platform.python_version()} {platform.machine()}"
     recorded = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
@@ -129,7 +130,7 @@ def main() -> int:
         else:
             print()
     if slower:
-        print(f"bench-check: slower on Python {key}; if it must be: python {__file__} --record")
+        print(f"bench-check: slower on Python {key}; to accept it: python {__file__} --record")
     return 1 if slower else 0
 
 

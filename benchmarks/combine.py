@@ -1,10 +1,10 @@
-"""What combining costs: `covsup combine` and `coverage combine` on the data of the same processes.
+"""Time `covsup combine` and `coverage combine` on the data of the same processes.
 
     python benchmarks/combine.py --processes 1000 [--branch] [--rounds 5]
 
-Every process has executed most of the same lines and some that only few others did. Both tools get
-what such processes leave: a journal each, a parallel data file each. They take turns, each on a
-fresh copy; CPU time and peak memory are those of the tool's own process, as the kernel counts them.
+Every process executes mostly the same lines, and some lines that only few others execute. covsup gets
+a journal of each process, coverage.py a parallel data file of each. The tools take turns, each on a
+fresh copy. CPU time and peak memory are those of the tool's own process, as the kernel counts them.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ Facts = dict[str, tuple[list[int], list[tuple[int, int]]]]
 
 @dataclass(frozen=True)
 class Shape:
-    """What the processes are like."""
+    """The size of the data."""
 
     processes: int
     modules: int
-    lines: int  # that a process executes of a module, about
+    lines: int  # executed by a process in each module, about
     branch: bool
     contexts: int
 
     def facts(self) -> Iterator[dict[str, Facts]]:
-        """Lines and arcs by context and path, process by process; always the same."""
+        """Yield the lines and arcs of each process, by context and path; always the same ones."""
         for number in range(self.processes):
             chance = random.Random(number)
             yield {
@@ -57,7 +57,7 @@ class Shape:
         self, chance: random.Random, module: int
     ) -> tuple[list[int], list[tuple[int, int]]]:
         functions = 3 * self.lines // LINES_OF_FUNCTION
-        everybody = range(functions // 5)  # an import's lines, and what all processes call
+        everybody = range(functions // 5)  # the lines of an import, and functions that all call
         own = chance.sample(range(functions), functions // 6)
         lines: list[int] = []
         arcs: list[tuple[int, int]] = []
@@ -69,8 +69,9 @@ class Shape:
 
 
 def make_journals(shape: Shape, directory: Path) -> None:
-    """Make a session in `directory` with a journal of each process."""
-    from covsup.datafile.session.directory import Settings, create_session  # noqa: PLC0415
+    """Create a session in `directory` with a journal of each process."""
+    from covsup.datafile.session.directory import create_session  # noqa: PLC0415
+    from covsup.datafile.session.settings import Settings  # noqa: PLC0415
 
     data_file = directory / ".coverage"
     session = create_session(
@@ -131,7 +132,7 @@ def blob(kind: int, payload: bytes) -> list[int]:
 
 
 def make_data_files(shape: Shape, directory: Path) -> None:
-    """Make the data files that coverage.py would have left of the same processes."""
+    """Create the data files that coverage.py would write for the same processes."""
     from coverage import CoverageData  # noqa: PLC0415
     from coverage.numbits import nums_to_numbits  # noqa: PLC0415
 
@@ -183,7 +184,7 @@ def make_data_files(shape: Shape, directory: Path) -> None:
 
 
 def in_a_child(task: object) -> None:
-    """Run in a process of its own: what this one used at its peak, its children inherit."""
+    """Run in a process of its own, because children inherit the peak memory of this one."""
     pid = os.fork()
     if pid == 0:
         status = 1
@@ -193,16 +194,16 @@ def in_a_child(task: object) -> None:
         finally:
             os._exit(status)
     if os.waitpid(pid, 0)[1]:
-        raise RuntimeError("the data could not be made")
+        raise RuntimeError("the data could not be created")
 
 
 def combine(module: str, original: Path, work: Path) -> tuple[float, float, float]:
-    """Combine a fresh copy; gives CPU and wall seconds and the peak of its memory in MiB."""
+    """Combine a fresh copy; return CPU seconds, wall seconds and the peak memory in MiB."""
     subprocess.run(["cp", "-a", f"{original}/.", work], check=True)
-    # Both have their modules compiled: coverage.py's were when it was installed.
-    left_out = ("COVSUP_", "PYTHONDONTWRITEBYTECODE")
+    # Both tools need compiled modules. coverage.py's were compiled at its installation.
+    excluded = ("COVSUP_", "PYTHONDONTWRITEBYTECODE")
     environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(left_out)
+        name: value for name, value in os.environ.items() if not name.startswith(excluded)
     }
     arguments = ["combine", f"--rcfile={os.devnull}"]
     command = [sys.executable, "-m", module, *arguments, "-q"]
@@ -217,7 +218,7 @@ def combine(module: str, original: Path, work: Path) -> tuple[float, float, floa
 
 
 def contents(data_file: Path) -> dict[str, object]:
-    """What was executed, by file."""
+    """Return the executed lines or arcs, by file."""
     from coverage import CoverageData  # noqa: PLC0415
 
     data = CoverageData(str(data_file))

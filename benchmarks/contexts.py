@@ -1,9 +1,10 @@
-"""Time programs under covsup with contexts and without: how much dearer does a context make code?
+"""Time programs under covsup with and without contexts.
 
-Three programs: a suite of 5,000 tests, each a context, that call into a library of small functions;
-10,000 requests, each a context, of which a hundred at a time interleave over greenlets; and one
-hot loop in a context, the worst that there is. Every round runs each program plainly, under covsup
-without contexts, and with them. Printed are medians of the CPU time inside, and their ratios.
+There are three programs: a suite of 5,000 tests, each a context, that call a library of small
+functions; 10,000 requests, each a context, of which a hundred at a time interleave over greenlets;
+and one hot loop in a context, the worst case. Every round runs each program plain, under covsup
+without contexts, and under covsup with contexts. The output has the medians of the CPU time inside
+the program, and their ratios.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ SIZES = {"tests": 5_000, "requests": 10_000, "loop": 1_000_000}
 
 
 def once(directory: Path, options: list[str] | None, which: str, mode: str) -> float:
-    """Run a program; the CPU seconds that it took inside."""
+    """Run a program; return the CPU seconds that it measured inside."""
     command = [sys.executable]
     if options is not None:
         data = directory / f"{which}.{mode}"
@@ -121,7 +122,7 @@ def once(directory: Path, options: list[str] | None, which: str, mode: str) -> f
 
 
 def main() -> None:
-    """Print a line per program."""
+    """Print a line for each program."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--core", default="auto")

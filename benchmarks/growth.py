@@ -1,11 +1,11 @@
-"""How the cost of the first run of code grows with its size.
+"""Measure how the cost of the first run of code grows with its size.
 
     python benchmarks/growth.py [--core=settrace] [shape ...]
 
-Each shape is generated with n and with 4n pieces. What is printed is CPU time inside the program
-beyond that of a run with LINE events alone, and the ratio: 4 is linear, 16 is the square. (Those
-events take CPython 3.12 and 3.13 themselves time by the square of the lines of a code object, since
-they look the line up from the start of its table.) The status is 1 where a ratio is above 8.
+Each shape is generated with n and with 4n pieces. The output has the CPU time inside the program beyond
+that of a run with LINE events alone, and the ratio: 4 is linear, 16 is quadratic. (For those events,
+CPython 3.12 and 3.13 themselves need quadratic time in the lines of a code object, because they search
+each line from the start of its table.) The status is 1 if a ratio is above 8.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LIMIT = 8.0
-LEAST = 0.004  # seconds: what is less is noise, and no ratio
+LEAST = 0.004  # seconds: smaller costs are noise and have no ratio
 ROUNDS = 3
 
 MAIN = """\
@@ -126,7 +126,7 @@ SHAPES: dict[str, tuple[int, Callable[[int], str]]] = {
         ),
     ),
 }
-"""By name: how many pieces are few, and the source of a module of n pieces that runs them."""
+"""By name: the smaller number of pieces, and the source of a module of n pieces that runs them."""
 
 
 BARE = ["bare"] if hasattr(sys, "monitoring") else []

@@ -1,9 +1,9 @@
-"""What journals take on the disk: of processes that each run the same lines, on every core.
+"""Measure the size of journals on the disk, of processes that each run the same lines.
 
     python benchmarks/journals.py [--processes 10] [--lines 5000]
 
-Prints, for each core and for lines and branches, the blocks of a journal, and how many of its bytes
-are in use. `du` would say the same of the directory.
+For each core, and for lines and branches, it prints the size of a journal's blocks, and how many of
+its bytes are in use. `du` prints the same for the directory.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ for _ in range(int(sys.argv[1])):
 
 
 def journals(directory: Path, processes: int, *options: str) -> list[tuple[int, int]]:
-    """Run the processes; gives of each journal how many bytes it takes and how many it uses."""
+    """Run the processes; return for each journal the bytes of its blocks and the bytes in use."""
     supervise = [sys.executable, "-m", "covsup", "run", "-p", f"--rcfile={os.devnull}", *options]
     subprocess.run(
         [*supervise, "--", sys.executable, "-c", PARENT, str(processes)],
@@ -42,7 +42,7 @@ def journals(directory: Path, processes: int, *options: str) -> list[tuple[int, 
         with path.open("rb") as file:
             (tail,) = struct.unpack_from("=Q", file.read(512), 256)
         found.append((path.stat().st_blocks * 512, tail))
-    # The parent's is the smallest: it runs next to nothing.
+    # The parent has the smallest journal, because it executes almost nothing.
     return sorted(found)[1:]
 
 
@@ -60,7 +60,7 @@ def main() -> None:
                 branch = ["--branch"] if kind == "branches" else []
                 sizes = journals(directory, options.processes, f"--core={core}", *branch)
             if len(sizes) != options.processes:
-                raise RuntimeError(f"{len(sizes)} journals were left, not {options.processes}")
+                raise RuntimeError(f"{len(sizes)} journals were written, not {options.processes}")
             taken, used = (statistics.median(each) / 1024 for each in zip(*sizes, strict=True))
             print(f"{core:10} {kind:8} {taken:6.0f} KiB a journal, {used:6.1f} KiB in use")
 

@@ -1,10 +1,10 @@
-"""Resident memory that a measured line takes, on every core, for lines and branches (Linux).
+"""Measure the resident memory of a measured line, on every core, for lines and branches (Linux).
 
     python benchmarks/memory.py
 
-A program of 60,000 lines in 1,800 functions runs each once and reads what it has resident; the same
-does one that runs next to nothing. The difference of the two, measured less plain, over the lines is
-what a line takes: in code objects, in our tables, and in the pages of the journal.
+A program of 60,000 lines in 1,800 functions runs each line once and reads its resident memory. So does
+a program that runs almost nothing. The result is the difference of the two, measured minus plain,
+divided by the lines: the memory in code objects, in our tables, and in the pages of the journal.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ for line in open("/proc/self/smaps_rollup"):
     if line.startswith("Rss"):
         print(line.split()[1])
 """
-COVERAGE_STARTUP_VARIABLES = ("ctrace", "sysmon") if sys.version_info >= (3, 14) else ("ctrace",)
+COVERAGE_CORES = ("ctrace", "sysmon") if sys.version_info >= (3, 14) else ("ctrace",)
 ROUNDS = 5
 
 
 def resident(command: list[str], directory: Path) -> float:
-    """Give the median KiB that the program says of itself."""
-    said = [
+    """Return the median of the KiB that the program prints."""
+    printed = [
         subprocess.run(
             [sys.executable, *command],
             cwd=directory,
@@ -45,7 +45,7 @@ def resident(command: list[str], directory: Path) -> float:
         ).stdout
         for _ in range(ROUNDS)
     ]
-    return statistics.median(map(int, said))
+    return statistics.median(map(int, printed))
 
 
 def main() -> None:
@@ -66,7 +66,7 @@ def main() -> None:
                 (f"covsup {core}", ["-m", "covsup", "run", "-p", f"--core={core}"])
                 for core in CORES
             ]
-            for core in COVERAGE_STARTUP_VARIABLES:
+            for core in COVERAGE_CORES:
                 settings = directory / f"{core}.rc"
                 settings.write_text(f"[run]\ncore = {core}\n", encoding="utf-8")
                 run = ["-m", "coverage", "run", f"--rcfile={settings}"]

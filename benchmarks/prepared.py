@@ -1,4 +1,4 @@
-"""The workloads that are made rather than written, and the ones that are."""
+"""The list of workloads, and the ones that are generated."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ WIDE_LINES = 60_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """A module with a function ``work``; ``says`` is the line in the table."""
+    """A module with a function ``work``; ``title`` is its name in the table."""
 
     name: str
-    says: str
+    title: str
     concurrency: str = "thread"
-    """What coverage.py has to be told; covsup finds out."""
+    """coverage.py's setting; covsup needs none."""
     patch: str = ""
-    """coverage.py's patches without which it would not do the same work."""
+    """The patches that coverage.py needs to do the same work."""
 
 
 WORKLOADS = (
-    Workload(name="lines", says="straight lines, hot"),
-    Workload(name="calls", says="calls"),
-    Workload(name="branches", says="branches, both ways"),
-    Workload(name="one_way", says="branches, one way only"),
-    Workload(name="generators", says="generators"),
-    Workload(name="objects", says="objects (Richards-like)"),
-    Workload(name="library", says="library (tokenize + ast)"),
-    Workload(name="wide", says="60,000 lines once"),
-    Workload(name="greenlets", says="greenlet switches", concurrency="greenlet"),
-    Workload(name="threads", says="threads"),
-    Workload(name="forks", says="forks", patch="fork, _exit"),
+    Workload(name="lines", title="straight lines, hot"),
+    Workload(name="calls", title="calls"),
+    Workload(name="branches", title="branches, both ways"),
+    Workload(name="one_way", title="branches, one way only"),
+    Workload(name="generators", title="generators"),
+    Workload(name="objects", title="objects (Richards-like)"),
+    Workload(name="library", title="library (tokenize + ast)"),
+    Workload(name="wide", title="60,000 lines once"),
+    Workload(name="greenlets", title="greenlet switches", concurrency="greenlet"),
+    Workload(name="threads", title="threads"),
+    Workload(name="forks", title="forks", patch="fork, _exit"),
 )
 
 
 def prepare(directory: Path) -> None:
-    """Write the module ``wide`` and the package ``copied``, compiled, into the directory."""
+    """Write the module ``wide`` and the package ``copied`` into the directory, and compile them."""
     (directory / "wide.py").write_text(wide_source(), encoding="utf-8")
     copied = directory / "copied"
     copied.mkdir()
@@ -57,8 +57,8 @@ def prepare(directory: Path) -> None:
 
 
 def wide_source(functions: int = WIDE_FUNCTIONS) -> str:
-    """Give a program of many functions that runs each line once, but for branches not taken."""
-    body = WIDE_LINES // WIDE_FUNCTIONS - 3  # less def, return and the blank line
+    """Return a program of many functions that runs each line once, except branches not taken."""
+    body = WIDE_LINES // WIDE_FUNCTIONS - 3  # minus def, return and the blank line
     parts = []
     for function in range(functions):
         parts.append(f"def function_{function}(value):")

@@ -2,11 +2,12 @@
 
     python benchmarks/real.py [--rounds N] [--sdists DIR] [NAME ...]
 
-Five programs (in `programs/`) and the test suites of three packages, whose source distributions are
-taken from --sdists or downloaded with pip. Everything that a user waits for is in the time: start,
-run, the combining of what children left. The tools take turns, one run each per round; printed are
-medians of wall time and of the CPU time of all processes, over plain's. A run that does not end or
-print as the plain one does is left out and named. slipcover takes part where it is installed.
+It runs five programs (in `programs/`) and the test suites of three packages. Their source distributions
+come from --sdists or are downloaded with pip. The time includes everything that a user waits for:
+start, run, and combining the children's data. The tools take turns, with one run each in a round. The
+output has medians of wall time and of the CPU time of all processes, divided by plain's. A run whose
+end or output differs from the plain run's is excluded and reported. slipcover takes part if it is
+installed.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ SECONDS = 600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """A package, and what of it is measured."""
+    """A package, and the part of it that is measured."""
 
     package: Package
     source: str
@@ -73,7 +74,7 @@ SUITES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One row of the table: what is run, where, and what is measured of it."""
+    """One row of the table: the command, its directory, and the source that is measured."""
 
     name: str
     words: tuple[str, ...]
@@ -84,7 +85,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Times:
     wall: float
     cpu: float
 
@@ -118,7 +119,7 @@ def jobs(wanted: set[str], sdists: Path, work: Path) -> Iterator[Job]:
 
 
 def commands(tool: str, job: Job, data: Path) -> list[list[str]]:
-    """Give what the tool's user types, one command after the other."""
+    """Return the commands that a user of the tool types, in order."""
     python = sys.executable
     if tool == "plain":
         return [[python, *job.words]]
@@ -141,10 +142,10 @@ def commands(tool: str, job: Job, data: Path) -> list[list[str]]:
     return [[*run, *job.words], *([combine] if job.has_children else [])]
 
 
-def run(tool: str, job: Job, work: Path) -> tuple[Taken, str]:
-    """Run once; gives the times, its last line less what is new each time, and its status."""
+def run(tool: str, job: Job, work: Path) -> tuple[Times, str]:
+    """Run once; return the times, and the last line (without its duration) with the status."""
     environment = plain_environment() | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(job.path)}
-    said = ""
+    outcome = ""
     with tempfile.TemporaryDirectory(dir=work) as data:
         before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         for words in commands(tool, job, Path(data)):
@@ -158,32 +159,34 @@ def run(tool: str, job: Job, work: Path) -> tuple[Taken, str]:
                 timeout=SECONDS,
             )
             last = (done.stdout or done.stderr).strip().splitlines()[-1:]
-            said = said or f"{re.sub(r' in [0-9.]+s.*', '', ''.join(last))}, {done.returncode}"
+            outcome = (
+                outcome or f"{re.sub(r' in [0-9.]+s.*', '', ''.join(last))}, {done.returncode}"
+            )
         wall = time.perf_counter() - begin
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Taken(wall, cpu), said
+    return Times(wall, cpu), outcome
 
 
-def measure(job: Job, tools: list[str], rounds: int, work: Path) -> tuple[dict[str, Taken], str]:
-    """Give each tool's medians, and what there is to say about those that are left out."""
-    taken: dict[str, list[Taken]] = {tool: [] for tool in tools}
+def measure(job: Job, tools: list[str], rounds: int, work: Path) -> tuple[dict[str, Times], str]:
+    """Return each tool's medians, and remarks about the tools that are excluded."""
+    taken: dict[str, list[Times]] = {tool: [] for tool in tools}
     _, expected = run("plain", job, work)  # which also compiles
     remarks = ""
     for turn in range(rounds):
         order = list(taken)
         for tool in order[turn % len(order) :] + order[: turn % len(order)]:
             try:
-                times, said = run(tool, job, work)
+                times, outcome = run(tool, job, work)
             except subprocess.TimeoutExpired as error:
-                said = str(error)
-            if said == expected:
+                outcome = str(error)
+            if outcome == expected:
                 taken[tool].append(times)
             else:
-                remarks += f"{job.name}: {tool}: {said} instead of {expected}\n"
+                remarks += f"{job.name}: {tool}: {outcome} instead of {expected}\n"
                 del taken[tool]
     medians = {
-        tool: Taken(
+        tool: Times(
             statistics.median(each.wall for each in times),
             statistics.median(each.cpu for each in times),
         )
@@ -217,7 +220,7 @@ def main() -> int:
             medians, remarks = measure(job, tools, options.rounds, work)
             console.print(remarks, end="", highlight=False, markup=False)
             plain = medians.get("plain")
-            if plain is None:  # it is not the same each time: there is nothing to compare with
+            if plain is None:  # its output changes from run to run, so nothing can be compared
                 continue
             cells = [f"{plain.wall:.2f} ({plain.cpu:.2f})"]
             for tool in tools[1:]:

@@ -1,7 +1,7 @@
 """Time plain Python, covsup and coverage.py in turn; print ratios of medians.
 
-In every round each tool runs each workload once, and the order turns from round to round, so that
-a slow minute of the machine falls on all of them. See README.md for what the numbers are.
+In every round each tool runs each workload once, and the order changes from round to round, so that a
+slow minute of the machine affects all of them. README.md explains the numbers.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ import startup
 from prepared import WORKLOADS, Workload, prepare
 from rich.console import Console
 from rich.table import Table
-from tools import PLAIN, Timing, Tool, Unfair, measured_lines, run, tools
+from tools import PLAIN, OtherCore, Timing, Tool, measured_lines, run, tools
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Ratios = dict[str, dict[str, float]]
-"""By workload and by tool: median CPU seconds inside, over plain's."""
+"""By workload and by tool: median CPU seconds inside, divided by plain's."""
 
 
 def measure(
     workloads: Sequence[Workload], contenders: Sequence[Tool], rounds: int, directory: Path
 ) -> tuple[dict[str, dict[str, list[Timing]]], list[str]]:
-    """Time everything; gives the timings, and what was found to be unfair or different."""
+    """Time everything; return the timings, and remarks about unfair runs and different lines."""
     remarks: list[str] = []
     timings: dict[str, dict[str, list[Timing]]] = {}
     for workload in workloads:
@@ -45,7 +45,7 @@ def measure(
                     data = Path(scratch) / "data"
                     try:
                         taken[tool.name].append(run(tool, workload, directory, data))
-                    except Unfair as error:
+                    except OtherCore as error:
                         remarks.append(f"{workload.name}: {error}")
                         taking_part.remove(tool)
                         continue
@@ -57,14 +57,14 @@ def measure(
 
 
 def differences(workload: Workload, lines: dict[str, dict[str, set[int]]]) -> list[str]:
-    """Say where a tool has other lines than coverage.py's C tracer."""
+    """Describe where a tool has other lines than coverage.py's C tracer."""
     reference = lines.pop("coverage ctrace", None)
     if reference is None:
         return []
     found = []
     for name, files in lines.items():
         for file in sorted(files.keys() | reference.keys()):
-            # coverage.py stores the line 0 of an empty module, which is no line.
+            # coverage.py stores line 0 for an empty module, which does not exist.
             odd = (files.get(file, set()) ^ reference.get(file, set())) - {0}
             if odd:
                 some = ", ".join(map(str, sorted(odd)[:8]))
@@ -87,22 +87,22 @@ def ratios(timings: dict[str, dict[str, list[Timing]]]) -> Ratios:
 
 
 def table(title: str, found: Ratios, contenders: Sequence[Tool]) -> Table:
-    """Lay out the ratios; the last column is covsup's best over coverage.py's best."""
+    """Make the table; the last column is covsup's default core over coverage.py's best."""
     names = [tool.name for tool in contenders]
     shown = Table("", *names, "covsup / coverage", title=title, title_justify="left")
     for column in shown.columns[1:]:
         column.justify = "right"
-    says = {workload.name: workload.says for workload in WORKLOADS}
+    titles = {workload.name: workload.title for workload in WORKLOADS}
     for workload, by_tool in found.items():
         cells = [f"{by_tool[name]:.2f}" if name in by_tool else "-" for name in names]
         versus = against_coverage(by_tool)
         cells.append("-" if versus is None else f"{versus:.2f}")
-        shown.add_row(says[workload], *cells)
+        shown.add_row(titles[workload], *cells)
     return shown
 
 
 def against_coverage(by_tool: dict[str, float]) -> float | None:
-    """Compare what covsup does unasked with coverage.py's fastest core."""
+    """Compare covsup's default core with coverage.py's fastest core."""
     ours = [ratio for name, ratio in by_tool.items() if name.startswith("covsup")]
     theirs = [ratio for name, ratio in by_tool.items() if name.startswith("coverage")]
     return ours[0] / min(theirs) if ours and theirs else None
@@ -121,7 +121,7 @@ def show_runs(console: Console, times: dict[str, tuple[float, float]]) -> None:
 def milliseconds(
     title: str, names: tuple[str, str], times: dict[str, tuple[float, float]]
 ) -> Table:
-    """Give a table of two times of each kind, each also as its difference to plain."""
+    """Make a table of two times of each kind, each also as its difference to plain."""
     shown = Table("", title=title, title_justify="left")
     for name in names:
         shown.add_column(f"{name} ms", justify="right")

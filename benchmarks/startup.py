@@ -1,4 +1,4 @@
-"""What starts cost: of a child that does nothing, plain and in a session, and of whole runs."""
+"""Time the start of a child that does nothing, plain and in a session, and of whole runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HOLDER = "import json, os, sys; print(json.dumps(dict(os.environ)), flush=True);
 
 @contextlib.contextmanager
 def session(directory: Path, environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    """Open a session; gives what it adds to the environment of the processes in it."""
+    """Open a session; yield the variables that it adds to the environment of its processes."""
     options = [f"--data-file={directory / '.coverage'}", f"--rcfile={os.devnull}", "--branch"]
     with subprocess.Popen(
         [sys.executable, "-m", "covsup", "run", *options, "--", sys.executable, "-c", HOLDER],
@@ -34,17 +34,19 @@ def session(directory: Path, environment: dict[str, str]) -> Iterator[dict[str, 
         cwd=directory,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # that no line of a file was measured
+        stderr=subprocess.DEVNULL,  # a warning that no line of a file was measured
     ) as holder:
         assert holder.stdout is not None
-        told = holder.stdout.readline()
-        if not told:
+        printed = holder.stdout.readline()
+        if not printed:
             raise RuntimeError(f"no session was opened: status {holder.wait()}")
-        yield {name: value for name, value in json.loads(told).items() if name == "COVSUP_SESSION"}
+        yield {
+            name: value for name, value in json.loads(printed).items() if name == "COVSUP_SESSION"
+        }
 
 
 def environments(directory: Path, plain: dict[str, str]) -> dict[str, dict[str, str]]:
-    """Give the environment of each kind of child that needs no session."""
+    """Return the environment of each kind of child that needs no session."""
     found = {"plain": plain}
     cores = ("ctrace", "sysmon") if sys.version_info >= (3, 12) else ("ctrace",)
     for core in cores:
@@ -56,7 +58,7 @@ def environments(directory: Path, plain: dict[str, str]) -> dict[str, dict[str, 
 
 
 def start(environment: dict[str, str]) -> tuple[float, float]:
-    """Start one child and wait for its end; gives wall and CPU seconds."""
+    """Start one child and wait for its end; return wall and CPU seconds."""
     begin = time.perf_counter()
     pid = os.posix_spawn(sys.executable, NOTHING, environment)
     _, status, usage = os.wait4(pid, 0)
@@ -66,12 +68,12 @@ def start(environment: dict[str, str]) -> tuple[float, float]:
     return wall, usage.ru_utime + usage.ru_stime
 
 
-# Says when its first line ran: the clock is that of every process.
+# Prints when its first line ran, by a clock that is the same in every process.
 FIRST_LINE = "import time\nprint(time.clock_gettime(time.CLOCK_MONOTONIC))\n"
 
 
 def run_once(words: list[str], directory: Path) -> tuple[float, float]:
-    """Run a program that does nothing; gives seconds to its first line, and until all is over."""
+    """Run a program that does nothing; return the seconds to its first line and to its end."""
     begin = time.clock_gettime(time.CLOCK_MONOTONIC)
     done = subprocess.run(
         [sys.executable, *words, "first_line.py"],
@@ -85,7 +87,7 @@ def run_once(words: list[str], directory: Path) -> tuple[float, float]:
 
 
 def measure_runs(directory: Path, rounds: int) -> dict[str, tuple[float, float]]:
-    """Give each tool's median seconds to the program's first line, and of the whole command."""
+    """Return each tool's median seconds to the program's first line, and of the whole command."""
     (directory / "first_line.py").write_text(FIRST_LINE, encoding="utf-8")
     kinds = {
         "plain": [],
@@ -109,7 +111,7 @@ def measure_runs(directory: Path, rounds: int) -> dict[str, tuple[float, float]]
 
 
 def measure(directory: Path, rounds: int) -> dict[str, tuple[float, float]]:
-    """Give each kind's median wall and CPU seconds; the kinds take turns."""
+    """Return each kind's median wall and CPU seconds; the kinds take turns."""
     plain = plain_environment()
     kinds = environments(directory, plain)
     with session(directory, plain) as added:
@@ -122,7 +124,7 @@ def measure(directory: Path, rounds: int) -> dict[str, tuple[float, float]]:
                     times[kind].append(taken)
         journals = len(list(directory.glob(".covsup/*/*.journal~")))
         if journals < rounds:
-            raise RuntimeError(f"{rounds} children were to be measured, {journals} were")
+            raise RuntimeError(f"{rounds} children should be measured, {journals} were")
     return {
         kind: (
             statistics.median(wall for wall, _ in taken),

@@ -1,7 +1,7 @@
-"""Run one workload and print what it cost: ``timed.py NAME DIRECTORY``.
+"""Run one workload and print its cost: ``timed.py NAME DIRECTORY``.
 
-Runs as the measured program, so it imports next to nothing. Prints one line of JSON: the CPU time of
-this process and its children inside ``work()``, and who is watching.
+This is the measured program, so it imports almost nothing. It prints one line of JSON: the CPU time of
+this process and its children inside ``work()``, and the tool that measures it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from time import process_time
 
 
 def watcher() -> str:
-    """Name what measures this process, as far as a program can see it: "" is nothing."""
+    """Return the tool that measures this process, as far as the program can see it; "" if none."""
     tracer = sys.gettrace()
     if tracer is not None:
         return type(tracer).__name__
@@ -26,7 +26,7 @@ def watcher() -> str:
 
 def main(name: str, directory: str) -> None:
     sys.path[:0] = [directory, str(Path(__file__).resolve().parent / "workloads")]
-    seen_by = watcher()
+    tool = watcher()
     before = os.times()
     start = process_time()
     importlib.import_module(name).work()
@@ -34,7 +34,7 @@ def main(name: str, directory: str) -> None:
     after = os.times()
     inside += after.children_user + after.children_system
     inside -= before.children_user + before.children_system
-    print(f'{{"seconds": {inside:.6f}, "watcher": "{seen_by}"}}')
+    print(f'{{"seconds": {inside:.6f}, "watcher": "{tool}"}}')
 
 
 if __name__ == "__main__":

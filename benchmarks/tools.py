@@ -1,4 +1,4 @@
-"""How to run a workload plainly, under covsup and under each core of coverage.py."""
+"""Run a workload plain, under covsup and under each core of coverage.py."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 TIMED = HERE / "timed.py"
 SYSMON_BRANCHES = sys.version_info >= (3, 14)
-"""coverage.py's sysmon core has branches only there; before, it uses another core instead."""
+"""Earlier, coverage.py's sysmon core has no branches, and coverage.py uses another core."""
 
 
 CORES = ("monitoring", "settrace") if sys.version_info >= (3, 12) else ("settrace", "settrace-fast")
 
 
 def plain_environment() -> dict[str, str]:
-    """Give this environment, less what steers covsup, coverage.py or Python."""
+    """Return this environment without the variables of covsup, coverage.py and Python."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -34,8 +34,8 @@ def plain_environment() -> dict[str, str]:
     }
 
 
-class Unfair(Exception):
-    """The tool did not do the work that it was to be timed at."""
+class OtherCore(Exception):
+    """Another core than the requested one measured the program."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class Tool:
     branch: bool
     core: str = ""
     watcher: str | None = None
-    """What the program must see watching it, or None if that is the tool's own affair."""
+    """The tool that the program must see, or None if it does not matter."""
 
     @property
     def is_coverage(self) -> bool:
@@ -74,7 +74,7 @@ class Tool:
 
 
 def write_settings(directory: Path, *, core: str, workload: Workload | None) -> Path:
-    """Write settings for coverage.py; its data goes into the same directory."""
+    """Write settings for coverage.py, with its data in the same directory."""
     path = directory / "coveragerc"
     lines = ["[run]", f"core = {core}", f"data_file = {directory / '.coverage'}", "parallel = true"]
     if workload is not None:
@@ -89,7 +89,7 @@ PLAIN = Tool(name="plain", branch=False, watcher="")
 
 
 def tools(*, branch: bool, slow: bool) -> list[Tool]:
-    """Give the tools that this Python can run; those of covsup come first."""
+    """Return the tools that this Python can run, covsup's first."""
     found = [Tool(name=f"covsup {core}", core=core, branch=branch) for core in CORES]
     found.append(Tool(name="coverage ctrace", core="ctrace", branch=branch, watcher="CTracer"))
     if sys.version_info >= (3, 12) and (SYSMON_BRANCHES or not branch):
@@ -110,7 +110,7 @@ class Timing:
 
 
 def run(tool: Tool, workload: Workload, directory: Path, data: Path) -> Timing:
-    """Run once. Raises Unfair if another core than asked for was at work."""
+    """Run once. Raises OtherCore if another core than the requested one measured the program."""
     data.mkdir(exist_ok=True)
     command = tool.command(workload, directory, data)
     start = time.perf_counter()
@@ -125,14 +125,14 @@ def run(tool: Tool, workload: Workload, directory: Path, data: Path) -> Timing:
     whole = time.perf_counter() - start
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: status {done.returncode}\n{done.stderr}")
-    told = json.loads(done.stdout.splitlines()[-1])
-    if tool.watcher is not None and told["watcher"] != tool.watcher:
-        raise Unfair(f"{tool.name}: watched by {told['watcher'] or 'nothing'}")
-    return Timing(inside=told["seconds"], whole=whole)
+    printed = json.loads(done.stdout.splitlines()[-1])
+    if tool.watcher is not None and printed["watcher"] != tool.watcher:
+        raise OtherCore(f"{tool.name}: measured by {printed['watcher'] or 'nothing'}")
+    return Timing(inside=printed["seconds"], whole=whole)
 
 
 def measured_lines(data: Path) -> dict[str, set[int]]:
-    """Give all lines in the data files of a directory, by the file's name."""
+    """Return all lines in the data files of a directory, by the file's name."""
     lines: dict[str, set[int]] = {}
     for path in data.glob(".coverage*"):
         if path.is_dir():

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Actor:
-    """Takes numbers, and hands on what becomes of them."""
+    """Takes numbers, changes them, and passes them on."""
 
     def __init__(self, name: int, after: Actor | None) -> None:
         self.name = name
@@ -41,7 +41,7 @@ class Actor:
 
 @asynccontextmanager
 async def clock() -> AsyncIterator[asyncio.Task[None]]:
-    """Have something else to do besides."""
+    """Run other work at the same time."""
 
     async def tick() -> None:
         while True:
@@ -59,7 +59,7 @@ async def clock() -> AsyncIterator[asyncio.Task[None]]:
 
 
 async def main() -> list[int]:
-    """Send numbers through a chain of actors; how many each has seen."""
+    """Send numbers through a chain of actors; return how many each has received."""
     chain: list[Actor] = []
     for name in range(6):
         chain.append(Actor(name, chain[-1] if chain else None))

@@ -27,7 +27,7 @@ PRIMITIVES: Final[dict[str, Any]] = {
 
 
 class Scope:
-    """Names, and the scope around."""
+    """Names, and the enclosing scope."""
 
     def __init__(self, names: dict[str, Any], outer: Scope | None = None) -> None:
         self.names = names
@@ -43,7 +43,7 @@ class Scope:
 
 
 def parse(source: str) -> list[Any]:
-    """Give the expressions of a source."""
+    """Return the expressions of a source."""
     stack: list[list[Any]] = [[]]
     for token in TOKEN.findall(source):
         if token == "(":
@@ -60,7 +60,7 @@ def parse(source: str) -> list[Any]:
 
 
 def evaluate(form: Any, scope: Scope) -> Any:
-    """Give the value of one expression."""
+    """Return the value of one expression."""
     if isinstance(form, int):
         return form
     if isinstance(form, str):

@@ -1,4 +1,4 @@
-"""Text: lines of a log are made, parsed, grouped and reported; much of the time is in libraries."""
+"""Text: generate, parse, group and report the lines of a log. Libraries take much of the time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Entry:
 
 
 def lines(count: int) -> Iterator[str]:
-    """Make a log, the same each time; one line in fifty is broken."""
+    """Generate a log, always the same; one line in fifty is broken."""
     dice = random.Random(7)
     for number in range(count):
         if number % 50 == 49:
@@ -65,7 +65,7 @@ def parse(line: str) -> Entry:
 
 
 def report(entries: list[Entry], broken: int) -> str:
-    """Say what was in it."""
+    """Summarise the log."""
     statuses: Counter[int] = Counter()
     sizes: defaultdict[str, list[int]] = defaultdict(list)
     users: set[str] = set()

@@ -1,4 +1,4 @@
-"""Numbers: the power method on a matrix that is computed, element by element, when it is needed."""
+"""Numbers: the power method on a matrix whose elements are computed when they are needed."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from math import sqrt
 
 
 def element(row: int, column: int) -> float:
-    """Give one element of an infinite matrix."""
+    """Return one element of an infinite matrix."""
     diagonal = row + column
     return 1.0 / (diagonal * (diagonal + 1) / 2 + row + 1)
 
 
 def times(vector: list[float], *, transposed: bool) -> list[float]:
-    """Multiply the matrix, or its transpose, with a vector."""
+    """Multiply the matrix, or its transpose, by a vector."""
     size = len(vector)
     result = []
     for row in range(size):

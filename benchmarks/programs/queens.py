@@ -1,4 +1,4 @@
-"""A search: every way to place queens that do not attack each other, by generators that recurse."""
+"""A search: every way to place queens that do not attack each other, with recursive generators."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Board:
-    """The columns and diagonals that are taken."""
+    """The occupied columns and diagonals."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -36,7 +36,7 @@ class Board:
 
 
 def solutions(board: Board, row: int = 0) -> Iterator[list[int]]:
-    """Give the columns of each solution from this row on."""
+    """Yield the columns of each solution from this row on."""
     if row == board.size:
         yield []
         return

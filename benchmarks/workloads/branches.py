@@ -1,4 +1,4 @@
-"""Hot branches that go each way in turn."""
+"""Hot branches that go one way, then the other."""
 
 from __future__ import annotations
 

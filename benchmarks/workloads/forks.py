@@ -1,4 +1,4 @@
-"""Children by fork that run a little and leave by os._exit."""
+"""Forked children that run a few lines and exit with os._exit."""
 
 from __future__ import annotations
 

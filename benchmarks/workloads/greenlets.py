@@ -1,4 +1,4 @@
-"""Two greenlets that switch to and fro, some lines between each switch."""
+"""Two greenlets that switch to each other, with some lines between the switches."""
 
 from __future__ import annotations
 

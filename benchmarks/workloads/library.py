@@ -1,8 +1,8 @@
-"""The standard library's tokenize and ast at work on a module; measured are copies of them."""
+"""Run copies of the standard library's tokenize and ast on a module. The copies are measured."""
 
 from __future__ import annotations
 
-import ast as _original  # noqa: F401 - ast adds to the C module once; here, whoever measures
+import ast as _original  # noqa: F401 - ast adds to the C module once: here, under every tool
 import io
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A little operating system of objects: tasks, packets and queues, after the Richards benchmark."""
+"""A small operating system of objects (tasks, packets, queues), like the Richards benchmark."""
 
 from __future__ import annotations
 

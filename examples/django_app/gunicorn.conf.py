@@ -1,4 +1,4 @@
-"""How gunicorn runs the site; READY, if there is one, names the pipe that learns where it listens."""
+"""gunicorn's settings for the site. It writes its port to the pipe that READY names, if any."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ control_socket_disable = True
 def when_ready(server: Arbiter) -> None:
     port = server.LISTENERS[0].sock.getsockname()[1]
     ready = os.environ.get("READY", os.devnull)
-    with open(ready, "w", encoding="utf-8") as told:
-        told.write(f"{port}\n")
+    with open(ready, "w", encoding="utf-8") as ready_pipe:
+        ready_pipe.write(f"{port}\n")

@@ -1,9 +1,9 @@
-"""A launcher that replaces itself again and again before it does its work.
+"""A launcher that replaces itself repeatedly before it does its work.
 
-Twenty generations of one process: each does a line or two of its own and then execs the next, with
-the environment as it is, with one that was changed, with one that was scrubbed down to a single
-variable, with an empty one, after an exec that fails, out of a fork, and through a shell. In the
-middle it starts a helper, which re-execs itself too and is killed with SIGKILL while it runs.
+One process has twenty generations. Each runs a line or two and then execs the next one: with the same
+environment, with a changed one, with one that has a single variable, with an empty one, after an exec
+that fails, and through a shell. In the middle it forks a helper, which re-executes itself too and is
+killed with SIGKILL while it runs.
 
 The last generation ends with status 7.
 """
@@ -25,7 +25,7 @@ def command(*words: object) -> list[str]:
 
 
 def go_on(generation: int) -> NoReturn:
-    """Become the next generation, each time by another way."""
+    """Become the next generation, in a different way each time."""
     following = command("generation", generation + 1)
     match generation % 6:
         case 0:
@@ -55,7 +55,7 @@ def helper(pipe: int, lives: int) -> NoReturn:
     os.set_inheritable(pipe, True)
     if lives:
         os.execve(sys.executable, command("helper", pipe, lives - 1), {})
-    # One statement: it may be killed as soon as it has said so.
+    # One statement: the process may be killed as soon as it has written.
     time.sleep(60 * os.write(pipe, b"ready"))
     raise AssertionError("not killed")  # never: killed while it sleeps
 
@@ -66,11 +66,11 @@ def start_and_kill_helper() -> None:
     if pid == 0:
         helper(writing, 2)
     os.close(writing)
-    told = os.read(reading, 5)
+    message = os.read(reading, 5)
     os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
     os.close(reading)
-    print(f"helper said {told.decode()}, ended by signal {os.WTERMSIG(status)}", flush=True)
+    print(f"helper said {message.decode()}, ended by signal {os.WTERMSIG(status)}", flush=True)
 
 
 def main(role: str = "generation", *words: str) -> int:

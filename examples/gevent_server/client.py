@@ -1,4 +1,4 @@
-"""Ask the server until every worker has answered, and check what it says."""
+"""Send requests until every worker has answered, and check the answers."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import urllib.request
 from collections.abc import Collection
 
 TIMEOUT = 20.0
-"""Seconds that one request may take."""
+"""The maximum of seconds for one request."""
 
 
 def ask(port: int, path: str) -> object:
-    # A connection of its own for each request, so that any worker may take it.
+    # Each request has its own connection, so that any worker may accept it.
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=TIMEOUT) as response:
         return json.load(response)
 
 
 def drive(port: int, workers: Collection[int], *, most: int = 2000) -> int:
-    """Send requests until each of the workers has answered one; returns how many it took.
+    """Send requests until each worker has answered one; return the number of requests.
 
-    Raises RuntimeError when an answer is wrong, or a worker never answers in ``most`` requests.
+    Raises RuntimeError if an answer is wrong, or if a worker does not answer within ``most`` requests.
     """
     silent = set(workers)
     asked = 0

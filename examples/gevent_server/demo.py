@@ -1,6 +1,6 @@
 """Measure the server with covsup: start it, drive it, end it by SIGTERM.
 
-Leaves the result in ``DIRECTORY/.coverage`` and ends with the status of ``covsup run``.
+The result is in ``DIRECTORY/.coverage``. The program exits with the status of ``covsup run``.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def main() -> int:
 
 
 def listening(ready: Path, supervisor: subprocess.Popen[bytes]) -> tuple[int, list[int]]:
-    """Wait until the server says where it listens; gives its port and its workers' pids.
+    """Wait until the server listens; return its port and its workers' pids.
 
-    Raises RuntimeError if it ends before.
+    Raises RuntimeError if the server ends earlier.
     """
 
     def give_up() -> None:
@@ -58,16 +58,16 @@ def listening(ready: Path, supervisor: subprocess.Popen[bytes]) -> tuple[int, li
         try:
             os.close(os.open(ready, os.O_WRONLY | os.O_NONBLOCK))
         except OSError as error:
-            if error.errno not in (errno.ENXIO, errno.ENOENT):  # nobody waits any more
+            if error.errno not in (errno.ENXIO, errno.ENOENT):  # the main thread does not wait now
                 raise
 
     # Opening the pipe blocks until the server opens it too, or until give_up() does.
     threading.Thread(target=give_up, daemon=True).start()
-    told = ready.read_text(encoding="utf-8")
-    if not told:
+    message = ready.read_text(encoding="utf-8")
+    if not message:
         raise RuntimeError(f"the server ended before it listened, status {supervisor.wait()}")
-    where = json.loads(told)
-    return where["port"], where["workers"]
+    server = json.loads(message)
+    return server["port"], server["workers"]
 
 
 if __name__ == "__main__":

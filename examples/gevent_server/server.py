@@ -1,9 +1,8 @@
-"""An HTTP server on gevent whose worker processes come from multiprocessing.
+"""An HTTP server on gevent with worker processes of multiprocessing.
 
-The parent opens the socket, starts the workers, tells whoever waits on ``--ready`` where it
-listens, and waits for SIGTERM; it then ends the workers the same way and reaps them. Every worker
-accepts from the shared socket and answers each request in a greenlet of its own, which itself
-starts more of them.
+The parent opens the socket, starts the workers, writes its port to the pipe ``--ready``, and waits for
+SIGTERM. Then it ends the workers with SIGTERM and reaps them. Every worker accepts connections from the
+shared socket and answers each request in its own greenlet, which starts more greenlets.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 WORKERS = 2
 LONGEST = 3600.0
-"""Seconds after which the server ends by itself, if nobody ends it."""
+"""Seconds after which the server ends without a signal."""
 
 
 def squares(numbers: Iterable[int]) -> list[int]:
-    """Square each number in a greenlet of its own; they all interleave."""
+    """Square each number in its own greenlet; the greenlets interleave."""
 
     def square(number: int) -> int:
         gevent.sleep(0)
@@ -60,7 +59,7 @@ def application(environ: dict[str, str], start_response: StartResponse) -> list[
             answer = os.getpid()
             status = "200 OK"
         case ["teapot"]:
-            answer = "short and stout"  # never: nobody asks for tea
+            answer = "short and stout"  # never: no client requests tea
             status = "418 I'm a teapot"  # never: as above
         case _:
             answer = f"nothing at {path}"
@@ -86,7 +85,7 @@ def listen() -> gevent.socket.socket:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--ready", help="a named pipe that learns the port and the workers' pids")
+    parser.add_argument("--ready", help="a named pipe for the port and the workers' pids")
     options = parser.parse_args()
 
     listener = listen()
@@ -112,7 +111,7 @@ def main() -> int:
     for worker in workers:
         worker.join()
     if any(worker.exitcode for worker in workers):
-        return 1  # never: they all end in good order
+        return 1  # never: all workers exit with 0
     print("server has ended", file=sys.stderr, flush=True)
     return 0
 

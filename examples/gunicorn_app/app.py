@@ -1,7 +1,7 @@
 """A WSGI application for ``gunicorn --worker-class gevent``.
 
-``/doom`` answers in pieces: the first is the worker's pid, and the next is never sent, because
-whoever reads that pid kills the worker with it. What it executed until then counts.
+``/doom`` answers in pieces. The first piece is the worker's pid. The next piece is never sent, because
+the client kills the worker with that pid. The lines that the worker ran until then count.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 
 def total(numbers: Iterable[int]) -> int:
-    """Add up in greenlets that hand over to each other through a queue."""
+    """Add up numbers that another greenlet sends through a queue."""
     queue: gevent.queue.Queue[int | None] = gevent.queue.Queue(maxsize=1)
 
     def produce() -> None:
@@ -34,7 +34,7 @@ def total(numbers: Iterable[int]) -> int:
 
 def doomed() -> Iterator[bytes]:
     last_words = f"{os.getpid()}\n"
-    # One statement: it may be killed as soon as they are sent.
+    # One statement: the worker may be killed as soon as the pid is sent.
     gevent.sleep(60 if (yield last_words.encode()) is None else 0)
     yield b"alive"  # never: killed while it sleeps
 

@@ -1,4 +1,4 @@
-"""How gunicorn runs the application; READY names the pipe that learns where it listens."""
+"""gunicorn's settings for the application. It writes its port to the pipe that READY names."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A pool of worker processes: ``pool.py METHOD`` with fork, spawn or forkserver.
 
-Workers are replaced after a few tasks, one kills itself with SIGKILL in the middle of a task, and
-leaving the ``with`` block terminates whoever is left.
+The pool replaces workers after a few tasks. One worker kills itself with SIGKILL in the middle of a task.
+The end of the ``with`` block terminates the other workers.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def fail(number: int) -> int:
 
 
 def die(last_words: str) -> None:
-    """Say that it got here, and be gone: no handler, no flush, no exit hook."""
+    """Write a message, and die: no handler, no flush, no exit hook."""
     pipe = os.open(last_words, os.O_WRONLY)
     os.write(pipe, b"farewell")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -45,8 +45,8 @@ def die(last_words: str) -> None:
 
 
 def dwell(arrived: str) -> None:
-    """Still be at work when the pool is terminated."""
-    # One statement: it may be terminated as soon as it has said so.
+    """Run until the pool is terminated."""
+    # One statement: the worker may be terminated as soon as it has written.
     time.sleep(60 * Path(arrived).write_bytes(b"here"))
     Path(arrived).unlink()  # never: terminated while it sleeps
 
@@ -65,9 +65,9 @@ def main(method: str) -> int:
             except ZeroDivisionError:
                 cubes.append(-1)
             pool.apply_async(die, (last_words,))
-            # Reading ends when the last writer is gone: when the worker is dead. It reads bytes:
-            # while it waits, the pool forks in a thread, and a codec being imported here would be
-            # locked in the child for ever.
+            # Reading ends when the last writer has closed the pipe: when the worker is dead. This
+            # reads bytes, not text: meanwhile the pool forks in a thread, and if this thread were
+            # importing a codec, the import lock would stay locked in the child for ever.
             farewell = Path(last_words).read_bytes()
             cubes.extend(pool.imap_unordered(cube, range(3)))
             pool.apply_async(dwell, (arrived,))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _RECREATION_NS = 1_000_000_000
 """The longest time from the deletion of a session directory until its supervisor makes it again."""
 
-MONITORING, SETTRACE = 1, 2  # the cores, as the journal's header names them
+MONITORING, SETTRACE = "monitoring", "settrace"  # the cores
 
 _started = False
 why_not = ""
@@ -57,24 +57,12 @@ class UntrustedSession(PermissionError):
 
 
 def is_covsup_command(argv: "list[str]") -> bool:
-    """Whether this is a command of covsup's own, which belongs to no session.
+    """Whether this is a command of covsup's own, which belongs to no session."""
+    if not any(word.endswith("covsup") for word in argv):
+        return False
+    from covsup import interpreter_command  # noqa: PLC0415 - only in what may be such a command
 
-    Somebody who has a session in the environment of a shell says `covsup combine` there.
-    """
-    words = iter(argv[1:])
-    for word in words:
-        if word == "-" or not word.startswith("-"):
-            return word.rpartition("/")[2] == "covsup"
-        if word.startswith("--"):
-            continue
-        for index, letter in enumerate(word[1:], 1):
-            if letter in "cm":
-                return letter == "m" and (word[index + 1 :] or next(words, "")) == "covsup"
-            if letter in "WX":
-                if index == len(word) - 1:
-                    next(words, "")
-                break
-    return False
+    return interpreter_command.runs_covsup(argv)
 
 
 def measure(session: str) -> None:
@@ -105,7 +93,8 @@ def measure(session: str) -> None:
     branch = one("branch", "0") == "1"
     parent = os.environ.get("COVSUP_PARENT", "")
     # A garbled value is as good as none: the parent is unknown then.
-    _tracer.start_journal(os.fsencode(session), core, branch, parent if parent.isascii() else None)
+    parent_value = parent if parent.isascii() else None
+    _tracer.start_journal(os.fsencode(session), core == MONITORING, branch, parent_value)
     if first:
         for key, value in properties(one("boot", "")):
             _tracer.property(key, value)
@@ -129,7 +118,7 @@ def measure(session: str) -> None:
     _tracer.propagate_session(session)
     concurrency = one("concurrency", "auto").split(",")
     for refusal in registry.arm(concurrency):
-        _tracer.event(NOTE, f"not patched: {refusal}".encode())
+        _tracer.note(f"not patched: {refusal}".encode())
     if core == SETTRACE:
         _tracer.start_settrace()
         registry.after_settrace_start(untraced=is_settrace_fast(one("core", "auto"), settings))
@@ -167,13 +156,10 @@ def load_plugins(session: str, settings: "dict[str, list[str]]") -> "tuple[objec
         return None
 
 
-NOTE = 8  # the event's kind, docs/journal-format.md
-
-
 CYTHON = "Cython.Coverage"  # the plugin
 
 
-def chosen_core(name: str, settings: "dict[str, list[str]]") -> int:
+def chosen_core(name: str, settings: "dict[str, list[str]]") -> str:
     """The core that a setting means. Only trace functions are sent the lines of Cython's modules."""
     if name == "settrace" or (name != "monitoring" and CYTHON in settings.get("plugin", [])):
         return SETTRACE
@@ -185,7 +171,7 @@ def is_settrace_fast(name: str, settings: "dict[str, list[str]]") -> bool:
     return name == "settrace-fast" and CYTHON not in settings.get("plugin", [])
 
 
-def best_core() -> int:
+def best_core() -> str:
     """The core that `auto` means, and the one that there is where the other is asked for."""
     return MONITORING if hasattr(sys, "monitoring") else SETTRACE
 
@@ -208,7 +194,9 @@ def read_settings(session: str) -> "dict[str, list[str]]":
     for line in b"".join(chunks).decode("utf-8", "surrogateescape").split("\n"):
         key, _, value = line.partition("=")
         if "%" in value:
-            value = value.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
+            from covsup import pairs  # noqa: PLC0415 - few sessions have such a value
+
+            value = pairs.decode(value)
         settings.setdefault(key, []).append(value)
     if settings.get("format") != ["1"]:
         raise ValueError(f"the settings are of format {settings.get('format')}, not 1")
@@ -433,6 +421,11 @@ def write_note(session: str, why: str, kind: str = "start-failed") -> None:
     """Say in the session directory what this process could not do. Says nothing if it cannot."""
     import time  # noqa: PLC0415 - a builtin module that Python has imported long ago
 
+    try:
+        from covsup.pairs import encode_pairs  # noqa: PLC0415 - only where a note is left
+    except (ImportError, OSError):
+        return  # no descriptor is left, so no file could be created either
+
     now = time.time_ns()
     pairs = [
         ("pid", str(os.getpid())),
@@ -441,10 +434,7 @@ def write_note(session: str, why: str, kind: str = "start-failed") -> None:
         ("why", why),
         *(("argv", item) for item in getattr(sys, "orig_argv", [])),  # 3.9 has none
     ]
-    text = "".join(
-        f"{key}={value.replace('%', '%25').replace(chr(10), '%0A').replace(chr(13), '%0D')}\n"
-        for key, value in pairs
-    )
+    text = encode_pairs(pairs)
     # The second place is for processes of users who may write nowhere else in it.
     for place in session, f"{session}/uid-{os.geteuid()}":
         path = f"{place}/note-{os.getpid()}-{now:x}.note"

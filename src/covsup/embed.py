@@ -35,7 +35,6 @@ __all__ = [
     "why_not",
 ]
 
-_NOTE = 8  # an event's kind, docs/journal-format.md
 _SIGTERM = 15
 
 _why_not = ""
@@ -109,7 +108,7 @@ def cleanup() -> None:
     """Say in the journal that the program is about to end. Nothing has to be saved."""
     tracer = _tracer()
     if tracer is not None:
-        tracer.event(_NOTE, b"cleanup() was called")
+        tracer.note(b"cleanup() was called")
 
 
 def cleanup_on_sigterm() -> None:
@@ -174,7 +173,7 @@ def snapshot(path: "str | os.PathLike[str]") -> bool:
     except (OSError, KeyError, ValueError) as error:
         why = f"{type(error).__name__}: {error}"
     if why:
-        tracer.event(_NOTE, f"no snapshot in {path!s}: {why}".encode("utf-8", "replace"))
+        tracer.note(f"no snapshot in {path!s}: {why}".encode("utf-8", "replace"))
     return not why
 
 

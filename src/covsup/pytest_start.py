@@ -5,11 +5,14 @@ for stands on the command line, in PYTEST_ADDOPTS, or in pytest's settings file.
 of the option has to do here: `covsup run --for-pytest`, which takes over, reads the options as
 pytest does, and gives the process back if it is not to measure.
 
-It imports nothing that Python has not imported at its start, and never raises.
+It imports nothing that Python has not imported at its start, but for the reader of command lines,
+and never raises.
 """
 
 import os
 import sys
+
+from covsup.interpreter_command import parse_command_line
 
 TYPE_CHECKING = False  # typing's own would import typing
 if TYPE_CHECKING:
@@ -71,28 +74,12 @@ def arguments(argv: "Sequence[str]") -> "list[str] | None":
 
     It is `python -m pytest`, or a script of that name.
     """
-    index = 1
-    while index < len(argv):
-        word = argv[index]
-        index += 1
-        if word == "-" or not word.startswith("-"):
-            return list(argv[index:]) if word.rpartition("/")[2] == "pytest" else None
-        if word.startswith("--"):
-            index += word == "--check-hash-based-pycs"
-            continue
-        for at, letter in enumerate(word[1:], 2):
-            if letter == "c":
-                return None
-            if letter == "m":
-                module = word[at:]
-                if not module and index < len(argv):
-                    module = argv[index]
-                    index += 1
-                return list(argv[index:]) if module in ("pytest", "pytest.__main__") else None
-            if letter in "WX":
-                index += at == len(word)
-                break
-    return None
+    command = parse_command_line(argv)
+    if command.kind == "-m":
+        is_pytest = command.program in ("pytest", "pytest.__main__")
+    else:
+        is_pytest = not command.kind and command.program.rpartition("/")[2] == "pytest"
+    return list(argv[command.start + 1 :]) if is_pytest else None
 
 
 def _option_texts(words: "list[str]") -> "Iterator[str]":

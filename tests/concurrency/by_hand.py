@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from covsup.datafile.errors import JournalNotBegun
-from covsup.datafile.journal.reader import Core, Journal, StartKind, read_journal
+from covsup.datafile.journal.header import Core, StartKind
+from covsup.datafile.journal.reader import Journal, read_journal
 
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Mapping, Sequence
 
-    from covsup.datafile.journal.reader import Event
+    from covsup.datafile.journal.events import Event
 
 FOREIGN = ("COVSUP_", "COVERAGE_", "COV_CORE_", "PYTEST_", "PYTHON", "GEVENT", "EVENTLET")
 

@@ -16,7 +16,8 @@ import pytest
 import covsup
 from covsup import bootstrap
 from covsup.bootstrap import library_directories
-from covsup.datafile.journal.reader import Core, Ended, LibraryUsed
+from covsup.datafile.journal.events import Ended, LibraryUsed
+from covsup.datafile.journal.header import Core
 from tests.concurrency.by_hand import StartKind
 from tests.journal.harness import TRACER_C, compiler
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile.journal.reader import AboutToExec, Ended, ExecFailed
+from covsup.datafile.journal.events import AboutToExec, Ended, ExecFailed
 from tests.concurrency.by_hand import StartKind
 
 if TYPE_CHECKING:

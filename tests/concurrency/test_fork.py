@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from covsup.datafile.journal.reader import Ended, EndedHow, Reaped
+from covsup.datafile.journal.events import Ended, EndedHow, Reaped
 from tests.concurrency.by_hand import StartKind
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile.journal.reader import LibraryUsed, Note
+from covsup.datafile.journal.events import LibraryUsed, Note
 
 if TYPE_CHECKING:
     from tests.concurrency.by_hand import Session

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile.journal.reader import LibraryUsed, Reaped, Spawned
+from covsup.datafile.journal.events import LibraryUsed, Reaped, Spawned
 from tests.concurrency.by_hand import Outcome, StartKind
 
 if TYPE_CHECKING:

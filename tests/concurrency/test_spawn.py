@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile.journal.reader import Ended, Reaped, Spawned, Unexecuted
+from covsup.datafile.journal.events import Ended, Reaped, Spawned, Unexecuted
 from tests.concurrency.by_hand import StartKind
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import covsup
 from covsup.concurrency import process
-from covsup.datafile.journal.reader import Reaped
+from covsup.datafile.journal.events import Reaped
 
 if TYPE_CHECKING:
     from tests.concurrency.by_hand import Session

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.contexts.conftest import contexts_of_lines
+
 if TYPE_CHECKING:
     from tests.contexts.conftest import Contexts
+    from tests.world import World
 
 NESTED = """
 from covsup import embed
@@ -229,6 +232,35 @@ def test_greenlets_belong_to_where_they_were_made(contexts: Contexts) -> None:
     contexts.check(GREENLETS)
 
 
+JUMP = """
+import linecache, threading
+from concurrent.futures import ThreadPoolExecutor
+from covsup import embed
+from proved import at
+jumps = []
+def tracer(frame, event, argument):
+    if event == "line" and frame.f_code.co_qualname == "_WorkItem.run" and not jumps:
+        line = frame.f_lineno
+        while linecache.getline(frame.f_code.co_filename, line).strip() != "try:":
+            line += 1
+        jumps.append(line)
+        frame.f_lineno = line
+    return tracer
+threading.settrace(tracer)
+def work(label):
+    at(label)
+with ThreadPoolExecutor(1) as executor:
+    with embed.context("own"):
+        executor.submit(work, "own").result()
+assert jumps
+at("")
+"""
+
+
+def test_a_tracer_may_jump_in_code_that_only_hands_contexts_on(contexts: Contexts) -> None:
+    contexts.check(JUMP)
+
+
 GEVENT = """
 from gevent import monkey
 monkey.patch_all()
@@ -402,3 +434,47 @@ hot("main", other.switch)
 @pytest.mark.skipif(importlib.util.find_spec("greenlet") is None, reason="needs greenlet")
 def test_hot_code_tells_the_contexts_of_greenlets(contexts_in_both_modes: Contexts) -> None:
     contexts_in_both_modes.check(HOT_GREENLETS)
+
+
+OUT_OF_MEMORY = """
+import contextvars
+import threading
+import _testcapi
+from covsup.tracer_c import _tracer
+
+# Without memory for a thread's first context, CPython 3.11 itself crashes.
+contextvars.ContextVar("first").set(None)
+
+failed = begun = 0
+for allocation in range(60):
+    label, entered = f"test {allocation}", None
+    _testcapi.set_nomemory(allocation, allocation + 1)
+    try:
+        entered = _tracer.enter_test(label)
+    except MemoryError:
+        pass
+    _testcapi.remove_mem_hooks()
+    if entered is None:
+        failed += 1
+    else:
+        begun += 1
+        _tracer.leave_test(entered)
+assert failed and begun
+
+def elsewhere():
+    return 1
+thread = threading.Thread(target=elsewhere)
+thread.start()
+thread.join()
+"""
+
+
+def test_a_test_that_could_not_start_for_lack_of_memory_labels_no_other_code(
+    world: World, core: str
+) -> None:
+    pytest.importorskip("_testcapi")
+    world.write("program.py", OUT_OF_MEMORY)
+    run = world.covsup_run("program.py", core=core)
+    assert run.ended == 0, run
+    line = OUT_OF_MEMORY.splitlines().index("    return 1") + 1
+    assert contexts_of_lines(run, "program.py")[line] == {""}

@@ -82,22 +82,22 @@ def test_the_marks_of_the_rows_are_what_runs(world: World, row: Row, tmp_path: P
     skip_what_cannot_run(row)
     if not row.witness:
         pytest.skip("rewriting would change what this one does")
-    log = tmp_path / "told"
+    log = tmp_path / "log"
     log.touch()
     log.chmod(0o666)
     judged, sources = row.judged(), row.sources()
     tags = {name: f"file{number}" for number, name in enumerate(judged)}
-    here = written(World(tmp_path / "told_by"), row)
+    here = written(World(tmp_path / "rewritten"), row)
     for name, tag in tags.items():
         here.write(name, rewritten(sources[name], tag=tag, log=log))
     run = here.run(*row.plain_command(here.python), stdin=row.stdin, timeout=row.timeout)
     assert run.ended == row.ends, str(run)
     if row.prints is not None:
         assert run.stdout == row.prints, str(run)
-    told = read_log(log)
+    found_by_tag = read_log(log)
     wrong = {
         name: found
         for name, expected in judged.items()
-        if (found := told[tags[name]].contradictions(sources[name], expected))
+        if (found := found_by_tag[tags[name]].contradictions(sources[name], expected))
     }
     assert not wrong, f"{wrong}\n{run}"

@@ -1,8 +1,8 @@
-"""Proof of the rows' marks that owes nothing to any tracer: the programs are rewritten to tell.
+"""Proof of the rows' marks without a tracer: the programs are rewritten to report what runs.
 
-Every statement gets a call in front that appends "ran <file> <line>" to a log, every body and every
-way past a body one that appends the outcome. One write(2) with O_APPEND per fact, by path: it holds
-through SIGKILL, fork, exec, closed descriptors and switches of anything.
+Before every statement there is a call that appends "ran <file> <line>" to a log, and in every body
+and on every way past a body one that appends the outcome. Each is one write(2) with O_APPEND, by
+path, so nothing is lost through SIGKILL, fork, exec, closed descriptors or switches.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ class _Rewriter(ast.NodeTransformer):
     def __init__(self, tag: str) -> None:
         self.tag = tag
 
-    def _tell(self, kind: str, line: int) -> ast.stmt:
+    def _report(self, kind: str, line: int) -> ast.stmt:
         call = f"_witness_{self.tag}('{kind} {self.tag} {line}')"
         statement: ast.stmt = ast.parse(call).body[0]
         return statement
 
     def _block(self, body: list[ast.stmt]) -> list[ast.stmt]:
-        told: list[ast.stmt] = []
+        reports: list[ast.stmt] = []
         for statement in body:
-            told += [self._tell("ran", first_line(statement)), self.visit(statement)]
-        return told
+            reports += [self._report("ran", first_line(statement)), self.visit(statement)]
+        return reports
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         for name, value in ast.iter_fields(node):
@@ -54,8 +54,8 @@ class _Rewriter(ast.NodeTransformer):
     def _decision(self, node: ast.If | ast.For | ast.AsyncFor | ast.While) -> ast.AST:
         line = node.lineno
         self.generic_visit(node)
-        node.body.insert(0, self._tell("true", line))
-        node.orelse.insert(0, self._tell("false", line))
+        node.body.insert(0, self._report("true", line))
+        node.orelse.insert(0, self._report("false", line))
         return node
 
     visit_If = visit_For = visit_AsyncFor = visit_While = _decision  # noqa: N815
@@ -64,12 +64,12 @@ class _Rewriter(ast.NodeTransformer):
         passed: list[ast.stmt] = []
         self.generic_visit(node)
         for handler in node.handlers:
-            told = [self._tell("ran", handler.lineno), self._tell("true", handler.lineno)]
-            handler.body[:0] = passed + told
+            reports = [self._report("ran", handler.lineno), self._report("true", handler.lineno)]
+            handler.body[:0] = passed + reports
             passed = [
                 *passed,
-                self._tell("ran", handler.lineno),
-                self._tell("false", handler.lineno),
+                self._report("ran", handler.lineno),
+                self._report("false", handler.lineno),
             ]
         return node
 
@@ -78,9 +78,9 @@ class _Rewriter(ast.NodeTransformer):
         lines = [case.pattern.lineno for case in node.cases]
         self.generic_visit(node)
         for case, line in zip(node.cases, lines, strict=True):
-            told = [self._tell("ran", line), self._tell("true", line)]
-            case.body[:0] = passed + told
-            passed = [*passed, self._tell("ran", line), self._tell("false", line)]
+            reports = [self._report("ran", line), self._report("true", line)]
+            case.body[:0] = passed + reports
+            passed = [*passed, self._report("ran", line), self._report("false", line)]
         last = node.cases[-1]
         if last.guard is not None or not (
             isinstance(last.pattern, ast.MatchAs) and last.pattern.pattern is None
@@ -90,7 +90,7 @@ class _Rewriter(ast.NodeTransformer):
 
 
 def rewritten(source: str, *, tag: str, log: Path) -> str:
-    """Give the program that does the same and tells; `tag` names it in the log."""
+    """Give the program that does the same and reports what runs; `tag` is its name in the log."""
     tree = ast.parse(source)
     _Rewriter(tag).visit(tree)
     at = 0
@@ -103,7 +103,7 @@ def rewritten(source: str, *, tag: str, log: Path) -> str:
 
 @dataclass(slots=True)
 class Testimony:
-    """What a rewritten program told about one of its files."""
+    """What a rewritten program reports about one of its files."""
 
     ran: set[int] = field(default_factory=set)
     outcomes: dict[int, set[bool]] = field(default_factory=lambda: defaultdict(set))
@@ -111,7 +111,7 @@ class Testimony:
     def contradictions(self, source: str, expected: Expected) -> list[str]:
         """Say where the marks of the file are not what happened."""
         found = []
-        undecided = {  # a handler that does not match cannot tell, `while True` has no outcomes
+        undecided = {  # a handler that does not match cannot report, `while True` has no outcomes
             node.lineno
             for node in ast.walk(ast.parse(source))
             if isinstance(node, ast.ExceptHandler)
@@ -133,15 +133,15 @@ class Testimony:
 
 
 def read_log(log: Path) -> dict[str, Testimony]:
-    """Read what was told, by tag."""
-    told: dict[str, Testimony] = defaultdict(Testimony)
+    """Read the log: the testimony of each tag."""
+    found: dict[str, Testimony] = defaultdict(Testimony)
     for fact in log.read_text(encoding="utf-8").splitlines():
         kind, tag, line = fact.split()
         if kind == "ran":
-            told[tag].ran.add(int(line))
+            found[tag].ran.add(int(line))
         else:
-            told[tag].outcomes[int(line)].add(kind == "true")
-    return told
+            found[tag].outcomes[int(line)].add(kind == "true")
+    return found
 
 
 def _statements(source: str) -> set[int]:

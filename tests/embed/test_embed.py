@@ -10,7 +10,7 @@ import coverage
 import pytest
 
 import covsup
-from covsup.datafile.journal.reader import Ended, EndedHow, Note
+from covsup.datafile.journal.events import Ended, EndedHow, Note
 from tests.concurrency.by_hand import Session, ended_by
 
 if TYPE_CHECKING:

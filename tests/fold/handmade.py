@@ -14,12 +14,16 @@ from binascii import crc32
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from covsup.datafile.session.directory import Session, Settings, create_session
+from covsup.datafile.session.directory import Session, create_session
+from covsup.datafile.session.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from covsup.datafile.fold.result import Result
+
+# The numbers of the format, again on purpose: journals made by hand judge the reader.
 MAGIC = b"COVSUPJ\n"
 SPAWNED, FORKED, EXECED = 1, 2, 3
 EXEC_ABOUT, EXEC_FAILED, PROCESS_SPAWNED, REAPED, ENDED = range(1, 6)
@@ -170,3 +174,15 @@ def handmade_session(
     for journal in journals:
         journal.write(session.path)
     return session
+
+
+def with_liveness(
+    result: Result, *, running: Iterable[str], gone: Iterable[str], at_ns: int
+) -> Result:
+    """The result with the ids of the images that ran at `at_ns`, and of those that no longer did."""
+    images = dict(result.images)
+    for image_id in running:
+        images[image_id] = images[image_id]._replace(running_ns=at_ns)
+    for image_id in gone:
+        images[image_id] = images[image_id]._replace(gone_ns=at_ns)
+    return result._replace(images=images)

@@ -19,7 +19,9 @@ from coverage.files import set_relative_directory
 
 from covsup.datafile.database.database import read_provenance
 from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
-from covsup.datafile.session.directory import Observation, open_session, write_settings
+from covsup.datafile.session.directory import open_session
+from covsup.datafile.session.observations import Observation
+from covsup.datafile.session.settings import write_settings
 from covsup.supervisor.combining.combine import CombineResult, combine
 from covsup.supervisor.combining.inputs import InputUnusable, NothingToCombine
 from covsup.supervisor.errors import UsageError
@@ -362,7 +364,7 @@ def test_a_partial_fold_that_cannot_be_read_is_told_and_nothing_beside_it_goes(
     for _ in range(2):
         outcome = combine(combine_settings=combine_settings(data_file))
         assert lines(data_file) == {"/a.py": [1]}
-        assert "folded is no coverage data file" in outcome.sentences()[0]
+        assert "folded is not a coverage data file" in outcome.sentences()[0]
         assert session.folded.read_text() == "rubbish"
         assert len(session.journals()) == 1
 
@@ -437,7 +439,7 @@ def test_a_directory_that_cannot_be_written_loses_nothing(data_file: Path) -> No
 
 
 BROKEN: dict[str, Callable[[bytes], bytes]] = {
-    "is no journal": lambda whole: b"#!/bin/sh\n" + whole[10:],
+    "is not a journal": lambda whole: b"#!/bin/sh\n" + whole[10:],
     "header is damaged": lambda whole: whole[:60] + b"\x01" + whole[61:],
     "has format 9": lambda whole: whole[:8] + b"\x09" + whole[9:],
 }
@@ -653,7 +655,7 @@ def test_a_data_file_that_is_no_database_is_not_overwritten(data_file: Path) -> 
     data_file.write_text("my diary")
     session = handmade_session(data_file, [HandMade().ran("/a.py", 1)])
     for append in (False, True):
-        with pytest.raises(DataFileUnusable, match="is no coverage data file"):
+        with pytest.raises(DataFileUnusable, match="is not a coverage data file"):
             combine(combine_settings=combine_settings(data_file), append=append)
     assert data_file.read_text() == "my diary"
     assert len(session.journals()) == 1
@@ -725,7 +727,7 @@ def test_a_data_file_that_cannot_be_read_is_told_and_left(data_file: Path) -> No
     session = handmade_session(data_file, [HandMade().ran("/a.py", 1)])
     outcome = combine([session.path, broken], combine_settings=combine_settings(data_file))
     assert lines(data_file) == {"/a.py": [1]}
-    assert "broken is no coverage data file" in outcome.sentences()[0]
+    assert "broken is not a coverage data file" in outcome.sentences()[0]
     assert broken.exists()
     with pytest.raises(NothingToCombine, match="broken"):
         combine([broken], combine_settings=combine_settings(data_file))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from covsup.datafile._fold import ARC_BITS, arc_numbers
 from covsup.datafile.database import coverage_tables
-from covsup.datafile.database.coverage_tables import DataFile
+from covsup.datafile.database.data_files import DataFile
 from covsup.datafile.database.database import (
     is_data_file,
     kind_of,
@@ -33,7 +33,9 @@ from covsup.datafile.fold.result import Kind, Result
 from covsup.datafile.fold.sets import LARGEST_LINE, arc_set_of, line_set_of, numbits
 from covsup.datafile.journal.reader import read_journal
 from covsup.datafile.provenance.derive import provenance_of
-from covsup.datafile.session.directory import Observation, SessionNote, Settings
+from covsup.datafile.session.notes import SessionNote
+from covsup.datafile.session.observations import Observation
+from covsup.datafile.session.settings import Settings
 from tests.fold.handmade import HandMade
 from tests.fold.test_fold_laws import either
 
@@ -199,7 +201,7 @@ def test_a_data_file_of_coverage_pys_own_has_no_provenance(tmp_path: Path) -> No
 def test_what_is_no_data_file_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / ".coverage"
     path.write_bytes(content)
-    with pytest.raises(DataFileUnusable, match=r"\.coverage is no coverage data file") as caught:
+    with pytest.raises(DataFileUnusable, match=r"\.coverage is not a coverage data file") as caught:
         is_data_file(path)
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == content
@@ -211,7 +213,7 @@ def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path) -> 
         db.execute("CREATE TABLE precious (x)")
     db.close()
     before = path.read_bytes()
-    with pytest.raises(DataFileUnusable, match="is no coverage data file"):
+    with pytest.raises(DataFileUnusable, match="is not a coverage data file"):
         is_data_file(path)
     assert path.read_bytes() == before
 

@@ -11,14 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from covsup.datafile.fold.fold import MixedMeasurement, ResultFold, fold, remapped, seen
+from covsup.datafile.fold.fold import MixedMeasurement, ResultFold, fold, remapped
 from covsup.datafile.fold.gather import image_result, session_result
 from covsup.datafile.fold.result import Kind, Result
 from covsup.datafile.fold.sets import line_set_of, lines_in
 from covsup.datafile.journal.reader import read_journal
 from covsup.datafile.provenance.derive import provenance_of
-from covsup.datafile.session.directory import Observation, SessionNote, Settings
-from tests.fold.handmade import EXECED, FORKED, SPAWNED, HandMade
+from covsup.datafile.session.notes import SessionNote
+from covsup.datafile.session.observations import Observation
+from covsup.datafile.session.settings import Settings
+from tests.fold.handmade import EXECED, FORKED, SPAWNED, HandMade, with_liveness
 
 if TYPE_CHECKING:
     import random
@@ -67,7 +69,7 @@ def results(draw: st.DrawFn, *, branch: bool) -> Result:
     result = read(made, session="s")
     if draw(st.booleans()):
         at_ns = 10**18 + draw(st.integers(0, 9))
-        result = seen(result, running=[made.image_id], gone=(), at_ns=at_ns)
+        result = with_liveness(result, running=[made.image_id], gone=(), at_ns=at_ns)
     return result
 
 

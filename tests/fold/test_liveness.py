@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile.journal.reader import Header, read_journal
-from covsup.datafile.session.directory import JournalFile, Settings
+from covsup.datafile.journal.reader import read_journal
+from covsup.datafile.session.directory import JournalFile
+from covsup.datafile.session.settings import Settings
 from covsup.supervisor.sessions import liveness
 from covsup.supervisor.sessions.liveness import ImageState, ProcessSnapshot, supervisor_runs
 from tests.fold.handmade import DEAD_PID, HandMade
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from covsup.datafile.journal.header import Header
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
 

@@ -28,8 +28,9 @@ from covsup.datafile.fold.gather import ImageFold, session_result
 from covsup.datafile.database.database import read_covsup_tables, write_database
 from covsup.datafile.fold.fold import fold, remapped
 from covsup.datafile.journal.reader import read_journal
-from covsup.datafile.database.coverage_tables import DataFile
-from covsup.datafile.session.directory import Observation, open_session
+from covsup.datafile.database.data_files import DataFile
+from covsup.datafile.session.observations import Observation
+from covsup.datafile.session.directory import open_session
 from covsup.supervisor.settings.combine_settings import CombineSettings
 
 path, seed = Path(sys.argv[1]), int(sys.argv[2])

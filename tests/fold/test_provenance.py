@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile.fold.fold import fold, seen
+from covsup.datafile.fold.fold import fold
 from covsup.datafile.fold.gather import image_result, session_result
 from covsup.datafile.fold.result import Kind
 from covsup.datafile.fold.sets import arc_set_of, arcs_in
@@ -16,8 +16,10 @@ from covsup.datafile.provenance.command_lines import is_python, unmeasured_reaso
 from covsup.datafile.provenance.derive import provenance_of
 from covsup.datafile.provenance.model import End, KnownFrom, Provenance
 from covsup.datafile.provenance.probes import runs_nothing_measured
-from covsup.datafile.session.directory import Observation, SessionNote, Settings
-from tests.fold.handmade import EXECED, FORKED, LIBRARY, NOTE, TRACER, HandMade
+from covsup.datafile.session.notes import SessionNote
+from covsup.datafile.session.observations import Observation
+from covsup.datafile.session.settings import Settings
+from tests.fold.handmade import EXECED, FORKED, LIBRARY, NOTE, TRACER, HandMade, with_liveness
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +88,7 @@ def test_impossible_and_nameless_facts_are_told_and_the_rest_is_used(tmp_path: P
     (result,) = results(tmp_path, made)
     assert result.lines == {("/a.py", ""): 2}
     assert sorted(each.what for each in result.problems) == [
-        "1 facts are of files that the journal does not name",
+        "1 facts are left out: the journal does not name their files",
         "1 facts have impossible line numbers",
     ]
 
@@ -163,7 +165,7 @@ def test_an_end_is_told_by_the_parent_before_the_process_itself(tmp_path: Path) 
     assert said[11].known_from is KnownFrom.ITSELF
     assert said[12].words == "killed by SIGKILL"
     assert said[12].known_from is KnownFrom.PARENT
-    assert said[12].was_killed
+    assert said[12].end is End.KILLED
 
 
 def test_an_end_by_os_exit_is_called_so(tmp_path: Path) -> None:
@@ -204,9 +206,9 @@ def test_an_exec_that_failed_ends_nothing(tmp_path: Path) -> None:
 def test_without_any_witness_the_end_is_unknown_and_a_running_image_runs(tmp_path: Path) -> None:
     (result,) = results(tmp_path, made := HandMade())
     assert provenance_of(result).processes[0].ending.words == "unknown"
-    running = seen(result, running=[made.image_id], gone=(), at_ns=T0)
+    running = with_liveness(result, running=[made.image_id], gone=(), at_ns=T0)
     assert provenance_of(running).processes[0].ending.words == "still running"
-    gone = fold([running, seen(result, running=(), gone=[made.image_id], at_ns=T0 + 1)])
+    gone = fold([running, with_liveness(result, running=(), gone=[made.image_id], at_ns=T0 + 1)])
     assert provenance_of(gone).processes[0].ending.words == "unknown"
 
 

@@ -11,24 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from covsup.datafile.errors import SessionUnreadable, SessionUnwritable
 from covsup.datafile.session.directory import (
     JournalFile,
-    Observation,
     Session,
-    SessionNote,
-    SessionUnreadable,
-    SessionUnwritable,
-    Settings,
     create_session,
-    decode_pairs,
-    encode_pairs,
-    find_sessions,
     new_session_id,
     open_session,
-    read_settings,
-    tidy_sessions_directory,
-    write_settings,
 )
+from covsup.datafile.session.notes import SessionNote
+from covsup.datafile.session.observations import Observation
+from covsup.datafile.session.places import find_sessions, tidy_sessions_directory
+from covsup.datafile.session.settings import Settings, read_settings, write_settings
+from covsup.pairs import decode_pairs, encode_pairs
 from tests.fold.handmade import HandMade, handmade_session
 
 if TYPE_CHECKING:

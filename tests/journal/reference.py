@@ -1,6 +1,7 @@
-"""What a journal's words say, read one by one after docs/journal-format.md and as plainly as can be.
+"""An independent reader of a journal's words, written from docs/journal-format.md alone.
 
-The reader in C is held against it. It takes words as numbers, and nothing of covsup's.
+It repeats the numbers of the format on purpose: the tests compare the reader in C with it, so it must
+not take them from the code that it judges. It reads the words one by one, as plainly as possible.
 """
 
 from __future__ import annotations

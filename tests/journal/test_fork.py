@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile.journal.reader import StartKind
+from covsup.datafile.journal.header import StartKind
 from tests.journal.harness import NO_WIPE, Harness, executed
 
 if TYPE_CHECKING:

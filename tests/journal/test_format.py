@@ -10,23 +10,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile.journal import reader
-from covsup.datafile.journal.reader import (
+from covsup.datafile import _fold
+from covsup.datafile.journal.events import (
     AboutToExec,
-    Core,
     Ended,
     EndedHow,
     ExecFailed,
-    FileDef,
     LibraryUsed,
     Note,
     Reaped,
     Spawned,
-    StartKind,
     Unexecuted,
     UserTracer,
-    read_journal,
 )
+from covsup.datafile.journal.header import Core, StartKind
+from covsup.datafile.journal.reader import FileDef, read_journal
 from tests.journal.harness import TRACER_C, Done, Harness, executed
 
 if TYPE_CHECKING:
@@ -94,9 +92,9 @@ def test_the_reader_sees_in_each_header_field_what_the_document_says(harness: Ha
         name: struct.unpack_from(f"={TYPES[kind]}", data, offset)[0]
         for name, (offset, kind) in documented_fields().items()
     }
-    assert values.pop("magic") == reader.MAGIC
-    assert values.pop("version") == reader.VERSION
-    assert values.pop("header_size") == reader.HEADER_SIZE
+    assert values.pop("magic") == _fold.JOURNAL_MAGIC
+    assert values.pop("version") == _fold.JOURNAL_VERSION
+    assert values.pop("header_size") == _fold.JOURNAL_HEADER_SIZE
     assert values.pop("byte_order") == 0x0102030405060708
     values.pop("identity_check")
     assert values.pop("image_id").hex() == header.image_id
@@ -364,7 +362,7 @@ def test_every_journal_that_is_written_is_short_enough_to_be_read() -> None:
     sources = "".join(path.read_text() for path in (TRACER_C / "journal").iterdir())
     mib = dict(re.findall(r"#define (\w+) \(UINT64_C\((\d+)\) << 20\)", sources))
     words, slots = int(mib["SEGMENT_LONGEST"]), int(mib["SLOTS_LENGTH"])
-    assert max(words, int(mib["FIRST_LENGTH"]) + slots) << 20 <= reader.LARGEST_JOURNAL
+    assert max(words, int(mib["FIRST_LENGTH"]) + slots) << 20 <= _fold.JOURNAL_LONGEST
     assert f"at most {words} MiB" in DOCUMENT
     assert f"{slots} MiB of slots" in DOCUMENT
 

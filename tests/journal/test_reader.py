@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from covsup.datafile._fold import JOURNAL_VERSION
 from covsup.datafile.errors import (
     CovsupError,
     JournalDamaged,
@@ -21,10 +22,9 @@ from covsup.datafile.errors import (
     JournalUnreadable,
     JournalVersionUnsupported,
 )
+from covsup.datafile.journal.events import Note
 from covsup.datafile.journal.reader import (
-    VERSION,
     Journal,
-    Note,
     read_any_journal,
     read_borrowers,
     read_journal,
@@ -43,7 +43,7 @@ IMAGE = bytes(range(16))
 def header(
     *,
     order: str = "=",
-    version: int = VERSION,
+    version: int = JOURNAL_VERSION,
     tail: int = 512,
     image: bytes = IMAGE,
     start_kind: int = 1,
@@ -131,22 +131,22 @@ def test_a_header_with_impossible_values_is_damaged(path: Path) -> None:
 
 
 def test_a_newer_version_is_refused_by_its_number(path: Path) -> None:
-    assert f"format {VERSION + 1}" in refused(
-        path, header(version=VERSION + 1), JournalVersionUnsupported
+    assert f"format {JOURNAL_VERSION + 1}" in refused(
+        path, header(version=JOURNAL_VERSION + 1), JournalVersionUnsupported
     )
     with pytest.raises(JournalVersionUnsupported) as caught:
         read_journal(path)
-    assert caught.value.version == VERSION + 1
+    assert caught.value.version == JOURNAL_VERSION + 1
     assert isinstance(caught.value, CovsupError)
 
 
 def test_what_cannot_be_opened_is_unreadable(path: Path, tmp_path: Path) -> None:
     with pytest.raises(JournalUnreadable, match="No such file"):
         read_journal(path)
-    with pytest.raises(JournalUnreadable, match="no regular file"):
+    with pytest.raises(JournalUnreadable, match="not a regular file"):
         read_journal(tmp_path)
     os.mkfifo(path)
-    with pytest.raises(JournalUnreadable, match="no regular file"):
+    with pytest.raises(JournalUnreadable, match="not a regular file"):
         read_journal(path)
     link = tmp_path / "link.0.journal~"
     link.symlink_to(path)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile.journal.reader import StartKind, read_borrowers, read_journal, read_slots
+from covsup.datafile.journal.header import StartKind
+from covsup.datafile.journal.reader import read_borrowers, read_journal, read_slots
 from tests.journal.harness import (
     NO_POPULATE,
     Harness,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from covsup.datafile._fold import FactUnion, JournalFacts, sort, united
+from covsup.datafile._fold import JOURNAL_VERSION, FactUnion, JournalFacts, decode_words, unite_arcs
 from covsup.datafile.fold.sets import (
     LARGEST_LINE,
     arc_set_of,
@@ -20,7 +20,7 @@ from covsup.datafile.fold.sets import (
     line_set_of,
     lines_in,
 )
-from covsup.datafile.journal.reader import MEMORY_LIMIT, VERSION
+from covsup.datafile.journal.reader import MEMORY_LIMIT
 from tests.journal import reference
 from tests.journal.reference import Said
 
@@ -101,12 +101,12 @@ def packed(words: list[int], order: str) -> bytes:
 
 
 def sorted_by_c(
-    words: bytes, order: str, memory: int = MEMORY_LIMIT, version: int = VERSION
+    words: bytes, order: str, memory: int = MEMORY_LIMIT, version: int = JOURNAL_VERSION
 ) -> JournalFacts:
-    return sort(words, order != NATIVE, version, LARGEST_LINE, memory)
+    return decode_words(words, order != NATIVE, version, LARGEST_LINE, memory)
 
 
-def said_by_c(words: bytes, order: str, version: int = VERSION) -> Said:
+def said_by_c(words: bytes, order: str, version: int = JOURNAL_VERSION) -> Said:
     found = sorted_by_c(words, order, version=version)
     torn, senseless, damaged, left_out = found.counts()
     assert left_out == 0
@@ -116,12 +116,12 @@ def said_by_c(words: bytes, order: str, version: int = VERSION) -> Said:
         files={number: (path, module) for number, path, module in found.files()},
         contexts=dict(found.contexts()),
         properties={os.fsencode(key): value for key, value in found.properties().items()},
-        others=found.texts(),
+        others=found.blobs(),
         torn=torn,
         senseless=senseless,
         damaged=damaged,
     )
-    for each in found.far():
+    for each in found.out_of_range():
         if len(each) == 3:
             assert each[2] > LARGEST_LINE
             said.lines.setdefault(each[:2], set()).add(each[2])
@@ -132,7 +132,7 @@ def said_by_c(words: bytes, order: str, version: int = VERSION) -> Said:
 
 
 @settings(max_examples=200)
-@given(any_words, st.sampled_from(ORDERS), st.sampled_from((1, VERSION)))
+@given(any_words, st.sampled_from(ORDERS), st.sampled_from((1, JOURNAL_VERSION)))
 def test_any_words_say_what_the_format_says_they_do(
     words: list[int], order: str, version: int
 ) -> None:
@@ -227,12 +227,12 @@ def test_a_row_without_room_is_counted_word_by_word() -> None:
 
 def test_what_is_no_words_is_refused() -> None:
     for wrong in (b"1234567", b"123456789"):
-        with pytest.raises(ValueError, match="no words"):
-            sort(wrong, False, VERSION, LARGEST_LINE, MEMORY_LIMIT)
-    with pytest.raises(ValueError, match="no limits"):
-        sort(b"", False, VERSION, LARGEST_LINE, -1)
-    with pytest.raises(ValueError, match="no arcs"):
-        united(b"", b"1234")
+        with pytest.raises(ValueError, match="not words"):
+            decode_words(wrong, False, JOURNAL_VERSION, LARGEST_LINE, MEMORY_LIMIT)
+    with pytest.raises(ValueError, match="wrong limit"):
+        decode_words(b"", False, JOURNAL_VERSION, LARGEST_LINE, -1)
+    with pytest.raises(ValueError, match="not a set of arcs"):
+        unite_arcs(b"", b"1234")
     with pytest.raises(TypeError):
         FactUnion().add((b"",), 0, "", "", False)  # type: ignore[arg-type]
 
@@ -244,7 +244,7 @@ pairs = st.sets(st.tuples(st.integers(-300, 300), st.integers(-300, 300)), max_s
 def test_arcs_are_united_as_sets_are(
     one: set[tuple[int, int]], other: set[tuple[int, int]]
 ) -> None:
-    assert united(arc_set_of(one), arc_set_of(other)) == arc_set_of(one | other)
+    assert unite_arcs(arc_set_of(one), arc_set_of(other)) == arc_set_of(one | other)
     assert arcs_in(arc_set_of(one)) == sorted(one)
 
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile.journal.reader import Journal, Note
+from covsup.datafile.journal.events import Note
 from tests.journal.harness import NO_FALLOCATE, NO_POPULATE, NO_WIPE, Harness, build, executed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from covsup.datafile.journal.reader import Journal
     from tests.journal.harness import Done
 
 

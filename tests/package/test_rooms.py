@@ -21,13 +21,22 @@ ALLOWED = {
     "__init__": set(),
     "__main__": {"supervisor"},
     "hints": set(),  # the part of typing that runs
-    "supervisor": {"carrier", "datafile", "hints", "pytest_start"},
+    "interpreter_command": set(),
+    "pairs": set(),
+    "supervisor": {"carrier", "datafile", "hints", "interpreter_command", "pytest_start"},
     "carrier": {"bootstrap", "hints"},  # start.py alone, in a measured process
-    "bootstrap": {"concurrency", "plugins", "pytest_start", "tracer_c"},
+    "bootstrap": {
+        "concurrency",
+        "interpreter_command",
+        "pairs",
+        "plugins",
+        "pytest_start",
+        "tracer_c",
+    },
     "plugins": set(),
     "concurrency": {"tracer_c"},
     "embed": {"bootstrap", "tracer_c"},
-    "pytest_start": set(),
+    "pytest_start": {"interpreter_command"},
     "pytest_plugin": {
         "bootstrap",
         "embed",
@@ -35,7 +44,7 @@ ALLOWED = {
         "pytest_start",
     },  # in pytest, which has argparse
     "pytest_reports": {"embed"},
-    "datafile": {"hints"},
+    "datafile": {"hints", "interpreter_command", "pairs"},
     "tracer_c": set(),
 }
 # A measured process never imports these because of covsup: they cost time, and a target could notice.
@@ -124,9 +133,7 @@ def included(path: Path) -> Iterator[Path]:
     """The files of covsup's own that a C file includes, as the compiler finds them."""
     room = PACKAGE / path.relative_to(PACKAGE).parts[0]
     for name in INCLUDE.findall(path.read_text(encoding="utf-8")):
-        places = [
-            place for place in (path.parent, room, PACKAGE / "tracer_c") if (place / name).exists()
-        ]
+        places = [place for place in (path.parent, room, PACKAGE) if (place / name).exists()]
         assert places, f"{path} includes {name}, which is not there"
         yield places[0] / name
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from coverage.config import CoverageConfig
 
-from covsup.datafile.session.directory import SessionNote
+from covsup.datafile.session.notes import SessionNote
 from tests.concurrency.by_hand import Session, clean_environment
 from tests.fold.handmade import HandMade, handmade_session
 from tests.supervisor.test_other_users import AS_USER, USER, let_all_through, needs_reader
@@ -176,7 +176,7 @@ def test_a_session_that_is_not_ones_own_is_neither_combined_nor_shown(
         why = f"belongs to user {USER}, not to you: have that user combine it"
     else:
         session.path.chmod(0o777)
-        why = "others may write to"
+        why = "is writable by other users"
     for command in "combine", "tree", "erase":
         run = world.run(world.python, "-m", "covsup", command)
         assert run.ended == 1, run

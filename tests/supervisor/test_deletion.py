@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.datafile.session.directory import JournalFile, Settings, create_session
+from covsup.datafile.session.directory import JournalFile, create_session
+from covsup.datafile.session.settings import Settings
 from covsup.supervisor.watching.deletion_guard import DeletionGuard
 from tests.supervisor.live import Live, beside, covsup, on_linux
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import covsup
-from covsup.datafile.provenance.command_lines import parse_command_line
+from covsup.interpreter_command import parse_command_line
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.launch import target as targets
 from covsup.supervisor.launch.install_hint import covsup_requirement

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from covsup.datafile.fold.result import Lost
-from covsup.datafile.journal.reader import StartKind
+from covsup.datafile.journal.header import StartKind
 from covsup.datafile.provenance.model import (
     End,
     Ending,
@@ -22,7 +22,7 @@ from covsup.datafile.provenance.model import (
     Provenance,
     Unmeasured,
 )
-from covsup.datafile.session.directory import Settings
+from covsup.datafile.session.settings import Settings
 from covsup.supervisor.tree.drawing import UNICODE, Drawing, seconds
 from covsup.supervisor.tree.process_tree import Node, process_trees, with_parents
 from tests.supervisor.live import Live, beside, covsup

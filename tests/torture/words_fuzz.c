@@ -1,10 +1,10 @@
-/* words_fuzz.c - a libFuzzer target: any words sort into something sound, within their limits, and
- * uniting what was sorted is commutative and idempotent.
+/* words_fuzz.c - a libFuzzer target: any words decode within the limits, and
+ * uniting the facts is commutative and idempotent.
  *
  * The first byte of an input chooses the byte order, the memory allowed and the version; the words
  * follow. Most mutations end with checksums that are right, for a text with a wrong one is not
  * looked at.
- * clang -fsanitize=fuzzer,address,undefined with words.c, texts.c and sets.c: test_fuzz.py does it. */
+ * test_fuzz.py compiles it: clang -fsanitize=fuzzer,address,undefined, with words.c, blobs.c, sets.c. */
 #include "journal/words.h"
 
 #include <stdio.h>
@@ -28,7 +28,7 @@ check_owned(const facts_entry *entries)
     demand(entries->lines.used <= LARGEST_LINE / 64 + 1, "lines are within the limit");
     for (size_t at = 0; at < entries->arcs.used; at++) {
         uint64_t arc = entries->arcs.arcs[at];
-        demand(at == 0 || entries->arcs.arcs[at - 1] < arc, "arcs are settled");
+        demand(at == 0 || entries->arcs.arcs[at - 1] < arc, "arcs are normalized");
         demand(abs(arc_from(arc)) <= LARGEST_LINE && abs(arc_to(arc)) <= LARGEST_LINE,
                "arcs are within the limit");
     }
@@ -68,8 +68,8 @@ check(const journal_facts *sorted, const fact_limits *limits)
         const other_blob *text = &sorted->others[at];
         demand(text->at + text->size <= sorted->texts_used, "a text is among the texts");
     }
-    for (size_t at = 0; at < sorted->far_used; at++) {
-        const out_of_range_fact *far = &sorted->far[at];
+    for (size_t at = 0; at < sorted->out_of_range_used; at++) {
+        const out_of_range_fact *far = &sorted->out_of_range[at];
         demand(far->to > LARGEST_LINE || far->to < -LARGEST_LINE || far->from > LARGEST_LINE ||
                    far->from < -LARGEST_LINE,
                "what is far is far");

@@ -43,7 +43,7 @@ class Meddling(Index):
 def code():
     return 1
 
-def tell(function, *arguments):
+def report(function, *arguments):
     asked.clear()
     try:
         with warnings.catch_warnings(record=True) as warned:
@@ -55,22 +55,22 @@ def tell(function, *arguments):
 
 def use(make):
     for number in range(6):
-        tell("get_tool", make(number))
-        tell("use_tool_id", make(number), "mine")
-        tell("get_tool", make(number))
-        tell("get_events", make(number))
-        tell("register_callback", make(number), Index(events.LINE), print)
-        tell("register_callback", make(number), events.LINE, None)
-        tell("set_events", make(number), Index(events.CALL))
-        tell("set_events", make(number), Index(LookupError("no events")))
-        tell("set_local_events", make(number), code.__code__, Index(events.INSTRUCTION))
-        tell("get_local_events", make(number), code.__code__)
-        tell("set_local_events", make(number), code.__code__, 0)
-        tell("set_events", make(number), 0)
+        report("get_tool", make(number))
+        report("use_tool_id", make(number), "mine")
+        report("get_tool", make(number))
+        report("get_events", make(number))
+        report("register_callback", make(number), Index(events.LINE), print)
+        report("register_callback", make(number), events.LINE, None)
+        report("set_events", make(number), Index(events.CALL))
+        report("set_events", make(number), Index(LookupError("no events")))
+        report("set_local_events", make(number), code.__code__, Index(events.INSTRUCTION))
+        report("get_local_events", make(number), code.__code__)
+        report("set_local_events", make(number), code.__code__, 0)
+        report("set_events", make(number), 0)
         if hasattr(monitoring, "clear_tool_id"):
-            tell("clear_tool_id", make(number))
-        tell("free_tool_id", make(number))
-        tell("get_tool", make(number))
+            report("clear_tool_id", make(number))
+        report("free_tool_id", make(number))
+        report("get_tool", make(number))
     code()
 
 for make in Index, Number, Enum, Meddling:
@@ -79,16 +79,16 @@ for wrong in (
     Index(LookupError("none")), Index(6), Index(-1), Index(1 << 80), Index("4"), Index(Number(4)),
     True, False, 1 << 80, -(1 << 80), 4.0, "4", None, code,
 ):
-    tell("get_tool", wrong)
-    tell("use_tool_id", wrong, "mine")
-    tell("use_tool_id", wrong, 3)
-    tell("free_tool_id", wrong)
-    tell("set_events", wrong, Index(0))
-    tell("set_local_events", wrong, code.__code__, wrong)
-    tell("register_callback", wrong, wrong, None)
-    tell("get_tool")
-    tell("get_tool", wrong, wrong)
-    tell("set_events", wrong)
+    report("get_tool", wrong)
+    report("use_tool_id", wrong, "mine")
+    report("use_tool_id", wrong, 3)
+    report("free_tool_id", wrong)
+    report("set_events", wrong, Index(0))
+    report("set_local_events", wrong, code.__code__, wrong)
+    report("register_callback", wrong, wrong, None)
+    report("get_tool")
+    report("get_tool", wrong, wrong)
+    report("set_events", wrong)
 for function in ("get_tool", "use_tool_id", "set_events"):
     try:
         getattr(monitoring, function)(tool_id=Index(4))
@@ -103,5 +103,5 @@ def test_an_id_is_asked_for_its_number_as_often_as_plainly(world: World, core: s
     plain = world.run(world.python, "target.py")
     run = world.covsup_run("target.py", core=core)
     assert plain.ended == run.ended == 0, run
-    told = list(zip(plain.stdout.splitlines(), run.stdout.splitlines(), strict=True))
-    assert [pair for pair in told if pair[0] != pair[1]] == []
+    pairs = list(zip(plain.stdout.splitlines(), run.stdout.splitlines(), strict=True))
+    assert [pair for pair in pairs if pair[0] != pair[1]] == []

@@ -1,8 +1,8 @@
-"""Frames without events (3.11): nothing is lost or invented by them, and nobody sees them.
+"""Frames without events (3.11): they lose and invent no line or arc, and a program cannot see them.
 
-Each program runs code until it has nothing left to tell, and then makes it do what it never did
-before. `--core=settrace` has the events of every frame, and so is the truth; the programs print
-what they saw themselves.
+Each program runs code until all of it is recorded, and then makes it run lines that never ran
+before. `--core=settrace` has the events of every frame, so its data is the truth. The programs also
+print what they observe themselves.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ PROGRAMS = {
         thread.start()
         thread.join()
         """,
-    "threads, while one ends all quiet": """
+    "threads, while one ends all untraced frames": """
         import threading
         begin, go_on = threading.Event(), threading.Event()
         def wait():
@@ -266,10 +266,10 @@ def test_nothing_is_lost_and_nothing_invented(world: World, name: str, branch: b
     assert plain.ended == 0
     loud = world.covsup_run("target.py", branch=branch, core="settrace")
     truth = loud.arcs("target.py") if branch else loud.lines("target.py")
-    quiet = world.covsup_run("target.py", branch=branch, core="settrace-fast")
-    told = quiet.arcs("target.py") if branch else quiet.lines("target.py")
-    assert (quiet.ended, quiet.stdout, quiet.stderr) == (0, plain.stdout, plain.stderr)
-    assert sorted(truth ^ told) == []
+    run = world.covsup_run("target.py", branch=branch, core="settrace-fast")
+    measured = run.arcs("target.py") if branch else run.lines("target.py")
+    assert (run.ended, run.stdout, run.stderr) == (0, plain.stdout, plain.stderr)
+    assert sorted(truth ^ measured) == []
 
 
 def test_a_context_that_comes_late_has_all_that_runs_in_it(world: World) -> None:

@@ -48,7 +48,7 @@ KNOWN = (
     ),
     Difference(
         test="test.test_monitoring.TestBranchConsistency.test_async_for",
-        why="Where an async for branches",
+        why="Branches of an async for",
         versions=("3.14", "3.15"),
     ),
     Difference(
@@ -58,7 +58,7 @@ KNOWN = (
     ),
     Difference(
         test="test.test_code.CodeTest.test_stateless",
-        why="What is put on code objects",
+        why="Data on code objects",
         versions=("3.14", "3.15"),
     ),
     Difference(
@@ -92,13 +92,13 @@ KNOWN = (
     ),
     Difference(
         test="test.test_queue.CSimpleQueueTest.test_reentrancy",
-        why="CPython's own, under any trace function",
-        cores=("settrace", "settrace-fast"),
+        why="CPython's own behaviour under any trace function",
+        cores=("settrace", "quiet"),
         versions=("3.11",),
     ),
     Difference(
         test="*.test_issue251_issue252_need_to_collect_in_background",
-        why="CPython's own, under any trace function",
+        why="CPython's own behaviour under any trace function",
         cores=("settrace",),
         versions=("3.11",),
     ),

@@ -13,7 +13,7 @@ from django.shortcuts import render
 from django.urls import path
 
 settings.configure(
-    DEBUG=True,  # templates know their lines only then
+    DEBUG=True,  # otherwise templates do not know their lines
     SECRET_KEY="an example has no secrets",
     ALLOWED_HOSTS=["127.0.0.1"],
     ROOT_URLCONF=__name__,

@@ -1,10 +1,11 @@
-/* audit_hook.c - the audit hook that a Python which is not initialised yet is given.
+/* audit_hook.c - the audit hook that is added before Python is initialised.
  *
- * PySys_AddAuditHook() allocates an entry {next, function, data} and puts it at the end of a list
- * that begins in _PyRuntime. Python has no call that takes one away again, and frees them at its
- * end by the allocator that it has then: another one where it was told so (-X dev, PYTHONMALLOC),
- * which aborts. So the entry's address is noted when it is allocated. With that, the list's
- * beginning is found by its value, and the entry is given back to the allocator it came from.
+ * PySys_AddAuditHook() allocates an entry {next, function, data} and appends it to a list that
+ * begins in _PyRuntime. Python has no call to remove one. At its end it frees the entries by its
+ * allocator at that time. With -X dev or PYTHONMALLOC that is another allocator than before
+ * initialisation, and aborts. So the entry's address is recorded when it is allocated: by its value
+ * the beginning of the list is found in _PyRuntime, and the entry is freed by the allocator that
+ * made it.
  *
  * Threads, must never know: see audit_hook.h. */
 #define _GNU_SOURCE
@@ -33,10 +34,11 @@ typedef struct hook_entry {
     void *data;
 } hook_entry;
 
+/* Set once before main(); `at_end` and `entry` change at Python's end, under the GIL. */
 static void (*get_allocator)(int, allocator *);
 static void (*set_allocator)(int, const allocator *);
 static allocator at_start, at_end;
-static hook_entry *entry; /* NULL: it is not known, or no more */
+static hook_entry *entry; /* NULL: not known, or removed */
 
 static void *
 recording_malloc(void *context, size_t size)
@@ -64,17 +66,17 @@ audit_hook_add(audit_hook *hook)
     int rc = add(hook, NULL);
     set_allocator(RAW, &at_start);
     if (entry != NULL && entry->function != hook) {
-        entry = NULL; /* the last that was allocated was something else */
+        entry = NULL; /* the last allocation was for something else */
     }
     return rc == 0;
 }
 
-/* The one pointer in _PyRuntime that leads to the entry, or NULL. */
+/* The only pointer to the entry in _PyRuntime, or NULL. */
 static hook_entry **
 find_beginning(void)
 {
     hook_entry **found = NULL;
-#ifdef __GLIBC__ /* others do not tell how large it is */
+#ifdef __GLIBC__ /* other C libraries do not give the size of a symbol */
     Dl_info info;
     const ElfW(Sym) *symbol = NULL;
     hook_entry **runtime = dlsym(RTLD_DEFAULT, "_PyRuntime");
@@ -99,7 +101,7 @@ audit_hook_remove(void)
 {
     hook_entry **beginning = entry != NULL ? find_beginning() : NULL;
     if (beginning != NULL) {
-        /* Whoever goes through the list now goes on from the entry, which therefore stays. */
+        /* Another thread may be walking the list: the entry itself stays, with its `next`. */
         __atomic_store_n(beginning, entry->next, __ATOMIC_RELEASE);
         entry = NULL;
     }

@@ -1,4 +1,4 @@
-/* audit_hook.h - the audit hook that a Python which is not initialised yet is given.
+/* audit_hook.h - the audit hook that is added before Python is initialised.
  *
  * Threads: audit_hook_add() before main(), the others in a call of the hook.
  * Must never know: what the hook does. */
@@ -10,14 +10,14 @@
 typedef struct object PyObject;
 typedef int audit_hook(const char *event, PyObject *arguments, void *unused);
 
-/* Give Python the hook; false: there is no Python, or one that takes none. */
+/* Add the hook. False: there is no Python, or one without audit hooks. */
 bool audit_hook_add(audit_hook *hook);
 
-/* No event is of interest any more. An audited call is then as quick as without us. Where Python
- * keeps its hooks in another way than it has so far, nothing happens. */
+/* Remove the hook, so that audited calls are as fast as without it. Does nothing if Python keeps
+ * its hooks in another way than in the known versions. */
 void audit_hook_remove(void);
 
-/* Python is about to free its hooks: to be called at cpython._PySys_ClearAuditHooks. */
+/* Call this at the event cpython._PySys_ClearAuditHooks: Python is about to free its hooks. */
 void audit_hook_on_finalize(void);
 
 #endif

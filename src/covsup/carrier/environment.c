@@ -1,7 +1,7 @@
-/* environment.c - what this process passes on to the programs that it starts.
+/* environment.c - the environment that passes the session and the carrier on to started programs.
  *
- * What a program is given is changed only where something is missing: a program that passes its
- * environment on is seen by the next one as without us.
+ * An environment is changed only where something is missing. So a program that passes its
+ * environment on passes on what it would without the carrier.
  *
  * Threads, must never know: see environment.h. */
 #define _GNU_SOURCE
@@ -19,22 +19,27 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "tracer_c/journal/trust.h"
+
 extern char **environ;
 
 enum { SESSION, PARENT, CONTEXT, PAUSED, PRELOAD, VARIABLES };
 _Static_assert(sizeof((environment_scan){0}.add) == PRELOAD * sizeof(bool), "one for each");
 
-/* Longer values are not carried; the bootstrap's and the tracer's are far shorter. */
+/* The longest entry that is passed on. Those of the bootstrap and the tracer are far shorter. */
 #define MOST 4096
 
+/* Set once before main(), only read afterwards. */
 static char library[PATH_MAX];
-static bool on;
+static bool has_session;
 
-/* "NAME=value" as this process was given it; empty: it was not. Copies, because programs that show
- * a title of their own in `ps` overwrite what the kernel put there. */
+/* The entries "NAME=value" that this process was started with; empty: without. Copies, because
+ * programs that show a title of their own in `ps` overwrite the kernel's strings. Set once before
+ * main(), and changed under the GIL by environment_on_python_started(). */
 static char given[PRELOAD][MOST];
 
-/* As above, or the tracer's own, which it changes in place after a fork. */
+/* The same for COVSUP_PARENT, or the tracer's buffer, which the tracer changes after a fork. Set
+ * once before main(), and changed under the GIL. */
 static const char *parent_entry = given[PARENT];
 
 static const struct {
@@ -50,20 +55,23 @@ static const struct {
 
 /* --- the start --------------------------------------------------------------------------- */
 
-/* The bootstrap's rule (bootstrap.py, docs/security.md): a session is this user's, root's, or of
- * somebody who made a place for this user; and nobody else may write to it. */
+/* The rule of trust.h, or another user's session with a directory for this user. Nobody else may
+ * write to that one either. */
 static bool
 is_trusted(const char *directory)
 {
     struct stat found;
     uid_t user = geteuid();
-    if (stat(directory, &found) != 0 || !S_ISDIR(found.st_mode) || (found.st_mode & 022) != 0) {
+    if (stat(directory, &found) != 0) {
         return false;
     }
-    if (found.st_uid == 0 || (found.st_uid == user && getuid() != 0)) {
+    if (is_trusted_directory(&found, getuid(), user)) {
         return true;
     }
-    static char place[PATH_MAX]; /* before main(), once */
+    if (!S_ISDIR(found.st_mode) || (found.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        return false;
+    }
+    static char place[PATH_MAX]; /* set once before main() */
     int length = snprintf(place, sizeof(place), "%s/uid-%ju", directory, (uintmax_t)user);
     return user != 0 && length > 0 && (size_t)length < sizeof(place) && lstat(place, &found) == 0;
 }
@@ -73,7 +81,7 @@ environment_start(void)
 {
     Dl_info self;
     if (getauxval(AT_SECURE) != 0) {
-        return; /* its environment is not to steer it */
+        return; /* a set-user-ID program must not trust its environment */
     }
     if (dladdr(library, &self) == 0 || self.dli_fname == NULL || self.dli_fname[0] != '/' ||
         strlen(self.dli_fname) >= sizeof(library)) {
@@ -90,13 +98,13 @@ environment_start(void)
         }
     }
     const char *session = given[SESSION] + variables[SESSION].length;
-    on = given[SESSION][0] != '\0' && session[0] == '/' && is_trusted(session);
+    has_session = given[SESSION][0] != '\0' && session[0] == '/' && is_trusted(session);
 }
 
 const char *
 environment_session(void)
 {
-    return on ? given[SESSION] + variables[SESSION].length : NULL;
+    return has_session ? given[SESSION] + variables[SESSION].length : NULL;
 }
 
 const char *
@@ -111,12 +119,12 @@ environment_on_python_started(void)
     Dl_info tracer;
     for (char **each = environ; each != NULL && *each != NULL; each++) {
         if (strncmp(*each, variables[PARENT].name, variables[PARENT].length) == 0) {
-            /* The tracer's buffer is part of its library, which is never unloaded. Anything else
-             * might be freed. */
+            /* Only the tracer's buffer stays: it is static memory of an extension module, which is
+             * never unloaded. Other strings may be freed. */
             if (dladdr(*each, &tracer) != 0 && tracer.dli_fname != NULL &&
                 strstr(tracer.dli_fname, "/_tracer.") != NULL) {
                 parent_entry = *each;
-                given[CONTEXT][0] = '\0'; /* the program's own contexts are the tracer's to tell */
+                given[CONTEXT][0] = '\0'; /* the tracer passes the program's own context on */
             }
             return;
         }
@@ -131,7 +139,7 @@ entry_of(int which)
     return which == PARENT ? parent_entry : given[which];
 }
 
-/* The next name in a list of libraries of so many bytes, from `*at` on, and its length; 0: none. */
+/* The length of the next name in a list of libraries; 0: none. *at becomes where it begins. */
 static size_t
 next_name(const char *list, size_t length, size_t *at)
 {
@@ -151,7 +159,7 @@ is_library(const char *name, size_t length)
     return length == strlen(library) && memcmp(name, library, length) == 0;
 }
 
-/* The C library itself, which leaves no function that starts programs to those behind it. */
+/* The C library. A library behind it in the list cannot interpose its functions. */
 static bool
 is_c_library(const char *name, size_t length)
 {
@@ -172,7 +180,7 @@ is_c_library(const char *name, size_t length)
     return false;
 }
 
-/* Whether `library` is in a list; `in_place`: where its functions are found, too. */
+/* Whether this library is in a list. `in_place`: before the C library. */
 static bool
 has_library(const char *list, size_t length, bool *in_place)
 {
@@ -188,8 +196,8 @@ has_library(const char *list, size_t length, bool *in_place)
     return false;
 }
 
-/* Whether the program that is started will find the library: not in another root, nor as a user
- * who may not go there. The linker would say so on its stderr. */
+/* Whether a started program will find this library. In another root directory, or as a user who may
+ * not read it, the dynamic linker would print an error to its stderr. */
 static bool
 is_reachable(void)
 {
@@ -207,7 +215,7 @@ is_reachable(void)
     return found;
 }
 
-/* Look through an environment; false: it is as it has to be, or not ours to change. */
+/* Look through an environment. False: nothing has to be added. */
 static bool
 scan_environment(char *const environment[], environment_scan *look)
 {
@@ -238,7 +246,8 @@ scan_environment(char *const environment[], environment_scan *look)
     look->preload = look->reachable ? !in_place : has;
     bool any = look->preload;
     for (int which = SESSION; which < PRELOAD; which++) {
-        /* Who passes the session on knows the context: there may be none now. */
+        /* If COVSUP_SESSION is there, the tracer made this environment: COVSUP_CONTEXT may be
+         * missing because there is none. */
         look->add[which] = values[which] == NULL && entry_of(which)[0] != '\0' &&
                            (session == NULL || which == PAUSED);
         any = any || look->add[which];
@@ -262,8 +271,8 @@ add_name(const char *start, char *end, const char *name, size_t size)
     return end + size;
 }
 
-/* LD_PRELOAD as it has to be; `text` has room for preload_size(). NULL: an empty list has no entry.
- */
+/* Make the new entry LD_PRELOAD in `text`, which has room for preload_size(). NULL: the list is
+ * empty. */
 static char *
 make_preload(const environment_scan *look, char *text)
 {
@@ -281,7 +290,8 @@ make_preload(const environment_scan *look, char *text)
         end = add_name(start, end, list + at, size);
     }
     if (missing) {
-        end = add_name(start, end, library, strlen(library)); /* some insist on being the first */
+        end = add_name(start, end, library,
+                       strlen(library)); /* last: other libraries need to be the first */
     }
     *end = '\0';
     return end > start ? text : NULL;
@@ -290,7 +300,7 @@ make_preload(const environment_scan *look, char *text)
 size_t
 environment_size(char *const environment[], environment_scan *look)
 {
-    if (!on || !scan_environment(environment, look)) {
+    if (!has_session || !scan_environment(environment, look)) {
         return 0;
     }
     size_t words = look->count + VARIABLES + 1;
@@ -324,7 +334,7 @@ environment_update_process(void)
 {
     environment_scan look;
     int saved = errno;
-    if (!on || !scan_environment(environ, &look)) {
+    if (!has_session || !scan_environment(environ, &look)) {
         return;
     }
     for (int which = SESSION; which < PRELOAD; which++) {

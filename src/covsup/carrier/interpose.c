@@ -1,14 +1,14 @@
-/* interpose.c - the functions that start programs, in front of the C library's.
+/* interpose.c - the C library's functions that start programs, interposed.
  *
- * Each calls the next one of its name (another preloaded library's, perhaps) with an environment
- * that carries the session; where nothing is missing, with what it was given. The C library's own
- * calls among them do not come by here: so execv(), execl() and execvp() pass an environment to
- * the function that takes one, and system() and popen() find what they need in `environ`.
+ * Each function calls the next one of its name, perhaps another preloaded library's, with an
+ * environment that has the session; if nothing is missing, with the given one. Calls inside the C
+ * library do not come here. So execv(), execl() and execvp() call the function here that takes an
+ * environment, and system() and popen() rely on `environ`.
  *
- * Threads: as these functions themselves: execve(), for one, also in a signal handler and in the
- * child of a vfork(), which shares its parent's memory. So what is made stands on the stack;
- * beyond STACK_WORDS in a mapping, which a child of vfork() leaves to its parent.
- * Must never know: Python, what is carried. */
+ * Threads: where the C library's functions may be called: execve() also in a signal handler and in
+ * a child of vfork(), which shares its parent's memory. So a new environment is made on the stack,
+ * or beyond STACK_WORDS in a mapping, which a child of vfork() leaves to its parent. Must never
+ * know: Python, what is passed on. */
 #define _GNU_SOURCE
 #include "interpose.h"
 
@@ -45,6 +45,7 @@ typedef int pidfd_spawn_call(int *, const char *, const posix_spawn_file_actions
                              const posix_spawnattr_t *, char *const[], char *const[]);
 #endif
 
+/* From dlsym(). Set once before main(), or with the same values by ensure_found(). */
 static struct {
     execve_call *execve, *execvpe;
     fexecve_call *fexecve;
@@ -74,27 +75,28 @@ interpose_start(void)
     next.popen = (FILE * (*)(const char *, const char *)) dlsym(RTLD_NEXT, "popen");
 }
 
-/* A constructor that runs before ours may start a program: what it needs is looked up there. */
+/* Another library's constructor may run before this one's and start a program: look the functions
+ * up then. */
 static void
-have(const void *function)
+ensure_found(const void *function)
 {
     if (function == NULL) {
         interpose_start();
     }
 }
 
-/* Do CALL, an expression of `carried`, with an environment that carries the session. Its result
- * and errno are those of CALL. A macro, for the array has to live as long as the call. */
+/* Do CALL, an expression of `with_session`, an environment with the session. The result and errno
+ * are those of CALL. A macro, because the array has to live as long as the call. */
 #define WITH_SESSION(environment, result, CALL)                                                    \
     do {                                                                                           \
         environment_scan look_;                                                                    \
         size_t words_ = environment_size(environment, &look_);                                     \
         bool mapped_ = words_ > STACK_WORDS;                                                       \
         void *on_stack_[words_ == 0 || mapped_ ? 1 : words_];                                      \
-        char *const *carried = environment;                                                        \
+        char *const *with_session = environment;                                                   \
         void **space_ = mapped_ ? map_words(words_) : on_stack_;                                   \
         if (words_ > 0 && space_ != NULL) {                                                        \
-            carried = environment_make(environment, &look_, space_);                               \
+            with_session = environment_make(environment, &look_, space_);                          \
         }                                                                                          \
         (result) = (CALL);                                                                         \
         if (mapped_ && space_ != NULL) {                                                           \
@@ -126,8 +128,8 @@ PUBLIC int
 execve(const char *path, char *const argv[], char *const envp[])
 {
     int rc;
-    have(next.execve);
-    WITH_SESSION(envp, rc, next.execve(path, argv, carried));
+    ensure_found(next.execve);
+    WITH_SESSION(envp, rc, next.execve(path, argv, with_session));
     return rc;
 }
 
@@ -141,8 +143,8 @@ PUBLIC int
 execvpe(const char *file, char *const argv[], char *const envp[])
 {
     int rc;
-    have(next.execvpe);
-    WITH_SESSION(envp, rc, next.execvpe(file, argv, carried));
+    ensure_found(next.execvpe);
+    WITH_SESSION(envp, rc, next.execvpe(file, argv, with_session));
     return rc;
 }
 
@@ -156,8 +158,8 @@ PUBLIC int
 fexecve(int fd, char *const argv[], char *const envp[])
 {
     int rc;
-    have(next.fexecve);
-    WITH_SESSION(envp, rc, next.fexecve(fd, argv, carried));
+    ensure_found(next.fexecve);
+    WITH_SESSION(envp, rc, next.fexecve(fd, argv, with_session));
     return rc;
 }
 
@@ -175,12 +177,12 @@ PUBLIC int
 execveat(int directory, const char *path, char *const argv[], char *const envp[], int flags)
 {
     int rc;
-    have(next.execve);
-    WITH_SESSION(envp, rc, execveat_here(directory, path, argv, carried, flags));
+    ensure_found(next.execve);
+    WITH_SESSION(envp, rc, execveat_here(directory, path, argv, with_session, flags));
     return rc;
 }
 
-/* The words of an execl...() as an array, which is `count` + 1 long. */
+/* Copy the arguments of an execl...() to an array, with the NULL at their end. */
 #define LIST_WORDS(first, words, arguments)                                                        \
     do {                                                                                           \
         size_t at_ = 0;                                                                            \
@@ -209,7 +211,7 @@ execl(const char *path, const char *first, ...)
     va_start(arguments, first);
     size_t count = count_words(first, arguments);
     va_end(arguments);
-    char *argv[count]; /* as the C library has it */
+    char *argv[count]; /* as the C library does */
     va_start(arguments, first);
     LIST_WORDS(first, argv, arguments);
     va_end(arguments);
@@ -247,15 +249,16 @@ execle(const char *path, const char *first, ...)
 
 /* --- spawn ------------------------------------------------------------------------------- */
 
-/* One of these functions; they differ in what they give the process as. */
+/* One of these functions. They differ in the type of the first argument. */
 #define SPAWN(name, process_type)                                                                  \
     PUBLIC int name(process_type *process, const char *program,                                    \
                     const posix_spawn_file_actions_t *actions,                                     \
                     const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])   \
     {                                                                                              \
         int rc;                                                                                    \
-        have(next.name);                                                                           \
-        WITH_SESSION(envp, rc, next.name(process, program, actions, attributes, argv, carried));   \
+        ensure_found(next.name);                                                                   \
+        WITH_SESSION(envp, rc,                                                                     \
+                     next.name(process, program, actions, attributes, argv, with_session));        \
         return rc;                                                                                 \
     }
 
@@ -271,7 +274,7 @@ SPAWN(pidfd_spawnp, int)
 PUBLIC int
 system(const char *command)
 {
-    have(next.system);
+    ensure_found(next.system);
     if (command != NULL) {
         environment_update_process();
     }
@@ -281,7 +284,7 @@ system(const char *command)
 PUBLIC FILE *
 popen(const char *command, const char *mode)
 {
-    have(next.popen);
+    ensure_found(next.popen);
     environment_update_process();
     return next.popen(command, mode);
 }

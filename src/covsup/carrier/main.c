@@ -1,8 +1,8 @@
-/* main.c - a small library for LD_PRELOAD: takes the session through whatever starts programs,
- * and measures each Python that it comes to.
+/* main.c - the start of the carrier, a library for LD_PRELOAD. It passes the session on through
+ * programs that start others, and measures each Python.
  *
  * Threads: the constructor runs before main(), alone.
- * Must never know: what the three parts do. */
+ * Must never know: what the parts do. */
 #include "environment.h"
 #include "interpose.h"
 #include "python_start.h"

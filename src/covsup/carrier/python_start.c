@@ -1,15 +1,15 @@
-/* python_start.c - a Python in this process, if there is one, is measured from its first line.
+/* python_start.c - measure a Python in this process, if there is one, from its first line.
  *
- * A Python that is part of the program, or of a library which that is linked with, takes an audit
- * hook before it is initialised (PEP 578). Its events say when the interpreter is complete and
- * about to run the program's code: `cpython.run_*` in every way in which `python` starts, `exec`
- * with each piece of code that a program which embeds Python has run. By then covsup's startup file
- * has done its work, if there is one; else carrier/start.py does it.
+ * A Python in the program, or in a library that it is linked with, accepts an audit hook before it
+ * is initialised (PEP 578). Its events show when the interpreter is complete and about to run the
+ * program's code: `cpython.run_*` however `python` was started, `exec` for code that an embedding
+ * program runs. By then covsup's startup file has run, if it is installed. If not, carrier/start.py
+ * does its work.
  *
- * This file is compiled without Python's headers and serves every version: what it calls has been
- * the same since 3.9.
- * Threads: the hook runs with an attached thread state, maybe in several threads and interpreters.
- * Must never know: which functions start programs; how a process is measured. */
+ * This file is compiled without Python's headers and works with every version from 3.9 on: the
+ * functions that it calls have not changed since.
+ * Threads: the hook runs with an attached thread state, in any thread and interpreter.
+ * Must never know: which functions start programs, how a process is measured. */
 #define _GNU_SOURCE
 #include "python_start.h"
 
@@ -23,6 +23,7 @@
 #include "environment.h"
 #include "audit_hook.h"
 
+/* From dlsym(). Set once before main(). */
 static struct {
     int (*is_initialized)(void);
     void *(*this_interpreter)(void);
@@ -44,7 +45,7 @@ static struct {
 
 static atomic_bool main_is_done;
 
-/* A module that is imported, owned; NULL without an exception. */
+/* An imported module, owned; NULL without an exception. */
 static PyObject *
 imported(PyObject *modules, const char *name)
 {
@@ -53,8 +54,8 @@ imported(PyObject *modules, const char *name)
     return module;
 }
 
-/* Whether the interpreter is made (__main__ comes last), and done with site, if it imports that,
- * which runs the startup files. */
+/* Whether the interpreter is complete: __main__ exists, which is made last, and the site module,
+ * which runs the startup files, is imported or will not be. */
 static bool
 is_complete(PyObject *modules)
 {
@@ -62,24 +63,25 @@ is_complete(PyObject *modules)
     if (site == NULL) {
         return py.get_item(modules, "__main__") != NULL;
     }
-    PyObject *spec = py.get_attribute(site, "__spec__");                                /* owned */
-    PyObject *going_on = spec != NULL ? py.get_attribute(spec, "_initializing") : NULL; /* owned */
-    bool importing = going_on != NULL && py.is_true(going_on) > 0;
-    py.release(going_on);
+    PyObject *spec = py.get_attribute(site, "__spec__"); /* owned */
+    PyObject *initializing =
+        spec != NULL ? py.get_attribute(spec, "_initializing") : NULL; /* owned */
+    bool importing = initializing != NULL && py.is_true(initializing) > 0;
+    py.release(initializing);
     py.release(spec);
     py.release(site);
     py.clear_error();
     return !importing;
 }
 
-/* The module carrier/start.py, loaded from beside this library without a look at sys.path or
- * sys.meta_path; owned, NULL with an exception set. */
+/* Load carrier/start.py from beside this library, without sys.path and sys.meta_path. The module,
+ * owned; NULL with an exception set. */
 static PyObject *
 load_start(PyObject *modules)
 {
     const char *library = environment_library();
     size_t directory = (size_t)(strrchr(library, '/') + 1 - library);
-    char *path = malloc(directory + sizeof("start.py")); /* the stack is the target's */
+    char *path = malloc(directory + sizeof("start.py")); /* too large for a small stack */
     if (path == NULL) {
         return NULL;
     }
@@ -103,7 +105,7 @@ load_start(PyObject *modules)
     return module;
 }
 
-/* Measure this interpreter, unless its own covsup has begun to. */
+/* Measure this interpreter, unless the startup file has. */
 static void
 start_measurement(PyObject *modules)
 {
@@ -115,10 +117,11 @@ start_measurement(PyObject *modules)
         py.release(result);
         py.release(session);
         py.release(start);
-        /* The program must live. That it has no journal the supervisor sees. */
+        /* The program goes on unmeasured. The supervisor sees that it has no journal, and reports
+         * it. */
         py.clear_error();
     } else {
-        /* It does so in sub-interpreters, too. */
+        /* The startup file runs in sub-interpreters, too, so the hook is not needed. */
         audit_hook_remove();
     }
     environment_on_python_started();
@@ -138,7 +141,7 @@ check_interpreter(bool complete)
         (!complete && !is_complete(modules))) {
         return;
     }
-    /* First: what is done now raises events of its own. */
+    /* Set the mark first: the code below causes audit events, too. */
     PyObject *mark = py.decode(""); /* owned */
     int rc = mark != NULL ? py.set_item(dict, DONE, mark) : -1;
     py.release(mark);
@@ -191,7 +194,7 @@ python_start(void)
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         void *found = dlsym(RTLD_DEFAULT, wanted[i].name);
         if (found == NULL) {
-            return; /* no Python, or one of before 3.9 */
+            return; /* no Python, or one before 3.9 */
         }
         memcpy(wanted[i].function, &found, sizeof(found));
     }

@@ -51,8 +51,6 @@ COVERAGE_TRACER = "coverage.tracer"
 GREENLETS = "greenlet._greenlet"
 """The module in C that greenlets are of: the package may be lazy, this one is loaded with it."""
 
-LIBRARY_EVENT, NOTE_EVENT = 6, 8  # docs/journal-format.md
-
 _adapters: "dict[str, LibraryAdapter]" = {}
 _recorded: set[str] = set()
 
@@ -103,18 +101,17 @@ def wake(trigger: str) -> None:
     if makes_threads or trigger in process.C_TRACER_MODULES:
         what = b"threads that C code creates are" if makes_threads else b"what C code traces is"
         if not _tracer.watch_foreign_threads():
-            _tracer.event(
-                NOTE_EVENT,
-                what + b" not measured: another tool evaluates the frames of this interpreter",
+            _tracer.note(
+                what + b" not measured: another tool evaluates the frames of this interpreter"
             )
     if trigger == GREENLETS:
         # A greenlet that is away keeps the state of its frames where nobody can change it.
         _tracer.stop_untraced()
         for refusal in _tracer.patch_greenlet():
-            _tracer.event(NOTE_EVENT, f"not patched: {refusal}".encode())
+            _tracer.note(f"not patched: {refusal}".encode())
     if trigger == COVERAGE_TRACER:
         for refusal in _tracer.patch_c_tracer(namespace_of(sys.modules[trigger])["CTracer"]):
-            _tracer.event(NOTE_EVENT, f"not patched: {refusal}".encode())
+            _tracer.note(f"not patched: {refusal}".encode())
     for name, wakes_on in LIBRARIES.items():
         if trigger in wakes_on:
             adapter_for(name).arm(sys.modules[trigger], lambda module: tell(trigger, module))
@@ -143,7 +140,7 @@ def tell(name: str, module: object) -> None:
     version = namespace_of(module).get("__version__")
     if not issubclass(type(version), str):
         version = sys.version.split(maxsplit=1)[0] if name in sys.stdlib_module_names else ""
-    _tracer.event(LIBRARY_EVENT, f"{name}\0{version}".encode("utf-8", "replace"))
+    _tracer.library(f"{name}\0{version}".encode("utf-8", "replace"))
 
 
 def adapter_for(name: str) -> "LibraryAdapter":

@@ -5,17 +5,55 @@ from typing import Any, Final, final
 
 ARC_BITS: Final[int]
 
+# The journal's format, from tracer_c/journal/format.h.
+JOURNAL_MAGIC: Final[bytes]
+JOURNAL_VERSION: Final[int]
+JOURNAL_HEADER_SIZE: Final[int]
+JOURNAL_BYTE_ORDER: Final[int]
+JOURNAL_CHECKED_FROM: Final[int]
+JOURNAL_CHECKED_TO: Final[int]
+JOURNAL_FLAG_BRANCH: Final[int]
+JOURNAL_LONGEST: Final[int]
+JOURNAL_SPAWNED: Final[int]
+JOURNAL_FORKED: Final[int]
+JOURNAL_EXECED: Final[int]
+JOURNAL_CORE_MONITORING: Final[int]
+JOURNAL_CORE_SETTRACE: Final[int]
+JOURNAL_STAGE_FILL: Final[int]
+JOURNAL_STAGE_GROW: Final[int]
+RECORD_WORD_SIZE: Final[int]
+BLOB_EVENT: Final[int]
+BLOB_CLAIM: Final[int]
+EVENT_EXEC_ABOUT: Final[int]
+EVENT_EXEC_FAILED: Final[int]
+EVENT_SPAWNED: Final[int]
+EVENT_REAPED: Final[int]
+EVENT_ENDED: Final[int]
+EVENT_LIBRARY: Final[int]
+EVENT_TRACER: Final[int]
+EVENT_NOTE: Final[int]
+EVENT_UNEXECUTED: Final[int]
+ENDED_BY_EXIT: Final[int]
+ENDED_BY_UNDERSCORE_EXIT: Final[int]
+ENDED_OTHERWISE: Final[int]
+ENDED_BY_SIGNAL: Final[int]
+HEADER_LAYOUT: Final[tuple[tuple[str, int, int], ...]]
+"""Name, offset and size in bytes of each field of a journal's header."""
+
+CONTEXT_KINDS: Final[tuple[str, ...]]
+"""The kinds of contexts that covsup records by itself, from tracer_c/contexts/kinds.h."""
+
 @final
 class JournalFacts:
-    """The words of one journal, sorted. Keys are (file id, context id)."""
+    """What the words of one journal say. Keys are (file id, context id)."""
 
     def lines(self) -> dict[tuple[int, int], int]: ...
     def arcs(self) -> dict[tuple[int, int], bytes]: ...
-    def far(self) -> list[tuple[int, int, int] | tuple[int, int, int, int]]: ...
+    def out_of_range(self) -> list[tuple[int, int, int] | tuple[int, int, int, int]]: ...
     def files(self) -> list[tuple[int, bytes, bytes]]: ...
     def contexts(self) -> list[tuple[int, bytes]]: ...
     def properties(self) -> dict[str, bytes]: ...
-    def texts(self) -> list[tuple[int, bytes]]: ...
+    def blobs(self) -> list[tuple[int, bytes]]: ...
     def counts(self) -> tuple[int, int, int, int]: ...
 
 @final
@@ -41,13 +79,12 @@ class FactUnion:
         dict[str, int],
     ]: ...
 
-def sort(
+def decode_words(
     words: bytes, swapped: bool, version: int, largest_line: int, memory: int, /
 ) -> JournalFacts: ...
 def read_intact(
     path: str | PathLike[str],
     owner: int | None,
-    newest: int,
     largest_line: int,
     memory: int,
     kinds: tuple[object, ...],
@@ -55,4 +92,4 @@ def read_intact(
     /,
 ) -> tuple[tuple[Any, ...], JournalFacts] | None: ...
 def arc_numbers(arcs: bytes, lines: bytes, /) -> str: ...
-def united(arcs: bytes, others: bytes, /) -> bytes: ...
+def unite_arcs(arcs: bytes, others: bytes, /) -> bytes: ...

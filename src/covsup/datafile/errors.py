@@ -8,33 +8,45 @@ class CovsupError(Exception):
 
 
 class JournalError(CovsupError):
-    """A journal gives no facts at all. What is sound in a damaged one is read without an error."""
+    """A journal gives no facts at all. A journal that is only partly damaged raises nothing."""
 
 
 class JournalUnreadable(JournalError):
-    """The file cannot be opened or read, or is no regular file: mend that and read again."""
+    """The file cannot be opened or read, or is not a regular file. Repair that and read again."""
 
 
 class JournalNotBegun(JournalError):
-    """The file is empty as yet: its process is just starting, or died before its first fact."""
+    """The file has no header yet: its process is starting, or died before its first fact."""
 
 
 class JournalDamaged(JournalError):
-    """The file is no journal, or its header is damaged: whose facts these are is not known."""
+    """The file is not a journal, or its header is damaged, so nobody knows whose facts it holds."""
 
 
 class JournalVersionUnsupported(JournalError):
-    """The journal has a format version that this covsup does not read: read it with its own."""
+    """The journal has a format version that this covsup does not read. Use the one that wrote it."""
 
     def __init__(self, message: str, *, version: int) -> None:
-        """`version` is the format version that the journal claims."""
+        """`version` is the format version in the journal's header."""
         super().__init__(message)
         self.version = version
 
 
+class SessionUnreadable(CovsupError):
+    """A session directory or its settings cannot be read. Nothing in it was changed."""
+
+
+class SessionUntrusted(SessionUnreadable):
+    """A session directory belongs to another user, or others may write to it. Leave it alone."""
+
+
+class SessionUnwritable(CovsupError):
+    """A session directory cannot be made or changed."""
+
+
 class DataFileUnusable(CovsupError):
-    """A file is no data file of coverage.py's, or a damaged one. It was left as it is."""
+    """A file is not a data file of coverage.py, or is a damaged one. It was not changed."""
 
 
 class DataFileUnwritable(CovsupError):
-    """A data file could not be written. What was there before is still there."""
+    """A data file could not be written. The file that was there before is still there."""

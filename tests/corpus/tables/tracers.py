@@ -289,6 +289,28 @@ print(seen())
         witness=False,
     ),
     tracing(
+        "tracer_that_jumps_over_a_line_and_goes_on",
+        """
+import sys
+
+def jumper(frame, event, argument):
+    line = frame.f_lineno - frame.f_code.co_firstlineno
+    if (frame.f_code.co_name, event, line) == ("seen", "line", 2):
+        frame.f_lineno += 1
+    return jumper
+
+def seen():
+    a = "before"
+    a = "skipped"  #-
+    return a
+
+sys.settrace(jumper)
+print(seen())
+sys.settrace(None)
+""",
+        witness=False,
+    ),
+    tracing(
         "threading_settrace_for_new_threads",
         f"""
 import sys

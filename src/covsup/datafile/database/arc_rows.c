@@ -1,6 +1,6 @@
-/* database/arc_rows.c - what was executed of a file in a context, as a JSON array of numbers.
+/* database/arc_rows.c - the arcs and lines of a file in a context, as a JSON array of numbers.
  *
- * SQLite makes rows of such an array by itself, several times as fast as it takes them one by one
+ * SQLite makes rows of such an array itself, several times faster than it takes them one by one
  * from Python. Must never know: tables, databases. */
 #include "fold/module.h"
 
@@ -8,7 +8,7 @@
 
 enum { MOST_DIGITS = 20 };
 
-/* Writes a number; gives where it ends. */
+/* Writes a number in decimal. Gives where it ends. */
 static char *
 write_number(char *to, int64_t number)
 {
@@ -47,7 +47,8 @@ count_bits(const uint8_t *bytes, size_t size)
     return count;
 }
 
-/* Arcs and lines merged, in the order of the table's index as long as the arcs are in it. */
+/* Merges arcs and lines, so that the rows come in the order of the table's index: sorted rows are
+ * inserted faster. */
 static char *
 write_all(char *to, const char *arcs, size_t count, const uint8_t *lines, size_t size)
 {
@@ -83,7 +84,7 @@ arc_numbers(PyObject *module, PyObject *args)
         return NULL;
     }
     if (arcs_size % 8 != 0 || lines_size > INT32_MAX / 8) {
-        PyErr_SetString(PyExc_ValueError, "these are no arcs, or no lines");
+        PyErr_SetString(PyExc_ValueError, "not a set of arcs, or too many lines");
         return NULL;
     }
     size_t count = (size_t)arcs_size / 8 + count_bits(lines, (size_t)lines_size);

@@ -1,6 +1,7 @@
-"""coverage.py's API for its data: to unite data files with it, and where its schema is not ours.
+"""Write data files through coverage.py's API: to unite data files, and for unknown schemas.
 
-Apart, as importing coverage.py takes longer than all else at the end of a short run.
+A module of its own, because importing coverage.py takes longer than everything else at the end of a
+short run.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from covsup.datafile.database.coverage_tables import DataFile
+    from covsup.datafile.database.data_files import DataFile
     from covsup.datafile.fold.result import Result
     from covsup.datafile.fold.sets import Arc
 
 
 def make(path: Path, others: Sequence[DataFile]) -> None:
-    """Make a data file of what `others` hold. Raises DataFileUnwritable, or DataFileUnusable."""
+    """Make a data file that holds what `others` hold.
+
+    Raises DataFileUnwritable, or DataFileUnusable for one of `others`.
+    """
     with _open(path) as data:
         # Makes the file, with coverage.py's tables, also where nothing follows.
         data.measured_contexts()
@@ -42,12 +46,12 @@ def add(
     files: Collection[str],
     plugins: Mapping[str, str],
 ) -> None:
-    """Add to what `make` made what `result` says was executed; `files` are listed, `plugins` report those they name.
+    """Add the lines and arcs of `result` to a data file that `make` made.
 
-    Raises DataFileUnwritable.
+    `files` are listed in it; `plugins` gives the plugin of each path, or "". Raises DataFileUnwritable.
     """
     with _open(path) as data:
-        data.read()  # or it would begin anew
+        data.read()  # else it would begin with an empty file
         match kind:
             case Kind.LINES:
                 data.add_lines({})

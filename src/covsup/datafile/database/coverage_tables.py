@@ -1,9 +1,9 @@
-"""What was executed, into coverage.py's own tables.
+"""Write what was executed into coverage.py's own tables.
 
-Written here as its schema 7 has them. Through its API, which takes any other schema, each file of
-each context costs several statements, and its arcs a Python set: with thousands of contexts that is
-most of a combination's time and memory. And importing coverage.py takes longer than all else at the
-end of a short run.
+This code writes its schema 7. For any other schema, coverage.py's API writes (`coverage_api`). The
+API needs several statements for each file and context, and a Python set for the arcs: with thousands
+of contexts that would be most of a combination's time and memory. Importing coverage.py would also
+take longer than everything else at the end of a short run.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from covsup import __version__
 from covsup.datafile._fold import ARC_BITS, arc_numbers
 from covsup.datafile.fold.result import Kind
 from covsup.datafile.fold.sets import lines_in, numbits
-from covsup.hints import TYPE_CHECKING, NamedTuple
+from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Final
 
+    from covsup.datafile.database.data_files import DataFile
     from covsup.datafile.fold.result import PathContext, Result
 
 _KNOWN_SCHEMA: Final = 7
@@ -60,13 +61,6 @@ CREATE TABLE tracer (
 """
 
 
-class DataFile(NamedTuple):
-    """An existing data file whose contents go into another one."""
-
-    path: Path
-    map_path: Callable[[str], str] | None = None  # None: its paths stay
-
-
 def write_facts(
     result: Result,
     path: Path,
@@ -74,44 +68,42 @@ def write_facts(
     others: Sequence[DataFile],
     touched: Mapping[str, str],
 ) -> None:
-    """Make a data file at `path`, where there is none, of what `result` and `others` hold.
+    """Make a new data file at `path` that holds the lines and arcs of `result` and of `others`.
 
-    `kind` and `touched` are as `covsup.datafile.database.database.write_database` has them. Raises
+    `kind` and `touched` are those of `covsup.datafile.database.database.write_database`. Raises
     DataFileUnwritable, DataFileUnusable for one of `others`, or sqlite3.Error.
     """
     kind = result.kind or kind
     executed = {path for keys in (result.lines, result.arcs) for path, _ in keys}
     files = sorted({*touched, *executed}) if kind is not None else []
-    # Who told the facts of a file reports it, and else who knows that it is one of its kind.
+    # The plugin that traced a file reports it; else the one that recognized the file as its own.
     plugins = {**touched, **{path: min(names) for path, names in result.plugins.items()}}
-    if _is_known_schema():
-        if others:
-            from covsup.datafile.database import coverage_api  # noqa: PLC0415 - it imports coverage.py
-
-            coverage_api.make(path, others)
-        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
-            # Killed in the middle, the file is thrown away: it needs no journal of its own.
-            db.execute("PRAGMA journal_mode = off")
-            db.execute("PRAGMA synchronous = off")
-            if not others:
-                db.executescript(_TABLES)
-            db.execute("BEGIN")
-            if not others:
-                _write_header_rows(db)
-            _add_files(db, kind, files, plugins)
-            _add_rows(db, result)
-            db.execute("COMMIT")
-    else:
-        from covsup.datafile.database import coverage_api  # noqa: PLC0415
+    is_known = _is_known_schema()
+    if others or not is_known:
+        from covsup.datafile.database import coverage_api  # noqa: PLC0415 - it imports coverage.py
 
         coverage_api.make(path, others)
-        coverage_api.add(path, result, kind, files, plugins)
+        if not is_known:
+            coverage_api.add(path, result, kind, files, plugins)
+            return
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        # A file that is not finished is thrown away, so it needs no rollback journal.
+        db.execute("PRAGMA journal_mode = off")
+        db.execute("PRAGMA synchronous = off")
+        if not others:
+            db.executescript(_TABLES)
+        db.execute("BEGIN")
+        if not others:
+            _write_header_rows(db)
+        _add_files(db, kind, files, plugins)
+        _add_rows(db, result)
+        db.execute("COMMIT")
 
 
 def reduce_to_lines(path: Path) -> bool:
-    """Have a data file of branches hold the lines of these branches; False where it cannot be done.
+    """Replace the branches in a data file by their lines. False where its schema is unknown.
 
-    The lines are those that coverage.py gives for such a file.
+    The lines are those that coverage.py gives for a data file with branches. Raises sqlite3.Error.
     """
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         if db.execute("SELECT version FROM coverage_schema").fetchone() != (_KNOWN_SCHEMA,):
@@ -136,9 +128,9 @@ def reduce_to_lines(path: Path) -> bool:
 
 
 def _is_known_schema() -> bool:
-    """Whether the coverage.py that is installed has the tables that we know.
+    """Whether the installed coverage.py has the schema that this code writes.
 
-    Asked of its source, as importing it takes long; where that cannot be read, it is not known.
+    Its source is searched, because importing it takes long. False if that cannot be read.
     """
     spec = PathFinder.find_spec("coverage")
     for place in (spec and spec.submodule_search_locations) or ():
@@ -150,14 +142,14 @@ def _is_known_schema() -> bool:
 
 def _write_header_rows(db: sqlite3.Connection) -> None:
     db.execute("INSERT INTO coverage_schema VALUES (?)", (_KNOWN_SCHEMA,))
-    # There, coverage.py names itself.
+    # coverage.py writes its own name there.
     db.execute("INSERT INTO meta VALUES ('version', ?)", (f"covsup {__version__}",))
 
 
 def _add_files(
     db: sqlite3.Connection, kind: Kind | None, files: Iterable[str], plugins: Mapping[str, str]
 ) -> None:
-    """Say what is measured, of which files, and which plugins report them, if nothing is said yet."""
+    """Add what kind of data it is, the files, and their plugins, where these are not yet there."""
     if kind is not None:
         has_arcs = "1" if kind is Kind.ARCS else "0"
         db.execute("INSERT OR IGNORE INTO meta VALUES ('has_arcs', ?)", (has_arcs,))
@@ -192,17 +184,17 @@ def _add_rows(db: sqlite3.Connection, result: Result) -> None:
 
 
 def _united(one: bytes, other: bytes) -> bytes:
-    """The union of two of coverage.py's numbits."""
+    """The union of two sets of lines, as coverage.py's numbits."""
     return numbits(int.from_bytes(one, "little") | int.from_bytes(other, "little"))
 
 
 def _add_arc_rows(
     db: sqlite3.Connection, result: Result, files: dict[str, int], contexts: dict[str, int]
 ) -> None:
-    """Add rows to the table `arc`, in the order of its index. A line is a row, too, as coverage.py's
-    own core for sys.monitoring writes it.
+    """Add rows to the table `arc`, in the order of its index.
 
-    There may be millions: no row is touched here, and where it can, SQLite makes them by itself.
+    A line becomes the arc from the line to itself, as in coverage.py's core for sys.monitoring. There
+    may be millions of rows: SQLite makes them itself from JSON arrays, if it was built with JSON.
     """
     keys = {*result.arcs, *result.lines}
     ordered = sorted((files[key[0]], contexts[key[1]], key) for key in keys)

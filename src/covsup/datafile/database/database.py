@@ -1,10 +1,9 @@
-"""The data file: coverage.py's SQLite database, with our provenance in tables beside its own.
+"""Write and read a data file: the provenance, in tables beside coverage.py's own.
 
-What was executed is in coverage.py's own tables (`covsup.datafile.database.coverage_tables`), so that its reports
-and its `combine` take the file as one of theirs. The tables named `covsup_*` hold what coverage.py
-has no place for; it ignores them. A data file appears whole or not at all: it is written beside its
-place, brought to the disk and then renamed. Nobody else may write it meanwhile: the caller holds
-the lock.
+What was executed is in coverage.py's tables (`covsup.datafile.database.coverage_tables`), so that its
+reports and its `combine` take the file as one of theirs. The tables named `covsup_*` hold the rest,
+and coverage.py ignores them. A data file is replaced in one step: a new one is written beside it,
+synced to the disk and renamed. The caller holds a lock, so that no other process writes meanwhile.
 """
 
 from __future__ import annotations
@@ -30,16 +29,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Final
 
-    from covsup.datafile.database.coverage_tables import DataFile
+    from covsup.datafile.database.data_files import DataFile
     from covsup.datafile.fold.result import ImageKey, PathContext
     from covsup.datafile.fold.sets import ArcSet, LineSet
     from covsup.datafile.provenance.model import Provenance
 
 TABLES_VERSION: Final = 1
-"""Of the covsup_* tables; raised when their meaning changes."""
+"""The version of the covsup_* tables. Raise it when their meaning changes."""
 
 _TEMPORARY: Final = ".covsup-"
-"""How names of unfinished data files begin; not as coverage.py's parallel data files do."""
+"""How names of unfinished data files begin. coverage.py must not take them for parallel data files."""
 
 _TABLES: Final = """
 CREATE TABLE covsup_schema (version integer);
@@ -128,15 +127,15 @@ def write_database(
     others: Sequence[DataFile] = (),
     touched: Mapping[str, str] = MappingProxyType({}),
 ) -> Provenance:
-    """Make `path` a data file that holds `result` and what `others` hold, durably.
+    """Make `path` a data file that holds `result` and what `others` hold, synced to the disk.
 
-    Gives what `result` says of processes.
+    Gives the provenance in `result`.
 
-    `kind` is what the file holds where nothing was executed (`touched` files need to know);
-    `touched` are files to be listed though nothing of them was executed, each with the name of the
-    plugin that reports it, or "". `others` give lines and branches only: their provenance is in
-    `result` if it shall be kept. Raises DataFileUnwritable, or DataFileUnusable for one of
-    `others`; `path` is then what it was.
+    `touched` are files to be listed although nothing of them was executed, each with the name of the
+    plugin that reports it, or "". `kind` is what the file holds where nothing was executed: `touched`
+    files need one. `others` give lines and branches only; `result` holds their provenance if it is to
+    be kept. Raises DataFileUnwritable, or DataFileUnusable for one of `others`; the file at `path` is
+    then unchanged.
     """
     target = Path(os.path.realpath(path))
     remove_unfinished(target.parent)
@@ -162,13 +161,13 @@ def write_database(
 
 
 def remove_unfinished(directory: Path) -> None:
-    """Delete the unfinished data files of writers that were killed."""
+    """Delete unfinished data files, which killed writers have left."""
     for leftover in directory.glob(f"{_TEMPORARY}*.tmp*"):
         leftover.unlink(missing_ok=True)
 
 
 def is_data_file(path: Path) -> bool:
-    """Whether there is a data file at `path`; nothing and an empty file are none.
+    """Whether there is a data file at `path`. An empty file is not one.
 
     Raises DataFileUnusable where something else is there.
     """
@@ -185,7 +184,7 @@ def is_data_file(path: Path) -> bool:
 
 
 def kind_of(path: Path) -> Kind | None:
-    """What an existing data file holds; None where it holds nothing. Raises DataFileUnusable."""
+    """What a data file holds; None where it holds nothing. Raises DataFileUnusable."""
     with _reading(path) as db:
         row = db.execute("SELECT value FROM meta WHERE key = 'has_arcs'").fetchone()
         measured = db.execute("SELECT EXISTS (SELECT 1 FROM file)").fetchone()
@@ -195,7 +194,7 @@ def kind_of(path: Path) -> Kind | None:
 
 
 def kind_with_sent_code(path: Path) -> Kind | None:
-    """The same, where code of which the file is not known yet counts as well."""
+    """What a data file holds, including code that was sent by value. Raises DataFileUnusable."""
     kind = kind_of(path)
     if kind is None:
         with _reading(path) as db:
@@ -204,12 +203,12 @@ def kind_with_sent_code(path: Path) -> Kind | None:
 
 
 def session_ids_in(path: Path) -> set[str]:
-    """The ids of the sessions of which a data file has something. Raises DataFileUnusable."""
+    """The ids of the sessions that are in a data file. Raises DataFileUnusable."""
     return set(session_starts(path))
 
 
 def session_starts(path: Path) -> dict[str, int]:
-    """The same, each with when it was begun."""
+    """The ids of the sessions in a data file, each with its start. Raises DataFileUnusable."""
     with _reading(path) as db:
         if not _has_our_tables(db):
             return {}
@@ -217,9 +216,9 @@ def session_starts(path: Path) -> dict[str, int]:
 
 
 def read_covsup_tables(path: Path) -> Result:
-    """Everything in a data file but the lines and branches of files, ready to be folded.
+    """What the covsup_* tables of a data file hold: all but the lines and branches of files.
 
-    An empty result for one of coverage.py's own. Raises DataFileUnusable.
+    An empty result for a data file that coverage.py wrote. Raises DataFileUnusable.
     """
     with _reading(path) as db:
         if not _has_our_tables(db):
@@ -258,7 +257,7 @@ def read_covsup_tables(path: Path) -> Result:
 
 
 def read_provenance(path: Path) -> Provenance:
-    """Who executed what, by a data file. Raises DataFileUnusable, also where there is no file."""
+    """The provenance in a data file. Raises DataFileUnusable, also where there is no file."""
     if not is_data_file(path):
         raise DataFileUnusable(f"there is no data file at {path}")
     return provenance_of(read_covsup_tables(path))
@@ -266,7 +265,7 @@ def read_provenance(path: Path) -> Provenance:
 
 def _write_provenance(result: Result, provenance: Provenance, temporary: Path) -> None:
     with contextlib.closing(sqlite3.connect(temporary)) as db:
-        # Killed in the middle, the file is thrown away: it needs no journal of its own.
+        # A file that is not finished is thrown away, so it needs no rollback journal.
         db.execute("PRAGMA journal_mode = off")
         db.execute("PRAGMA synchronous = off")
         db.executescript(_TABLES)
@@ -377,18 +376,18 @@ def _write_sent_code(result: Result, temporary: Path) -> None:
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that cannot write, not even to mend the file."""
-    # Not as_uri(): on 3.14 it imports urllib.request, and thereby ssl, which takes longer than all this.
+    """A connection that cannot write, not even to repair the file."""
+    # Not as_uri(): on 3.14 it imports urllib.request and ssl, which takes longer than the query.
     uri = f"file://{quote_from_bytes(os.fsencode(os.path.abspath(path)))}?mode=ro"  # noqa: PTH100 - links stay
     try:
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as db:
             yield db
     except sqlite3.OperationalError as error:
         if "no such table" in str(error):
-            raise DataFileUnusable(f"{path} is no coverage data file: {error}") from error
+            raise DataFileUnusable(f"{path} is not a coverage data file: {error}") from error
         raise DataFileUnusable(f"cannot read {path}: {error}") from error
     except sqlite3.Error as error:
-        raise DataFileUnusable(f"{path} is no coverage data file: {error}") from error
+        raise DataFileUnusable(f"{path} is not a coverage data file: {error}") from error
 
 
 def _has_our_tables(db: sqlite3.Connection) -> bool:
@@ -402,14 +401,14 @@ def _has_table(db: sqlite3.Connection, name: str) -> bool:
 
 def _read_versions(db: sqlite3.Connection) -> dict[str, frozenset[Version]]:
     versions: dict[str, frozenset[Version]] = {}
-    if _has_table(db, "covsup_version"):  # else made before versions were known
+    if _has_table(db, "covsup_version"):  # older data files do not have it
         for path, *version in db.execute("SELECT path, stamp, digest FROM covsup_version"):
             versions[path] = versions.get(path, frozenset()) | {Version(*version)}
     return versions
 
 
 def read_versions(path: Path) -> dict[str, frozenset[Version]]:
-    """What the files of a data file were when they were measured. Raises DataFileUnusable."""
+    """The versions of the files in a data file that were measured. Raises DataFileUnusable."""
     with _reading(path) as db:
         return _read_versions(db)
 
@@ -417,11 +416,11 @@ def read_versions(path: Path) -> dict[str, frozenset[Version]]:
 def _read_sent_code(
     db: sqlite3.Connection,
 ) -> tuple[dict[PathContext, LineSet], dict[PathContext, ArcSet], Kind | None]:
-    """What was executed of code of which the file is not known, and how that was measured."""
+    """What was executed of code that was sent by value, and what kind of measurement it is."""
     lines: dict[PathContext, LineSet] = {}
     arcs: dict[PathContext, ArcSet] = {}
     if not _has_table(db, "covsup_sent_code"):
-        return lines, arcs, None  # made before there was such code
+        return lines, arcs, None  # older data files do not have it
     rows = db.execute("SELECT name, context, numbits, arcs FROM covsup_sent_code").fetchall()
     if not rows:
         return lines, arcs, None
@@ -430,7 +429,7 @@ def _read_sent_code(
     for name, context, bits, pairs in rows:
         if pairs and kind is Kind.ARCS:
             arcs[name, context] = pairs
-        elif pairs:  # data of branches that were reduced to lines
+        elif pairs:  # the data file was reduced from branches to lines
             lines[name, context] = line_set_of(
                 {end for arc in arcs_in(pairs) for end in arc if end > 0}
             )
@@ -441,7 +440,7 @@ def _read_sent_code(
 
 
 def _sync(path: Path) -> None:
-    """Bring a file, or the names in a directory, to the disk."""
+    """Sync a file, or the names in a directory, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -450,12 +449,12 @@ def _sync(path: Path) -> None:
 
 
 def _text(text: str) -> str:
-    """Text that SQLite takes: what is no UTF-8 is shown with backslashes."""
+    """Text that SQLite can store: escapes instead of surrogates."""
     if text.isascii():
         return text
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _integer(number: int) -> int:
-    """A number that SQLite takes."""
+    """The nearest number that SQLite can store: it has 64 bits."""
     return max(min(number, 2**63 - 1), -(2**63))

@@ -1,8 +1,8 @@
-"""A result's provenance as JSON texts and back, for the tables of the data file.
+"""Write a result's provenance as JSON texts, and read it back.
 
-Only the spelling is here: which table holds what is `covsup.datafile.database.database`'s. Every text is
-ASCII, so that file names and arguments which are no UTF-8 come back as they were; keys are sorted,
-so that equal values are equal texts.
+`covsup.datafile.database.database` knows which table holds which text. Every text is ASCII, so that
+file names and arguments that are not UTF-8 come back unchanged. Keys are sorted, so that equal values
+are equal texts.
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ from covsup.datafile.fold.result import (
     Result,
     Spawn,
 )
-from covsup.datafile.journal.reader import AboutToExec, Core, Ended, EndedHow, ExecFailed, StartKind
-from covsup.datafile.session.directory import Observation, SessionNote, Settings
+from covsup.datafile.journal.events import AboutToExec, Ended, EndedHow, ExecFailed
+from covsup.datafile.journal.header import Core, StartKind
+from covsup.datafile.session.notes import SessionNote
+from covsup.datafile.session.observations import Observation
+from covsup.datafile.session.settings import Settings
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,7 +48,7 @@ _IMAGE: Final = (
     '"running_ns":%d,"threads":%d,"tracers":%s}'
 )
 _LOST: Final = '{"errno":%d,"events":%d,"facts":%d,"stage":%d}'
-"""By hand, for there are as many as processes, and an encoder costs five times as much."""
+"""Templates, because every process has such a record, and an encoder costs five times as much."""
 
 _NOTHING_LOST: Final = Lost()
 _NOTHING: Final = _LOST % (0, 0, 0, 0)
@@ -92,13 +95,13 @@ def encode_image(image: Image) -> str:
 
 
 def encode_others(result: Result) -> Iterator[tuple[str, str]]:
-    """Everything in a result that belongs to no single image: its kind and its JSON."""
-    for reap in sorted(result.child_exits):
-        yield "reap", _json(reap._asdict())
+    """Every record of a result that belongs to no single image: its kind and its JSON."""
+    for child_exit in sorted(result.child_exits):
+        yield "reap", _json(child_exit._asdict())
     for spawn in sorted(result.spawns):
         yield "spawn", _json(spawn._asdict())
-    for stillborn in sorted(result.stillborn):
-        yield "stillborn", _json(stillborn._asdict())
+    for failed_spawn in sorted(result.failed_spawns):
+        yield "stillborn", _json(failed_spawn._asdict())
     for problem in sorted(result.problems):
         yield "problem", _json(problem._asdict())
     for session, note in sorted(result.notes):
@@ -116,10 +119,10 @@ def result_from(
     shared: Mapping[str, LineSet],
     modules: Mapping[str, frozenset[str]],
 ) -> Result:
-    """The result of which the texts were made; its lines and arcs are not among them.
+    """The result that the texts were made from, without its lines and arcs.
 
-    Raises ValueError, KeyError or TypeError where the texts are not ours. Unknown kinds of
-    records are those of a newer covsup, and left alone.
+    Raises ValueError, KeyError or TypeError for texts that covsup did not write. Unknown kinds of
+    records are from a newer covsup, and are ignored.
     """
     sessions = [Settings.from_text(json.loads(text)) for text in settings]
     decoded = [_image(json.loads(text)) for text in images]
@@ -141,8 +144,8 @@ def result_from(
                 argv = tuple(note["argv"])
                 notes.add((record["session"], SessionNote(**{**note, "argv": argv})))
             case "observation":
-                seen = Observation.from_mapping(record["observation"])
-                observations.add((record["session"], seen))
+                observation = Observation.from_mapping(record["observation"])
+                observations.add((record["session"], observation))
             case _:
                 continue
     return Result(
@@ -153,7 +156,7 @@ def result_from(
         sessions={each.session: each for each in sessions},
         child_exits=frozenset(child_exits),
         spawns=frozenset(spawns),
-        stillborn=frozenset(failed_spawns),
+        failed_spawns=frozenset(failed_spawns),
         problems=frozenset(problems),
         notes=frozenset(notes),
         observations=frozenset(observations),
@@ -198,9 +201,9 @@ def _lost(lost: Lost) -> str:
 
 
 def _check_numbers(*found: object) -> None:
-    """Raise TypeError where something is no whole number, as it would be taken for one later."""
+    """Raise TypeError for a value that is not an int: later code relies on that."""
     if not all(type(each) is int for each in found):
-        raise TypeError(f"these are no numbers: {found}")
+        raise TypeError(f"not numbers: {found}")
 
 
 _json: Final = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode

@@ -6,16 +6,16 @@
 static bool
 is_earlier(const union_object *self, uint32_t one, uint32_t other)
 {
-    const owner *left = &self->owners[one], *right = &self->owners[other];
+    const image *left = &self->images[one], *right = &self->images[other];
     if (left->started_ns != right->started_ns) {
         return left->started_ns < right->started_ns;
     }
     return PyUnicode_Compare(left->image_id, right->image_id) < 0;
 }
 
-/* Takes from `lines` what is in `others`; gives whether anything was. */
+/* Removes the lines of `others` from `lines`. Gives whether there were any. */
 static bool
-without(line_set *lines, const line_set *others)
+remove_lines(line_set *lines, const line_set *others)
 {
     uint64_t any = 0;
     for (uint32_t at = 0; at < lines->used && at < others->used; at++) {
@@ -25,12 +25,12 @@ without(line_set *lines, const line_set *others)
     return any != 0;
 }
 
-/* Adds to `into` what both others have. -1: no memory. */
+/* Adds to `into` the lines that are in both others. -1: no memory. */
 static int
 add_common(line_set *into, const line_set *one, const line_set *other)
 {
     uint32_t blocks = one->used < other->used ? one->used : other->used;
-    if (line_set_reach(into, blocks) < 0) {
+    if (line_set_extend(into, blocks) < 0) {
         return -1;
     }
     for (uint32_t at = 0; at < blocks; at++) {
@@ -40,7 +40,7 @@ add_common(line_set *into, const line_set *one, const line_set *other)
 }
 
 static void
-shrink_to_lines(file_union *file)
+drop_empty(file_union *file)
 {
     size_t kept = 0;
     for (size_t at = 0; at < file->first_used; at++) {
@@ -53,51 +53,52 @@ shrink_to_lines(file_union *file)
     file->first_used = kept;
 }
 
-/* Takes from `lines` what others of the file have and keep, and from them what they lose. Gives the
- * place of the owner's own lines among them, or `first_used`. -1: no memory. */
+/* Divides `lines` between the image and those that executed the file before: removes from `lines`
+ * what an earlier image has, and from a later image what is in `lines`. Gives the index in `first`
+ * of the image's own lines, or `first_used` if it has none. -1: no memory. */
 static int64_t
-compare_with_all(const addition *add, file_union *file, line_set *lines)
+divide_lines(const addition *add, file_union *file, line_set *lines)
 {
     size_t mine = file->first_used;
     bool lost = false;
     for (size_t at = 0; at < file->first_used; at++) {
         first_lines *other = &file->first[at];
-        if (other->owner == add->owner) {
+        if (other->image == add->image) {
             continue;
         }
         if (add_common(&file->shared, lines, &other->lines) < 0) {
             return -1;
         }
-        if (is_earlier(add->self, add->owner, other->owner)) {
-            lost = without(&other->lines, lines) || lost;
+        if (is_earlier(add->self, add->image, other->image)) {
+            lost = remove_lines(&other->lines, lines) || lost;
         } else {
-            without(lines, &other->lines);
+            remove_lines(lines, &other->lines);
         }
     }
     if (lost) {
-        shrink_to_lines(file);
+        drop_empty(file);
     }
-    for (mine = 0; mine < file->first_used && file->first[mine].owner != add->owner;) {
+    for (mine = 0; mine < file->first_used && file->first[mine].image != add->image;) {
         mine++;
     }
     return (int64_t)mine;
 }
 
-/* A line belongs to the earliest image that executed it: brings in the lines of this one. Images
- * come oldest first as a rule, and then those before keep what they have. */
+/* Images mostly come oldest first. Then the images before keep all they have, and it is enough to
+ * look at `known`, the union of their lines. */
 int
 assign_first_seen(const addition *add, file_union *file)
 {
     line_set *lines = &file->now;
     int64_t mine = (int64_t)file->first_used;
-    bool is_youngest = file->first_used == 0 || is_earlier(add->self, file->youngest, add->owner);
+    bool is_youngest = file->first_used == 0 || is_earlier(add->self, file->youngest, add->image);
     if (add->image_is_new && is_youngest) {
         if (add_common(&file->shared, lines, &file->known) < 0) {
             return -1;
         }
-        without(lines, &file->known);
+        remove_lines(lines, &file->known);
     } else {
-        mine = compare_with_all(add, file, lines);
+        mine = divide_lines(add, file, lines);
         if (mine < 0) {
             return -1;
         }
@@ -112,10 +113,10 @@ assign_first_seen(const addition *add, file_union *file)
             return -1;
         }
         file->first = moved;
-        file->first[file->first_used++] = (first_lines){.owner = add->owner};
+        file->first[file->first_used++] = (first_lines){.image = add->image};
     }
     if (is_youngest) {
-        file->youngest = add->owner;
+        file->youngest = add->image;
     }
     return line_set_unite(&file->first[mine].lines, lines) < 0
                ? -1

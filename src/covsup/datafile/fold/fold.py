@@ -1,20 +1,15 @@
-"""The fold: the union of what any number of process images did, into one result.
+"""Unite results.
 
-`fold` is commutative, associative and idempotent, and its result is a valid input of another
-fold, so that journals may be folded in any order, in parts, again, and while their owners still
-write. That holds because every field of a `Result` is a set, a maximum or a minimum; what needs
-an opinion (who is whose parent, how a process ended) is left to `covsup.datafile.provenance.model`,
-which derives it from a result.
-
-Pure: it gets the contents of journals and gives a value. It must never know a clock, a process
-table, a terminal, a file.
+`fold` is commutative, associative and idempotent, and its result is a valid input of another fold. So
+journals may be folded in any order, in parts, again, and while their processes still write. This
+holds because every field of a `Result` is a set, a maximum or a minimum.
 """
 
 from __future__ import annotations
 
 from covsup.datafile.errors import CovsupError
 from covsup.datafile.fold.result import Result, consistent_choice
-from covsup.datafile.fold.sets import united
+from covsup.datafile.fold.sets import unite_arcs
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,11 +28,13 @@ if TYPE_CHECKING:
         Version,
     )
     from covsup.datafile.fold.sets import ArcSet, LineSet
-    from covsup.datafile.session.directory import Observation, SessionNote, Settings
+    from covsup.datafile.session.notes import SessionNote
+    from covsup.datafile.session.observations import Observation
+    from covsup.datafile.session.settings import Settings
 
 
 class MixedMeasurement(CovsupError):
-    """Line data met branch data: one result holds either. Fold them one kind at a time."""
+    """Line data and branch data cannot be in one result. Fold them separately."""
 
 
 MIXED_MESSAGE: Final = (
@@ -47,10 +44,10 @@ MIXED_MESSAGE: Final = (
 
 
 class ResultFold:
-    """A fold under way: takes results one by one and holds no more than their union."""
+    """The union of results that are added one by one. It holds no more than that."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Begin with an empty result."""
         self._kind: Kind | None = None
         self._lines: dict[PathContext, LineSet] = {}
         self._arcs: dict[PathContext, ArcSet] = {}
@@ -69,7 +66,7 @@ class ResultFold:
         self._problems: set[Problem] = set()
 
     def add(self, result: Result) -> Self:
-        """Take in one more result. Raises MixedMeasurement, and is then unchanged."""
+        """Add a result. Raises MixedMeasurement; the union is then unchanged."""
         self.add_facts(result, None)
         if self._images:
             for image_id, image in result.images.items():
@@ -82,14 +79,14 @@ class ResultFold:
             self._sessions[session] = consistent_choice(known_settings, settings)
         self._child_exits |= result.child_exits
         self._spawns |= result.spawns
-        self._failed_spawns |= result.stillborn
+        self._failed_spawns |= result.failed_spawns
         self._observations |= result.observations
         self._notes |= result.notes
         self._problems |= result.problems
         return self
 
     def add_facts(self, result: Result, new_path: Mapping[str, str] | None) -> None:
-        """Take in what was executed, under other paths if `new_path` gives some."""
+        """Add what was executed. `new_path` maps every path to a new one; None: paths stay."""
         self._agree_on(result.kind)
         if new_path is None:
             new_path = {path: path for path in result.paths()}
@@ -99,7 +96,7 @@ class ResultFold:
         for (path, context), arcs in result.arcs.items():
             key = (new_path[path], context)
             mine = self._arcs.get(key)
-            self._arcs[key] = arcs if mine is None or mine == arcs else united(mine, arcs)
+            self._arcs[key] = arcs if mine is None or mine == arcs else unite_arcs(mine, arcs)
         for path, names in result.modules.items():
             to = new_path[path]
             self._modules[to] = self._modules.get(to, frozenset()) | names
@@ -109,16 +106,16 @@ class ResultFold:
         for path, versions in result.versions.items():
             to = new_path[path]
             self._versions[to] = self._versions.get(to, frozenset()) | versions
-        for path, owners in result.first.items():
+        for path, by_image in result.first.items():
             to = new_path[path]
-            self._shared[to] = _unite_owners(
+            self._shared[to] = _unite_first(
                 self._first.setdefault(to, {}),
                 self._shared.get(to, 0) | result.shared.get(path, 0),
-                owners,
+                by_image,
             )
 
     def result(self) -> Result:
-        """The union so far. Later additions do not change it."""
+        """The union so far. Later additions do not change the value."""
         return Result(
             kind=self._kind,
             lines=dict(self._lines),
@@ -126,12 +123,12 @@ class ResultFold:
             modules=dict(self._modules),
             plugins=dict(self._plugins),
             versions=dict(self._versions),
-            first={path: dict(owners) for path, owners in self._first.items()},
+            first={path: dict(by_image) for path, by_image in self._first.items()},
             shared={path: bits for path, bits in self._shared.items() if bits},
             images=dict(self._images),
             child_exits=frozenset(self._child_exits),
             spawns=frozenset(self._spawns),
-            stillborn=frozenset(self._failed_spawns),
+            failed_spawns=frozenset(self._failed_spawns),
             sessions=dict(self._sessions),
             observations=frozenset(self._observations),
             notes=frozenset(self._notes),
@@ -147,67 +144,57 @@ class ResultFold:
 
 
 def fold(results: Iterable[Result]) -> Result:
-    """The union of results. Raises MixedMeasurement where lines meet branches."""
-    folding = ResultFold()
+    """The union of results. Raises MixedMeasurement for lines and branches together."""
+    union = ResultFold()
     for result in results:
-        folding.add(result)
-    return folding.result()
+        union.add(result)
+    return union.result()
 
 
 def remapped(result: Result, map_path: Callable[[str], str]) -> Result:
-    """The same with every path replaced; paths that become one are united."""
-    folding = ResultFold()
-    folding.add(
+    """The result with every path replaced. Paths that become equal are united."""
+    union = ResultFold()
+    union.add(
         result._replace(lines={}, arcs={}, modules={}, plugins={}, versions={}, first={}, shared={})
     )
-    folding.add_facts(result, {path: map_path(path) for path in result.paths()})
-    return folding.result()
+    union.add_facts(result, {path: map_path(path) for path in result.paths()})
+    return union.result()
 
 
 def without_paths(result: Result, paths: Collection[str]) -> Result:
-    """The same without what was executed in these files."""
+    """The result without what was executed in these files."""
     return result._replace(
         lines={key: bits for key, bits in result.lines.items() if key[0] not in paths},
         arcs={key: arcs for key, arcs in result.arcs.items() if key[0] not in paths},
         modules={path: names for path, names in result.modules.items() if path not in paths},
         plugins={path: names for path, names in result.plugins.items() if path not in paths},
-        first={path: owners for path, owners in result.first.items() if path not in paths},
+        first={path: by_image for path, by_image in result.first.items() if path not in paths},
         shared={path: bits for path, bits in result.shared.items() if path not in paths},
     )
 
 
-def seen(result: Result, *, running: Iterable[str], gone: Iterable[str], at_ns: int) -> Result:
-    """The result with what was seen of its images at `at_ns`: which ran and which no longer."""
-    images = dict(result.images)
-    for image_id in running:
-        images[image_id] = images[image_id]._replace(running_ns=at_ns)
-    for image_id in gone:
-        images[image_id] = images[image_id]._replace(gone_ns=at_ns)
-    return result._replace(images=images)
-
-
-def _unite_owners(
+def _unite_first(
     mine: dict[ImageKey, LineSet], shared: LineSet, theirs: Mapping[ImageKey, LineSet]
 ) -> LineSet:
-    """Bring `theirs` into `mine`: a line belongs to the earliest image that executed it.
+    """Add `theirs` to `mine`: a line belongs to the earliest image that executed it.
 
-    Gives the lines known to belong to more than one. A line's state is (earliest owner, more than
-    one?), which is all that is left of the set of its owners, and grows with the lines instead of
-    with the processes.
+    Gives the lines that several images executed, with those in `shared`. Only the earliest image and
+    this bit are kept of the set of a line's images, so the size depends on the lines and not on the
+    number of processes.
     """
-    for owner, bits in theirs.items():
+    for image, bits in theirs.items():
         left = bits
         for other in list(mine):
-            common = 0 if other == owner else mine[other] & left
+            common = 0 if other == image else mine[other] & left
             if not common:
                 continue
             shared |= common
-            if owner < other:
+            if image < other:
                 mine[other] &= ~common
                 if not mine[other]:
                     del mine[other]
             else:
                 left &= ~common
         if left:
-            mine[owner] = mine.get(owner, 0) | left
+            mine[image] = mine.get(image, 0) | left
     return shared

@@ -1,4 +1,4 @@
-"""What a journal and a session directory say, as a result that can be folded."""
+"""Make results of journals and of session directories."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from covsup.datafile.fold.result import (
     Result,
     Spawn,
     Version,
-    last,
+    later_event,
 )
-from covsup.datafile.journal.reader import (
+from covsup.datafile.journal.events import (
     AboutToExec,
     Ended,
     ExecFailed,
@@ -27,16 +27,19 @@ from covsup.datafile.journal.reader import (
     Spawned,
     Unexecuted,
     UserTracer,
-    split_module,
 )
+from covsup.datafile.journal.reader import split_module
 from covsup.hints import TYPE_CHECKING, assert_never
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Final
 
-    from covsup.datafile.journal.reader import Event, Journal
-    from covsup.datafile.session.directory import Observation, SessionNote, Settings
+    from covsup.datafile.journal.events import Event
+    from covsup.datafile.journal.reader import Journal
+    from covsup.datafile.session.notes import SessionNote
+    from covsup.datafile.session.observations import Observation
+    from covsup.datafile.session.settings import Settings
 
 
 UNSTORABLE_MESSAGE: Final = (
@@ -45,7 +48,7 @@ UNSTORABLE_MESSAGE: Final = (
 
 
 def unstorable_message(path: str) -> str:
-    """What there is to say of a file that cannot be stored, in one line."""
+    """The message for a file that the data file cannot hold, in one line."""
     shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return UNSTORABLE_MESSAGE + shown.replace("\n", "\\n")
 
@@ -53,9 +56,10 @@ def unstorable_message(path: str) -> str:
 def image_result(
     journals: Sequence[Journal], *, session: str = "", static_context: str = ""
 ) -> Result:
-    """What one image's journal says; `journals` are its segments, in any order, at least one.
+    """The result of one image. `journals` are its segments, at least one, in any order.
 
-    `static_context` is the label of context 0, which journals leave to the session's settings.
+    `static_context` is the label of context 0, which is in the session's settings and not in the
+    journal. Raises MixedMeasurement.
     """
     image_fold = ImageFold()
     image_fold.add(journals, session=session, static_context=static_context)
@@ -63,13 +67,13 @@ def image_result(
 
 
 class ImageFold:
-    """The fold of images that come one by one, from their journals.
+    """The union of images that are added one by one, from their journals.
 
-    The same as the fold of their results, without making these: what they executed is united in C.
+    It equals the fold of their results, but is faster: what they executed is united in C.
     """
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Begin with an empty union."""
         self._facts = FactUnion()
         self._kind: Kind | None = None
         self._images: dict[str, Image] = {}
@@ -88,10 +92,11 @@ class ImageFold:
         running_ns: int = 0,
         gone_ns: int = 0,
     ) -> list[Problem]:
-        """Take in an image, as `image_result` does, and give what was wrong with its journals.
+        """Add an image, and give what was wrong with its journals. See `image_result`.
 
-        Images that come oldest first are taken in faster. `running_ns` and `gone_ns` are when
-        the image was seen. Raises MixedMeasurement, and is then unchanged.
+        It is faster to add the oldest image first. `running_ns` and `gone_ns` are when the image was
+        seen running, and seen not to run any more; 0 = never. Raises MixedMeasurement; the union is
+        then unchanged.
         """
         segments = journals
         if len(segments) > 1:
@@ -100,7 +105,7 @@ class ImageFold:
         kind = Kind.ARCS if header.branch else Kind.LINES
         if self._kind not in {None, kind} and any(each.facts.files() for each in segments):
             raise MixedMeasurement(MIXED_MESSAGE)
-        lines, files, undefined, far, unusable, unnamed = self._facts.add(
+        lines, files, undefined, out_of_range, unusable, unnamed = self._facts.add(
             tuple(journal.facts for journal in segments),
             header.start_realtime_ns,
             header.image_id,
@@ -150,47 +155,49 @@ class ImageFold:
         self._images[header.image_id] = image if known is None else known.union(image)
         self._child_exits |= events.child_exits
         self._spawns |= events.spawns
-        self._failed_spawns |= events.stillborn
+        self._failed_spawns |= events.failed_spawns
         for journal in segments:
             for path, plugin in journal.claims:
                 known_plugins = self._plugins.get(path, frozenset())
                 self._plugins[path] = known_plugins | {plugin}
-        whats = [(what, True) for journal in segments for what in journal.problems]
-        whats += [(unstorable_message(path), False) for path in unusable]
-        whats += [(f"context {context_id} is not named: its facts go without one", False)
+        messages = [(problem, True) for journal in segments for problem in journal.problems]
+        messages += [(unstorable_message(path), False) for path in unusable]
+        messages += [(f"context {context_id} has no name: its facts are kept without a context", False)
                   for context_id in unnamed]  # fmt: skip
         if undefined:
-            whats.append((f"{undefined} facts are of files that the journal does not name", True))
-        if far:
-            whats.append((f"{far} facts have impossible line numbers", False))
+            messages.append(
+                (f"{undefined} facts are left out: the journal does not name their files", True)
+            )
+        if out_of_range:
+            messages.append((f"{out_of_range} facts have impossible line numbers", False))
         problems = [
             Problem(
                 session=session,
                 journal=f"{header.pid}-{header.image_id}",
-                what=what,
+                what=message,
                 unused=unused,
             )
-            for what, unused in whats
+            for message, unused in messages
         ]
         self._problems.update(problems)
         return problems
 
     @property
     def images(self) -> int:
-        """How many images there are."""
+        """The number of images."""
         return len(self._images)
 
     @property
     def kind(self) -> Kind | None:
-        """What they measured; None where they executed nothing."""
+        """What the images measured; None where they executed nothing."""
         return self._kind
 
     def result(self) -> Result:
-        """The union so far. Later additions do not change it."""
-        lines, arcs, said, first, shared = self._facts.result()
+        """The union so far. Later additions do not change the value."""
+        lines, arcs, module_texts, first, shared = self._facts.result()
         modules: dict[str, frozenset[str]] = {}
         versions: dict[str, frozenset[Version]] = {}
-        for path, texts in said.items():
+        for path, texts in module_texts.items():
             pairs = [split_module(text) for text in texts]
             if names := frozenset(name for name, _ in pairs if name):
                 modules[path] = names
@@ -208,7 +215,7 @@ class ImageFold:
             images=dict(self._images),
             child_exits=frozenset(self._child_exits),
             spawns=frozenset(self._spawns),
-            stillborn=frozenset(self._failed_spawns),
+            failed_spawns=frozenset(self._failed_spawns),
             problems=frozenset(self._problems),
         )
 
@@ -218,7 +225,7 @@ def session_result(
     notes: Iterable[SessionNote] = (),
     observations: Iterable[Observation] = (),
 ) -> Result:
-    """What a session directory says besides its journals."""
+    """The result of what is in a session directory besides its journals."""
     session = settings.session
     return Result(
         sessions={session: settings},
@@ -228,11 +235,11 @@ def session_result(
 
 
 class _Events:
-    """The events of one image, sorted by what they are good for."""
+    """The events of one image, in the fields of an image and a result that they belong to."""
 
     child_exits: frozenset[ChildExit] = frozenset()
     spawns: frozenset[Spawn] = frozenset()
-    stillborn: frozenset[FailedSpawn] = frozenset()
+    failed_spawns: frozenset[FailedSpawn] = frozenset()
     ended: Ended | None = None
     about_to_exec: AboutToExec | None = None
     exec_failed: ExecFailed | None = None
@@ -245,29 +252,29 @@ class _Events:
         if len(events) == 1 and isinstance(events[0], Ended):
             self.ended = events[0]
         elif events:
-            self._sort(image_id, events)
+            self._add(image_id, events)
 
-    def _sort(self, by: str, events: Iterable[Event]) -> None:
+    def _add(self, by: str, events: Iterable[Event]) -> None:
         child_exits: list[ChildExit] = []
         spawns: list[Spawn] = []
-        stillborn: list[FailedSpawn] = []
+        failed_spawns: list[FailedSpawn] = []
         libraries: list[tuple[str, str]] = []
         tracers: list[str] = []
         notes: list[tuple[int, str]] = []
         for event in events:
             match event:
                 case AboutToExec():
-                    self.about_to_exec = last(self.about_to_exec, event)
+                    self.about_to_exec = later_event(self.about_to_exec, event)
                 case ExecFailed():
-                    self.exec_failed = last(self.exec_failed, event)
+                    self.exec_failed = later_event(self.exec_failed, event)
                 case Spawned(at_ns=at_ns, pid=pid, argv=argv):
                     spawns.append(Spawn(by=by, at_ns=at_ns, pid=pid, argv=tuple(argv)))
                 case Unexecuted(at_ns=at_ns, pid=pid):
-                    stillborn.append(FailedSpawn(by=by, at_ns=at_ns, pid=pid))
+                    failed_spawns.append(FailedSpawn(by=by, at_ns=at_ns, pid=pid))
                 case Reaped(at_ns=at_ns, pid=pid, status=status):
                     child_exits.append(ChildExit(by=by, at_ns=at_ns, pid=pid, status=status))
                 case Ended():
-                    self.ended = last(self.ended, event)
+                    self.ended = later_event(self.ended, event)
                 case LibraryUsed(name=name, version=version):
                     libraries.append((name, version))
                 case UserTracer(text=text):
@@ -277,13 +284,13 @@ class _Events:
                 case _:
                     assert_never(event)
         self.child_exits, self.spawns = frozenset(child_exits), frozenset(spawns)
-        self.stillborn = frozenset(stillborn)
+        self.failed_spawns = frozenset(failed_spawns)
         self.libraries, self.tracers = frozenset(libraries), frozenset(tracers)
         self.notes = frozenset(notes)
 
 
 def _utf8(label: str) -> str:
-    """A label as coverage.py's file can hold it."""
+    """A label as the data file can hold it: escapes instead of surrogates."""
     return label.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -1,13 +1,12 @@
-/* fold/ids.c - files, contexts and images by the numbers that `FactUnion` gives them: see
- * fold/union.h.
+/* fold/ids.c - number the files, contexts and images of a `FactUnion`: see fold/union.h.
  *
- * An image has ids of its own for its files and contexts; here they become everybody's.
- * Must never know: what was executed. */
+ * A journal has ids of its own for its files and contexts. They become numbers that are the same
+ * for all images. Must never know: what was executed. */
 #include "fold/union.h"
 
 #include <stdlib.h>
 
-/* The number of `key` in `dict`; what is new is numbered `next`. */
+/* The number of `key` in `dict`. A new key gets the number `next`. */
 static int64_t
 number_in(PyObject *dict, PyObject *key, size_t next)
 {
@@ -22,17 +21,16 @@ number_in(PyObject *dict, PyObject *key, size_t next)
 }
 
 static int
-add_local(local_ids *names, uint32_t id, uint32_t number)
+add_id(local_ids *ids, uint32_t id, uint32_t number)
 {
-    local_id *moved = grown(names->items, names->used, &names->room, sizeof(*moved));
+    local_id *moved = grown(ids->items, ids->used, &ids->room, sizeof(*moved));
     if (moved == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    names->items = moved;
-    names->items[names->used] =
-        (local_id){.id = id, .order = (uint32_t)names->used, .number = number};
-    names->used++;
+    ids->items = moved;
+    ids->items[ids->used] = (local_id){.id = id, .order = (uint32_t)ids->used, .number = number};
+    ids->used++;
     return 0;
 }
 
@@ -46,40 +44,39 @@ by_id(const void *left, const void *right)
     return one->order < other->order ? -1 : one->order > other->order;
 }
 
-/* Sorts names by id; of those with one id the last one counts. */
+/* Sorts by id, for ids_find(). Of several definitions of one id the last one counts. */
 static void
-settle_names(local_ids *names)
+sort_ids(local_ids *ids)
 {
-    if (names->used > 1) {
-        qsort(names->items, names->used, sizeof(*names->items), by_id);
+    if (ids->used > 1) {
+        qsort(ids->items, ids->used, sizeof(*ids->items), by_id);
     }
     size_t kept = 0;
-    for (size_t at = 0; at < names->used; at++) {
-        if (kept > 0 && names->items[kept - 1].id == names->items[at].id) {
+    for (size_t at = 0; at < ids->used; at++) {
+        if (kept > 0 && ids->items[kept - 1].id == ids->items[at].id) {
             kept--;
         }
-        names->items[kept++] = names->items[at];
+        ids->items[kept++] = ids->items[at];
     }
-    names->used = kept;
+    ids->used = kept;
 }
 
 uint32_t
-ids_find(const local_ids *names, uint32_t id)
+ids_find(const local_ids *ids, uint32_t id)
 {
-    size_t begin = 0, end = names->used;
+    size_t begin = 0, end = ids->used;
     while (begin < end) {
         size_t middle = begin + (end - begin) / 2;
-        if (names->items[middle].id < id) {
+        if (ids->items[middle].id < id) {
             begin = middle + 1;
         } else {
             end = middle;
         }
     }
-    return begin < names->used && names->items[begin].id == id ? names->items[begin].number
-                                                               : UNKNOWN;
+    return begin < ids->used && ids->items[begin].id == id ? ids->items[begin].number : UNKNOWN;
 }
 
-/* The number of a file; its path may be known by another module name. */
+/* The number of a file. Its path may be known already, with another module name. */
 static int64_t
 new_file(union_object *self, PyObject *path, const char *module, size_t module_size)
 {
@@ -106,7 +103,7 @@ new_file(union_object *self, PyObject *path, const char *module, size_t module_s
     return rc < 0 ? -1 : number;
 }
 
-/* What `definitions` is to say of a file: its number, or its path where that is no UTF-8. */
+/* The value in `definitions` for a file: its number, or its path where that is not UTF-8. */
 static PyObject *
 define(union_object *self, const char *text, const definition *one)
 {
@@ -124,10 +121,10 @@ define(union_object *self, const char *text, const definition *one)
 }
 
 static int
-add_file(addition *add, const journal_facts *words, const definition *one)
+add_file(addition *add, const journal_facts *journal, const definition *one)
 {
     union_object *self = add->self;
-    const char *text = (const char *)words->texts + one->at;
+    const char *text = (const char *)journal->texts + one->at;
     PyObject *key = PyBytes_FromStringAndSize(text, (Py_ssize_t)one->size + 1 + one->module);
     if (key == NULL) {
         return -1;
@@ -142,10 +139,10 @@ add_file(addition *add, const journal_facts *words, const definition *one)
     }
     if (known != NULL && PyUnicode_Check(known)) {
         rc = PyList_Append(add->unusable, known);
-        rc = rc < 0 ? rc : add_local(&add->files, one->id, UNSTORABLE);
+        rc = rc < 0 ? rc : add_id(&add->files, one->id, UNSTORABLE);
     } else if (known != NULL) {
         uint32_t number = (uint32_t)PyLong_AsUnsignedLong(known);
-        rc = add_local(&add->files, one->id, number);
+        rc = add_id(&add->files, one->id, number);
     }
     Py_XDECREF(known);
     Py_DECREF(key);
@@ -163,7 +160,7 @@ label_number(union_object *self, PyObject *label)
     return number;
 }
 
-/* A label as coverage.py's file can hold it. */
+/* A label as the data file can hold it: UTF-8, with escapes for other bytes. */
 static PyObject *
 label_of(const char *text, Py_ssize_t size)
 {
@@ -183,11 +180,12 @@ label_of(const char *text, Py_ssize_t size)
     return label;
 }
 
-/* `of_session` is the static context's label: the two are joined as coverage.py joins them. */
+/* `of_session` is the label of the static context. coverage.py joins the two labels with a `|`. */
 static int
-add_context(addition *add, const journal_facts *words, const definition *one, PyObject *of_session)
+add_context(addition *add, const journal_facts *journal, const definition *one,
+            PyObject *of_session)
 {
-    PyObject *label = label_of((const char *)words->texts + one->at, (Py_ssize_t)one->size);
+    PyObject *label = label_of((const char *)journal->texts + one->at, (Py_ssize_t)one->size);
     if (label != NULL && PyUnicode_GET_LENGTH(of_session) > 0) {
         Py_SETREF(label, PyUnicode_GET_LENGTH(label) == 0
                              ? Py_NewRef(of_session)
@@ -195,33 +193,33 @@ add_context(addition *add, const journal_facts *words, const definition *one, Py
     }
     int64_t number = label == NULL ? -1 : label_number(add->self, label);
     Py_XDECREF(label);
-    return number < 0 ? -1 : add_local(&add->contexts, one->id, (uint32_t)number);
+    return number < 0 ? -1 : add_id(&add->contexts, one->id, (uint32_t)number);
 }
 
-/* Definitions of all segments first: a later one relies on what an earlier one defined. */
+/* A later segment uses what an earlier one defined, so the definitions of all come first. */
 int
 ids_add_definitions(addition *add, PyObject *segments, PyObject *label)
 {
     int64_t no_label = label_number(add->self, label);
-    if (no_label < 0 || add_local(&add->contexts, 0, (uint32_t)no_label) < 0) {
+    if (no_label < 0 || add_id(&add->contexts, 0, (uint32_t)no_label) < 0) {
         return -1;
     }
     for (Py_ssize_t at = 0; at < PyTuple_GET_SIZE(segments); at++) {
-        const journal_facts *words =
-            &((journal_facts_object *)PyTuple_GET_ITEM(segments, at))->words;
-        for (size_t each = 0; each < words->files.used; each++) {
-            if (add_file(add, words, &words->files.items[each]) < 0) {
+        const journal_facts *journal =
+            &((journal_facts_object *)PyTuple_GET_ITEM(segments, at))->facts;
+        for (size_t each = 0; each < journal->files.used; each++) {
+            if (add_file(add, journal, &journal->files.items[each]) < 0) {
                 return -1;
             }
         }
-        for (size_t each = 0; each < words->contexts.used; each++) {
-            if (add_context(add, words, &words->contexts.items[each], label) < 0) {
+        for (size_t each = 0; each < journal->contexts.used; each++) {
+            if (add_context(add, journal, &journal->contexts.items[each], label) < 0) {
                 return -1;
             }
         }
     }
-    settle_names(&add->files);
-    settle_names(&add->contexts);
+    sort_ids(&add->files);
+    sort_ids(&add->contexts);
     return 0;
 }
 
@@ -229,23 +227,23 @@ int
 ids_add_image(addition *add, unsigned long long started_ns, PyObject *image_id)
 {
     union_object *self = add->self;
-    owner *moved = grown(self->owners, self->images_used, &self->images_room, sizeof(*moved));
+    image *moved = grown(self->images, self->images_used, &self->images_room, sizeof(*moved));
     if (moved == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    self->owners = moved;
+    self->images = moved;
     PyObject *key = Py_BuildValue("(KO)", started_ns, image_id);
     int64_t number = key == NULL ? -1 : number_in(self->image_numbers, key, self->images_used);
     Py_XDECREF(key);
     if (number < 0) {
         return -1;
     }
-    add->owner = (uint32_t)number;
+    add->image = (uint32_t)number;
     add->image_is_new = number == (int64_t)self->images_used;
     if (add->image_is_new) {
-        self->owners[self->images_used++] =
-            (owner){.started_ns = started_ns, .image_id = Py_NewRef(image_id)};
+        self->images[self->images_used++] =
+            (image){.started_ns = started_ns, .image_id = Py_NewRef(image_id)};
     }
     return 0;
 }

@@ -1,35 +1,36 @@
-/* fold/module.c - the module `covsup.datafile._fold`: the fold's inner loop.
+/* fold/module.c - the extension `covsup.datafile._fold`: journals decoded, and their union.
  *
  * Must never know: anything of covsup's Python. */
 #include "fold/module.h"
 
 #include <string.h>
 
-PyDoc_STRVAR(
-    sort_doc,
-    "sort(words, swapped, version, largest_line, memory)\n--\n\n"
-    "Sort the words of a journal of a format's version; `swapped` if its byte order is not\n"
-    "this machine's.\n\n"
-    "Lines above `largest_line` are kept apart. What would make the facts cost more than\n"
-    "`memory` bytes is left out, and counted.");
+PyDoc_STRVAR(decode_words_doc,
+             "decode_words(words, swapped, version, largest_line, memory)\n--\n\n"
+             "Decode the words (bytes) of a journal of format `version`. `swapped` says whether\n"
+             "its byte order is not this machine's.\n\n"
+             "Facts with lines above `largest_line` are kept apart. Facts that would need more\n"
+             "than `memory` bytes are left out and counted. Raises ValueError, MemoryError.");
 
-PyDoc_STRVAR(read_intact_doc,
-             "read_intact(path, owner, newest, largest_line, memory, kinds, cores)\n--\n\n"
-             "The fields of a journal's header, and its words sorted; None if it is not sound.\n\n"
-             "Sound is a whole journal, of the version `newest` or an earlier one, in a regular\n"
-             "file of root's or of the user `owner` (None: anybody). The limits are those of\n"
-             "sort(); `kinds` and `cores` are what the header's numbers stand for, from 1 on.");
+PyDoc_STRVAR(
+    read_intact_doc,
+    "read_intact(path, owner, largest_line, memory, kinds, cores)\n--\n\n"
+    "Read an intact journal: the fields of its header, and its JournalFacts. None if it\n"
+    "is not intact.\n\n"
+    "Intact is a whole journal of a known version in a regular file that root or the user\n"
+    "`owner` owns (None: anybody). The limits are those of decode_words(); `kinds` and\n"
+    "`cores` are the members of StartKind and Core, in order. Raises MemoryError.");
 
 PyDoc_STRVAR(arc_numbers_doc,
              "arc_numbers(arcs, lines)\n--\n\n"
-             "The arcs, and each of the lines (numbits) as an arc to itself, as a JSON array. An\n"
-             "arc is a number there: its first line << ARC_BITS, plus its second line + half of\n"
-             "that range.");
+             "The arcs, and each of the lines (numbits) as an arc to itself, as a JSON array of\n"
+             "numbers. The number of an arc is its first line << ARC_BITS, plus its second line +\n"
+             "half of that range.");
 
-PyDoc_STRVAR(united_doc, "united(arcs, others)\n--\n\nThe union of two sets of arcs.");
+PyDoc_STRVAR(unite_arcs_doc, "unite_arcs(arcs, others)\n--\n\nThe union of two sets of arcs.");
 
 static PyObject *
-united(PyObject *module, PyObject *args)
+unite_arcs(PyObject *module, PyObject *args)
 {
     PyObject *one, *other, *bytes = NULL;
     if (!PyArg_ParseTuple(args, "SS", &one, &other)) {
@@ -37,17 +38,17 @@ united(PyObject *module, PyObject *args)
     }
     arc_set arcs = {0};
     if (arcs_from_bytes(&arcs, one) == 0 && arcs_from_bytes(&arcs, other) == 0) {
-        bytes = arc_set_settle(&arcs) < 0 ? PyErr_NoMemory() : arcs_as_bytes(&arcs);
+        bytes = arc_set_normalize(&arcs) < 0 ? PyErr_NoMemory() : arcs_as_bytes(&arcs);
     }
     arc_set_free(&arcs);
     return bytes;
 }
 
 static PyMethodDef methods[] = {
-    {"sort", decode_words, METH_VARARGS, sort_doc},
+    {"decode_words", decode_words, METH_VARARGS, decode_words_doc},
     {"read_intact", read_intact, METH_VARARGS, read_intact_doc},
     {"arc_numbers", arc_numbers, METH_VARARGS, arc_numbers_doc},
-    {"united", united, METH_VARARGS, united_doc},
+    {"unite_arcs", unite_arcs, METH_VARARGS, unite_arcs_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -65,7 +66,7 @@ static int
 module_exec(PyObject *module)
 {
     fold_state *state = PyModule_GetState(module);
-    /* Secret as the hashes of strings are, so that no journal can be made to be slow. */
+    /* As secret as the hashes of strings, so that no journal can be made that fills one slot. */
     PyObject *text = PyUnicode_FromString("covsup.datafile._fold");
     Py_hash_t hash = text == NULL ? -1 : PyObject_Hash(text);
     Py_XDECREF(text);
@@ -76,7 +77,10 @@ module_exec(PyObject *module)
     state->journal_facts_type = add_type(module, &journal_facts_spec);
     state->fact_union_type =
         state->journal_facts_type == NULL ? NULL : add_type(module, &fact_union_spec);
-    return state->fact_union_type == NULL ? -1 : PyModule_AddIntMacro(module, ARC_BITS);
+    if (state->fact_union_type == NULL || PyModule_AddIntMacro(module, ARC_BITS) < 0) {
+        return -1;
+    }
+    return layout_add_constants(module);
 }
 
 static int
@@ -105,7 +109,7 @@ static PyModuleDef_Slot slots[] = {
     {0, NULL},
 };
 
-PyDoc_STRVAR(module_doc, "The fold's inner loop: journals sorted, and their union.");
+PyDoc_STRVAR(module_doc, "The fold's inner loop: journals decoded, and their union.");
 
 static struct PyModuleDef module_definition = {
     PyModuleDef_HEAD_INIT,         .m_name = "covsup.datafile._fold",

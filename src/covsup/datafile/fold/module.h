@@ -1,7 +1,8 @@
-/* fold/module.h - what the Python types of `covsup.datafile._fold` have in common.
+/* fold/module.h - the state of the extension `covsup.datafile._fold`, and what its types share.
  *
- * Threads: an object belongs to whoever holds it, as a Python list does; no function may be called
- * on one object by two threads at a time. The module has no state but its types and a seed. */
+ * Threads: an object of these types is used as a Python list is: no two threads may call functions
+ * of one object at a time. The module has no state but its types and a seed, which do not change.
+ */
 #ifndef COVSUP_FOLD_MODULE_H
 #define COVSUP_FOLD_MODULE_H
 
@@ -16,27 +17,31 @@ typedef struct {
     uint64_t seed; /* of every key_index */
 } fold_state;
 
-/* The words of one journal, sorted. */
+/* What the words of one journal say. */
 typedef struct {
-    PyObject_HEAD journal_facts words;
+    PyObject_HEAD journal_facts facts;
 } journal_facts_object;
 
 extern PyType_Spec journal_facts_spec;
 extern PyType_Spec fact_union_spec;
 
-/* One without words; NULL with an exception set. */
+/* An empty one; NULL with an exception set. */
 journal_facts_object *new_journal_facts(fold_state *state);
 
+/* Functions of the module. */
 PyObject *decode_words(PyObject *module, PyObject *args);
 PyObject *read_intact(PyObject *module, PyObject *args);
 PyObject *arc_numbers(PyObject *module, PyObject *args);
 
+/* journal/layout.c: adds the constants of the journal's format to the module. -1: exception set. */
+int layout_add_constants(PyObject *module);
+
 /* An arc as one number: its first line << ARC_BITS, plus its second line + half of that range. */
 #define ARC_BITS 28
 
-/* A set of lines as an int whose bit n is line n; a set of arcs as bytes, two 32-bit numbers of
- * this machine's order for each arc. */
+/* A set of lines as an int whose bit n is line n. */
 PyObject *lines_as_int(const line_set *lines);
+/* A set of arcs as bytes: two 32-bit numbers, in this machine's byte order, for each arc. */
 PyObject *arcs_as_bytes(const arc_set *arcs);
 /* Appends the arcs in such bytes; -1 with an exception set. */
 int arcs_from_bytes(arc_set *arcs, PyObject *bytes);

@@ -1,8 +1,8 @@
 """What any number of process images did: the values that a fold unites.
 
-Every field of a `Result` is a set, a maximum or a minimum, so that uniting two of them is
-commutative, associative and idempotent. What needs an opinion (who is whose parent, how a process
-ended) is no field here: it is derived (`covsup.datafile.provenance.derive`).
+Every field of a `Result` is a set, a maximum or a minimum, so that the union of two results is
+commutative, associative and idempotent. Anything that must be concluded from several fields (who is
+whose parent, how a process ended) is not a field: `covsup.datafile.provenance.derive` derives it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from typing import TypeAlias, TypeVar
 
     from covsup.datafile.fold.sets import ArcSet, LineSet
-    from covsup.datafile.journal.reader import AboutToExec, Core, Ended, ExecFailed, StartKind
-    from covsup.datafile.session.directory import Observation, SessionNote, Settings
+    from covsup.datafile.journal.events import AboutToExec, Ended, ExecFailed
+    from covsup.datafile.journal.header import Core, StartKind
+    from covsup.datafile.session.notes import SessionNote
+    from covsup.datafile.session.observations import Observation
+    from covsup.datafile.session.settings import Settings
 
     SomeEvent = TypeVar("SomeEvent", AboutToExec, Ended, ExecFailed)
     Something = TypeVar("Something")
@@ -27,7 +30,7 @@ PathContext: TypeAlias = tuple[str, str]
 """A measured path and a context label."""
 
 ImageKey: TypeAlias = tuple[int, str]
-"""An image that executed something: its start (wall clock, ns) and its id. Ordered by time."""
+"""An image: its start (wall clock, ns since 1970) and its id. Ordered by time."""
 
 
 class Kind(Enum):
@@ -38,30 +41,31 @@ class Kind(Enum):
 
 
 class Identity(NamedTuple):
-    """What never changes in the life of an image."""
+    """What does not change during the life of an image."""
 
     image_id: str
-    session: str  # "" = the journal was found outside of a session
+    session: str  # "" = its journal is outside of a session directory
     pid: int
     ppid: int
-    parent_id: str | None  # forked or exec'ed: that image; spawned: whose environment it got
+    parent_id: str | None
+    """The image that forked it or execed it; of a spawned image, the one in its COVSUP_PARENT."""
     started: StartKind
     generation: int
     started_ns: int  # wall clock
-    boottime_ns: int  # since boot
+    boottime_ns: int  # its start since boot
     python: int  # hexversion
     core: Core
     branch: bool
     uid: int
 
     @property
-    def owner(self) -> ImageKey:
-        """The image as the owner of facts."""
+    def key(self) -> ImageKey:
+        """The image in the maps of a result that say who executed a line first."""
         return (self.started_ns, self.image_id)
 
 
 class Lost(NamedTuple):
-    """What an image could not store, with the first reason."""
+    """How much an image could not store, and why it first could not."""
 
     facts: int = 0
     events: int = 0
@@ -73,7 +77,7 @@ class Lost(NamedTuple):
         return bool(self.facts or self.events)
 
     def union(self, other: Lost) -> Lost:
-        """The larger loss: the counters of one image only grow."""
+        """The larger of two counts of one image: its counters only grow."""
         reason = _agreed_reason((self.errno, self.stage), (other.errno, other.stage))
         return Lost(
             facts=max(self.facts, other.facts),
@@ -84,7 +88,7 @@ class Lost(NamedTuple):
 
 
 class Image(NamedTuple):
-    """What is known of one process image from its own journal, and from who looked at it."""
+    """What is known of one process image, from its journal and from the supervisor."""
 
     identity: Identity
     properties: frozenset[tuple[str, str]] = frozenset()
@@ -97,22 +101,22 @@ class Image(NamedTuple):
     lines: int = 0  # lines that it executed itself
     threads: int = 0
     lost: Lost = Lost()
-    forks_lost: Lost = Lost()  # by its forks while they had no journal at all
+    forks_lost: Lost = Lost()  # by its forked children while they had no journal at all
     running_ns: int = 0  # when it was last seen running, wall clock
-    gone_ns: int = 0  # when it was seen to run no more, wall clock
+    gone_ns: int = 0  # when it was last seen not to run any more, wall clock
 
-    def said(self) -> dict[str, str]:
-        """Its properties by key; one of them where looks at it do not agree, always the same."""
+    def property_values(self) -> dict[str, str]:
+        """Its properties by key. Of several values of a key it is always the smallest."""
         return dict(sorted(self.properties, reverse=True))
 
     def union(self, other: Image) -> Image:
-        """Everything that two looks at the same image say."""
+        """What two readings of the same image say together."""
         return Image(
             identity=consistent_choice(self.identity, other.identity),
             properties=self.properties | other.properties,
-            ended=last(self.ended, other.ended),
-            about_to_exec=last(self.about_to_exec, other.about_to_exec),
-            exec_failed=last(self.exec_failed, other.exec_failed),
+            ended=later_event(self.ended, other.ended),
+            about_to_exec=later_event(self.about_to_exec, other.about_to_exec),
+            exec_failed=later_event(self.exec_failed, other.exec_failed),
             libraries=self.libraries | other.libraries,
             tracers=self.tracers | other.tracers,
             notes=self.notes | other.notes,
@@ -126,7 +130,7 @@ class Image(NamedTuple):
 
 
 class ChildExit(NamedTuple):
-    """An image waited for a child and got this raw status."""
+    """An image waited for a child and got this raw wait status."""
 
     by: str
     at_ns: int
@@ -144,7 +148,7 @@ class Spawn(NamedTuple):
 
 
 class FailedSpawn(NamedTuple):
-    """What an image had started as another program could not execute it, and ended by then."""
+    """A child that an image spawned could not execute its program, and ended."""
 
     by: str
     at_ns: int
@@ -152,48 +156,48 @@ class FailedSpawn(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Something in a journal that could not be used."""
+    """Something in a journal that cannot be used."""
 
     session: str
     journal: str
     what: str
-    unused: bool  # the journal holds something that was not used: it must not be deleted
+    unused: bool  # a part of the journal was not used, so it must not be deleted
 
 
 class Version(NamedTuple):
-    """What a source file was when it was measured."""
+    """The version of a source file that was measured."""
 
-    stamp: str  # when it was last changed, and its size, as a journal says it
-    digest: str = ""  # of its contents; "" = not known: it was changed before they were read
+    stamp: str  # the time of its last change and its size, as a journal has them
+    digest: str = ""  # of its contents; "" = unknown: it changed before it was read
 
 
 class Result(NamedTuple):
-    """What any number of images did. Not to be changed once made: folds share its parts."""
+    """What any number of images did. Its maps must not be changed: folds share them."""
 
     kind: Kind | None = None  # None: nothing was executed
     lines: Mapping[PathContext, LineSet] = MappingProxyType({})
-    """Of a branch measurement, too: there, a line is what coverage.py calls the arc (line, line)."""
+    """A branch measurement has lines as well: coverage.py calls such a line the arc (line, line)."""
     arcs: Mapping[PathContext, ArcSet] = MappingProxyType({})
     modules: Mapping[str, frozenset[str]] = MappingProxyType({})
     plugins: Mapping[str, frozenset[str]] = MappingProxyType({})
-    """By path: the plugins of coverage.py's that told its facts; nearly always one."""
+    """By path: the plugins of coverage.py that traced the file; nearly always one."""
     versions: Mapping[str, frozenset[Version]] = MappingProxyType({})
-    """By path: what the file was when it was measured; one version, if it was not edited."""
+    """By path: the versions that were measured; one, if the file was not edited in between."""
     first: Mapping[str, Mapping[ImageKey, LineSet]] = MappingProxyType({})
-    """By path: the lines that each image was the first to execute; no line is in two of them."""
+    """By path: the lines that each image was the first to execute. No line has two images."""
     shared: Mapping[str, LineSet] = MappingProxyType({})
     """By path: the lines that more than one image executed."""
     images: Mapping[str, Image] = MappingProxyType({})
     child_exits: frozenset[ChildExit] = frozenset()
     spawns: frozenset[Spawn] = frozenset()
-    stillborn: frozenset[FailedSpawn] = frozenset()
+    failed_spawns: frozenset[FailedSpawn] = frozenset()
     sessions: Mapping[str, Settings] = MappingProxyType({})
     observations: frozenset[tuple[str, Observation]] = frozenset()
     notes: frozenset[tuple[str, SessionNote]] = frozenset()
     problems: frozenset[Problem] = frozenset()
 
     def paths(self) -> set[str]:
-        """Every path of which anything is known."""
+        """Every path of which the result says anything."""
         return {
             *(path for path, _ in self.lines),
             *(path for path, _ in self.arcs),
@@ -204,7 +208,7 @@ class Result(NamedTuple):
         }
 
     def unique_lines(self) -> dict[str, int]:
-        """By image: how many lines it executed that no other image did."""
+        """By image id: how many lines it executed that no other image did."""
         counts: dict[str, int] = {}
         for path, owners in self.first.items():
             shared = self.shared.get(path, 0)
@@ -216,22 +220,22 @@ class Result(NamedTuple):
 
 
 def has_content(result: Result) -> bool:
-    """Whether there is more in a result than the settings of its sessions."""
+    """Whether a result holds more than the settings of its sessions."""
     return bool(result._replace(sessions={}) != Result(sessions={}))
 
 
-def last(one: SomeEvent | None, other: SomeEvent | None) -> SomeEvent | None:
-    """The later of two events of a kind."""
+def later_event(one: SomeEvent | None, other: SomeEvent | None) -> SomeEvent | None:
+    """The later of two events of one kind, of which either may be missing."""
     if one is None or other is None:
         return other if one is None else one
     return max(one, other, key=lambda event: (event.at_ns, repr(event)))
 
 
 def consistent_choice(one: Something, other: Something) -> Something:
-    """Either, as they should be equal; where a damaged journal says otherwise, always the same."""
+    """One of two values that are equal, unless a journal is damaged. Then it is always the same one."""
     return one if one == other else min(one, other, key=repr)
 
 
 def _agreed_reason(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
-    """The first reason of a loss does not change; (0, 0) is none yet."""
+    """The reason of a loss. The first one does not change; (0, 0) = none yet."""
     return max(one, other) if (0, 0) in (one, other) else min(one, other)

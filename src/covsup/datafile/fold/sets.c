@@ -33,7 +33,7 @@ line_set_reserve(line_set *set, uint32_t room)
 }
 
 int
-line_set_reach(line_set *set, uint32_t blocks)
+line_set_extend(line_set *set, uint32_t blocks)
 {
     if (blocks > set->room) {
         uint32_t room = set->room * 2 > blocks ? set->room * 2 : blocks;
@@ -51,7 +51,7 @@ line_set_reach(line_set *set, uint32_t blocks)
 int
 line_set_unite(line_set *into, const line_set *from)
 {
-    if (line_set_reach(into, from->used) < 0) {
+    if (line_set_extend(into, from->used) < 0) {
         return -1;
     }
     for (uint32_t at = 0; at < from->used; at++) {
@@ -107,7 +107,7 @@ line_set_free(line_set *set)
 
 /* Arcs. */
 
-/* Merges what is sorted already, run by run: much of a journal is. */
+/* A merge sort that starts from short sorted runs: much of a journal is sorted already. */
 static int
 sort(uint64_t *arcs, size_t count)
 {
@@ -118,7 +118,7 @@ sort(uint64_t *arcs, size_t count)
     if (sorted >= count) {
         return 0;
     }
-    /* Short runs are sorted by insertion, so that few are left. */
+    /* Sort short runs by insertion, so that few are left to merge. */
     const size_t shortest = 16;
     for (size_t begin = 0; begin < count; begin += shortest) {
         size_t end = begin + shortest < count ? begin + shortest : count;
@@ -165,7 +165,7 @@ sort(uint64_t *arcs, size_t count)
 }
 
 int
-arc_set_settle(arc_set *set)
+arc_set_normalize(arc_set *set)
 {
     if (set->used < 2) {
         return 0;
@@ -186,7 +186,7 @@ arc_set_settle(arc_set *set)
 int
 arc_set_unite(arc_set *into, const arc_set *from)
 {
-    /* Most often there is nothing new: count first. */
+    /* Count first: mostly nothing is new. */
     size_t mine = 0, missing = 0;
     for (size_t at = 0; at < from->used; at++) {
         while (mine < into->used && into->arcs[mine] < from->arcs[at]) {
@@ -206,7 +206,7 @@ arc_set_unite(arc_set *into, const arc_set *from)
         into->arcs = moved;
         into->room = used;
     }
-    /* From the end, so that nothing is overwritten before it is read. */
+    /* Merge from the end, so that no arc is overwritten before it is read. */
     size_t to = used, left = into->used, right = from->used;
     while (right > 0) {
         if (left > 0 && into->arcs[left - 1] >= from->arcs[right - 1]) {
@@ -239,7 +239,8 @@ mixed(const key_index *index, uint64_t key)
     return key ^ key >> 33;
 }
 
-/* Twice as many slots as keys, a power of two. */
+/* The slot of a key, or the free one where it belongs. There are twice as many slots as keys, a
+ * power of two. */
 static uint32_t *
 slot_of(const key_index *index, uint64_t key)
 {

@@ -1,8 +1,8 @@
 /* fold/sets.h - sets of lines, sets of arcs, and an index of 64-bit keys.
  *
- * Threads: no state; a set belongs to whoever holds it.
- * Every function that may need memory gives -1 where there is none, and the set is then what it
- * was. Must never know: Python, journals. */
+ * A function that needs memory gives -1 where there is none. The set is then what it was.
+ * Threads: no state; no two threads may use one set at a time.
+ * Must never know: Python, journals. */
 #ifndef COVSUP_FOLD_SETS_H
 #define COVSUP_FOLD_SETS_H
 
@@ -10,29 +10,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The same once there is no room. */
+/* Doubles the room of an array, whose items have `size` bytes each. The new address, or NULL. */
 void *grown_items(void *items, size_t *room, size_t size);
 
-/* Makes room for one more of `size` bytes each; gives the new address, or NULL. */
+/* Makes room for one more item of `size` bytes. The array's address, which may be new, or NULL. */
 static inline void *
 grown(void *items, size_t used, size_t *room, size_t size)
 {
     return used < *room ? items : grown_items(items, room, size);
 }
 
-/* Line numbers: bit n of block n / 64 is line n. */
+/* A set of lines: bit n % 64 of block n / 64 is line n. */
 typedef struct {
     uint64_t *blocks;
     uint32_t used, room;
 } line_set;
 
-/* Makes room for so many blocks, which are not in use. */
+/* Allocates `room` blocks, and does not use them. */
 int line_set_reserve(line_set *set, uint32_t room);
-/* Makes room for `blocks` blocks; new ones are empty. */
-int line_set_reach(line_set *set, uint32_t blocks);
+/* Uses at least `blocks` blocks. New ones are empty. */
+int line_set_extend(line_set *set, uint32_t blocks);
 int line_set_unite(line_set *into, const line_set *from);
 uint64_t line_set_count(const line_set *set);
-/* The bytes up to the last line, and these bytes: little-endian on every machine. */
+/* How many bytes the set has up to its last line, and these bytes, little-endian on every machine.
+ */
 size_t line_set_size(const line_set *set);
 void line_set_export(const line_set *set, uint8_t *bytes, size_t size);
 void line_set_free(line_set *set);
@@ -43,7 +44,7 @@ line_set_add(line_set *set, uint32_t line)
     set->blocks[line >> 6] |= UINT64_C(1) << (line & 63);
 }
 
-/* Arcs as numbers that sort as the arcs do. Settled: sorted, and none twice. */
+/* A set of arcs, as numbers that sort as the arcs do. Normalized: sorted, without duplicates. */
 typedef struct {
     uint64_t *arcs;
     size_t used, room;
@@ -80,13 +81,13 @@ arc_set_append(arc_set *set, uint64_t arc)
     return 0;
 }
 
-int arc_set_settle(arc_set *set);
-/* Both settled, before and after. */
+int arc_set_normalize(arc_set *set);
+/* Both must be normalized. */
 int arc_set_unite(arc_set *into, const arc_set *from);
 void arc_set_free(arc_set *set);
 
-/* Numbers keys in the order in which they come. The seed is secret, so that nobody can choose keys
- * that collide. */
+/* A hash table that numbers keys in the order in which they come. The seed is secret, so that no
+ * journal can be made whose keys all collide. */
 typedef struct {
     uint64_t *keys;
     uint32_t *slots; /* 1 + number; 0 = free */
@@ -98,7 +99,7 @@ typedef struct {
 
 /* The number of a key, or KEY_MISSING. */
 uint32_t key_index_find(const key_index *index, uint64_t key);
-/* The number of a key, which becomes the next one where it is new; KEY_MISSING without memory. */
+/* The number of a key. A new key gets the next number. KEY_MISSING without memory. */
 uint32_t key_index_add(key_index *index, uint64_t key);
 void key_index_free(key_index *index);
 

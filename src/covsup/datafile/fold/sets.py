@@ -1,13 +1,13 @@
-"""Sets of lines and sets of arcs as values: what they are made of, and how to look into them.
+"""Sets of lines and sets of arcs, as compact values.
 
-Both are canonical: equal sets are equal values, so results can be compared and hashed.
+Equal sets are equal values, so results can be compared and hashed.
 """
 
 from __future__ import annotations
 
 import struct
 
-from covsup.datafile._fold import united
+from covsup.datafile._fold import unite_arcs
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,19 +24,19 @@ __all__ = [
     "line_set_of",
     "lines_in",
     "numbits",
-    "united",
+    "unite_arcs",
 ]  # fmt: skip
 
 LineSet: TypeAlias = int
-"""A set of line numbers: bit n is line n. Its little-endian bytes are coverage.py's numbits."""
+"""A set of line numbers: bit n is line n. As little-endian bytes it is coverage.py's numbits."""
 
 Arc: TypeAlias = tuple[int, int]
 
 ArcSet: TypeAlias = bytes
-"""A set of arcs, sorted: of each its two lines, as 32-bit numbers in this machine's byte order."""
+"""A set of arcs, sorted: the two lines of each as 32-bit numbers in this machine's byte order."""
 
 LARGEST_LINE: Final = (1 << 24) - 1
-"""Lines above are not kept: a damaged number must not cost more memory than 2 MiB a file."""
+"""The largest line that is kept. A damaged number must not cost more than 2 MiB of memory a file."""
 
 _ARC: Final = struct.Struct("=ii")
 _ONE: Final = ord("1")
@@ -46,7 +46,7 @@ _BITS_OF_BYTE: Final = tuple(
 
 
 def line_set_of(numbers: Collection[int]) -> LineSet:
-    """The set of line numbers as bits. None may be negative or above LARGEST_LINE."""
+    """The set of these line numbers. None may be negative or above LARGEST_LINE."""
     if not numbers:
         return 0
     digits = bytearray(b"0") * (max(numbers) + 1)
@@ -57,7 +57,7 @@ def line_set_of(numbers: Collection[int]) -> LineSet:
 
 
 def lines_in(bits: LineSet) -> list[int]:
-    """The line numbers in `bits`, ascending."""
+    """The line numbers in a set, ascending."""
     packed = numbits(bits)
     return [
         8 * index + bit for index, byte in enumerate(packed) if byte for bit in _BITS_OF_BYTE[byte]
@@ -65,7 +65,7 @@ def lines_in(bits: LineSet) -> list[int]:
 
 
 def numbits(bits: LineSet) -> bytes:
-    """The set of line numbers as coverage.py stores it."""
+    """A set of lines as coverage.py stores it: one bit for each line."""
     return bits.to_bytes((bits.bit_length() + 7) // 8, "little")
 
 

@@ -1,47 +1,49 @@
 /* fold/union.c - the type `FactUnion`: the union of what any number of images executed.
  *
- * Per file and context: the lines and the arcs. Per file: for each line the earliest image that
- * executed it, and whether others did. It grows with the lines, not with the images.
+ * It holds, for each file and context, the lines and the arcs; and for each file the earliest image
+ * that executed each line, and which lines several images executed. Its size depends on the number
+ * of lines, not of images.
  * Must never know: how a journal is written, what a process is. */
 #include "fold/union.h"
 
 #include <stdlib.h>
 
-/* The facts of a file in a context. */
+/* The entry for a file in a context, made if there is none; NULL with an exception set. */
 static union_entry *
-facts_of(union_object *self, uint32_t file, uint32_t label)
+entry_of(union_object *self, uint32_t file, uint32_t label)
 {
     uint64_t key = (uint64_t)file << 32 | label;
     uint32_t number = key_index_find(&self->keys, key);
     if (number == KEY_MISSING) {
-        union_entry *moved = grown(self->facts, self->keys.used, &self->facts_room, sizeof(*moved));
+        union_entry *moved =
+            grown(self->entries, self->keys.used, &self->entries_room, sizeof(*moved));
         if (moved != NULL) {
-            self->facts = moved;
+            self->entries = moved;
             number = key_index_add(&self->keys, key);
         }
         if (number == KEY_MISSING) {
             PyErr_NoMemory();
             return NULL;
         }
-        self->facts[number] = (union_entry){0};
+        self->entries[number] = (union_entry){0};
     }
-    return &self->facts[number];
+    return &self->entries[number];
 }
 
-/* Adds the lines that arcs name. */
+/* Adds the lines that arcs begin or end at. A negative or zero end is not a line. */
 static int
 add_ends(line_set *lines, const arc_set *arcs)
 {
     int32_t largest = 0;
     if (arcs->used > 0) {
-        int32_t last = arc_from(arcs->arcs[arcs->used - 1]); /* they are sorted by it */
+        int32_t last = arc_from(arcs->arcs[arcs->used - 1]); /* the largest: arcs are sorted */
         largest = last > 0 ? last : 0;
     }
     for (size_t at = 0; at < arcs->used; at++) {
         int32_t to = arc_to(arcs->arcs[at]);
         largest = to > largest ? to : largest;
     }
-    if (line_set_reach(lines, (uint32_t)largest / 64 + 1) < 0) {
+    if (line_set_extend(lines, (uint32_t)largest / 64 + 1) < 0) {
         return -1;
     }
     for (size_t at = 0; at < arcs->used; at++) {
@@ -60,7 +62,7 @@ add_entry(addition *add, uint64_t key, const facts_entry *found)
     uint32_t context = (uint32_t)key;
     uint32_t file_number = ids_find(&add->files, (uint32_t)(key >> 32));
     if (file_number == UNSTORABLE) {
-        return 0; /* it is named as one that is left out */
+        return 0; /* the caller learns its path from `unusable` */
     }
     if (file_number == UNKNOWN) {
         add->undefined += line_set_count(&found->lines) + found->arcs.used;
@@ -68,7 +70,7 @@ add_entry(addition *add, uint64_t key, const facts_entry *found)
     }
     uint32_t label = ids_find(&add->contexts, context);
     if (label == UNKNOWN) {
-        /* The fact is worth more than its label. */
+        /* Keep the fact, without its label. */
         label = ids_find(&add->contexts, 0);
         PyObject *id = PyLong_FromUnsignedLong(context);
         int rc = id == NULL ? -1 : PySet_Add(add->unnamed, id);
@@ -77,7 +79,7 @@ add_entry(addition *add, uint64_t key, const facts_entry *found)
             return -1;
         }
     }
-    union_entry *facts = facts_of(self, file_number, label);
+    union_entry *facts = entry_of(self, file_number, label);
     if (facts == NULL) {
         return -1;
     }
@@ -89,6 +91,7 @@ add_entry(addition *add, uint64_t key, const facts_entry *found)
         full = line_set_unite(&facts->lines, &found->lines) < 0 ||
                line_set_unite(&file->now, &found->lines) < 0;
         if (!full) {
+            /* No file has a line 0. */
             facts->lines.blocks[0] &= ~UINT64_C(1);
             file->now.blocks[0] &= ~UINT64_C(1);
         }
@@ -111,22 +114,23 @@ add_entry(addition *add, uint64_t key, const facts_entry *found)
 }
 
 static int
-add_sorted(addition *add, const journal_facts *words)
+add_journal(addition *add, const journal_facts *journal)
 {
-    for (uint32_t at = 0; at < words->keys.used; at++) {
-        if (add_entry(add, words->keys.keys[at], &words->entries[at]) < 0) {
+    for (uint32_t at = 0; at < journal->keys.used; at++) {
+        if (add_entry(add, journal->keys.keys[at], &journal->entries[at]) < 0) {
             return -1;
         }
     }
-    for (size_t at = 0; at < words->far_used; at++) {
-        bool known = ids_find(&add->files, (uint32_t)(words->far[at].key >> 32)) != UNKNOWN;
-        add->far += known;
+    for (size_t at = 0; at < journal->out_of_range_used; at++) {
+        bool known =
+            ids_find(&add->files, (uint32_t)(journal->out_of_range[at].key >> 32)) != UNKNOWN;
+        add->out_of_range += known;
         add->undefined += !known;
     }
     return 0;
 }
 
-/* Once all facts of an image are in: its files without facts, and who executed what first. */
+/* After all facts of an image: adds its files that have none, and updates who was first. */
 static int
 finish_image(addition *add)
 {
@@ -139,13 +143,13 @@ finish_image(addition *add)
         }
         file_union *file = &self->files[number];
         if (!file->has_facts) {
-            /* Code of it ran that has no line: an empty module. */
-            union_entry *facts = facts_of(self, number, no_label);
+            /* Code of it ran, but has no line: an empty module. */
+            union_entry *facts = entry_of(self, number, no_label);
             if (facts == NULL) {
                 return -1;
             }
             facts->has_lines = true;
-            file->has_facts = true; /* it may have two ids */
+            file->has_facts = true; /* the image may have two ids for this file */
         }
         uint64_t count = line_set_count(&file->now);
         if (count > 0) {
@@ -169,11 +173,12 @@ finish_image(addition *add)
 PyDoc_STRVAR(
     add_doc,
     "add(segments, started_ns, image_id, label, branch)\n--\n\n"
-    "Take in what one image executed; `label` is that of context 0.\n\n"
+    "Add what one image executed. `segments` are the JournalFacts of its journals; `label`\n"
+    "is the label of context 0; `branch` says whether it measured arcs.\n\n"
     "Gives how many lines it executed, and of how many files; how many facts are of files\n"
-    "that are not defined; how many are beyond the largest line; the paths that are no\n"
-    "UTF-8, and the ids of contexts that are not defined. After a MemoryError nothing of\n"
-    "the object is good.");
+    "that are not defined; how many have lines above the largest; the paths that are not\n"
+    "UTF-8; and the ids of contexts that are not defined. After a MemoryError the object\n"
+    "must not be used.");
 
 static PyObject *
 add_image(union_object *self, PyObject *args)
@@ -189,7 +194,7 @@ add_image(union_object *self, PyObject *args)
     }
     for (Py_ssize_t at = 0; at < PyTuple_GET_SIZE(segments); at++) {
         if (!Py_IS_TYPE(PyTuple_GET_ITEM(segments, at), state->journal_facts_type)) {
-            PyErr_SetString(PyExc_TypeError, "segments are JournalFacts");
+            PyErr_SetString(PyExc_TypeError, "segments must be JournalFacts");
             return NULL;
         }
     }
@@ -201,12 +206,12 @@ add_image(union_object *self, PyObject *args)
     rc = rc < 0 ? rc : ids_add_image(&add, started_ns, image_id);
     rc = rc < 0 ? rc : ids_add_definitions(&add, segments, label);
     for (Py_ssize_t at = 0; rc == 0 && at < PyTuple_GET_SIZE(segments); at++) {
-        rc = add_sorted(&add, &((journal_facts_object *)PyTuple_GET_ITEM(segments, at))->words);
+        rc = add_journal(&add, &((journal_facts_object *)PyTuple_GET_ITEM(segments, at))->facts);
     }
     if (rc == 0 && finish_image(&add) == 0) {
         result = Py_BuildValue("(KnKKOO)", (unsigned long long)add.lines,
                                (Py_ssize_t)add.files.used, (unsigned long long)add.undefined,
-                               (unsigned long long)add.far, add.unusable, add.unnamed);
+                               (unsigned long long)add.out_of_range, add.unusable, add.unnamed);
     }
     free(add.files.items);
     free(add.contexts.items);
@@ -215,7 +220,7 @@ add_image(union_object *self, PyObject *args)
     return result;
 }
 
-/* Both are taken. */
+/* Sets an item of a dict. Steals the references to the key and the value. */
 static int
 set_item(PyObject *dict, PyObject *key, PyObject *value)
 {
@@ -230,7 +235,7 @@ export_entries(union_object *self, PyObject *lines, PyObject *arcs)
 {
     for (uint32_t at = 0; at < self->keys.used; at++) {
         uint64_t key = self->keys.keys[at];
-        const union_entry *facts = &self->facts[at];
+        const union_entry *facts = &self->entries[at];
         PyObject *path = self->files[key >> 32].path;
         PyObject *label = PyList_GetItem(self->label_list, (Py_ssize_t)(key & UINT32_MAX));
         if (label == NULL) {
@@ -253,7 +258,7 @@ first_as_dict(const union_object *self, const file_union *file)
 {
     PyObject *by_owner = PyDict_New();
     for (size_t at = 0; by_owner != NULL && at < file->first_used; at++) {
-        const owner *who = &self->owners[file->first[at].owner];
+        const image *who = &self->images[file->first[at].image];
         if (set_item(by_owner,
                      Py_BuildValue("(KO)", (unsigned long long)who->started_ns, who->image_id),
                      lines_as_int(&file->first[at].lines)) < 0) {
@@ -358,15 +363,15 @@ dealloc(union_object *self)
     }
     free(self->files);
     for (uint32_t at = 0; at < self->keys.used; at++) {
-        line_set_free(&self->facts[at].lines);
-        arc_set_free(&self->facts[at].arcs);
+        line_set_free(&self->entries[at].lines);
+        arc_set_free(&self->entries[at].arcs);
     }
-    free(self->facts);
+    free(self->entries);
     key_index_free(&self->keys);
     for (size_t at = 0; at < self->images_used; at++) {
-        Py_XDECREF(self->owners[at].image_id);
+        Py_XDECREF(self->images[at].image_id);
     }
-    free(self->owners);
+    free(self->images);
     Py_XDECREF(self->definitions);
     Py_XDECREF(self->paths);
     Py_XDECREF(self->labels);

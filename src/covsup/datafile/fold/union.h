@@ -1,17 +1,20 @@
-/* fold/union.h - what the files of the type `FactUnion` have in common. */
+/* fold/union.h - what the files of the type `FactUnion` share: union.c, ids.c and first_seen.c.
+ *
+ * Threads: see fold/module.h. */
 #ifndef COVSUP_FOLD_UNION_H
 #define COVSUP_FOLD_UNION_H
 
 #include "fold/module.h"
 
-/* An image as the owner of lines. Earlier ones win. */
+/* A process image. Of two that executed a line, the earlier one is its first. */
 typedef struct {
     uint64_t started_ns;
     PyObject *image_id; /* str */
-} owner;
+} image;
 
+/* The lines of a file that an image was the first to execute. */
 typedef struct {
-    uint32_t owner;
+    uint32_t image; /* its number */
     line_set lines;
 } first_lines;
 
@@ -20,22 +23,23 @@ typedef struct {
     PyObject *modules;  /* set of str, or NULL */
     first_lines *first; /* no line is in two of them */
     size_t first_used, first_room;
-    uint32_t youngest; /* no owner in `first` is younger */
+    uint32_t youngest; /* the number of the youngest image in `first` */
     line_set known;    /* the union of `first` */
     line_set shared;   /* executed by more than one image */
     /* Of the image that is being added. */
-    line_set now;
+    line_set now; /* its lines, with the lines of its arcs */
     bool has_facts;
 } file_union;
 
-/* A file in a context. */
+/* The facts of one file in one context. */
 typedef struct {
     bool has_lines, has_arcs;
     line_set lines;
     arc_set arcs;
 } union_entry;
 
-/* A file or a context of the image that is being added: its id there, and its number here. */
+/* A file or a context of the image that is being added: its id in the journal, the order in which
+ * it was defined, and its number in the union. */
 typedef struct {
     uint32_t id, order, number;
 } local_id;
@@ -46,44 +50,49 @@ typedef struct {
 } local_ids;
 
 typedef struct {
-    PyObject_HEAD PyObject
-        *definitions;     /* bytes, path NUL module -> number of a file, or the path if unusable */
-    PyObject *paths;      /* str -> number of a file */
-    PyObject *labels;     /* str -> number of a context */
-    PyObject *label_list; /* list of str */
-    PyObject *image_numbers; /* (started_ns, image id) -> number of an owner */
+    PyObject_HEAD PyObject *definitions; /* path NUL module (bytes) -> number of a file, or its path
+                                            as str if the data file cannot hold it */
+    PyObject *paths;                     /* str -> number of a file */
+    PyObject *labels;                    /* str -> number of a context */
+    PyObject *label_list;                /* list of str */
+    PyObject *image_numbers;             /* (started_ns, image id) -> number of an image */
     file_union *files;
     size_t files_used, files_room;
-    owner *owners;
+    image *images;
     size_t images_used, images_room;
     key_index keys; /* file number << 32 | context number */
-    union_entry *facts;
-    size_t facts_room;
+    union_entry *entries;
+    size_t entries_room;
 } union_object;
 
+/* Instead of a number. */
 #define UNKNOWN UINT32_MAX
-#define UNSTORABLE (UINT32_MAX - 1) /* of a file whose path the data file cannot hold */
+#define UNSTORABLE (UINT32_MAX - 1) /* a file whose path the data file cannot hold */
 
-/* What one image adds, and what could not be used of it. */
+/* An image that is being added, and what of it cannot be used. */
 typedef struct {
     union_object *self;
     local_ids files, contexts;
-    uint32_t owner;
+    uint32_t image;
     bool image_is_new, branch;
-    uint64_t lines, undefined, far;
-    PyObject *unusable; /* list of paths that are no UTF-8 */
-    PyObject *unnamed;  /* set of context ids */
+    uint64_t lines;        /* how many it executed */
+    uint64_t undefined;    /* facts of files that it does not define */
+    uint64_t out_of_range; /* facts with lines above the largest */
+    PyObject *unusable;    /* list of paths that are not UTF-8 */
+    PyObject *unnamed;     /* set of ids of contexts that it does not define */
 } addition;
 
-/* fold/ids.c: every function but the first gives -1 with an exception set. */
+/* fold/ids.c. Every function but the first gives -1 with an exception set. */
 
-/* The number here of what the image knows as `id`, or UNKNOWN; once they are settled. */
-uint32_t ids_find(const local_ids *names, uint32_t id);
-/* Takes in the files and contexts that the image defines; `label` is that of context 0. */
+/* The number in the union of the file or context that the image calls `id`, or UNKNOWN. Only after
+ * ids_add_definitions(). */
+uint32_t ids_find(const local_ids *ids, uint32_t id);
+/* Adds the files and contexts that the image defines. `label` is the label of context 0. */
 int ids_add_definitions(addition *add, PyObject *segments, PyObject *label);
+/* Gives the image its number. */
 int ids_add_image(addition *add, unsigned long long started_ns, PyObject *image_id);
 
-/* fold/first_seen.c: brings the lines of the image that is added into those of a file. -1: no
+/* fold/first_seen.c: adds the lines of the image that is being added to those of a file. -1: no
  * memory. */
 int assign_first_seen(const addition *add, file_union *file);
 

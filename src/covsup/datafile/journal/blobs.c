@@ -1,14 +1,16 @@
-/* journal/blobs.c - the texts of a journal: their checksums, and what they define. See
- * journal/words.h.
+/* journal/blobs.c - the blobs of a journal: their checksums, and what they define. See words.h.
  *
- * Threads: no state but the tables of the checksum, made once. Must never know: words, Python. */
+ * Threads: no state but the tables of the checksum, which pthread_once() makes.
+ * Must never know: words, Python. */
 #include "journal/words.h"
 
 #include <pthread.h>
 #include <string.h>
 
-/* CRC-32 as zlib's, eight bytes at a time: table n is for the byte n places before the last. */
-static uint32_t crc_tables[8][256];
+#include "tracer_c/journal/format.h"
+
+/* Table n is for the byte that is n places before the last of eight. */
+static uint32_t crc_tables[8][256]; /* written under pthread_once(), then only read */
 
 static void
 make_crc_tables(void)
@@ -31,7 +33,7 @@ make_crc_tables(void)
 uint32_t
 blobs_crc32(const uint8_t *bytes, size_t size)
 {
-    static pthread_once_t made = PTHREAD_ONCE_INIT; /* interpreters share it */
+    static pthread_once_t made = PTHREAD_ONCE_INIT; /* the interpreters of a process share it */
     pthread_once(&made, make_crc_tables);
     uint32_t crc = UINT32_MAX;
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -63,45 +65,64 @@ add_definition(definitions *found, definition one)
     return 0;
 }
 
-/* The text of `size` bytes at the end of `texts`; one that is not what its type promises is
- * counted, and goes. */
-int
-blobs_add(journal_facts *sorted, unsigned type, uint32_t size, bool swapped)
+static int
+add_other(journal_facts *facts, unsigned type, size_t at, uint32_t size)
 {
-    size_t at = sorted->texts_used;
-    const uint8_t *text = sorted->texts + at;
-    int result = 0;
-    if (type == TEXT_FILE || type == TEXT_CONTEXT) {
-        if (size < 4) {
-            sorted->damaged_blobs++;
+    other_blob *moved =
+        grown(facts->others, facts->others_used, &facts->others_room, sizeof(*moved));
+    if (moved == NULL) {
+        return -1;
+    }
+    facts->others = moved;
+    facts->others[facts->others_used++] =
+        (other_blob){.type = (uint8_t)type, .at = at, .size = size};
+    return 0;
+}
+
+/* The path and the module of a file's definition. False: they do not have the form. */
+static bool
+split_file(definition *file, const uint8_t *text)
+{
+    const uint8_t *nul = memchr(text, 0, file->size);
+    if (nul == NULL || nul == text) {
+        return false;
+    }
+    uint32_t path = (uint32_t)(nul - text);
+    uint32_t module = file->size - path - 1;
+    if (memchr(nul + 1, 0, module) != NULL) {
+        return false;
+    }
+    file->size = path;
+    file->module = module;
+    return true;
+}
+
+int
+blobs_add(journal_facts *facts, unsigned type, uint32_t size, bool swapped)
+{
+    size_t at = facts->texts_used;
+    const uint8_t *text = facts->texts + at;
+    int rc;
+    if (type == BLOB_FILE || type == BLOB_CONTEXT) {
+        definition one = {0};
+        if (size < sizeof(one.id)) {
+            facts->damaged_blobs++;
             return 0;
         }
-        definition one = {.at = at + 4, .size = size - 4};
-        memcpy(&one.id, text, 4);
+        memcpy(&one.id, text, sizeof(one.id));
         one.id = swapped ? __builtin_bswap32(one.id) : one.id;
-        if (type == TEXT_CONTEXT) {
-            result = add_definition(&sorted->contexts, one);
-        } else {
-            const uint8_t *nul = memchr(text + 4, 0, size - 4);
-            size_t path = nul == NULL ? 0 : (size_t)(nul - text) - 4;
-            if (path == 0 || memchr(nul + 1, 0, size - 5 - path) != NULL) {
-                sorted->damaged_blobs++;
-                return 0;
-            }
-            one.size = (uint32_t)path;
-            one.module = size - 5 - (uint32_t)path;
-            result = add_definition(&sorted->files, one);
+        one.at = at + sizeof(one.id);
+        one.size = size - (uint32_t)sizeof(one.id);
+        if (type == BLOB_FILE && !split_file(&one, text + sizeof(one.id))) {
+            facts->damaged_blobs++;
+            return 0;
         }
+        rc = add_definition(type == BLOB_FILE ? &facts->files : &facts->contexts, one);
     } else {
-        other_blob *moved =
-            grown(sorted->others, sorted->others_used, &sorted->others_room, sizeof(*moved));
-        if (moved == NULL) {
-            return -1;
-        }
-        sorted->others = moved;
-        sorted->others[sorted->others_used++] =
-            (other_blob){.type = (uint8_t)type, .at = at, .size = size};
+        rc = add_other(facts, type, at, size);
     }
-    sorted->texts_used += size;
-    return result;
+    if (rc == 0) {
+        facts->texts_used += size;
+    }
+    return rc;
 }

@@ -1,8 +1,8 @@
-"""Code that was sent by value, as journals and data files name it.
+"""The names of code that was sent by value, in journals and data files.
 
-cloudpickle sends functions without the name of their file, so what of them ran is known under a
-name made of what they are (docs/journal-format.md). Such a name stands where else a path stands,
-until `covsup.supervisor.combining.by_value_sources` has found the file.
+cloudpickle sends functions without the path of their file. So their lines are recorded under a name
+that describes the code object (docs/journal-format.md). It stands in the place of a path until
+`covsup.supervisor.combining.by_value_sources` has found the file.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from covsup.datafile.fold.result import Result
 
 PREFIX: Final = "<dynamic-code>\n"
-"""How the names begin. Paths begin with a slash, or, where they were made relative, end in .py."""
+"""How the names begin. No path does: it begins with a slash or, made relative, ends in .py."""
 
 
 class SentCode(NamedTuple):
     """A code object that was sent by value."""
 
-    python: int  # which Python's bytecode it is: the number in its .pyc files
-    line: int  # the first
-    digest: int
+    python: int  # the magic number of its Python's .pyc files
+    line: int  # its first line
+    digest: int  # of its bytecode
     qualname: str
-    path: str  # from where its module was loaded; "" where that is not known
+    path: str  # the file from which its module was loaded; "" = unknown
 
     @classmethod
     def of(cls, name: str) -> Self | None:
-        """What a name says; None for a path, and for a name that makes no sense."""
+        """The code that a name describes; None for a path, and for a malformed name."""
         if not name.startswith(PREFIX):
             return None
         try:
@@ -45,12 +45,12 @@ def is_sent_code(path: str) -> bool:
 
 
 def sent_code_in(result: Result) -> set[str]:
-    """The names of code that was sent by value which stand in a result."""
+    """The names in a result of code that was sent by value."""
     return {path for path in result.paths() if is_sent_code(path)}
 
 
 def without_sent_code(result: Result) -> Result:
-    """The same without the lines and arcs of code of which the file is not known."""
+    """The result without the lines and arcs of code that was sent by value."""
     return result._replace(
         lines={key: bits for key, bits in result.lines.items() if not is_sent_code(key[0])},
         arcs={key: arcs for key, arcs in result.arcs.items() if not is_sent_code(key[0])},

@@ -1,9 +1,8 @@
-/* journal/fast_reader.c - reads a journal that is as nearly all are: whole, and of this machine's
- * byte order.
+/* journal/fast_reader.c - read an intact journal of this machine's byte order, as nearly all are.
  *
- * The header and the words come with one system call, as a rule, and all is done without the GIL.
- * What is not so is left to the reader in Python, which knows what to say of it: so this has no
- * errors but "not sound". docs/journal-format.md says what the fields are.
+ * One system call reads the header and the words of most journals, and the GIL is released all the
+ * while. A journal that is not intact is left to the reader in Python, which can say what is wrong
+ * with it: so this code has no error but "not intact". docs/journal-format.md explains the fields.
  * Must never know: paths, sessions, what an event says. */
 #include "fold/module.h"
 
@@ -12,69 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HEADER_SIZE 512
-#define MAGIC "COVSUPJ\n"
-#define BYTE_ORDER_MARK UINT64_C(0x0102030405060708)
-#define LARGEST_JOURNAL (UINT64_C(64) << 20)
-#define AT_FIRST (64 << 10) /* bytes; most journals are not longer */
+#include "journal/header.h"
 
-enum { CHECKED_FROM = 8, CHECKED_TO = 248 };
+#define FIRST_READ (64 << 10) /* bytes; most journals are not longer */
 
-/* The fields of a header as `covsup.datafile.journal.Header` has them, by offset and size. */
-static const struct {
-    uint16_t at, size;
-} fields[] = {
-    {8, 4},   /* version */
-    {24, 16}, /* image_id */
-    {40, 16}, /* parent_image_id */
-    {56, 8},  /* pid */
-    {64, 8},  /* ppid */
-    {72, 8},  /* start_realtime_ns */
-    {80, 8},  /* start_boottime_ns */
-    {88, 4},  /* generation */
-    {92, 4},  /* start_kind */
-    {96, 4},  /* python_hexversion */
-    {100, 4}, /* core */
-    {104, 4}, /* flags */
-    {108, 4}, /* segment */
-    {112, 8}, /* capacity */
-    {120, 8}, /* uid */
-    {128, 8}, /* offset */
-    {136, 8}, /* slots_at */
-    {144, 4}, /* slot_size */
-    {148, 4}, /* slot_count */
-    {256, 8}, /* tail */
-    {264, 8}, /* allocated */
-    {272, 8}, /* lost_facts */
-    {280, 8}, /* lost_events */
-    {288, 4}, /* lost_errno */
-    {292, 4}, /* lost_stage */
-    {296, 8}, /* threads_started */
-    {304, 8}, /* slots_used */
-    {312, 8}, /* forks_lost_facts */
-    {320, 8}, /* forks_lost_events */
-    {328, 4}, /* forks_lost_errno */
-    {332, 4}, /* forks_lost_stage */
-};
-
-enum { FIELDS = sizeof(fields) / sizeof(*fields) };
-enum { VERSION_AT = 8, START_KIND_AT = 92, CORE_AT = 100, FLAGS_AT = 104, CAPACITY_AT = 112 };
-enum { TAIL_AT = 256 };
-
-static uint64_t
-number_at(const uint8_t *header, size_t at, size_t size)
-{
-    uint32_t half;
-    uint64_t whole;
-    if (size == 4) {
-        memcpy(&half, header + at, 4);
-        return half;
-    }
-    memcpy(&whole, header + at, 8);
-    return whole;
-}
-
-/* Reads all of `size` bytes; false where there are not so many. */
+/* Reads `size` bytes; false if the file has fewer. */
 static bool
 read_all(int fd, uint8_t *to, uint64_t size, uint64_t offset)
 {
@@ -91,43 +32,47 @@ read_all(int fd, uint8_t *to, uint64_t size, uint64_t offset)
 }
 
 static bool
-is_intact(const uint8_t *header, uint32_t newest)
+is_intact(const journal_header *header)
 {
-    uint64_t version = number_at(header, VERSION_AT, 4), kind = number_at(header, START_KIND_AT, 4);
-    uint64_t core = number_at(header, CORE_AT, 4), tail = number_at(header, TAIL_AT, 8);
-    return memcmp(header, MAGIC, 8) == 0 && version >= 1 && version <= newest &&
-           number_at(header, 12, 4) == HEADER_SIZE && number_at(header, 16, 8) == BYTE_ORDER_MARK &&
-           number_at(header, CHECKED_TO, 8) ==
-               blobs_crc32(header + CHECKED_FROM, CHECKED_TO - CHECKED_FROM) &&
-           kind >= 1 && kind <= 3 && (core == 1 || core == 2) && tail >= HEADER_SIZE &&
-           tail % 8 == 0;
+    const uint8_t *checked = (const uint8_t *)header + JOURNAL_CHECKED_FROM;
+    return memcmp(header->magic, JOURNAL_MAGIC, JOURNAL_MAGIC_SIZE) == 0 && header->version >= 1 &&
+           header->version <= JOURNAL_VERSION && header->header_size == JOURNAL_HEADER_SIZE &&
+           header->byte_order == JOURNAL_BYTE_ORDER &&
+           header->identity_check ==
+               blobs_crc32(checked, JOURNAL_CHECKED_TO - JOURNAL_CHECKED_FROM) &&
+           header->start_kind >= JOURNAL_SPAWNED && header->start_kind <= JOURNAL_EXECED &&
+           (header->core == JOURNAL_CORE_MONITORING || header->core == JOURNAL_CORE_SETTRACE) &&
+           header->tail >= JOURNAL_HEADER_SIZE && header->tail % RECORD_WORD_SIZE == 0;
 }
 
-/* The journal at the beginning of a file of `size` bytes, in memory; NULL if it is not sound. */
+/* The journal at the beginning of a file of `size` bytes, in memory; NULL if it is not intact. */
 static uint8_t *
-read_whole(int fd, uint64_t size, uint32_t newest)
+read_whole(int fd, uint64_t size, journal_header *header)
 {
-    uint64_t have = size < AT_FIRST ? size : AT_FIRST;
-    uint8_t *bytes = have < HEADER_SIZE ? NULL : malloc(AT_FIRST);
+    uint64_t have = size < FIRST_READ ? size : FIRST_READ;
+    uint8_t *bytes = have < JOURNAL_HEADER_SIZE ? NULL : malloc(FIRST_READ);
     if (bytes == NULL) {
         return NULL;
     }
     ssize_t got = pread(fd, bytes, (size_t)have, 0);
-    if (got < HEADER_SIZE || !is_intact(bytes, newest)) {
+    if (got < (ssize_t)JOURNAL_HEADER_SIZE) {
+        goto not_intact;
+    }
+    memcpy(header, bytes, sizeof(*header));
+    if (!is_intact(header)) {
         goto not_intact;
     }
     have = (uint64_t)got;
-    uint64_t capacity = number_at(bytes, CAPACITY_AT, 8), tail = number_at(bytes, TAIL_AT, 8);
-    if (tail > size || tail > capacity || tail > LARGEST_JOURNAL) {
+    if (header->tail > size || header->tail > header->capacity || header->tail > JOURNAL_LONGEST) {
         goto not_intact;
     }
-    if (tail > have) {
-        uint8_t *moved = realloc(bytes, (size_t)tail);
+    if (header->tail > have) {
+        uint8_t *moved = realloc(bytes, (size_t)header->tail);
         if (moved == NULL) {
             goto not_intact;
         }
         bytes = moved;
-        if (!read_all(fd, bytes + have, tail - have, have)) {
+        if (!read_all(fd, bytes + have, header->tail - have, have)) {
             goto not_intact;
         }
     }
@@ -137,56 +82,75 @@ not_intact:
     return NULL;
 }
 
+/* 32 hexadecimal digits; None for no image, where that is allowed. */
 static PyObject *
-image_at(const uint8_t *id, bool may_be_none)
+image_id_as_text(const uint8_t *id, bool may_be_none)
 {
     static const char digits[] = "0123456789abcdef";
-    char text[32];
+    char text[2 * JOURNAL_IMAGE_ID_SIZE];
     uint8_t any = 0;
-    for (int at = 0; at < 16; at++) {
+    for (int at = 0; at < JOURNAL_IMAGE_ID_SIZE; at++) {
         text[2 * at] = digits[id[at] >> 4];
         text[2 * at + 1] = digits[id[at] & 15];
         any |= id[at];
     }
-    return may_be_none && any == 0 ? Py_NewRef(Py_None) : PyUnicode_FromStringAndSize(text, 32);
+    return may_be_none && any == 0 ? Py_NewRef(Py_None)
+                                   : PyUnicode_FromStringAndSize(text, sizeof(text));
 }
 
-/* A field as `Header` has it; `kinds` and `cores` are the members of two enumerations, in order. */
+/* A field as `covsup.datafile.journal.reader.Header` has it; NULL without an exception for one that
+ * is only for the reader itself. `kinds` and `cores` are the members of its two enumerations. */
 static PyObject *
-field_of(const uint8_t *header, size_t at, size_t size, PyObject *kinds, PyObject *cores)
+field_value(const journal_header *header, const header_field *field, PyObject *kinds,
+            PyObject *cores)
 {
-    if (size == 16) {
-        return image_at(header + at, at != fields[1].at);
-    }
-    uint64_t number = number_at(header, at, size);
-    switch (at) {
-    case START_KIND_AT:
-        return Py_NewRef(PyTuple_GET_ITEM(kinds, (Py_ssize_t)number - 1));
-    case CORE_AT:
-        return Py_NewRef(PyTuple_GET_ITEM(cores, (Py_ssize_t)number - 1));
-    case FLAGS_AT:
-        return PyBool_FromLong(number & 1);
+    uint32_t half;
+    uint64_t whole;
+    switch (field->offset) {
+    case offsetof(journal_header, magic):
+    case offsetof(journal_header, header_size):
+    case offsetof(journal_header, byte_order):
+    case offsetof(journal_header, identity_check):
+        return NULL;
+    case offsetof(journal_header, image_id):
+        return image_id_as_text(header->image_id, false);
+    case offsetof(journal_header, parent_image_id):
+        return image_id_as_text(header->parent_image_id, true);
+    case offsetof(journal_header, start_kind):
+        return Py_NewRef(PyTuple_GET_ITEM(kinds, (Py_ssize_t)header->start_kind - 1));
+    case offsetof(journal_header, core):
+        return Py_NewRef(PyTuple_GET_ITEM(cores, (Py_ssize_t)header->core - 1));
+    case offsetof(journal_header, flags):
+        return PyBool_FromLong((header->flags & JOURNAL_FLAG_BRANCH) != 0);
     default:
-        return PyLong_FromUnsignedLongLong(number);
+        if (field->size == sizeof(half)) {
+            memcpy(&half, (const uint8_t *)header + field->offset, sizeof(half));
+            return PyLong_FromUnsignedLong(half);
+        }
+        memcpy(&whole, (const uint8_t *)header + field->offset, sizeof(whole));
+        return PyLong_FromUnsignedLongLong(whole);
     }
 }
 
+enum { OWN_FIELDS = 4 }; /* for the reader itself: see field_value() */
+
 static PyObject *
-header_of(const uint8_t *header, PyObject *kinds, PyObject *cores)
+header_values(const journal_header *header, PyObject *kinds, PyObject *cores)
 {
-    PyObject *all = PyTuple_New(FIELDS);
-    for (Py_ssize_t at = 0; all != NULL && at < FIELDS; at++) {
-        PyObject *value = field_of(header, fields[at].at, fields[at].size, kinds, cores);
-        if (value == NULL) {
+    PyObject *all = PyTuple_New(HEADER_FIELDS - OWN_FIELDS);
+    Py_ssize_t used = 0;
+    for (int at = 0; all != NULL && at < HEADER_FIELDS; at++) {
+        PyObject *value = field_value(header, &header_fields[at], kinds, cores);
+        if (value != NULL) {
+            PyTuple_SET_ITEM(all, used++, value);
+        } else if (PyErr_Occurred()) {
             Py_CLEAR(all);
-        } else {
-            PyTuple_SET_ITEM(all, at, value);
         }
     }
     return all;
 }
 
-/* A regular file that `owner` or root owns, as `O_NOFOLLOW` finds it; -1 if it is none. */
+/* A regular file of root's or of `owner`'s, not through a link; -1 if it is not one. */
 static int
 open_file(const char *path, unsigned long long owner, bool any_owner, uint64_t *size)
 {
@@ -209,41 +173,42 @@ read_intact(PyObject *module, PyObject *args)
 {
     fold_state *state = PyModule_GetState(module);
     PyObject *path, *owner, *kinds, *cores, *result = NULL;
-    unsigned int newest, largest_line;
+    unsigned int largest_line;
     Py_ssize_t memory;
-    if (!PyArg_ParseTuple(args, "O&OIInO!O!", PyUnicode_FSConverter, &path, &owner, &newest,
-                          &largest_line, &memory, &PyTuple_Type, &kinds, &PyTuple_Type, &cores)) {
+    if (!PyArg_ParseTuple(args, "O&OInO!O!", PyUnicode_FSConverter, &path, &owner, &largest_line,
+                          &memory, &PyTuple_Type, &kinds, &PyTuple_Type, &cores)) {
         return NULL;
     }
     bool any_owner = owner == Py_None;
     unsigned long long uid = any_owner ? 0 : PyLong_AsUnsignedLongLong(owner);
-    journal_facts_object *sorted = NULL;
+    journal_facts_object *facts = NULL;
     if (PyErr_Occurred()) {
         goto done;
     }
-    if (largest_line >= INT32_MAX || memory < 0 || PyTuple_GET_SIZE(kinds) != 3 ||
-        PyTuple_GET_SIZE(cores) != 2) {
-        PyErr_SetString(PyExc_ValueError, "these are no limits, or no enumerations");
+    if (largest_line >= INT32_MAX || memory < 0 || PyTuple_GET_SIZE(kinds) != JOURNAL_EXECED ||
+        PyTuple_GET_SIZE(cores) != JOURNAL_CORE_SETTRACE) {
+        PyErr_SetString(PyExc_ValueError, "a limit or an enumeration is wrong");
         goto done;
     }
-    sorted = new_journal_facts(state);
-    if (sorted == NULL) {
+    facts = new_journal_facts(state);
+    if (facts == NULL) {
         goto done;
     }
     fact_limits limits = {.largest_line = largest_line, .memory = (size_t)memory};
+    journal_header header;
     uint64_t size = 0;
     uint8_t *bytes = NULL;
     int failed = 0;
     Py_BEGIN_ALLOW_THREADS
     int fd = open_file(PyBytes_AS_STRING(path), uid, any_owner, &size);
     if (fd >= 0) {
-        bytes = read_whole(fd, size, newest);
+        bytes = read_whole(fd, size, &header);
         close(fd);
     }
     if (bytes != NULL) {
-        words_format format = {.version = (uint32_t)number_at(bytes, VERSION_AT, 4)};
-        size_t count = (size_t)(number_at(bytes, TAIL_AT, 8) - HEADER_SIZE) / 8;
-        failed = words_decode(&sorted->words, bytes + HEADER_SIZE, count, format, &limits);
+        words_format format = {.version = header.version};
+        size_t count = (size_t)(header.tail - JOURNAL_HEADER_SIZE) / RECORD_WORD_SIZE;
+        failed = words_decode(&facts->facts, bytes + JOURNAL_HEADER_SIZE, count, format, &limits);
     }
     Py_END_ALLOW_THREADS
     if (failed) {
@@ -251,13 +216,13 @@ read_intact(PyObject *module, PyObject *args)
     } else if (bytes == NULL) {
         result = Py_NewRef(Py_None);
     } else {
-        PyObject *header = header_of(bytes, kinds, cores);
-        result = header == NULL ? NULL : PyTuple_Pack(2, header, sorted);
-        Py_XDECREF(header);
+        PyObject *values = header_values(&header, kinds, cores);
+        result = values == NULL ? NULL : PyTuple_Pack(2, values, facts);
+        Py_XDECREF(values);
     }
     free(bytes);
 done:
     Py_DECREF(path);
-    Py_XDECREF(sorted);
+    Py_XDECREF(facts);
     return result;
 }

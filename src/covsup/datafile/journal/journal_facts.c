@@ -1,8 +1,10 @@
-/* journal/journal_facts.c - the type `JournalFacts`: the words of one journal, sorted, and views of
- * them.
+/* journal/journal_facts.c - the type `JournalFacts`: what the words of one journal say.
  *
+ * Its methods give Python's values of the facts, the definitions and the blobs.
  * Must never know: files, sessions, what an event says. */
 #include "fold/module.h"
+
+#include "tracer_c/journal/format.h"
 
 PyObject *
 lines_as_int(const line_set *lines)
@@ -38,7 +40,7 @@ int
 arcs_from_bytes(arc_set *arcs, PyObject *bytes)
 {
     if (!PyBytes_Check(bytes) || PyBytes_GET_SIZE(bytes) % 8 != 0) {
-        PyErr_SetString(PyExc_ValueError, "these are no arcs");
+        PyErr_SetString(PyExc_ValueError, "not a set of arcs");
         return -1;
     }
     const char *from = PyBytes_AS_STRING(bytes);
@@ -59,7 +61,7 @@ new_journal_facts(fold_state *state)
 {
     journal_facts_object *self = PyObject_New(journal_facts_object, state->journal_facts_type);
     if (self != NULL) {
-        self->words = (journal_facts){.keys.seed = state->seed};
+        self->facts = (journal_facts){.keys.seed = state->seed};
     }
     return self;
 }
@@ -76,8 +78,8 @@ decode_words(PyObject *module, PyObject *args)
         return NULL;
     }
     journal_facts_object *self = NULL;
-    if (words.len % 8 != 0 || largest_line >= INT32_MAX || memory < 0) {
-        PyErr_SetString(PyExc_ValueError, "these are no words, or no limits");
+    if (words.len % RECORD_WORD_SIZE != 0 || largest_line >= INT32_MAX || memory < 0) {
+        PyErr_SetString(PyExc_ValueError, "not words, or a wrong limit");
         goto done;
     }
     self = new_journal_facts(state);
@@ -88,7 +90,8 @@ decode_words(PyObject *module, PyObject *args)
     fact_limits limits = {.largest_line = largest_line, .memory = (size_t)memory};
     int failed;
     Py_BEGIN_ALLOW_THREADS
-    failed = words_decode(&self->words, words.buf, (size_t)words.len / 8, format, &limits);
+    failed = words_decode(&self->facts, words.buf, (size_t)words.len / RECORD_WORD_SIZE, format,
+                          &limits);
     Py_END_ALLOW_THREADS
     if (failed) {
         Py_CLEAR(self);
@@ -103,7 +106,7 @@ static void
 dealloc(journal_facts_object *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    journal_facts_free(&self->words);
+    journal_facts_free(&self->facts);
     PyObject_Free(self);
     Py_DECREF(type);
 }
@@ -114,7 +117,7 @@ key_as_tuple(uint64_t key)
     return Py_BuildValue("(II)", (unsigned)(key >> 32), (unsigned)(key & UINT32_MAX));
 }
 
-/* Adds `value`, which is taken, under the file and context of `key`. */
+/* Sets the value for the file and context of `key`. Steals the reference to the value. */
 static int
 set_entry(PyObject *dict, uint64_t key, PyObject *value)
 {
@@ -125,39 +128,39 @@ set_entry(PyObject *dict, uint64_t key, PyObject *value)
     return rc;
 }
 
-PyDoc_STRVAR(lines_doc, "lines()\n--\n\nThe lines as ints, by (file id, context id).");
+PyDoc_STRVAR(lines_doc, "lines()\n--\n\nThe sets of lines (int), by (file id, context id).");
 
 static PyObject *
 lines(journal_facts_object *self, PyObject *unused)
 {
     PyObject *dict = PyDict_New();
-    for (uint32_t owner = 0; dict != NULL && owner < self->words.keys.used; owner++) {
-        const line_set *found = &self->words.entries[owner].lines;
+    for (uint32_t entry = 0; dict != NULL && entry < self->facts.keys.used; entry++) {
+        const line_set *found = &self->facts.entries[entry].lines;
         if (found->used > 0 &&
-            set_entry(dict, self->words.keys.keys[owner], lines_as_int(found)) < 0) {
+            set_entry(dict, self->facts.keys.keys[entry], lines_as_int(found)) < 0) {
             Py_CLEAR(dict);
         }
     }
     return dict;
 }
 
-PyDoc_STRVAR(arcs_doc, "arcs()\n--\n\nThe arcs as bytes, by (file id, context id).");
+PyDoc_STRVAR(arcs_doc, "arcs()\n--\n\nThe sets of arcs (bytes), by (file id, context id).");
 
 static PyObject *
 arcs(journal_facts_object *self, PyObject *unused)
 {
     PyObject *dict = PyDict_New();
-    for (uint32_t owner = 0; dict != NULL && owner < self->words.keys.used; owner++) {
-        const arc_set *found = &self->words.entries[owner].arcs;
+    for (uint32_t entry = 0; dict != NULL && entry < self->facts.keys.used; entry++) {
+        const arc_set *found = &self->facts.entries[entry].arcs;
         if (found->used > 0 &&
-            set_entry(dict, self->words.keys.keys[owner], arcs_as_bytes(found)) < 0) {
+            set_entry(dict, self->facts.keys.keys[entry], arcs_as_bytes(found)) < 0) {
             Py_CLEAR(dict);
         }
     }
     return dict;
 }
 
-/* Appends `item`, which is taken. */
+/* Appends to a list. Steals the reference to the item. */
 static int
 append(PyObject *list, PyObject *item)
 {
@@ -166,15 +169,17 @@ append(PyObject *list, PyObject *item)
     return rc;
 }
 
-PyDoc_STRVAR(far_doc, "far()\n--\n\nWhat names a line beyond the largest: (file id, context id,"
-                      " line), or (file id, context id, from, to).");
+PyDoc_STRVAR(
+    out_of_range_doc,
+    "out_of_range()\n--\n\nThe facts with lines above the largest: (file id, context id, line) or\n"
+    "(file id, context id, from, to).");
 
 static PyObject *
-far(journal_facts_object *self, PyObject *unused)
+out_of_range(journal_facts_object *self, PyObject *unused)
 {
     PyObject *list = PyList_New(0);
-    for (size_t at = 0; list != NULL && at < self->words.far_used; at++) {
-        const out_of_range_fact *fact = &self->words.far[at];
+    for (size_t at = 0; list != NULL && at < self->facts.out_of_range_used; at++) {
+        const out_of_range_fact *fact = &self->facts.out_of_range[at];
         unsigned file = (unsigned)(fact->key >> 32), context = (unsigned)(fact->key & UINT32_MAX);
         PyObject *item = fact->is_arc ? Py_BuildValue("(IILL)", file, context,
                                                       (long long)fact->from, (long long)fact->to)
@@ -191,11 +196,11 @@ PyDoc_STRVAR(files_doc, "files()\n--\n\nThe definitions of files: (file id, path
 static PyObject *
 files(journal_facts_object *self, PyObject *unused)
 {
-    const journal_facts *words = &self->words;
+    const journal_facts *facts = &self->facts;
     PyObject *list = PyList_New(0);
-    for (size_t at = 0; list != NULL && at < words->files.used; at++) {
-        const definition *one = &words->files.items[at];
-        const char *text = (const char *)words->texts + one->at;
+    for (size_t at = 0; list != NULL && at < facts->files.used; at++) {
+        const definition *one = &facts->files.items[at];
+        const char *text = (const char *)facts->texts + one->at;
         if (append(list, Py_BuildValue("(Iy#y#)", one->id, text, (Py_ssize_t)one->size,
                                        text + one->size + 1, (Py_ssize_t)one->module)) < 0) {
             Py_CLEAR(list);
@@ -209,11 +214,11 @@ PyDoc_STRVAR(contexts_doc, "contexts()\n--\n\nThe definitions of contexts: (cont
 static PyObject *
 contexts(journal_facts_object *self, PyObject *unused)
 {
-    const journal_facts *words = &self->words;
+    const journal_facts *facts = &self->facts;
     PyObject *list = PyList_New(0);
-    for (size_t at = 0; list != NULL && at < words->contexts.used; at++) {
-        const definition *one = &words->contexts.items[at];
-        if (append(list, Py_BuildValue("(Iy#)", one->id, words->texts + one->at,
+    for (size_t at = 0; list != NULL && at < facts->contexts.used; at++) {
+        const definition *one = &facts->contexts.items[at];
+        if (append(list, Py_BuildValue("(Iy#)", one->id, facts->texts + one->at,
                                        (Py_ssize_t)one->size)) < 0) {
             Py_CLEAR(list);
         }
@@ -221,7 +226,7 @@ contexts(journal_facts_object *self, PyObject *unused)
     return list;
 }
 
-/* A property has its key up to the first NUL, and its value from there on. */
+/* A property's key ends at the first NUL; its value follows. */
 static int
 add_property(PyObject *dict, const char *text, uint32_t size)
 {
@@ -236,36 +241,38 @@ add_property(PyObject *dict, const char *text, uint32_t size)
     return rc;
 }
 
-PyDoc_STRVAR(properties_doc, "properties()\n--\n\nThe properties: of one key the last counts.");
+PyDoc_STRVAR(
+    properties_doc,
+    "properties()\n--\n\nThe values (bytes) by key (str). The last value of a key counts.");
 
 static PyObject *
 properties(journal_facts_object *self, PyObject *unused)
 {
-    const journal_facts *words = &self->words;
+    const journal_facts *facts = &self->facts;
     PyObject *dict = PyDict_New();
-    for (size_t at = 0; dict != NULL && at < words->others_used; at++) {
-        const other_blob *text = &words->others[at];
-        if (text->type == TEXT_PROPERTY &&
-            add_property(dict, (const char *)words->texts + text->at, text->size) < 0) {
+    for (size_t at = 0; dict != NULL && at < facts->others_used; at++) {
+        const other_blob *text = &facts->others[at];
+        if (text->type == BLOB_PROPERTY &&
+            add_property(dict, (const char *)facts->texts + text->at, text->size) < 0) {
             Py_CLEAR(dict);
         }
     }
     return dict;
 }
 
-PyDoc_STRVAR(texts_doc, "texts()\n--\n\nAll other texts: (type, payload).");
+PyDoc_STRVAR(blobs_doc, "blobs()\n--\n\nThe other blobs, such as events: (type, payload).");
 
 static PyObject *
-texts(journal_facts_object *self, PyObject *unused)
+blobs(journal_facts_object *self, PyObject *unused)
 {
-    const journal_facts *words = &self->words;
+    const journal_facts *facts = &self->facts;
     PyObject *list = PyList_New(0);
-    for (size_t at = 0; list != NULL && at < words->others_used; at++) {
-        const other_blob *text = &words->others[at];
-        if (text->type == TEXT_PROPERTY) {
+    for (size_t at = 0; list != NULL && at < facts->others_used; at++) {
+        const other_blob *text = &facts->others[at];
+        if (text->type == BLOB_PROPERTY) {
             continue;
         }
-        if (append(list, Py_BuildValue("(By#)", text->type, words->texts + text->at,
+        if (append(list, Py_BuildValue("(By#)", text->type, facts->texts + text->at,
                                        (Py_ssize_t)text->size)) < 0) {
             Py_CLEAR(list);
         }
@@ -273,31 +280,33 @@ texts(journal_facts_object *self, PyObject *unused)
     return list;
 }
 
-PyDoc_STRVAR(counts_doc, "counts()\n--\n\nHow many records are torn, stray words, texts damaged,"
-                         " and facts left out for want of room.");
+PyDoc_STRVAR(
+    counts_doc,
+    "counts()\n--\n\nThe numbers of torn records, of stray words, of damaged blobs, and of\n"
+    "facts that were left out because of the memory limit.");
 
 static PyObject *
 counts(journal_facts_object *self, PyObject *unused)
 {
-    const journal_facts *words = &self->words;
+    const journal_facts *facts = &self->facts;
     return Py_BuildValue(
-        "(KKKK)", (unsigned long long)words->torn, (unsigned long long)words->stray_words,
-        (unsigned long long)words->damaged_blobs, (unsigned long long)words->left_out);
+        "(KKKK)", (unsigned long long)facts->torn, (unsigned long long)facts->stray_words,
+        (unsigned long long)facts->damaged_blobs, (unsigned long long)facts->left_out);
 }
 
 static PyMethodDef methods[] = {
     {"lines", (PyCFunction)lines, METH_NOARGS, lines_doc},
     {"arcs", (PyCFunction)arcs, METH_NOARGS, arcs_doc},
-    {"far", (PyCFunction)far, METH_NOARGS, far_doc},
+    {"out_of_range", (PyCFunction)out_of_range, METH_NOARGS, out_of_range_doc},
     {"files", (PyCFunction)files, METH_NOARGS, files_doc},
     {"contexts", (PyCFunction)contexts, METH_NOARGS, contexts_doc},
     {"properties", (PyCFunction)properties, METH_NOARGS, properties_doc},
-    {"texts", (PyCFunction)texts, METH_NOARGS, texts_doc},
+    {"blobs", (PyCFunction)blobs, METH_NOARGS, blobs_doc},
     {"counts", (PyCFunction)counts, METH_NOARGS, counts_doc},
     {NULL, NULL, 0, NULL},
 };
 
-PyDoc_STRVAR(doc, "The words of one journal, sorted.");
+PyDoc_STRVAR(doc, "What the words of one journal say.");
 
 static PyType_Slot slots[] = {
     {Py_tp_doc, (void *)doc},

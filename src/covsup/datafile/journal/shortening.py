@@ -1,9 +1,9 @@
 """Copy a journal without the empty rest of its file.
 
-A journal's file has its full size from the start and is sparse: 8 KiB on the disk, 33 MiB for
-whatever copies, archives or uploads it byte by byte. A file that a process may have mapped must
-not be cut: what it touches behind the new end would kill it (SIGBUS). So a shorter copy takes the
-file's name, and a mapping of the old file stays whole.
+A journal's file has its full size from the start and is sparse: 8 KiB on the disk, but 33 MiB for a
+program that copies, archives or uploads it byte by byte. The file must not be truncated: a process
+that has it mapped and touches a page behind the new end dies of SIGBUS. So a shorter copy replaces
+the file, and a mapping of the old one stays whole.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from typing import Final
 
 _PIECE: Final = 1 << 20
-_WORTH_IT: Final = 64 << 10  # bytes; of fewer a copy would cost more than it saves
+_WORTH_IT: Final = 64 << 10  # bytes; to save fewer is not worth a copy
 
 
 def shorten(path: str | Path) -> bool:
     """Replace the journal at `path`, whose image has ended, by a copy without the empty rest.
 
-    False: it stays as it was, because it is short already or no sound journal. Raises OSError;
-    then, too, it is as it was.
+    False: the file is short already, or not an intact journal, and is unchanged. Raises OSError; the
+    file is then unchanged as well.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
@@ -35,39 +35,40 @@ def shorten(path: str | Path) -> bool:
         if not stat.S_ISREG(status.st_mode):
             return False
         try:
-            parts = used_ranges(path, descriptor)
+            ranges = used_ranges(path, descriptor)
         except JournalError:
             return False
-        end = max(offset + length for offset, length in parts)
+        end = max(offset + length for offset, length in ranges)
         if status.st_size - end < _WORTH_IT:
             return False
-        copy_ranges(descriptor, parts, path, status)
+        copy_ranges(descriptor, ranges, path, status)
     finally:
         os.close(descriptor)
     return True
 
 
 def copy_ranges(
-    descriptor: int, parts: list[tuple[int, int]], to: str | Path, status: os.stat_result
+    descriptor: int, ranges: list[tuple[int, int]], to: str | Path, status: os.stat_result
 ) -> None:
-    """Write `parts` (offsets and lengths) of an open file to `to`, whole or not at all.
+    """Write ranges (offset and length in bytes) of an open file to the file `to`, in one step.
 
-    `status` says whose the file shall be. Raises OSError.
+    The copy gets the owner and the mode in `status`. Raises OSError.
     """
-    temporary = os.path.join(os.path.dirname(to), f".new-{os.urandom(6).hex()}")  # noqa: PTH118, PTH120 - of thousands
+    directory, slash, _ = str(to).rpartition("/")
+    temporary = f"{directory}{slash}.new-{os.urandom(6).hex()}"
     copy = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         try:
-            for offset, length in parts:
+            for offset, length in ranges:
                 _copy(descriptor, copy, offset, offset + length)
             if os.geteuid() != status.st_uid:
                 os.fchown(copy, status.st_uid, status.st_gid)
             os.fchmod(copy, stat.S_IMODE(status.st_mode))
         finally:
             os.close(copy)
-        os.replace(temporary, to)  # noqa: PTH105 - likewise
+        os.replace(temporary, to)  # noqa: PTH105 - of thousands a Path each would cost too much
     except BaseException:
-        os.unlink(temporary)  # noqa: PTH108 - likewise
+        os.unlink(temporary)  # noqa: PTH108 - as above
         raise
 
 
@@ -75,7 +76,7 @@ def _copy(source: int, copy: int, at: int, end: int) -> None:
     while at < end:
         piece = os.pread(source, min(_PIECE, end - at), at)
         if not piece:
-            return  # it was cut short before; the reader says so
+            return  # the file was cut short, which the reader reports
         done = 0
         while done < len(piece):
             done += os.pwrite(copy, piece[done:], at + done)

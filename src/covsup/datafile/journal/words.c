@@ -1,37 +1,42 @@
-/* journal/words.c - sort the words of a journal: see journal/words.h. */
+/* journal/words.c - decode the words of a journal: see journal/words.h. */
 #include "journal/words.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum tag {
-    TAG_UNWRITTEN = 0x00,
-    TAG_LINE_FIRST = 0x10,
-    TAG_LINE_LAST = 0x1f,
-    TAG_NEAR = 0x70,  /* to 0x7f */
-    TAG_ENTER = 0xb0, /* to 0xbf */
-    TAG_LEAVE = 0xd0, /* to 0xdf */
-    TAG_ARC = 0x20,
-    TAG_LINE_WIDE = 0x21,
-    TAG_ARC_WIDE = 0x22,
-    TAG_CONT = 0x30,
-    TAG_DATA = 0x31,
-    TAG_BLOB = 0x40,
+#include "tracer_c/journal/format.h"
+
+/* Shifts of the fields of a LINE word and of an arc of one word, from their sizes in format.h. */
+enum {
+    NIBBLE_SHIFT = 60,
+    LINE_LINE_SHIFT = RECORD_LINE_CONTEXT_BITS,
+    LINE_FILE_SHIFT = LINE_LINE_SHIFT + RECORD_LINE_LINE_BITS,
+    NEAR_DIFFERENCE_SHIFT = RECORD_NEAR_CONTEXT_BITS,
+    NEAR_LINE_SHIFT = NEAR_DIFFERENCE_SHIFT + RECORD_NEAR_DIFFERENCE_BITS,
+    NEAR_FILE_SHIFT = NEAR_LINE_SHIFT + RECORD_NEAR_LINE_BITS,
 };
 
-#define LINE_KEY_BITS UINT64_C(0x0ffffc00003fffff) /* file id and context id of a LINE */
-#define LINE_IN_BLOCK_BITS (UINT64_C(63) << 22)    /* the line's place in a block of 64 */
-#define NEAR_KEY_BITS UINT64_C(0x0ffff00000007fff) /* and of an arc of one word */
-#define BYTES_OF_DATA 7
+/* The bits of such words that hold the file and the context. */
+#define LINE_KEY_BITS                                                                              \
+    (RECORD_MASK(RECORD_LINE_FILE_BITS) << LINE_FILE_SHIFT | RECORD_MASK(RECORD_LINE_CONTEXT_BITS))
+#define NEAR_KEY_BITS                                                                              \
+    (RECORD_MASK(RECORD_NEAR_FILE_BITS) << NEAR_FILE_SHIFT | RECORD_MASK(RECORD_NEAR_CONTEXT_BITS))
 
-/* What an owner and a far fact cost besides their contents, Python's share included. */
+/* The bits of a LINE word that differ within one block of 64 lines. */
+#define LINE_IN_BLOCK_BITS (UINT64_C(63) << LINE_LINE_SHIFT)
+
+#define BELOW_TAG RECORD_MASK(RECORD_TAG_SHIFT)
+
+/* What an entry and an out-of-range fact cost besides their contents, with Python's objects. */
 #define ENTRY_COST 512
-#define FAR_COST 256
+#define OUT_OF_RANGE_COST 256
 
-enum { FIRST_BLOCKS = 16 }; /* their cost is among that of an owner */
+enum { FIRST_BLOCKS = 16 }; /* ENTRY_COST includes them */
+
+enum { NO_MEMORY = -1, OVER_LIMIT = -2 }; /* instead of an entry's number */
 
 typedef struct {
-    journal_facts *sorted;
+    journal_facts *facts;
     const uint8_t *words;
     size_t count;
     words_format format;
@@ -39,30 +44,31 @@ typedef struct {
 } decoder;
 
 static uint64_t
-word_at(const decoder *work, size_t at)
+word_at(const decoder *self, size_t at)
 {
     uint64_t word;
-    memcpy(&word, work->words + at * 8, 8);
-    return work->format.swapped ? __builtin_bswap64(word) : word;
+    memcpy(&word, self->words + at * RECORD_WORD_SIZE, sizeof(word));
+    return self->format.swapped ? __builtin_bswap64(word) : word;
 }
 
 static unsigned
-tag_at(const decoder *work, size_t at)
+tag_at(const decoder *self, size_t at)
 {
-    return at < work->count ? (unsigned)(word_at(work, at) >> 56) : 0xff;
+    return at < self->count ? (unsigned)(word_at(self, at) >> RECORD_TAG_SHIFT) : 0xff;
 }
 
-/* How many words from `at` on have this tag; at most `most` are looked at. */
+/* How many words from `at` on have this tag, counted up to `most`. */
 static size_t
-run_of(const decoder *work, size_t at, unsigned tag, size_t most)
+run_of(const decoder *self, size_t at, unsigned tag, size_t most)
 {
     size_t length = 0;
-    while (length < most && tag_at(work, at + length) == tag) {
+    while (length < most && tag_at(self, at + length) == tag) {
         length++;
     }
     return length;
 }
 
+/* The low `bits` bits as a signed number. */
 static int64_t
 signed_bits(uint64_t number, int bits)
 {
@@ -70,74 +76,74 @@ signed_bits(uint64_t number, int bits)
     return (int64_t)(((number & (half * 2 - 1)) ^ half) - half);
 }
 
-/* Whether the facts may cost so much more; a fact that may not be is counted. */
+/* Takes `cost` bytes of the limit. False: they exceed it, and one fact is counted as left out. */
 static bool
-reserve_cost(decoder *work, size_t cost)
+reserve_cost(decoder *self, size_t cost)
 {
-    if (cost > work->limits->memory - work->sorted->taken) {
-        work->sorted->left_out++;
+    if (cost > self->limits->memory - self->facts->taken) {
+        self->facts->left_out++;
         return false;
     }
-    work->sorted->taken += cost;
+    self->facts->taken += cost;
     return true;
 }
 
-/* The number of an owner. -1: no memory; -2: no room. */
+/* The number of the entry for a file and context, NO_MEMORY or OVER_LIMIT. */
 static int64_t
-entry_for(decoder *work, uint64_t key)
+entry_for(decoder *self, uint64_t key)
 {
-    journal_facts *sorted = work->sorted;
-    uint32_t number = key_index_find(&sorted->keys, key);
+    journal_facts *facts = self->facts;
+    uint32_t number = key_index_find(&facts->keys, key);
     if (number != KEY_MISSING) {
         return number;
     }
-    if (!reserve_cost(work, ENTRY_COST)) {
-        return -2;
+    if (!reserve_cost(self, ENTRY_COST)) {
+        return OVER_LIMIT;
     }
     facts_entry *moved =
-        grown(sorted->entries, sorted->keys.used, &sorted->entries_room, sizeof(*sorted->entries));
+        grown(facts->entries, facts->keys.used, &facts->entries_room, sizeof(*facts->entries));
     if (moved == NULL) {
-        return -1;
+        return NO_MEMORY;
     }
-    sorted->entries = moved;
-    number = key_index_add(&sorted->keys, key);
+    facts->entries = moved;
+    number = key_index_add(&facts->keys, key);
     if (number == KEY_MISSING) {
-        return -1;
+        return NO_MEMORY;
     }
-    sorted->entries[number] = (facts_entry){0};
+    facts->entries[number] = (facts_entry){0};
     return number;
 }
 
 static int
-add_far(decoder *work, out_of_range_fact fact)
+add_out_of_range(decoder *self, out_of_range_fact fact)
 {
-    journal_facts *sorted = work->sorted;
-    if (!reserve_cost(work, FAR_COST)) {
+    journal_facts *facts = self->facts;
+    if (!reserve_cost(self, OUT_OF_RANGE_COST)) {
         return 0;
     }
-    out_of_range_fact *moved =
-        grown(sorted->far, sorted->far_used, &sorted->far_room, sizeof(*moved));
+    out_of_range_fact *moved = grown(facts->out_of_range, facts->out_of_range_used,
+                                     &facts->out_of_range_room, sizeof(*moved));
     if (moved == NULL) {
         return -1;
     }
-    sorted->far = moved;
-    sorted->far[sorted->far_used++] = fact;
+    facts->out_of_range = moved;
+    facts->out_of_range[facts->out_of_range_used++] = fact;
     return 0;
 }
 
 static int
-add_line_to(decoder *work, uint32_t owner, uint32_t line)
+add_line_to(decoder *self, uint32_t entry, uint32_t line)
 {
-    line_set *lines = &work->sorted->entries[owner].lines;
+    line_set *lines = &self->facts->entries[entry].lines;
     uint32_t blocks = line / 64 + 1;
     if (blocks > lines->used) {
         uint32_t room = lines->room;
-        if (blocks > room && !reserve_cost(work, ((size_t)blocks * 2 - room) * 8)) {
+        if (blocks > room && !reserve_cost(self, ((size_t)blocks * 2 - room) * 8)) {
             return 0;
         }
         /* Most files have their lines within the first 1,024. */
         if ((room == 0 && blocks < FIRST_BLOCKS && line_set_reserve(lines, FIRST_BLOCKS) < 0) ||
-            line_set_reach(lines, blocks) < 0) {
+            line_set_extend(lines, blocks) < 0) {
             return -1;
         }
     }
@@ -146,84 +152,88 @@ add_line_to(decoder *work, uint32_t owner, uint32_t line)
 }
 
 static int
-add_wide_line(decoder *work, uint64_t key, uint64_t line)
+add_wide_line(decoder *self, uint64_t key, uint64_t line)
 {
-    if (line > work->limits->largest_line) {
-        return add_far(work, (out_of_range_fact){.key = key, .to = (int64_t)line});
+    if (line > self->limits->largest_line) {
+        return add_out_of_range(self, (out_of_range_fact){.key = key, .to = (int64_t)line});
     }
-    int64_t owner = entry_for(work, key);
-    if (owner < 0) {
-        return owner == -2 ? 0 : -1;
+    int64_t entry = entry_for(self, key);
+    if (entry < 0) {
+        return entry == OVER_LIMIT ? 0 : -1;
     }
-    return add_line_to(work, (uint32_t)owner, (uint32_t)line);
+    return add_line_to(self, (uint32_t)entry, (uint32_t)line);
 }
 
 static int
-add_arc(decoder *work, uint64_t key, int64_t from, int64_t to)
+add_arc(decoder *self, uint64_t key, int64_t from, int64_t to)
 {
-    int64_t largest = work->limits->largest_line;
+    int64_t largest = self->limits->largest_line;
     if (from > largest || from < -largest || to > largest || to < -largest) {
-        return add_far(work,
-                       (out_of_range_fact){.key = key, .is_arc = true, .from = from, .to = to});
+        return add_out_of_range(
+            self, (out_of_range_fact){.key = key, .is_arc = true, .from = from, .to = to});
     }
-    int64_t owner = entry_for(work, key);
-    if (owner < 0) {
-        return owner == -2 ? 0 : -1;
+    int64_t entry = entry_for(self, key);
+    if (entry < 0) {
+        return entry == OVER_LIMIT ? 0 : -1;
     }
-    if (!reserve_cost(work, 2 * sizeof(uint64_t))) {
+    if (!reserve_cost(self, 2 * sizeof(uint64_t))) {
         return 0;
     }
-    return arc_set_append(&work->sorted->entries[owner].arcs, arc_of((int32_t)from, (int32_t)to));
+    return arc_set_append(&self->facts->entries[entry].arcs, arc_of((int32_t)from, (int32_t)to));
 }
 
-/* A row of LINE words. Most are of the same owner as the one before and near it: so a block is
- * gathered in a register. Gives where the row ends, or 0 without memory. */
+/* A run of LINE words from word `at` on. Gives where it ends, or 0 without memory.
+ *
+ * Most words have the file, the context and the block of 64 lines of the word before. So the bits
+ * of a block are collected in a register, and stored when the block changes. */
 static inline __attribute__((always_inline)) size_t
-add_lines_of(decoder *work, size_t at, bool swapped)
+add_lines_of(decoder *self, size_t at, bool swapped)
 {
-    const uint8_t *words = work->words;
-    const size_t count = work->count;
-    uint64_t block_of = 0; /* a word of the block that `bits` are of */
-    uint64_t last = 0, bits = 0, no_block = 0;
-    uint64_t *block = &no_block; /* where `bits` go */
-    uint64_t *blocks = NULL;     /* of the owner; line 64 * `room` is the first without a place */
+    const uint8_t *words = self->words;
+    const size_t count = self->count;
+    uint64_t block_word = 0; /* a word of the block that `bits` belong to */
+    uint64_t last_key = 0, bits = 0, no_block = 0;
+    uint64_t *block = &no_block; /* where `bits` are stored */
+    uint64_t *blocks = NULL;     /* of the entry; 64 * `room` is the first line without a place */
     uint32_t room = 0;
-    int64_t owner = -2;
+    int64_t entry = OVER_LIMIT;
     for (; at < count; at++) {
         uint64_t word;
-        memcpy(&word, words + at * 8, 8);
+        memcpy(&word, words + at * RECORD_WORD_SIZE, sizeof(word));
         word = swapped ? __builtin_bswap64(word) : word;
-        if (((word ^ block_of) & ~LINE_IN_BLOCK_BITS) == 0 && block != &no_block) {
-            bits |= UINT64_C(1) << (word >> 22 & 63);
+        if (((word ^ block_word) & ~LINE_IN_BLOCK_BITS) == 0 && block != &no_block) {
+            bits |= UINT64_C(1) << (word >> LINE_LINE_SHIFT & 63);
             continue;
         }
         *block |= bits;
         bits = 0;
         block = &no_block;
-        if (word >> 60 != TAG_LINE_FIRST >> 4) {
+        if (word >> NIBBLE_SHIFT != RECORD_LINE_NIBBLE) {
             break;
         }
-        uint64_t whose = word & (LINE_KEY_BITS | UINT64_C(0xf) << 60);
-        uint32_t line = word >> 22 & 0xfffff;
-        if (whose != last) {
-            last = whose;
-            owner = entry_for(work, (word >> 42 & 0x3ffff) << 32 | (word & 0x3fffff));
+        /* With the nibble, so that no key equals the first value of `last_key`. */
+        uint64_t key = word & (LINE_KEY_BITS | UINT64_C(0xf) << NIBBLE_SHIFT);
+        uint32_t line = word >> LINE_LINE_SHIFT & RECORD_MASK(RECORD_LINE_LINE_BITS);
+        if (key != last_key) {
+            last_key = key;
+            uint64_t file = word >> LINE_FILE_SHIFT & RECORD_MASK(RECORD_LINE_FILE_BITS);
+            entry = entry_for(self, file << 32 | (word & RECORD_MASK(RECORD_LINE_CONTEXT_BITS)));
             room = 0;
-        } else if (owner == -2) {
-            work->sorted->left_out++;
+        } else if (entry == OVER_LIMIT) {
+            self->facts->left_out++;
         }
-        if (owner == -1) {
+        if (entry == NO_MEMORY) {
             return 0;
         }
-        if (owner >= 0 && line / 64 >= room) {
-            if (add_line_to(work, (uint32_t)owner, line) < 0) {
+        if (entry >= 0 && line / 64 >= room) {
+            if (add_line_to(self, (uint32_t)entry, line) < 0) {
                 return 0;
             }
-            blocks = work->sorted->entries[owner].lines.blocks;
-            room = work->sorted->entries[owner].lines.used;
+            blocks = self->facts->entries[entry].lines.blocks;
+            room = self->facts->entries[entry].lines.used;
         }
         if (line / 64 < room) {
-            block_of = word;
+            block_word = word;
             block = &blocks[line / 64];
             bits = UINT64_C(1) << (line % 64);
         }
@@ -233,57 +243,61 @@ add_lines_of(decoder *work, size_t at, bool swapped)
 }
 
 static size_t
-add_lines(decoder *work, size_t at)
+add_lines(decoder *self, size_t at)
 {
-    return work->format.swapped ? add_lines_of(work, at, true) : add_lines_of(work, at, false);
+    return self->format.swapped ? add_lines_of(self, at, true) : add_lines_of(self, at, false);
 }
 
-/* Whether a word is a whole arc. */
+/* Whether a word is an arc of one word. */
 static bool
 is_near(words_format format, uint64_t word)
 {
-    const unsigned kinds = 1u << (TAG_NEAR >> 4) | 1u << (TAG_ENTER >> 4) | 1u << (TAG_LEAVE >> 4);
-    return format.version >= 2 && (kinds >> (word >> 60) & 1) != 0;
+    const unsigned nibbles =
+        1u << RECORD_NEAR_NIBBLE | 1u << RECORD_ENTER_NIBBLE | 1u << RECORD_LEAVE_NIBBLE;
+    return format.version >= 2 && (nibbles >> (word >> NIBBLE_SHIFT) & 1) != 0;
 }
 
-/* A row of arcs of one word each. Gives where it ends, or 0 without memory. */
+/* A run of arcs of one word each. Gives where it ends, or 0 without memory. */
 static inline __attribute__((always_inline)) size_t
-add_near_arcs_of(decoder *work, size_t at, bool swapped)
+add_near_arcs_of(decoder *self, size_t at, bool swapped)
 {
-    const words_format format = work->format;
-    const uint8_t *words = work->words;
-    const size_t count = work->count;
-    uint64_t last = UINT64_MAX;
+    const words_format format = self->format;
+    const uint8_t *words = self->words;
+    const size_t count = self->count;
+    uint64_t last_key = UINT64_MAX;
     arc_set *into = NULL;
     for (; at < count; at++) {
         uint64_t word;
-        memcpy(&word, words + at * 8, 8);
+        memcpy(&word, words + at * RECORD_WORD_SIZE, sizeof(word));
         word = swapped ? __builtin_bswap64(word) : word;
         if (!is_near(format, word)) {
             break;
         }
-        if ((word & NEAR_KEY_BITS) != last) {
-            last = word & NEAR_KEY_BITS;
-            int64_t owner = entry_for(work, (word >> 44 & 0xffff) << 32 | (word & 0x7fff));
-            if (owner == -1) {
+        if ((word & NEAR_KEY_BITS) != last_key) {
+            last_key = word & NEAR_KEY_BITS;
+            uint64_t file = word >> NEAR_FILE_SHIFT & RECORD_MASK(RECORD_NEAR_FILE_BITS);
+            int64_t entry =
+                entry_for(self, file << 32 | (word & RECORD_MASK(RECORD_NEAR_CONTEXT_BITS)));
+            if (entry == NO_MEMORY) {
                 return 0;
             }
-            into = owner < 0 ? NULL : &work->sorted->entries[owner].arcs;
+            into = entry < 0 ? NULL : &self->facts->entries[entry].arcs;
             if (into == NULL) {
                 continue;
             }
         } else if (into == NULL) {
-            work->sorted->left_out++;
+            self->facts->left_out++;
             continue;
         }
-        if (!reserve_cost(work, 2 * sizeof(uint64_t))) {
+        if (!reserve_cost(self, 2 * sizeof(uint64_t))) {
             continue;
         }
-        int32_t line = word >> 26 & 0x3ffff;
-        int32_t other = line + (int32_t)signed_bits(word >> 15, 11);
-        unsigned tag = word >> 56 & 0xf0;
-        if (arc_set_append(into, arc_of(tag == TAG_ENTER ? -line : line,
-                                        tag == TAG_LEAVE ? -other : other)) < 0) {
+        unsigned nibble = (unsigned)(word >> NIBBLE_SHIFT);
+        int32_t line = word >> NEAR_LINE_SHIFT & RECORD_MASK(RECORD_NEAR_LINE_BITS);
+        int32_t other =
+            line + (int32_t)signed_bits(word >> NEAR_DIFFERENCE_SHIFT, RECORD_NEAR_DIFFERENCE_BITS);
+        if (arc_set_append(into, arc_of(nibble == RECORD_ENTER_NIBBLE ? -line : line,
+                                        nibble == RECORD_LEAVE_NIBBLE ? -other : other)) < 0) {
             return 0;
         }
     }
@@ -291,117 +305,121 @@ add_near_arcs_of(decoder *work, size_t at, bool swapped)
 }
 
 static size_t
-add_near_arcs(decoder *work, size_t at)
+add_near_arcs(decoder *self, size_t at)
 {
-    return work->format.swapped ? add_near_arcs_of(work, at, true)
-                                : add_near_arcs_of(work, at, false);
+    return self->format.swapped ? add_near_arcs_of(self, at, true)
+                                : add_near_arcs_of(self, at, false);
 }
 
-/* The BLOB whose head is word `at`. Gives where the next record begins, or 0 without memory. */
+/* The blob whose head is word `at`. Gives where the next record begins, or 0 without memory. */
 static size_t
-add_blob(decoder *work, size_t at)
+add_blob(decoder *self, size_t at)
 {
-    journal_facts *sorted = work->sorted;
-    uint64_t head = word_at(work, at);
-    uint32_t size = head >> 24 & 0xffffff;
-    size_t needed = (size + BYTES_OF_DATA - 1) / BYTES_OF_DATA;
-    size_t available = run_of(work, at + 1, TAG_DATA, needed);
+    journal_facts *facts = self->facts;
+    uint64_t head = word_at(self, at);
+    uint32_t size = head >> RECORD_BLOB_CHECK_BITS & RECORD_MASK(RECORD_BLOB_LENGTH_BITS);
+    size_t needed = (size + RECORD_DATA_BYTES - 1) / RECORD_DATA_BYTES;
+    size_t available = run_of(self, at + 1, RECORD_TAG_DATA, needed);
     size_t next = at + 1 + available;
     if (available < needed) {
-        sorted->damaged_blobs++;
+        facts->damaged_blobs++;
         return next;
     }
-    size_t room = sorted->texts_used + needed * BYTES_OF_DATA + 1;
-    if (room > sorted->texts_room) {
-        uint8_t *moved = realloc(sorted->texts, room * 2);
+    size_t room = facts->texts_used + needed * RECORD_DATA_BYTES + 1;
+    if (room > facts->texts_room) {
+        uint8_t *moved = realloc(facts->texts, room * 2);
         if (moved == NULL) {
             return 0;
         }
-        sorted->texts = moved;
-        sorted->texts_room = room * 2;
+        facts->texts = moved;
+        facts->texts_room = room * 2;
     }
-    uint8_t *text = sorted->texts + sorted->texts_used;
+    uint8_t *text = facts->texts + facts->texts_used;
     for (size_t word = 0; word < needed; word++) {
-        uint64_t data = word_at(work, at + 1 + word);
+        uint64_t data = word_at(self, at + 1 + word);
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-        /* The tag is overwritten by the next one; the room is for one more byte. */
-        memcpy(text + word * BYTES_OF_DATA, &data, 8);
+        /* Eight bytes at once: the next word overwrites the tag, and there is room for the last. */
+        memcpy(text + word * RECORD_DATA_BYTES, &data, sizeof(data));
 #else
-        for (int byte = 0; byte < BYTES_OF_DATA; byte++) {
-            text[word * BYTES_OF_DATA + (size_t)byte] = (uint8_t)(data >> (8 * byte));
+        for (size_t byte = 0; byte < RECORD_DATA_BYTES; byte++) {
+            text[word * RECORD_DATA_BYTES + byte] = (uint8_t)(data >> (8 * byte));
         }
 #endif
     }
-    if ((blobs_crc32(text, size) & 0xffffff) != (head & 0xffffff)) {
-        sorted->damaged_blobs++;
+    uint64_t check = head & RECORD_MASK(RECORD_BLOB_CHECK_BITS);
+    if ((blobs_crc32(text, size) & RECORD_MASK(RECORD_BLOB_CHECK_BITS)) != check) {
+        facts->damaged_blobs++;
         return next;
     }
-    return blobs_add(sorted, head >> 48 & 0xff, size, work->format.swapped) < 0 ? 0 : next;
+    unsigned type = head >> RECORD_BLOB_TYPE_SHIFT & 0xff;
+    return blobs_add(facts, type, size, self->format.swapped) < 0 ? 0 : next;
 }
 
-/* The record, or what is left of one, at word `at`. Gives where the next begins; 0: no memory. */
+/* The record at word `at`, or the rest of a torn one. Gives where the next record begins, or 0
+ * without memory. */
 static size_t
-add_record(decoder *work, size_t at)
+add_record(decoder *self, size_t at)
 {
-    journal_facts *sorted = work->sorted;
-    uint64_t head = word_at(work, at);
-    uint64_t key = head & UINT64_C(0x00ffffffffffffff);
-    unsigned tag = (unsigned)(head >> 56);
+    journal_facts *facts = self->facts;
+    uint64_t head = word_at(self, at);
+    uint64_t key = head & BELOW_TAG;
+    unsigned tag = (unsigned)(head >> RECORD_TAG_SHIFT);
     switch (tag) {
-    case TAG_UNWRITTEN:
-        /* Not finished; with what was stored of it before its head. */
-        sorted->torn++;
-        at += run_of(work, at, TAG_UNWRITTEN, SIZE_MAX);
-        size_t numbers = run_of(work, at, TAG_CONT, 2);
-        return at + (numbers > 0 ? numbers : run_of(work, at, TAG_DATA, SIZE_MAX));
-    case TAG_ARC:
-        if (run_of(work, at + 1, TAG_CONT, 1) == 1) {
-            uint64_t pair = word_at(work, at + 1);
-            int64_t from = signed_bits(pair >> 28, 28), to = signed_bits(pair, 28);
-            return add_arc(work, key, from, to) < 0 ? 0 : at + 2;
+    case RECORD_TAG_UNWRITTEN:
+        /* The head is stored last: what follows the zeros may be the rest of that record. */
+        facts->torn++;
+        at += run_of(self, at, RECORD_TAG_UNWRITTEN, SIZE_MAX);
+        size_t numbers = run_of(self, at, RECORD_TAG_CONT, 2);
+        return at + (numbers > 0 ? numbers : run_of(self, at, RECORD_TAG_DATA, SIZE_MAX));
+    case RECORD_TAG_ARC:
+        if (run_of(self, at + 1, RECORD_TAG_CONT, 1) == 1) {
+            uint64_t pair = word_at(self, at + 1);
+            int64_t from = signed_bits(pair >> RECORD_ARC_END_BITS, RECORD_ARC_END_BITS);
+            int64_t to = signed_bits(pair, RECORD_ARC_END_BITS);
+            return add_arc(self, key, from, to) < 0 ? 0 : at + 2;
         }
         break;
-    case TAG_LINE_WIDE:
-        if (run_of(work, at + 1, TAG_CONT, 1) == 1) {
-            uint64_t line = word_at(work, at + 1) & UINT64_C(0x00ffffffffffffff);
-            return add_wide_line(work, key, line) < 0 ? 0 : at + 2;
+    case RECORD_TAG_LINE_WIDE:
+        if (run_of(self, at + 1, RECORD_TAG_CONT, 1) == 1) {
+            uint64_t line = word_at(self, at + 1) & RECORD_MASK(RECORD_CONT_BITS);
+            return add_wide_line(self, key, line) < 0 ? 0 : at + 2;
         }
         break;
-    case TAG_ARC_WIDE:
-        if (run_of(work, at + 1, TAG_CONT, 2) == 2) {
-            int64_t from = signed_bits(word_at(work, at + 1), 56);
-            int64_t to = signed_bits(word_at(work, at + 2), 56);
-            return add_arc(work, key, from, to) < 0 ? 0 : at + 3;
+    case RECORD_TAG_ARC_WIDE:
+        if (run_of(self, at + 1, RECORD_TAG_CONT, 2) == 2) {
+            int64_t from = signed_bits(word_at(self, at + 1), RECORD_CONT_BITS);
+            int64_t to = signed_bits(word_at(self, at + 2), RECORD_CONT_BITS);
+            return add_arc(self, key, from, to) < 0 ? 0 : at + 3;
         }
         break;
-    case TAG_BLOB:
-        return add_blob(work, at);
+    case RECORD_TAG_BLOB:
+        return add_blob(self, at);
     default:
-        if (tag >= TAG_LINE_FIRST && tag <= TAG_LINE_LAST) {
-            return add_lines(work, at);
+        if (head >> NIBBLE_SHIFT == RECORD_LINE_NIBBLE) {
+            return add_lines(self, at);
         }
-        if (is_near(work->format, head)) {
-            return add_near_arcs(work, at);
+        if (is_near(self->format, head)) {
+            return add_near_arcs(self, at);
         }
     }
-    sorted->stray_words++;
+    facts->stray_words++;
     return at + 1;
 }
 
 int
-words_decode(journal_facts *sorted, const uint8_t *words, size_t count, words_format format,
+words_decode(journal_facts *facts, const uint8_t *words, size_t count, words_format format,
              const fact_limits *limits)
 {
-    decoder work = {
-        .sorted = sorted, .words = words, .count = count, .format = format, .limits = limits};
+    decoder self = {
+        .facts = facts, .words = words, .count = count, .format = format, .limits = limits};
     for (size_t at = 0; at < count;) {
-        at = add_record(&work, at);
+        at = add_record(&self, at);
         if (at == 0) {
             return -1;
         }
     }
-    for (uint32_t owner = 0; owner < sorted->keys.used; owner++) {
-        if (arc_set_settle(&sorted->entries[owner].arcs) < 0) {
+    for (uint32_t entry = 0; entry < facts->keys.used; entry++) {
+        if (arc_set_normalize(&facts->entries[entry].arcs) < 0) {
             return -1;
         }
     }
@@ -409,18 +427,18 @@ words_decode(journal_facts *sorted, const uint8_t *words, size_t count, words_fo
 }
 
 void
-journal_facts_free(journal_facts *sorted)
+journal_facts_free(journal_facts *facts)
 {
-    for (uint32_t owner = 0; owner < sorted->keys.used; owner++) {
-        line_set_free(&sorted->entries[owner].lines);
-        arc_set_free(&sorted->entries[owner].arcs);
+    for (uint32_t entry = 0; entry < facts->keys.used; entry++) {
+        line_set_free(&facts->entries[entry].lines);
+        arc_set_free(&facts->entries[entry].arcs);
     }
-    free(sorted->entries);
-    key_index_free(&sorted->keys);
-    free(sorted->files.items);
-    free(sorted->contexts.items);
-    free(sorted->others);
-    free(sorted->far);
-    free(sorted->texts);
-    *sorted = (journal_facts){0};
+    free(facts->entries);
+    key_index_free(&facts->keys);
+    free(facts->files.items);
+    free(facts->contexts.items);
+    free(facts->others);
+    free(facts->out_of_range);
+    free(facts->texts);
+    *facts = (journal_facts){0};
 }

@@ -1,16 +1,17 @@
-"""Who executed what: the values that `covsup tree` and the closing lines of a run show."""
+"""Who executed what: the values that `covsup tree` and the last lines of a run show."""
 
 from __future__ import annotations
 
 import signal
 from enum import Enum
 
-from covsup.datafile.journal.reader import StartKind
+from covsup.datafile.journal.header import StartKind
 from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from covsup.datafile.fold.result import Lost, Problem
-    from covsup.datafile.session.directory import SessionNote, Settings
+    from covsup.datafile.session.notes import SessionNote
+    from covsup.datafile.session.settings import Settings
 
 
 class End(Enum):
@@ -24,7 +25,7 @@ class End(Enum):
 
 
 class KnownFrom(Enum):
-    """Who said it."""
+    """Where something is known from."""
 
     ITSELF = "itself"
     PARENT = "parent"
@@ -36,7 +37,7 @@ class KnownFrom(Enum):
 
 
 class Ending(NamedTuple):
-    """How an image ended, and who knows it."""
+    """How an image ended, and where that is known from."""
 
     end: End
     known_from: KnownFrom = KnownFrom.NOBODY
@@ -61,11 +62,6 @@ class Ending(NamedTuple):
                 return "still running"
             case End.UNKNOWN:
                 return "unknown"
-
-    @property
-    def was_killed(self) -> bool:
-        """Whether it was killed."""
-        return self.end is End.KILLED
 
 
 class ProcessRecord(NamedTuple):
@@ -92,15 +88,15 @@ class ProcessRecord(NamedTuple):
     unique_lines: int  # that no other image executed
     threads: int
     libraries: tuple[tuple[str, str], ...]  # name and version
-    tracers: tuple[str, ...]  # tracers of the program's own
+    tracers: tuple[str, ...]  # trace functions that the program installed
     notes: tuple[str, ...]
     lost: Lost
-    forks_lost: Lost  # by its forks while they had no journal at all
+    forks_lost: Lost  # by its forked children while they had no journal at all
     ended_ns: int = 0  # wall clock; 0 = unknown
 
     @property
     def how_started(self) -> str:
-        """ "fork", "exec 3", "spawn", or "start" for one that nobody of the session started."""
+        """ "fork", "exec 3", "spawn", or "start" where no process of the session started it."""
         match self.started:
             case StartKind.FORKED:
                 return "fork"
@@ -111,7 +107,7 @@ class ProcessRecord(NamedTuple):
 
 
 class ObservedRecord(NamedTuple):
-    """One process that the supervisor saw, measured or not, Python or not."""
+    """One process that the supervisor observed, measured or not, Python or not."""
 
     session: str
     pid: int
@@ -122,7 +118,7 @@ class ObservedRecord(NamedTuple):
     python: bool | None
     ending: Ending
     images: tuple[str, ...]  # its measured images, oldest first
-    reason: str  # why it is not measured, where the supervisor said so
+    reason: str  # why it is not measured, where the supervisor knows
     ended_ns: int = 0  # wall clock; 0 = unknown
 
 
@@ -139,16 +135,16 @@ class Unmeasured(NamedTuple):
 
 
 class FileShare(NamedTuple):
-    """What one image has of one file."""
+    """What one image executed first of one file."""
 
     path: str
     image_id: str
     first: int  # lines that it was the first to execute
-    alone: int  # of these: lines that nobody else executed
+    alone: int  # those of them that no other image executed
 
 
 class Provenance(NamedTuple):
-    """Everything that `covsup tree` and the closing lines of a run show."""
+    """Everything that `covsup tree` and the last lines of a run show."""
 
     sessions: tuple[Settings, ...]  # oldest first
     processes: tuple[ProcessRecord, ...]  # by start
@@ -160,7 +156,7 @@ class Provenance(NamedTuple):
 
     @property
     def losses(self) -> tuple[ProcessRecord, ...]:
-        """The processes that could not store something, or whose forks could not."""
+        """The processes that could not store something, or whose forked children could not."""
         return tuple(process for process in self.processes if process.lost or process.forks_lost)
 
     def of_session(self, session: str) -> Provenance:

@@ -1,24 +1,23 @@
-"""Pythons that execute nothing which a session could measure, told by their command line alone.
+"""Recognize Pythons that execute nothing a session could measure, by their command line alone.
 
 tox, virtualenv, uv, poetry and many scripts start interpreters to ask them about themselves, or to
-make environments, and often clear their environment for that. Such a one is no loss. Whatever might
-run code of the program is one: the rules take a command line only where it says all that is run.
+make environments, and often clear their environment for that. Reporting each as unmeasured would
+hide real losses. The rules are strict: a command line counts only where it shows everything that is
+run, and nothing of it can be code of the target.
 """
 
 from __future__ import annotations
 
-import os
 import re
 
-from covsup.datafile.provenance.command_lines import parse_command_line
 from covsup.hints import TYPE_CHECKING
+from covsup.interpreter_command import parse_command_line
 
 if TYPE_CHECKING:
-    import ast
     from collections.abc import Sequence
     from typing import Final
 
-    from covsup.datafile.session.directory import Settings
+    from covsup.datafile.session.settings import Settings
 
 _TOOLS: Final = frozenset(
     {"ensurepip", "venv", "compileall", "py_compile", "site", "sysconfig", "platform"}
@@ -28,7 +27,7 @@ _TOOLS: Final = frozenset(
 _INTROSPECTION_MODULES: Final = frozenset(
     {"sys", "os", "platform", "site", "sysconfig", "json", "struct"}
 )
-"""What code that asks an interpreter about itself imports, and nothing else."""
+"""The only imports of code that asks an interpreter about itself."""
 
 _NAMES_THAT_RUN_CODE: Final = frozenset(
     {"exec", "eval", "compile", "__import__", "breakpoint", "globals", "locals", "vars", "getattr",
@@ -38,89 +37,77 @@ _NAMES_THAT_RUN_CODE: Final = frozenset(
 """Names by which such code could still run something else."""
 
 _QUERY_SCRIPTS: Final = frozenset({"_py_info_collect.py", "_py_info.py", "py_info.py"})
-"""Scripts of virtualenv and python-discovery, which may lie in a temporary directory."""
+"""Scripts of virtualenv and python-discovery, which may be in a temporary directory."""
 
 _COOKIE: Final = re.compile(r"[A-Za-z0-9]{32}")
+"""Each of the two arguments of these scripts."""
+
 _UV: Final = "from python.get_interpreter_info import main"
+"""A line of the code by which uv asks an interpreter about itself."""
 
 
 def runs_nothing_measured(argv: Sequence[str], settings: Settings | None) -> bool:
     """Whether an interpreter with this command line runs no code that `settings` would measure."""
-    called = parse_command_line(argv)
-    if called.start >= len(argv):
+    command = parse_command_line(argv)
+    program = command.program
+    if command.start >= len(argv):
         return False
-    what, words = argv[called.start], argv[called.start + 1 :]
-    match called.kind:
+    match command.kind:
         case "-c":
-            code = what.partition("c")[2] if what.startswith("-") else what
-            return _asks_about_itself(code) or (_UV in code and "I" in called.letters)
+            return _asks_about_itself(program) or (_UV in program and "I" in command.letters)
+        case "-m" if program == "pip":
+            # Without -I, the working directory might hold a pip of its own.
+            return "I" in command.letters and not _is_source("pip", settings)
         case "-m":
-            module = what.partition("m")[2] if what.startswith("-") else what
-            if module == "pip":
-                # Not isolated, another pip might come from the working directory.
-                return "I" in called.letters and not _is_source("pip", settings)
-            return module in _TOOLS and not (settings is not None and settings.cover_pylib)
+            return program in _TOOLS and not (settings is not None and settings.cover_pylib)
         case _:
+            arguments = argv[command.start + 1 :]
             return (
-                os.path.basename(what) in _QUERY_SCRIPTS  # noqa: PTH119 - any text
-                and len(words) == 2
-                and all(_COOKIE.fullmatch(word) for word in words)
+                program.rpartition("/")[2] in _QUERY_SCRIPTS
+                and len(arguments) == 2
+                and all(_COOKIE.fullmatch(each) for each in arguments)
                 and not _is_source("virtualenv", settings)
                 and not _is_source("python_discovery", settings)
-                and not _is_in_source(what, settings)
+                and not _is_in_source(program, settings)
             )
 
 
 def _is_source(package: str, settings: Settings | None) -> bool:
+    """Whether the settings name this package as one to be measured."""
     return settings is not None and any(
         each.partition(".")[0] == package for each in settings.source_pkgs
     )
 
 
 def _is_in_source(path: str, settings: Settings | None) -> bool:
-    """Whether a script belongs to the project: not to what is installed in an environment there."""
+    """Whether a script belongs to the project, and not to an environment inside its directory."""
     if not path.startswith("/"):
         return True
     if settings is None or "-packages/" in path:
         return False
-    places = (*settings.source_dirs, settings.cwd)
-    return any(place and path.startswith(f"{place}/") for place in places)
+    directories = (*settings.source_dirs, settings.cwd)
+    return any(each and path.startswith(f"{each}/") for each in directories)
 
 
 def _asks_about_itself(code: str) -> bool:
-    """Whether code imports only what tells of an interpreter, and runs nothing by name."""
-    import ast  # noqa: PLC0415 - only where a Python with -c was not measured
+    """Whether code imports only modules that describe the interpreter, and can run nothing else."""
+    import ast  # noqa: PLC0415 - it loads slowly, and few sessions have an unmeasured `python -c`
 
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
-    imported = {name for node in ast.walk(tree) for name in _imported(node)}
-    named = {name for node in ast.walk(tree) for name in _named(node)}
-    return (
-        bool(imported) and imported <= _INTROSPECTION_MODULES and not named & _NAMES_THAT_RUN_CODE
-    )
-
-
-def _imported(node: ast.AST) -> list[str]:
-    import ast  # noqa: PLC0415
-
-    match node:
-        case ast.Import(names=names):
-            return [name.name.partition(".")[0] for name in names]
-        case ast.ImportFrom(module=module, level=level):
-            return [(module or "").partition(".")[0] if not level else ""]
-        case _:
-            return []
-
-
-def _named(node: ast.AST) -> list[str]:
-    import ast  # noqa: PLC0415
-
-    match node:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return [name]
-        case ast.ImportFrom(names=names):
-            return [name.name for name in names]
-        case _:
-            return []
+    imported: set[str] = set()
+    used: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                imported.update(name.name.partition(".")[0] for name in names)
+            case ast.ImportFrom(module=module, level=level, names=names):
+                imported.add((module or "").partition(".")[0] if not level else "")
+                used.update(name.name for name in names)
+            case ast.Name(id=name) | ast.Attribute(attr=name):
+                used.add(name)
+            case _:
+                pass
+    return bool(imported) and imported <= _INTROSPECTION_MODULES and not used & _NAMES_THAT_RUN_CODE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from covsup.datafile.database.database import is_data_file, read_versions
 from covsup.datafile.errors import CovsupError
-from covsup.datafile.session.directory import find_sessions
+from covsup.datafile.session.places import find_sessions
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.combine import combine
 from covsup.supervisor.combining.source_versions import edited_sentence, edited_since

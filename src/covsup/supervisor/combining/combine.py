@@ -16,7 +16,8 @@ from __future__ import annotations
 import contextlib
 import os
 
-from covsup.datafile.database.coverage_tables import DataFile, reduce_to_lines
+from covsup.datafile.database.coverage_tables import reduce_to_lines
+from covsup.datafile.database.data_files import DataFile
 from covsup.datafile.database.database import (
     is_data_file,
     kind_of,
@@ -30,7 +31,8 @@ from covsup.datafile.fold.fold import ResultFold, remapped
 from covsup.datafile.fold.result import Kind, has_content
 from covsup.datafile.journal.by_value_names import sent_code_in
 from covsup.datafile.provenance.derive import provenance_of
-from covsup.datafile.session.directory import RUN_FINISHED, tidy_sessions_directory
+from covsup.datafile.session.directory import RUN_FINISHED
+from covsup.datafile.session.places import tidy_sessions_directory
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.combining.gc_pause import gc_disabled
 from covsup.supervisor.combining.grouping import group_inputs, separate_file

@@ -11,7 +11,7 @@ import signal
 import sys
 from contextlib import suppress
 
-from covsup.datafile.journal.reader import StartKind
+from covsup.datafile.journal.header import StartKind
 from covsup.datafile.session.directory import SUPERVISOR_ENDED
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.gc_pause import gc_disabled

@@ -11,7 +11,8 @@ import glob
 
 from covsup.datafile.database.database import is_data_file, kind_with_sent_code, session_starts
 from covsup.datafile.fold.result import Kind
-from covsup.datafile.session.directory import RUN_FINISHED, is_session_id
+from covsup.datafile.session.directory import RUN_FINISHED
+from covsup.datafile.session.places import is_session_id
 from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

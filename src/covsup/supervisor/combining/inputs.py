@@ -8,16 +8,15 @@ import os
 from pathlib import Path
 
 from covsup.datafile.errors import CovsupError
-from covsup.datafile.session.directory import (
+from covsup.datafile.session.directory import SETTINGS, JournalFile
+from covsup.datafile.session.places import (
     SESSIONS,
-    SETTINGS,
-    JournalFile,
     find_sessions,
     is_sessions_directory,
-    read_settings,
     sessions_directory,
     sessions_in,
 )
+from covsup.datafile.session.settings import read_settings
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import fcntl
 import os
 import time
 
-from covsup.datafile.session.directory import SESSIONS
+from covsup.datafile.session.places import SESSIONS
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.inputs import InputUnusable
 

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from covsup.datafile.fold.result import Lost
     from covsup.datafile.provenance.model import Provenance
 
-_ALLOCATING: Final = {8, 9}
-"""The stages of a loss at which blocks are allocated (docs/journal-format.md)."""
-
 _CAUSES: Final = {
     errno.EFBIG: "a file size limit, `ulimit -f`, leaves no room",
     errno.ENOMEM: "an address space limit, `ulimit -v`, leaves no room",
@@ -110,7 +107,10 @@ def _lost(lost: Lost) -> str:
 def _why_lost(lost: Lost) -> str:
     """Why something could not be stored, and what to do."""
     # MADV_POPULATE_WRITE has one answer for whatever a file system refuses: EFAULT.
-    refused = lost.errno == errno.EFAULT and lost.stage in _ALLOCATING
+    from covsup.datafile import _fold  # noqa: PLC0415 - not before the target starts
+
+    allocating = {_fold.JOURNAL_STAGE_FILL, _fold.JOURNAL_STAGE_GROW}
+    refused = lost.errno == errno.EFAULT and lost.stage in allocating
     if refused or lost.errno in {errno.ENOSPC, errno.EDQUOT}:
         return (
             "the file system of its session directory is full, or its quota is used up: free some"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from covsup.datafile.session.directory import Settings
+    from covsup.datafile.session.settings import Settings
     from covsup.supervisor.combining.outcome import CombineResult
 
 

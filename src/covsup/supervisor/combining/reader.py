@@ -12,7 +12,6 @@ from collections import Counter
 from contextlib import suppress
 from functools import partial
 from itertools import chain
-from struct import Struct
 
 from covsup.datafile.database.database import is_data_file, kind_with_sent_code
 from covsup.datafile.errors import (
@@ -20,14 +19,16 @@ from covsup.datafile.errors import (
     JournalDamaged,
     JournalError,
     JournalNotBegun,
+    SessionUnreadable,
 )
 from covsup.datafile.fold.fold import fold
 from covsup.datafile.fold.gather import UNSTORABLE_MESSAGE, ImageFold, session_result
+from covsup.datafile.journal.header import header_struct
 from covsup.datafile.journal.reader import read_borrowers, read_journal, read_slots
 from covsup.datafile.journal.shortening import shorten
 from covsup.datafile.provenance.derive import provenance_of
 from covsup.datafile.provenance.model import End
-from covsup.datafile.session.directory import JournalFile, Session, SessionUnreadable, open_session
+from covsup.datafile.session.directory import JournalFile, Session, open_session
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.combining.outcome import StillRunning
 from covsup.supervisor.sessions.liveness import (
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from covsup.datafile.journal.reader import Journal
     from covsup.supervisor.combining.inputs import Inputs
 
-_BEGINNING: Final = Struct("=8s64xQ224xQ")
+_BEGINNING: Final = header_struct("=", "magic", "start_realtime_ns", "slots_used")
 """Of a journal's header: the magic, which is written last, when its image started, and how many
 others have journals in its file."""
 

@@ -156,7 +156,7 @@ def _differ(versions: Iterable[Version], result: Result) -> bool:
 
 
 def _is_of_one_machine(result: Result) -> bool:
-    return len({image.said().get("host") for image in result.images.values()}) == 1
+    return len({image.property_values().get("host") for image in result.images.values()}) == 1
 
 
 def _files(paths: list[str]) -> str:

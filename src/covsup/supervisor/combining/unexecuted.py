@@ -18,7 +18,7 @@ from covsup.supervisor.own_interpreter import initial_sys_path
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from covsup.datafile.session.directory import Settings
+    from covsup.datafile.session.settings import Settings
 
     FilesOfPlugins = Callable[[str], Iterable[tuple[str, str]]]
 

@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime
 
 from covsup.datafile.errors import CovsupError
+from covsup.datafile.journal import events
 from covsup.datafile.journal import reader as journals
 from covsup.hints import TYPE_CHECKING, assert_never
 from covsup.supervisor.errors import NOT_STORED
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from covsup.datafile.journal.reader import Event, Journal
+    from covsup.datafile.journal.events import Event
+    from covsup.datafile.journal.reader import Journal
 
 
 def show_journal(path: Path, *, facts: bool) -> int:
@@ -91,23 +93,23 @@ def _time(at_ns: int) -> str:
 
 def _event(event: Event) -> str:
     match event:
-        case journals.AboutToExec(path=path, argv=argv):
+        case events.AboutToExec(path=path, argv=argv):
             description = f"about to exec {path}: {' '.join(argv)}"
-        case journals.ExecFailed(errno=number):
+        case events.ExecFailed(errno=number):
             description = f"exec failed: {os.strerror(number)}"
-        case journals.Spawned(pid=pid, argv=argv):
+        case events.Spawned(pid=pid, argv=argv):
             description = f"spawned {pid}: {' '.join(argv)}"
-        case journals.Unexecuted(pid=pid):
+        case events.Unexecuted(pid=pid):
             description = f"{pid} could not execute that program"
-        case journals.Reaped(pid=pid, status=status):
+        case events.Reaped(pid=pid, status=status):
             description = f"reaped {pid}: wait status {status}"
-        case journals.Ended(how=how, status=status):
+        case events.Ended(how=how, status=status):
             description = f"ended: {how.name.lower()}, status {status}"
-        case journals.LibraryUsed(name=name, version=version):
+        case events.LibraryUsed(name=name, version=version):
             description = f"uses {name} {version}"
-        case journals.UserTracer(text=text):
+        case events.UserTracer(text=text):
             description = f"a tracer of the program's own: {text}"
-        case journals.Note(text=text):
+        case events.Note(text=text):
             description = f"note: {text}"
         case _:
             assert_never(event)

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from covsup import __version__
-from covsup.datafile.session.directory import find_sessions
+from covsup.datafile.session.places import find_sessions
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.commands.run import make_parser
 from covsup.supervisor.launch.interpreter import probe, startup_files

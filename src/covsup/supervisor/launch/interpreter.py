@@ -14,8 +14,9 @@ import sys
 from pathlib import Path
 
 from covsup.carrier.library import has_core
-from covsup.datafile.provenance.command_lines import PROBE_MARK, is_python, parse_command_line
+from covsup.datafile.provenance.command_lines import PROBE_MARK, is_python
 from covsup.hints import TYPE_CHECKING, NamedTuple
+from covsup.interpreter_command import parse_command_line
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.launch.install_hint import COVSUP, Environment, how_to_install
 from covsup.supervisor.launch.launch import COVERAGE_STARTUP_VARIABLES

@@ -12,7 +12,7 @@ import signal
 import time
 from functools import partial
 
-from covsup.datafile.session.directory import tidy_sessions_directory
+from covsup.datafile.session.places import tidy_sessions_directory
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.early_imports import EarlyImports
 from covsup.supervisor.combining.finish import RunEnd

@@ -11,8 +11,9 @@ import re
 import sys
 from enum import Enum
 
-from covsup.datafile.provenance.command_lines import is_python, parse_command_line
+from covsup.datafile.provenance.command_lines import is_python
 from covsup.hints import TYPE_CHECKING, NamedTuple
+from covsup.interpreter_command import parse_command_line
 from covsup.supervisor.errors import UsageError
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import os
 import time
 
 from covsup.carrier.library import CarrierUnavailable, carrier_library
-from covsup.datafile.session.directory import Settings, create_session
+from covsup.datafile.session.directory import create_session
+from covsup.datafile.session.settings import Settings
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.sessions.reported_sessions import collect_reported_sessions

@@ -5,15 +5,10 @@ from __future__ import annotations
 import glob
 import os
 
-from covsup.datafile.session.directory import (
-    Session,
-    SessionUnreadable,
-    SessionUntrusted,
-    Settings,
-    find_sessions,
-    open_session,
-    tidy_sessions_directory,
-)
+from covsup.datafile.errors import SessionUnreadable, SessionUntrusted
+from covsup.datafile.session.directory import Session, open_session
+from covsup.datafile.session.places import find_sessions, tidy_sessions_directory
+from covsup.datafile.session.settings import Settings
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.grouping import separate_files
 from covsup.supervisor.combining.inputs import belongs_to_data_file

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Final
 
-    from covsup.datafile.journal.reader import Header
-    from covsup.datafile.session.directory import JournalFile, Session, Settings
+    from covsup.datafile.journal.header import Header
+    from covsup.datafile.session.directory import JournalFile, Session
+    from covsup.datafile.session.settings import Settings
 
 _PROC: Final = Path("/proc")
 _HAS_PROC: Final = Path("/proc/self/maps").exists()

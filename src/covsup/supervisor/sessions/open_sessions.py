@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 
 from covsup.carrier.library import CarrierUnavailable, carrier_library
-from covsup.datafile.errors import CovsupError
+from covsup.datafile.errors import CovsupError, SessionUnreadable
 from covsup.datafile.session import directory as sessions
+from covsup.datafile.session.places import find_sessions, tidy_sessions_directory
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.locks import locked
 from covsup.supervisor.errors import UsageError
@@ -73,7 +74,7 @@ def open_and_print(options: argparse.Namespace) -> int:
     except CovsupError:
         if found is None:
             session.delete()
-            sessions.tidy_sessions_directory(session.path.parent)
+            tidy_sessions_directory(session.path.parent)
         raise
     for directory in _not_traversable(session.path) if uids else ():
         print_message(f"other users cannot enter {directory}: run chmod o+x on it, or name a --data-file"
@@ -149,10 +150,10 @@ def close_sessions(options: argparse.Namespace) -> int:
     warn_if_session_is_gone()
     data_file = resolve_data_file(options.rcfile, options.data_file)
     named = os.environ.get("COVSUP_SESSION", "")
-    for path in [Path(named)] if named else sessions.find_sessions(data_file):
+    for path in [Path(named)] if named else find_sessions(data_file):
         try:
             session = sessions.open_session(path)
-        except sessions.SessionUnreadable as error:
+        except SessionUnreadable as error:
             if path.exists():
                 print_message(str(error))
             continue

@@ -7,12 +7,8 @@ delete the session. The next command that looks at the data file does.
 from __future__ import annotations
 
 from covsup.datafile.errors import CovsupError
-from covsup.datafile.session.directory import (
-    REPORTED,
-    find_sessions,
-    open_session,
-    tidy_sessions_directory,
-)
+from covsup.datafile.session.directory import REPORTED, open_session
+from covsup.datafile.session.places import find_sessions, tidy_sessions_directory
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:

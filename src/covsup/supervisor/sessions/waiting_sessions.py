@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from covsup.datafile.errors import CovsupError
+from covsup.datafile.errors import CovsupError, SessionUnreadable
 from covsup.datafile.provenance.model import End
-from covsup.datafile.session.directory import SessionUnreadable, find_sessions, open_session
+from covsup.datafile.session.directory import open_session
+from covsup.datafile.session.places import find_sessions
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.combining.inputs import Inputs, belongs_to_data_file
 from covsup.supervisor.messages import print_message

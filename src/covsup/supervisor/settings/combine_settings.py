@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Self
 
-    from covsup.datafile.session.directory import Settings
+    from covsup.datafile.session.settings import Settings
 
 
 class PathsUnusable(CovsupError):

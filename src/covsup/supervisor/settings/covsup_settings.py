@@ -27,11 +27,6 @@ CONCURRENCY: Final = (
     "auto", "thread", "multiprocessing", "gevent", "eventlet", "greenlet", "asyncio",
     "fork", "exec", "spawn", "exit",
 )  # fmt: skip
-DYNAMIC_CONTEXTS: Final = (
-    "test_function", "test", "process", "thread", "greenlet", "task", "request",
-)  # fmt: skip
-"""Contexts that covsup finds by itself. For `test`, its pytest plugin reports each test."""
-
 LONGEST_GRACE: Final = 1e9
 _FILES: Final = ("pyproject.toml", ".coveragerc", ".coveragerc.toml", "setup.cfg", "tox.ini")
 _INI_SECTION: Final = "covsup"
@@ -92,13 +87,22 @@ def _number_parser(below: float) -> Callable[[object], float]:
     return number
 
 
-def _words_parser(known: Sequence[str], noun: str) -> Callable[[object], tuple[str, ...]]:
+def dynamic_contexts() -> tuple[str, ...]:
+    """The kinds of contexts that covsup records by itself; covsup's pytest plugin records `test`."""
+    from covsup.datafile._fold import CONTEXT_KINDS  # few commands name a context
+
+    return (*CONTEXT_KINDS, "test")
+
+
+def _words_parser(
+    known: Callable[[], Sequence[str]], noun: str
+) -> Callable[[object], tuple[str, ...]]:
     def words(value: object) -> tuple[str, ...]:
         values = [value] if isinstance(value, str) else value
         if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
             raise TypeError
         names = split_lists(part for each in values for part in each.splitlines())
-        check_names(names, known, noun)
+        check_names(names, known(), noun)
         return names
 
     return words
@@ -120,12 +124,14 @@ def _parse_directory(value: object) -> str:
 KEYS: Final[Mapping[str, Key]] = {
     "core": Key(f"one of {', '.join(CORES)}", 'core = "auto"', _parse_core),
     "concurrency": Key(
-        "a list of names", 'concurrency = ["thread"]', _words_parser(CONCURRENCY, "concurrency")
+        "a list of names",
+        'concurrency = ["thread"]',
+        _words_parser(lambda: CONCURRENCY, "concurrency"),
     ),
     "dynamic_context": Key(
         "a list of names",
         'dynamic_context = ["test_function"]',
-        _words_parser(DYNAMIC_CONTEXTS, "dynamic context"),
+        _words_parser(dynamic_contexts, "dynamic context"),
     ),
     "grace": Key("a number of seconds", "grace = 5.0", _number_parser(LONGEST_GRACE)),
     "strict": Key("true or false", "strict = true", _parse_flag),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from coverage import Coverage
     from coverage.plugin import CoveragePlugin
 
-    from covsup.datafile.session.directory import Settings
+    from covsup.datafile.session.settings import Settings
 
 
 class PluginSettings(NamedTuple):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from covsup.datafile.session.directory import set_sessions_parent
+from covsup.datafile.session.places import set_sessions_parent
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.settings.compatibility import RUN_OPTIONS, UNNEEDED_SETTINGS, Support
@@ -19,8 +19,8 @@ from covsup.supervisor.settings.coverage_settings import rcfile_to_store, read_c
 from covsup.supervisor.settings.covsup_settings import (
     CONCURRENCY,
     CORES,
-    DYNAMIC_CONTEXTS,
     check_names,
+    dynamic_contexts,
     read_covsup_settings,
     split_lists,
 )
@@ -181,7 +181,8 @@ def _dynamic_context(
     option: Sequence[str] | None, covsup: Mapping[str, Any], coverage: CoverageSettings
 ) -> tuple[str, ...]:
     names = split_lists(option) or covsup.get("dynamic_context", ()) or coverage.dynamic_context
-    check_names(names, DYNAMIC_CONTEXTS, "dynamic context")
+    if names:
+        check_names(names, dynamic_contexts(), "dynamic context")
     return tuple(dict.fromkeys(names))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from covsup.datafile.journal.reader import StartKind
+from covsup.datafile.journal.header import StartKind
 from covsup.datafile.provenance.command_lines import is_python
 from covsup.datafile.provenance.model import End, signal_name
 from covsup.hints import TYPE_CHECKING, NamedTuple
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from covsup.datafile.provenance.model import Ending, Provenance
-    from covsup.datafile.session.directory import Settings
+    from covsup.datafile.session.settings import Settings
     from covsup.supervisor.tree.process_tree import Node
 
 _RUN: Final = "covsup run "

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from covsup.datafile.journal.reader import StartKind
+from covsup.datafile.journal.header import StartKind
 from covsup.datafile.provenance.command_lines import is_covsup_command
 from covsup.datafile.provenance.model import End
 from covsup.hints import TYPE_CHECKING

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import shlex
 
-from covsup.datafile.provenance.command_lines import is_python, parse_command_line
+from covsup.datafile.provenance.command_lines import is_python
 from covsup.hints import TYPE_CHECKING
+from covsup.interpreter_command import parse_command_line
 from covsup.supervisor.messages import printable
 
 if TYPE_CHECKING:

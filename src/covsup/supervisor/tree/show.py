@@ -11,13 +11,9 @@ from pathlib import Path
 from rich.console import Console
 
 from covsup.datafile.database.database import is_data_file, read_provenance
-from covsup.datafile.errors import CovsupError
-from covsup.datafile.session.directory import (
-    SETTINGS,
-    SessionUnreadable,
-    find_sessions,
-    open_session,
-)
+from covsup.datafile.errors import CovsupError, SessionUnreadable
+from covsup.datafile.session.directory import SETTINGS, open_session
+from covsup.datafile.session.places import find_sessions
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.combine import combine
 from covsup.supervisor.combining.inputs import belongs_to_data_file
@@ -34,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from covsup.datafile.provenance.model import Provenance
-    from covsup.datafile.session.directory import Settings
+    from covsup.datafile.session.settings import Settings
 
 _NARROWEST: Final = 40
 

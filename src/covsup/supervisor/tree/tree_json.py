@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from covsup.datafile.fold.result import Lost
     from covsup.datafile.provenance.model import Ending, Provenance
-    from covsup.datafile.session.directory import Settings
+    from covsup.datafile.session.settings import Settings
     from covsup.supervisor.tree.process_tree import Node
 
 

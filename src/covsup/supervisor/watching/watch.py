@@ -14,16 +14,12 @@ import sys
 import time
 from contextlib import suppress
 
-from covsup.datafile.provenance.command_lines import is_python, parse_command_line, runs_user_code
-from covsup.datafile.session.directory import (
-    NOTE_SUFFIX,
-    OBSERVATIONS,
-    JournalFile,
-    Observation,
-    SessionNote,
-    is_user_directory,
-)
+from covsup.datafile.provenance.command_lines import is_python, runs_user_code
+from covsup.datafile.session.directory import OBSERVATIONS, JournalFile, is_user_directory
+from covsup.datafile.session.notes import NOTE_SUFFIX, SessionNote
+from covsup.datafile.session.observations import Observation
 from covsup.hints import TYPE_CHECKING
+from covsup.interpreter_command import parse_command_line
 from covsup.supervisor.watching import linux
 from covsup.supervisor.watching.deletion_guard import DeletionGuard
 from covsup.supervisor.watching.process_table import this_table
@@ -33,7 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Final
 
-    from covsup.datafile.session.directory import EndSource, Session
+    from covsup.datafile.session.directory import Session
+    from covsup.datafile.session.observations import EndSource
     from covsup.supervisor.watching.process_table import Program, Stat, Table
 
 _FAST_POLL_SECONDS: Final = 0.05

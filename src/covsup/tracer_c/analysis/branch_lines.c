@@ -1,12 +1,11 @@
-/* analysis/branch_lines.c - the lines of a code object that a report may give more than one exit,
- * and those that it makes one.
+/* analysis/branch_lines.c - the lines of a code object that a report may give more than one exit.
  *
- * A report counts a statement's lines as its first one. What of the code belongs to a statement is
- * known only from where its expressions begin and end, so that is looked at where a marked line
- * goes on to others.
+ * A report counts all lines of a statement as its first one. The code does not say which statement
+ * an instruction belongs to, only where its expression begins and ends; so where an expression on a
+ * marked line goes on to other lines, these are joined to the first.
  *
- * Threads: pure, but for the memory it allocates. Must never know: events, files, the journal. */
-#include "analysis/analysis.h"
+ * Threads, Must never know: see analysis/branches.h. */
+#include "analysis/branch_lines.h"
 
 #if COMPAT_MONITORING
 
@@ -21,7 +20,8 @@ mark_line(code_analysis *a, int line)
     }
 }
 
-/* The code of a function or class, which that of its type parameters wraps (PEP 695). */
+/* The code of the function or class inside the code of its type parameters (PEP 695), borrowed; any
+ * other code itself. */
 static PyCodeObject *
 body_of_generic(PyCodeObject *code)
 {
@@ -36,7 +36,8 @@ body_of_generic(PyCodeObject *code)
     return code;
 }
 
-PyCodeObject *
+/* The code object of which the MAKE_FUNCTION at `k` makes a function, borrowed; or NULL. */
+static PyCodeObject *
 function_made_at(const code_analysis *a, int k)
 {
     for (int back = k - 1; back >= 0 && back >= k - 2; back--) {
@@ -74,19 +75,20 @@ is_store(uint8_t op)
     }
 }
 
-/* The target of a loop may stand on lines of its own, which then lead into the body. */
+/* The target of a loop may be on lines of its own, which then lead into the body. */
 static void
 mark_loop_target(code_analysis *a, int k)
 {
-    enum { MOST = 8 }; /* some instructions of the body among them do no harm */
-    for (int end = k + MOST; k < end && k < a->count && a->list[k].kind != BRANCH; k++) {
+    enum { MAX_INSTRUCTIONS = 8 }; /* a mark too many, from the body, does no harm */
+    for (int end = k + MAX_INSTRUCTIONS; k < end && k < a->count && a->list[k].kind != BRANCH;
+         k++) {
         if (is_store(a->list[k].op)) {
             mark_line(a, a->list[k].line);
         }
     }
 }
 
-/* Is the jump at `k` one of those that begin an `except`, or end the handler of a `with`? */
+/* Does the jump at `k` begin an `except`, or end the handler of a `with`? */
 static bool
 decides_handling(const code_analysis *a, int k)
 {
@@ -102,8 +104,8 @@ decides_handling(const code_analysis *a, int k)
     return next < a->count && a->list[next].op == RERAISE;
 }
 
-/* Does the instruction at `k` belong to an expression, and not to a statement with others in it?
- * Where it is not certain: no. */
+/* Does the instruction at `k` certainly belong to an expression, and not to a compound statement?
+ */
 static bool
 is_of_expression(const code_analysis *a, int k)
 {
@@ -114,10 +116,10 @@ is_of_expression(const code_analysis *a, int k)
     case POP_JUMP_IF_NONE:
     case POP_JUMP_IF_NOT_NONE:
         return !decides_handling(a, k);
-    case CALL: /* that of the exit of a `with` has no arguments of its own */
+    case CALL: /* the exit of a `with` is called without arguments of its own */
         return before != NULL &&
                (before->line != a->list[k].line || before->end_line != a->list[k].end_line);
-    case BUILD_LIST: /* an `except*` begins with an empty one */
+    case BUILD_LIST: /* an `except*` begins with an empty list */
         return a->list[k].oparg > 0;
     case YIELD_VALUE:
         return before != NULL && before->kind != SENDS;
@@ -146,7 +148,7 @@ is_of_expression(const code_analysis *a, int k)
     }
 }
 
-/* The last line of what the instruction at `k` belongs to, as far as it says so. */
+/* The last line of the expression to which the instruction at `k` belongs. */
 static int
 last_line_of(const code_analysis *a, int k)
 {
@@ -158,7 +160,8 @@ last_line_of(const code_analysis *a, int k)
     return is_of_expression(a, k) ? i->end_line : i->line;
 }
 
-/* The first slot from `slot` on that is not joined; what leads there gets shorter. */
+/* The first slot from `slot` on that is not joined. The chain of slots that leads to it is
+ * shortened on the way, as in a union-find. */
 static int
 next_open(int *open, int slot)
 {
@@ -174,13 +177,13 @@ next_open(int *open, int slot)
     return found;
 }
 
-/* An expression that begins on a marked line may go on to others, on which more may stand. For a
- * report all of that is on the line on which the first of it begins. */
+/* An expression that begins on a marked line may go on to other lines, and other expressions may
+ * begin there. For a report all of them are on the first line. False: out of memory. */
 static bool
 join_long_lines(code_analysis *a)
 {
     const size_t slots = (size_t)a->n_slots + 1;
-    int *joined = NULL; /* by slot: the first line; 0: the line itself */
+    int *joined = NULL; /* by slot: the first line; 0: the line is not joined */
     int *open = NULL;   /* by slot: where to look for the next slot that is not joined */
     for (int k = 0; k < a->count; k++) {
         const int line = a->list[k].line;
@@ -198,8 +201,8 @@ join_long_lines(code_analysis *a)
                 open[s] = (int)s;
             }
         }
-        /* Each slot is joined once, and passed over from then on: all the long expressions of a
-         * statement may begin on its first line. */
+        /* Each slot is joined once and then skipped. Otherwise a statement with many long
+         * expressions on its first line would take quadratic time. */
         const int end = last < a->last_line ? line_slot_from(a, last + 1) : a->n_slots;
         for (int s = next_open(open, line_slot(a, line) + 1); s < end; s = next_open(open, s)) {
             joined[s] = line;
@@ -217,14 +220,14 @@ join_long_lines(code_analysis *a)
 }
 
 bool
-mark_branch_lines(code_analysis *a)
+branch_lines_mark(code_analysis *a)
 {
     for (int m = 0; m < a->decoded.n_notable; m++) {
         int k = a->decoded.notable[m];
         const instruction *i = &a->list[k];
         if (i->kind == BRANCH || i->op == GET_ANEXT || i->op == END_ASYNC_FOR ||
-            i->op == NOP || /* what is left of `while True`, whose else counts as an exit */
-            (i->kind == JUMPS && i->starts_line)) { /* or of a constant in a condition */
+            i->op == NOP || /* the rest of `while True`, whose else counts as an exit */
+            (i->kind == JUMPS && i->starts_line)) { /* the rest of a constant condition */
             mark_line(a, i->line);
             if (i->op == FOR_ITER) {
                 mark_loop_target(a, k + 1);
@@ -232,7 +235,7 @@ mark_branch_lines(code_analysis *a)
         } else if (i->op == END_SEND) {
             mark_loop_target(a, k + 1);
             if (i->line > 0) {
-                /* The interpreter may send a LINE event here too, after an exception thrown in. */
+                /* After throw() the interpreter may send a LINE event here too. */
                 set_bit(a->restarts, line_slot(a, i->event_line));
             }
         } else if (i->op == MAKE_FUNCTION) {

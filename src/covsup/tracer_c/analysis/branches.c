@@ -1,16 +1,21 @@
-/* analysis/branches.c - what the events of one code object tell about branches.
+/* analysis/branches.c - find what the events of one code object say about branches.
  *
- * A branch event names two offsets; a report wants two lines. The destination is followed to
- * where its line begins, but only over instructions that cannot raise: past one that can, the
- * line may never be reached (`for a, b in [1]` enters its body in the event's eyes and raises).
- * There the arc is taken from the LINE event of the destination instead, where the instructions
- * that lead to it leave one way to get there.
+ * A branch event has two offsets; a report needs two lines. The analysis follows the destination to
+ * the start of its line, but only over instructions that cannot raise. After one that can raise,
+ * the line may never be reached: in `for a, b in [1]` the event says that the body is entered, and
+ * then unpacking raises. There the arc is recorded at the LINE event of the destination instead,
+ * provided that control can come there from one line only.
  *
- * Threads: pure, but for the memory it allocates. Must never know: events, files, the journal. */
-#include "analysis/analysis.h"
+ * Threads, Must never know: see analysis/branches.h. */
+#include "analysis/branches.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "analysis/branch_lines.h"
+#include "analysis/control_flow.h"
+#include "analysis/dominators.h"
+#include "analysis/table_packing.h"
 
 #if COMPAT_MONITORING
 
@@ -25,13 +30,13 @@ link_jumps(code_analysis *a)
             a->next_jump_to[k] = a->first_jump_to[target];
             a->first_jump_to[target] = k;
         }
-        if (ends_except_star(a, k + 2)) {
+        if (control_flow_ends_except_star(a, k + 2)) {
             a->has_except_star = true;
         }
     }
 }
 
-/* LINE events that tell an arc by themselves. */
+/* LINE events that imply an arc. */
 static void
 find_targets(code_analysis *a)
 {
@@ -44,7 +49,7 @@ find_targets(code_analysis *a)
         set_bit(has_bit(a->starts, bit) ? a->restarts : a->starts, bit);
         int from = control_flow_line_before(a, k);
         if (from > 0 && from != i->line && is_marked_line(a, from)) {
-            add_line_arc(a, k, from);
+            control_flow_add_line_arc(a, k, from);
         }
     }
 }
@@ -81,8 +86,8 @@ static void
 add_branch(code_analysis *a, const instruction *i, int line, int falls_to, int jumps_to)
 {
     add_outcomes(a, i->at * 2, i->next * 2, line, falls_to, jumps_to);
-    /* Where a tool has INSTRUCTION events too, an outcome names the instruction before its
-     * destination as its source: the NOT_TAKEN, and where a loop ends the POP_ITER (3.14, 3.15). */
+    /* Where a tool has INSTRUCTION events too, the source of a branch event is the instruction
+     * before the destination: the NOT_TAKEN, or at the end of a loop the POP_ITER (3.14, 3.15). */
     if (COMPAT_BRANCH_SIDES) {
         add_outcomes(a, i->next * 2, 0, line, falls_to, 0);
         if (i->op == FOR_ITER && i->target >= 0 && i->target + 1 < a->count) {
@@ -91,17 +96,17 @@ add_branch(code_analysis *a, const instruction *i, int line, int falls_to, int j
     }
 }
 
-/* The `async for` that the END_ASYNC_FOR at `k` may end leads to line `to` then. Any exception of
- * the iterator comes to that instruction, and its own event (from 3.14 on that of a branch, too) is
- * sent before it looks which; only what follows tells that the loop is over. (Where a `break` may
- * lead there, too, the loop is taken to end without an error; else a jump of its own follows.) */
+/* The END_ASYNC_FOR at `k` may end an `async for` and go on to line `to`. Every exception of the
+ * iterator reaches that instruction, and its events (from 3.14 on a branch event too) come before
+ * it checks which exception it is. So only the instruction after it shows that the loop has ended.
+ * (If a `break` can also lead there, END_ASYNC_FOR itself has to stand for the end of the loop.) */
 static void
 add_async_for_end(code_analysis *a, int k, int line, int to)
 {
     int after = k + 1;
     bool alone = after < a->count && a->first_jump_to[after] < 0 && !a->list[after].is_handler &&
                  !bytecode_is_lineless(a->list[after].op);
-    add_instruction_arc(a, alone ? after : k, line, to);
+    control_flow_add_instruction_arc(a, alone ? after : k, line, to);
 }
 
 static void
@@ -114,7 +119,7 @@ find_branches(code_analysis *a)
             continue;
         }
         int line = i->line > 0 ? i->line : control_flow_line_before(a, k);
-        if (ends_except_star(a, k)) {
+        if (control_flow_ends_except_star(a, k)) {
             line = ARC_PENDING;
         } else if (line <= 0) {
             continue;
@@ -129,22 +134,23 @@ find_branches(code_analysis *a)
                 add_async_for_end(a, k, line, to);
             }
         } else if (ends_async_for_await(a, k)) {
-            /* An `async for` goes on. From 3.14 on that is a branch, whose event names the
+            /* An `async for` goes on. From 3.14 on that has a branch event, whose source is the
              * instruction after the END_SEND. */
             int to = control_flow_follow(a, k + 1, line);
             if (COMPAT_BRANCH_SIDES) {
                 add_outcomes(a, (i->at + 1) * 2, 0, line, to, 0);
             } else if (to != 0) {
-                add_instruction_arc(a, k, line, to);
+                control_flow_add_instruction_arc(a, k, line, to);
             }
         }
     }
 }
 
-/* A one-line definition: leaving its line is one outcome, and leaving its body, once it is called,
- * the other. Nothing branches here, so it is told by the line that follows, or where several lead
- * to that one, by the last instruction, which stores the name. (That a namespace refuses it is not
- * reckoned with.) The line of a decorator counts like that of its `def`. */
+/* For a report, the line of a one-line definition has two exits: to the next line, and out of the
+ * body once it is called. There is no branch at the definition, so the arc to the next line is
+ * implied by that line's start, or if other lines lead to it too, by the last instruction of the
+ * definition, which stores the name. (A namespace that refuses the name is not taken into account.)
+ * The line of a decorator counts like that of its `def`. */
 static void
 find_definition_ends(code_analysis *a)
 {
@@ -158,11 +164,11 @@ find_definition_ends(code_analysis *a)
         for (int steps = 0; steps < a->count && p >= 0 && p < a->count; steps++) {
             const instruction *i = &a->list[p];
             if (i->line > 0 && i->line != line) {
-                if (line > 0 && i->told == 0 && is_marked_line(a, line)) {
+                if (line > 0 && i->arc_from == 0 && is_marked_line(a, line)) {
                     if (i->starts_line && control_flow_first_entered_from(a, p, line)) {
-                        add_line_arc(a, p, line);
+                        control_flow_add_line_arc(a, p, line);
                     } else {
-                        add_instruction_arc(a, last, line, i->line);
+                        control_flow_add_instruction_arc(a, last, line, i->line);
                     }
                 }
                 line = i->line;
@@ -173,23 +179,23 @@ find_definition_ends(code_analysis *a)
             if (i->kind == JUMPS) {
                 p = i->target;
             } else if (i->defines && i->line == line) {
-                break; /* the rest follows from that definition in the same way */
+                break; /* that definition has a turn of its own */
             } else if (i->kind == SAFE || i->kind == MAY_RAISE) {
                 last = bytecode_is_lineless(i->op) || i->line != line ? last : p;
                 p++;
             } else {
-                if (ends_except_star(a, p) && is_marked_line(a, line)) {
-                    add_instruction_arc(a, last, line, ARC_PENDING);
+                if (control_flow_ends_except_star(a, p) && is_marked_line(a, line)) {
+                    control_flow_add_instruction_arc(a, last, line, ARC_PENDING);
                 }
-                break; /* a branch, a return and a raise have events of their own */
+                break; /* a branch, a return and a raise have their own events */
             }
         }
     }
 }
 
-/* Without branches: the lines after a loop for which no LINE event is sent (from 3.14 on, where
- * the instructions that end the loop stand between two pieces of code of the same line). The
- * branch event of the loop's end tells them. */
+/* In line mode: lines after a loop for which no LINE event is sent (from 3.14 on, where the
+ * instructions that end the loop are between two parts of the same line). The branch event of the
+ * loop's end implies them. */
 static void
 find_lines_without_events(code_analysis *a)
 {
@@ -208,21 +214,22 @@ find_lines_without_events(code_analysis *a)
     }
 }
 
-/* Is the instruction at `k` a raise statement that may share its line with a branch, though the
- * branch leads to another line first (where the statement goes on)? Or one that is a whole body? */
+/* Is the instruction at `k` a raise statement that is a whole body, or one that shares its line
+ * with a branch although that branch leads to another line first (where the statement goes on)? */
 static bool
 is_own_raise(const code_analysis *a, int k, bool one_liner)
 {
     const instruction *i = &a->list[k];
     return i->op == RAISE_VARARGS &&
-           (one_liner || (is_marked_line(a, i->line) && !is_assertion_raise(a, k)));
+           (one_liner || (is_marked_line(a, i->line) && !control_flow_is_assertion(a, k)));
 }
 
-/* Returns and raises on the line of the branch that leads to them. */
+/* Returns and raises on the line of the branch that leads to them: their own events imply the arc.
+ */
 static void
 find_ends(code_analysis *a, bool one_liner)
 {
-    /* That of the type parameters has the line of what it defines, which has not been called. */
+    /* The code of type parameters has the line of the function, which has not been called yet. */
     const bool generic = code_is_type_params_scope(a->code);
     for (int m = 0; m < a->decoded.n_notable; m++) {
         int k = a->decoded.notable[m];
@@ -232,17 +239,18 @@ find_ends(code_analysis *a, bool one_liner)
         }
         if (i->kind == RETURNS && !generic && a->exit != 0 &&
             (one_liner || i->records_own_exit || is_marked_line(a, i->line))) {
-            a->out.returns[a->out.n_return_arcs++] = (instruction_arc){i->at * 2, i->line, a->exit};
+            a->out.return_arcs[a->out.n_return_arcs++] =
+                (instruction_arc){i->at * 2, i->line, a->exit};
         } else if (i->kind == RAISES && (i->records_own_exit || is_own_raise(a, k, one_liner))) {
             int to = control_flow_handler_line(a, i->handler);
             if (to != 0 && to != i->line) {
-                add_instruction_arc(a, k, i->line, to);
+                control_flow_add_instruction_arc(a, k, i->line, to);
             }
         }
     }
 }
 
-/* Is there anything but lines that begin one after the other? Most code objects have a branch. */
+/* Is there anything to analyse, or do the lines only follow one another? */
 static bool
 has_outcomes(const code_analysis *a)
 {
@@ -263,8 +271,8 @@ by_number(const void *one, const void *other)
     return (a > b) - (a < b);
 }
 
-/* Give each line of the code a slot. Mostly that is its distance from the first one; where the
- * lines lie far apart, what is kept by line would grow with that distance. False: out of memory. */
+/* Give each line of the code a slot. That is its distance from the first line, unless the lines are
+ * so far apart that tables by line would grow with the distance. False: out of memory. */
 static bool
 number_lines(code_analysis *a)
 {
@@ -294,44 +302,41 @@ number_lines(code_analysis *a)
     return true;
 }
 
-/* Room for the analysis of what was decoded; false: none. */
+/* Allocate the analysis's arrays at once. False: out of memory. */
 static bool
 make_room(code_analysis *a)
 {
     const size_t count = (size_t)a->count + 1, notable = (size_t)a->decoded.n_notable;
     const size_t line_bytes = (size_t)a->n_slots / 8 + 1;
-    /* Three outcomes of a branch at most, and a step per instruction. */
-    a->first_jump_to =
-        malloc(5 * count * sizeof(int) + count * sizeof(line_arc) +
-               3 * notable * sizeof(branch_outcomes) + notable * sizeof(instruction_arc) +
-               count * sizeof(instruction_arc) + 3 * line_bytes + count);
+    /* At most three entries per branch (add_branch), and one arc per instruction. */
+    a->first_jump_to = malloc(
+        4 * count * sizeof(int) + count * sizeof(line_arc) + 3 * notable * sizeof(branch_outcomes) +
+        notable * sizeof(instruction_arc) + count * sizeof(instruction_arc) + 3 * line_bytes);
     if (a->first_jump_to == NULL) {
         return false;
     }
     a->next_jump_to = a->first_jump_to + count;
-    a->stack = a->next_jump_to + count;
-    a->before = a->stack + count;
-    a->followed = a->before + count;
-    a->out.targets = (line_arc *)(a->followed + count);
-    a->out.branches = (branch_outcomes *)(a->out.targets + count);
-    a->out.returns = (instruction_arc *)(a->out.branches + 3 * notable);
-    a->out.steps = a->out.returns + notable;
-    a->lines = (uint8_t *)(a->out.steps + count);
+    a->before = a->next_jump_to + count;
+    a->followed_from = a->before + count;
+    a->out.line_arcs = (line_arc *)(a->followed_from + count);
+    a->out.branches = (branch_outcomes *)(a->out.line_arcs + count);
+    a->out.return_arcs = (instruction_arc *)(a->out.branches + 3 * notable);
+    a->out.instruction_arcs = a->out.return_arcs + notable;
+    a->lines = (uint8_t *)(a->out.instruction_arcs + count);
     a->starts = a->lines + line_bytes;
     a->restarts = a->starts + line_bytes;
-    a->visited = a->restarts + line_bytes;
     memset(a->lines, 0, 3 * line_bytes);
-    memset(a->followed, 0, count * sizeof(int));
+    memset(a->followed_from, 0, count * sizeof(int));
     for (size_t k = 0; k < count; k++) {
         a->before[k] = NOT_COMPUTED;
     }
     return true;
 }
 
-flow *
-branch_table_new(PyCodeObject *code, bool branches)
+branch_table *
+branch_table_new(PyCodeObject *code, bool arcs)
 {
-    if (!branches && !COMPAT_BRANCH_SIDES) {
+    if (!arcs && !COMPAT_BRANCH_SIDES) {
         return branch_table_empty();
     }
     PyObject *bytes = PyCode_GetCode(code); /* owned; without specialisation or instrumentation */
@@ -342,8 +347,8 @@ branch_table_new(PyCodeObject *code, bool branches)
     int n_units = (int)(PyBytes_GET_SIZE(bytes) / 2);
     const int first = code->co_firstlineno;
     code_analysis a = {.code = code, .exit = first > 0 ? -first : 0};
-    flow *result = NULL;
-    if (!branches && !bytecode_has(units, n_units, FOR_ITER)) {
+    branch_table *result = NULL;
+    if (!arcs && !bytecode_has(units, n_units, FOR_ITER)) {
         result = branch_table_empty();
         goto done;
     }
@@ -355,7 +360,7 @@ branch_table_new(PyCodeObject *code, bool branches)
     a.count = a.decoded.count;
     a.first_line = a.decoded.first_line;
     a.last_line = a.decoded.last_line;
-    bool one_liner = branches && code_is_one_liner(code);
+    bool one_liner = arcs && code_is_one_liner(code);
     if (!one_liner && !has_outcomes(&a)) {
         result = branch_table_empty();
         goto done;
@@ -365,8 +370,8 @@ branch_table_new(PyCodeObject *code, bool branches)
         goto done;
     }
     link_jumps(&a);
-    if (branches) {
-        if (!mark_branch_lines(&a)) {
+    if (arcs) {
+        if (!branch_lines_mark(&a)) {
             PyErr_NoMemory();
             goto done;
         }
@@ -377,7 +382,7 @@ branch_table_new(PyCodeObject *code, bool branches)
     } else {
         find_lines_without_events(&a);
     }
-    result = a.failed ? NULL : branch_table_pack(&a);
+    result = a.failed ? NULL : table_pack(&a);
     if (result == NULL) {
         PyErr_NoMemory();
     }

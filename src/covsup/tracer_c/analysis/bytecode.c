@@ -1,10 +1,9 @@
 /* analysis/bytecode.c - a code object as a list of instructions: their lines, jumps and handlers.
  *
- * Every measured code object comes through here when it first runs, so the loops are kept short.
+ * Every measured code object is decoded when it first runs, so the loops are kept short. CPython's
+ * Objects/exception_handling_notes.txt describes the format of the exception table.
  *
- * Format: the exception table is that of Objects/exception_handling_notes.txt.
- *
- * Threads: pure, but for the memory it allocates. Must never know: what is made of it. */
+ * Threads, Must never know: see analysis/bytecode.h. */
 #include "analysis/bytecode.h"
 
 #if COMPAT_MONITORING
@@ -15,7 +14,7 @@
 
 enum { KIND = 15, LINELESS = 16, NOTABLE = 32 };
 
-/* By opcode: the kind, and whether it is lineless or notable. */
+/* By opcode: its kind, and whether it is lineless or notable. */
 static const uint8_t traits[256] = {
     [FOR_ITER] = BRANCH | NOTABLE,
     [POP_JUMP_IF_FALSE] = BRANCH | NOTABLE,
@@ -56,7 +55,7 @@ static const uint8_t traits[256] = {
     [COPY_FREE_VARS] = SAFE,
     [END_FOR] = SAFE | LINELESS,
     [END_SEND] = SAFE | LINELESS | NOTABLE,
-#if defined(LOAD_CLOSURE) && LOAD_CLOSURE < 256 /* later the compiler's own */
+#if defined(LOAD_CLOSURE) && LOAD_CLOSURE < 256 /* later a pseudo-instruction */
     [LOAD_CLOSURE] = SAFE,
 #endif
 #ifdef LOAD_FAST_LOAD_FAST
@@ -94,7 +93,7 @@ bytecode_is_lineless(uint8_t op)
     return (traits[op] & LINELESS) != 0;
 }
 
-/* The lines of a code object from its RESUME on: that of the RESUME itself first. */
+/* Reads the lines of a code object, beginning with its RESUME. */
 typedef struct {
     location_reader locations;
     int unit, body;
@@ -107,7 +106,7 @@ read_body(PyCodeObject *code)
     return (body_reader){read_locations(code), 0, code->_co_firsttraceable, 0};
 }
 
-/* The next line that is one, after the RESUME; 0 at the end. */
+/* The next line after the RESUME, without entries that have no line; 0 at the end. */
 static int
 next_body_line(body_reader *reader)
 {
@@ -168,14 +167,14 @@ bytecode_has(const uint8_t *bytes, int units, uint8_t op)
     return false;
 }
 
-/* Are there statements in `code` with others in them, whose instructions say that they end where
- * these do? (Not so `if`, `while` and `match`.) */
+/* Has `code` compound statements whose instructions have the whole statement's end as their own?
+ * (Those of `if`, `while` and `match` do not.) */
 static bool
 has_blocks(PyCodeObject *code)
 {
     PyObject *bytes = PyCode_GetCode(code); /* owned; without specialisation or instrumentation */
     if (bytes == NULL) {
-        PyErr_Clear(); /* what is said then costs some events */
+        PyErr_Clear(); /* without memory the answer is no, which only costs events */
         return false;
     }
     const uint8_t *units = (const uint8_t *)PyBytes_AS_STRING(bytes);
@@ -222,7 +221,7 @@ code_is_one_liner(PyCodeObject *code)
     int last = reader.locations.end_line;
     bool one_line = true;
     for (int line; (line = next_body_line(&reader)) != 0;) {
-        if (line > last) { /* backwards it goes to where the statement begins */
+        if (line > last) { /* a smaller line is the beginning of the same statement */
             return false;
         }
         one_line = one_line && line == first;
@@ -231,7 +230,7 @@ code_is_one_liner(PyCodeObject *code)
     return one_line || !has_blocks(code);
 }
 
-/* The instructions themselves, their lines, and where a line begins in order. */
+/* The instructions, their lines, and which of them start a line in the order of the code. */
 static void
 decode_instructions(decoded_code *self, const uint8_t *bytes)
 {
@@ -300,7 +299,7 @@ decode_jumps(decoded_code *self)
             long long unit = i->next + (back ? -(long long)i->oparg : (long long)i->oparg);
             if (unit >= 0 && unit < self->units) {
                 i->target = self->index_of[unit];
-                /* The interpreter sends LINE events there too: past the END_FOR or END_SEND. */
+                /* A jump starts a line too; FOR_ITER and SEND pass the END_FOR or END_SEND. */
                 int starts = i->target + (i->op == FOR_ITER || i->op == SEND);
                 if (starts < self->count && !bytecode_is_lineless(list[starts].op)) {
                     list[starts].starts_line = true;
@@ -317,7 +316,7 @@ decode_handlers(decoded_code *self)
     const uint8_t *end = p + PyBytes_GET_SIZE(self->code->co_exceptiontable);
     int covered = 0;
     while (p < end) {
-        unsigned field[4] = {0}; /* start, length, target in units; depth and lasti */
+        unsigned field[4] = {0}; /* start, length and target, in units; depth and lasti */
         const unsigned units = (unsigned)self->units;
         for (int f = 0; f < 4 && p < end; f++) {
             field[f] = *p & 63;
@@ -325,7 +324,8 @@ decode_handlers(decoded_code *self)
                 field[f] = (field[f] << 6) | (*p & 63);
             }
         }
-        /* The interpreter looks entries up by bisection: they are in order and do not overlap. */
+        /* The interpreter finds entries by bisection, so they are in order and do not overlap. A
+         * table made by hand need not keep to that. */
         if (field[0] >= units || field[1] > units - field[0] || field[2] >= units ||
             field[0] < (unsigned)covered) {
             break;

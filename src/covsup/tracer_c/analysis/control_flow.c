@@ -1,16 +1,16 @@
 /* analysis/control_flow.c - where control goes from an instruction, and where it comes from.
  *
- * Threads: pure. Must never know: events, files, the journal. */
-#include "analysis/analysis.h"
+ * Threads, Must never know: see analysis/branches.h. */
+#include "analysis/control_flow.h"
 
 #if COMPAT_MONITORING
 
-#include <string.h>
+#include "analysis/dominators.h"
 
-enum { MAX_CHAIN = 16 };
+enum { MAX_STEPS = 16 }; /* over instructions without a line; more give no answer */
 
 bool
-ends_except_star(const code_analysis *a, int k)
+control_flow_ends_except_star(const code_analysis *a, int k)
 {
     const int intrinsic_prep_reraise_star = 1; /* 3.12 to 3.15 */
     return k >= 2 && k < a->count && a->list[k].kind == BRANCH && a->list[k].line == 0 &&
@@ -24,7 +24,7 @@ line_before(const code_analysis *a, int k, int depth)
     if (a->before[k] != NOT_COMPUTED) {
         return a->before[k];
     }
-    if (k == 0 || a->list[k].is_handler || depth > MAX_CHAIN) {
+    if (k == 0 || a->list[k].is_handler || depth > MAX_STEPS) {
         return AMBIGUOUS;
     }
     int found = UNREACHED;
@@ -56,45 +56,11 @@ line_of(code_analysis *a, int k)
     return a->list[k].line > 0 ? a->list[k].line : control_flow_line_before(a, k);
 }
 
-/* The same as below, by a walk through all of the code. */
-static bool
-walk_first_entered_from(code_analysis *a, int k, int line)
-{
-    memset(a->visited, 0, (size_t)a->count);
-    int depth = 0;
-    a->stack[depth++] = 0;
-    a->visited[0] = 1;
-    a->visited[k] = 1;
-    while (depth > 0) {
-        int p = a->stack[--depth];
-        const instruction *i = &a->list[p];
-        int successors[3] = {falls_through(i) && p + 1 < a->count ? p + 1 : -1, i->target,
-                             i->handler};
-        for (int s = 0; s < 3; s++) {
-            int next = successors[s];
-            if (next == k) {
-                if (s == 2 || line_of(a, p) != line) {
-                    return false;
-                }
-            } else if (next >= 0 && !a->visited[next]) {
-                a->visited[next] = 1;
-                a->stack[depth++] = next;
-            }
-        }
-    }
-    return true;
-}
-
 bool
 control_flow_first_entered_from(code_analysis *a, int k, int line)
 {
-    enum { MAX_WALKS = 8 }; /* they cost less than the tree of dominators, which all others use */
     if (k == 0 || a->list[k].is_handler) {
-        return false; /* from the caller, or from where the exception came */
-    }
-    if (a->walks < MAX_WALKS) {
-        a->walks++;
-        return walk_first_entered_from(a, k, line);
+        return false; /* control comes from the caller, or from where the exception was raised */
     }
     if (a->dominators == NULL && (a->dominators = dominator_tree_new(a)) == NULL) {
         a->failed = true;
@@ -113,35 +79,38 @@ control_flow_first_entered_from(code_analysis *a, int k, int line)
 }
 
 void
-add_instruction_arc(code_analysis *a, int k, int line, int to)
+control_flow_add_instruction_arc(code_analysis *a, int k, int line, int to)
 {
     instruction *i = &a->list[k];
-    if (!i->step && (i->line == line || control_flow_line_before(a, k) == line)) {
-        i->step = true;
-        if (COMPAT_LINE_EVENT_HIDES_INSTRUCTION && i->starts_line && i->told == 0 &&
-            to != ARC_PENDING && i[-1].op != END_SEND &&
-            i[-1].op != END_ASYNC_FOR) { /* where it is not sent each time */
-            i->told = -1;                /* nothing else */
-            a->out.targets[a->out.n_line_arcs++] = (line_arc){k, line, to};
+    if (!i->has_instruction_arc && (i->line == line || control_flow_line_before(a, k) == line)) {
+        i->has_instruction_arc = true;
+        if (COMPAT_LINE_EVENT_HIDES_INSTRUCTION && i->starts_line && i->arc_from == 0 &&
+            to != ARC_PENDING && i[-1].op != END_SEND && i[-1].op != END_ASYNC_FOR) {
+            /* Here the LINE event would swallow the first INSTRUCTION event (compat.h), so it has
+             * to imply the arc. Not after an END_SEND or END_ASYNC_FOR: there it is not always
+             * sent. */
+            i->arc_from = -1;
+            a->out.line_arcs[a->out.n_line_arcs++] = (line_arc){k, line, to};
             return;
         }
-        a->out.steps[a->out.n_instruction_arcs++] = (instruction_arc){i->start * 2, line, to};
+        a->out.instruction_arcs[a->out.n_instruction_arcs++] =
+            (instruction_arc){i->start * 2, line, to};
     }
 }
 
 void
-add_line_arc(code_analysis *a, int k, int from)
+control_flow_add_line_arc(code_analysis *a, int k, int from)
 {
     instruction *i = &a->list[k];
-    if (i->told != 0 || !i->starts_line) {
+    if (i->arc_from != 0 || !i->starts_line) {
         return;
     }
-    i->told = from;
-    a->out.targets[a->out.n_line_arcs++] = (line_arc){k, from, 0};
+    i->arc_from = from;
+    a->out.line_arcs[a->out.n_line_arcs++] = (line_arc){k, from, 0};
 }
 
-/* Every exception that leaves a generator or coroutine comes by here: a StopIteration becomes
- * another exception, and the RERAISE that follows ends the frame. */
+/* Every exception that leaves a generator or coroutine passes this instruction, which turns a
+ * StopIteration into a RuntimeError; the RERAISE after it ends the frame. */
 static bool
 is_stop_iteration_error(const instruction *i)
 {
@@ -150,12 +119,12 @@ is_stop_iteration_error(const instruction *i)
 }
 
 bool
-is_assertion_raise(const code_analysis *a, int k)
+control_flow_is_assertion(const code_analysis *a, int k)
 {
     for (int back = k - 1; back >= 0; back--) {
         const instruction *i = &a->list[back];
         if (i->kind == BRANCH || i->kind == RAISES) {
-            break; /* where the assertion begins, or another one ends */
+            break; /* here the assertion begins, or the one before it ends */
         }
 #ifdef LOAD_ASSERTION_ERROR
         if (i->op == LOAD_ASSERTION_ERROR) {
@@ -183,14 +152,14 @@ static bool
 loads_none(const instruction *i)
 {
 #ifdef LOAD_COMMON_CONSTANT
-    return i->op == LOAD_CONST || i->op == LOAD_COMMON_CONSTANT; /* the latter from 3.15 on */
+    return i->op == LOAD_CONST || i->op == LOAD_COMMON_CONSTANT; /* the second from 3.15 on */
 #else
     return i->op == LOAD_CONST;
 #endif
 }
 
 /* Is the instruction at `k` one of those that unbind the name of an exception (`e = None; del e`)?
- * They cannot fail, but in a namespace that refuses it. */
+ * They can fail only in a namespace that refuses it. */
 static bool
 unbinds(const code_analysis *a, int k)
 {
@@ -204,7 +173,7 @@ unbinds(const code_analysis *a, int k)
     return false;
 }
 
-/* Is the instruction at `k`, which cannot fail, one of those that end an `except*` clause? */
+/* Is the instruction at `k` one of those that end an `except*` clause? They cannot fail. */
 static bool
 keeps_group(const code_analysis *a, int k)
 {
@@ -214,7 +183,7 @@ keeps_group(const code_analysis *a, int k)
 int
 control_flow_handler_line(const code_analysis *a, int k)
 {
-    for (int steps = 0; steps < MAX_CHAIN; steps++) {
+    for (int steps = 0; steps < MAX_STEPS; steps++) {
         if (k < 0 || k >= a->count) {
             return a->exit;
         }
@@ -224,8 +193,8 @@ control_flow_handler_line(const code_analysis *a, int k)
         }
         if (i->op == RERAISE) {
             k = i->handler;
-        } else if (i->kind == JUMPS || ends_except_star(a, k)) {
-            k = i->target; /* in an `except*` clause: something is to be raised after the last */
+        } else if (i->kind == JUMPS || control_flow_ends_except_star(a, k)) {
+            k = i->target; /* after the last `except*` clause: the rest is raised again */
         } else if (i->kind == SAFE || is_stop_iteration_error(i) || keeps_group(a, k)) {
             k++;
         } else {
@@ -235,17 +204,18 @@ control_flow_handler_line(const code_analysis *a, int k)
     return 0;
 }
 
-/* Does control go from `k`, reached from `line`, straight to the jump after `except*` clauses? */
+/* Does control go from `k`, which it reached from `line`, straight to the jump after the `except*`
+ * clauses? */
 static bool
 ends_clause(const code_analysis *a, int k, int line)
 {
-    for (int steps = 0; k >= 0 && k < a->count && steps <= MAX_CHAIN; steps++) {
+    for (int steps = 0; k >= 0 && k < a->count && steps <= MAX_STEPS; steps++) {
         const instruction *i = &a->list[k];
         if (i->line > 0 && i->line != line) {
             return false;
         }
         if (i->kind == BRANCH) {
-            return ends_except_star(a, k);
+            return control_flow_ends_except_star(a, k);
         }
         if (i->kind == JUMPS) {
             k = i->target;
@@ -265,11 +235,11 @@ control_flow_follow(code_analysis *a, int k, int line)
         return ARC_PENDING;
     }
     bool certain = true;
-    int sure = k; /* from here on nothing can raise */
+    int sure = k; /* from here to `k` nothing can raise */
     for (int steps = 0; k >= 0 && k < a->count && steps <= a->count; steps++) {
         instruction *i = &a->list[k];
         if (i->line > 0 && i->line != line) {
-            if (i->told == line) {
+            if (i->arc_from == line) {
                 return 0;
             }
             if (certain) {
@@ -278,10 +248,10 @@ control_flow_follow(code_analysis *a, int k, int line)
             if (line == ARC_PENDING) {
                 return 0;
             }
-            if (i->told == 0 && i->starts_line && control_flow_first_entered_from(a, k, line)) {
-                add_line_arc(a, k, line);
+            if (i->arc_from == 0 && i->starts_line && control_flow_first_entered_from(a, k, line)) {
+                control_flow_add_line_arc(a, k, line);
             } else if (sure != k) {
-                add_instruction_arc(a, sure, line, i->line);
+                control_flow_add_instruction_arc(a, sure, line, i->line);
             }
             return 0;
         }
@@ -289,14 +259,15 @@ control_flow_follow(code_analysis *a, int k, int line)
         case BRANCH:
             return 0;
         case RAISES:
-            if (i->op == RERAISE) { /* the exception that waited for this line goes on */
+            if (i->op == RERAISE) { /* the end of a `finally` or `with`: the exception goes on */
                 return certain ? control_flow_handler_line(a, i->handler) : 0;
             }
-            i->records_own_exit = !is_assertion_raise(a, k);
+            i->records_own_exit = !control_flow_is_assertion(a, k);
             return 0;
         case RETURNS:
-            /* On this very line, its own event tells the exit, once: that of a branch whose other
-             * side is hot (the end of a loop) would have to stay enabled until then. */
+            /* A return on the same line implies the exit by its own event, which can be disabled
+             * after one time. The branch's event would have to stay enabled until the return,
+             * although its other outcome may be hot (a loop that goes on). */
             if (certain && i->line != line) {
                 return a->exit;
             }
@@ -314,17 +285,17 @@ control_flow_follow(code_analysis *a, int k, int line)
                 k++;
                 break;
             }
-            /* From here on nothing is certain, so what is found depends on the line alone. */
-            if (a->followed[k] == line) {
+            /* From here on nothing is certain, so the result depends on the line alone. */
+            if (a->followed_from[k] == line) {
                 return 0;
             }
-            a->followed[k] = line;
+            a->followed_from[k] = line;
             certain = false;
             sure = ++k;
             break;
         case SAFE:
             if (sure == k && bytecode_is_lineless(i->op)) {
-                sure++; /* it has no INSTRUCTION events either */
+                sure++; /* such instructions have no INSTRUCTION events either */
             }
             k++;
             break;

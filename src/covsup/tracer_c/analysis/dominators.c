@@ -1,31 +1,30 @@
-/* analysis/dominators.c - what is always reached before what.
+/* analysis/dominators.c - which instructions every way from the start leads through.
  *
  * Instruction k dominates p if every way from the start to p leads through k. One tree answers all
- * such questions of a code object: Lengauer and Tarjan, "A fast algorithm for finding dominators in
- * a flowgraph" (1979), with path compression. Nothing here recurses: a code object may have
- * millions of instructions.
+ * such questions about a code object: Lengauer and Tarjan, "A fast algorithm for finding dominators
+ * in a flowgraph" (1979), with path compression. Nothing here recurses, because a code object may
+ * have millions of instructions.
  *
- * Threads: pure, but for the memory it allocates. Must never know: events, files, the journal. */
-#include "analysis/analysis.h"
+ * Threads, Must never know: see analysis/branches.h. */
+#include "analysis/dominators.h"
 
 #if COMPAT_MONITORING
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Instructions are known here by the order in which a depth-first walk meets them, from 1 on; 0 is
- * none. */
+/* A number is an instruction's place in a depth-first walk, from 1 on; 0 is none. */
 struct dominator_tree {
     int *order;   /* by instruction: its number; 0: it is not reached */
-    int *first;   /* by number: where its part of the tree begins, in a walk of the tree */
-    int *size;    /* by number: how many are in that part */
-    int memory[]; /* of all that are here */
+    int *first;   /* by number: where its subtree begins in a walk of the tree */
+    int *size;    /* by number: how many nodes its subtree has */
+    int memory[]; /* of the arrays above */
 };
 
 typedef struct {
     int *vertex; /* by number: the instruction */
     int *parent, *semi, *idom, *ancestor, *label, *bucket, *next_in_bucket;
-    int *handled, *next_handled; /* by instruction: those whose exceptions it handles */
+    int *handled, *next_handled; /* by instruction: a list of those whose exceptions it handles */
     int *stack;
     int reached;
     int memory[];
@@ -47,12 +46,12 @@ successor(const code_analysis *a, int k, int which)
     }
 }
 
-/* Number what is reached from the start. */
+/* Number the instructions that are reached from the start. */
 static void
 walk(const code_analysis *a, search *s, int *order)
 {
     int depth = 0;
-    int *at = s->label; /* by number: the successor that is next; used for labels only later */
+    int *at = s->label; /* by number: which successor is next; the labels come later */
     order[0] = ++s->reached;
     s->vertex[1] = 0;
     s->parent[1] = 0;
@@ -76,7 +75,7 @@ walk(const code_analysis *a, search *s, int *order)
     }
 }
 
-/* The number on the way up to the root of its tree that has the smallest semidominator. */
+/* The number with the smallest semidominator on the way from `number` to the root of its tree. */
 static int
 evaluate(search *s, int number)
 {
@@ -146,8 +145,8 @@ find_dominators(const code_analysis *a, search *s, const int *order)
     }
 }
 
-/* Number the tree of dominators so that what is below a node has the numbers that follow its own. A
- * dominator has a smaller number than what it dominates. */
+/* Number the tree of dominators in preorder: the nodes of a subtree follow its root. This goes up
+ * by number because a dominator has a smaller number than what it dominates. */
 static void
 number_tree(dominator_tree *self, const search *s)
 {

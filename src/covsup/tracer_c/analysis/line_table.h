@@ -1,9 +1,9 @@
-/* analysis/line_table.h - the lines of a code object, from its location table.
+/* analysis/line_table.h - the lines of a code object, from its location table (co_linetable).
  *
- * Format: that of CPython's Objects/locations.md (3.11 to 3.15); one entry covers some code units.
- * In a header, as each code object that is measured is read by it when it first runs.
+ * CPython's Objects/locations.md describes the format (3.11 to 3.15); one entry covers some code
+ * units. The reader is inline, because it reads every measured code object when that first runs.
  *
- * Threads: pure. Must never know: instructions. */
+ * Threads: any; it only reads. Must never know: instructions. */
 #ifndef COVSUP_ANALYSIS_LINE_TABLE_H
 #define COVSUP_ANALYSIS_LINE_TABLE_H
 
@@ -11,15 +11,15 @@
 
 #include <stdint.h>
 
-/* Lines from here on are in no source. Tools that rewrite a program mark their own instructions
- * with such (SlipCover: the two lines of a branch); to us these have no line. */
+/* Lines from here on are in no source: tools that rewrite a program mark their own instructions
+ * with such numbers (SlipCover does so for branches). They count as no line. */
 enum { NO_SOURCE_LINE = 1 << 30 };
 
 static inline unsigned
 read_varint(const uint8_t **p, const uint8_t *end)
 {
     unsigned value = 0;
-    /* Six pieces make 32 bits; what a table made by hand has beyond that is passed over. */
+    /* Six pieces make 32 bits. A table made by hand may have more; these are ignored. */
     for (int shift = 0; *p < end && shift <= 30; shift += 6) {
         unsigned byte = *(*p)++;
         value |= (byte & 63) << shift;
@@ -30,7 +30,7 @@ read_varint(const uint8_t **p, const uint8_t *end)
     return value;
 }
 
-/* Lines of a table made by hand may go past the largest int: they wrap around, as in CPython. */
+/* The lines of a table made by hand may exceed an int. They wrap around, as in CPython. */
 static inline int
 add_lines(int line, unsigned delta)
 {
@@ -40,7 +40,7 @@ add_lines(int line, unsigned delta)
 typedef struct {
     const uint8_t *p, *end;
     int line;     /* of the last entry that had one */
-    int end_line; /* on which the expression or statement of the last entry ends */
+    int end_line; /* the last line of the expression or statement of the last entry */
 } location_reader;
 
 static inline location_reader
@@ -50,15 +50,15 @@ read_locations(PyCodeObject *code)
     return (location_reader){p, p + PyBytes_GET_SIZE(code->co_linetable), code->co_firstlineno, 0};
 }
 
-/* The line at which the last entry is; 0: it has none that a source could have. */
+/* The line of the last entry; 0: it has none that a source could have. */
 static inline int
 source_line(const location_reader *reader)
 {
     return reader->line < NO_SOURCE_LINE ? reader->line : 0;
 }
 
-/* Sets the number of units and the line (0: none) of the next entry; false at the end. Columns,
- * which are of no interest here, are passed over. */
+/* Read the next entry: its number of units and its line (0: none). Columns are skipped. False at
+ * the end. */
 static inline bool
 next_location(location_reader *reader, int *units, int *line)
 {

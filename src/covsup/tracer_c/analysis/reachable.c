@@ -1,10 +1,9 @@
-/* analysis/reachable.c - what a code object may still tell: the lines and arcs that control can
- * reach in it.
+/* analysis/reachable.c - the lines and arcs that control can reach in a code object (3.11).
  *
- * Follows every path through the bytecode of CPython 3.11 as its trace events do
+ * It follows every path through the bytecode of CPython 3.11 as the trace events do
  * (maybe_call_line_trace() in Python/ceval.c): a line begins where the line changes, after an
- * instruction without a line, and where control jumps back, but not to a SEND. What is on the way
- * without a line keeps the line that control came from.
+ * instruction without a line, and where control jumps back, except to a SEND. Instructions without
+ * a line keep the line from which control came.
  *
  * Threads: see analysis/reachable.h. Must never know: events, the journal. */
 #include "analysis/reachable.h"
@@ -21,14 +20,14 @@ typedef struct {
     int from, to; /* `from` is not used for lines */
 } reachable_arc;
 
-struct reach {
+struct reachable {
     bool branch;
     int count, next, room;
-    reachable_arc *facts;
+    reachable_arc *arcs;
 };
 
-/* One that is being made. At an instruction with a line, control came from that line for whatever
- * follows; at one without, from one of a few. */
+/* How many lines control may come from at an instruction without a line; with more, the code is not
+ * analysed. */
 enum { MAX_ORIGINS = 6 };
 
 typedef struct {
@@ -36,27 +35,27 @@ typedef struct {
     const uint8_t *bytes;
     int units;
     int *lines;                  /* by unit; 0: none */
-    int (*origins)[MAX_ORIGINS]; /* by unit: the lines control came from; 0 ends them */
+    int (*origins)[MAX_ORIGINS]; /* by unit: the lines from which control came; 0 ends the list */
     int *stack;                  /* units to go on from, each with an origin */
     int depth, room;
-    reach *out;
+    reachable *out;
     bool failed;
 } search;
 
 static bool
 add_reachable(search *s, int from, int to)
 {
-    reach *out = s->out;
+    reachable *out = s->out;
     if (out->count == out->room) {
         int room = out->room == 0 ? 16 : 2 * out->room;
-        reachable_arc *facts = realloc(out->facts, (size_t)room * sizeof(*facts));
-        if (facts == NULL) {
+        reachable_arc *arcs = realloc(out->arcs, (size_t)room * sizeof(*arcs));
+        if (arcs == NULL) {
             return false;
         }
-        out->facts = facts;
+        out->arcs = arcs;
         out->room = room;
     }
-    out->facts[out->count++] = (reachable_arc){out->branch ? from : 0, to};
+    out->arcs[out->count++] = (reachable_arc){out->branch ? from : 0, to};
     return true;
 }
 
@@ -68,23 +67,23 @@ in_order(const void *one, const void *other)
                           : (a->from > b->from) - (a->from < b->from);
 }
 
-/* Several ways may lead to one fact: keep it once. */
+/* Several ways may lead to one arc: keep it once. */
 static void
-remove_duplicates(reach *out)
+remove_duplicates(reachable *out)
 {
     int kept = 0;
     if (out->count > 0) {
-        qsort(out->facts, (size_t)out->count, sizeof(*out->facts), in_order);
+        qsort(out->arcs, (size_t)out->count, sizeof(*out->arcs), in_order);
     }
     for (int i = 0; i < out->count; i++) {
-        if (kept == 0 || in_order(&out->facts[kept - 1], &out->facts[i]) != 0) {
-            out->facts[kept++] = out->facts[i];
+        if (kept == 0 || in_order(&out->arcs[kept - 1], &out->arcs[i]) != 0) {
+            out->arcs[kept++] = out->arcs[i];
         }
     }
     out->count = kept;
 }
 
-/* Control reaches `unit`, the last line that began being `from`. */
+/* Control reaches `unit`; `from` is the last line that began. */
 static void
 arrive(search *s, int unit, int from)
 {
@@ -112,7 +111,7 @@ arrive(search *s, int unit, int from)
     s->failed = true;
 }
 
-/* Control goes from `unit`, the last line being `from`, to `to`. */
+/* Control goes from `unit` to `to`; `from` is the last line that began. */
 static void
 follow(search *s, int unit, int from, int to)
 {
@@ -124,7 +123,7 @@ follow(search *s, int unit, int from, int to)
     uint8_t op = s->bytes[2 * to];
     int line = s->lines[to];
     if (op == RESUME && to != start) {
-        /* The event of a resumption: it goes on from its own line. */
+        /* A resumption has a call event; control then comes from the line of the yield. */
         if (line <= 0) {
             s->failed = true;
             return;
@@ -184,7 +183,7 @@ leave(search *s, int unit, int from)
     switch (op) {
     case RAISE_VARARGS:
         if (PyBytes_GET_SIZE(s->code->co_exceptiontable) > 0) {
-            return; /* where it goes is told by whoever is told of the exception */
+            return; /* the event of the exception will record the destination */
         }
         /* fall through */
     case RETURN_VALUE:
@@ -224,20 +223,20 @@ read_lines(search *s)
     }
 }
 
-reach *
+reachable *
 reachable_new(PyCodeObject *code, bool branch)
 {
     enum { MAX_UNITS = 1 << 14 };
     PyObject *bytes = PyCode_GetCode(code); /* owned; cached by the code object */
     if (bytes == NULL) {
-        PyErr_Clear(); /* without memory the events just go on */
+        PyErr_Clear(); /* without memory the code keeps its events */
         return NULL;
     }
     search s = {
         .code = code,
         .bytes = (const uint8_t *)PyBytes_AS_STRING(bytes),
         .units = (int)(PyBytes_GET_SIZE(bytes) / 2),
-        .out = calloc(1, sizeof(reach)),
+        .out = calloc(1, sizeof(reachable)),
     };
     if (s.units <= MAX_UNITS && code->co_firstlineno > 0) {
         s.lines = calloc((size_t)s.units, sizeof(*s.lines));
@@ -266,21 +265,21 @@ reachable_new(PyCodeObject *code, bool branch)
 }
 
 void
-reachable_free(reach *self)
+reachable_free(reachable *self)
 {
     if (self != NULL) {
-        free(self->facts);
+        free(self->arcs);
         free(self);
     }
 }
 
 bool
-reachable_is_recorded(reach *self, const source_file *file)
+reachable_is_recorded(reachable *self, const source_file *file)
 {
     while (self->next < self->count) {
-        const reachable_arc *fact = &self->facts[self->next];
-        if (self->branch ? !recorded_has_arc(file, fact->from, fact->to)
-                         : !recorded_has_line(file, fact->to)) {
+        const reachable_arc *arc = &self->arcs[self->next];
+        if (self->branch ? !recorded_has_arc(file, arc->from, arc->to)
+                         : !recorded_has_line(file, arc->to)) {
             return false;
         }
         self->next++;

@@ -1,11 +1,10 @@
-/* analysis/reachable.h - what a code object may still tell: the lines and arcs that control can
- * reach in it.
+/* analysis/reachable.h - the lines and arcs that control can reach in a code object (3.11).
  *
- * A superset of what can happen in a frame where no exception interrupts anything, from the
- * bytecode. What is not in it needs an exception that the code handles, and of that a trace
- * function is told first.
+ * Found from the bytecode: a superset of what can happen in a frame that no exception interrupts.
+ * Everything else follows an exception that the code handles, and the trace function gets an event
+ * of that exception first.
  *
- * Threads: an instance is under the GIL. Must never know: events, the journal. */
+ * Threads: an instance is protected by the GIL. Must never know: events, the journal. */
 #ifndef COVSUP_ANALYSIS_REACHABLE_H
 #define COVSUP_ANALYSIS_REACHABLE_H
 
@@ -15,14 +14,15 @@
 
 #include "recorded/recorded.h"
 
-typedef struct reach reach;
+typedef struct reachable reachable;
 
-/* For `code`, lines or arcs; NULL where that is not certain, or memory is short. */
-reach *reachable_new(PyCodeObject *code, bool branch);
+/* The lines (`branch`: the arcs) of `code`; NULL where they are not certain, or out of memory. Sets
+ * no exception. */
+reachable *reachable_new(PyCodeObject *code, bool branch);
 
-void reachable_free(reach *self);
+void reachable_free(reachable *self);
 
-/* Is all of it told, of `file`? Quick to say no: it goes on where it last met what was not. */
-bool reachable_is_recorded(reach *self, const source_file *file);
+/* Are all of them recorded for `file`? The search goes on at the one that was missing last time. */
+bool reachable_is_recorded(reachable *self, const source_file *file);
 
 #endif

@@ -1,32 +1,32 @@
-/* contexts/chain.c - labels of contexts: immutable chains of segments, and what is told under each.
+/* contexts/chain.c - immutable chains of segments, and the record of each label. See chain.h.
  *
- * What is told under a label is shared by all chains of that label, and kept for a while after the
- * last of them is gone, so that a label which comes again and again (a route) does not tell
- * everything anew each time.
+ * All chains of a label share its record: what is recorded under it. The record is kept for a while
+ * after the last chain is gone. So a label that comes again and again (a route) does not record the
+ * same lines each time.
  *
- * Threads: with an attached thread state; what an interpreter has is its own.
- * Must never know: which chain is current, where events come from, what they tell. */
-#include "contexts/state.h"
+ * Must never know: which chain is current, where events come from. */
+#include "contexts/chain.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* A label is cut at this many bytes of UTF-8. */
+/* The longest label, in bytes of UTF-8; a longer one is cut. */
 enum { MAX_LABEL = 4096 };
 
-/* What is kept of contexts that have ended, in bytes. */
+/* The most bytes that idle records may take. */
 enum { MAX_IDLE = 2 << 20 };
 
-/* So often the interpreter may go back to measuring without contexts; then it stays prepared. */
+/* When no chain is left, contexts are switched off again. This happens at most so often, because to
+ * switch them on costs more than to keep them on. */
 enum { MAX_DISABLES = 16 };
 
-/* What is told under one label. */
+/* What is recorded under one label. */
 struct context_record {
     context_record *older, *newer; /* among the idle ones */
-    context_recorded *told;
+    context_recorded *recorded;
     PyObject *label; /* owned: the key in `records` */
     size_t size;     /* while idle */
-    int chains;      /* how many have it; 0: idle */
+    int chains;      /* how many use it; 0: it is idle */
 };
 
 typedef struct {
@@ -47,14 +47,14 @@ remove_idle(contexts *self, context_record *which)
 static void
 add_idle(contexts *self, context_record *which)
 {
-    which->size = sizeof(*which) + context_recorded_size(which->told);
+    which->size = sizeof(*which) + context_recorded_size(which->recorded);
     self->idle_size += which->size;
     which->older = self->newest;
     *(self->newest != NULL ? &self->newest->newer : &self->oldest) = which;
     self->newest = which;
 }
 
-/* Forget the contexts that ended longest ago. */
+/* Free the records that have been idle longest. */
 static void
 trim_idle(contexts *self)
 {
@@ -62,16 +62,16 @@ trim_idle(contexts *self)
         context_record *oldest = self->oldest;
         if (PyDict_DelItem(self->records, oldest->label) < 0) {
             PyErr_Clear();
-            return; /* no memory: the next one tries again */
+            return; /* no memory: the next call tries again */
         }
         remove_idle(self, oldest);
         Py_DECREF(oldest->label);
-        context_recorded_free(oldest->told);
+        context_recorded_free(oldest->recorded);
         free(oldest);
     }
 }
 
-/* The record of `label`; NULL with an exception set. */
+/* The record of `label`, for one more chain; NULL with an exception set. */
 static context_record *
 record_for_label(contexts *self, PyObject *label)
 {
@@ -92,10 +92,10 @@ record_for_label(contexts *self, PyObject *label)
     const char *text = PyUnicode_AsUTF8AndSize(label, &size);
     context_record *made = text != NULL ? calloc(1, sizeof(*made)) : NULL;
     PyObject *address = made != NULL ? PyLong_FromVoidPtr(made) : NULL; /* owned */
-    if (address == NULL || (made->told = context_recorded_new(text, (size_t)size)) == NULL ||
+    if (address == NULL || (made->recorded = context_recorded_new(text, (size_t)size)) == NULL ||
         PyDict_SetItem(self->records, label, address) < 0) {
-        if (made != NULL && made->told != NULL) {
-            context_recorded_free(made->told);
+        if (made != NULL && made->recorded != NULL) {
+            context_recorded_free(made->recorded);
         }
         free(made);
         Py_XDECREF(address);
@@ -118,8 +118,9 @@ chain_dealloc(PyObject *object)
     }
     Py_XDECREF(self->segments);
     bool runs = owner->running != NULL && PyList_GET_SIZE(owner->running) > 0;
-    if (--owner->chains == 0 && owner->kinds == 0 && !runs && owner->returns < MAX_DISABLES) {
-        owner->returns++;
+    if (--owner->chains == 0 && owner->kinds == 0 && !runs &&
+        owner->times_disabled < MAX_DISABLES) {
+        owner->times_disabled++;
         owner->owner->records_contexts = false;
     }
     type->tp_free(object);
@@ -145,7 +146,7 @@ static PyType_Spec chain_spec = {
     .slots = chain_slots,
 };
 
-/* `text` as a label may be: UTF-8 (lone surrogates as \udcxx), without NUL (as \x00), and cut. */
+/* `text` as a label may be: lone surrogates are written as \udcxx, NUL as \x00, and it is cut. */
 static PyObject *
 clean(PyObject *text)
 {
@@ -211,7 +212,7 @@ segments_label(contexts *self, PyObject *segments, unsigned without)
     PyObject *label = NULL;
     PyObject *texts = PyList_New(0); /* owned */
     Py_ssize_t size = 0;
-    /* What is cut off need not be joined: deep chains stay cheap. */
+    /* Stop at the longest label, so that deep chains stay cheap. */
     for (Py_ssize_t i = 0; texts != NULL && i < PyTuple_GET_SIZE(segments) && size <= MAX_LABEL;
          i++) {
         PyObject *segment = PyTuple_GET_ITEM(segments, i);
@@ -312,7 +313,7 @@ chain_type(void)
 context_recorded *
 chain_recorded(PyObject *chain)
 {
-    return ((chain_object *)chain)->record->told;
+    return ((chain_object *)chain)->record->recorded;
 }
 
 PyObject *

@@ -1,11 +1,12 @@
-/* contexts/contexts.h - under which context facts are recorded: what is current, and its label.
+/* contexts/contexts.h - the context under which a line is recorded. The door of this room.
  *
- * A context is a chain of segments (a process, a thread, a test, what the program names), and its
- * label the texts of them joined by "|". The chain hangs off a context variable of ours, so tasks
- * take it along by themselves; a thread has a chain that it began with, and the interpreter one.
+ * A context is a chain of segments: a process, a thread, a test, a name that the program gives. Its
+ * label is their texts, joined by "|". A context variable of covsup's holds the chain, so asyncio's
+ * tasks take it along. A thread has the chain with which it started, and the interpreter has one
+ * for all other code.
  *
- * Threads: with an attached thread state. Must never know: where events come from, what they tell.
- */
+ * Threads: with an attached thread state.
+ * Must never know: where events come from, what is recorded. */
 #ifndef COVSUP_CONTEXTS_CONTEXTS_H
 #define COVSUP_CONTEXTS_CONTEXTS_H
 
@@ -13,11 +14,11 @@
 
 #include <stdbool.h>
 
-#include "core/code_state.h"
+#include "core/core.h"
 #include "recorded/context_recorded.h"
 
-/* What a segment names. The first four are places that code runs in: what is started from a place
- * is another one, and the label of the process is the outermost. */
+/* What a segment names. The first four are places in which code runs. Code that is started from a
+ * place runs in another one, so it does not inherit them. The process comes first in a label. */
 typedef enum {
     SEGMENT_PROCESS,
     SEGMENT_THREAD,
@@ -30,103 +31,99 @@ typedef enum {
     SEGMENT_SWITCHED,              /* by embed.switch_context() */
     SEGMENT_OWN,                   /* by embed.context() */
     SEGMENT_TEST,                  /* as a test runner's plugin names it */
-    SEGMENT_ADOPTED_TEST,          /* of the test that runs in the process, in a flow of no other */
-    SEGMENT_ADOPTED_TEST_FUNCTION, /* likewise */
+    SEGMENT_ADOPTED_TEST,          /* the running test, for code that belongs to no other test */
+    SEGMENT_ADOPTED_TEST_FUNCTION, /* the same */
 } segment_kind;
 
 #define KIND_BIT(kind) (1u << (kind))
 
-/* Prepare `self` for contexts: `kinds` (bits) are recorded of themselves, `inherited` (str) is the
- * context in which this process was started. -1: exception set. */
+/* Prepare `self` for contexts. `kinds` (bits) are those that are recorded without the program
+ * naming them; `inherited` (str) is the label of the context that started this process. -1:
+ * exception set. */
 int contexts_start(core *self, unsigned kinds, PyObject *inherited);
 
-/* In the child after a fork. */
+/* In a child after a fork. */
 void contexts_after_fork(core *self);
 
-/* The context changes in a frame that runs: events that slept are needed again. -1: exception. */
+/* Call this before the context of a running frame changes: enable the events that were disabled
+ * until the next change. -1: exception set. */
 static inline int
 contexts_before_change(core *self)
 {
-#if COMPAT_MONITORING
-    return self->dormant != NULL ? monitoring_wake_all(self) : 0;
-#else
-    return 0;
-#endif
+    return self->dormant != NULL ? self->on_context_change(self) : 0;
 }
 
-/* What is told of the context that is current; NULL: none is. Sets no exception. */
+/* What is recorded in the current context; NULL: there is none. Sets no exception. */
 context_recorded *contexts_current(core *self);
 
-/* The chain that is current, for a flow that starts here; new reference, or NULL without an
- * exception where there is none. */
+/* The current chain, for code that is started from here. New reference, or NULL without an
+ * exception: there is none. */
 PyObject *contexts_inherited(core *self);
 
-/* The same without its segments of the kinds (bits). */
+/* The same without the segments of the kinds `kinds` (bits). */
 PyObject *contexts_inherited_without(core *self, unsigned kinds);
 
-/* Make `chain` (as carried; NULL: none) the current one; what was current, to be given to
+/* Make `chain` (from contexts_inherited(); NULL: none) current. Returns a value for
  * contexts_leave(), or NULL with an exception set. */
 PyObject *contexts_enter(core *self, PyObject *chain);
 
-/* Add a segment at the end. The result is as of contexts_enter(). `lasts`: the flow that it belongs
- * to may stop for a while. */
-PyObject *contexts_push(core *self, segment_kind kind, PyObject *text, bool lasts);
+/* Add a segment to the current chain. The same result. `suspendable`: it is for a generator or
+ * coroutine. */
+PyObject *contexts_push(core *self, segment_kind kind, PyObject *text, bool suspendable);
 
-/* Steals `entered`. Errors are dropped: a label may then be wrong, the facts are not. */
+/* Go back to the chain before `entered` (stolen). After an error, which is dropped, a label may be
+ * wrong; no line is lost. */
 void contexts_leave(core *self, PyObject *entered);
 
-/* Whether contexts of this kind are recorded of themselves. */
+/* Whether contexts of this kind are recorded without the program naming them. */
 bool contexts_kind_enabled(const core *self, segment_kind kind);
 
-/* Whether the flow that runs has a segment of this kind, and not of a test that has ended. */
+/* Whether the current chain has a segment of this kind, except one of a test that has ended. */
 bool contexts_has_segment(core *self, segment_kind kind);
 
-/* Dicts (borrowed) for those that follow flows: chains by pieces of work, and by frames what ends
- * with them. */
+/* Dicts of scopes.c (borrowed): from a work item to the chain that submitted it, and from a frame
+ * to the value that contexts_leave() gets at its end. */
 PyObject *contexts_work_chains(core *self);
 PyObject *contexts_entered_frames(core *self);
 
-/* Whether this is not the interpreter's main thread. */
+/* Whether this is another thread than the interpreter's main thread. */
 bool contexts_in_other_thread(core *self);
 
 /* A new contextvars.Context in which `chain` is current; NULL with an exception set. */
 PyObject *contexts_new_context_with(core *self, PyObject *chain);
 
-/* First and last in a thread: it begins with `chain` (NULL: none); `name` (NULL: has none) is the
- * thread's. */
+/* The first and the last call in a thread. It starts with `chain` (NULL: none); `name` (NULL: none)
+ * is its name in labels. */
 void contexts_thread_start(core *self, PyObject *chain, PyObject *name);
 void contexts_thread_end(void);
 
-/* The value of COVSUP_CONTEXT for what is started from here: UTF-8, or NULL where no context is
- * current. The object that holds it is put into *holder (owned). */
+/* The value of COVSUP_CONTEXT for a process that is started from here: UTF-8, or NULL: no context.
+ * The text lives as long as *holder (owned). */
 const char *contexts_environ_value(core *self, PyObject **holder);
 
-/* The module's functions. -1: exception set. */
-int module_contexts_add(PyObject *module);
-
-/* The same, or NULL where there are no contexts. */
+/* contexts_current(), or NULL at once where no contexts are recorded. */
 static inline context_recorded *
 current_context(core *self)
 {
     return self->records_contexts ? contexts_current(self) : NULL;
 }
 
-/* Tell of a line or an arc in a context (NULL: none). */
+/* Record a line or an arc in a context (NULL: none). */
 static inline bool
-record_line_in(context_recorded *told, source_file *file, int line)
+record_line_in(context_recorded *context, source_file *file, int line)
 {
-    return told != NULL ? context_recorded_add_line(told, file, line)
-                        : recorded_add_line(file, line);
+    return context != NULL ? context_recorded_add_line(context, file, line)
+                           : recorded_add_line(file, line);
 }
 
 static inline bool
-record_arc_in(context_recorded *told, source_file *file, int from, int to)
+record_arc_in(context_recorded *context, source_file *file, int from, int to)
 {
-    return told != NULL ? context_recorded_add_arc(told, file, from, to)
-                        : recorded_add_arc(file, from, to);
+    return context != NULL ? context_recorded_add_arc(context, file, from, to)
+                           : recorded_add_arc(file, from, to);
 }
 
-/* Tell of a line or an arc in the context that is current. */
+/* Record a line or an arc in the current context. */
 static inline bool
 core_record_line(core *self, source_file *file, int line)
 {

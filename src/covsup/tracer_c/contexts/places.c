@@ -1,30 +1,32 @@
-/* contexts/places.c - the segments that name where code runs: process, thread, greenlet, task.
+/* contexts/places.c - the segments that name where code runs. See places.h.
  *
- * Threads: with an attached thread state.
  * Must never know: what is current, where events come from. */
-#include "contexts/state.h"
+#include "contexts/places.h"
 
+#include "contexts/chain.h"
+#include "contexts/tests.h"
 #include "cpython/imported_modules.h"
 
-/* The result of a function of a module that is imported, or NULL without an exception. */
+/* Call a function of an imported module. Its result, or NULL without an exception. */
 static PyObject *
-ask(const char *module, const char *function, PyObject *argument)
+call_imported(const char *module, const char *function, PyObject *argument)
 {
-    PyObject *asked = imported_module_item(module, function); /* owned */
-    PyObject *result = asked != NULL ? PyObject_CallFunctionObjArgs(asked, argument, NULL) : NULL;
-    Py_XDECREF(asked);
+    PyObject *callable = imported_module_item(module, function); /* owned */
+    PyObject *result =
+        callable != NULL ? PyObject_CallFunctionObjArgs(callable, argument, NULL) : NULL;
+    Py_XDECREF(callable);
     PyErr_Clear();
     return result;
 }
 
-/* The name of the task that runs; NULL without an exception where none does. */
+/* The name of the running asyncio task; NULL without an exception: none runs. */
 static PyObject *
 task_name(void)
 {
-    PyObject *loop = ask("_asyncio", "_get_running_loop", NULL); /* owned */
-    PyObject *task = NULL, *name = NULL;                         /* owned */
+    PyObject *loop = call_imported("_asyncio", "_get_running_loop", NULL); /* owned */
+    PyObject *task = NULL, *name = NULL;                                   /* owned */
     if (loop != NULL && loop != Py_None) {
-        task = ask(COMPAT_CURRENT_TASK_MODULE, "current_task", loop);
+        task = call_imported(COMPAT_CURRENT_TASK_MODULE, "current_task", loop);
         if (task != NULL && task != Py_None) {
             name = PyObject_CallMethod(task, "get_name", NULL);
         }
@@ -38,11 +40,12 @@ task_name(void)
     return name;
 }
 
-/* The name of the greenlet that runs: its own, or a number; NULL where it is a thread's first. */
+/* The name of the running greenlet, or a number; NULL without an exception: it is the main greenlet
+ * of its thread. */
 static PyObject *
 greenlet_name(contexts *self)
 {
-    PyObject *current = ask("greenlet._greenlet", "getcurrent", NULL); /* owned */
+    PyObject *current = call_imported("greenlet._greenlet", "getcurrent", NULL); /* owned */
     PyObject *parent =
         current != NULL ? PyObject_GetAttrString(current, "parent") : NULL; /* owned */
     PyObject *name = NULL;
@@ -59,9 +62,10 @@ greenlet_name(contexts *self)
     return name;
 }
 
-/* `segments` (stolen) with this segment of a place, where it says another; NULL: exception set. */
+/* `segments` (stolen) with a segment of that kind and name instead of another one; name NULL:
+ * without one. New reference, or NULL with an exception set. */
 static PyObject *
-placed(PyObject *segments, segment_kind kind, PyObject *name)
+with_place(PyObject *segments, segment_kind kind, PyObject *name)
 {
     PyObject *now = segments_find(segments, kind); /* borrowed */
     if (name == NULL) {
@@ -88,25 +92,25 @@ placed(PyObject *segments, segment_kind kind, PyObject *name)
 }
 
 PyObject *
-segments_for_location(contexts *self, PyObject *found)
+segments_for_location(contexts *self, PyObject *stored, PyObject *thread)
 {
-    PyObject *segments = Py_NewRef(found);
+    PyObject *segments = Py_NewRef(stored);
     if (self->process != NULL && segments_find(segments, SEGMENT_PROCESS) != self->process) {
         Py_SETREF(segments,
                   segments_edit(segments, KIND_BIT(SEGMENT_PROCESS), NULL, self->process));
     }
     if (segments != NULL && (self->kinds & KIND_BIT(SEGMENT_THREAD)) != 0) {
-        segments = placed(segments, SEGMENT_THREAD, contexts_thread_name(self));
+        segments = with_place(segments, SEGMENT_THREAD, thread);
     }
     if (segments != NULL && (self->kinds & KIND_BIT(SEGMENT_GREENLET)) != 0 &&
         segments_find(segments, SEGMENT_GREENLET) == NULL) {
         PyObject *name = greenlet_name(self); /* owned */
-        segments = placed(segments, SEGMENT_GREENLET, name);
+        segments = with_place(segments, SEGMENT_GREENLET, name);
         Py_XDECREF(name);
     }
     if (segments != NULL && (self->kinds & KIND_BIT(SEGMENT_TASK)) != 0) {
         PyObject *name = task_name(); /* owned */
-        segments = placed(segments, SEGMENT_TASK, name);
+        segments = with_place(segments, SEGMENT_TASK, name);
         Py_XDECREF(name);
     }
     return segments_with_tests(self, segments);

@@ -1,28 +1,29 @@
-/* contexts/scopes.c - functions whose calls begin, hand on or take over a context.
+/* contexts/scopes.c - functions during whose calls another context is current. See scopes.h.
  *
- * Threads: see contexts/scopes.h.
  * Must never know: which core there is. */
 #include "contexts/scopes.h"
 
+#include "core/code_state.h"
+#include "core/interpreter.h"
 #include "cpython/imported_modules.h"
 #include "plugins/file_tracer.h"
 
 #include <string.h>
 
-/* What is remembered of work that nobody has run yet, at most: what a pool drops stays in it. */
+/* The most work items that are remembered. An item that a pool drops is never run, and stays. */
 enum { MAX_WORK = 1 << 16 };
 
-/* So many calls without a request show that a function is no application. */
+/* After so many calls without a request a function is taken to be no application. */
 enum { MAX_NON_REQUEST_CALLS = 64 };
 
 #define NAME(text) text, sizeof(text) - 1
 
 static const struct {
     const char *file, *function;
-    Py_ssize_t length; /* of its name: most code objects are told apart by that */
+    Py_ssize_t length; /* of its name: the quickest test, which nearly all code objects fail */
     unsigned role;
-    const char *key_variable; /* the variable that tells pieces of work apart */
-} known[] = {
+    const char *key_variable; /* the variable that identifies the work item */
+} known_functions[] = {
     {"concurrent/futures/thread.py", NAME("_WorkItem.__init__"), ROLE_SUBMITS, "self"},
     {"concurrent/futures/thread.py", NAME("_WorkItem.run"), ROLE_RUNS, "self"},
     {"multiprocessing/pool.py", NAME("ApplyResult.__init__"), ROLE_SUBMITS_AT_END, "self"},
@@ -34,7 +35,7 @@ static const struct {
     {"eventlet/tpool.py", NAME("tworker"), ROLE_RUNS_IN_LINES, "e"},
 };
 
-enum { KNOWN = sizeof(known) / sizeof(known[0]) };
+enum { KNOWN = sizeof(known_functions) / sizeof(known_functions[0]) };
 
 /* --- which roles ------------------------------------------------------------------------- */
 
@@ -63,8 +64,8 @@ begins_with(PyObject *text, const char *start)
     return true;
 }
 
-/* Which of the first parameters could hold a request: their names tell, or the code is the
- * target's and takes as many as an application does. */
+/* Whether the code may be an application: by the names of its parameters, or, for the target's own
+ * code, by their number. */
 static bool
 may_be_application(PyCodeObject *code, bool measured)
 {
@@ -93,11 +94,11 @@ scope_roles(core *self, PyCodeObject *code, bool measured, const char **key_vari
 {
     unsigned roles = 0;
     for (int i = 0; i < KNOWN; i++) {
-        if (PyUnicode_GET_LENGTH(code->co_qualname) == known[i].length &&
-            PyUnicode_CompareWithASCIIString(code->co_qualname, known[i].function) == 0 &&
-            ends_with(code->co_filename, known[i].file)) {
-            roles |= known[i].role;
-            *key_variable = known[i].key_variable;
+        if (PyUnicode_GET_LENGTH(code->co_qualname) == known_functions[i].length &&
+            PyUnicode_CompareWithASCIIString(code->co_qualname, known_functions[i].function) == 0 &&
+            ends_with(code->co_filename, known_functions[i].file)) {
+            roles |= known_functions[i].role;
+            *key_variable = known_functions[i].key_variable;
         }
     }
     if (contexts_kind_enabled(self, SEGMENT_TEST_FUNCTION) &&
@@ -116,8 +117,8 @@ scope_roles(core *self, PyCodeObject *code, bool measured, const char **key_vari
 
 /* --- work -------------------------------------------------------------------------------- */
 
-/* What tells a piece of work apart (owned): an object's address, or a pool's number for it, which
- * is made negative. NULL without an exception where there is none. */
+/* The key of a work item (owned): the address of an object, or the complement of a pool's number
+ * for it, which is negative. NULL without an exception: there is no item. */
 static PyObject *
 work_key(PyFrameObject *frame, const char *key_variable, bool of_object)
 {
@@ -153,19 +154,19 @@ work_submitted(core *self, code_state *state, PyFrameObject *frame, bool of_obje
     PyObject *chain = contexts_inherited_without(self, places); /* owned */
     if (chain != NULL) {
         if (PyDict_GET_SIZE(work) >= MAX_WORK) {
-            PyDict_Clear(work); /* work that nobody will ever run, but for what was made last */
+            PyDict_Clear(work); /* nearly all of these were dropped and will never run */
         }
         (void)PyDict_SetItem(work, key, chain);
     } else if (PyDict_Contains(work, key) == 1) {
-        (void)PyDict_DelItem(work, key); /* of an object that was at the same address */
+        (void)PyDict_DelItem(work, key); /* of an earlier object at the same address */
     }
-    PyErr_Clear(); /* no memory: the work goes without a context */
+    PyErr_Clear(); /* no memory: the item runs without a context */
     Py_XDECREF(chain);
     Py_DECREF(key);
 }
 
-/* What enters the context of the piece of work that `frame` runs; owned, or NULL without an
- * exception. */
+/* Make the chain of the work item current that `frame` runs. A value for contexts_leave() (owned),
+ * or NULL without an exception. */
 static PyObject *
 enter_work(core *self, code_state *state, PyFrameObject *frame)
 {
@@ -182,7 +183,8 @@ enter_work(core *self, code_state *state, PyFrameObject *frame)
 
 /* --- tests and requests ------------------------------------------------------------------ */
 
-/* Whether a code object says where it is defined: it is a function's, and in no other function. */
+/* Whether the qualified name of a code object is that of its function: it is a function, and not
+ * inside another one. */
 static bool
 is_named_by_its_code(PyCodeObject *code)
 {
@@ -192,7 +194,8 @@ is_named_by_its_code(PyCodeObject *code)
     return (code->co_flags & CO_OPTIMIZED) != 0 && !found;
 }
 
-/* coverage.py's label of a test function; owned, or NULL where it is none, or with an exception. */
+/* The label that coverage.py gives a test function; owned. NULL, with or without an exception: it
+ * is none. */
 static PyObject *
 test_label(PyFrameObject *frame, PyCodeObject *code)
 {
@@ -253,7 +256,7 @@ done:
     return result;
 }
 
-/* The text under a key; owned, or NULL without an exception. */
+/* The str under a key; owned, or NULL without an exception. */
 static PyObject *
 text_in(PyObject *mapping, const char *key)
 {
@@ -302,8 +305,8 @@ asgi_label(PyObject *scope)
     return label;
 }
 
-/* "GET /path" of what a server passes to an application; owned, or NULL where it is none, or with
- * an exception. */
+/* "GET /path", if `value` is what a server passes to an application; owned. NULL, with or without
+ * an exception: it is not. */
 static PyObject *
 request_of(PyObject *value)
 {
@@ -338,13 +341,13 @@ request_label(PyFrameObject *frame, PyCodeObject *code)
 
 /* --- frames ------------------------------------------------------------------------------ */
 
-/* Remember what ends with the frame; steals `entered`, which may be NULL. */
+/* Keep the value for contexts_leave() until the frame ends. Steals `entered`, which may be NULL. */
 static void
-keep(core *self, PyFrameObject *frame, PyObject *entered)
+keep_until_exit(core *self, PyFrameObject *frame, PyObject *entered)
 {
     PyObject *key = entered != NULL ? PyLong_FromVoidPtr(frame) : NULL; /* owned */
     if (key == NULL || PyDict_SetItem(contexts_entered_frames(self), key, entered) < 0) {
-        PyErr_Clear(); /* no memory: it does not end */
+        PyErr_Clear(); /* no memory: the context does not end with the frame */
     }
     Py_XDECREF(key);
     Py_XDECREF(entered);
@@ -368,7 +371,7 @@ enter_labelled(core *self, code_state *state, PyFrameObject *frame)
             state->roles &= ~(unsigned)ROLE_REQUEST;
         }
     }
-    /* As in coverage.py: the first that has a label names it, and none is asked within it. */
+    /* As in coverage.py: the first label counts, and no plugin is asked inside that call. */
     if (label == NULL && (state->roles & ROLE_PLUGIN) != 0 &&
         !contexts_has_segment(self, SEGMENT_TEST_FUNCTION) &&
         !contexts_has_segment(self, SEGMENT_PLUGIN)) {
@@ -377,12 +380,12 @@ enter_labelled(core *self, code_state *state, PyFrameObject *frame)
         label = plugins_context(self, frame);
     }
     if (label != NULL) {
-        const int stops = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR;
-        bool lasts = (state->code->co_flags & stops) != 0;
-        keep(self, frame, contexts_push(self, kind, label, lasts));
+        const int suspending = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR;
+        bool suspendable = (state->code->co_flags & suspending) != 0;
+        keep_until_exit(self, frame, contexts_push(self, kind, label, suspendable));
         Py_DECREF(label);
     }
-    PyErr_Clear(); /* the target's own attributes: no label, then */
+    PyErr_Clear(); /* the target's own attributes raised: no label */
 }
 
 void
@@ -395,7 +398,7 @@ scope_enter(core *self, code_state *state, PyFrameObject *frame)
         work_submitted(self, state, frame, false);
     }
     if ((state->roles & ROLE_RUNS) != 0) {
-        keep(self, frame, enter_work(self, state, frame));
+        keep_until_exit(self, frame, enter_work(self, state, frame));
     }
     if ((state->roles & ROLES_OF_YIELD) != 0) {
         enter_labelled(self, state, frame);
@@ -433,7 +436,7 @@ scope_exit(core *self, code_state *state, PyFrameObject *frame)
     PyObject *entered = key != NULL ? Py_XNewRef(PyDict_GetItemWithError(all, key)) : NULL;
     if (entered != NULL) {
         (void)PyDict_DelItem(all, key);
-        contexts_leave(self, entered); /* takes it */
+        contexts_leave(self, entered); /* steals it */
     }
     Py_XDECREF(key);
     PyErr_Clear();
@@ -441,10 +444,10 @@ scope_exit(core *self, code_state *state, PyFrameObject *frame)
 
 /* --- greenlets --------------------------------------------------------------------------- */
 
-static newfunc new_greenlet;
+static newfunc new_greenlet; /* the original; under the GIL */
 
-/* greenlet's own tp_new, and of what is derived from it: a new greenlet has an empty context
- * unless it is given one. */
+/* The tp_new of greenlet.greenlet and its subclasses. greenlet gives a new greenlet an empty
+ * contextvars.Context; this gives it one with the chain of the code that makes it. */
 static PyObject *
 new_greenlet_in_context(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
@@ -461,7 +464,7 @@ new_greenlet_in_context(PyTypeObject *type, PyObject *args, PyObject *keywords)
             Py_DECREF(context);
         }
         Py_DECREF(chain);
-        PyErr_Clear(); /* a greenlet without contexts: it goes without */
+        PyErr_Clear(); /* a version of greenlet without gr_context */
     }
     return made;
 }

@@ -1,22 +1,25 @@
-/* core/running_frames.c - measure the frames that run already when measurement begins.
+/* core/running_frames.c - measure the frames that already run when measurement begins.
  *
- * A core learns of a frame when the frame starts. A frame that started before has to be looked for:
+ * A core gets an event when a frame starts. Frames that started before have to be found:
  * - the frames of a thread hang off its thread state;
- * - a suspended generator or coroutine announces itself when it resumes: the monitoring core asks
- *   for that event, and a trace function gets it anyway;
- * - a suspended greenlet does not announce itself, and is found among the garbage collector's
- *   objects. 3.11 needs no search: there a switch hands on that the thread is traced.
+ * - a suspended generator or coroutine has an event when it resumes: the monitoring core asks for
+ *   it, and a trace function gets it anyway;
+ * - a suspended greenlet has no such event, and is found among the garbage collector's objects. On
+ *   3.11 that is not needed: the greenlet that is switched to inherits that the thread is traced.
  *
- * Threads: see core/running_frames.h.
- * Must never know: see core/running_frames.h. */
+ * Threads, Must never know: see core/running_frames.h. */
 #include "core/running_frames.h"
 
 #include <stdlib.h>
 
 #include "contexts/contexts.h"
+#include "files/file_decision.h"
+#include "monitoring/monitoring_core.h"
+#include "monitoring/tool.h"
+#include "settrace/settrace_core.h"
+#include "settrace/thread_trace.h"
 
-/* Does the frame execute a line of its code? Not so before the first one: its position is then the
- * line of the definition. */
+/* Has the frame begun its first line? Before that its position is the line of the definition. */
 static bool
 has_begun(PyFrameObject *frame, PyCodeObject *code)
 {
@@ -30,26 +33,27 @@ measure_frame(core *self, PyFrameObject *frame, enum whose whose)
 {
     PyCodeObject *code = PyFrame_GetCode(frame);   /* owned */
     PyObject *globals = PyFrame_GetGlobals(frame); /* owned */
-    file_disposition as = {0};
-    core_file_disposition(self, code, globals, &as);
+    file_disposition disposition = {0};
+    file_decide(self, code, globals, &disposition);
     int rc = PyErr_Occurred() ? -1 : 0;
 #if COMPAT_MONITORING
     if (rc == 0 && self->settrace_event == NULL) {
         rc = monitoring_measure_running(self, code, globals);
-    } else if (rc == 0 && whose == SUSPENDED && (as.file != NULL || as.claim != NULL)) {
-        rc = settrace_measure_suspended(self, code);
+    } else if (rc == 0 && whose == SUSPENDED &&
+               (disposition.file != NULL || disposition.claim != NULL)) {
+        rc = monitoring_rewrite_suspended(self, code);
     }
 #endif
-    if (rc == 0 && as.file != NULL && has_begun(frame, code)) {
+    if (rc == 0 && disposition.file != NULL && has_begun(frame, code)) {
         int line = PyFrame_GetLineNumber(frame);
         if (whose == OWN) {
-            core_record_line(self, as.file, line); /* what is lost is counted there */
+            core_record_line(self, disposition.file, line); /* it counts a loss */
             if (self->settrace_event != NULL) {
                 settrace_measure_frame(self, frame);
             }
         } else if (whose == OTHER_THREADS && !self->records_contexts) {
-            /* With contexts the line would have to be recorded in that thread's. */
-            record_line_in(NULL, as.file, line);
+            /* With contexts, the line would have to be recorded in the context of that thread. */
+            record_line_in(NULL, disposition.file, line);
         }
     }
     Py_DECREF(globals);
@@ -63,7 +67,7 @@ running_frames_measure_one(core *self, PyFrameObject *frame)
     return measure_frame(self, frame, OWN);
 }
 
-/* `frame`, which the caller holds, and all that called it. */
+/* Measure `frame`, a reference to which the caller holds, and its callers. */
 static int
 measure_stack(core *self, PyFrameObject *frame, enum whose whose)
 {
@@ -79,7 +83,7 @@ measure_stack(core *self, PyFrameObject *frame, enum whose whose)
     return rc;
 }
 
-/* Objects that are held while they are worked on. */
+/* A list of objects, with a reference to each. */
 typedef struct {
     PyObject **items;
     size_t count, room;
@@ -116,8 +120,8 @@ measure_threads(core *self)
 {
     object_list frames = {0};
     PyThreadState *own = PyThreadState_Get();
-    /* No thread can end while this one holds the GIL. What the walk makes are frame objects, and
-     * 3.11 collects garbage where an object is made, which can run Python. */
+    /* No thread can end while this one holds the GIL. But the walk makes frame objects, and 3.11
+     * may collect garbage where an object is made, which can run Python and release the GIL. */
     int collects = PyGC_Disable();
     for (PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
          thread != NULL; thread = PyThreadState_Next(thread)) {
@@ -159,7 +163,7 @@ visit_object(PyObject *object, void *data)
     return !search->found.failed;
 }
 
-/* The attribute of a module that is imported, owned; NULL: there is none, or an exception. */
+/* An attribute of an imported module; new reference, or NULL, perhaps with an exception. */
 static PyObject *
 imported_attribute(const char *module_name, const char *attribute)
 {
@@ -179,7 +183,7 @@ measure_greenlets(core *self)
         Py_XDECREF(type);
         return PyErr_Occurred() ? -1 : 0;
     }
-    /* The type's own attribute: a derived type may have Python code for it. */
+    /* The attribute of the base type: a derived type may have replaced it with Python code. */
     PyObject *frame_of = PyObject_GetAttrString(type, "gr_frame"); /* owned */
     descrgetfunc get = frame_of != NULL ? Py_TYPE(frame_of)->tp_descr_get : NULL;
     greenlet_search search = {.type = (PyTypeObject *)type};
@@ -192,7 +196,8 @@ measure_greenlets(core *self)
         rc = -1;
     }
     for (size_t i = 0; rc == 0 && i < search.found.count; i++) {
-        PyObject *frame = get(frame_of, search.found.items[i], type); /* owned; None: not away */
+        PyObject *frame =
+            get(frame_of, search.found.items[i], type); /* owned; None: not suspended */
         if (frame == NULL) {
             rc = -1;
         } else if (PyFrame_Check(frame)) {
@@ -223,9 +228,9 @@ running_frames_measure(core *self, PyFrameObject *frame)
     int rc;
 #if COMPAT_MONITORING
     rc = self->settrace_event == NULL ? monitoring_await_resumed(self)
-                                      : settrace_trace_threads(self);
+                                      : thread_trace_start_all(self);
 #else
-    rc = settrace_trace_threads(self);
+    rc = thread_trace_start_all(self);
 #endif
     if (rc == 0) {
         rc = measure_stack(self, frame, OWN);

@@ -1,7 +1,6 @@
-/* cpython/builtin_patch.c - make a builtin function call ours first, without replacing it.
+/* cpython/builtin_patch.c - call a handler from a builtin function. See builtin_patch.h.
  *
- * Threads: see cpython/builtin_patch.h.
- * Must never know: what a wrapper does. */
+ * Must never know: what a handler does. */
 #include "cpython/builtin_patch.h"
 
 #include <pthread.h>
@@ -12,28 +11,29 @@
 #define CONVENTION                                                                                 \
     (METH_VARARGS | METH_KEYWORDS | METH_NOARGS | METH_O | METH_FASTCALL | METH_METHOD)
 
-/* Flags that name no calling convention. The specialising interpreter, Cython and others call a
- * builtin's C function directly if they know its convention, and the vectorcall if not. */
+/* Flags that name no calling convention. If they know the convention, the specialising interpreter
+ * and Cython call the C function of a builtin directly; else they use the vectorcall. */
 #define NO_CONVENTION METH_KEYWORDS
 
-/* A builtin of the original's definition. */
+/* A new builtin like `function`, of another definition. */
 static PyObject *
-twin_of(PyMethodDef *definition, PyObject *function)
+builtin_like(PyMethodDef *definition, PyObject *function)
 {
-    PyCFunctionObject *wrapped = (PyCFunctionObject *)function;
-    return PyCFunction_NewEx(definition, wrapped->m_self, wrapped->m_module);
+    PyCFunctionObject *original = (PyCFunctionObject *)function;
+    return PyCFunction_NewEx(definition, original->m_self, original->m_module);
 }
 
 static PyObject *
 call_original(const patched_call *call, PyObject *const *args, size_t nargsf)
 {
-    const builtin_patch *which = call->builtin_patch;
+    const builtin_patch *which = call->patch;
     if (which->original != NULL) {
         return which->original(call->function, args, nargsf, call->kwnames);
     }
-    PyObject *twin = twin_of(which->definition, call->function); /* owned */
-    PyObject *result = twin != NULL ? PyObject_Vectorcall(twin, args, nargsf, call->kwnames) : NULL;
-    Py_XDECREF(twin);
+    PyObject *original = builtin_like(which->definition, call->function); /* owned */
+    PyObject *result =
+        original != NULL ? PyObject_Vectorcall(original, args, nargsf, call->kwnames) : NULL;
+    Py_XDECREF(original);
     return result;
 }
 
@@ -43,7 +43,7 @@ patch_call_original(const patched_call *call)
     return call_original(call, call->args, call->nargsf);
 }
 
-/* Where the keyword's value is in a vector, or -1. */
+/* The index of the keyword's value in the vector, or -1. */
 static Py_ssize_t
 keyword_index(const patched_call *call, const char *keyword)
 {
@@ -87,10 +87,10 @@ unpatched_builtin(PyObject *function)
     if (!PyCFunction_CheckExact(function)) {
         return Py_NewRef(function);
     }
-    return twin_of(((PyCFunctionObject *)function)->m_ml, function);
+    return builtin_like(((PyCFunctionObject *)function)->m_ml, function);
 }
 
-/* Can a function of these flags be called by patch_call_original()? */
+/* Can patch_call_original() call a function with these flags? */
 static bool
 is_known(int flags)
 {
@@ -107,15 +107,15 @@ is_known(int flags)
     }
 }
 
-/* Two interpreters with locks of their own may arm at once. */
-static pthread_mutex_t arming = PTHREAD_MUTEX_INITIALIZER;
+/* Interpreters with a GIL of their own may install at once. */
+static pthread_mutex_t install_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* NULL, or why the function cannot be wrapped. */
+/* NULL, or the reason why the function cannot be patched. */
 static const char *
-wrap(builtin_patch *which, PyCFunctionObject *function)
+install(builtin_patch *which, PyCFunctionObject *function)
 {
     const char *refusal = NULL;
-    pthread_mutex_lock(&arming);
+    pthread_mutex_lock(&install_lock);
     PyMethodDef *now = function->m_ml;
     if (now == &which->ours) {
         goto done;
@@ -131,45 +131,45 @@ wrap(builtin_patch *which, PyCFunctionObject *function)
         which->definition = now;
     }
     if (which->definition != now || which->original != function->vectorcall) {
-        refusal = "it is another function than that of the first interpreter";
+        refusal = "it is not the function that the first interpreter has";
         goto done;
     }
     function->m_ml = &which->ours;
     function->vectorcall = which->entry;
 done:
-    pthread_mutex_unlock(&arming);
+    pthread_mutex_unlock(&install_lock);
     return refusal;
 }
 
 int
-patch_install_in(builtin_patch *which, PyObject *module, PyObject *refused)
+patch_install_in(builtin_patch *which, PyObject *module, PyObject *skipped)
 {
     PyObject *function = compat_dict_item(PyModule_GetDict(module), which->name); /* owned */
     if (function == NULL) {
-        return 0; /* this system or version has none */
+        return 0; /* this system or this version of Python has none */
     }
     int rc = 0;
     const char *refusal = PyCFunction_CheckExact(function)
-                              ? wrap(which, (PyCFunctionObject *)function)
-                              : "somebody else has replaced it";
+                              ? install(which, (PyCFunctionObject *)function)
+                              : "it has been replaced by another function";
     Py_DECREF(function);
     if (refusal != NULL) {
         PyObject *text =
             PyUnicode_FromFormat("%s.%s: %s", which->module, which->name, refusal); /* owned */
-        rc = text != NULL ? PyList_Append(refused, text) : -1;
+        rc = text != NULL ? PyList_Append(skipped, text) : -1;
         Py_XDECREF(text);
     }
     return rc;
 }
 
 int
-patch_install(builtin_patch *which, PyObject *refused)
+patch_install(builtin_patch *which, PyObject *skipped)
 {
-    which->wanted = true;
+    atomic_store(&which->wanted, true);
     PyObject *module = compat_dict_item(PyImport_GetModuleDict(), which->module); /* owned */
-    int rc = 0; /* armed when it is imported */
+    int rc = 0; /* not imported yet: installed when it is */
     if (module != NULL && PyModule_Check(module)) {
-        rc = patch_install_in(which, module, refused);
+        rc = patch_install_in(which, module, skipped);
     }
     Py_XDECREF(module);
     return rc;

@@ -1,4 +1,4 @@
-/* cpython/compat.h - the one place that knows the differences between CPython versions.
+/* cpython/compat.h - the differences between CPython versions. No other room asks for the version.
  *
  * Threads: as the functions it wraps; the GIL is held.
  * Must never know: what the callers want with it. */
@@ -17,7 +17,7 @@
 #include <opcode.h>
 #include <stdbool.h>
 
-/* sys.monitoring (PEP 669) is there. */
+/* Python has sys.monitoring (PEP 669). */
 #if PY_VERSION_HEX >= 0x030C0000
 #define COMPAT_MONITORING 1
 #else
@@ -31,7 +31,7 @@
 #define COMPAT_FIRED_EVENTS 0
 #endif
 
-/* A branch has an event for each outcome, which can be disabled on its own. */
+/* Each outcome of a branch has an event of its own, which can be disabled alone. */
 #if PY_VERSION_HEX >= 0x030E0000
 #define COMPAT_BRANCH_SIDES 1
 #else
@@ -46,35 +46,35 @@
 #define COMPAT_LASTI_AT_RESUME 0
 #endif
 
-/* How many code units a RESUME takes with its caches. */
+/* Code units of a RESUME with its caches. */
 #if PY_VERSION_HEX >= 0x030F0000
 #define COMPAT_RESUME_UNITS 2
 #else
 #define COMPAT_RESUME_UNITS 1
 #endif
 
-/* Where current_task() is found (3.11 has none in C). */
+/* The module with the function current_task() (3.11 has none in C). */
 #if PY_VERSION_HEX >= 0x030C0000
 #define COMPAT_CURRENT_TASK_MODULE "_asyncio"
 #else
 #define COMPAT_CURRENT_TASK_MODULE "asyncio.tasks"
 #endif
 
-/* The return event can be the only one that names the line it is on. */
+/* The return event can be the only event of its line. */
 #if PY_VERSION_HEX >= 0x030E0000
 #define COMPAT_RETURN_NAMES_LINE 1
 #else
 #define COMPAT_RETURN_NAMES_LINE 0
 #endif
 
-/* Installing a tracer while the one before it is dropped is an error. */
+/* To install a tracer fails while the previous one is being dropped. */
 #if PY_VERSION_HEX < 0x030C0000
 #define COMPAT_TRACER_NOT_REENTRANT 1
 #else
 #define COMPAT_TRACER_NOT_REENTRANT 0
 #endif
 
-/* Opcode events come to frames that asked for them before the tracer was installed, not after. */
+/* Only a frame that asked for opcode events before the tracer was installed gets them. */
 #if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
 #define COMPAT_OPCODES_BY_SETTRACE 1
 #else
@@ -85,8 +85,8 @@
  */
 #define COMPAT_LINE_EVENT_HIDES_INSTRUCTION (PY_VERSION_HEX < 0x030D0000)
 
-/* A tracer's f_locals is a snapshot, written back when it returns: one is always made (3.11), or
- * when f_locals is asked for (3.12); from 3.13 on there is none. */
+/* When CPython makes a snapshot of a frame's variables for a trace function (frame.f_locals), and
+ * writes it back when that returns: always (3.11), if f_locals is used (3.12), never (3.13 on). */
 #define COMPAT_LOCALS_NEVER 0
 #define COMPAT_LOCALS_ASKED 1
 #define COMPAT_LOCALS_ALWAYS 2
@@ -99,7 +99,7 @@
 #endif
 
 #if PY_VERSION_HEX < 0x030C0000
-/* What PyEval_SetTrace() does in the end, for one thread. The caller holds the GIL. */
+/* The last step of PyEval_SetTrace(), for one thread. The caller holds the GIL. */
 static inline void
 compat_trace_in(PyThreadState *thread, Py_tracefunc function, PyObject *object)
 {
@@ -111,9 +111,9 @@ compat_trace_in(PyThreadState *thread, Py_tracefunc function, PyObject *object)
 }
 #endif
 
-/* PyEval_SetTrace() in the calling thread. On 3.11 that fails while any other thread is in it, and
- * a Python audit hook can make that long; and what a hook runs of Python may bring us here again.
- * There it is done by hand, and no hook is told of what the target did not do. */
+/* PyEval_SetTrace() in the calling thread. On 3.11 it fails while another thread is in it, and an
+ * audit hook in Python can keep a thread there for long, or call this again. So on 3.11 the fields
+ * are set here, and audit hooks see no event, which the target did not cause. */
 static inline void
 compat_trace_thread(Py_tracefunc function, PyObject *object)
 {
@@ -124,8 +124,8 @@ compat_trace_thread(Py_tracefunc function, PyObject *object)
 #endif
 }
 
-/* The same in every thread of the interpreter. What is there now has to be held by the caller: then
- * nothing runs while it is replaced on 3.11, and audit hooks at most on the others. */
+/* The same in every thread of the interpreter. The caller must hold references to the objects that
+ * are replaced: then no Python runs meanwhile on 3.11, and only audit hooks on the others. */
 static inline void
 compat_trace_all_threads(Py_tracefunc function, PyObject *object)
 {
@@ -159,10 +159,10 @@ compat_get_code_extra(PyObject *code, Py_ssize_t index, void **extra)
 #endif
 }
 
-/* CPython makes room for the data of every user that there is, and then calls each one's release
- * function, with NULL, for code objects on which only we have put something: not least one that the
- * target has made of Python code, at a time when that cannot run any more. So the room is said to
- * end at ours. */
+/* Store covsup's extra data of a code object. CPython allocates an array for the extra data of all
+ * users, and later calls each user's release function, with NULL where there is none: also a
+ * release function that the target has made of Python code, at a time when Python cannot run any
+ * more. So the array is shortened to end with covsup's entry. */
 static inline int
 compat_set_code_extra(PyObject *code, Py_ssize_t index, void *extra)
 {
@@ -182,14 +182,15 @@ compat_set_code_extra(PyObject *code, Py_ssize_t index, void *extra)
     return rc;
 }
 
-/* Where functions go to other interpreters as they are, unless something is put on their code. */
+/* CPython passes functions to other interpreters as they are, unless their code has extra data. */
 #if PY_VERSION_HEX >= 0x030E0000
 #define COMPAT_SHARES_FUNCTIONS 1
 #else
 #define COMPAT_SHARES_FUNCTIONS 0
 #endif
 
-/* Take what is put on a code object off it, to be put back; NULL where that is not ours alone. */
+/* Take the extra data off a code object, for compat_put_code_extras(). NULL: not all of it is
+ * covsup's. */
 static inline void *
 compat_take_code_extras(PyObject *code, Py_ssize_t index)
 {
@@ -208,7 +209,7 @@ compat_take_code_extras(PyObject *code, Py_ssize_t index)
     return NULL;
 }
 
-/* False: something else has been put there meanwhile. */
+/* False: the code object has got other extra data meanwhile. */
 static inline bool
 compat_put_code_extras(PyObject *code, void *room)
 {
@@ -219,21 +220,21 @@ compat_put_code_extras(PyObject *code, void *room)
     return true;
 }
 
-/* The value of a key in a dict: new reference, or NULL without an exception. Keys of the target's
- * may run Python as they are compared. */
+/* The value of a key in a dict: new reference, or NULL without an exception. The reference is
+ * needed because the target's keys may run Python when they are compared. */
 static inline PyObject *
 compat_dict_item(PyObject *dict, const char *key)
 {
     return Py_XNewRef(PyDict_GetItemString(dict, key));
 }
 
-/* The value of a frame's local variable: owned, or NULL without an exception. */
+/* The value of a frame's variable: owned, or NULL without an exception. */
 PyObject *compat_frame_variable(PyFrameObject *frame, const char *name);
 
-/* Has a snapshot been made of the frame's variables (where f_locals is one)? */
+/* Has the frame a snapshot of its variables? (True where f_locals is not a snapshot.) */
 bool compat_frame_has_locals(PyFrameObject *frame);
 
-/* Drop it: it would keep values alive, and be written back where a tracer is called. */
+/* Drop it: it would keep values alive, and a trace function would write it back. */
 void compat_frame_forget_locals(PyFrameObject *frame);
 
 /* The tracer of a frame: borrowed, or NULL. */
@@ -242,7 +243,8 @@ PyObject *compat_frame_tracer(PyFrameObject *frame);
 /* Set it; steals `tracer`, which may be NULL. */
 void compat_set_frame_tracer(PyFrameObject *frame, PyObject *tracer);
 
-/* The exception that is set, taken off, in one object (NULL: none); compat_restore puts it back. */
+/* Take the current exception, as one object (NULL: none). compat_restore_exception() sets it again.
+ */
 static inline PyObject *
 compat_take_exception(void)
 {

@@ -1,7 +1,7 @@
-/* cpython/compat_frame.c - the fields of a frame that CPython has no function for.
+/* cpython/compat_frame.c - fields of a frame for which CPython has no function.
  *
- * frame.f_trace can be set as an attribute, but that switches opcode events on as well, which a
- * tracer's return value does not (3.12 and later).
+ * To set the attribute frame.f_trace also enables opcode events (3.12 and later). The result of a
+ * trace function does not, so covsup writes the field.
  *
  * Threads: with an attached thread state, on a frame of the calling thread.
  * Must never know: what the field is used for. */
@@ -35,7 +35,7 @@ compat_frame_variable(PyFrameObject *frame, const char *name)
     PyObject *value = locals != NULL ? PyMapping_GetItemString(locals, name) : NULL;
     Py_XDECREF(locals);
 #endif
-    PyErr_Clear(); /* it has no value yet */
+    PyErr_Clear(); /* the variable has no value yet */
     return value;
 }
 

@@ -1,4 +1,4 @@
-/* cpython/compat_threads.h - what of CPython's differences between versions only the hooks meet.
+/* cpython/compat_threads.h - differences between CPython versions in threads and function calls.
  *
  * Threads: with an attached thread state.
  * Must never know: what the callers want with it. */
@@ -10,14 +10,14 @@
 
 #include <stdbool.h>
 
-/* A Python function can be given another vectorcall that also calls from Python code reach. */
+/* PyFunction_SetVectorcall() exists, and calls from Python code use the new vectorcall. */
 #if PY_VERSION_HEX >= 0x030C0000
 #define COMPAT_SET_VECTORCALL 1
 #else
 #define COMPAT_SET_VECTORCALL 0
 #endif
 
-/* Report the exception that is set as _thread does for a thread whose function raised. */
+/* Report the current exception as _thread does for a thread whose function raised. */
 static inline void
 compat_report_thread_exception(PyObject *function)
 {

@@ -1,15 +1,14 @@
-/* cpython/import_hook.c - tell once of the import of certain modules.
+/* cpython/import_hook.c - call back once after the import of certain modules. See import_hook.h.
  *
- * _frozen_importlib._find_and_load is the one function that every import of a module which is not
- * there yet goes through: import statements call it from C, importlib.import_module() from Python.
- * It stays the function that it is; only its vectorcall becomes ours, which calls the one it had
- * before. On 3.11, where calls from Python code to a Python function do not ask for its
- * vectorcall, a callable of ours takes its place, which hands on every attribute. Neither adds a
- * frame, or an event of a profile function; sys.meta_path stays as it is.
+ * Every import of a module that is not in sys.modules calls _frozen_importlib._find_and_load:
+ * import statements from C, importlib.import_module() from Python. That function stays, but its
+ * vectorcall becomes covsup's, which calls the previous one. On 3.11 a call from Python code does
+ * not use the vectorcall of a Python function, so a callable of covsup's takes its place and passes
+ * every attribute on. Neither adds a frame or a profile event, and sys.meta_path, which a program
+ * can see, stays as it is.
  *
- * Threads: imports run on any thread; that a name is told once is decided by taking it out of a
- * set.
- * Must never know: what is done when such a module is there. */
+ * Threads: imports run on any thread. A name is taken out of a set before its callback is called,
+ * so it is called once. Must never know: what the callback does. */
 #include "cpython/import_hook.h"
 
 #include <pthread.h>
@@ -24,9 +23,9 @@
 #define STATE_KEY "covsup.imports" /* in the interpreter's dict: a tuple of these */
 enum { CALLBACK, NAMES, WAITING, ITEMS };
 
-static _Atomic(import_hook_callback) on_every_import;
+static _Atomic(import_hook_callback) on_every_import; /* the same in all interpreters */
 
-/* What went wrong in the callback is told in the journal, not to the target. */
+/* The callback raised: write a note to the journal. The target must not see the exception. */
 static void
 write_failure_note(PyObject *name)
 {
@@ -42,9 +41,9 @@ write_failure_note(PyObject *name)
     Py_XDECREF(exception);
 }
 
-/* Unseen by trace, profile and monitoring functions. A signal handler of the target must not run
- * in there (unseen too, and what it raises would be taken for ours): those that are due run
- * before, and this thread takes no signal meanwhile. -1: a handler raised. */
+/* Call back, hidden from trace, profile and monitoring functions. No signal handler of the target
+ * may run in there: it would be hidden, too, and its exception would be taken for the callback's.
+ * So pending handlers run before, and the thread blocks signals meanwhile. -1: a handler raised. */
 static int
 call_back(PyObject *callback, PyObject *name)
 {
@@ -66,18 +65,18 @@ call_back(PyObject *callback, PyObject *name)
     return 0;
 }
 
-/* The name is to be told of at its next import; an exception stays set. */
+/* The next import of the name calls back. The current exception stays. */
 static void
-give_back(PyObject *names, PyObject *name)
+put_back(PyObject *names, PyObject *name)
 {
-    PyObject *exception = compat_take_exception(); /* owned, until it is put back */
+    PyObject *exception = compat_take_exception(); /* owned, until it is set again */
     if (PySet_Add(names, name) < 0) {
         PyErr_Clear();
     }
     compat_restore_exception(exception);
 }
 
-/* The interpreter's state, owned; NULL where there is none. No exception. */
+/* The interpreter's state, owned; NULL: it has none. No exception. */
 static PyObject *
 get_state(void)
 {
@@ -85,36 +84,35 @@ get_state(void)
     return dict == NULL ? NULL : compat_dict_item(dict, STATE_KEY);
 }
 
-/* `module` is what the import of `name`, which is one of those to tell of, gave. -1: a signal
- * handler raised. */
+/* The import of `name`, one of the watched names, gave `module`. -1: a signal handler raised. */
 static int
 notify_when_loaded(PyObject *state, PyObject *name, PyObject *module)
 {
     PyObject *names = PyTuple_GET_ITEM(state, NAMES), *waiting = PyTuple_GET_ITEM(state, WAITING);
     int rc = 0;
     switch (module_stage_of(module)) {
-    case MODULE_LAZY: /* nothing of it has run; later imports look whether it has */
+    case MODULE_LAZY: /* none of its code has run; later imports check again */
         (void)PySet_Add(waiting, name);
         break;
-    case MODULE_LOADING: /* the import that goes on tells */
+    case MODULE_LOADING: /* the import that is loading it calls back */
         break;
     case MODULE_LOADED:
         (void)PySet_Discard(waiting, name);
         if (PySet_Discard(names, name) == 1) {
             rc = call_back(PyTuple_GET_ITEM(state, CALLBACK), name);
             if (rc < 0) {
-                give_back(names, name);
+                put_back(names, name);
             }
         }
         break;
     }
     if (rc == 0) {
-        PyErr_Clear(); /* no memory; the next import asks again */
+        PyErr_Clear(); /* no memory: the next import checks again */
     }
     return rc;
 }
 
-/* Tell of those of `names` (a set) that are imported and loaded. -1: a signal handler raised. */
+/* Call back for those of `names` (a set) that are loaded. -1: a signal handler raised. */
 static int
 check_imported(PyObject *state, PyObject *names)
 {
@@ -130,15 +128,15 @@ check_imported(PyObject *state, PyObject *names)
     }
     Py_XDECREF(list);
     if (rc == 0) {
-        PyErr_Clear(); /* as above */
+        PyErr_Clear(); /* no memory: the next import checks again */
     }
     return rc;
 }
 
-/* `module` (stolen, maybe NULL with an exception) is what the import of `name` gave, and is given
- * back. */
+/* The import of `name` gave `module` (stolen; NULL: it raised). Returns the result of the import.
+ */
 static PyObject *
-imported(PyObject *name, PyObject *module)
+after_import(PyObject *name, PyObject *module)
 {
     if (module == NULL || !PyUnicode_CheckExact(name)) {
         return module;
@@ -156,11 +154,11 @@ imported(PyObject *name, PyObject *module)
         rc = check_imported(state, PyTuple_GET_ITEM(state, WAITING));
     }
     if (rc == 0) {
-        int mine = PySet_Contains(PyTuple_GET_ITEM(state, NAMES), name);
-        if (mine < 0) {
-            PyErr_Clear(); /* no memory for the look-up; the next import asks again */
+        int is_watched = PySet_Contains(PyTuple_GET_ITEM(state, NAMES), name);
+        if (is_watched < 0) {
+            PyErr_Clear(); /* no memory: the next import checks again */
         }
-        rc = mine == 1 ? notify_when_loaded(state, name, module) : 0;
+        rc = is_watched == 1 ? notify_when_loaded(state, name, module) : 0;
     }
     if (rc < 0) {
         Py_CLEAR(module);
@@ -171,13 +169,13 @@ imported(PyObject *name, PyObject *module)
 
 #if COMPAT_SET_VECTORCALL
 
-static _Atomic(vectorcallfunc) original;
+static _Atomic(vectorcallfunc) original; /* the same in all interpreters */
 
 static PyObject *
 find_and_load(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     PyObject *module = atomic_load(&original)(function, args, nargsf, kwnames);
-    return PyVectorcall_NARGS(nargsf) == 0 ? module : imported(args[0], module);
+    return PyVectorcall_NARGS(nargsf) == 0 ? module : after_import(args[0], module);
 }
 
 /* -1: exception set. */
@@ -185,7 +183,7 @@ static int
 replace(PyObject *importlib, PyObject *function)
 {
     if (!PyFunction_Check(function)) {
-        PyErr_SetString(PyExc_RuntimeError, "_find_and_load is no Python function");
+        PyErr_SetString(PyExc_RuntimeError, "_find_and_load is not a Python function");
         return -1;
     }
     vectorcallfunc now = ((PyFunctionObject *)function)->vectorcall, none = NULL;
@@ -193,7 +191,8 @@ replace(PyObject *importlib, PyObject *function)
         return 0;
     }
     if (!atomic_compare_exchange_strong(&original, &none, now) && none != now) {
-        PyErr_SetString(PyExc_RuntimeError, "_find_and_load is called in another way here");
+        PyErr_SetString(PyExc_RuntimeError,
+                        "_find_and_load has another vectorcall here than in the first interpreter");
         return -1;
     }
     PyFunction_SetVectorcall((PyFunctionObject *)function, find_and_load);
@@ -215,7 +214,7 @@ find_and_load(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kw
     PyObject *original = Py_NewRef(((find_and_load_object *)self)->original); /* owned */
     PyObject *module = PyObject_Vectorcall(original, args, nargsf, kwnames);
     Py_DECREF(original);
-    return PyVectorcall_NARGS(nargsf) == 0 ? module : imported(args[0], module);
+    return PyVectorcall_NARGS(nargsf) == 0 ? module : after_import(args[0], module);
 }
 
 static int
@@ -248,7 +247,7 @@ find_and_load_repr(PyObject *self)
     return PyObject_Repr(((find_and_load_object *)self)->original);
 }
 
-/* A program may have the original as a key. */
+/* A program may use the original as a key. */
 static Py_hash_t
 find_and_load_hash(PyObject *self)
 {
@@ -337,7 +336,7 @@ import_hook_install(PyObject *callback, PyObject *names, import_hook_callback al
     atomic_store(&on_every_import, always);
     rc = replace(importlib, function);
     if (rc == 0) {
-        rc = check_imported(state, set); /* a startup file before ours has imported them */
+        rc = check_imported(state, set); /* an earlier startup file may have imported some */
     }
 done:
     if (rc < 0 && !PyErr_Occurred()) {

@@ -1,7 +1,6 @@
-/* cpython/imported_modules.c - modules that are imported, and what they hold, without running
- * anything of theirs.
+/* cpython/imported_modules.c - look at modules without running them. See imported_modules.h.
  *
- * Threads, must never know: see cpython/imported_modules.h. */
+ * Must never know: why a module is wanted. */
 #include "cpython/imported_modules.h"
 
 #include <string.h>
@@ -9,7 +8,7 @@
 PyObject *
 imported_module(PyObject *name)
 {
-    /* Not PyImport_GetModule(), which asks the module for its __spec__. */
+    /* PyImport_GetModule() would get the attribute __spec__. */
     PyObject *module = Py_XNewRef(PyDict_GetItemWithError(PyImport_GetModuleDict(), name));
     PyErr_Clear(); /* no memory */
     return module;
@@ -27,7 +26,7 @@ imported_module_item(const char *module, const char *name)
     return item;
 }
 
-/* Whether it is being imported, one level up (an import cycle), as importlib says it. */
+/* Whether the module is still being imported further up the stack, as in an import cycle. */
 static bool
 is_loading(PyObject *module)
 {
@@ -35,7 +34,7 @@ is_loading(PyObject *module)
     PyObject *flag =
         spec != NULL ? PyObject_GetAttrString(spec, "_initializing") : NULL; /* owned */
     bool yes = flag != NULL && PyObject_IsTrue(flag) == 1;
-    PyErr_Clear(); /* no spec of importlib's */
+    PyErr_Clear(); /* the spec is not importlib's */
     Py_XDECREF(flag);
     Py_XDECREF(spec);
     return yes;
@@ -47,7 +46,7 @@ module_stage_of(PyObject *module)
     if (!PyModule_Check(module)) {
         return MODULE_LOADED;
     }
-    /* importlib.util._LazyModule; the module gets its own class when it is loaded. */
+    /* Loading replaces this class of importlib.util by the module's own. */
     if (!PyModule_CheckExact(module) && strcmp(Py_TYPE(module)->tp_name, "_LazyModule") == 0) {
         return MODULE_LAZY;
     }

@@ -1,26 +1,25 @@
-/* cpython/imported_modules.h - modules that are imported, and what they hold, without running
- * anything of theirs.
+/* cpython/imported_modules.h - look at imported modules without running their code.
  *
- * An attribute of a module may be code: of a lazy module (importlib.util.LazyLoader), which is
- * loaded by it, of a module's __getattr__, of a subclass. And sys.modules may hold what is no
- * module. So covsup asks no attribute of a module of the target's; it looks into the module's own
- * dict.
+ * To get an attribute of a module may run code: it loads a lazy module (importlib.util.LazyLoader),
+ * or calls a module's __getattr__ or a subclass's. And sys.modules may contain objects that are not
+ * modules. So covsup gets no attribute of a target's module; it reads the module's own dict.
  *
- * Threads: with an attached thread state. Must never know: what a module is wanted for. */
+ * Threads: with an attached thread state.
+ * Must never know: why a module is wanted. */
 #ifndef COVSUP_CPYTHON_IMPORTED_MODULES_H
 #define COVSUP_CPYTHON_IMPORTED_MODULES_H
 
 #include "cpython/compat.h"
 
-/* What sys.modules has under a name, be it a module or not; new reference, or NULL without an
+/* The object in sys.modules under that name, a module or not. New reference, or NULL without an
  * exception. */
 PyObject *imported_module(PyObject *name);
 
-/* What a module that is imported holds under a name; likewise. */
+/* The item of that name in the dict of an imported module. The same. */
 PyObject *imported_module_item(const char *module, const char *name);
 
 typedef enum {
-    MODULE_LOADED, /* or it is no module that says when it is */
+    MODULE_LOADED, /* or it is not a module, or does not say */
     MODULE_LOADING,
     MODULE_LAZY, /* not loaded until one of its attributes is used */
 } module_stage;

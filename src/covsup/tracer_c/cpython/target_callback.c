@@ -1,9 +1,8 @@
-/* cpython/target_callback.c - call what the target has registered to watch itself, so that it is
- * measured too.
+/* cpython/target_callback.c - call and measure the target's callbacks. See target_callback.h.
  *
- * Threads: see cpython/target_callback.h. While a greenlet is away that switched inside a watcher,
- * the others of its thread are not called: CPython counts so, too. Must never know: what is
- * recorded of the lines. */
+ * A greenlet may switch inside a callback. Until it is switched to again, the other callbacks of
+ * its thread are not called: CPython, too, counts per thread. Must never know: what is recorded of
+ * the lines. */
 #include "cpython/target_callback.h"
 
 static _Thread_local int running;
@@ -37,7 +36,7 @@ target_callback_call(PyObject *callable, PyObject *const *args, size_t nargs)
         PyThreadState_LeaveTracing(thread);
     }
     running++;
-    Py_INCREF(callable); /* it may take itself off, and CPython has no reference for the call */
+    Py_INCREF(callable); /* it may unregister itself, and CPython holds no reference for the call */
     PyObject *result = PyObject_Vectorcall(callable, args, nargs, NULL);
     Py_DECREF(callable);
     running--;
@@ -47,7 +46,7 @@ target_callback_call(PyObject *callable, PyObject *const *args, size_t nargs)
     return result;
 }
 
-/* A stand-in is a builtin function whose `self` is the callable: no type of our own is needed. */
+/* A stand-in is a builtin function whose `self` is the callable, so no new type is needed. */
 
 static PyObject *
 nested_stand_in(PyObject *callable, PyObject *const *args, Py_ssize_t nargs)

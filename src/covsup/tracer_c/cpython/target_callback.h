@@ -1,12 +1,10 @@
-/* cpython/target_callback.h - call what the target has registered to watch itself, so that it is
- * measured too.
+/* cpython/target_callback.h - call the target's own trace callbacks, and measure them.
  *
  * CPython runs trace and profile functions, callbacks of sys.monitoring and greenlet's trace
- * function with all tracing switched off in their thread. Their lines are the target's as any
- * other: here they run with tracing on, while the target's own watchers go on seeing nothing of
- * them.
+ * function with all tracing off in their thread. But their lines are lines of the target. So they
+ * are called here with tracing on, while the target's other callbacks still see nothing of them.
  *
- * Threads: what runs is counted per thread.
+ * Threads: running callbacks are counted per thread.
  * Must never know: what is recorded of the lines. */
 #ifndef COVSUP_CPYTHON_TARGET_CALLBACK_H
 #define COVSUP_CPYTHON_TARGET_CALLBACK_H
@@ -15,25 +13,25 @@
 
 #include <stdbool.h>
 
-/* Call `callable` as one of the target's watchers. New reference, or NULL with an exception. */
+/* Call one of the target's callbacks. New reference, or NULL with an exception. */
 PyObject *target_callback_call(PyObject *callable, PyObject *const *args, size_t nargs);
 
-/* Is one of the target's watchers running in this thread? Then none of the others is called. */
+/* Is one of the target's callbacks running in this thread? Then no other may be called. */
 bool target_callback_is_running(void);
 
-/* The target traces what its watcher calls (sys.call_tracing): as if none were running, until
+/* The target traces what its callback calls (sys.call_tracing): act as if none were running, until
  * target_callback_resume() gets what target_callback_suspend() returned. */
 int target_callback_suspend(void);
 void target_callback_resume(int running);
 
-/* A stand-in that calls `callable` by target_callback_call(), or returns None while a watcher runs.
- */
+/* A stand-in that calls `callable` by target_callback_call(), or returns None while another
+ * callback runs. */
 PyObject *target_callback_wrap(PyObject *callable);
 
-/* One that calls it also then: for a watcher that is told of what other watchers do. */
+/* One that always calls it: for a callback that also sees what other callbacks do. */
 PyObject *target_callback_wrap_nested(PyObject *callable);
 
-/* What a stand-in stands for; any other object itself. New reference; steals nothing. */
+/* The callable of a stand-in; any other object itself. New reference; steals nothing. */
 PyObject *target_callback_unwrap(PyObject *object);
 
 #endif

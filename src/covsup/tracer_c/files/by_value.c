@@ -1,8 +1,8 @@
-/* files/by_value.c - names for code that was sent by value. See files/by_value.h.
+/* files/by_value.c - name code that was sent by value. See by_value.h.
  *
- * The digest is the same in every process and on every machine: it depends on no hash seed, no
- * address, no order of a set, and not on what specialization or instrumentation has made of the
- * bytecode. covsup.supervisor.by_value computes it of compiled sources. */
+ * The digest of a code object is the same in every process and on every machine: it does not depend
+ * on the hash seed, on addresses, on the order of a set, or on how the bytecode was specialized or
+ * instrumented. covsup.supervisor.by_value computes it of compiled sources. */
 #include "files/by_value.h"
 
 #include <stdint.h>
@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* So cloudpickle calls the file of what it sends, from 3.1.3 on (cloudpickle #538); before, it was
- * the real one. */
+/* The file name that cloudpickle gives to code that it sends, from 3.1.3 on (cloudpickle #538).
+ * Earlier versions keep the real one. */
 static const char sent[] = "<dynamic-code>";
 
 bool
@@ -55,13 +55,13 @@ add_double(uint64_t digest, double value)
     return add_number(digest, bits);
 }
 
-/* Values further inside than this are not looked at. The stack is the target's, and the limit of
- * recursion too, so that is not used: before 3.12 it is the same for C code and for Python code. */
+/* Deeper values are not digested, since the stack is the target's. Py_EnterRecursiveCall() is not
+ * used: before 3.12 it would count towards the target's own recursion limit. */
 enum { MAX_LEVELS = 32 };
 
 static int digest_of(PyObject *value, int level, uint64_t *digest);
 
-/* `level` is that of what contains it, here and below. */
+/* `level`, here and below, is the level of the containing value. */
 static int
 add_value(uint64_t *digest, PyObject *value, int level)
 {
@@ -77,7 +77,7 @@ add_text(uint64_t *digest, PyObject *text)
     Py_ssize_t size = 0;
     const char *bytes = PyUnicode_AsUTF8AndSize(text, &size);
     if (bytes == NULL) {
-        /* Lone surrogates: that there is such a text has to do. */
+        /* Lone surrogates: digest only that there is such a text. */
         if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
             return -1;
         }
@@ -119,7 +119,7 @@ add_items(uint64_t *digest, PyObject *tuple, int level)
     return rc;
 }
 
-/* The sum of its items' digests: they come in any order. */
+/* The sum of the items' digests, because their order varies. */
 static int
 add_set(uint64_t *digest, PyObject *set, int level)
 {
@@ -147,7 +147,7 @@ add_slice(uint64_t *digest, PyObject *value, int level)
                : 0;
 }
 
-/* The digest of a constant, or of what else a code object holds. */
+/* The digest of a constant, or of another part of a code object. */
 static int
 digest_of(PyObject *value, int level, uint64_t *digest)
 {
@@ -160,7 +160,7 @@ digest_of(PyObject *value, int level, uint64_t *digest)
     } else if (PyBytes_CheckExact(value)) {
         *digest = add_bytes(begin('b'), PyBytes_AS_STRING(value), (size_t)PyBytes_GET_SIZE(value));
     } else if (PyLong_CheckExact(value)) {
-        PyObject *digits = PyNumber_ToBase(value, 16); /* owned; of any length, unlike decimals */
+        PyObject *digits = PyNumber_ToBase(value, 16); /* owned; decimals are limited in length */
         *digest = begin('i');
         rc = digits == NULL ? -1 : add_text(digest, digits);
         Py_XDECREF(digits);
@@ -182,7 +182,7 @@ digest_of(PyObject *value, int level, uint64_t *digest)
         *digest = begin('d');
         rc = add_code(digest, (PyCodeObject *)value, level);
     } else {
-        /* None, True, False, ..., and what no compiler makes: the kind has to do. */
+        /* None, True, False, Ellipsis, and types that no compiler makes: digest the type. */
         const char *kind = Py_TYPE(value)->tp_name;
         *digest = add_bytes(begin('o'), kind, strlen(kind));
         *digest = add_number(*digest, value == Py_True);
@@ -203,7 +203,7 @@ by_value_name(PyCodeObject *code, const char *path)
     }
     PyErr_Clear();
     if (name == NULL || strchr(name, '\n') != NULL) {
-        name = "?"; /* no compiler gives such a name, and the file name here has no place for it */
+        name = "?"; /* no compiler makes such a name, and the format below cannot hold it */
     }
     const char *format = "%s\n%ld\n%d\n%016llx\n%s\n%s";
     long python = PyImport_GetMagicNumber() & 0xffff;

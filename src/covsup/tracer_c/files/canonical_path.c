@@ -1,11 +1,10 @@
-/* files/canonical_path.c - the canonical form of a path: absolute, without links, ".", ".." or
- * empty parts.
+/* files/canonical_path.c - the canonical form of a path. See canonical_path.h.
  *
- * As os.path.realpath(), whose answer coverage.py stores. It is not the C library's realpath():
- * that one gives no answer for a file that is missing, and keeps up to 12 KiB on the stack, which
- * may be more than a thread of the target has left.
+ * The result is that of os.path.realpath(), which coverage.py stores. The C library's realpath()
+ * fails for a missing file, and takes up to 12 KiB of stack, which a thread of the target may not
+ * have.
  *
- * Threads, must never know: see files/canonical_path.h. */
+ * Must never know: Python objects, what the path is for. */
 #define _XOPEN_SOURCE 700 /* POSIX.1-2008 beside C11 */
 
 #include "files/canonical_path.h"
@@ -16,17 +15,17 @@
 #include <string.h>
 #include <unistd.h>
 
-/* As many links as Linux follows in one path. */
+/* Linux follows as many links in one path. */
 enum { MAX_LINKS = 40 };
 
-/* A path that grows; it ends in no slash, so the root is the empty text. */
+/* A growing path. It does not end in a slash, so the root is the empty text. */
 typedef struct {
     char *text;
     size_t length, room;
-} growing;
+} path_buffer;
 
 static bool
-make_room(growing *path, size_t room)
+make_room(path_buffer *path, size_t room)
 {
     if (room > path->room) {
         char *moved = realloc(path->text, 2 * room);
@@ -40,7 +39,7 @@ make_room(growing *path, size_t room)
 }
 
 static bool
-add_part(growing *path, const char *part, size_t length)
+add_part(path_buffer *path, const char *part, size_t length)
 {
     if (!make_room(path, path->length + length + 2)) {
         return false;
@@ -53,7 +52,7 @@ add_part(growing *path, const char *part, size_t length)
 }
 
 static void
-remove_last_part(growing *path)
+remove_last_part(path_buffer *path)
 {
     while (path->length > 0 && path->text[--path->length] != '/') {
     }
@@ -61,7 +60,7 @@ remove_last_part(growing *path)
 }
 
 static bool
-start_in_working_directory(growing *path)
+start_in_working_directory(path_buffer *path)
 {
     if (!make_room(path, PATH_MAX) || getcwd(path->text, path->room) == NULL) {
         return false;
@@ -73,14 +72,14 @@ start_in_working_directory(growing *path)
     return true;
 }
 
-/* What is to be looked at after a link that says so many bytes of `link`; NULL: no memory. */
+/* The path that is left to resolve: the text of a link, then `rest`. NULL: no memory. */
 static char *
 continue_with(const char *link, size_t length, const char *rest)
 {
     char *text = malloc(length + strlen(rest) + 1);
     if (text != NULL) {
         memcpy(text, link, length);
-        strcpy(text + length, rest); /* it begins with a slash, or is empty */
+        strcpy(text + length, rest); /* `rest` starts with a slash, or is empty */
     }
     return text;
 }
@@ -88,9 +87,9 @@ continue_with(const char *link, size_t length, const char *rest)
 char *
 canonical_path(const char *path, bool *exists)
 {
-    growing made = {0};
+    path_buffer made = {0};
     char *link = malloc(PATH_MAX);
-    char *followed = NULL; /* what `at` is in, once a link was followed */
+    char *followed = NULL; /* owns the text that `at` points into, after a link */
     bool found = true, good = false;
     int links = 0;
     if (link == NULL || !make_room(&made, strlen(path) + 2)) {
@@ -116,7 +115,7 @@ canonical_path(const char *path, bool *exists)
         }
         ssize_t size = readlink(made.text, link, PATH_MAX);
         if (size < 0) {
-            found = found && errno == EINVAL; /* it is there, and no link */
+            found = found && errno == EINVAL; /* EINVAL: it exists and is not a link */
             continue;
         }
         char *next = ++links <= MAX_LINKS ? continue_with(link, (size_t)size, at) : NULL;

@@ -1,10 +1,10 @@
-/* files/filter.c - which files are measured.
+/* files/filter.c - the rules for which files are measured. See filter.h.
  *
- * The rules are coverage.py's, so that a project's settings mean here what they mean there:
- * `source` is the outer bound where given, then `include`, else everything but the standard
- * library, third-party code and covsup itself; `omit` applies last.
+ * They are coverage.py's, so that a project's settings have the same meaning. If `source` is given,
+ * only its files are measured; else, if `include` is given, only those that match; else all files
+ * but the standard library, third-party code and covsup itself. `omit` applies last.
  *
- * Threads: pure functions over rules that do not change.
+ * Threads: pure functions of rules that do not change.
  * Must never know: Python objects, the journal, who asks. */
 #define _XOPEN_SOURCE 700 /* POSIX.1-2008 beside C11 */
 
@@ -21,34 +21,28 @@ is_slash(char c)
     return c == '/' || c == '\\';
 }
 
+/* Is `name` one of `parents`, or below one of them? `separator` ends the parts of a name. */
+static bool
+is_at_or_below(const string_list *parents, const char *name, char separator)
+{
+    for (int i = 0; i < parents->count; i++) {
+        size_t length = strlen(parents->items[i]);
+        if (strncmp(name, parents->items[i], length) == 0 &&
+            (name[length] == '\0' || name[length] == separator)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool
 filter_in_trees(const string_list *trees, const char *path)
 {
-    for (int i = 0; i < trees->count; i++) {
-        size_t length = strlen(trees->items[i]);
-        if (strncmp(path, trees->items[i], length) == 0 &&
-            (path[length] == '\0' || path[length] == '/')) {
-            return true;
-        }
-    }
-    return false;
+    return is_at_or_below(trees, path, '/');
 }
 
-static bool
-in_packages(const string_list *packages, const char *module)
-{
-    for (int i = 0; i < packages->count; i++) {
-        size_t length = strlen(packages->items[i]);
-        if (strncmp(module, packages->items[i], length) == 0 &&
-            (module[length] == '\0' || module[length] == '.')) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* `set` points after '['; matches one character as a regular expression's set would, and returns
- * the first character after ']' (NULL: no ']', so '[' stands for itself). */
+/* Match one character as a set in a regular expression. `set` points after '['. Returns a pointer
+ * after ']' (NULL: there is none, so '[' stands for itself). */
 static const char *
 match_set(const char *set, char c, bool *matched)
 {
@@ -75,7 +69,7 @@ match_set(const char *set, char c, bool *matched)
     return p + 1;
 }
 
-/* Match from `pattern` on; `start` says that nothing of the pattern was consumed yet. */
+/* Match all of `path` from `pattern` on. `start`: this is the beginning of the pattern. */
 static bool
 match_here(const char *pattern, const char *path, bool start)
 {
@@ -87,7 +81,7 @@ match_here(const char *pattern, const char *path, bool start)
             size_t stars = strspn(pattern, "*");
             const char *rest = pattern + stars;
             if (is_slash(*rest) && (start || stars == 2)) {
-                /* A leading star and any double star before a slash: no or any directories. */
+                /* A leading star or a double star, before a slash: any number of directories. */
                 rest++;
                 if (match_here(rest, path, false)) {
                     return true;
@@ -116,7 +110,7 @@ match_here(const char *pattern, const char *path, bool start)
                 return false;
             }
             if (pattern[1] == '*' && pattern[1 + strspn(pattern + 1, "*")] == '\0') {
-                return true; /* a trailing slash-star takes everything below */
+                return true; /* a trailing slash-star matches everything below */
             }
         } else if (*pattern == '?') {
             if (is_slash(*path)) {
@@ -145,7 +139,7 @@ bool
 filter_glob(const char *pattern, const char *path)
 {
     if (strpbrk(pattern, "/\\") == NULL) {
-        /* A bare file name matches in any directory. */
+        /* A pattern without a slash matches in any directory. */
         for (const char *name = path; name != NULL;) {
             if (match_here(pattern, name, false)) {
                 return true;
@@ -169,12 +163,12 @@ matches_any(const string_list *patterns, const char *path)
     return false;
 }
 
-/* Does a directory above `dir` hold a virtual environment? */
+/* Is `dir` inside a virtual environment? */
 static bool
 in_venv(const char *dir)
 {
     static const char marker[] = "/pyvenv.cfg";
-    char *probe = malloc(strlen(dir) + sizeof(marker)); /* not on the stack of a thread */
+    char *probe = malloc(strlen(dir) + sizeof(marker)); /* too large for a small stack */
     bool found = false;
     if (probe == NULL) {
         return false;
@@ -206,7 +200,8 @@ is_third_party(const filter_rules *rules, const char *path, const string_list *s
     return false;
 }
 
-/* A source that was asked for by name or directory is measured although it is installed. */
+/* Was the file asked for although it is installed: by package name, or by an installed directory?
+ */
 static bool
 source_is_installed(const filter_rules *rules, const char *path, bool by_package,
                     const string_list *search_path)
@@ -229,7 +224,7 @@ filter_measures(const filter_rules *rules, const char *path, const char *module,
                 const string_list *search_path)
 {
     if (rules->source_dirs.count > 0 || rules->source_pkgs.count > 0) {
-        bool by_package = in_packages(&rules->source_pkgs, module);
+        bool by_package = is_at_or_below(&rules->source_pkgs, module, '.');
         if (!by_package && !filter_in_trees(&rules->source_dirs, path)) {
             return false;
         }

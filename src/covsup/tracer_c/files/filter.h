@@ -1,4 +1,4 @@
-/* files/filter.h - which files are measured, and under which name.
+/* files/filter.h - the rules for which files are measured.
  *
  * Threads: configured once before measurement starts, only read afterwards.
  * Must never know: Python objects, the journal, who asks. */
@@ -24,8 +24,9 @@ typedef struct {
     string_list own_dirs; /* where covsup itself lives */
 } filter_rules;
 
-/* Is the canonical `path`, imported as `module` (may be ""), measured? `search_path` is the
- * interpreter's sys.path: what of it lies in a virtual environment is third-party code. */
+/* Is the file with the canonical path `path`, imported as `module` (may be ""), measured?
+ * `search_path` is the interpreter's sys.path: its directories inside a virtual environment hold
+ * third-party code. */
 bool filter_measures(const filter_rules *rules, const char *path, const char *module,
                      const string_list *search_path);
 

@@ -1,8 +1,9 @@
 /* journal/format.h - the bytes of a journal, format version 2.
  *
- * The only place in C where the layout is written down; docs/journal-format.md says the same in
- * words, and the tests hold the two, the writer and the reader against each other.
- * Must never know: Python, system calls, who writes and who reads.
+ * The only definition of the layout in code: the tracer writes by it, and the extension of datafile
+ * includes it, reads by it and hands its numbers to Python (datafile/journal/layout.c).
+ * docs/journal-format.md says the same in words, and tests compare the two, the writer and the
+ * readers. Must never know: Python, system calls, who writes and who reads.
  */
 #ifndef COVSUP_JOURNAL_FORMAT_H
 #define COVSUP_JOURNAL_FORMAT_H
@@ -15,6 +16,7 @@
 #define JOURNAL_MAGIC_SIZE 8
 #define JOURNAL_VERSION 2u
 #define JOURNAL_HEADER_SIZE 512u
+#define JOURNAL_LONGEST (UINT64_C(64) << 20) /* bytes; a reader reads no more of a journal */
 #define JOURNAL_BYTE_ORDER UINT64_C(0x0102030405060708)
 #define JOURNAL_CHECKED_FROM 8u /* the identity check covers [CHECKED_FROM, CHECKED_TO) */
 #define JOURNAL_CHECKED_TO 248u
@@ -117,9 +119,10 @@ static_assert(offsetof(journal_header, forks_lost_errno) == 328, "layout: raise 
 #define RECORD_TAG_SHIFT 56
 #define RECORD_LINE_NIBBLE 0x1u /* in the top four bits: tags 0x10 to 0x1f */
 /* Arcs of one word. No one bit that flips makes a line or an arc of another of these. */
-#define RECORD_NEAR_NIBBLE 0x7u  /* from line to line */
-#define RECORD_ENTER_NIBBLE 0xbu /* the first line is negative */
-#define RECORD_LEAVE_NIBBLE 0xdu /* the second line is */
+#define RECORD_NEAR_NIBBLE 0x7u    /* from line to line */
+#define RECORD_ENTER_NIBBLE 0xbu   /* the first line is negative */
+#define RECORD_LEAVE_NIBBLE 0xdu   /* the second line is */
+#define RECORD_TAG_UNWRITTEN 0x00u /* a word that was never stored */
 #define RECORD_TAG_ARC 0x20u
 #define RECORD_TAG_LINE_WIDE 0x21u
 #define RECORD_TAG_ARC_WIDE 0x22u

@@ -1,17 +1,17 @@
-/* journal/identity.c - who this process image is, and who its parent image was.
+/* journal/identity.c - the identity of this process image, and of its parent image. See identity.h.
  *
- * Fork: a child still finds its parent's identity here and then makes its own; only the opener
- * does that, in a process's first moments.
  * Must never know: Python, files, mappings.
  */
-#include "journal/state.h"
+#include "journal/identity.h"
+
+#include <stdatomic.h>
 
 #ifdef __APPLE__
 #include <sys/random.h>
 #endif
 
-/* A new identity is made beside the old one and then switched to, in one aligned block, so that a
- * fork by another thread sees either of them whole. */
+/* A new identity is made beside the old one, then one store switches to it. A fork by another
+ * thread copies either of them whole. Written with the open lock held. */
 static struct {
     _Alignas(512) identity of[2];
     _Atomic uint32_t current;
@@ -23,7 +23,7 @@ journal_identity_now(void)
     return &identities.of[atomic_load_explicit(&identities.current, memory_order_acquire)];
 }
 
-/* The finaliser of splitmix64: every bit of the input reaches every bit of the output. */
+/* The finaliser of splitmix64: every input bit affects every output bit. */
 static uint64_t
 mixed(uint64_t number)
 {
@@ -39,7 +39,7 @@ make_image_id(uint8_t id[JOURNAL_IMAGE_ID_SIZE])
     if (SYSTEM("getentropy", -1, getentropy(id, JOURNAL_IMAGE_ID_SIZE)) == 0) {
         return;
     }
-    /* No random source (seccomp, an old kernel): what differs between two processes anyway. */
+    /* No random source (seccomp, an old kernel): hash what differs between two processes. */
     uint64_t before[2];
     memcpy(before, journal_identity_now()->image_id, sizeof(before));
     uint64_t hash = (uint64_t)getpid();
@@ -79,7 +79,7 @@ hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Reads digits up to `end`; NULL if there are none or too many. */
+/* Read digits up to `end`. NULL: none, or too many. */
 static const char *
 read_number(const char *text, char end, uint64_t *number)
 {
@@ -90,7 +90,7 @@ read_number(const char *text, char end, uint64_t *number)
     return at != text && *at == end ? at + 1 : NULL;
 }
 
-/* 0 and the three parts, or -1 for a value that is not "<32 hex>.<pid>.<generation>". */
+/* Split "<32 hex>.<pid>.<generation>". -1: the value is not of that form. */
 static int
 read_parent_value(const char *text, uint8_t id[JOURNAL_IMAGE_ID_SIZE], uint64_t *pid,
                   uint64_t *generation)
@@ -110,40 +110,6 @@ read_parent_value(const char *text, uint8_t id[JOURNAL_IMAGE_ID_SIZE], uint64_t 
     return at != NULL && read_number(at, '\0', generation) != NULL ? 0 : -1;
 }
 
-char *
-journal_put_hex(char *at, const uint8_t *bytes, size_t count)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < count; i++) {
-        *at++ = digits[bytes[i] >> 4];
-        *at++ = digits[bytes[i] & 15];
-    }
-    return at;
-}
-
-char *
-journal_put_number(char *at, uint64_t number)
-{
-    char reversed[20];
-    int count = 0;
-    do {
-        reversed[count++] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number != 0);
-    while (count > 0) {
-        *at++ = reversed[--count];
-    }
-    return at;
-}
-
-char *
-journal_put_text(char *at, const char *text)
-{
-    size_t size = strlen(text);
-    memcpy(at, text, size);
-    return at + size;
-}
-
 void
 journal_identify(const char *covsup_parent)
 {
@@ -160,27 +126,8 @@ journal_identify(const char *covsup_parent)
     }
 }
 
-/* A forked child: the image that was in force until now is its parent. */
 void
 journal_identify_child(void)
 {
     become(journal_identity_now()->image_id, 0, JOURNAL_FORKED);
-}
-
-const char *
-journal_parent_value(char buffer[JOURNAL_PARENT_SIZE])
-{
-    buffer[0] = '\0';
-    if (atomic_load_explicit(&journal_current_state, memory_order_acquire) == NULL) {
-        return buffer;
-    }
-    (void)journal_ensure(); /* even if no journal can be made, a child is given its identity */
-    const identity *self = journal_identity_now();
-    char *at = journal_put_hex(buffer, self->image_id, sizeof(self->image_id));
-    *at++ = '.';
-    at = journal_put_number(at, self->pid);
-    *at++ = '.';
-    at = journal_put_number(at, self->generation);
-    *at = '\0';
-    return buffer;
 }

@@ -1,19 +1,22 @@
 /* journal/slot.c - a journal without a file of its own: a slot in one that is mapped already.
  *
- * A process that has become another user, has another root directory or no descriptor left cannot
- * make a file in the session directory, nor can its forked children. But they inherit the mapping
- * of a journal whose file is longer than that: behind the words it has slots, in each of which one
- * process may write an ordinary journal. A slot is mapped when it is claimed, through the mapping
- * that is there (journal/window.c). Words and slots of a file never meet.
+ * A process that has become another user, has another root directory or no free descriptor cannot
+ * make a file in the session directory. Neither can its forked children. But they inherit the
+ * mapping of a journal. Its file is longer than the mapping: behind the words it has slots, and one
+ * process may write an ordinary journal in each. A slot is mapped when it is claimed, through the
+ * inherited mapping (window.h). Why slots and not a file made in advance: docs/architecture.md.
  *
  * Threads: a slot is claimed by one compare-and-swap in the shared header, so no two processes or
  * threads ever have the same one.
- * Fork: a child that lodges in the file hands the same mapping on to its own children.
- * Disk: as for files, blocks are allocated before anything is written; where the kernel cannot
- * allocate behind a mapping there are no slots.
+ * Fork: a child that uses a slot passes the mapping on to its own children.
+ * Disk: blocks are allocated before anything is written, as in a file. Where the kernel cannot
+ * allocate through a mapping, no slot can be claimed.
  * Must never know: Python, what is stored in a slot.
  */
-#include "journal/state.h"
+#include "journal/slot.h"
+
+#include "journal/blocks.h"
+#include "journal/window.h"
 
 #define SLOT_SIZE UINT64_C(16384)
 
@@ -23,7 +26,7 @@ journal_slot_size(void)
     return round_up(max_u64(SLOT_SIZE, FIRST_BLOCKS));
 }
 
-/* Behind the part of a file that is mapped for its own header and words. */
+/* The slots follow the part that is mapped for the file's own header and words. */
 uint64_t
 journal_slots_at(const mapping *file)
 {
@@ -38,53 +41,14 @@ journal_slot_count(const mapping *file)
     return at < file->file_length ? (file->file_length - at) / journal_slot_size() : 0;
 }
 
-/* The header of the file that has slots for us, and counts what we lose without a journal; NULL:
- * none is mapped, or a fork caught it half made. */
-journal_header *
-journal_inherited_header(void)
-{
-    if (atomic_load_explicit(&journal_mapping_count, memory_order_acquire) == 0) {
-        return NULL;
-    }
-    mapping host = journal_mappings[0];
-    uint64_t magic;
-    memcpy(&magic, JOURNAL_MAGIC, sizeof(magic));
-    if (host.base == NULL || host.length < JOURNAL_HEADER_SIZE ||
-        atomic_load_explicit((_Atomic(uint64_t) *)(void *)host.base, memory_order_acquire) !=
-            magic) {
-        return NULL;
-    }
-    return (journal_header *)(void *)host.base;
-}
-
-static void
-close_window(mapping *window)
-{
-    if (window->base != NULL) {
-        (void)SYSTEM("munmap", -1, munmap(window->base, (size_t)window->length));
-    }
-    *window = (mapping){NULL, 0, 0};
-}
-
-/* In a child that has its own journal: the slots of the process that forked. */
-void
-journal_unmap_inherited_slots(void)
-{
-    uint32_t count = atomic_exchange(&journal_window_count, 0);
-    for (uint32_t i = 0; i < count; i++) {
-        close_window(&journal_windows[i]);
-    }
-}
-
-/* A slot with its first blocks, nothing in it yet, for segment `index`: journal_windows has it. */
-failure
+journal_failure
 journal_claim_slot(uint32_t index, uint64_t *offset, uint64_t *allocated)
 {
     journal_header *header = journal_inherited_header();
     if (header == NULL) {
-        return failed(ENOENT, JOURNAL_STAGE_SEGMENT);
+        return failure_at(ENOENT, JOURNAL_STAGE_SEGMENT);
     }
-    /* The file is shared: what this process knows of it counts, not what its header says. */
+    /* Compute the slots from this process's own data. Other processes can write the header. */
     mapping file = journal_mappings[0];
     uint64_t size = journal_slot_size();
     uint64_t slots_at = journal_slots_at(&file);
@@ -94,20 +58,20 @@ journal_claim_slot(uint32_t index, uint64_t *offset, uint64_t *allocated)
     mapping window = {NULL, 0, 0};
     *allocated = round_up(FIRST_BLOCKS);
     do {
-        close_window(&window);
+        journal_close_window(&window);
         if (used >= count) {
-            return failed(ENOSPC, JOURNAL_STAGE_SEGMENT);
+            return failure_at(ENOSPC, JOURNAL_STAGE_SEGMENT);
         }
         *offset = slots_at + used * size;
         int error = journal_open_window(&file, *offset, size, &window);
         if (error != 0) {
-            return failed(error, JOURNAL_STAGE_MAP);
+            return failure_at(error, JOURNAL_STAGE_MAP);
         }
-        /* Allocate before the claim: a process that finds the disk full uses no slot up. */
+        /* Allocate before the claim, so that a full disk uses up no slot. */
         error = journal_populate(window.base, 0, *allocated);
         if (error != 0) {
-            close_window(&window);
-            return failed(error, JOURNAL_STAGE_FILL);
+            journal_close_window(&window);
+            return failure_at(error, JOURNAL_STAGE_FILL);
         }
         STORING("slot");
     } while (!atomic_compare_exchange_weak_explicit(used_field, &used, used + 1,
@@ -117,5 +81,5 @@ journal_claim_slot(uint32_t index, uint64_t *offset, uint64_t *allocated)
     }
     journal_windows[index] = window;
     atomic_store_explicit(&journal_window_count, index + 1, memory_order_release);
-    return fine;
+    return NO_FAILURE;
 }

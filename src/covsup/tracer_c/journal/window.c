@@ -1,19 +1,19 @@
 /* journal/window.c - map another part of a file that is mapped already, without a descriptor.
  *
  * mremap() of a shared mapping with an old size of 0 leaves that mapping alone and maps the same
- * file once more, from the same place in it on, in any length (mremap(2); Linux). So a process that
- * has no descriptor left, another root or another user still reaches all of its file, and no
- * process keeps address space for what it does not use.
+ * file once more, from the same offset on, in any length (mremap(2), Linux only). So a process with
+ * no free descriptor, another root or another user still reaches all of its file, and no process
+ * keeps address space that it does not use.
  *
- * Threads: nothing here is shared but the mapping that the window begins in, which stays.
+ * Threads: any; the mapping that the window is reached through stays as it is.
  * Signals: no malloc, no stdio.
  * Must never know: Python, what is stored in a window.
  */
-#include "journal/state.h"
+#include "journal/window.h"
 
 #if defined(__linux__)
 
-/* Maps the file that is mapped at `from` once more, `length` bytes from there on. */
+/* Map `length` bytes of the file once more, from the part on that is mapped at `from`. */
 static char *
 map_again(char *from, uint64_t length)
 {
@@ -21,8 +21,8 @@ map_again(char *from, uint64_t length)
     return mapped == MAP_FAILED ? NULL : mapped;
 }
 
-/* The bytes [offset, offset + length) of the file, whole pages behind what is mapped of it. 0 or
- * errno. Where the address space has no room for all that lies between, it goes there in steps. */
+/* A mapping that begins at the last mapped page reaches the window and is then cut. Where the
+ * address space has no room for all of it, it goes there in steps. */
 int
 journal_open_window(const mapping *file, uint64_t offset, uint64_t length, mapping *window)
 {

@@ -1,38 +1,30 @@
-/* module/module.c - the Python face of the C side: bootstrap.py switches measurement on through it.
+/* module/module.c - the extension module covsup.tracer_c._tracer, which starts measurement.
  *
- * Threads: every function here runs with an attached thread state, at interpreter start.
+ * Threads: with an attached thread state, at interpreter start.
  * Must never know: adapters; how a core or the journal does its work. */
-#include "core/code_state.h"
+#include "core/interpreter.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "contexts/scopes.h"
+#include "contexts/kinds.h"
 #include "contexts/contexts.h"
 #include "process/privileges.h"
+#include "module/module_contexts.h"
 #include "module/module_patches.h"
 #include "journal/journal.h"
 #include "settrace/library_tracers.h"
 #include "plugins/file_tracer.h"
+#include "monitoring/monitoring_core.h"
+#include "settrace/foreign_threads.h"
+#include "settrace/settrace_core.h"
 #include "settrace/untraced_frames.h"
 #include "module/module_embed.h"
 
 typedef struct {
     core *core; /* never freed: code objects that outlive the module point to it */
 } module_state;
-
-static const char core_key[] = "covsup.core";
-
-core *
-interpreter_core(void)
-{
-    PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get()); /* borrowed */
-    PyObject *capsule = dict != NULL ? PyDict_GetItemString(dict, core_key) : NULL;
-    if (capsule == NULL || !PyCapsule_CheckExact(capsule)) {
-        return NULL;
-    }
-    return PyCapsule_GetPointer(capsule, core_key);
-}
 
 static core *
 core_of_module(PyObject *module)
@@ -42,32 +34,32 @@ core_of_module(PyObject *module)
 
 PyDoc_STRVAR(is_setuid_process_doc,
              "is_setuid_process()\n--\n\n"
-             "Whether this program has rights that its starter does not have.");
+             "Whether this program has rights that the user who started it lacks.");
 
 static PyObject *
 is_setuid_process(PyObject *module, PyObject *unused)
 {
-    return PyBool_FromLong(elevated());
+    return PyBool_FromLong(privileges_are_elevated());
 }
 
 PyDoc_STRVAR(start_journal_doc,
-             "start_journal(directory, core, branch, covsup_parent)\n--\n\n"
-             "Make the journal of this process image in the session `directory` (bytes).\n\n"
-             "`core` is 1 (monitoring) or 2 (settrace); `covsup_parent` is the value of\n"
+             "start_journal(directory, monitoring, branch, covsup_parent)\n--\n\n"
+             "Make the journal of this process image in the session directory (bytes).\n\n"
+             "`monitoring` says which core its facts come from; `covsup_parent` is the value of\n"
              "COVSUP_PARENT (bytes) or None. Raises OSError.");
 
 static PyObject *
 start_journal(PyObject *module, PyObject *args)
 {
     const char *directory, *parent;
-    int core, branch;
-    if (!PyArg_ParseTuple(args, "yipz", &directory, &core, &branch, &parent)) {
+    int monitoring, branch;
+    if (!PyArg_ParseTuple(args, "yppz", &directory, &monitoring, &branch, &parent)) {
         return NULL;
     }
     journal_settings settings = {
         .directory = directory,
         .python_hexversion = PY_VERSION_HEX,
-        .core = (uint32_t)core,
+        .core = monitoring ? JOURNAL_CORE_MONITORING : JOURNAL_CORE_SETTRACE,
         .flags = branch ? JOURNAL_FLAG_BRANCH : 0,
     };
     if (journal_start(&settings, parent) < 0) {
@@ -76,8 +68,9 @@ start_journal(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(property_doc, "property(key, value)\n--\n\n"
-                           "Describe this image in its journal: `key` is a str, `value` bytes.");
+PyDoc_STRVAR(property_doc,
+             "property(key, value)\n--\n\n"
+             "Store a property of this image in its journal: `key` is a str, `value` bytes.");
 
 static PyObject *
 property(PyObject *module, PyObject *args)
@@ -91,24 +84,42 @@ property(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(event_doc, "event(kind, data)\n--\n\n"
-                        "Append an event with the payload `data` (bytes) to the journal.");
-
+/* Appends an event with a payload of bytes. The journal counts an event that it cannot store. */
 static PyObject *
-event(PyObject *module, PyObject *args)
+append_event(unsigned kind, PyObject *payload)
 {
-    int kind;
-    const char *data;
+    char *data;
     Py_ssize_t size;
-    if (!PyArg_ParseTuple(args, "iy#", &kind, &data, &size)) {
+    if (PyBytes_AsStringAndSize(payload, &data, &size) < 0) {
         return NULL;
     }
-    journal_event((unsigned)kind, data, (size_t)size); /* counts what it cannot store */
+    journal_event(kind, data, (size_t)size);
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(parent_value_doc, "parent_value()\n--\n\n"
-                               "What the children of this image find in COVSUP_PARENT.");
+PyDoc_STRVAR(note_doc, "note(text)\n--\n\n"
+                       "Append a note (bytes) to the journal.");
+
+static PyObject *
+note(PyObject *module, PyObject *text)
+{
+    return append_event(EVENT_NOTE, text);
+}
+
+PyDoc_STRVAR(library_doc, "library(name_and_version)\n--\n\n"
+                          "Record in the journal that the program uses a concurrency library: its\n"
+                          "name, NUL, and its version (bytes).");
+
+static PyObject *
+library(PyObject *module, PyObject *name_and_version)
+{
+    return append_event(EVENT_LIBRARY, name_and_version);
+}
+
+PyDoc_STRVAR(parent_value_doc,
+             "parent_value()\n--\n\n"
+             "The value of COVSUP_PARENT for the children of this image; empty before\n"
+             "start_journal().");
 
 static PyObject *
 parent_value(PyObject *module, PyObject *unused)
@@ -117,7 +128,7 @@ parent_value(PyObject *module, PyObject *unused)
     return PyUnicode_FromString(journal_parent_value(buffer));
 }
 
-/* A list of str as C strings in the file system's encoding. */
+/* Convert a list of str to C strings in the file system's encoding. -1: exception set. */
 static int
 convert_list(PyObject *list, string_list *out)
 {
@@ -184,14 +195,22 @@ configure(PyObject *module, PyObject *args, PyObject *kwargs)
 
 PyDoc_STRVAR(start_contexts_doc,
              "start_contexts(kinds, inherited)\n--\n\n"
-             "Let facts have contexts. `kinds` names those that are recorded of themselves,\n"
-             "`inherited` is the one in which this process was started, or empty.");
+             "Prepare for contexts. `kinds` names those to record, `inherited` is the label of\n"
+             "the context that started this process, or empty.");
 
 static PyObject *
 start_contexts(PyObject *module, PyObject *args)
 {
-    static const char *const names[] = {"process", "thread",        "greenlet", "task",
-                                        "request", "test_function", "plugin"};
+    static const struct {
+        segment_kind kind;
+        const char *name;
+    } known[] = {
+#define KIND(kind, name) {kind, name},
+        CONTEXT_KINDS(KIND)
+#undef KIND
+            {SEGMENT_PLUGIN,
+             "plugin"}, /* named by covsup, where coverage.py's plugins have contexts */
+    };
     PyObject *kinds, *inherited;
     unsigned bits = 0;
     if (!PyArg_ParseTuple(args, "O!U", &PyList_Type, &kinds, &inherited)) {
@@ -202,8 +221,8 @@ start_contexts(PyObject *module, PyObject *args)
         if (name == NULL) {
             return NULL;
         }
-        for (unsigned kind = 0; kind < sizeof(names) / sizeof(names[0]); kind++) {
-            bits |= strcmp(name, names[kind]) == 0 ? KIND_BIT(kind) : 0;
+        for (size_t at = 0; at < sizeof(known) / sizeof(known[0]); at++) {
+            bits |= strcmp(name, known[at].name) == 0 ? KIND_BIT(known[at].kind) : 0;
         }
     }
     if (contexts_start(core_of_module(module), bits, inherited) < 0) {
@@ -214,7 +233,7 @@ start_contexts(PyObject *module, PyObject *args)
 
 PyDoc_STRVAR(set_plugin_loader_doc,
              "set_plugin_loader(load)\n--\n\n"
-             "Have `load` called before the first file of the program runs: it gives None or the\n"
+             "Call `load` before the first file of the program runs. It returns None or the\n"
              "functions (claim, resolve, failed, context) of covsup.plugins.");
 
 static PyObject *
@@ -226,22 +245,12 @@ set_plugin_loader(PyObject *module, PyObject *load)
     Py_RETURN_NONE;
 }
 
-/* Makes the core known to the interpreter, then starts it. */
+/* Make the module's core that of the interpreter, and start it. */
 static PyObject *
 start_core(PyObject *module, int (*start)(core *))
 {
     core *self = core_of_module(module);
-    PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get()); /* borrowed */
-    PyObject *capsule = PyCapsule_New(self, core_key, NULL);
-    if (dict == NULL || capsule == NULL || PyDict_SetItemString(dict, core_key, capsule) < 0) {
-        Py_XDECREF(capsule);
-        if (!PyErr_Occurred()) {
-            PyErr_SetString(PyExc_RuntimeError, "the interpreter keeps no data for extensions");
-        }
-        return NULL;
-    }
-    Py_DECREF(capsule);
-    if (core_prepare(self) < 0 || start(self) < 0) {
+    if (interpreter_set_core(self) < 0 || start(self) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -271,7 +280,7 @@ start_settrace(PyObject *module, PyObject *unused)
 PyDoc_STRVAR(
     start_untraced_doc,
     "start_untraced()\n--\n\n"
-    "Have no events in frames that have nothing to tell; False where that is not possible.");
+    "Send no events for frames whose code is fully recorded; False where that is not possible.");
 
 static PyObject *
 start_untraced(PyObject *module, PyObject *unused)
@@ -280,28 +289,32 @@ start_untraced(PyObject *module, PyObject *unused)
     return PyBool_FromLong(self != NULL && untraced_start(self));
 }
 
-PyDoc_STRVAR(stop_untraced_doc, "stop_untraced()\n--\n\nHave events in every frame again.");
+PyDoc_STRVAR(stop_untraced_doc, "stop_untraced()\n--\n\nSend events for every frame again.");
 
 static PyObject *
 stop_untraced(PyObject *module, PyObject *unused)
 {
-    untraced_stop(interpreter_core());
+    core *self = interpreter_core();
+    if (self != NULL) {
+        core_require_all_frames(self);
+    }
     Py_RETURN_NONE;
 }
 
 PyDoc_STRVAR(watch_foreign_threads_doc,
              "watch_foreign_threads()\n--\n\n"
-             "See also the threads that C code creates; False where that is not possible.");
+             "Measure the threads that C code creates, too; False: not possible.");
 
 static PyObject *
 watch_foreign_threads(PyObject *module, PyObject *unused)
 {
-    return PyBool_FromLong(foreign_threads_watch() == 0);
+    core *self = interpreter_core();
+    return PyBool_FromLong(self == NULL || foreign_threads_watch(self));
 }
 
-PyDoc_STRVAR(patch_greenlet_doc,
-             "patch_greenlet()\n--\n\n"
-             "Measure the trace function that the target gives to greenlet; what was refused.");
+PyDoc_STRVAR(patch_greenlet_doc, "patch_greenlet()\n--\n\n"
+                                 "Measure the trace function that the target gives to greenlet.\n\n"
+                                 "Returns what could not be patched, as \"module.name: reason\".");
 
 static PyObject *
 patch_greenlet(PyObject *module, PyObject *unused)
@@ -310,9 +323,9 @@ patch_greenlet(PyObject *module, PyObject *unused)
     return library_tracers_install_greenlet();
 }
 
-PyDoc_STRVAR(patch_c_tracer_doc,
-             "patch_c_tracer(type)\n--\n\n"
-             "Go on measuring where a tracer written in C starts; what was refused.");
+PyDoc_STRVAR(patch_c_tracer_doc, "patch_c_tracer(type)\n--\n\n"
+                                 "Keep measuring when a tracer written in C starts.\n\n"
+                                 "Returns what could not be patched, as \"module.name: reason\".");
 
 static PyObject *
 patch_c_tracer(PyObject *module, PyObject *type)
@@ -324,7 +337,7 @@ patch_c_tracer(PyObject *module, PyObject *type)
 }
 
 PyDoc_STRVAR(glob_matches_doc, "glob_matches(pattern, path)\n--\n\n"
-                               "Does coverage.py's file pattern match the whole path?");
+                               "Whether coverage.py's file pattern matches the whole path.");
 
 static PyObject *
 glob_matches(PyObject *module, PyObject *args)
@@ -340,7 +353,8 @@ static PyMethodDef methods[] = {
     {"is_setuid_process", is_setuid_process, METH_NOARGS, is_setuid_process_doc},
     {"start_journal", start_journal, METH_VARARGS, start_journal_doc},
     {"property", property, METH_VARARGS, property_doc},
-    {"event", event, METH_VARARGS, event_doc},
+    {"note", note, METH_O, note_doc},
+    {"library", library, METH_O, library_doc},
     {"parent_value", parent_value, METH_NOARGS, parent_value_doc},
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS,
      configure_doc},
@@ -372,8 +386,8 @@ module_exec(PyObject *module)
         PyErr_SetString(PyExc_RuntimeError, "no lock can be made");
         return -1;
     }
-    /* Not by the definition: faulthandler lists, in a crash's report, modules whose one has them.
-     */
+    /* Not in the module's definition: faulthandler lists modules with functions there in its report
+     * of a crash. */
     if (PyModule_AddFunctions(module, methods) < 0 || module_contexts_add(module) < 0 ||
         module_patches_add(module) < 0) {
         return -1;
@@ -389,7 +403,7 @@ static PyModuleDef_Slot slots[] = {
     {0, NULL},
 };
 
-PyDoc_STRVAR(module_doc, "Where execution events come from, and the journal they go to.");
+PyDoc_STRVAR(module_doc, "covsup's cores, patches and journal, for bootstrap.py and concurrency/.");
 
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, .m_name = "covsup.tracer_c._tracer",

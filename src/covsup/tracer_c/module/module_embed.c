@@ -1,17 +1,16 @@
-/* module/module_embed.c - what a program that knows of covsup may ask for (covsup.embed).
+/* module/module_embed.c - the module's functions for covsup.embed.
  *
- * Threads: with an attached thread state; each may be called on any thread at any time.
+ * Threads: with an attached thread state, on any thread, at any time.
  * Must never know: how a core or the journal does its work. */
-#include "core/code_state.h"
-
 #include "process/fatal_signals.h"
 #include "recorded/recorded.h"
 #include "journal/journal.h"
 #include "module/module_embed.h"
+#include "core/interpreter.h"
 #include "core/running_frames.h"
 
 PyDoc_STRVAR(pause_doc, "pause()\n--\n\n"
-                        "Record no facts in this process until resume() was called as often.");
+                        "Record nothing in this process until resume() was called as often.");
 
 static PyObject *
 pause_recording(PyObject *module, PyObject *unused)
@@ -20,8 +19,9 @@ pause_recording(PyObject *module, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(resume_doc, "resume(frame)\n--\n\n"
-                         "Undo one pause(); `frame` is that of the caller, whose line goes on.");
+PyDoc_STRVAR(resume_doc,
+             "resume(frame)\n--\n\n"
+             "Undo one pause(). `frame` is the caller's: its current line is measured.");
 
 static PyObject *
 resume_recording(PyObject *module, PyObject *frame)
@@ -39,7 +39,7 @@ resume_recording(PyObject *module, PyObject *frame)
 }
 
 PyDoc_STRVAR(flush_doc, "flush()\n--\n\n"
-                        "Have the system write the journal to its disk now; True if it did.");
+                        "Write the journal to the disk now; True: done.");
 
 static PyObject *
 flush_journal(PyObject *module, PyObject *unused)
@@ -52,7 +52,7 @@ flush_journal(PyObject *module, PyObject *unused)
 }
 
 PyDoc_STRVAR(record_signal_doc, "record_signal(number)\n--\n\n"
-                                "Have the journal say so when this signal comes.");
+                                "Record this signal in the journal when it arrives.");
 
 static PyObject *
 record_signal(PyObject *module, PyObject *number)
@@ -69,8 +69,8 @@ record_signal(PyObject *module, PyObject *number)
 }
 
 PyDoc_STRVAR(join_doc, "join(frame)\n--\n\n"
-                       "Measure the functions that run already: `frame`, its callers, those of "
-                       "other threads, and what is suspended.");
+                       "Measure functions that run already: `frame`, its callers, those of "
+                       "other threads, and suspended ones.");
 
 static PyObject *
 join_frames(PyObject *module, PyObject *frame)

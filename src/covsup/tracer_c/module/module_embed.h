@@ -1,4 +1,4 @@
-/* module/module_embed.h - what a program that knows of covsup may ask for (covsup.embed).
+/* module/module_embed.h - the module's functions for covsup.embed.
  *
  * Threads: with an attached thread state.
  * Must never know: how a core or the journal does its work. */
@@ -8,7 +8,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-/* Adds pause, resume, flush, record_signal to the module. 0, or -1 with an exception set. */
+/* Adds pause, resume, join, flush, record_signal to the module. 0, or -1 with an exception set. */
 int module_embed_add(PyObject *module);
 
 #endif

@@ -1,24 +1,24 @@
-/* module/module_patches.c - the module functions that put our wrappers in place.
+/* module/module_patches.c - the module's functions that patch functions of CPython.
  *
- * Threads: with an attached thread state only.
- * Must never know: what a fact is. */
+ * Must never know: what a patch does, what a fact is. */
 #include "module/module_patches.h"
 
 #include "process/environ.h"
-#include "process/exec_spawn_fork.h"
+#include "process/patches.h"
 #include "cpython/import_hook.h"
 
-/* Each arm_*() returns the list of what could not be wrapped, as "module.name: why". */
+/* Install the patches of a list. Returns a list of those that could not be installed, as
+ * "module.name: reason". */
 static PyObject *
-install_all(builtin_patch *const *hooks)
+install_all(builtin_patch *const *patches)
 {
-    PyObject *refused = PyList_New(0); /* owned */
-    for (; refused != NULL && *hooks != NULL; hooks++) {
-        if (patch_install(*hooks, refused) < 0) {
-            Py_CLEAR(refused);
+    PyObject *skipped = PyList_New(0); /* owned */
+    for (; skipped != NULL && *patches != NULL; patches++) {
+        if (patch_install(*patches, skipped) < 0) {
+            Py_CLEAR(skipped);
         }
     }
-    return refused;
+    return skipped;
 }
 
 static PyObject *
@@ -49,7 +49,7 @@ session_directory(PyObject *module, PyObject *Py_UNUSED(none))
 static PyObject *
 patch_fork(PyObject *module, PyObject *Py_UNUSED(none))
 {
-    static const char done[] = "covsup.fork";
+    static const char done[] = "covsup.fork"; /* in the interpreter's dict: already registered */
     PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get()); /* borrowed */
     if (dict == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "this interpreter keeps no state for extensions");
@@ -90,19 +90,19 @@ patch_exit(PyObject *module, PyObject *Py_UNUSED(none))
 static PyObject *
 patch_threads(PyObject *module, PyObject *Py_UNUSED(none))
 {
-    PyObject *refused = install_all(thread_patches), *others; /* owned */
-    if (refused == NULL || (others = install_all(interpreter_patches)) == NULL) {
-        Py_XDECREF(refused);
+    PyObject *skipped = install_all(thread_patches), *others; /* owned */
+    if (skipped == NULL || (others = install_all(interpreter_patches)) == NULL) {
+        Py_XDECREF(skipped);
         return NULL;
     }
-    PyObject *both = PySequence_InPlaceConcat(refused, others); /* owned */
-    Py_DECREF(refused);
+    PyObject *both = PySequence_InPlaceConcat(skipped, others); /* owned */
+    Py_DECREF(skipped);
     Py_DECREF(others);
     return both;
 }
 
-/* A module whose functions are wrapped was imported anew (a test's fresh copy), or for the first
- * time (_posixsubprocess): the new function objects are wrapped too. */
+/* Patch the functions of a module that was imported after patch_*() was called: for the first time
+ * (_posixsubprocess), or a fresh copy, which tests make. */
 static void
 install_again(PyObject *name)
 {
@@ -113,21 +113,21 @@ install_again(PyObject *name)
     builtin_patch *const *const every[] = {exec_patches,       spawn_patches,  wait_patches,
                                            exit_patches,       thread_patches, setuid_patches,
                                            interpreter_patches};
-    PyObject *refused = NULL; /* owned */
+    PyObject *skipped = NULL; /* owned */
     for (size_t i = 0; i < sizeof(every) / sizeof(every[0]); i++) {
         for (builtin_patch *const *at = every[i]; *at != NULL; at++) {
             if ((*at)->wanted && PyUnicode_CompareWithASCIIString(name, (*at)->module) == 0) {
-                if (refused == NULL && (refused = PyList_New(0)) == NULL) {
+                if (skipped == NULL && (skipped = PyList_New(0)) == NULL) {
                     PyErr_Clear();
                     return;
                 }
-                if (patch_install(*at, refused) < 0) {
+                if (patch_install(*at, skipped) < 0) {
                     PyErr_Clear();
                 }
             }
         }
     }
-    Py_XDECREF(refused);
+    Py_XDECREF(skipped);
 }
 
 static PyObject *
@@ -144,22 +144,21 @@ watch_imports(PyObject *module, PyObject *args)
 static PyMethodDef methods[] = {
     {"propagate_session", propagate_session, METH_O,
      "propagate_session($module, directory, /)\n--\n\n"
-     "Hand this session and this image as its parent to every process started from here."},
+     "Pass this session on to every process that this one starts, with this image as parent."},
     {"session_directory", session_directory, METH_NOARGS,
      "session_directory($module, /)\n--\n\n"
-     "The session that this process is measured into, as given to propagate_session(); None: "
-     "none."},
+     "The directory that propagate_session() was given last; None: it was not called."},
     {"patch_fork", patch_fork, METH_NOARGS,
-     "patch_fork($module, /)\n--\n\nGive every forked child a journal of its own at once, whatever "
-     "user it becomes."},
+     "patch_fork($module, /)\n--\n\nMake a journal in every forked child, whichever user it "
+     "becomes."},
     {"patch_exec", patch_exec, METH_NOARGS,
-     "patch_exec($module, /)\n--\n\nTell of exec calls and carry the session through them."},
+     "patch_exec($module, /)\n--\n\nRecord exec calls, and pass the session on through them."},
     {"patch_spawn", patch_spawn, METH_NOARGS,
-     "patch_spawn($module, /)\n--\n\nTell of started programs and carry the session to them."},
+     "patch_spawn($module, /)\n--\n\nRecord started programs, and pass the session on to them."},
     {"patch_wait", patch_wait, METH_NOARGS,
-     "patch_wait($module, /)\n--\n\nTell how the children that this process reaps ended."},
+     "patch_wait($module, /)\n--\n\nRecord how the children end that this process waits for."},
     {"patch_exit", patch_exit, METH_NOARGS,
-     "patch_exit($module, /)\n--\n\nTell how this process ends."},
+     "patch_exit($module, /)\n--\n\nRecord how this process ends."},
     {"patch_threads", patch_threads, METH_NOARGS,
      "patch_threads($module, /)\n--\n\n"
      "Count new threads, and measure each from its first line."},

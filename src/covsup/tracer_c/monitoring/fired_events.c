@@ -1,6 +1,7 @@
 /* monitoring/fired_events.c - see monitoring/fired_events.h. */
 #include "monitoring/fired_events.h"
 
+#include "files/file_policy.h"
 #include "journal/journal.h"
 #include "plugins/file_tracer.h"
 #include "journal/format.h"
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The end of a run tells these to the user: supervisor/combining/finish.py. */
+/* supervisor/combining/finish.py looks for these texts, to warn the user at the end of a run. */
 #define FIRES "C code fires events of its own: "
 #define FIRES_UNSEEN "C code outside of what is measured fires events of its own: "
 
@@ -31,7 +32,7 @@ is_first_note(core *self, PyObject *name)
     }
     bool is_first_note = self->fired != NULL && PySet_Contains(self->fired, name) == 0 &&
                          PySet_Add(self->fired, name) == 0;
-    PyErr_Clear(); /* no memory for a note */
+    PyErr_Clear(); /* no memory: no note */
     compat_restore_exception(kept);
     return is_first_note;
 }
@@ -59,7 +60,7 @@ fired_note_source(core *self, PyObject *filename)
     } else {
         PyObject *kept = compat_take_exception(); /* owned, or NULL */
         const char *name = PyUnicode_AsUTF8(filename);
-        PyErr_Clear(); /* the note does without the name */
+        PyErr_Clear(); /* a note without the name */
         note(FIRES_UNSEEN, name != NULL ? name : "?");
         compat_restore_exception(kept);
     }
@@ -74,7 +75,7 @@ fired_note_caller(core *self, PyCodeObject *caller, bool is_measured)
         PyObject *kept = compat_take_exception(); /* owned, or NULL */
         const char *name = PyUnicode_AsUTF8(filename);
         PyErr_Clear();
-        /* Without plugins no source but Python's is measured. */
+        /* Only with plugins can a source that is not Python's be measured. */
         note(is_measured && plugins_have_file_tracers(self) ? FIRES "what is called in "
                                                             : FIRES_UNSEEN "what is called in ",
              name != NULL ? name : "?");
@@ -95,7 +96,7 @@ fired_frame_begins(PyFrameObject *frame, PyCodeObject *code)
         return true;
     }
     if (PyEval_GetFrame() != frame) {
-        return true; /* C code made it, and calls trace functions itself (Cython) */
+        return true; /* C code made the frame and calls trace functions itself (Cython) */
     }
     PyObject *bytes = PyCode_GetCode(code); /* owned; cached by the code object */
     if (bytes == NULL) {
@@ -129,7 +130,7 @@ fired_owns_event(frame_entry *entry, int what)
         return false;
     }
     if (PyFrame_GetLasti(entry->frame) != entry->fired_at) {
-        entry->fired = 0; /* the C code did not fire an event of its end */
+        entry->fired = 0; /* the C code fired no event of the function's end */
         return false;
     }
     if (what == PyTrace_RETURN) {

@@ -1,25 +1,39 @@
 /* monitoring/monitoring_core.c - execution events from sys.monitoring (3.12 and later).
  *
- * Code objects announce themselves by PY_START; only the measured ones get events of their own.
- * A LINE event is disabled once its line is told. A branch is disabled once every outcome that
- * only its event can tell is told. No stack is kept: an event names its code and offset, so
- * threads, greenlets and generators cannot mix anything up.
+ * PY_START is the one event that we have for all code; a measured code object then gets local
+ * events of its own. A LINE event is disabled once its line is recorded, a branch event once each
+ * outcome that only this event implies is recorded. There is no stack: an event has its code and
+ * offset, so threads, greenlets and generators cannot be confused.
  *
- * Threads: callbacks run in any thread of the interpreter, with its GIL. What they change in a
- * code's flow only ever goes from "to tell" to "told". Must never know: adapters, the layout of the
- * journal. */
-#include "core/code_state.h"
+ * PyEval_GetFrame() gives a borrowed reference. The running frame keeps its frame object as long as
+ * it runs, and so for the whole of a callback, even where that runs Python.
+ *
+ * Threads: the callbacks run in any thread of the interpreter, with its GIL. They change a branch
+ * table only from "not recorded" to "recorded".
+ * Must never know: adapters, the layout of the journal. */
+#include "monitoring/monitoring_core.h"
 
 #if COMPAT_MONITORING
 
-#include "contexts/scopes.h"
+#include "analysis/branches.h"
+#include "analysis/bytecode.h"
 #include "analysis/line_table.h"
+#include "contexts/scopes.h"
+#include "core/code_setup.h"
+#include "files/file_decision.h"
+#include "monitoring/dormancy.h"
 #include "monitoring/fired_events.h"
+#include "monitoring/outcomes.h"
 #include "monitoring/tool.h"
+#include "monitoring/tool_guard.h"
 #include "plugins/file_tracer.h"
 #include "recorded/code_recorded.h"
+#include "settrace/settrace_core.h"
 #include "settrace/target_tracer.h"
+#include "settrace/thread_trace.h"
 
+/* The core of a callback's `self`; it is the first field of the module's state (module/module.c).
+ */
 static core *
 core_of_self(PyObject *module)
 {
@@ -32,13 +46,12 @@ disable(core *self)
     return Py_NewRef(self->disable);
 }
 
+/* What an event's callback returns; `stored`: what it implies is in the journal. */
 static PyObject *
-told(core *self, code_state *state, bool stored)
+disable_if_recorded(core *self, code_state *state, bool stored)
 {
-    /* What could not be stored is offered again by the next event. What is told in one context may
-     * have to be told in another, by whichever flow runs here next: nobody says when flows switch,
-     * so the events stay on while there are contexts, but where it is certain
-     * (recorded/code_recorded.h). */
+    /* If it could not be stored, the next event tries again. With contexts events stay enabled,
+     * except those of dormant code (monitoring/dormancy.h). */
     if (!stored || (self->records_contexts && !state->dormant)) {
         Py_RETURN_NONE;
     }
@@ -46,38 +59,41 @@ told(core *self, code_state *state, bool stored)
     return disable(self);
 }
 
-/* The same for a LINE event; that of the first line tells when a frame begins. */
+/* The same for a LINE event. In dormant code that of the first line stays enabled: it shows that a
+ * frame begins. */
 static PyObject *
 disable_line_if_recorded(core *self, code_state *state, int line, bool stored)
 {
-    /* A LINE event that is disabled takes with it, this once, the INSTRUCTION event of the same
-     * place that another tool wants, which would come next (3.12). */
-    if (self->target_has_instructions || (state->dormant && line == state->here->body_line)) {
+    /* When a LINE event is disabled, CPython 3.12 skips the INSTRUCTION event of the same
+     * instruction that would follow for another tool. */
+    if (self->target_has_instructions || (state->dormant && line == state->recorded->body_line)) {
         Py_RETURN_NONE;
     }
-    return told(self, state, stored);
+    return disable_if_recorded(self, state, stored);
 }
 
-/* The context that an event of `state` belongs to. -1: exception set. */
+/* The context (NULL: none) in which an event of `state` came, and its id. -1 with an exception set.
+ */
 static int
 context_of_event(core *self, code_state *state, context_recorded **context, uint32_t *id)
 {
     *context = current_context(self);
     *id = *context != NULL ? context_recorded_id(*context) : 0;
-    return state->dormant && state->here->in != *id ? monitoring_wake_code(self, state) : 0;
+    return state->dormant && state->recorded->context_id != *id ? dormancy_end(self, state) : 0;
 }
 
-/* An event of claimed code: never disabled, since the plugin may say something else each time. */
+/* What a callback returns for claimed code. Its events are never disabled, because the plugin may
+ * give other lines each time. */
 static PyObject *
-asked(core *self, const code_state *state, int rc)
+claimed_event_result(core *self, const code_state *state, int rc)
 {
     if (rc < 0) {
         return NULL;
     }
-    return state->claim->off && state->roles == 0 ? disable(self) : Py_NewRef(Py_None);
+    return state->claim->disabled && state->roles == 0 ? disable(self) : Py_NewRef(Py_None);
 }
 
-/* A frame of claimed code starts, and with it perhaps a line of which no LINE event tells. */
+/* A frame of claimed code starts, and with it perhaps a line that has no LINE event. */
 static PyObject *
 start_claimed(core *self, code_state *state)
 {
@@ -86,16 +102,16 @@ start_claimed(core *self, code_state *state)
     if (state->roles != 0) {
         scope_enter(self, state, frame);
     }
-    if (frame != NULL && !state->claim->off) {
+    if (frame != NULL && !state->claim->disabled) {
         rc = plugin_frame_start(self, state, frame, false);
         if (rc == 0 && code_resume_line(state->code) != 0) {
             rc = plugin_frame_line(self, state, frame);
         }
     }
-    return asked(self, state, rc);
+    return claimed_event_result(self, state, rc);
 }
 
-/* A loop on one line begins that line again, as trace functions see it. */
+/* For trace functions, a loop on one line begins that line again at each turn. */
 static PyObject *
 on_jump(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
@@ -108,52 +124,36 @@ on_jump(PyObject *module, PyObject *const *args, Py_ssize_t count)
         return disable(self);
     }
     PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
-    return asked(self, state, frame != NULL ? plugin_frame_line(self, state, frame) : 0);
+    return claimed_event_result(self, state,
+                                frame != NULL ? plugin_frame_line(self, state, frame) : 0);
 }
 
-/* Make the state of a code object that was not seen before; NULL where nothing is wanted of it, or
- * with an exception set. */
-static code_state *
-new_state(core *self, PyCodeObject *code, PyObject *globals)
-{
-    file_disposition as = {0};
-    const char *key_variable = NULL;
-    bool measured = core_file_disposition(self, code, globals, &as);
-    unsigned roles = PyErr_Occurred() ? 0 : scope_roles(self, code, measured, &key_variable);
-    code_state *state = measured || roles != 0 ? code_state_add(self, code, as) : NULL;
-    if (state != NULL) {
-        state->roles = roles;
-        state->key_variable = key_variable;
-    }
-    return state;
-}
-
-/* The state of `code`, which runs with `globals`; from now on it has the events of its own.
- * `*found` is NULL where nothing is wanted of it. -1 with an exception set. */
+/* The state of `code`, which runs with `globals`; its local events are set. `*found` is NULL where
+ * it needs none. `by_event`: an event of `code` has just come. -1 with an exception set. */
 static int
 state_with_events(core *self, PyCodeObject *code, PyObject *globals, bool by_event,
                   code_state **found)
 {
     code_state *state = code_state_of(self, code);
     *found = NULL;
-    if (state == NULL && by_event && !core_is_excluded(self, code) && !fired_is_executed(code)) {
+    if (state == NULL && by_event && !file_is_excluded(self, code) && !fired_is_executed(code)) {
         PyObject *filename = Py_NewRef(code->co_filename); /* owned */
         fired_note_source(self, filename);
         Py_DECREF(filename);
         return 0;
     }
-    if (state == NULL && (state = new_state(self, code, globals)) == NULL) {
+    if (state == NULL && (state = code_setup(self, code, globals, true)) == NULL) {
         return PyErr_Occurred() ? -1 : 0;
     }
-    if (state->file != NULL && state->flow == NULL &&
-        (state->flow = branch_table_new(code, self->branch)) == NULL) {
+    if (state->file != NULL && state->branches == NULL &&
+        (state->branches = branch_table_new(code, self->branch)) == NULL) {
         return -1;
     }
-    if (!state->watched) {
+    if (!state->has_local_events) {
         if (monitoring_set_local_events(self, state) < 0) {
             return -1;
         }
-        state->watched = true;
+        state->has_local_events = true;
     }
     *found = state;
     return 0;
@@ -171,7 +171,7 @@ on_start(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     core *self = core_of_self(module);
     if (!PyCode_Check(args[0])) {
-        return disable(self); /* what a C extension passes off as code has no bytecode */
+        return disable(self); /* C code may pass any object as its code */
     }
     PyCodeObject *code = (PyCodeObject *)args[0];
     code_state *state;
@@ -184,8 +184,8 @@ on_start(PyObject *module, PyObject *const *args, Py_ssize_t count)
     if (state->claim != NULL) {
         return start_claimed(self, state);
     }
-    /* A first statement on the line of the definition itself has begun already, and from 3.13
-     * on no LINE event says so (cpython #155992). */
+    /* A first statement on the line of the definition has no LINE event from 3.13 on
+     * (https://github.com/python/cpython/issues/155992). */
     int line = state->file != NULL ? code_resume_line(code) : 0;
     if (line == 0 && state->roles == 0) {
         return disable(self);
@@ -194,10 +194,10 @@ on_start(PyObject *module, PyObject *const *args, Py_ssize_t count)
     if (state->roles != 0) {
         scope_enter(self, state, PyEval_GetFrame());
         if (line == 0) {
-            return told(self, state, true);
+            return disable_if_recorded(self, state, true);
         }
     }
-    return told(self, state, core_record_line(self, state->file, line));
+    return disable_if_recorded(self, state, core_record_line(self, state->file, line));
 }
 
 static PyObject *
@@ -212,14 +212,14 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
         scope_line(self, state, PyEval_GetFrame());
     }
     if (!is_measured(state)) {
-        return told(self, state, true);
+        return disable_if_recorded(self, state, true);
     }
     int line = (int)PyLong_AsLong(args[1]);
     if (line >= NO_SOURCE_LINE || (line <= 0 && state->claim == NULL)) {
-        return disable(self); /* of a line table that was made by hand */
+        return disable(self); /* a line table that was made by hand */
     }
-    if (target_tracer_is_tracing(self)) {
-        /* The target's tracer was called first, and may have made the frame go on elsewhere. */
+    if (thread_trace_is_active(self)) {
+        /* The target's tracer was called first, and may have set f_lineno to another line. */
         PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
         if (frame != NULL && PyFrame_GetLineNumber(frame) != line) {
             Py_RETURN_NONE;
@@ -227,7 +227,8 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
     }
     if (state->claim != NULL) {
         PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
-        return asked(self, state, frame != NULL ? plugin_frame_line(self, state, frame) : 0);
+        return claimed_event_result(self, state,
+                                    frame != NULL ? plugin_frame_line(self, state, frame) : 0);
     }
     context_recorded *context;
     uint32_t id;
@@ -236,65 +237,35 @@ on_line(PyObject *module, PyObject *const *args, Py_ssize_t count)
     }
     if (self->records_contexts) {
         if (code_recorded_has_line(state, id, line)) {
-            code_recorded_note_repeat(self, state, id);
+            dormancy_note_repeat(self, state, id);
             return disable_line_if_recorded(self, state, line, true);
         }
-        if (state->here == NULL) {
+        if (state->recorded == NULL) {
             code_recorded_make(self, state);
         }
     }
     bool stored = record_line_in(context, state->file, line);
-    const flow *flow = state->flow;
-    const line_arc *target = NULL;
+    const branch_table *branches = state->branches;
+    const line_arc *arc = NULL;
     bool shared = false;
-    if (flow != NULL && (flow->unique_lines >> ((unsigned)line % 64)) & 1) {
-        target = line_arc_of_line(flow, line);
+    if (branches != NULL && (branches->unique_lines >> ((unsigned)line % 64)) & 1) {
+        arc = line_arc_of_line(branches, line);
     }
-    if (flow != NULL && target == NULL && (flow->shared_lines >> ((unsigned)line % 64)) & 1) {
-        /* Only where the line has more than one start, the frame (which has to be made an object)
-         * is asked which of them this is. */
+    if (branches != NULL && arc == NULL && (branches->shared_lines >> ((unsigned)line % 64)) & 1) {
+        /* A LINE event has no offset, so ask the frame which of the line's starts this is. Only
+         * here: the interpreter has to make a frame object for it. */
         PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
-        target = frame != NULL ? line_arc_at(flow, PyFrame_GetLasti(frame)) : NULL;
+        arc = frame != NULL ? line_arc_at(branches, PyFrame_GetLasti(frame)) : NULL;
         shared = true;
     }
-    if (target != NULL) {
-        stored = record_arc_in(context, state->file, target->from,
-                               target->to != 0 ? target->to : line) &&
-                 stored;
+    if (arc != NULL) {
+        stored =
+            record_arc_in(context, state->file, arc->from, arc->to != 0 ? arc->to : line) && stored;
     }
     if (stored && !shared && self->records_contexts) {
         code_recorded_add_line(state, id, line);
     }
     return disable_line_if_recorded(self, state, line, stored);
-}
-
-/* The outcome that the frame's next event tells, and the line that it is an outcome of. Whatever
- * happens in between (the name of an exception may be the last to hold an object) happens in other
- * frames. Frames are only compared. */
-static _Thread_local struct {
-    const PyFrameObject *frame;
-    const code_state *state;
-    int line;
-} later;
-
-static void
-defer_arc(const code_state *state, int line)
-{
-    later.frame = PyEval_GetFrame(); /* borrowed */
-    later.state = state;
-    later.line = line;
-}
-
-static void
-record_deferred_arc(const code_state *state, int to, context_recorded *context)
-{
-    const PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
-    if (frame == NULL || later.frame != frame || later.state != state || to == 0) {
-        later.frame = NULL;
-    } else if (to != ARC_PENDING) { /* else this try statement ends a clause of another one */
-        (void)record_arc_in(context, state->file, later.line, to);
-        later.frame = NULL;
-    }
 }
 
 static PyObject *
@@ -306,11 +277,11 @@ record_instruction_arc(core *self, code_state *state, const instruction_arc *ste
         return NULL;
     }
     if (step != NULL && step->to == ARC_PENDING) {
-        defer_arc(state, step->line);
-        return told(self, state, false);
+        outcome_defer(state, step->line);
+        return disable_if_recorded(self, state, false);
     }
-    return told(self, state,
-                step == NULL || record_arc_in(context, state->file, step->line, step->to));
+    return disable_if_recorded(
+        self, state, step == NULL || record_arc_in(context, state->file, step->line, step->to));
 }
 
 static PyObject *
@@ -326,22 +297,22 @@ on_return(PyObject *module, PyObject *const *args, Py_ssize_t count)
         if ((state->roles & ROLES_OF_RETURN) != 0) {
             scope_exit(self, state, frame);
         }
-        return asked(self, state, 0);
+        return claimed_event_result(self, state, 0);
     }
-    if (state == NULL || (state->flow == NULL && state->roles == 0)) {
+    if (state == NULL || (state->branches == NULL && state->roles == 0)) {
         return disable(self);
     }
     int offset = (int)PyLong_AsLong(args[1]);
     PyObject *result = record_instruction_arc(
-        self, state, state->flow != NULL ? return_arc_at(state->flow, offset) : NULL);
+        self, state, state->branches != NULL ? return_arc_at(state->branches, offset) : NULL);
     if ((state->roles & ROLES_OF_RETURN) != 0) {
         scope_exit(self, state, PyEval_GetFrame());
     }
     return result;
 }
 
-/* A generator or coroutine goes on: one that is a test or a request, or one that was suspended when
- * measurement began. */
+/* A generator or coroutine goes on. It has this event because it is a test or a request, or because
+ * measurement began late. */
 static int
 on_code_resumed(core *self, PyObject *code, code_state **state)
 {
@@ -370,7 +341,7 @@ on_resume(PyObject *module, PyObject *const *args, Py_ssize_t count)
     Py_RETURN_NONE;
 }
 
-/* The same by throw() or close(): this event cannot be disabled. */
+/* It goes on by throw() or close(). This event cannot be disabled. */
 static PyObject *
 on_throw(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
@@ -381,7 +352,7 @@ on_throw(PyObject *module, PyObject *const *args, Py_ssize_t count)
     Py_RETURN_NONE;
 }
 
-/* It stops for a while, or its frame is left by an exception. */
+/* It yields, or an exception leaves its frame. */
 static PyObject *
 on_leave(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
@@ -398,42 +369,11 @@ on_instruction(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     core *self = core_of_self(module);
     code_state *state = code_state_of(self, (PyCodeObject *)args[0]);
-    if (state == NULL || state->flow == NULL) {
+    if (state == NULL || state->branches == NULL) {
         return disable(self);
     }
     return record_instruction_arc(self, state,
-                                  instruction_arc_at(state->flow, (int)PyLong_AsLong(args[1])));
-}
-
-/* Tell the outcome of a branch, unless it was the last that was told of it in this context. False:
- * it could not be stored, or its events are wanted each time. */
-static bool
-record_outcome(core *self, code_state *state, branch_outcomes *branch, bool jumps,
-               context_recorded *context, uint32_t id)
-{
-    int to = jumps ? branch->jumps_to : branch->falls_to;
-    uint32_t *in = jumps ? &branch->jumps_context : &branch->falls_context;
-    if (branch->line == ARC_PENDING) {
-        record_deferred_arc(state, to, context);
-        return false;
-    }
-    if (to == ARC_PENDING) {
-        defer_arc(state, branch->line);
-        return false;
-    }
-    if (to == 0) {
-        return true;
-    }
-    if (self->records_contexts && *in == id) {
-        code_recorded_note_repeat(self, state, id);
-        return true;
-    }
-    bool stored = to > 0 && !self->branch ? record_line_in(context, state->file, to)
-                                          : record_arc_in(context, state->file, branch->line, to);
-    if (stored && self->records_contexts) {
-        *in = id;
-    }
-    return stored;
+                                  instruction_arc_at(state->branches, (int)PyLong_AsLong(args[1])));
 }
 
 #if COMPAT_BRANCH_SIDES
@@ -443,7 +383,7 @@ on_outcome(PyObject *module, PyObject *const *args, bool jumps)
 {
     core *self = core_of_self(module);
     code_state *state = code_state_of(self, (PyCodeObject *)args[0]);
-    if (state == NULL || state->flow == NULL) {
+    if (state == NULL || state->branches == NULL) {
         return disable(self);
     }
     context_recorded *context;
@@ -451,9 +391,9 @@ on_outcome(PyObject *module, PyObject *const *args, bool jumps)
     if (context_of_event(self, state, &context, &id) < 0) {
         return NULL;
     }
-    branch_outcomes *branch = branch_outcomes_at(state->flow, (int)PyLong_AsLong(args[1]));
-    return told(self, state,
-                branch == NULL || record_outcome(self, state, branch, jumps, context, id));
+    branch_outcomes *branch = branch_outcomes_at(state->branches, (int)PyLong_AsLong(args[1]));
+    return disable_if_recorded(
+        self, state, branch == NULL || outcome_record(self, state, branch, jumps, context, id));
 }
 
 static PyObject *
@@ -475,10 +415,10 @@ on_branch(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     core *self = core_of_self(module);
     code_state *state = code_state_of(self, (PyCodeObject *)args[0]);
-    if (state == NULL || state->flow == NULL) {
+    if (state == NULL || state->branches == NULL) {
         return disable(self);
     }
-    branch_outcomes *branch = branch_outcomes_at(state->flow, (int)PyLong_AsLong(args[1]));
+    branch_outcomes *branch = branch_outcomes_at(state->branches, (int)PyLong_AsLong(args[1]));
     if (branch == NULL) {
         return disable(self);
     }
@@ -488,44 +428,65 @@ on_branch(PyObject *module, PyObject *const *args, Py_ssize_t count)
         return NULL;
     }
     bool jumps = (int)PyLong_AsLong(args[2]) != branch->next;
-    bool stored = record_outcome(self, state, branch, jumps, context, id);
+    bool stored = outcome_record(self, state, branch, jumps, context, id);
     if (stored && !self->records_contexts) {
         *(jumps ? &branch->jumps_recorded : &branch->falls_recorded) = true;
     }
     if (self->records_contexts) {
-        return told(self, state,
-                    (branch->falls_to == 0 || branch->falls_context == id) &&
-                        (branch->jumps_to == 0 || branch->jumps_context == id));
+        return disable_if_recorded(self, state,
+                                   (branch->falls_to == 0 || branch->falls_context == id) &&
+                                       (branch->jumps_to == 0 || branch->jumps_context == id));
     }
-    return told(self, state,
-                (branch->falls_to == 0 || branch->falls_recorded) &&
-                    (branch->jumps_to == 0 || branch->jumps_recorded));
+    return disable_if_recorded(self, state,
+                               (branch->falls_to == 0 || branch->falls_recorded) &&
+                                   (branch->jumps_to == 0 || branch->jumps_recorded));
 }
 
 #endif
 
-monitoring_callback monitoring_callbacks[] = {
-    {"PY_START", {"on_start", (PyCFunction)(void (*)(void))on_start, METH_FASTCALL, NULL}},
-    {"LINE", {"on_line", (PyCFunction)(void (*)(void))on_line, METH_FASTCALL, NULL}},
-    {"JUMP", {"on_jump", (PyCFunction)(void (*)(void))on_jump, METH_FASTCALL, NULL}},
-    {"PY_RETURN", {"on_return", (PyCFunction)(void (*)(void))on_return, METH_FASTCALL, NULL}},
+#define CALLBACK(event, function)                                                                  \
+    {                                                                                              \
+        event, { #function, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL }           \
+    }
+
+/* CPython takes the definitions as not const; they are never written. */
+static monitoring_callback callbacks[] = {
+    CALLBACK("PY_START", on_start),
+    CALLBACK("LINE", on_line),
+    CALLBACK("JUMP", on_jump),
+    CALLBACK("PY_RETURN", on_return),
 #if COMPAT_BRANCH_SIDES
-    {"BRANCH_LEFT",
-     {"on_branch_left", (PyCFunction)(void (*)(void))on_branch_left, METH_FASTCALL, NULL}},
-    {"BRANCH_RIGHT",
-     {"on_branch_right", (PyCFunction)(void (*)(void))on_branch_right, METH_FASTCALL, NULL}},
+    CALLBACK("BRANCH_LEFT", on_branch_left),
+    CALLBACK("BRANCH_RIGHT", on_branch_right),
 #else
-    {"BRANCH", {"on_branch", (PyCFunction)(void (*)(void))on_branch, METH_FASTCALL, NULL}},
+    CALLBACK("BRANCH", on_branch),
 #endif
-    {"PY_RESUME", {"on_resume", (PyCFunction)(void (*)(void))on_resume, METH_FASTCALL, NULL}},
-    {"PY_THROW", {"on_throw", (PyCFunction)(void (*)(void))on_throw, METH_FASTCALL, NULL}},
-    {"PY_YIELD", {"on_yield", (PyCFunction)(void (*)(void))on_leave, METH_FASTCALL, NULL}},
-    {"PY_UNWIND", {"on_unwind", (PyCFunction)(void (*)(void))on_leave, METH_FASTCALL, NULL}},
-    {"INSTRUCTION",
-     {"on_instruction", (PyCFunction)(void (*)(void))on_instruction, METH_FASTCALL, NULL}},
+    CALLBACK("PY_RESUME", on_resume),
+    CALLBACK("PY_THROW", on_throw),
+    CALLBACK("PY_YIELD", on_leave),
+    CALLBACK("PY_UNWIND", on_leave),
+    CALLBACK("INSTRUCTION", on_instruction),
 };
 
-const int monitoring_callback_count =
-    sizeof(monitoring_callbacks) / sizeof(monitoring_callbacks[0]);
+/* Contexts are recorded from now on: what is recorded outside of them is recorded once more in each
+ * context. -1 with an exception set. */
+static int
+on_contexts_enabled(core *self)
+{
+    return dormancy_end_all(self) < 0 ? -1 : monitoring_restart_all(self);
+}
+
+int
+monitoring_start(core *self)
+{
+    const int count = sizeof(callbacks) / sizeof(callbacks[0]);
+    self->take_over = settrace_take_over;
+    if (monitoring_start_tool(self, callbacks, count) < 0 || tool_guard_hide_tool(self) < 0) {
+        return -1;
+    }
+    self->on_contexts_enabled = on_contexts_enabled;
+    self->on_context_change = dormancy_end_all;
+    return target_tracer_install(self, NULL);
+}
 
 #endif

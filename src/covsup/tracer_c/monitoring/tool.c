@@ -1,8 +1,6 @@
-/* monitoring/tool.c - our tool of sys.monitoring: its id, its callbacks, which events it has where.
+/* monitoring/tool.c - our tool of sys.monitoring: its id, and which events it has where.
  *
- * Threads: with an attached thread state. What changes the events of many code objects works on a
- * list of them, made under the core's lock and used without it.
- * Must never know: what the events tell. */
+ * Threads, Must never know: see monitoring/tool.h. */
 #include "monitoring/tool.h"
 
 #if COMPAT_MONITORING
@@ -11,13 +9,12 @@
 #include "cpython/builtin_patch.h"
 #include "journal/journal.h"
 #include "journal/format.h"
-#include "recorded/code_recorded.h"
-#include "settrace/target_tracer.h"
+#include "analysis/branch_table.h"
 
-/* Ids that no kind of tool is advised to use come first: nobody asks for them by name. */
+/* First the ids that no kind of tool is advised to use: nobody asks for these by name. */
 static const int preferred_tools[] = {4, 3, 1, 5, 2, 0};
 
-enum { TOOLS = 6 };
+enum { N_TOOLS = 6 };
 
 static int
 event_number(core *self, const char *name)
@@ -30,21 +27,30 @@ event_number(core *self, const char *name)
     return number;
 }
 
+/* What a call returned is of no interest (stolen). -1: it failed, with an exception set. */
+static int
+drop_result(PyObject *result)
+{
+    if (result == NULL) {
+        return -1;
+    }
+    Py_DECREF(result);
+    return 0;
+}
+
 static int
 set_local_events(core *self, int tool, PyCodeObject *code, int events)
 {
-    PyObject *result =
-        PyObject_CallFunction(self->set_local_events, "iOi", tool, (PyObject *)code, events);
-    Py_XDECREF(result);
-    return result != NULL ? 0 : -1;
+    return drop_result(
+        PyObject_CallFunction(self->set_local_events, "iOi", tool, (PyObject *)code, events));
 }
 
-/* A second tool on a code object makes CPython forget which tool had INSTRUCTION events on it
- * (3.12 to 3.15): switched off and on again they are back. */
+/* When a second tool sets events on a code object, CPython forgets which tool had INSTRUCTION
+ * events on it (3.12 to 3.15). Switch these off and on again. */
 static int
 restore_instruction_events(core *self, PyCodeObject *code)
 {
-    for (int tool = 0; tool < TOOLS; tool++) {
+    for (int tool = 0; tool < N_TOOLS; tool++) {
         if (tool == self->tool) {
             continue;
         }
@@ -54,7 +60,7 @@ restore_instruction_events(core *self, PyCodeObject *code)
             if (!PyErr_ExceptionMatches(PyExc_ValueError)) {
                 return -1;
             }
-            PyErr_Clear(); /* an id that is not in use */
+            PyErr_Clear(); /* the id is not in use */
             continue;
         }
         int events = (int)PyLong_AsLong(value);
@@ -71,7 +77,7 @@ restore_instruction_events(core *self, PyCodeObject *code)
 int
 monitoring_set_local_events(core *self, code_state *state)
 {
-    const flow *flow = state->flow;
+    const branch_table *branches = state->branches;
     int events = is_measured(state) || (state->roles & ROLES_OF_LINE) != 0 ? self->events.line : 0;
     if (state->claim != NULL) {
         events |= self->events.py_return | self->events.jump;
@@ -82,25 +88,25 @@ monitoring_set_local_events(core *self, code_state *state)
     if ((state->roles & ROLES_OF_YIELD) != 0) {
         events |= self->events.yield_and_resume;
     }
-    if (flow != NULL) {
-        if (flow->n_branches > 0) {
+    if (branches != NULL) {
+        if (branches->n_branches > 0) {
             events |= self->events.branch;
         }
-        if (flow->n_return_arcs > 0) {
+        if (branches->n_return_arcs > 0) {
             events |= self->events.py_return;
         }
-        if (flow->n_instruction_arcs > 0) {
+        if (branches->n_instruction_arcs > 0) {
             events |= self->events.instruction;
         }
     }
     if (set_local_events(self, self->tool, state->code, events) < 0) {
         return -1;
     }
-    return self->others ? restore_instruction_events(self, state->code) : 0;
+    return self->target_uses_tools ? restore_instruction_events(self, state->code) : 0;
 }
 
-/* A function of sys.monitoring for ourselves, so that wrappers over the public names, of others or
- * ours, do not see our calls. */
+/* An attribute of sys.monitoring for ourselves: neither our own patches nor those of others see our
+ * calls. */
 static PyObject *
 own_function(core *self, const char *name)
 {
@@ -110,11 +116,12 @@ own_function(core *self, const char *name)
     return own;
 }
 
-/* Take the first tool id that is free, other than `not_this`. */
+/* Take the first free tool id other than `not_this`. -1: RuntimeError where none is free, or
+ * another exception. */
 static int
 take_tool(core *self, int not_this)
 {
-    for (int i = 0; i < TOOLS; i++) {
+    for (int i = 0; i < N_TOOLS; i++) {
         if (preferred_tools[i] == not_this) {
             continue;
         }
@@ -127,14 +134,14 @@ take_tool(core *self, int not_this)
         if (!PyErr_ExceptionMatches(PyExc_ValueError)) {
             return -1;
         }
-        PyErr_Clear(); /* somebody else's */
+        PyErr_Clear(); /* another tool has it */
     }
     PyErr_SetString(PyExc_RuntimeError, "every tool id of sys.monitoring is in use by other tools");
     return -1;
 }
 
-/* What no code object has of its own: its start, and, where frames begin contexts, how it is left
- * by an exception (an event of a code object's own from 3.15 on only). */
+/* The events that we have for all code: the start of each code object, and where frames begin
+ * contexts, how an exception leaves them (before 3.15 that is no local event). */
 static int
 global_events(core *self)
 {
@@ -156,14 +163,11 @@ global_events(core *self)
 static int
 set_events(core *self, int tool, int events)
 {
-    PyObject *result = PyObject_CallFunction(self->set_events, "ii", tool, events);
-    Py_XDECREF(result);
-    return result != NULL ? 0 : -1;
+    return drop_result(PyObject_CallFunction(self->set_events, "ii", tool, events));
 }
 
-/* What restore_instruction_events() mends for one code object cannot be mended where a tool has
- * these events everywhere. CPython keeps count of the tools from the start where there are two, so
- * we are the second; each instruction disables its event at the first turn. */
+/* restore_instruction_events() cannot repair events that a tool has for all code. CPython keeps
+ * them where a second tool has them too. Our callback disables each of them at its first event. */
 int
 monitoring_share_instructions(core *self)
 {
@@ -181,33 +185,33 @@ monitoring_await_resumed(core *self)
     return set_events(self, self->tool, global_events(self));
 }
 
-/* Register our callbacks and the event that announces code objects for `tool`. */
+/* Register our callbacks for `tool`, and ask for the events of all code. */
 static int
-listen(core *self, int tool)
+register_callbacks(core *self, int tool)
 {
-    for (int i = 0; i < monitoring_callback_count; i++) {
-        int event = event_number(self, monitoring_callbacks[i].event);
+    for (int i = 0; i < self->n_callbacks; i++) {
+        int event = event_number(self, self->callbacks[i].event);
         if (event < 0) {
             return -1;
         }
-        PyObject *function = PyCFunction_New(&monitoring_callbacks[i].callback, self->module);
-        if (function == NULL) {
+        PyObject *function =
+            PyCFunction_New(&self->callbacks[i].callback, self->module); /* owned */
+        int rc = function != NULL ? drop_result(PyObject_CallFunction(self->register_callback,
+                                                                      "iiO", tool, event, function))
+                                  : -1;
+        Py_XDECREF(function);
+        if (rc < 0) {
             return -1;
         }
-        PyObject *old =
-            PyObject_CallFunction(self->register_callback, "iiO", tool, event, function);
-        Py_DECREF(function);
-        if (old == NULL) {
-            return -1;
-        }
-        Py_DECREF(old);
     }
     return set_events(self, tool, global_events(self));
 }
 
 int
-monitoring_start(core *self)
+monitoring_start_tool(core *self, monitoring_callback *callbacks, int count)
 {
+    self->callbacks = callbacks;
+    self->n_callbacks = count;
     self->monitoring = Py_XNewRef(PySys_GetObject("monitoring"));
     if (self->monitoring == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "this interpreter has no sys.monitoring");
@@ -238,23 +242,19 @@ monitoring_start(core *self)
         return -1;
     }
     self->tool = take_tool(self, -1);
-    if (self->tool < 0 || listen(self, self->tool) < 0) {
-        return -1;
-    }
-    return monitoring_hide_tool(self) < 0 ? -1 : target_tracer_install(self, NULL);
+    return self->tool < 0 ? -1 : register_callbacks(self, self->tool);
 }
 
-/* A list of the code objects that are watched, or of those with disabled events (and whether
- * any of these is the event of a start); a list, since none of them may die while it is
- * used, and none of ours may be called with the lock held. */
+/* A list of the code objects with states, or of those with disabled events. `*starts` is set if a
+ * PY_START event is among these. NULL with an exception set. */
 static PyObject *
-codes_with_events(core *self, bool events_disabled, bool *starts)
+codes_with_events(core *self, bool only_disabled, bool *starts)
 {
     PyObject *codes = PyList_New(0);
     int rc = codes != NULL ? 0 : -1;
     pthread_mutex_lock(&self->lock);
     for (code_state *state = self->states; state != NULL && rc == 0; state = state->next) {
-        if (events_disabled && !state->events_disabled && !state->start_disabled) {
+        if (only_disabled && !state->events_disabled && !state->start_disabled) {
             continue;
         }
         *starts = *starts || state->start_disabled;
@@ -262,46 +262,38 @@ codes_with_events(core *self, bool events_disabled, bool *starts)
     }
     pthread_mutex_unlock(&self->lock);
     if (rc < 0) {
-        Py_CLEAR(codes); /* not with the lock, which a code object that dies takes */
+        Py_CLEAR(codes); /* after the lock is released: a code object that dies takes it */
     }
     return codes;
 }
 
-/* Give `tool` back as if it had never been used: before 3.14 free_tool_id leaves callbacks and
- * local events behind. Nor does any version forget what was disabled in code that does not run
- * meanwhile, which the next tool with that id would miss: only a restart of all events does that,
- * and every tool has to reckon with one. */
+/* Give `tool` back as if it had never been used. Before 3.14 free_tool_id() leaves callbacks and
+ * local events behind. In every version, events that we disabled stay disabled for the next tool
+ * with that id. Only restart_events() ends that; it also restarts the events that other tools have
+ * disabled, which every tool has to expect. */
 static int
 release_tool(core *self, int tool, PyObject *codes)
 {
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(codes); i++) {
-        PyObject *result = PyObject_CallFunction(self->set_local_events, "iOi", tool,
-                                                 PyList_GET_ITEM(codes, i), 0);
-        if (result == NULL) {
+        if (set_local_events(self, tool, (PyCodeObject *)PyList_GET_ITEM(codes, i), 0) < 0) {
             return -1;
         }
-        Py_DECREF(result);
     }
-    for (int i = 0; i < monitoring_callback_count; i++) {
-        PyObject *old =
-            PyObject_CallFunction(self->register_callback, "iiO", tool,
-                                  event_number(self, monitoring_callbacks[i].event), Py_None);
-        if (old == NULL) {
+    for (int i = 0; i < self->n_callbacks; i++) {
+        int event = event_number(self, self->callbacks[i].event);
+        if (drop_result(
+                PyObject_CallFunction(self->register_callback, "iiO", tool, event, Py_None)) < 0) {
             return -1;
         }
-        Py_DECREF(old);
     }
-    PyObject *result = PyObject_CallFunction(self->set_events, "ii", tool, 0);
-    Py_XDECREF(result);
-    result = result != NULL ? PyObject_CallFunction(self->free_tool_id, "i", tool) : NULL;
-    Py_XDECREF(result);
-    result = result != NULL ? PyObject_CallNoArgs(self->restart_events) : NULL;
-    Py_XDECREF(result);
-    return result != NULL ? 0 : -1;
+    bool released = set_events(self, tool, 0) == 0 &&
+                    drop_result(PyObject_CallFunction(self->free_tool_id, "i", tool)) == 0 &&
+                    drop_result(PyObject_CallNoArgs(self->restart_events)) == 0;
+    return released ? 0 : -1;
 }
 
-/* Events that are switched off and on again for a code object are no longer disabled in it; those
- * of other tools stay as they are, which sys.monitoring.restart_events() would not leave so. */
+/* Setting no events and then the old ones enables those that were disabled. Unlike
+ * sys.monitoring.restart_events() it leaves the events of other tools alone. */
 int
 monitoring_restart_code(core *self, code_state *state)
 {
@@ -316,17 +308,6 @@ monitoring_restart_code(core *self, code_state *state)
 }
 
 int
-monitoring_wake_all(core *self)
-{
-    while (self->dormant != NULL) {
-        if (monitoring_wake_code(self, self->dormant) < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-int
 monitoring_restart_all(core *self)
 {
     int rc = -1;
@@ -334,14 +315,11 @@ monitoring_restart_all(core *self)
     if (self->tool < 0) {
         return 0;
     }
-    if (monitoring_wake_all(self) < 0) {
-        return -1;
-    }
     PyObject *codes = codes_with_events(self, true, &starts);
     if (codes == NULL) {
         return -1;
     }
-    /* The event of a start is no code object's own: it must be off everywhere meanwhile. */
+    /* PY_START is not a local event: it must be off for all code meanwhile. */
     rc = starts ? set_events(self, self->tool, 0) : 0;
     for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(codes); i++) {
         rc = set_local_events(self, self->tool, (PyCodeObject *)PyList_GET_ITEM(codes, i), 0);
@@ -366,13 +344,12 @@ monitoring_change_tool(core *self)
     int old = self->tool;
     int rc = -1;
     bool starts = false;
-    PyObject *codes =
-        monitoring_wake_all(self) == 0 ? codes_with_events(self, false, &starts) : NULL;
+    PyObject *codes = codes_with_events(self, false, &starts); /* owned */
     if (codes == NULL) {
         return -1;
     }
     int tool = take_tool(self, old);
-    if (tool >= 0 && listen(self, tool) == 0) {
+    if (tool >= 0 && register_callbacks(self, tool) == 0) {
         self->tool = tool;
         rc = 0;
         for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(codes); i++) {
@@ -380,10 +357,11 @@ monitoring_change_tool(core *self)
             rc = state != NULL ? monitoring_set_local_events(self, state) : 0;
         }
     } else if (PyErr_ExceptionMatches(PyExc_RuntimeError)) {
-        /* The target takes all of them, as it may: it gets this one too. */
+        /* The target takes all ids, so it gets this one too. The other core starts before ours
+         * ends: releasing the tool raises audit events, whose hooks may be measured code. */
         PyErr_Clear();
         self->tool = -1;
-        rc = settrace_take_over(self);
+        rc = self->take_over(self);
     }
     if (rc == 0) {
         rc = release_tool(self, old, codes);
@@ -392,44 +370,41 @@ monitoring_change_tool(core *self)
     return rc;
 }
 
-/* CPython's own tool for trace functions has its events everywhere, but it rewrites the bytecode of
- * a suspended frame only when that resumes, and a greenlet's never does so as far as CPython knows.
- * Any change of the code's own events rewrites it at once. */
+/* CPython's tool for trace functions has its events for all code, but CPython rewrites the bytecode
+ * of a suspended frame only when that resumes, and a switch to a greenlet is no resumption for it.
+ * Any change of the code's local events rewrites the bytecode at once. */
 int
-settrace_measure_suspended(core *self, PyCodeObject *code)
+monitoring_rewrite_suspended(core *self, PyCodeObject *code)
 {
     static const char note[] = "the program uses every tool id of sys.monitoring: greenlets that "
                                "were suspended when measurement began are not measured";
     PyObject *functions = self->monitoring;
-    PyObject *result = NULL; /* owned */
-    int tool = 0;
-    for (; functions != NULL && tool < TOOLS && result == NULL; tool++) {
-        result = PyObject_CallMethod(functions, "use_tool_id", "is", tool, "covsup");
-        if (result == NULL && !PyErr_ExceptionMatches(PyExc_ValueError)) {
+    int tool = functions != NULL ? 0 : N_TOOLS;
+    while (tool < N_TOOLS &&
+           drop_result(PyObject_CallMethod(functions, "use_tool_id", "is", tool, "covsup")) < 0) {
+        if (!PyErr_ExceptionMatches(PyExc_ValueError)) {
             return -1;
         }
-        PyErr_Clear(); /* somebody else's id */
+        PyErr_Clear(); /* another tool has it */
+        tool++;
     }
-    if (result == NULL) {
+    if (tool == N_TOOLS) {
         journal_event(EVENT_NOTE, note, sizeof(note) - 1);
         return 0;
     }
-    tool--;
     const int events[] = {event_number(self, "LINE"), 0};
-    for (int i = 0; i < 2 && result != NULL; i++) {
-        Py_SETREF(result, PyObject_CallMethod(functions, "set_local_events", "iOi", tool,
-                                              (PyObject *)code, events[i]));
+    int rc = 0;
+    for (int i = 0; i < 2 && rc == 0; i++) {
+        rc = drop_result(PyObject_CallMethod(functions, "set_local_events", "iOi", tool,
+                                             (PyObject *)code, events[i]));
     }
-    PyObject *error = compat_take_exception();
-    Py_XDECREF(result);
-    result = PyObject_CallMethod(functions, "free_tool_id", "i", tool);
+    PyObject *error = compat_take_exception(); /* owned, or NULL */
+    int freed = drop_result(PyObject_CallMethod(functions, "free_tool_id", "i", tool));
     if (error != NULL) {
         PyErr_Clear();
         compat_restore_exception(error);
-        Py_CLEAR(result);
     }
-    Py_XDECREF(result);
-    return result != NULL ? 0 : -1;
+    return rc == 0 ? freed : rc;
 }
 
 #endif

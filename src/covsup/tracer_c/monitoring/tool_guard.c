@@ -1,29 +1,31 @@
 /* monitoring/tool_guard.c - the target sees sys.monitoring as if covsup used none of its tool ids.
  *
- * Each function that takes a tool id is wrapped (cpython/builtin_patch.h): it first moves our tool
- * out of the way where the target means our id.
+ * Each function that takes a tool id is patched (cpython/builtin_patch.h). Where the target passes
+ * the id that we use, our tool first moves to another one.
  *
- * Threads: as the functions that are wrapped.
- * Must never know: what our tool does. */
-#include "core/code_state.h"
+ * Threads, Must never know: see monitoring/tool_guard.h. */
+#include "monitoring/tool_guard.h"
 
 #if COMPAT_MONITORING
 
 #include "cpython/target_callback.h"
+#include "core/interpreter.h"
 #include "cpython/builtin_patch.h"
-#include "settrace/target_tracer.h"
+#include "monitoring/dormancy.h"
+#include "monitoring/tool.h"
+#include "settrace/thread_trace.h"
 
-/* The id that CPython gives to its own sys.settrace. */
+/* CPython's own tool id for sys.settrace. */
 enum { SYS_TRACE_TOOL = 7 };
 
-/* INSTRUCTION events of the target: CPython forgets them in two places where another tool has LINE
- * events. -1 with an exception set. */
+/* The target sets events: see that CPython does not forget its INSTRUCTION events (see tool.c). -1
+ * with an exception set. */
 static int
 keep_instructions(core *self, PyObject *event_set, bool everywhere)
 {
     int events = PyLong_Check(event_set) ? (int)PyLong_AsLong(event_set) : 0;
     if (events == -1 && PyErr_Occurred()) {
-        PyErr_Clear(); /* the original says what is wrong with it */
+        PyErr_Clear(); /* the original reports what is wrong */
         return 0;
     }
     if ((events & self->events.instruction) == 0) {
@@ -33,9 +35,9 @@ keep_instructions(core *self, PyObject *event_set, bool everywhere)
     return everywhere ? monitoring_share_instructions(self) : 0;
 }
 
-/* An argument as CPython's own conversion to an int has it: an object with an __index__, which may
- * be Python code, is asked, and only once, as the original gets the answer. New reference, or NULL
- * with the exception of __index__. */
+/* An argument as CPython converts it to an int. An __index__ may be Python code, so it is called
+ * once, and the original gets the result. New reference, or NULL with the exception of __index__.
+ */
 static PyObject *
 as_int(PyObject *argument)
 {
@@ -43,7 +45,7 @@ as_int(PyObject *argument)
                                                               : PyNumber_Index(argument);
 }
 
-/* The tool id that `tool`, as of as_int(), means; -1 where it is none, which the original says. */
+/* The tool id in `tool`, a result of as_int(); -1: it is none, which the original reports. */
 static long
 tool_id(PyObject *tool)
 {
@@ -52,10 +54,10 @@ tool_id(PyObject *tool)
     return overflow == 0 && number >= 0 && number <= INT_MAX ? number : -1;
 }
 
-/* What a function does with its arguments, of which the first is a tool id. */
+/* What a function does with the tool id that is its first argument. */
 typedef enum { TAKES_TOOL, GETS_TOOL, REGISTERS, SETS_EVENTS, SETS_LOCAL_EVENTS } purpose;
 
-/* The target's callbacks are its own code too: see cpython/target_callback.h. */
+/* The target's callbacks are measured like its other code: see cpython/target_callback.h. */
 static PyObject *
 call_with_wrapped(const patched_call *changed, PyObject *const *args)
 {
@@ -71,7 +73,7 @@ call_with_wrapped(const patched_call *changed, PyObject *const *args)
     return old;
 }
 
-/* `tool` and `events` (which may be NULL) are the first and the last argument, as of as_int(). */
+/* `tool` and `events` (or NULL) are the first and the last argument, converted by as_int(). */
 static PyObject *
 call_with_ints(core *self, const patched_call *call, purpose what, PyObject *tool, PyObject *events)
 {
@@ -79,15 +81,15 @@ call_with_ints(core *self, const patched_call *call, purpose what, PyObject *too
         if (what == GETS_TOOL) {
             Py_RETURN_NONE;
         }
-        if (monitoring_change_tool(self) < 0) {
+        if (dormancy_end_all(self) < 0 || monitoring_change_tool(self) < 0) {
             return NULL;
         }
     }
-    self->others = true;
+    self->target_uses_tools = true;
     if (events != NULL && keep_instructions(self, events, what == SETS_EVENTS) < 0) {
         return NULL;
     }
-    PyObject *args[3] = {tool}; /* no function has more */
+    PyObject *args[3] = {tool}; /* no function has more arguments */
     for (Py_ssize_t i = 1; i < call->nargs; i++) {
         args[i] = call->args[i];
     }
@@ -108,12 +110,12 @@ guarded(const patched_call *call, purpose what, Py_ssize_t count)
         return patch_call_original(call);
     }
     PyObject *events = NULL, *result = NULL; /* owned */
-    PyObject *tool = as_int(call->args[0]);  /* owned; the order is CPython's */
+    PyObject *tool = as_int(call->args[0]);  /* owned; converted first, as in CPython */
     if (tool == NULL) {
         return NULL;
     }
     bool sets = what == SETS_EVENTS || what == SETS_LOCAL_EVENTS;
-    if (!sets || tool_id(tool) < 0) { /* a wrong id is refused before the events are asked */
+    if (!sets || tool_id(tool) < 0) { /* CPython rejects a wrong id before it converts the events */
         result = call_with_ints(self, call, what, tool, NULL);
     } else if ((events = as_int(call->args[count - 1])) != NULL) {
         result = call_with_ints(self, call, what, tool, events);
@@ -123,7 +125,7 @@ guarded(const patched_call *call, purpose what, Py_ssize_t count)
     return result;
 }
 
-/* sys.monitoring._all_events(): per event the tools that have it; without ours, and without
+/* sys.monitoring._all_events(): for each event the tools that have it, without ours, and without
  * CPython's own for sys.settrace where only we trace. */
 static PyObject *
 all_events_handler(const patched_call *call)
@@ -134,11 +136,11 @@ all_events_handler(const patched_call *call)
         return all;
     }
     long ours = self->tool >= 0 ? 1L << self->tool : 0;
-    if (self->settrace_event != NULL && !target_tracer_is_anywhere(self)) {
+    if (self->settrace_event != NULL && !thread_trace_has_target(self)) {
         ours |= 1L << SYS_TRACE_TOOL;
     }
     PyObject *theirs = PyDict_New();
-    PyObject *event, *tools; /* borrowed from a dict that is ours alone */
+    PyObject *event, *tools; /* borrowed from a new dict that nobody else has */
     for (Py_ssize_t at = 0; theirs != NULL && PyDict_Next(all, &at, &event, &tools);) {
         long others = PyLong_AsLong(tools) & ~ours;
         if (others == 0) {
@@ -172,22 +174,22 @@ GUARD(get_local_events, TAKES_TOOL, 2);
 GUARD(set_local_events, SETS_LOCAL_EVENTS, 3);
 PATCH(all_events, "sys.monitoring", "_all_events");
 
-/* Where somebody else has replaced a function, theirs calls one that is not to be found: it stays
- * as it is. -1: exception set. */
+/* A function that others have replaced stays as it is: the builtin that theirs calls cannot be
+ * found. -1 with an exception set. */
 static int
 install_patches(core *self, builtin_patch *const *patches)
 {
-    PyObject *refused = PyList_New(0); /* owned */
-    int rc = refused != NULL ? 0 : -1;
+    PyObject *skipped = PyList_New(0); /* owned */
+    int rc = skipped != NULL ? 0 : -1;
     for (; rc == 0 && *patches != NULL; patches++) {
-        rc = patch_install_in(*patches, self->monitoring, refused);
+        rc = patch_install_in(*patches, self->monitoring, skipped);
     }
-    Py_XDECREF(refused);
+    Py_XDECREF(skipped);
     return rc;
 }
 
 int
-monitoring_hide_tool(core *self)
+tool_guard_hide_tool(core *self)
 {
     builtin_patch *const patches[] = {
         &use_tool_id, &free_tool_id, &clear_tool_id,    &register_callback, &get_events,
@@ -197,7 +199,7 @@ monitoring_hide_tool(core *self)
 }
 
 int
-monitoring_measure_callbacks(core *self)
+tool_guard_measure_callbacks(core *self)
 {
     builtin_patch *const patches[] = {&register_callback, &all_events, NULL};
     return install_patches(self, patches);

@@ -1,16 +1,17 @@
-/* plugins/file_tracer.c - code that a file tracer plugin of coverage.py's claims.
+/* plugins/file_tracer.c - code of files that a coverage.py plugin claims. See file_tracer.h.
  *
- * As coverage.py's C tracer asks plugins: `file_tracer` once per file name, the source's name once
- * per frame where it is dynamic, the range of lines at every line. CPython sends no events while
- * one is handled, so a plugin's own code is not measured.
+ * The plugins are called when coverage.py's C tracer calls them: `file_tracer` once for a file
+ * name, `dynamic_source_filename` once for a frame, `line_number_range` at every line. CPython
+ * sends no events while an event is handled, so a plugin's own code is not measured.
  *
- * What raises is switched off, and said; the program goes on. Not so where the exception is none
- * of the plugin's: KeyboardInterrupt and its like belong to the program and go there.
+ * If a plugin raises an Exception for a file, it is switched off for that file, and reported. Other
+ * exceptions (KeyboardInterrupt, GreenletExit) were meant for the program and are raised there.
  *
- * Threads: see plugins/file_tracer.h. Must never know: adapters, which core sends the events. */
+ * Must never know: adapters, which core sends the events. */
 #include "plugins/file_tracer.h"
 
 #include "contexts/contexts.h"
+#include "files/file_policy.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -29,7 +30,7 @@ plugins_set_loader(core *self, PyObject *load)
     return 0;
 }
 
-/* Is the site module at work? Until it has ended, sys.path is not what the program will see. */
+/* Is the site module still running? Until it ends, sys.path is not complete. */
 static int
 in_site_module(void)
 {
@@ -53,8 +54,8 @@ int
 plugins_load_if_due(core *self, const char *name)
 {
     struct plugins *plugins = self->plugins;
-    /* `python -m` is recognised by the module that runs the others: the program may be within a
-     * package that the plugin is in, too, and must not be half imported then. */
+    /* `python -m` runs modules by runpy. Load the plugins before it imports a package: a plugin may
+     * be in the same package, and must not find it half imported. */
     bool due = name[0] != '<' ? !filter_in_trees(&self->rules.stdlib_dirs, name) ||
                                     filter_in_trees(&self->rules.third_dirs, name)
                               : strcmp(name, "<frozen runpy>") == 0;
@@ -76,7 +77,7 @@ plugins_load_if_due(core *self, const char *name)
             plugins->failed = Py_NewRef(failed);
             plugins->claim = claim != Py_None ? Py_NewRef(claim) : NULL;
             plugins->context = context != Py_None ? Py_NewRef(context) : NULL;
-            PyDict_Clear(self->files); /* what was decided meanwhile was decided without them */
+            PyDict_Clear(self->files); /* so far the plugins were not asked about these */
         } else {
             rc = -1;
         }
@@ -85,7 +86,7 @@ plugins_load_if_due(core *self, const char *name)
     return rc;
 }
 
-/* A plugin has looked into the frame: what that made there goes. The plugin keeps its own. */
+/* A plugin may have used frame.f_locals. Drop the snapshot that this made in the frame. */
 static void
 drop_new_locals(PyFrameObject *frame, bool had_locals)
 {
@@ -101,8 +102,8 @@ plugins_context(core *self, PyFrameObject *frame)
     PyObject *label = PyObject_CallOneArg(self->plugins->context, (PyObject *)frame);
     drop_new_locals(frame, had_locals);
     if (label == NULL) {
-        /* A plugin's failure is no exception by now: this one came to the program, which gets it
-         * as soon as it goes on. */
+        /* covsup.plugins catches a plugin's exceptions, so this one was meant for the program.
+         * Raise it there again, as soon as the program goes on. */
         if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
             PyErr_SetInterrupt();
         }
@@ -113,29 +114,29 @@ plugins_context(core *self, PyFrameObject *frame)
     return label;
 }
 
-/* The plugin raised. Its claim is switched off and 0 returned; -1 where the exception is the
- * program's, which is then set. */
+/* The plugin raised. Disable its claim and return 0. -1: the exception was meant for the program,
+ * and is set. */
 static int
 claim_failed(core *self, claim *claim, const char *what)
 {
     if (PyErr_ExceptionMatches(PyExc_RecursionError) || PyErr_ExceptionMatches(PyExc_MemoryError)) {
-        PyErr_Clear(); /* the program is at its limits, which says nothing about the plugin */
+        PyErr_Clear(); /* the program has reached a limit: not the plugin's failure */
         return 0;
     }
     if (!PyErr_ExceptionMatches(PyExc_Exception)) {
         return -1;
     }
     PyObject *error = compat_take_exception();
-    claim->off = true;
-    PyObject *said =
+    claim->disabled = true;
+    PyObject *reported =
         PyObject_CallFunction(self->plugins->failed, "OsO", claim->tracer, what, error);
     Py_XDECREF(error);
-    Py_XDECREF(said);
-    if (said == NULL && PyErr_ExceptionMatches(PyExc_Exception)) {
-        PyErr_Clear(); /* there is nowhere to say it */
+    Py_XDECREF(reported);
+    if (reported == NULL && PyErr_ExceptionMatches(PyExc_Exception)) {
+        PyErr_Clear(); /* the failure cannot be reported */
         return 0;
     }
-    return said == NULL ? -1 : 0;
+    return reported == NULL ? -1 : 0;
 }
 
 int
@@ -176,7 +177,7 @@ plugins_claim(core *self, const char *name, PyObject *globals, claim **found, bo
     } else {
         const char *path = PyUnicode_AsUTF8(source);
         if (path == NULL) {
-            PyErr_Clear(); /* as for other files, a name that is not UTF-8 cannot be stored */
+            PyErr_Clear(); /* a name that is not UTF-8 cannot be stored, for any file */
         } else if (file_policy_apply(self, path, globals, made->plugin, &made->file) < 0) {
             goto done;
         }
@@ -197,8 +198,8 @@ done:
     return rc;
 }
 
-/* The file that `name` means, as told for a frame of the claim; NULL where it is not measured, or
- * with an exception set. */
+/* The source file of that name, which the plugin gave for a frame. NULL: it is not measured, or an
+ * exception is set. */
 static source_file *
 file_for_name(core *self, claim *claim, PyObject *name, PyFrameObject *frame)
 {
@@ -235,11 +236,11 @@ file_for_name(core *self, claim *claim, PyObject *name, PyFrameObject *frame)
     return file;
 }
 
-/* Where the facts of `frame` go: nowhere, if `*file` stays NULL. */
+/* The source file of `frame`. NULL in `*file`: it is not measured. -1 with an exception set. */
 static int
 file_of_frame(core *self, claim *claim, PyFrameObject *frame, source_file **file)
 {
-    if (claim->off) {
+    if (claim->disabled) {
         return 0;
     }
     if (claim->names == NULL) {
@@ -270,7 +271,7 @@ remember_frame(core *self, PyFrameObject *frame, source_file *file, int last_lin
     return entry != NULL ? 0 : -1;
 }
 
-/* What is known of `frame`; false where nothing is. */
+/* Read what remember_frame() stored. False: nothing. */
 static bool
 recall_frame(core *self, PyFrameObject *frame, source_file **file, int *last_line)
 {
@@ -290,7 +291,7 @@ plugin_frame_start(core *self, const code_state *state, PyFrameObject *frame, bo
     source_file *file = NULL;
     int last_line = 0;
     if (resumed && recall_frame(self, frame, &file, &last_line)) {
-        return 0; /* a generator goes on where it was in its source */
+        return 0; /* a generator resumes at its last line */
     }
     if (file_of_frame(self, state->claim, frame, &file) < 0) {
         return -1;
@@ -325,11 +326,11 @@ plugin_frame_line(core *self, const code_state *state, PyFrameObject *frame)
     claim *claim = state->claim;
     source_file *file = NULL;
     int last_line = 0;
-    if (claim->off) {
+    if (claim->disabled) {
         return 0;
     }
     if (!recall_frame(self, frame, &file, &last_line)) {
-        /* It ran before anybody looked, or was resumed by a throw(), of which no event tells. */
+        /* It started before the measurement, or was resumed by throw(), which sends no event. */
         if (plugin_frame_start(self, state, frame, true) < 0) {
             return -1;
         }

@@ -1,10 +1,8 @@
-/* process/environ.c - the variables by which the session reaches the next process image.
+/* process/environ.c - the environment variables that take the session to the next process image.
  *
- * COVSUP_PARENT lives in a buffer of ours that putenv() hung into the environment, so that a
- * forked child can write its own identity there without setenv(), whose lock another thread may
- * have held at the fork.
+ * putenv() has put a static buffer into the environment for COVSUP_PARENT. A forked child writes
+ * its identity there without setenv(), whose lock another thread may have held at the fork.
  *
- * Threads: see process/environ.h.
  * Must never know: which call the environment is for. */
 #include "process/environ.h"
 
@@ -12,6 +10,7 @@
 #include <string.h>
 
 #include "contexts/contexts.h"
+#include "core/interpreter.h"
 #include "journal/journal.h"
 
 #define SESSION "COVSUP_SESSION"
@@ -19,10 +18,11 @@
 #define CONTEXT "COVSUP_CONTEXT"
 #define PAUSED "COVSUP_PAUSED"
 
+/* All under the GIL. */
 static char parent_entry[sizeof(PARENT "=") + JOURNAL_PARENT_SIZE] = PARENT "=";
 static char *const parent_value = parent_entry + sizeof(PARENT "=") - 1;
 static char *session_entry; /* "COVSUP_SESSION=..."; never freed: environ may point to it */
-static const char *session; /* its value; NULL until the start */
+static const char *session; /* its value; NULL before environ_start() */
 
 static void
 refresh_parent(void)
@@ -66,7 +66,7 @@ environ_after_fork(void)
     }
 }
 
-/* The context that is current, or NULL; *holder (owned) has its text. */
+/* The current context, or NULL. *holder (owned) keeps the text alive. */
 static const char *
 context_value(PyObject **holder)
 {
@@ -75,9 +75,9 @@ context_value(PyObject **holder)
     return self != NULL && self->records_contexts ? contexts_environ_value(self, holder) : NULL;
 }
 
-/* What the last call left in the process's own environment is corrected by the next. */
+/* Set COVSUP_CONTEXT in the process's own environment, or unset what an earlier call left there. */
 static void
-carry_context(environ_change *change)
+add_context(environ_change *change)
 {
     PyObject *holder; /* owned */
     const char *now = context_value(&holder);
@@ -112,7 +112,7 @@ environ_add_session(environ_change *change)
     if (given == NULL && putenv(session_entry) == 0 && change != NULL) {
         change->added_session = true;
     }
-    carry_context(change);
+    add_context(change);
     const char *parent = getenv(PARENT);
     if (parent == parent_value) {
         return;
@@ -151,7 +151,7 @@ environ_restore(environ_change *change)
     *change = (environ_change){0};
 }
 
-/* 1: `name` is this str or bytes; 0: it is not, or not of these types. */
+/* 1: `name` is that name, as str or bytes. 0: it is not, or of another type. */
 static int
 is_name(PyObject *name, const char *wanted)
 {
@@ -161,7 +161,7 @@ is_name(PyObject *name, const char *wanted)
     return PyBytes_Check(name) && strcmp(PyBytes_AS_STRING(name), wanted) == 0;
 }
 
-/* 1: the value is this session's directory. 0: it is not. -1: exception set. */
+/* 1: the value is the directory of this session. 0: it is not. -1: exception set. */
 static int
 is_session(PyObject *value)
 {
@@ -174,8 +174,8 @@ is_session(PyObject *value)
     return same;
 }
 
-/* What the children of this process are to begin with, or NULL: nothing, so they are measured. The
- * text is the environment's, which any code of Python's may change: it is used at once. */
+/* COVSUP_PAUSED of this process, for its children; NULL: they are measured from their start. The
+ * pointer is the environment's, which Python code may change: use it at once. */
 static const char *
 paused_value(void)
 {
@@ -183,8 +183,7 @@ paused_value(void)
     return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
-/* Put a variable into a dict of them, by the encoding of the system, so that the same bytes come
- * out again. -1: exception set. */
+/* Add a variable to a dict, decoded so that encoding gives the same bytes. -1: exception set. */
 static int
 put(PyObject *made, const char *name, const char *value)
 {
@@ -204,9 +203,9 @@ append(PyObject *made, const char *name, const char *value)
     return rc;
 }
 
-/* keys and values as a dict that carries the session; NULL with or without an exception. */
+/* A dict of keys and values with the session; NULL with or without an exception. */
 static PyObject *
-carried(PyObject *keys, PyObject *values)
+dict_with_session(PyObject *keys, PyObject *values)
 {
     PyObject *result = NULL, *holder = NULL; /* owned */
     PyObject *made = PyDict_New();           /* owned */
@@ -219,7 +218,7 @@ carried(PyObject *keys, PyObject *values)
         goto done;
     }
     for (Py_ssize_t i = 0; i < count; i++) {
-        /* Nobody else has these lists, so they keep what they have. */
+        /* Borrowed: both lists are new and nothing else has them. */
         PyObject *key = PyList_GET_ITEM(keys, i);
         PyObject *value = PyList_GET_ITEM(values, i);
         if (is_name(key, PARENT) || is_name(key, CONTEXT)) {
@@ -231,7 +230,7 @@ carried(PyObject *keys, PyObject *values)
             }
             has_session = true;
         }
-        has_paused = has_paused || is_name(key, PAUSED); /* as the program has it */
+        has_paused = has_paused || is_name(key, PAUSED); /* the program's own value stays */
         if (PyDict_SetItem(made, key, value) < 0) {
             goto done;
         }
@@ -256,16 +255,16 @@ environ_mapping_with_session(PyObject *environ)
     }
     refresh_parent();
     PyObject *keys = NULL, *values = NULL, *result = NULL; /* owned */
-    /* The same calls as the wrapped function makes, which is then given a dict instead: a mapping
-     * written in Python runs as often as without us. */
+    /* The calls that the patched function would make. It is given a dict, so the methods of a
+     * mapping written in Python are called as often as without covsup. */
     if (PyMapping_Size(environ) < 0 || (keys = PyMapping_Keys(environ)) == NULL ||
         (values = PyMapping_Values(environ)) == NULL) {
         goto done;
     }
-    result = carried(keys, values);
+    result = dict_with_session(keys, values);
 done:
     if (result == NULL) {
-        PyErr_Clear(); /* the wrapped function meets the same error and raises it */
+        PyErr_Clear(); /* the patched function meets the same error and raises it */
     }
     Py_XDECREF(keys);
     Py_XDECREF(values);
@@ -303,7 +302,7 @@ environ_list_with_session(PyObject *environ)
             goto done;
         }
         has_session = has_session || value != NULL;
-        /* As the program has it. */
+        /* The program's own value stays. */
         has_paused = has_paused || value_of(item, PAUSED, sizeof(PAUSED) - 1) != NULL;
         if (value_of(item, PARENT, sizeof(PARENT) - 1) == NULL &&
             value_of(item, CONTEXT, sizeof(CONTEXT) - 1) == NULL && PyList_Append(made, item) < 0) {

@@ -1,11 +1,10 @@
-/* process/environ.h - the variables by which the session reaches the next process image.
+/* process/environ.h - the environment variables that take the session to the next process image.
  *
- * COVSUP_SESSION names the session directory; the empty value means "off" and is left alone, as is
- * the value of another session. COVSUP_PARENT names this image; whoever starts from here finds it.
- * COVSUP_CONTEXT is the context that is current; without one it is not there.
+ * COVSUP_SESSION names the session directory. The empty value means "off"; it and the value of
+ * another session are left alone. COVSUP_PARENT names this image for the images that it starts.
+ * COVSUP_CONTEXT is the current context, and unset without one.
  *
- * Threads: with the GIL, except environ_after_fork(), which runs in a child that
- * has one thread.
+ * Threads: with the GIL, except environ_after_fork(), which runs in a child with one thread.
  * Must never know: which call the environment is for. */
 #ifndef COVSUP_PROCESS_ENVIRON_H
 #define COVSUP_PROCESS_ENVIRON_H
@@ -15,7 +14,7 @@
 
 #include <stdbool.h>
 
-/* What environ_add_session() changed, to be put back. */
+/* What environ_add_session() changed, for environ_restore(). */
 typedef struct {
     bool added_session;
     bool changed_parent;
@@ -24,28 +23,29 @@ typedef struct {
     char *context_before; /* likewise */
 } environ_change;
 
-/* This process belongs to `session`, from now on: COVSUP_PARENT becomes this image. Once per
- * process is enough, more do no harm. -1: exception set. */
+/* From now on this process passes `session` on, and COVSUP_PARENT is this image. A second call
+ * changes nothing. -1: exception set. */
 int environ_start(const char *session);
 
-/* The session that this process belongs to; NULL before the start. */
+/* The session that this process passes on; NULL before environ_start(). Never freed. */
 const char *environ_session(void);
 
-/* In the child after a fork: it is the parent of what it starts. Neither locks nor allocates. */
+/* In a child after a fork: it is the parent of the images that it starts. Takes no lock and
+ * allocates nothing. */
 void environ_after_fork(void);
 
-/* Make the process's own environment carry the session, for a call that takes no other one. The
- * change is described in *change where that is not NULL, else it stays. */
+/* Add the session to the process's own environment, for a call that takes no other one. If `change`
+ * is not NULL, environ_restore() undoes it; else it stays. */
 void environ_add_session(environ_change *change);
 
 void environ_restore(environ_change *change);
 
-/* A dict with what the mapping `environ` holds and the session; NULL without an exception where
- * the mapping is to be used as it is (off, another session, or no mapping of strings: the wrapped
- * function then says what is wrong). */
+/* A new dict of the mapping `environ` and the session. NULL without an exception: use the mapping
+ * as it is, because the session is off or another one, or because the mapping is not valid, which
+ * the patched function reports. */
 PyObject *environ_mapping_with_session(PyObject *environ);
 
-/* Likewise for a list or tuple of bytes "NAME=value". */
+/* The same as a list, for a list or tuple of bytes "NAME=value". */
 PyObject *environ_list_with_session(PyObject *environ);
 
 #endif

@@ -1,6 +1,5 @@
-/* process/event_payload.c - command lines as the payload of an event.
+/* process/event_payload.c - build the payload of an event. See event_payload.h.
  *
- * Threads: see process/event_payload.h.
  * Must never know: which call the event is about. */
 #include "process/event_payload.h"
 
@@ -41,8 +40,8 @@ add_object(event_payload *payload, PyObject *item)
     if (PyUnicode_Check(item) || PyBytes_Check(item)) {
         path = Py_NewRef(item);
     } else {
-        /* __fspath__ may be Python code, which the wrapped call is going to run too: a tracer of
-         * the target sees that call only. */
+        /* __fspath__ may be Python code, and the patched function will call it, too. Hide this call
+         * from the target's tracers, so that they see one. */
         PyThreadState *thread = PyThreadState_Get();
         PyThreadState_EnterTracing(thread);
         path = PyOS_FSPath(item);
@@ -54,7 +53,7 @@ add_object(event_payload *payload, PyObject *item)
     if (encoded != NULL) {
         payload_add(payload, PyBytes_AS_STRING(encoded), (size_t)PyBytes_GET_SIZE(encoded));
     }
-    PyErr_Clear(); /* the wrapped call raises what is to be raised */
+    PyErr_Clear(); /* the patched function meets the same error and raises it */
     Py_XDECREF(path);
     Py_XDECREF(encoded);
 }
@@ -79,7 +78,7 @@ payload_add_argv(event_payload *payload, PyObject *argv)
     if (!PyList_Check(argv) && !PyTuple_Check(argv)) {
         return;
     }
-    /* The size is asked each time: __fspath__ may change a list. */
+    /* Read the size each time: __fspath__ may change the list. */
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(argv); i++) {
         if (i > 0) {
             payload_add(payload, "", 1);

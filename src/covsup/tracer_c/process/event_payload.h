@@ -1,4 +1,4 @@
-/* process/event_payload.h - command lines as the payload of an event.
+/* process/event_payload.h - build the payload of an event from paths and command lines.
  *
  * Threads: with an attached thread state.
  * Must never know: which call the event is about. */
@@ -10,25 +10,28 @@
 
 #include <stddef.h>
 
-/* A longer command line is cut: it is there to be read by people, and a journal is small. */
+/* A longer command line is cut: people read it, and a journal is small. */
 #define EVENT_PAYLOAD_MAX 4096
 
 typedef struct {
     size_t size;
-    char bytes[EVENT_PAYLOAD_MAX + 1]; /* and room for a NUL */
+    char bytes[EVENT_PAYLOAD_MAX + 1]; /* with room for a NUL */
 } event_payload;
 
-/* An empty one, to be freed by payload_free(): it is too large for the stack of a thread. NULL: no
- * memory, and no exception. */
+/* A new, empty payload on the heap: it is too large for a small stack. NULL: no memory; no
+ * exception is set. */
 event_payload *payload_new(void);
 void payload_free(event_payload *payload);
 
+/* Append bytes, as far as there is room. */
 void payload_add(event_payload *payload, const void *bytes, size_t size);
 
-/* str, bytes, an open file's number, or an object with __fspath__; else nothing. No exception. */
+/* Append a path: str, bytes, a descriptor, or an object with __fspath__. Anything else adds
+ * nothing. No exception. */
 void payload_add_path(event_payload *payload, PyObject *path);
 
-/* A list or tuple of such items, separated by NUL; else nothing. No exception. */
+/* Append the items of a list or tuple, separated by NUL. Anything else adds nothing. No exception.
+ */
 void payload_add_argv(event_payload *payload, PyObject *argv);
 
 #endif

@@ -1,9 +1,8 @@
-/* process/exec_spawn_fork.c - exec, spawn and fork: the session goes along, and the journal tells
- * of it.
+/* process/exec_spawn_fork.c - pass the session on through exec, spawn and fork; record them.
  *
  * Threads: with an attached thread state.
  * Must never know: what is measured, which core does it. */
-#include "process/exec_spawn_fork.h"
+#include "process/patches.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -13,16 +12,17 @@
 
 #include "cpython/compat.h"
 #include "contexts/contexts.h"
+#include "core/interpreter.h"
 #include "process/environ.h"
 #include "process/event_payload.h"
 #include "process/failed_exec.h"
+#include "process/setuid.h"
 #include "cpython/builtin_patch.h"
 #include "journal/journal.h"
 
 /* --- exec -------------------------------------------------------------------------------- */
 
-/* os.execvp() tries each directory of PATH: where there is no such file, nothing happens that
- * would be worth an event. */
+/* os.execvp() tries each directory of PATH. A path without a file deserves no event. */
 static bool
 cannot_exist(event_payload *path)
 {
@@ -40,7 +40,7 @@ write_exec_event(const patched_call *call)
     }
     event_payload *payload = payload_new();
     if (payload == NULL) {
-        (void)journal_event(EVENT_EXEC_ABOUT, "", 1); /* of what, there is no memory to say */
+        (void)journal_event(EVENT_EXEC_ABOUT, "", 1); /* no memory for the command line */
         return true;
     }
     payload_add_path(payload, path);
@@ -54,7 +54,7 @@ write_exec_event(const patched_call *call)
     return can_exist;
 }
 
-/* The errno of the OSError that is set; 0 for another exception. */
+/* The errno of the current OSError; 0 for another exception. */
 static int
 errno_of_exception(void)
 {
@@ -63,7 +63,7 @@ errno_of_exception(void)
     if (!PyErr_ExceptionMatches(PyExc_OSError)) {
         return 0;
     }
-    PyObject *exception = compat_take_exception(); /* owned, until it is put back */
+    PyObject *exception = compat_take_exception(); /* owned, until it is set again */
     PyObject *attribute = PyObject_GetAttrString(exception, "errno"); /* owned */
     if (attribute != NULL && PyLong_Check(attribute)) {
         number = PyLong_AsLongAndOverflow(attribute, &overflow);
@@ -74,9 +74,9 @@ errno_of_exception(void)
 }
 
 static void
-write_exec_failed_event(bool told)
+write_exec_failed_event(bool recorded)
 {
-    if (told) {
+    if (recorded) {
         int32_t number = errno_of_exception();
         (void)journal_event(EVENT_EXEC_FAILED, &number, sizeof(number));
     }
@@ -86,35 +86,36 @@ static PyObject *
 os_execv_handler(const patched_call *call)
 {
     environ_change change;
-    bool told = write_exec_event(call);
+    bool recorded = write_exec_event(call);
     environ_add_session(&change);
-    PyObject *result = patch_call_original(call); /* returns only to say that it failed */
+    PyObject *result = patch_call_original(call); /* returns only after a failure */
     environ_restore(&change);
-    write_exec_failed_event(told);
+    write_exec_failed_event(recorded);
     return result;
 }
 
-/* Calls the original with the argument replaced by `carried` (stolen), or unchanged for NULL. */
+/* Call the original with the argument replaced by `environ` (stolen); NULL: with the same argument.
+ */
 static PyObject *
 call_with_environ(const patched_call *call, Py_ssize_t position, const char *keyword,
-                  PyObject *carried)
+                  PyObject *environ)
 {
-    if (carried == NULL) {
+    if (environ == NULL) {
         return patch_call_original(call);
     }
-    PyObject *result = patch_call_original_with(call, position, keyword, carried);
-    Py_DECREF(carried);
+    PyObject *result = patch_call_original_with(call, position, keyword, environ);
+    Py_DECREF(environ);
     return result;
 }
 
 static PyObject *
 os_execve_handler(const patched_call *call)
 {
-    bool told = write_exec_event(call);
+    bool recorded = write_exec_event(call);
     PyObject *environ = patch_argument(call, 2, "env");
-    PyObject *carried = environ == NULL ? NULL : environ_mapping_with_session(environ);
-    PyObject *result = call_with_environ(call, 2, "env", carried);
-    write_exec_failed_event(told);
+    PyObject *with_session = environ == NULL ? NULL : environ_mapping_with_session(environ);
+    PyObject *result = call_with_environ(call, 2, "env", with_session);
+    write_exec_failed_event(recorded);
     return result;
 }
 
@@ -123,7 +124,7 @@ PATCH(os_execve, "posix", "execve");
 
 /* --- spawn ------------------------------------------------------------------------------- */
 
-/* The child's pid that a call returned; 0 where it is none. */
+/* The child's pid that a call returned; 0: it failed. */
 static uint32_t
 pid_of(PyObject *result)
 {
@@ -142,7 +143,7 @@ write_spawned_event(PyObject *result, PyObject *argv)
     }
     event_payload *payload = payload_new();
     if (payload == NULL) {
-        (void)journal_event(EVENT_SPAWNED, &pid, sizeof(pid)); /* what, there is no memory to say */
+        (void)journal_event(EVENT_SPAWNED, &pid, sizeof(pid)); /* no memory for the command line */
         return;
     }
     payload_add(payload, &pid, sizeof(pid));
@@ -153,8 +154,7 @@ write_spawned_event(PyObject *result, PyObject *argv)
     payload_free(payload);
 }
 
-/* How much waits to be read from the descriptor that is an argument of a call; 0 where it is none.
- */
+/* How many bytes can be read from the descriptor that is an argument of a call; 0: it is none. */
 static int
 bytes_waiting(PyObject *argument)
 {
@@ -170,59 +170,60 @@ bytes_waiting(PyObject *argument)
 }
 
 static bool
-is_something(PyObject *argument)
+is_given(PyObject *argument)
 {
     return argument != NULL && argument != Py_None;
 }
 
-/* fork_exec(args, executables, close_fds, pass_fds, cwd, env, ...): how many follow depends on the
- * version. A child that cannot run the program says so in a pipe: nothing was spawned then. Where
- * the child got a copy of the memory, it may do so after this: that is seen when it is awaited. */
+/* fork_exec(args, executables, close_fds, pass_fds, cwd, env, ...); how many arguments follow
+ * depends on the version. A child that cannot execute the program writes the error to a pipe: then
+ * nothing was spawned. After a vfork() the error is there when fork_exec() returns. After a fork()
+ * it may come later: failed_exec.c finds it when the child is waited for. */
 static PyObject *
 os_fork_exec_handler(const patched_call *call)
 {
     enum { ARGS = 0, ENVIRON = 5, ERRORS = 12, GROUP = 17, GROUPS = 18, USER = 19, BEFORE = 21 };
     PyObject *environ = patch_argument(call, ENVIRON, NULL);
-    PyObject *carried = NULL; /* stolen by call_with_environ() */
+    PyObject *with_session = NULL; /* stolen by call_with_environ() */
     prepare_for_setuid(patch_argument(call, USER, NULL));
     if (environ == Py_None) {
         environ_add_session(NULL);
     } else if (environ != NULL) {
-        carried = environ_list_with_session(environ);
+        with_session = environ_list_with_session(environ);
     }
     int before = bytes_waiting(patch_argument(call, ERRORS, NULL));
-    PyObject *result = call_with_environ(call, ENVIRON, NULL, carried);
+    PyObject *result = call_with_environ(call, ENVIRON, NULL, with_session);
     if (bytes_waiting(patch_argument(call, ERRORS, NULL)) <= before) {
         write_spawned_event(result, patch_argument(call, ARGS, NULL));
-        if (is_something(patch_argument(call, GROUP, NULL)) ||
-            is_something(patch_argument(call, GROUPS, NULL)) ||
-            is_something(patch_argument(call, USER, NULL)) ||
-            is_something(patch_argument(call, BEFORE, NULL))) {
-            failed_exec_watch(pid_of(result)); /* with any of these it was a fork(), no vfork() */
+        if (is_given(patch_argument(call, GROUP, NULL)) ||
+            is_given(patch_argument(call, GROUPS, NULL)) ||
+            is_given(patch_argument(call, USER, NULL)) ||
+            is_given(patch_argument(call, BEFORE, NULL))) {
+            failed_exec_watch(pid_of(result)); /* with any of these, CPython forks */
         }
     }
     return result;
 }
 
-/* posix_spawn(path, argv, env, /, *, ...); env may be None from 3.13 on. */
+/* posix_spawn(path, argv, env, /, *, ...). From 3.13 on, env may be None. */
 static PyObject *
 os_posix_spawn_handler(const patched_call *call)
 {
     enum { ARGV = 1, ENVIRON = 2 };
     PyObject *environ = patch_argument(call, ENVIRON, NULL);
-    PyObject *carried = NULL; /* stolen by call_with_environ() */
+    PyObject *with_session = NULL; /* stolen by call_with_environ() */
     if (environ == Py_None) {
         environ_add_session(NULL);
     } else if (environ != NULL) {
-        carried = environ_mapping_with_session(environ);
+        with_session = environ_mapping_with_session(environ);
     }
-    PyObject *result = call_with_environ(call, ENVIRON, NULL, carried);
+    PyObject *result = call_with_environ(call, ENVIRON, NULL, with_session);
     write_spawned_event(result, patch_argument(call, ARGV, NULL));
     return result;
 }
 #define os_posix_spawnp_handler os_posix_spawn_handler
 
-/* system() does not tell the shell's pid: there is nothing to say but the session. */
+/* system() does not return the shell's pid, so there is no event. */
 static PyObject *
 os_system_handler(const patched_call *call)
 {
@@ -241,7 +242,7 @@ builtin_patch *const spawn_patches[] = {&os_fork_exec, &os_posix_spawn, &os_posi
 
 /* --- fork -------------------------------------------------------------------------------- */
 
-/* In the child, before any Python of the target's. */
+/* In the child, before the target's own functions for os.register_at_fork(). */
 static PyObject *
 after_fork_in_child(PyObject *Py_UNUSED(module), PyObject *none)
 {

@@ -1,7 +1,8 @@
-/* process/failed_exec.h - children that subprocess forked and that could not execute their program.
+/* process/failed_exec.h - record that a forked child could not execute its program.
  *
- * With a user, groups or a preexec_fn, subprocess forks before it execs, and whether that failed is
- * known later: it reads a pipe until the exec closes it, and waits for the child where it failed.
+ * With a user, groups or a preexec_fn, subprocess forks, and the child execs later. So a failure of
+ * the exec is not known when fork_exec() returns: subprocess reads a pipe, which the exec closes,
+ * and waits for the child if there is an error in it.
  *
  * Threads: any.
  * Must never know: Python objects. */
@@ -11,13 +12,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* This child was just forked, to become another program; 0: none was. */
+/* Watch this child: it was just forked to execute a program. 0: there is no child. */
 void failed_exec_watch(uint32_t pid);
 
-/* Whether such a child has not become one yet. */
+/* Whether that child is watched and has not executed its program. */
 bool failed_exec_pending(uint32_t pid);
 
-/* A child was waited for; `unexecuted` is what failed_exec_pending() said just before. */
-void failed_exec_reaped(uint32_t pid, bool unexecuted, int status);
+/* The child was waited for. `pending` is the result of failed_exec_pending() from just before. */
+void failed_exec_reaped(uint32_t pid, bool pending, int status);
 
 #endif

@@ -1,13 +1,12 @@
-/* process/fatal_signals.c - have the journal say which signal ended the process.
+/* process/fatal_signals.c - record the signal that ends this process.
  *
- * A handler of ours stands before what was there: it adds an event, and then the handler that was
- * there is called, or the default action is taken by the same signal sent again. It is no handler
- * of Python's: a thread that is deep in C code dies at once, as it would have, and
- * signal.getsignal() shows what it showed.
+ * A handler of covsup's adds an event. Then it calls the handler that was there before, or takes
+ * the default action by sending the same signal again. It is a C handler, not a Python one: a
+ * thread in C code still dies at once, and signal.getsignal() shows what it showed before.
  *
  * Signals: on_signal() runs between any two instructions of any thread. journal_event() takes no
- * lock and allocates nothing, so it may have been interrupted in itself.
- * Fork: handlers are inherited, and what they need with them. An exec drops them.
+ * lock and allocates nothing, so the signal may have interrupted journal_event() itself.
+ * Fork: a child inherits the handlers and their data. An exec drops them.
  * Must never know: Python. */
 #define _DEFAULT_SOURCE 1 /* NSIG and stack_t, beside C11 */
 
@@ -27,11 +26,12 @@
 #define NSIG 65
 #endif
 
-static struct sigaction before[NSIG]; /* written before our handler can run */
+/* Written under the GIL, before the handler for that signal is installed; it only reads them. */
+static struct sigaction previous[NSIG];
 
-/* Whether there is room on the stack to say anything. A handler may run on an alternate stack that
- * the target has made as small as its own handler allows: some 100 bytes beside what the kernel
- * puts there (up to 3 KiB of registers). */
+/* Whether the stack has room for journal_event(). The target may have given its handler an
+ * alternate stack with only some 100 bytes beside the registers that the kernel stores (up to 3
+ * KiB). */
 static bool
 has_room(const ucontext_t *interrupted)
 {
@@ -41,7 +41,7 @@ has_room(const ucontext_t *interrupted)
            here >= start + alternate->ss_size || here - start >= JOURNAL_EVENT_STACK;
 }
 
-/* The functions that say something are not inlined: what they need is not needed while the target's
+/* The functions that record are not inlined, so that their stack is free again when the target's
  * handler runs. */
 static __attribute__((noinline)) void
 record_end(int number)
@@ -71,12 +71,12 @@ is_default(const struct sigaction *action)
 }
 
 static __attribute__((noinline)) void
-tell(int number, const ucontext_t *interrupted)
+record(int number, const ucontext_t *interrupted)
 {
     int saved = errno;
     if (!has_room(interrupted)) {
         journal_count_lost_event();
-    } else if (is_default(&before[number])) {
+    } else if (is_default(&previous[number])) {
         record_end(number);
     } else {
         record_arrival(number);
@@ -85,10 +85,10 @@ tell(int number, const ucontext_t *interrupted)
 }
 
 static __attribute__((noinline)) void
-die(int number)
+take_default_action(int number)
 {
     int saved = errno;
-    (void)sigaction(number, &before[number], NULL);
+    (void)sigaction(number, &previous[number], NULL);
     (void)raise(number); /* it is blocked now, and kills as this handler returns */
     errno = saved;
 }
@@ -96,11 +96,11 @@ die(int number)
 static void
 on_signal(int number, siginfo_t *info, void *context)
 {
-    const struct sigaction *old = &before[number];
-    tell(number, context);
-    /* Each of these is the last thing that is done, so it has the whole stack. */
+    const struct sigaction *old = &previous[number];
+    record(number, context);
+    /* Each of these calls comes last, so it has the whole stack. */
     if (is_default(old)) {
-        die(number);
+        take_default_action(number);
     } else if ((old->sa_flags & SA_SIGINFO) != 0) {
         old->sa_sigaction(number, info, context);
     } else {
@@ -108,9 +108,9 @@ on_signal(int number, siginfo_t *info, void *context)
     }
 }
 
-/* Does the default action of this signal end a process? */
+/* Does the default action of this signal end this process? */
 static bool
-ends(int number)
+is_fatal(int number)
 {
     switch (number) {
     case SIGCHLD:
@@ -122,7 +122,7 @@ ends(int number)
     case SIGTTOU:
         return false;
     default:
-        /* The kernel keeps it from the first process of a container, unless it has a handler. */
+        /* The first process of a container gets no signal for which it has no handler. */
         return getpid() != 1;
     }
 }
@@ -136,14 +136,14 @@ fatal_signals_record(int number)
     }
     bool handler_alone = (now.sa_flags & SA_SIGINFO) == 0;
     if ((!handler_alone && now.sa_sigaction == on_signal) ||
-        (handler_alone && now.sa_handler == SIG_IGN) || (is_default(&now) && !ends(number))) {
+        (handler_alone && now.sa_handler == SIG_IGN) || (is_default(&now) && !is_fatal(number))) {
         return;
     }
-    before[number] = now;
-    /* As it was called before, on the stack that the target chose for its handler, but with all
-     * that there is to know. Where there is none, only a stack that has no room left needs another.
-     */
+    previous[number] = now;
+    /* Keep the flags, and so the stack that the target chose for its handler; add SA_SIGINFO, since
+     * the target's handler may want it. Where there is no handler, only SIGSEGV needs another
+     * stack: it may mean that this one is full. */
     now.sa_flags |= SA_SIGINFO | (is_default(&now) && number == SIGSEGV ? SA_ONSTACK : 0);
     now.sa_sigaction = on_signal;
-    (void)sigaction(number, &now, NULL); /* SIGKILL and SIGSTOP refuse, and stay what they are */
+    (void)sigaction(number, &now, NULL); /* fails for SIGKILL and SIGSTOP */
 }

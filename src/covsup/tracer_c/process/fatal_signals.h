@@ -1,13 +1,13 @@
-/* process/fatal_signals.h - have the journal say which signal ended the process.
+/* process/fatal_signals.h - record the signal that ends this process.
  *
- * Threads: on any thread.
+ * Threads: any, one at a time (the caller holds the GIL).
  * Must never know: Python. */
 #ifndef COVSUP_PROCESS_FATAL_SIGNALS_H
 #define COVSUP_PROCESS_FATAL_SIGNALS_H
 
-/* From now on the journal tells of the signal `number` when it arrives; what it does is what it
- * did before. Nothing happens where it is ignored, where it would not end the process, or where
- * this was asked for already. */
+/* Record the signal `number` in the journal when it arrives, from now on. Its effect stays the
+ * same. Does nothing for a signal that is ignored, that would not end the process, or that is
+ * recorded already. */
 void fatal_signals_record(int number);
 
 #endif

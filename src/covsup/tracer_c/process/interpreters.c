@@ -1,15 +1,17 @@
-/* process/interpreters.c - functions that are given to other interpreters leave as they came.
+/* process/interpreters.c - let functions be passed to other interpreters as without covsup.
  *
- * From 3.14 on CPython hands a function that uses nothing outside itself to another interpreter as
- * it is, but none on whose code anything has been put, as our state is. So it is taken off during
- * the call that gives the function away; the code's next event, in another thread, puts it back.
+ * From 3.14 on, CPython passes a function that uses nothing outside itself to another interpreter
+ * as it is, but not if its code object has extra data. The state of a measured code object is such
+ * data. So it is taken off for the call that passes the function on. If another thread runs the
+ * code meanwhile, its next event puts the state back.
  *
  * Threads: with an attached thread state.
  * Must never know: what that state is. */
-#include "process/exec_spawn_fork.h"
+#include "process/patches.h"
 
 #include "cpython/compat.h"
 #include "core/code_state.h"
+#include "core/interpreter.h"
 
 #if COMPAT_SHARES_FUNCTIONS
 
@@ -18,11 +20,12 @@ enum { MAX_DEPTH = 4 };
 typedef struct {
     core *self;
     PyObject *codes; /* owned list */
-} given;
+} hidden;
 
-/* The functions in an argument, also in the containers that are passed on item by item. */
+/* Hide the state of the functions in an argument, and in containers that are passed item by item.
+ */
 static void
-hide_functions(given *all, PyObject *object, int depth)
+hide_functions(hidden *all, PyObject *object, int depth)
 {
     if (object == NULL || depth > MAX_DEPTH) {
         return;
@@ -34,14 +37,14 @@ hide_functions(given *all, PyObject *object, int depth)
         if (code_state_hide(all->self, (PyCodeObject *)code) &&
             PyList_Append(all->codes, code) < 0) {
             code_state_show(all->self, (PyCodeObject *)code);
-            PyErr_Clear(); /* no memory: the call says what a function with our data cannot do */
+            PyErr_Clear(); /* no memory: the call then refuses the function */
         }
     } else if (PyTuple_CheckExact(object)) {
         for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(object); i++) {
             hide_functions(all, PyTuple_GET_ITEM(object, i), depth + 1);
         }
     } else if (PyDict_CheckExact(object)) {
-        PyObject *key, *value; /* borrowed; nothing runs during the walk */
+        PyObject *key, *value; /* borrowed: no Python runs during the walk */
         Py_ssize_t at = 0;
         while (PyDict_Next(object, &at, &key, &value)) {
             hide_functions(all, value, depth + 1);
@@ -52,7 +55,7 @@ hide_functions(given *all, PyObject *object, int depth)
 static PyObject *
 interpreters_call_handler(const patched_call *call)
 {
-    given all = {.self = interpreter_core()};
+    hidden all = {.self = interpreter_core()};
     if (all.self == NULL || (all.codes = PyList_New(0)) == NULL) {
         PyErr_Clear();
         return patch_call_original(call);

@@ -1,7 +1,6 @@
-/* process/privileges.c - whether this program runs with rights that whoever started it does not
- * have.
+/* process/privileges.c - whether this program has rights that the user who started it lacks.
  *
- * Threads: any. Must never know: Python, the session. */
+ * Must never know: Python, the session. */
 #include "process/privileges.h"
 
 #include <unistd.h>
@@ -10,10 +9,11 @@
 #endif
 
 bool
-elevated(void)
+privileges_are_elevated(void)
 {
     if (getuid() == 0) {
-        return false; /* a server of root's that is another user for a while starts programs so */
+        return false; /* root's server that has become another user for a while starts programs so
+                       */
     }
 #ifdef __linux__
     return getauxval(AT_SECURE) != 0; /* getauxval(3): set-ID programs and file capabilities */

@@ -1,16 +1,18 @@
-/* process/setuid.c - before the process becomes another user: a place for that user's journals.
+/* process/setuid.c - make a directory for a user's journals before the process becomes that user.
  *
+ * Afterwards it has no right to, and other users cannot write to the session directory.
  * Threads: with an attached thread state.
  * Must never know: what is in a journal. */
-#include "process/exec_spawn_fork.h"
+#include "process/setuid.h"
 
 #include "journal/journal.h"
+#include "process/patches.h"
 
 void
 prepare_for_setuid(PyObject *uid)
 {
     if (uid == NULL || !PyLong_Check(uid)) {
-        return; /* None; or the wrapped function says what is wrong */
+        return; /* None, or an error that the patched function reports */
     }
     int overflow;
     long long number = PyLong_AsLongLongAndOverflow(uid, &overflow);
@@ -27,7 +29,7 @@ os_setuid_handler(const patched_call *call)
 }
 #define os_seteuid_handler os_setuid_handler
 
-/* setreuid and setresuid: real, effective, ... */
+/* setreuid(real, effective), setresuid(real, effective, saved). */
 static PyObject *
 os_setreuid_handler(const patched_call *call)
 {

@@ -1,20 +1,22 @@
-/* process/thread_start.c - each new thread is measured from its first line.
+/* process/thread_start.c - measure each new thread, in the context that started it.
  *
- * Under sys.monitoring there is nothing to do in a new thread: threads are counted, and the
- * target's function is started as it is. The settrace core must be told in the thread itself, so
- * the thread is started with a callable of ours, which then calls the target's function. So it is
- * under either core where a context is current: the thread belongs to it.
+ * sys.monitoring needs nothing in a new thread: it is counted, and the target's function starts
+ * as it is. The settrace core has to be installed in the thread itself, so the thread starts with a
+ * callable of covsup's, which calls the target's function. The same callable takes a context to the
+ * thread, under either core.
  *
- * Threads: the wrapped functions on the thread that starts another; begin() on the new one.
+ * Threads: the patched functions run on the thread that starts another, run() on the new one.
  * Must never know: which core there is. */
-#include "process/exec_spawn_fork.h"
+#include "process/patches.h"
 
 #include "contexts/contexts.h"
+#include "core/interpreter.h"
 #include "cpython/compat_threads.h"
 #include "journal/journal.h"
+#include "settrace/settrace_core.h"
 
-/* What a thread that has a context begins with. */
-enum { BEGIN_FUNCTION, BEGIN_CHAIN, BEGIN_NAME, BEGIN_ITEMS };
+/* The items of the tuple that run_in_context() gets as its `self`. */
+enum { START_FUNCTION, START_CHAIN, START_NAME };
 
 static PyObject *call_thread_function(PyObject *function, PyObject *args, PyObject *keywords);
 
@@ -22,12 +24,12 @@ static PyObject *
 run_in_context(PyObject *what, PyObject *args, PyObject *keywords)
 {
     core *self = interpreter_core();
-    PyObject *chain = PyTuple_GET_ITEM(what, BEGIN_CHAIN),
-             *name = PyTuple_GET_ITEM(what, BEGIN_NAME);
+    PyObject *chain = PyTuple_GET_ITEM(what, START_CHAIN),
+             *name = PyTuple_GET_ITEM(what, START_NAME);
     if (self != NULL) {
         contexts_thread_start(self, chain != Py_None ? chain : NULL, name != Py_None ? name : NULL);
     }
-    PyObject *result = call_thread_function(PyTuple_GET_ITEM(what, BEGIN_FUNCTION), args, keywords);
+    PyObject *result = call_thread_function(PyTuple_GET_ITEM(what, START_FUNCTION), args, keywords);
     contexts_thread_end();
     return result;
 }
@@ -36,15 +38,16 @@ static PyMethodDef run_in_context_definition = {
     "begin", (PyCFunction)(void (*)(void))run_in_context, METH_VARARGS | METH_KEYWORDS, NULL};
 
 static PyObject *
-begin(PyObject *function, PyObject *args, PyObject *keywords)
+run(PyObject *function, PyObject *args, PyObject *keywords)
 {
     return call_thread_function(function, args, keywords);
 }
 
-static PyMethodDef run_definition = {"begin", (PyCFunction)(void (*)(void))begin,
+static PyMethodDef run_definition = {"begin", (PyCFunction)(void (*)(void))run,
                                      METH_VARARGS | METH_KEYWORDS, NULL};
 
-/* The name of the thread that runs `function`: a Thread's own, or a number. NULL: exception set. */
+/* The name of the thread that will run `function`: of its threading.Thread, else a number. NULL:
+ * exception set. */
 static PyObject *
 thread_name(PyObject *function)
 {
@@ -61,13 +64,13 @@ thread_name(PyObject *function)
             return name;
         }
         Py_XDECREF(name);
-        PyErr_Clear(); /* no Thread */
+        PyErr_Clear(); /* a method of something else */
     }
     return PyUnicode_FromFormat("thread-%u", atomic_fetch_add(&numbered, 1) + 1);
 }
 
-/* Our callable that runs `function` where it must be told of the thread; NULL without an exception
- * where it need not, or with one. */
+/* A callable that prepares the thread and then calls `function`. NULL without an exception: nothing
+ * has to be prepared. */
 static PyObject *
 wrapped_callable(PyObject *function)
 {
@@ -99,13 +102,13 @@ done:
     return ours;
 }
 
-/* `function` is the target's. What it raises is reported here, in the words of _thread: one level
- * up it would be told of our callable instead. */
+/* Call the target's function. An exception is reported here, as _thread does it: _thread itself
+ * would name covsup's callable. */
 static PyObject *
 call_thread_function(PyObject *function, PyObject *args, PyObject *keywords)
 {
     static const char unmeasured[] = "a thread could not be measured";
-    if (core_on_thread_start() < 0) {
+    if (settrace_on_thread_start() < 0) {
         PyErr_Clear();
         (void)journal_event(EVENT_NOTE, unmeasured, sizeof(unmeasured) - 1);
     }

@@ -1,11 +1,11 @@
-/* process/wait_exit.c - how processes end: this one's own end, and the children that it reaps.
+/* process/wait_exit.c - record how this process ends, and how the children end that it waits for.
  *
- * The wrapped functions run as they are: EINTR, signal handlers and exceptions are theirs. Only a
- * result is looked at.
+ * The patched functions run unchanged, with their EINTR, signal handlers and exceptions. Only their
+ * results are read.
  *
- * Threads: with an attached thread state; at_exit() on whichever thread calls exit().
+ * Threads: with an attached thread state; at_exit() runs on the thread that calls exit().
  * Must never know: why a process ended. */
-#include "process/exec_spawn_fork.h"
+#include "process/patches.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ static void
 write_reaped_event(long pid, long status)
 {
     if (pid <= 0) {
-        return; /* WNOHANG, and nobody ended */
+        return; /* WNOHANG, and no child has ended */
     }
     int raw = (int)status;
     if (!WIFEXITED(raw) && !WIFSIGNALED(raw)) {
@@ -35,7 +35,7 @@ write_reaped_event(long pid, long status)
     (void)journal_event(EVENT_REAPED, payload, sizeof(payload));
 }
 
-/* Item `at` of a tuple of numbers; -1 where there is none. No exception. */
+/* Item `at` of a tuple; -1: it has none, or no number. No exception. */
 static long
 number_at(PyObject *tuple, Py_ssize_t at)
 {
@@ -46,7 +46,7 @@ number_at(PyObject *tuple, Py_ssize_t at)
     return PyLong_AsLongAndOverflow(PyTuple_GET_ITEM(tuple, at), &overflow);
 }
 
-/* wait, wait3: (pid, status, ...). */
+/* wait() and wait3() return (pid, status, ...). */
 static PyObject *
 os_wait_handler(const patched_call *call)
 {
@@ -58,7 +58,7 @@ os_wait_handler(const patched_call *call)
 }
 #define os_wait3_handler os_wait_handler
 
-/* waitpid(pid, ...), wait4(pid, ...): likewise, of a certain child. */
+/* waitpid(pid, ...) and wait4(pid, ...) return the same, for one child. */
 static PyObject *
 os_waitpid_handler(const patched_call *call)
 {
@@ -67,16 +67,16 @@ os_waitpid_handler(const patched_call *call)
     long pid = argument != NULL && PyLong_Check(argument)
                    ? PyLong_AsLongAndOverflow(argument, &overflow)
                    : -1;
-    bool unexecuted = pid > 0 && failed_exec_pending((uint32_t)pid); /* a zombie still says so */
+    bool exec_pending = pid > 0 && failed_exec_pending((uint32_t)pid); /* a zombie still shows it */
     PyObject *result = os_wait_handler(call);
     if (result != NULL && PyTuple_Check(result) && number_at(result, 0) == pid) {
-        failed_exec_reaped((uint32_t)pid, unexecuted, (int)number_at(result, 1));
+        failed_exec_reaped((uint32_t)pid, exec_pending, (int)number_at(result, 1));
     }
     return result;
 }
 #define os_wait4_handler os_waitpid_handler
 
-/* waitid: None, or (si_pid, si_uid, si_signo, si_status, si_code). */
+/* waitid() returns None, or (si_pid, si_uid, si_signo, si_status, si_code). */
 static PyObject *
 os_waitid_handler(const patched_call *call)
 {
@@ -140,7 +140,7 @@ PATCH(underscore_exit, "posix", "_exit");
 builtin_patch *const exit_patches[] = {&underscore_exit, NULL};
 
 #if defined(__GLIBC__)
-/* glibc tells the status; atexit() elsewhere does not. */
+/* on_exit() passes the status; atexit(), all that other C libraries have, does not. */
 static void
 at_exit(int status, void *unused)
 {
@@ -159,7 +159,7 @@ at_exit(void)
 int
 register_exit_handler(void)
 {
-    static atomic_flag registered = ATOMIC_FLAG_INIT;
+    static atomic_flag registered = ATOMIC_FLAG_INIT; /* by any interpreter of the process */
     if (atomic_flag_test_and_set(&registered)) {
         return 0;
     }

@@ -1,4 +1,4 @@
-/* recorded/context_recorded.c - what this process has told of one context.
+/* recorded/context_recorded.c - the lines and arcs that this process has recorded in one context.
  *
  * Threads, Fork: see recorded/context_recorded.h.
  * Must never know: Python objects, which context is current, the layout of the journal. */
@@ -20,7 +20,7 @@ struct context_recorded {
     char definition[]; /* id (4 bytes), label: the payload of its CONTEXT record */
 };
 
-static _Atomic uint32_t last_id; /* 0 is the static context */
+static _Atomic uint32_t last_id; /* of the newest context; 0 is the static context */
 
 context_recorded *
 context_recorded_new(const char *label, size_t size)
@@ -54,8 +54,8 @@ context_recorded_size(const context_recorded *self)
     return sizeof(*self) + self->definition_length + key_set_size(&self->keys);
 }
 
-/* A fact as a key. Exact where the numbers fit (64 thousand files of 8 million lines); beyond that
- * mixed, where two facts of one context are taken for the same once in 2^64 pairs. */
+/* A line or arc as a key. It is exact for 65,536 files of 8 million lines. Beyond that the numbers
+ * are hashed, and two of one context get the same key once in 2^64 pairs. */
 static uint64_t
 key_of(uint32_t file, int from, int to)
 {
@@ -71,7 +71,7 @@ key_of(uint32_t file, int from, int to)
     return (key ^ (key >> 31)) | 1;
 }
 
-/* True when the journal can take a fact of `file` in this context: it defines both. */
+/* See that the journal defines `file` and this context. False: it could not be written. */
 static bool
 define_in_journal(context_recorded *self, source_file *file)
 {
@@ -104,7 +104,7 @@ context_recorded_add_line(context_recorded *self, source_file *file, int line)
         journal_line(id, (uint32_t)line, self->id) < 0) {
         return false;
     }
-    key_set_add(&self->keys, key); /* after the record, as in recorded_add_line */
+    key_set_add(&self->keys, key); /* after the journal, as in recorded_add_line() */
     return true;
 }
 
@@ -115,7 +115,7 @@ context_recorded_add_arc(context_recorded *self, source_file *file, int from, in
         return true;
     }
     uint32_t id = source_file_id(file);
-    /* An arc is told apart from a line by its second end, which is never 0. */
+    /* The key of an arc differs from that of a line: its second end is never 0. */
     uint64_t key = key_of(id, from, to);
     if (key_set_has(&self->keys, key)) {
         return true;

@@ -1,10 +1,10 @@
-/* recorded/context_recorded.h - what this process has told of one context: the facts that stand in
- * a journal under it.
+/* recorded/context_recorded.h - the lines and arcs that this process has recorded in one context.
  *
  * Threads: context_recorded_add_line() and context_recorded_add_arc() may run on any thread;
- * context_recorded_free() when nobody uses it. Fork: what the parent has told of a context need not
- * be told again; the context is only defined anew in the child's own journal, at its first fact
- * there. Must never know: Python objects, which context is current, the layout of the journal. */
+ * context_recorded_free() needs the object to itself.
+ * Fork: the child inherits it: what the parent recorded is not recorded again. Only the context's
+ * definition is written again, to the child's own journal, before its first fact there.
+ * Must never know: Python objects, which context is current, the layout of the journal. */
 #ifndef COVSUP_RECORDED_CONTEXT_RECORDED_H
 #define COVSUP_RECORDED_CONTEXT_RECORDED_H
 
@@ -16,15 +16,15 @@
 
 typedef struct context_recorded context_recorded;
 
-/* A context with an id of its own; `label` is UTF-8. NULL: out of memory. */
+/* A new context, with a new id; `label` is UTF-8. NULL: out of memory. */
 context_recorded *context_recorded_new(const char *label, size_t size);
 
 void context_recorded_free(context_recorded *self);
 
-/* Its id; 0 is that of the static context. */
+/* Its id, never 0, which is that of the static context. */
 uint32_t context_recorded_id(const context_recorded *self);
 
-/* The bytes that it occupies. */
+/* How many bytes it occupies. */
 size_t context_recorded_size(const context_recorded *self);
 
 /* As recorded_add_line() and recorded_add_arc(), in this context. */

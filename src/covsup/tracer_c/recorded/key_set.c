@@ -1,5 +1,6 @@
-/* recorded/key_set.c - an insert-only set of 64-bit keys, read without a lock: open addressing, 0
- * is free.
+/* recorded/key_set.c - an insert-only set of 64-bit keys, read without a lock.
+ *
+ * A hash table with open addressing; 0 is a free slot.
  *
  * Threads, Fork: see recorded/key_set.h.
  * Must never know: what the keys mean. */
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 
 struct key_table {
-    key_table *older; /* the one that it replaced: somebody may be reading it */
+    key_table *older; /* the table that it replaced: another thread may be reading that */
     uint32_t mask;    /* slots - 1; slots is a power of two */
     _Atomic uint32_t used;
     _Atomic uint64_t slots[];
@@ -19,6 +20,7 @@ struct key_table {
 
 enum { FIRST_SLOTS = 64 };
 
+/* Held while a key is added to any set. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_guard = PTHREAD_ONCE_INIT;
 
@@ -37,7 +39,9 @@ release_lock(void)
 static void
 guard_fork(void)
 {
-    pthread_atfork(take_lock, release_lock, release_lock);
+    /* Without memory for the handlers a child may inherit a held lock, if another thread adds a key
+     * at the very moment of the fork. */
+    (void)pthread_atfork(take_lock, release_lock, release_lock);
 }
 
 static uint32_t
@@ -64,7 +68,7 @@ key_set_has(const key_set *self, uint64_t key)
     }
 }
 
-/* A table always keeps free slots (growth at one half, see key_set_add), so both loops end. */
+/* A table is at most half full, so this loop and that of key_set_has() end. */
 static void
 insert_key(key_table *table, uint64_t key)
 {
@@ -81,8 +85,8 @@ insert_key(key_table *table, uint64_t key)
     }
 }
 
-/* Adds under the lock: a new key is rare, and so no thread ever inserts into a table that another
- * one is copying. */
+/* It takes a lock, so that no thread inserts into a table while another one copies it. New keys are
+ * rare enough for that. */
 void
 key_set_add(key_set *self, uint64_t key)
 {
@@ -106,7 +110,7 @@ key_set_add(key_set *self, uint64_t key)
             table = bigger;
         }
     }
-    /* Without memory for a bigger table the key is simply not remembered, and told again. */
+    /* Without memory for a bigger table the key is not kept, and its line or arc recorded again. */
     if (table != NULL && atomic_load_explicit(&table->used, memory_order_relaxed) < table->mask) {
         insert_key(table, key);
     }

@@ -1,10 +1,10 @@
 /* recorded/key_set.h - an insert-only set of 64-bit keys, read without a lock.
  *
- * Threads: key_set_has() takes no lock and may run beside key_set_add(), which takes one that all
- * sets share; key_set_clear() needs the set to itself.
- * Fork: the lock is taken around fork(), so a child never inherits it held by a thread that it
- * does not have. A raw clone while the lock is held is the one case left (its holder never waits
- * or calls out, so the window is some instructions wide).
+ * Threads: key_set_has() takes no lock and may run beside key_set_add(), which takes one lock that
+ * all sets share. key_set_clear() needs the set to itself.
+ * Fork: the lock is taken around fork(), so that a child never inherits a lock whose holder it does
+ * not have. A raw clone() while the lock is held is not covered; the holder only allocates and
+ * copies, so that is unlikely.
  * Must never know: what the keys mean. */
 #ifndef COVSUP_RECORDED_KEY_SET_H
 #define COVSUP_RECORDED_KEY_SET_H
@@ -24,7 +24,7 @@ typedef struct {
 /* `key` is never 0. */
 bool key_set_has(const key_set *self, uint64_t key);
 
-/* Without memory the key is not kept. */
+/* Out of memory, the key is not kept. */
 void key_set_add(key_set *self, uint64_t key);
 
 /* The bytes that the set occupies. */

@@ -1,12 +1,11 @@
-/* recorded/recorded.c - what this process has already told: files, and the lines and arcs seen in
- * each.
+/* recorded/recorded.c - the lines and arcs that this process has recorded, for each source file.
  *
- * Threads: tables are read and marked without a lock; they grow under one lock, which no hot path
- * takes. A mark that a racing growth loses costs one repeated record and nothing else.
- * Fork: the lock is taken around fork(), so a child never inherits it held by a thread that it
- * does not have. A raw clone while the lock is held is the one case left (its holder never waits
- * or calls out, so the window is some instructions wide).
- * Must never know: Python objects, where events come from, the layout of the journal. */
+ * Threads: tables are read and marked without a lock. They grow with one lock held, which is rare.
+ * A mark that is lost to a racing growth causes one repeated record and nothing else. Fork: the
+ * lock is taken around fork(), so that a child never inherits a lock whose holder it does not have.
+ * A raw clone() while the lock is held is not covered; the holder only allocates and copies, so
+ * that is unlikely. Must never know: Python objects, where events come from, the layout of the
+ * journal. */
 #define _XOPEN_SOURCE 700 /* POSIX.1-2008 beside C11 */
 
 #include "recorded/recorded.h"
@@ -20,9 +19,9 @@
 #include "recorded/key_set.h"
 #include "journal/format.h"
 
-/* A bitmap over line numbers. Replaced as a whole when it must grow; the old one is kept, since
- * another thread may be reading it (sizes double, so all the old ones together stay smaller than
- * the one in use). */
+/* A bitmap over line numbers. To grow, it is replaced. The old one is never freed, because another
+ * thread may be reading it; sizes double, so all old ones together are smaller than the current
+ * one. */
 typedef struct {
     uint32_t words;
     _Atomic uint64_t bits[];
@@ -32,27 +31,28 @@ struct source_file {
     source_file *next; /* in its bucket */
     uint32_t id;
     _Atomic uint32_t defined_epoch; /* the journal epoch that has this file's definition */
-    _Atomic(line_map *) lines;      /* those below FAR_LINE */
-    key_set far_lines;              /* the others */
+    _Atomic(line_map *) lines;      /* lines below FAR_LINE */
+    key_set far_lines;              /* the other lines */
     key_set arcs;
     size_t path_length;
     size_t definition_length;
-    char *plugin;      /* the name of the plugin that tells its facts; "": none */
+    char *plugin;      /* the name of the plugin that claims its code; "": none */
     char *claim;       /* path, NUL, plugin: the payload of its CLAIM record */
     char definition[]; /* id (4 bytes), path, NUL, module: the payload of its FILE record */
 };
 
-/* Lines beyond this are kept one by one: generated code may have numbers up to INT_MAX, and a
- * bitmap grows with the number. */
+/* Lines from here on are kept in a set: generated code may have numbers up to INT_MAX, and a bitmap
+ * grows with the largest number. */
 enum { FAR_LINE = 1 << 20 };
 
 enum { BUCKETS = 4096, FIRST_LINE_WORDS = 8 };
 
+/* Held while a file is added or a bitmap grows. */
 static pthread_mutex_t tables_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_guard = PTHREAD_ONCE_INIT;
-static _Atomic(source_file *) buckets[BUCKETS];
-static uint32_t next_file_id; /* under tables_lock */
-static _Atomic uint32_t pauses;
+static _Atomic(source_file *) buckets[BUCKETS]; /* lists; changed under tables_lock */
+static uint32_t next_file_id;                   /* under tables_lock */
+static _Atomic uint32_t pauses; /* calls of recording_pause() that were not undone yet */
 
 void
 recording_pause(void)
@@ -91,7 +91,9 @@ unlock_tables(void)
 static void
 guard_fork(void)
 {
-    pthread_atfork(lock_tables, unlock_tables, unlock_tables);
+    /* Without memory for the handlers a child may inherit a held lock, if another thread adds a
+     * file at the very moment of the fork. */
+    (void)pthread_atfork(lock_tables, unlock_tables, unlock_tables);
 }
 
 static uint32_t
@@ -152,7 +154,8 @@ source_file_get(const char *path, const char *module, const char *plugin)
     return file;
 }
 
-/* A forked child gets its journal here. Two threads may both define a file, which is harmless. */
+/* A forked child gets its journal here. Two threads may both write a definition, which is harmless.
+ */
 bool
 source_file_define(source_file *file)
 {
@@ -197,9 +200,9 @@ void
 recorded_add_file(source_file *file)
 {
     if (recording_is_paused()) {
-        return; /* its first fact, if there comes one, defines it */
+        return; /* its first fact, if there is one, defines it */
     }
-    source_file_define(file); /* a loss is counted there; the file's first fact defines it again */
+    (void)source_file_define(file); /* it counts a loss; the file's first fact tries again */
 }
 
 static line_map *
@@ -237,7 +240,8 @@ add_far_line(source_file *file, int line)
         journal_line(file->id, (uint32_t)line, 0) < 0) {
         return false;
     }
-    key_set_add(&file->far_lines, (uint64_t)line); /* after the record, as below */
+    key_set_add(&file->far_lines,
+                (uint64_t)line); /* after the journal, as in recorded_add_line() */
     return true;
 }
 
@@ -263,8 +267,9 @@ recorded_add_line(source_file *file, int line)
         journal_line(file->id, (uint32_t)line, 0) < 0) {
         return false;
     }
-    /* Only now, after the record: a process killed or forked between the two repeats a record;
-     * the other order would lose it. Without a map (out of memory) the fact is told again. */
+    /* The mark comes after the journal. A process that is killed or forked between the two leaves a
+     * repeated record; the other order would lose it. Without a map (out of memory) the line is
+     * recorded again each time. */
     if (map != NULL) {
         atomic_fetch_or_explicit(&map->bits[word], bit, memory_order_release);
     }
@@ -306,6 +311,6 @@ recorded_add_arc(source_file *file, int from, int to)
         journal_arc(file->id, from, to, 0) < 0) {
         return false;
     }
-    key_set_add(&file->arcs, key); /* after the record, as in recorded_add_line */
+    key_set_add(&file->arcs, key); /* after the journal, as in recorded_add_line() */
     return true;
 }

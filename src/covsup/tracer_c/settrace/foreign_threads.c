@@ -1,36 +1,35 @@
-/* settrace/foreign_threads.c - trace where C code had its hand in, under the settrace core: threads
- * that it created, and those in which it installed a trace function of its own.
+/* settrace/foreign_threads.c - trace the threads that C code creates or traces itself.
  *
- * Such a thread never passes through _thread, so nothing tells us that it begins. A frame
- * evaluator (PEP 523) sees the first frame of every thread. Its price is that calls between
- * Python functions recurse in C again, so it is armed only when something is loaded that can
- * create threads, and steps back while a thread is so deep in calls that the C stack might not
- * bear them: only a foreign thread that begins at such a moment is missed.
+ * A thread of C code's does not pass through _thread, so no call of ours shows that it begins. A
+ * frame evaluator (PEP 523) sees the first frame of every thread. Its price is that calls between
+ * Python functions recurse in C again. So it is installed only when a library is loaded that can
+ * create threads, and it steps back while a thread is so deep in calls that the C stack might
+ * overflow; a foreign thread that begins at such a moment is missed.
  *
- * A trace function of C code's (PyEval_SetTrace) takes the place of ours, and nothing tells us
- * either. Before the next frame, and as soon as the one has ended that did it, ours is back and
- * calls it.
+ * PyEval_SetTrace(), called by C code, replaces our trace function, and nothing reports that
+ * either. Before the next frame, and when the frame that did it ends, ours is put back and calls
+ * the other.
  *
- * Threads: runs in every thread, with the GIL.
- * Must never know: what a trace function records. */
-#include "settrace/untraced_frames.h"
-#include "settrace/target_tracer.h"
+ * Threads, Must never know: see settrace/foreign_threads.h. */
+#include "settrace/foreign_threads.h"
 
-#include <stdatomic.h>
+#include "core/interpreter.h"
+#include "settrace/thread_trace.h"
 
 enum { MAX_DEPTH = 200 }; /* 3.12 allows C code some 700 nested calls before RecursionError */
 
-/* What this thread does in one interpreter; it may call into another one, from C code. */
+/* The frames that this thread evaluates in one interpreter. C code can call from them into another
+ * interpreter. */
 typedef struct {
-    PyThreadState *thread; /* whose this is; only compared */
+    PyThreadState *thread; /* only compared */
     int depth;
-    bool starting;   /* starting runs audit hooks, whose frames come here as well */
-    PyObject *trace; /* owned: what traces it, as long as frames are evaluated in it */
+    bool starting;   /* tracing is being started, which runs audit hooks, whose frames come here */
+    PyObject *trace; /* owned: the trace object, while frames are evaluated */
 } evaluation;
 
 static _Thread_local evaluation here;
 
-/* See that ours is the trace function of this thread. */
+/* See that our trace function runs in this thread. */
 static void
 keep_tracing(PyThreadState *thread)
 {
@@ -44,8 +43,8 @@ keep_tracing(PyThreadState *thread)
     }
     here.starting = true;
     PyObject *exception = compat_take_exception();
-    if (target_tracer_keep_ours(self, &here.trace) < 0) {
-        PyErr_WriteUnraisable(NULL); /* the frame itself can run all the same */
+    if (thread_trace_keep(self, &here.trace) < 0) {
+        PyErr_WriteUnraisable(NULL); /* the frame can run all the same */
     }
     compat_restore_exception(exception);
     here.starting = false;
@@ -53,14 +52,14 @@ keep_tracing(PyThreadState *thread)
 
 static PyObject *evaluate(PyThreadState *thread, struct _PyInterpreterFrame *frame, int throwing);
 
-/* A call from another interpreter, whose frames go on afterwards. */
+/* Evaluate a frame that was called from another interpreter, whose frames go on afterwards. */
 static PyObject *
 evaluate_inside(PyThreadState *thread, struct _PyInterpreterFrame *frame, int throwing)
 {
     evaluation outer = here;
     here = (evaluation){.thread = thread};
     PyObject *result = evaluate(thread, frame, throwing);
-    Py_CLEAR(here.trace); /* it is gone, unless greenlets were left behind */
+    Py_CLEAR(here.trace); /* evaluate() has cleared it, unless greenlets were left behind */
     here = outer;
     return result;
 }
@@ -90,21 +89,21 @@ evaluate(PyThreadState *thread, struct _PyInterpreterFrame *frame, int throwing)
     return result;
 }
 
-int
-foreign_threads_watch(void)
+bool
+foreign_threads_watch(core *self)
 {
-    core *self = interpreter_core();
-    if (self == NULL || self->settrace_event == NULL) {
-        return 0; /* sys.monitoring sees every thread by itself */
+    if (self->settrace_event == NULL) {
+        return true;
     }
-    if (untraced_keeps_threads(self)) {
-        return 0;
+    self->traces_foreign_threads = true;
+    if (self->stop_untraced != NULL) {
+        return true; /* the evaluator of untraced frames does it (untraced_frames.c) */
     }
     PyInterpreterState *interpreter = PyInterpreterState_Get();
     _PyFrameEvalFunction current = _PyInterpreterState_GetEvalFrameFunc(interpreter);
     if (current == _PyEval_EvalFrameDefault) {
         _PyInterpreterState_SetEvalFrameFunc(interpreter, evaluate);
-        return 0;
+        return true;
     }
-    return current == evaluate ? 0 : 1;
+    return current == evaluate;
 }

@@ -1,7 +1,6 @@
-/* settrace/frame_table.c - what is remembered of each frame that runs.
+/* settrace/frame_table.c - what is known about each running frame.
  *
- * Threads: a table belongs to one thread, or is under its owner's lock.
- * Must never know: events, files, facts. */
+ * Threads, Must never know: see settrace/frame_table.h. */
 #include "settrace/frame_table.h"
 
 #include <stdint.h>
@@ -84,7 +83,7 @@ frame_table_add(frame_table *self, PyFrameObject *frame)
 void
 frame_table_remove(frame_table *self, frame_entry *entry)
 {
-    /* Close the gap: whatever was pushed on past this slot moves back. */
+    /* Close the gap: move entries back that were pushed past this slot. */
     size_t hole = (size_t)(entry - self->slots);
     for (size_t i = (hole + 1) & self->mask; self->slots[i].frame != NULL;
          i = (i + 1) & self->mask) {

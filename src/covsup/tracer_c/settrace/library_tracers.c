@@ -1,16 +1,15 @@
-/* settrace/library_tracers.c - trace functions that the target gives to a library, or that a
- * library has.
+/* settrace/library_tracers.c - trace functions of libraries: greenlet's, and those in C.
  *
- * Threads: the functions run with the GIL; arming happens once, at an import.
- * Must never know: what is measured, and how. */
+ * Threads, Must never know: see settrace/library_tracers.h. */
 #include "settrace/library_tracers.h"
 
 #include "cpython/target_callback.h"
 #include "cpython/builtin_patch.h"
-#include "settrace/target_tracer.h"
+#include "core/interpreter.h"
+#include "settrace/thread_trace.h"
 
-/* greenlet has a trace function of its own, called with tracing off too, and at every switch: also
- * at one that a trace function makes, itself or any other. */
+/* greenlet has a trace function of its own. It too is called with tracing off. It is called at
+ * every switch, also at those that a trace function makes. */
 
 static PyObject *
 greenlet_settrace_handler(const patched_call *call)
@@ -46,16 +45,16 @@ PATCH(greenlet_gettrace, "greenlet._greenlet", "gettrace");
 PyObject *
 library_tracers_install_greenlet(void)
 {
-    PyObject *refused = PyList_New(0);
-    if (refused != NULL && (patch_install(&greenlet_settrace, refused) < 0 ||
-                            patch_install(&greenlet_gettrace, refused) < 0)) {
-        Py_CLEAR(refused);
+    PyObject *skipped = PyList_New(0);
+    if (skipped != NULL && (patch_install(&greenlet_settrace, skipped) < 0 ||
+                            patch_install(&greenlet_gettrace, skipped) < 0)) {
+        Py_CLEAR(skipped);
     }
-    return refused;
+    return skipped;
 }
 
-/* The start() of a tracer in C, as its type has it, and as it is called from now on. */
-
+/* The original start() of the tracer's type. Protected by the GIL: CPython refuses coverage.py's
+ * extension in interpreters that have a GIL of their own. */
 static PyCFunction c_tracer_start;
 
 static PyObject *
@@ -63,12 +62,12 @@ start_c_tracer(PyObject *tracer, PyObject *args)
 {
     core *self = interpreter_core();
     PyObject *trace = NULL;
-    if (self != NULL && self->settrace_event != NULL && target_tracer_is_tracing(self)) {
+    if (self != NULL && self->settrace_event != NULL && thread_trace_is_active(self)) {
         trace = Py_NewRef(PyThreadState_Get()->c_traceobj);
     }
     PyObject *result = c_tracer_start(tracer, args);
     if (trace != NULL) {
-        target_tracer_take_back((thread_trace *)trace);
+        thread_trace_take_back((thread_trace *)trace);
         Py_DECREF(trace);
     }
     return result;
@@ -79,7 +78,7 @@ library_tracers_install_c_tracer(PyTypeObject *type)
 {
     PyObject *start = PyObject_GetAttrString((PyObject *)type, "start");
     if (start == NULL) {
-        PyErr_Clear(); /* another tracer than we know */
+        PyErr_Clear(); /* not the tracer that we know */
     } else if (Py_IS_TYPE(start, &PyMethodDescr_Type)) {
         PyMethodDef *method = ((PyMethodDescrObject *)start)->d_method;
         if (method->ml_flags == METH_VARARGS && method->ml_meth != start_c_tracer) {
@@ -87,9 +86,10 @@ library_tracers_install_c_tracer(PyTypeObject *type)
             method->ml_meth = start_c_tracer;
         }
     }
-    bool armed = start != NULL && Py_IS_TYPE(start, &PyMethodDescr_Type) &&
-                 ((PyMethodDescrObject *)start)->d_method->ml_meth == start_c_tracer;
+    bool patched = start != NULL && Py_IS_TYPE(start, &PyMethodDescr_Type) &&
+                   ((PyMethodDescrObject *)start)->d_method->ml_meth == start_c_tracer;
     Py_XDECREF(start);
-    return armed ? PyList_New(0)
-                 : Py_BuildValue("[s]", "CTracer.start: it is no method that we know");
+    return patched
+               ? PyList_New(0)
+               : Py_BuildValue("[s]", "CTracer.start: not the kind of method that covsup knows");
 }

@@ -1,19 +1,20 @@
-/* settrace/library_tracers.h - trace functions that the target gives to a library, or that a
- * library has.
+/* settrace/library_tracers.h - trace functions of libraries: greenlet's, and those in C.
  *
- * Each function gives a list of what could not be wrapped, as "name: why"; NULL with an exception
- * set. A second call changes nothing.
+ * Each function returns a list of the functions that it could not patch, as "name: why"; NULL with
+ * an exception set. A second call changes nothing.
+ *
+ * Threads: with the interpreter's GIL.
  * Must never know: what is measured, and how. */
 #ifndef COVSUP_SETTRACE_LIBRARY_TRACERS_H
 #define COVSUP_SETTRACE_LIBRARY_TRACERS_H
 
 #include "cpython/compat.h"
 
-/* Take over greenlet.settrace and gettrace, once greenlet is imported. */
+/* Patch greenlet.settrace and gettrace, once greenlet is imported. */
 PyObject *library_tracers_install_greenlet(void);
 
-/* Under the settrace core: let ours stay where `type`, a tracer written in C that installs itself
- * by its start() (coverage.py's), takes the thread. */
+/* Under the settrace core: keep our trace function where `type`, a tracer written in C that
+ * installs itself by its start() method (coverage.py's), replaces it. */
 PyObject *library_tracers_install_c_tracer(PyTypeObject *type);
 
 #endif

@@ -1,16 +1,15 @@
-/* settrace/untraced_frames.c - frames that run without events, as their code has nothing left to
- * tell (3.11).
+/* settrace/untraced_frames.c - frames without events, because their code is fully recorded (3.11).
  *
- * `use_tracing` of the C frame decides; each frame that the evaluator is called for has a C frame
- * of its own, which inherits it from the caller's. After each call of a trace function the
- * interpreter sets it again, unless the thread has none: that is how a frame becomes quiet in its
- * middle (untraced_begin_frame). The thread's trace function is back before another frame runs.
+ * The interpreter sends events where `use_tracing` of the C frame is set. Each call of the
+ * evaluator makes a C frame, which inherits the flag from its caller's. After each call of a trace
+ * function the interpreter sets the flag again, unless the thread has no trace function. So to
+ * untrace a frame that is running (untraced_begin_frame), the thread's trace function is removed,
+ * and restored before another frame runs.
  *
- * A frame evaluator makes calls between Python functions recurse in C. Where a thread has used up a
- * quarter of its C stack, all this ends, and calls need no C stack any more.
+ * With a frame evaluator, calls between Python functions recurse in C. When a thread has used up a
+ * quarter of its C stack, all this ends for good, and calls need no C stack any more.
  *
- * Threads: with the GIL.
- * Must never know: what the trace function records. */
+ * Threads, Must never know: see settrace/untraced_frames.h. */
 #if defined(__linux__)
 #define _GNU_SOURCE /* pthread_getattr_np */
 #endif
@@ -27,7 +26,9 @@
 #include <unistd.h>
 
 #include "analysis/reachable.h"
-#include "settrace/target_tracer.h"
+#include "files/file_decision.h"
+#include "settrace/foreign_threads.h"
+#include "settrace/thread_trace.h"
 
 enum {
     ON = 255,
@@ -36,20 +37,20 @@ enum {
     MAX_STACK = 8 * 1024 * 1024,
 };
 
-static core *untraced_core; /* the one that it is on for; it is on for one interpreter at most */
-static bool watching;       /* trace threads that C code creates, too */
+/* The core of the main interpreter while its frames may be untraced; else NULL. Under the GIL. */
+static core *untraced_core;
 
 /* A frame that is being evaluated. */
 typedef struct evaluation {
     struct evaluation *caller;
     const _PyInterpreterFrame *frame;
-    bool quiet;
-    PyObject *trace; /* owned: what traced the thread when it began; NULL if not `watching` */
+    bool untraced;
+    PyObject *trace; /* owned: the trace object when it began; NULL: !traces_foreign_threads */
 } evaluation;
 
-static _Thread_local evaluation *innermost;
+static _Thread_local evaluation *innermost; /* each is on the C stack of its evaluate() */
 
-static _Thread_local char *deepest; /* how far down the C stack may go; NULL: not known yet */
+static _Thread_local char *deepest; /* how far down the C stack may go; NULL: not computed yet */
 
 static bool
 has_our_trace(const core *self, const PyThreadState *thread)
@@ -59,7 +60,7 @@ has_our_trace(const core *self, const PyThreadState *thread)
 
 /* Give the thread its trace function back. */
 static void
-wake(const core *self, PyThreadState *thread)
+restore_trace(const core *self, PyThreadState *thread)
 {
     if (thread->c_tracefunc == NULL && has_our_trace(self, thread)) {
         thread->c_tracefunc = self->tracefunc;
@@ -71,7 +72,7 @@ stack_size(void)
 {
     size_t size = DEFAULT_STACK;
     if (syscall(SYS_gettid) == getpid()) {
-        struct rlimit limit; /* asking pthread about this thread would read a file */
+        struct rlimit limit; /* for the main thread pthread_getattr_np() would read a file */
         if (getrlimit(RLIMIT_STACK, &limit) == 0) {
             size = limit.rlim_cur == RLIM_INFINITY ? (size_t)MAX_STACK : (size_t)limit.rlim_cur;
         }
@@ -103,17 +104,17 @@ is_deep(void)
 static bool
 may_be_untraced(core *self, PyThreadState *thread, const _PyInterpreterFrame *frame, bool throwing)
 {
-    if (thread->c_profilefunc != NULL || ((thread_trace *)thread->c_traceobj)->user != NULL) {
+    if (thread->c_profilefunc != NULL || ((thread_trace *)thread->c_traceobj)->target != NULL) {
         return false;
     }
     const code_state *state = code_state_of(self, frame->f_code);
     if (state == NULL) {
-        return core_is_excluded(self, frame->f_code);
+        return file_is_excluded(self, frame->f_code);
     }
     if (!state->fully_recorded || throwing) {
         return false;
     }
-    /* What handled an exception may have led a generator to where control does not come else. */
+    /* The handler of an exception may have led a generator to where control never comes else. */
     frame_table *frames = &((thread_trace *)thread->c_traceobj)->frames;
     frame_entry *entry =
         frame->frame_obj != NULL ? frame_table_find(frames, frame->frame_obj) : NULL;
@@ -130,18 +131,49 @@ is_traced(const core *self, const PyThreadState *thread)
     return thread->c_tracefunc == self->tracefunc && has_our_trace(self, thread);
 }
 
-/* Trace the calling thread, which C code has created, or has given another trace function: then
- * `trace` is what traced it before, and that function sees every frame. */
+/* Trace the calling thread, which C code created (`trace` is NULL), or in which it replaced our
+ * trace object `trace`; the trace function of C code is then called for every frame. */
 static void
 retrace(core *self, PyObject *trace)
 {
     PyObject *exception = compat_take_exception();
     Py_XINCREF(trace);
-    if (target_tracer_keep_ours(self, &trace) < 0) {
-        PyErr_WriteUnraisable(NULL); /* the frame itself can run all the same */
+    if (thread_trace_keep(self, &trace) < 0) {
+        PyErr_WriteUnraisable(NULL); /* the frame can run all the same */
     }
     Py_XDECREF(trace);
     compat_restore_exception(exception);
+}
+
+static PyObject *evaluate(PyThreadState *thread, _PyInterpreterFrame *frame, int throwing);
+
+/* All frames have their events from now on, also those that run. */
+static void
+untraced_stop(core *self)
+{
+    if (untraced_core != self) {
+        return;
+    }
+    untraced_core = NULL;
+    self->stop_untraced = NULL;
+    PyInterpreterState *interpreter = PyInterpreterState_Main();
+    if (_PyInterpreterState_GetEvalFrameFunc(interpreter) == evaluate) {
+        _PyInterpreterState_SetEvalFrameFunc(interpreter, _PyEval_EvalFrameDefault);
+    }
+    if (self->traces_foreign_threads) {
+        (void)foreign_threads_watch(self); /* another evaluator keeps such threads from us */
+    }
+    /* No thread can end while this one holds the GIL; nothing is called during the walk. */
+    for (PyThreadState *thread = PyInterpreterState_ThreadHead(interpreter); thread != NULL;
+         thread = PyThreadState_Next(thread)) {
+        restore_trace(self, thread);
+        if (thread->c_tracefunc == NULL) {
+            continue;
+        }
+        for (_PyCFrame *frame = thread->cframe; frame != NULL; frame = frame->previous) {
+            frame->use_tracing = ON;
+        }
+    }
 }
 
 static PyObject *
@@ -151,8 +183,8 @@ evaluate(PyThreadState *thread, _PyInterpreterFrame *frame, int throwing)
     if (self == NULL || thread->tracing != 0) {
         return _PyEval_EvalFrameDefault(thread, frame, throwing);
     }
-    wake(self, thread);
-    if (watching && !is_traced(self, thread)) {
+    restore_trace(self, thread);
+    if (self->traces_foreign_threads && !is_traced(self, thread)) {
         retrace(self, innermost != NULL ? innermost->trace : NULL);
     }
     if (untraced_core != self || !is_traced(self, thread)) {
@@ -164,21 +196,22 @@ evaluate(PyThreadState *thread, _PyInterpreterFrame *frame, int throwing)
     }
     _PyCFrame *caller = thread->cframe;
     uint8_t before = caller->use_tracing;
-    bool quiet = may_be_untraced(self, thread, frame, throwing != 0);
-    evaluation now = {innermost, frame, quiet, watching ? Py_NewRef(thread->c_traceobj) : NULL};
+    bool untraced = may_be_untraced(self, thread, frame, throwing != 0);
+    evaluation now = {innermost, frame, untraced,
+                      self->traces_foreign_threads ? Py_NewRef(thread->c_traceobj) : NULL};
     innermost = &now;
-    caller->use_tracing = quiet ? 0 : ON;
+    caller->use_tracing = untraced ? 0 : ON;
     PyObject *result = _PyEval_EvalFrameDefault(thread, frame, throwing);
     innermost = now.caller;
     if (untraced_core == self) {
-        wake(self, thread);
+        restore_trace(self, thread);
         if (now.trace != NULL && !is_traced(self, thread)) {
             retrace(self, now.trace);
         }
     }
     Py_XDECREF(now.trace);
     if (untraced_core == self) {
-        /* Else the caller has what the interpreter gave it. */
+        /* Where we do not trace, the caller keeps what the interpreter has set. */
         if (thread->c_profilefunc == NULL && is_traced(self, thread)) {
             caller->use_tracing = before;
         }
@@ -193,66 +226,27 @@ untraced_start(core *self)
 {
     PyInterpreterState *interpreter = PyInterpreterState_Get();
     if (untraced_core != NULL || self->settrace_event == NULL || self->records_contexts ||
-        target_tracer_is_anywhere(self) || /* before a late start */
+        thread_trace_has_target(self) || /* set before a late start */
         interpreter != PyInterpreterState_Main() ||
         _PyInterpreterState_GetEvalFrameFunc(interpreter) != _PyEval_EvalFrameDefault) {
         return false;
     }
     untraced_core = self;
-    self->has_untraced_frames = true; /* from now on: some run quietly until they end */
+    self->stop_untraced = untraced_stop;
+    self->has_untraced_frames = true; /* for good: some stay untraced until they end */
     _PyInterpreterState_SetEvalFrameFunc(interpreter, evaluate);
     return true;
-}
-
-void
-untraced_stop(core *self)
-{
-    if (self == NULL || untraced_core != self) {
-        return;
-    }
-    untraced_core = NULL;
-    PyInterpreterState *interpreter = PyInterpreterState_Main();
-    if (_PyInterpreterState_GetEvalFrameFunc(interpreter) == evaluate) {
-        _PyInterpreterState_SetEvalFrameFunc(interpreter, _PyEval_EvalFrameDefault);
-    }
-    if (watching) {
-        foreign_threads_watch();
-    }
-    /* No thread can end while this one holds the GIL; nothing is called during the walk. */
-    for (PyThreadState *thread = PyInterpreterState_ThreadHead(interpreter); thread != NULL;
-         thread = PyThreadState_Next(thread)) {
-        wake(self, thread);
-        if (thread->c_tracefunc == NULL) {
-            continue;
-        }
-        for (_PyCFrame *frame = thread->cframe; frame != NULL; frame = frame->previous) {
-            frame->use_tracing = ON;
-        }
-    }
-}
-
-bool
-untraced_is_on(const core *self)
-{
-    return untraced_core == self;
-}
-
-bool
-untraced_keeps_threads(const core *self)
-{
-    watching = watching || untraced_core == self;
-    return untraced_core == self;
 }
 
 bool
 untraced_begin_frame(core *self, const PyFrameObject *frame)
 {
     PyThreadState *thread = PyThreadState_Get();
-    /* Not a frame that is older than the evaluator: others share its C frame. */
+    /* A frame that is older than the evaluator shares its C frame with others. */
     if (untraced_core == self && thread->c_profilefunc == NULL && innermost != NULL &&
         innermost->frame == thread->cframe->current_frame && innermost->frame == frame->f_frame) {
         thread->c_tracefunc = NULL;
-        innermost->quiet = true;
+        innermost->untraced = true;
         return true;
     }
     return false;
@@ -261,10 +255,10 @@ untraced_begin_frame(core *self, const PyFrameObject *frame)
 bool
 untraced_end_frame(const PyFrameObject *frame)
 {
-    if (innermost == NULL || !innermost->quiet || innermost->frame != frame->f_frame) {
+    if (innermost == NULL || !innermost->untraced || innermost->frame != frame->f_frame) {
         return false;
     }
-    innermost->quiet = false;
+    innermost->untraced = false;
     return true;
 }
 
@@ -277,75 +271,24 @@ untraced_recheck(core *self, code_state *state)
         state->file == NULL || state->roles != 0) {
         return;
     }
-    if (state->reach == NULL) {
-        state->reach = reachable_new(state->code, self->branch);
-        if (state->reach == NULL) {
-            return; /* nor is it asked for again */
+    if (state->reachable == NULL) {
+        state->reachable = reachable_new(state->code, self->branch);
+        if (state->reachable == NULL) {
+            return; /* without a new countdown: there is no other check */
         }
     }
-    if (reachable_is_recorded(state->reach, state->file)) {
+    if (reachable_is_recorded(state->reachable, state->file)) {
         state->fully_recorded = true;
-        reachable_free(state->reach);
-        state->reach = NULL;
+        reachable_free(state->reachable);
+        state->reachable = NULL;
     } else {
-        /* Another code object on these lines may tell the rest, or it never comes. Each fact that
-         * is new asks again, too, so there is a limit. */
+        /* Double the interval: another code object on these lines may record the rest, or nobody
+         * ever does. There is a limit, because a new line or arc checks again too. */
         if (state->recheck_interval < MAX_RECHECK_INTERVAL) {
             state->recheck_interval *= 2;
         }
         state->recheck_countdown = state->recheck_interval;
     }
-}
-
-#else
-
-bool
-untraced_start(core *self)
-{
-    (void)self;
-    return false;
-}
-
-void
-untraced_stop(core *self)
-{
-    (void)self;
-}
-
-bool
-untraced_is_on(const core *self)
-{
-    (void)self;
-    return false;
-}
-
-bool
-untraced_keeps_threads(const core *self)
-{
-    (void)self;
-    return false;
-}
-
-bool
-untraced_begin_frame(core *self, const PyFrameObject *frame)
-{
-    (void)self;
-    (void)frame;
-    return false;
-}
-
-bool
-untraced_end_frame(const PyFrameObject *frame)
-{
-    (void)frame;
-    return false;
-}
-
-void
-untraced_recheck(core *self, code_state *state)
-{
-    (void)self;
-    (void)state;
 }
 
 #endif

@@ -1,31 +1,32 @@
-/* contexts/contexts.c - under which context facts are recorded: what is current, and where it goes.
+/* contexts/current.c - the current context, and its way to new threads, tasks and processes.
  *
- * The value of our context variable is a chain (contexts/chain.c); None stands for "no context"
- * where a thread or the interpreter has one.
+ * The value of the context variable is a chain (chain.h). None means "no context" where the thread
+ * or the interpreter has a chain.
  *
- * Threads: with an attached thread state; what an interpreter has is its own. `recent` and
- * `beginning` belong to one thread.
- * Must never know: where events come from, what they tell. */
-#include "contexts/state.h"
+ * Threads: with an attached thread state. `cached` and `started_with` belong to one thread.
+ * Must never know: where events come from, what is recorded. */
+#include "contexts/current.h"
 
 #include <stdlib.h>
 
-#include "settrace/untraced_frames.h"
+#include "contexts/chain.h"
+#include "contexts/places.h"
+#include "contexts/tests.h"
 
-/* What the thread found last; valid while nothing has changed in its context variables. */
+/* The result of the last look; valid while the thread's context variables stay the same. */
 static _Thread_local struct {
     contexts *owner;
     uint64_t thread, version;
     uint32_t epoch;
-    context_recorded *told;
-} recent;
+    context_recorded *recorded;
+} cached;
 
-/* What the thread began with. */
+/* From contexts_thread_start(). */
 static _Thread_local struct {
     contexts *owner;
     PyObject *chain; /* owned, or NULL */
     PyObject *name;  /* owned, or NULL */
-} beginning;
+} started_with;
 
 PyObject *
 contexts_stored_chain(contexts *self)
@@ -36,17 +37,18 @@ contexts_stored_chain(contexts *self)
         return NULL;
     }
     if (value != NULL) {
-        Py_DECREF(value); /* the context has it */
+        Py_DECREF(value); /* the contextvars.Context still holds it */
         return chain_is(self, value) ? value : NULL;
     }
-    return beginning.owner == self ? beginning.chain : self->root;
+    return started_with.owner == self ? started_with.chain : self->root;
 }
 
-PyObject *
-contexts_thread_name(contexts *self)
+/* The name of this thread in labels; borrowed, or NULL: it has none. */
+static PyObject *
+thread_name(contexts *self)
 {
-    if (beginning.owner == self && beginning.name != NULL) {
-        return beginning.name;
+    if (started_with.owner == self && started_with.name != NULL) {
+        return started_with.name;
     }
     return PyThread_get_thread_ident() == self->thread ? self->main_name : NULL;
 }
@@ -55,26 +57,29 @@ PyObject *
 contexts_segments(contexts *self)
 {
     PyObject *chain = contexts_stored_chain(self);
-    PyObject *found = chain != NULL ? Py_NewRef(chain_segments(chain)) : PyTuple_New(0);
-    PyObject *segments = found != NULL ? segments_for_location(self, found) : NULL;
-    Py_XDECREF(found);
+    PyObject *stored =
+        chain != NULL ? Py_NewRef(chain_segments(chain)) : PyTuple_New(0); /* owned */
+    PyObject *segments =
+        stored != NULL ? segments_for_location(self, stored, thread_name(self)) : NULL;
+    Py_XDECREF(stored);
     return segments;
 }
 
-/* Python's own count of changes leaves out what is set and reset. New reference, or NULL. */
+/* Set the variable. The cache is dropped here because PyThreadState.context_ver does not change.
+ * The token (owned), or NULL with an exception set. */
 static PyObject *
 set_chain(contexts *self, PyObject *chain)
 {
-    recent.owner = NULL;
+    cached.owner = NULL;
     return contexts_before_change(self->owner) < 0 ? NULL : PyContextVar_Set(self->var, chain);
 }
 
 int
 contexts_reset(contexts *self, PyObject *token)
 {
-    recent.owner = NULL;
+    cached.owner = NULL;
     if (contexts_before_change(self->owner) < 0) {
-        PyErr_Clear(); /* no memory; the context has to change all the same */
+        PyErr_Clear(); /* no memory: the context must change even so */
     }
     return PyContextVar_Reset(self->var, token);
 }
@@ -89,8 +94,8 @@ contexts_set_segments(contexts *self, PyObject *segments)
     return token;
 }
 
-/* The chain that is current, with what it says of the place put right; borrowed, or NULL without
- * an exception. */
+/* The current chain, after the segments of places and tests were corrected. Borrowed, or NULL
+ * without an exception. Use it before any Python can run. */
 static PyObject *
 current_chain(contexts *self)
 {
@@ -99,16 +104,18 @@ current_chain(contexts *self)
         return chain;
     }
     bool has_chain = chain != NULL;
-    PyObject *found = has_chain ? Py_NewRef(chain_segments(chain)) : PyTuple_New(0); /* owned */
-    PyObject *segments = found != NULL ? segments_for_location(self, found) : NULL;  /* owned */
-    if (segments != NULL && segments != found && (PyTuple_GET_SIZE(segments) > 0 || has_chain)) {
+    PyObject *stored = has_chain ? Py_NewRef(chain_segments(chain)) : PyTuple_New(0); /* owned */
+    PyObject *segments =
+        stored != NULL ? segments_for_location(self, stored, thread_name(self)) : NULL; /* owned */
+    if (segments != NULL && segments != stored && (PyTuple_GET_SIZE(segments) > 0 || has_chain)) {
         Py_XDECREF(contexts_set_segments(self, segments));
     }
-    Py_XDECREF(found);
+    Py_XDECREF(stored);
     Py_XDECREF(segments);
-    PyErr_Clear(); /* no memory: the label stays what it was */
-    return contexts_stored_chain(
-        self); /* names of tasks and greenlets may be Python's: all may change */
+    PyErr_Clear(); /* no memory: the label stays as it was */
+    /* Look again: the name of a task or greenlet may come from Python code, which can change all.
+     */
+    return contexts_stored_chain(self);
 }
 
 context_recorded *
@@ -116,17 +123,17 @@ contexts_current(core *owner)
 {
     contexts *self = owner->contexts;
     PyThreadState *thread = PyThreadState_Get();
-    if (recent.owner == self && recent.thread == thread->id &&
-        recent.version == thread->context_ver && recent.epoch == self->epoch) {
-        return recent.told;
+    if (cached.owner == self && cached.thread == thread->id &&
+        cached.version == thread->context_ver && cached.epoch == self->epoch) {
+        return cached.recorded;
     }
     PyObject *chain = current_chain(self);
-    recent.owner = self;
-    recent.thread = thread->id;
-    recent.version = thread->context_ver;
-    recent.epoch = self->epoch;
-    recent.told = chain != NULL ? chain_recorded(chain) : NULL;
-    return recent.told;
+    cached.owner = self;
+    cached.thread = thread->id;
+    cached.version = thread->context_ver;
+    cached.epoch = self->epoch;
+    cached.recorded = chain != NULL ? chain_recorded(chain) : NULL;
+    return cached.recorded;
 }
 
 PyObject *
@@ -171,13 +178,10 @@ contexts_enable(contexts *self)
         return 0;
     }
     self->owner->records_contexts = true;
-    untraced_stop(self->owner); /* what is told in one context is new in another */
-#if COMPAT_MONITORING
-    if (monitoring_restart_all(self->owner) < 0) {
-        return -1;
-    }
-#endif
-    return 0;
+    /* A line that is recorded in one context is new in another. */
+    core *owner = self->owner;
+    core_require_all_frames(owner);
+    return owner->on_contexts_enabled != NULL ? owner->on_contexts_enabled(owner) : 0;
 }
 
 PyObject *
@@ -187,7 +191,7 @@ contexts_enter(core *owner, PyObject *chain)
 }
 
 PyObject *
-contexts_push(core *owner, segment_kind kind, PyObject *text, bool lasts)
+contexts_push(core *owner, segment_kind kind, PyObject *text, bool suspendable)
 {
     contexts *self = owner->contexts;
     const bool is_test = kind == SEGMENT_TEST_FUNCTION;
@@ -195,7 +199,7 @@ contexts_push(core *owner, segment_kind kind, PyObject *text, bool lasts)
     PyObject *token = NULL, *segment = NULL, *more = NULL; /* owned */
     PyObject *segments = contexts_segments(self);          /* owned */
     if (segments != NULL) {
-        segment = lasts ? segment_new_suspendable(kind, text) : segment_new(kind, text);
+        segment = suspendable ? segment_new_suspendable(kind, text) : segment_new(kind, text);
     }
     if (segment == NULL || (more = segments_edit(segments, without, NULL, segment)) == NULL ||
         contexts_enable(self) < 0 || (is_test && test_start(self, segment) < 0)) {
@@ -224,7 +228,7 @@ contexts_leave(core *owner, PyObject *entered)
         test_end(owner->contexts, PyTuple_GET_ITEM(entered, 1));
     }
     if (contexts_reset(owner->contexts, token) < 0) {
-        PyErr_Clear(); /* another context than it was entered in */
+        PyErr_Clear(); /* this is another contextvars.Context than it was entered in */
     }
     Py_DECREF(entered);
 }
@@ -281,19 +285,19 @@ contexts_new_context_with(core *owner, PyObject *chain)
 void
 contexts_thread_start(core *owner, PyObject *chain, PyObject *name)
 {
-    beginning.owner = owner->contexts;
-    beginning.chain = Py_XNewRef(chain);
-    beginning.name = Py_XNewRef(name);
-    recent.owner = NULL;
+    started_with.owner = owner->contexts;
+    started_with.chain = Py_XNewRef(chain);
+    started_with.name = Py_XNewRef(name);
+    cached.owner = NULL;
 }
 
 void
 contexts_thread_end(void)
 {
-    recent.owner = NULL;
-    beginning.owner = NULL;
-    Py_CLEAR(beginning.chain);
-    Py_CLEAR(beginning.name);
+    cached.owner = NULL;
+    started_with.owner = NULL;
+    Py_CLEAR(started_with.chain);
+    Py_CLEAR(started_with.name);
 }
 
 const char *
@@ -335,10 +339,10 @@ contexts_after_fork(core *owner)
     }
     self->thread = PyThread_get_thread_ident();
     if ((self->kinds & KIND_BIT(SEGMENT_PROCESS)) != 0 && set_process(self) < 0) {
-        PyErr_Clear(); /* no memory: it goes on under its parent's label */
+        PyErr_Clear(); /* no memory: it keeps its parent's label */
     }
     if (contexts_before_change(owner) < 0) {
-        PyErr_Clear(); /* no memory: as above */
+        PyErr_Clear(); /* no memory: disabled events stay disabled */
     }
     self->epoch++;
 }
