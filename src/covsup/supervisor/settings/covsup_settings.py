@@ -89,7 +89,7 @@ def _number_parser(below: float) -> Callable[[object], float]:
 
 def dynamic_contexts() -> tuple[str, ...]:
     """The kinds of contexts that covsup records by itself; covsup's pytest plugin records `test`."""
-    from covsup.datafile._fold import CONTEXT_KINDS
+    from covsup.datafile._fold import CONTEXT_KINDS  # few commands name a context
 
     return (*CONTEXT_KINDS, "test")
 
@@ -122,7 +122,7 @@ def _parse_directory(value: object) -> str:
 
 
 KEYS: Final[Mapping[str, Key]] = {
-    "core": Key("one of auto, monitoring, settrace", 'core = "auto"', _parse_core),
+    "core": Key(f"one of {', '.join(CORES)}", 'core = "auto"', _parse_core),
     "concurrency": Key(
         "a list of names",
         'concurrency = ["thread"]',
