@@ -17,7 +17,7 @@ import pytest
 
 from covsup.carrier.library import carrier_library, has_core
 from covsup.supervisor.errors import UsageError
-from covsup.supervisor.sessions.shells import put, unset_variables
+from covsup.supervisor.sessions.shells import set_variables, unset_variables
 from tests.journal.harness import compiler
 from tests.supervisor.live import UNTIL_OBSERVED, beside
 from tests.world import World
@@ -332,13 +332,13 @@ def test_the_carrier_in_the_words_of_others(monkeypatch: pytest.MonkeyPatch) -> 
         "fish": f"set -gx COVSUP_SESSION '/s'\nset -gx LD_PRELOAD '{library}'\n",
         "csh": f"setenv COVSUP_SESSION '/s';\nsetenv LD_PRELOAD '{library}';\n",
     }.items():
-        assert put(form, session, library) == expected
+        assert set_variables(form, session, library) == expected
     package = library.parent.parent
-    assert shlex.split(put("docker", session, library))[-2:] == [
+    assert shlex.split(set_variables("docker", session, library))[-2:] == [
         "--mount", f"type=bind,source={package},target={package},readonly",
     ]  # fmt: skip
-    with pytest.raises(UsageError, match="no --carrier with it"):
-        put("path", session, library)
+    with pytest.raises(UsageError, match="use another --shell with --carrier"):
+        set_variables("path", session, library)
     assert unset_variables("json", library) == '{"COVSUP_SESSION": null}\n'
     monkeypatch.setenv("LD_PRELOAD", str(library))
     assert unset_variables("sh", library) == "unset COVSUP_SESSION\nunset LD_PRELOAD\n"

@@ -24,6 +24,7 @@ from covsup.datafile.session.observations import Observation
 from covsup.datafile.session.settings import write_settings
 from covsup.supervisor.combining.combine import CombineResult, combine
 from covsup.supervisor.combining.inputs import InputUnusable, NothingToCombine
+from covsup.supervisor.errors import UsageError
 from covsup.supervisor.settings.combine_settings import CombineSettings
 from covsup.supervisor.watching import linux
 from tests.fold.handmade import DEAD_PID, HandMade, handmade_session
@@ -526,7 +527,7 @@ def test_what_comes_late_of_a_run_goes_to_its_own_result_alone(
 ) -> None:
     first = handmade_session(data_file, [HandMade(pid=DEAD_PID + 1).ran("/a.py", 1)])
     child = owner(HandMade().ran("/a.py", 2), first.path)
-    combine([first.path], combine_settings=combine_settings(data_file), concludes=True)
+    combine([first.path], combine_settings=combine_settings(data_file), ends_run=True)
     stop(child)
     combine(combine_settings=combine_settings(data_file), keep=True)
     assert lines(data_file) == {"/a.py": [1, 2]}
@@ -544,7 +545,7 @@ def test_what_is_left_of_a_run_without_data_is_neither_set_aside_nor_named(data_
         ["sleep", "60"], env={**os.environ, "COVSUP_SESSION": str(session.path)}
     )
     try:
-        combine([session.path], combine_settings=combine_settings(data_file), concludes=True)
+        combine([session.path], combine_settings=combine_settings(data_file), ends_run=True)
     finally:
         child.kill()
         child.wait()
@@ -623,7 +624,7 @@ def test_a_session_without_data_leaves_the_data_there_as_they_are(
     coverage_py_data(data_file, c=[3])
     handmade_session(data_file, EMPTY[what], **more)
     outcome = combine(combine_settings=combine_settings(data_file), **how)
-    assert outcome.nothing
+    assert outcome.has_no_data
     assert any(each.startswith("no data was collected: ") for each in outcome.sentences())
     assert lines(data_file) == {"/c.py": [3]}
 
@@ -634,7 +635,7 @@ def test_journals_that_were_never_begun_leave_the_data_there_as_they_are(data_fi
     session = handmade_session(data_file)
     (session.path / f"{DEAD_PID}-{'0' * 32}.0.journal~").write_bytes(bytes(8192))
     (session.path / f"{DEAD_PID}-{'1' * 32}.0.journal~").touch()
-    assert combine(combine_settings=combine_settings(data_file)).nothing
+    assert combine(combine_settings=combine_settings(data_file)).has_no_data
     assert data_file.read_bytes() == before
     assert not (data_file.parent / ".covsup").exists()
 
@@ -645,7 +646,7 @@ def test_data_files_without_data_replace_nothing_and_stay(data_file: Path) -> No
     hollow = data_file.with_name("hollow")
     hollow.touch()
     for paths in ([other], [other, hollow]):
-        assert combine(paths, combine_settings=combine_settings(data_file)).nothing
+        assert combine(paths, combine_settings=combine_settings(data_file)).has_no_data
     assert lines(data_file) == {"/c.py": [3]}
     assert other.exists()
 
@@ -837,7 +838,7 @@ def test_rules_come_from_coverage_pys_settings(tmp_path: Path) -> None:
     assert read.data_file.is_absolute()
     assert read.data_file.parts[-2:] == ("d", ".cov")
     assert CombineSettings.read(str(rcfile), tmp_path / "x").data_file == tmp_path / "x"
-    with pytest.raises(InputUnusable, match="missing"):
+    with pytest.raises(UsageError, match="missing"):
         CombineSettings.read(str(tmp_path / "missing"))
 
 

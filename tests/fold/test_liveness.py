@@ -13,8 +13,8 @@ import pytest
 from covsup.datafile.journal.reader import read_journal
 from covsup.datafile.session.directory import JournalFile
 from covsup.datafile.session.settings import Settings
-from covsup.supervisor.sessions import liveness
-from covsup.supervisor.sessions.liveness import ImageState, ProcessSnapshot, supervisor_runs
+from covsup.supervisor.watching import liveness
+from covsup.supervisor.watching.liveness import ImageState, ProcessSnapshot, supervisor_runs
 from tests.fold.handmade import DEAD_PID, HandMade
 
 if TYPE_CHECKING:

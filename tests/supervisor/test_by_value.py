@@ -20,7 +20,7 @@ from tests.fold.handmade import HandMade, handmade_session
 from tests.supervisor.live import beside
 
 if TYPE_CHECKING:
-    from covsup.supervisor.combining.outcome import CombineResult
+    from covsup.supervisor.combining.combine_result import CombineResult
     from tests.world import Run, World
 
 SENDING = """

@@ -112,7 +112,7 @@ def test_memory_grows_with_the_result_and_not_with_the_journals(world: World) ->
     )
     run = world.run(world.python, "-c", program)
     assert run.ended == 0, run
-    assert "60 process images" in run.stdout
+    assert "60 processes" in run.stdout
     (peak,) = re.findall(r"^VmHWM:\s+(\d+) kB$", run.stdout, re.MULTILINE)
     assert int(peak) < 90 << 10
     assert executed(world.directory / ".coverage", Path("/a.py")) == set(range(1, 1001))
@@ -133,7 +133,7 @@ def test_a_long_combination_shows_a_bar_on_a_terminal_of_80_columns(world: World
         live.wait_for("reading journals")
         shown = live.rest()
         assert live.ended() == 0
-    assert "1000 process images" in shown
+    assert "1000 processes" in shown
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
     assert all(len(line) <= 80 for line in re.split(r"[\r\n]+", plain) if "journals" in line)
 
@@ -142,7 +142,7 @@ def test_without_a_terminal_or_with_few_journals_there_is_no_bar(world: World) -
     many_journals(world, 1000)
     combined = beside(world, "combine")
     assert (combined.returncode, combined.stderr) == (0, "")
-    assert combined.stdout.startswith("Combined 1 session, 1000 process images into ")
+    assert combined.stdout.startswith("Combined 1 session (1000 processes) into ")
     many_journals(world, 3)
     with Live(world, world.python, "-m", "covsup", "combine", terminal=True) as live:
         shown = live.rest()

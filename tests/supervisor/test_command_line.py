@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import subprocess
@@ -10,7 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.supervisor.cli import COMMANDS, make_parser, make_run_parser, split_target
+from covsup.supervisor import cli
+from covsup.supervisor.cli import COMMANDS
+from covsup.supervisor.commands import run as run_command
+from covsup.supervisor.commands.run import split_target
 from tests.supervisor.live import beside
 
 if TYPE_CHECKING:
@@ -19,8 +23,15 @@ if TYPE_CHECKING:
     from tests.world import World
 
 
+def command_parser(name: str) -> argparse.ArgumentParser:
+    module = importlib.import_module(f"covsup.supervisor.commands.{COMMANDS[name].module}")
+    parser = module.make_parser(f"covsup {name}")
+    assert isinstance(parser, argparse.ArgumentParser)
+    return parser
+
+
 def parsers() -> Iterator[argparse.ArgumentParser]:
-    waiting = [make_parser(), make_run_parser()]
+    waiting = [cli.make_parser(), *map(command_parser, COMMANDS)]
     while waiting:
         each = waiting.pop()
         yield each
@@ -84,7 +95,7 @@ def test_a_run_has_nothing_heavy_imported_while_the_target_runs(world: World) ->
     [
         (
             ["--source=.", "run", "x.py"],
-            "--source goes behind the command: covsup run --source ... (see `covsup run --help`)",
+            "--source goes after the command: covsup run --source ... (see `covsup run --help`)",
         ),
         (["run", "--brnach", "x.py"], "there is no option --brnach; did you mean '--branch'? (see"),
         (["run", "--bran=1", "x.py"], "there is no option --bran; did you mean '--branch'? (see"),
@@ -95,11 +106,11 @@ def test_a_run_has_nothing_heavy_imported_while_the_target_runs(world: World) ->
         (["run", "--zzz", "x.py"], "there is no option --zzz (see `covsup run --help`)"),
         (
             ["run", "-c", "pass"],
-            "-c is an option of Python's, not of run's; to measure code: covsup",
+            "-c is an option of Python, not of run; to measure code: covsup",
         ),
         (["run", "--source=./no/such.py", "x.py"], "--source=./no/such.py: there is no such dir"),
         (["run", "nosuch.py"], "there is no script nosuch.py"),
-        (["run", "dangling.py"], "dangling.py is a link to nothing"),
+        (["run", "dangling.py"], "dangling.py is a broken symbolic link"),
         (["run", "./loop"], "cannot read ./loop: too many levels of symbolic links"),
         (
             ["combine", "--kep"],
@@ -159,9 +170,12 @@ def test_help_and_version_are_had_in_other_ways_too(world: World, words: str, sa
     assert shown.stdout == beside(world, *same_as.split()).stdout != ""
 
 
-def test_every_command_of_the_help_is_one() -> None:
-    actions = [each for each in make_parser()._actions if isinstance(each.choices, dict)]
-    assert {*actions[0].choices, "help", "version"} == set(COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_the_help_has_a_module_that_runs_it(command: str) -> None:
+    assert f"    {command} " in cli.make_parser().format_help()
+    assert command_parser(command).prog == f"covsup {command}"
+    module = importlib.import_module(f"covsup.supervisor.commands.{COMMANDS[command].module}")
+    assert callable(module.run)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +196,7 @@ def test_every_command_of_the_help_is_one() -> None:
 def test_the_target_begins_where_our_options_end(
     words: list[str], own: list[str], target: list[str]
 ) -> None:
-    assert split_target(make_run_parser(), words) == (own, target)
+    assert split_target(run_command.make_parser(), words) == (own, target)
 
 
 def test_debug_sys_and_config_show_what_matters(world: World) -> None:
@@ -214,7 +228,7 @@ def test_what_cannot_be_judged_later_is_refused(world: World) -> None:
     for option in ("--strict", "--fail-under=1"):
         done = beside(world, "run", "-p", option, "true")
         assert done.returncode == 2
-        assert "which --parallel-mode leaves to combine" in done.stderr
+        assert "which --parallel-mode leaves to `covsup combine`" in done.stderr
 
 
 def test_a_directory_that_is_gone_is_one_line(world: World) -> None:

@@ -72,7 +72,7 @@ ALL_UNNEEDED = "[run]\nparallel = true\nsigterm = yes\ntimid = 1\ncore = ctrace\
         ("[run]\ndebug = sys\n", "[run] debug is not supported and changes nothing: `covsup debug`"),
         ("[run]\ndata_suffix = x\n", "2: [run] has no 'data_suffix'; did you mean 'data_file'?"),
         ("[html]\nxyz = 1\n", "2: [html] has no 'xyz'; there are: directory, extra_css, show_"),
-        ("[reprot]\nsort = 1\n", "2: [reprot] is no section of coverage.py's; did you mean 'report'"),
+        ("[reprot]\nsort = 1\n", "2: [reprot] is not a section of coverage.py; did you mean 'report'"),
         ("[paths]\nwhatever = a\n    b\n[covsup]\ngrace = 1\n[DEFAULT]\nx = 1\n", None),
     ],
 )  # fmt: skip
@@ -90,13 +90,13 @@ def test_what_has_no_effect_is_named(
         ("setup.cfg", "[metadata]\nnam = 1\n\n[coverage:run]\nbranhc = 1\n",
          "setup.cfg:5: [coverage:run] has no 'branhc'; did you mean 'branch'?"),
         ("tox.ini", "[testenv]\nx = 1\n[coverage:run]\nbranch = 1\n[coverage:rnu]\nbranch = 1\n",
-         "tox.ini:6: [coverage:rnu] is no section of coverage.py's; did you mean 'run'?"),
+         "tox.ini:6: [coverage:rnu] is not a section of coverage.py; did you mean 'run'?"),
         ("pyproject.toml", "[tool.x]\nbranhc = 1\n[tool.coverage.report]\nfail_undr = 1\n",
          "pyproject.toml:4: [tool.coverage.report] has no 'fail_undr'; did you mean 'fail_under'?"),
         ("pyproject.toml", "[tool.coverage]\nbranch = true\nrun.context = 'x'\n",
-         "pyproject.toml:2: branch is read only below a section such as [tool.coverage.run]"),
+         "pyproject.toml:2: branch is read only in a section such as [tool.coverage.run]"),
         (".coveragerc.toml", "[run]\nbranch = true\n[tool.covsup]\ngrace = 1\n[run.x]\ny = 1\n",
-         ".coveragerc.toml:6: [run.x] is no section of coverage.py's; did you mean 'run'?"),
+         ".coveragerc.toml:6: [run.x] is not a section of coverage.py; did you mean 'run'?"),
     ],
 )  # fmt: skip
 def test_a_misspelt_word_is_named_with_its_line_and_the_nearest(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.supervisor.sessions.shells import put
+from covsup.supervisor.sessions.shells import set_variables
 from tests.supervisor.live import Live, beside
 from tests.supervisor.test_target import refused
 
@@ -80,7 +80,7 @@ def test_a_process_that_goes_on_is_collected_as_far_as_it_is_and_later_whole(wor
         assert "still running" in first.stderr
         assert "still running" in beside(world, "tree").stdout
         refusal = beside(world, "erase")
-        assert (refusal.returncode, "left alone" in refusal.stderr) == (1, True)
+        assert (refusal.returncode, "still runs, so it is kept" in refusal.stderr) == (1, True)
         live.send("\n")
         assert live.ended() == 0
     run = covsup(world, "combine")
@@ -162,7 +162,7 @@ def test_a_second_session_in_a_shell_and_one_that_is_gone_are_named(world: World
     shutil.rmtree(path)
     for words in (("env",), ("combine",), ("tree",), ("erase",), ("env", "--list"), ("report",)):
         run = covsup(world, *words, environment=session)
-        assert f"{path}, which is not there any more" in run.stderr, run
+        assert f"{path}, which does not exist any more" in run.stderr, run
 
 
 ODD = 'it\'s "$HOME" `a` \\b !c #d,e:f=g %h ü \n.x'
@@ -179,7 +179,7 @@ def test_a_path_with_anything_in_it_comes_through_every_shell(form: str) -> None
     program = "import os; print(ascii(os.environ['COVSUP_SESSION']))"
     say = f'{shlex.quote(sys.executable)} -Sc "{program}"'
     said = subprocess.run(
-        [*SHELLS[form], f"{put(form, Path(ODD))}{say}"],
+        [*SHELLS[form], f"{set_variables(form, Path(ODD))}{say}"],
         capture_output=True, text=True, check=True, timeout=30,
     )  # fmt: skip
     assert said.stdout.splitlines() == [ascii(ODD)]
@@ -187,16 +187,16 @@ def test_a_path_with_anything_in_it_comes_through_every_shell(form: str) -> None
 
 def test_forms_for_programs_that_are_no_shell() -> None:
     odd = Path("/a b/c$d")
-    assert json.loads(put("json", odd)) == {"COVSUP_SESSION": "/a b/c$d"}
-    assert put("env-file", odd) == "COVSUP_SESSION=/a b/c$d\n"
-    assert put("systemd", odd) == 'COVSUP_SESSION="/a b/c\\$d"\n'
-    assert put("path", odd) == "/a b/c$d\n"
-    assert put("powershell", Path("/it's")) == "$Env:COVSUP_SESSION = '/it''s'\n"
-    assert shlex.split(put("docker", odd)) == [
+    assert json.loads(set_variables("json", odd)) == {"COVSUP_SESSION": "/a b/c$d"}
+    assert set_variables("env-file", odd) == "COVSUP_SESSION=/a b/c$d\n"
+    assert set_variables("systemd", odd) == 'COVSUP_SESSION="/a b/c\\$d"\n'
+    assert set_variables("path", odd) == "/a b/c$d\n"
+    assert set_variables("powershell", Path("/it's")) == "$Env:COVSUP_SESSION = '/it''s'\n"
+    assert shlex.split(set_variables("docker", odd)) == [
         "--env", "COVSUP_SESSION=/a b/c$d",
         "--mount", "type=bind,source=/a b/c$d,target=/a b/c$d",
     ]  # fmt: skip
-    assert 'type=bind,"source=/a,b"' in put("docker", Path("/a,b"))
+    assert 'type=bind,"source=/a,b"' in set_variables("docker", Path("/a,b"))
 
 
 @pytest.mark.parametrize(

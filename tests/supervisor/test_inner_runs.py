@@ -89,7 +89,9 @@ def test_lines_inside_of_branches_are_kept_beside_and_that_is_said(world: World)
     assert run.ended == 0
     (line,) = run.stderr.splitlines()
     (beside_it,) = world.directory.glob(".coverage-2*")
-    assert line.endswith(f"does not go into that one's result and is also kept in {beside_it}")
+    assert line.endswith(
+        f"the result of that session lacks this run, whose own result is in {beside_it}"
+    )
     assert run.lines("inner.py") == {1, 2, 5, 6}
     assert run.lines("outer.py") == {1, 2}
     report = beside(world, "report", f"--data-file={beside_it}", "--show-missing")
@@ -131,7 +133,7 @@ def test_a_run_inside_whose_covsup_is_killed_is_added_later(world: World) -> Non
     run = world.covsup_run("outer.py", *words, branch=False)
     assert run.ended == -signal.SIGKILL % 256
     (line,) = run.stderr.splitlines()
-    assert line.endswith("or was left to `covsup combine`, which adds it")
+    assert line.endswith("ended or was not combined yet: `covsup combine` adds it")
     combined = world.run(world.python, "-m", "covsup", "combine")
     assert combined.ended == 0, combined
     assert combined.lines("inner.py") == {1, 2, 3}
@@ -149,7 +151,7 @@ def test_a_run_inside_that_outlives_the_outer_one_adds_its_result(world: World) 
     )
     words = (world.python, "-m", "covsup", "run", "inner.py")
     with Live(world, *covsup(world, "outer.py", *words, options=["--grace=0"])) as live:
-        live.wait_for("which adds it")
+        live.wait_for("not combined yet: `covsup combine` adds it")
         assert live.ended() == 0
         assert live.process.stdin is not None
         live.process.stdin.close()

@@ -175,7 +175,7 @@ MEASURED = [
     wheel, editable, uv_run_with, uv_run_with_in_a_project, system_site_packages, conda, isolated,
     without_variables, user_site,
 ]  # fmt: skip
-NOT_STARTED = "finds covsup, but runs no startup file of it"
+NOT_STARTED = "finds covsup, but does not run its startup file"
 REFUSED = {
     target_directory: NOT_STARTED,
     add2virtualenv: NOT_STARTED,
@@ -253,7 +253,7 @@ HERE = Environment(version=sys.version_info[:2], prefix="/env/tool")
         (HERE._replace(manager="pipx"), "install it with: pipx inject tool gevent"),
         (HERE._replace(manager="uv"), "install it with: uv tool install --with gevent tool"),
         (HERE._replace(externally_managed=True), "pip refuses to change them (PEP 668)"),
-        (HERE._replace(writable=False), "/env/tool cannot be written"),
+        (HERE._replace(writable=False), "/env/tool is not writable"),
         (HERE._replace(has_pip=False), "install it with: uv pip install --python /p/python gevent"),
     ],
 )

@@ -73,7 +73,7 @@ def test_combine_on_another_machine_of_the_same_name_loses_nothing(world: World)
         live.wait_for("up")
         there = on_another_machine(world, "combine")
         assert there.returncode == 0, there
-        assert there.stderr.count("which cannot be asked whether it still runs") == 1
+        assert there.stderr.count("covsup cannot see from here whether it still runs") == 1
         refused = on_another_machine(world, "erase")
         assert (refused.returncode, "erase --assume-ended" in refused.stderr) == (1, True)
         live.send("\n")

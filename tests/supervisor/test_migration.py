@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.supervisor.migrate.report import Action, Finding, findings_in
+from covsup.supervisor.migrate.finding import Action, Finding
+from covsup.supervisor.migrate.report import findings_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,7 +111,7 @@ EXPECTED = {
     (".coveragerc", 5, "[run] concurrency = gevent", DROP),
     (".coveragerc", 6, "[run] debug = trace", UNSUPPORTED),
     (".coveragerc", 7, "[run] has no 'relativ_files'; did you mean 'relative_files'?", OUT),
-    (".coveragerc", 15, ("[plugin.of.somebody] is no section of coverage.py's; there are: html,"
+    (".coveragerc", 15, ("[plugin.of.somebody] is not a section of coverage.py; there are: html,"
      " json, lcov, paths, report, run, xml"), OUT),
     ("setup.cfg", 3, "pytest-cov>=4", "covsup"),
     ("setup.cfg", 6, "[coverage:run]", STAYS),
@@ -159,7 +160,7 @@ EXPECTED = {
 
 def told(findings: list[Finding]) -> set[tuple[str, int, str, object]]:
     return {
-        (each.path, each.line, each.found, each.instead if each.kind is CHANGE else each.kind)
+        (each.path, each.line, each.found, each.instead if each.action is CHANGE else each.action)
         for each in findings
     }
 

@@ -94,4 +94,4 @@ def test_a_python_that_does_not_see_the_session_directory_is_named(world: World)
     assert run.ended == 3, str(run)
     assert "1 Python process was not measured: " in run.stderr
     assert ".covsup/" in run.stderr
-    assert " is not there where it ran (other mounts, another root): " in run.stderr
+    assert " does not exist where it ran (other mounts, another root): " in run.stderr

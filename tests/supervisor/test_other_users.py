@@ -125,7 +125,7 @@ def test_a_program_of_a_user_without_a_place_is_said_with_the_reason(world: Worl
     assert (run.ended, run.stdout) == (3, f"{USER}\n")
     assert re.search(
         rf"1 Python process was not measured: .*: it ran as user {USER}, who cannot write to the"
-        rf" session directory .*: open a session by `covsup env --user={USER}`",
+        rf" session directory .*: open a session with `covsup env --user={USER}`",
         run.stderr,
     ), run.stderr
     assert run.lines("child.py") == set()

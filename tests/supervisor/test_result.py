@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from covsup.carrier.library import carrier_library
-from covsup.supervisor.combining.totals import total_and_minimum
+from covsup.supervisor.combining.fail_under import total_and_minimum
 from covsup.supervisor.watching.linux import HAS_PROC
 from covsup.supervisor.watching.process_table import this_table
 from tests.supervisor.live import UNTIL_OBSERVED, Live, beside, wait_until
@@ -50,7 +50,7 @@ def test_parallel_mode_leaves_everything_for_combine(world: World) -> None:
         assert (run.ended, run.stderr, run.data_file.exists()) == (0, "", False)
     run = world.run(world.python, "-m", "covsup", "combine")
     assert run.ended == 0
-    assert run.stdout == f"Combined 2 sessions, 2 process images into {run.data_file}\n"
+    assert run.stdout == f"Combined 2 sessions (2 processes) into {run.data_file}\n"
     assert run.lines("target.py") == {1, 2, 3, 5}
     assert not (world.directory / ".covsup").exists()
 
@@ -328,7 +328,7 @@ def test_a_data_file_that_is_no_database_is_left_alone(world: World) -> None:
     world.write(".coverage", "my notes\n")
     run = world.covsup_run("target.py")
     assert refused(run) == (
-        f"{run.data_file} is no coverage data file and is left alone; name another one"
+        f"{run.data_file} is not a coverage data file and is left as it is; name another --data-file"
     )
     assert run.data_file.read_text() == "my notes\n"
 

@@ -163,7 +163,7 @@ def test_a_signal_at_the_end_says_how_to_go_on(world: World, number: int, status
         assert live.ended() == (status or -number), line
     assert line.count("\n") == 1
     by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
-    assert line.startswith(f"covsup: interrupted{by}; all is kept in ")
+    assert line.startswith(f"covsup: interrupted{by}; the data is kept in ")
     run = follow(world, line)
     assert run.ended == 0, run
     assert run.lines("target.py") >= {1, 2, 4}
@@ -184,7 +184,7 @@ def test_a_signal_in_a_callback_of_the_interpreter_is_not_forgotten(world: World
         line = live.rest()
         assert live.ended() == 42, line
     assert line.count("\n") == 1, line
-    assert line.startswith("covsup: interrupted by SIGTERM; all is kept in ")
+    assert line.startswith("covsup: interrupted by SIGTERM; the data is kept in ")
 
 
 def test_settings_that_become_unreadable_during_the_run_end_in_one_line(world: World) -> None:
@@ -284,6 +284,7 @@ early = EarlyImports(SimpleNamespace(
 early._loading = SlowLock(early._loading)
 early.begin()
 early.wait()
+early.join()
 resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
 sys.exit(42)
 """

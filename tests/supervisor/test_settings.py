@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.supervisor.cli import make_run_parser
+from covsup.supervisor.commands.run import make_parser
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.sessions.create import check_data_file
-from covsup.supervisor.settings.run_settings import RunSettings, run_settings
+from covsup.supervisor.settings.run_settings import RunSettings, resolve_run_settings
 from tests.supervisor.test_target import refused
 
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def settings(*words: str) -> RunSettings:
-    return run_settings(options(*words))
+    return resolve_run_settings(options(*words))
 
 
 def options(*words: str) -> argparse.Namespace:
-    return make_run_parser().parse_args(words)
+    return make_parser().parse_args(words)
 
 
 def test_without_files_and_options_the_defaults_hold(here: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_value_that_coverage_refuses_is_found(here: Path) -> None:
     with pytest.raises(UsageError, match=r"gevnt; did you mean 'gevent'\?$"):
         settings()
     (here / ".coveragerc").write_text("[run]\nconcurrency = asyncio\n")
-    with pytest.raises(UsageError, match=r"write it below \[tool\.covsup\]"):
+    with pytest.raises(UsageError, match=r"write it in \[tool\.covsup\]"):
         settings()
 
 
@@ -172,11 +172,14 @@ def test_our_own_table_is_read_and_the_command_line_wins(here: Path) -> None:
     [
         ("grce = 1", "has no 'grce'; did you mean 'grace'?"),
         ("xyz = 1", "has no 'xyz'; there are: carrier, concurrency, core, "),
-        ("branch = true", "has no 'branch': that is coverage.py's; write it below ["),
-        ("grace = 'long'", "grace = 'long' is not a number of seconds: write for example grace = "),
+        ("branch = true", "has no 'branch', which is a setting of coverage.py: write it in ["),
+        (
+            "grace = 'long'",
+            "grace = 'long' is not a number of seconds: write, for example, grace =",
+        ),
         ("grace = -1", " is not a number of seconds"),
         ("grace = nan", " is not a number of seconds"),
-        ("strict = 'maybe'", "strict = 'maybe' is not true or false: write for example strict ="),
+        ("strict = 'maybe'", "strict = 'maybe' is not true or false: write, for example, strict ="),
         ("fail_under = 101", " is not a number from 0 to 100"),
         ("core = 'monitor'", "core: unknown core 'monitor'; did you mean 'monitoring'?"),
         ("concurrency = 'treads'", "unknown concurrency 'treads'; did you mean 'thread'?"),
@@ -222,7 +225,7 @@ def test_our_own_settings_may_stand_in_files_that_are_not_toml(here: Path, name:
 def test_our_own_settings_stand_in_one_file(here: Path) -> None:
     (here / "setup.cfg").write_text(INI)
     (here / "pyproject.toml").write_text("[tool.covsup]\ngrace = 1\n")
-    with pytest.raises(UsageError, match=r"stand in pyproject\.toml and in setup\.cfg"):
+    with pytest.raises(UsageError, match=r"settings are in pyproject\.toml and in setup\.cfg"):
         settings()
     (here / "named.toml").write_text("[tool.covsup]\ngrace = 3\n")
     assert settings("--rcfile=named.toml").grace == 3.0
@@ -296,9 +299,10 @@ def test_a_source_that_cannot_be_is_refused(here: Path, source: str) -> None:
 
 AS_NOBODY = """\
 import os, sys
-import coverage, covsup.supervisor.commands.run, difflib, locale, subprocess, zipfile  # for later, out of reach then
-from covsup.supervisor.cli import main, make_run_parser
-make_run_parser()
+import coverage, covsup.supervisor.launch.supervise, difflib, locale, subprocess, zipfile  # for later, out of reach then
+from covsup.supervisor.cli import main
+from covsup.supervisor.commands.run import make_parser
+make_parser()
 if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from covsup.supervisor.tree.short_commands import process, shown
+from covsup.supervisor.short_commands import describe_process, short_command
 
 PYTHON = "/home/somebody/a/very/long/directory/.venv/bin/python3.12"
 SCRIPT = "/srv/application/releases/17/server.py"
@@ -35,7 +35,7 @@ SCRIPT = "/srv/application/releases/17/server.py"
 def test_what_does_not_fit_is_left_out_where_it_tells_least(
     argv: list[str], room: int | None, expected: str
 ) -> None:
-    assert shown(argv, room) == expected
+    assert short_command(argv, room) == expected
     if room is not None:
         assert len(expected) <= room
 
@@ -43,11 +43,11 @@ def test_what_does_not_fit_is_left_out_where_it_tells_least(
 def test_no_room_is_too_small() -> None:
     for argv in ([PYTHON, SCRIPT, "--port", "1"], ["sh", "-c", "x" * 50], [PYTHON, "-c", "pass"]):
         for room in range(80):
-            assert len(shown(argv, room)) <= room, (argv, room)
-            assert len(shown(argv, room, cut="..")) <= room, (argv, room)
+            assert len(short_command(argv, room)) <= room, (argv, room)
+            assert len(short_command(argv, room, cut="..")) <= room, (argv, room)
 
 
 def test_a_process_in_a_message_has_no_path_of_its_interpreter() -> None:
-    assert process(7, [PYTHON, "x.py"]) == "7 (python3.12 x.py)"
-    assert process(7, []) == "7"
-    assert len(process(7, [PYTHON, "x.py", "y" * 200])) <= 70
+    assert describe_process(7, [PYTHON, "x.py"]) == "7 (python3.12 x.py)"
+    assert describe_process(7, []) == "7"
+    assert len(describe_process(7, [PYTHON, "x.py", "y" * 200])) <= 70

@@ -160,14 +160,14 @@ def test_a_signal_to_the_group_is_not_passed_on_when_it_comes_twice_in_a_moment(
 
 
 # What the kernel is slow to close is closed by a thread; here that never gets as far.
-BELL_TAKEN_DOWN = """\
+INOTIFY_CLOSED = """\
 import sys
 from pathlib import Path
-from covsup.supervisor.watching import linux, signals
+from covsup.supervisor.watching import inotify, signals
 mask = signals.block()
-inotify = linux.InotifyWatch.hang(sys.argv[1])
-linux._thread.start_new_thread = lambda *_: None
-inotify.take_down()
+watch = inotify.InotifyWatch.open(sys.argv[1])
+inotify._thread.start_new_thread = lambda *_: None
+watch.close()
 signals.unblock(mask)
 Path(sys.argv[1], "file").touch()
 """
@@ -175,7 +175,7 @@ Path(sys.argv[1], "file").touch()
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no inotify")
 def test_a_bell_that_is_being_taken_down_ends_nobody(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-c", BELL_TAKEN_DOWN, str(tmp_path)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", INOTIFY_CLOSED, str(tmp_path)], check=True, timeout=60)
 
 
 def test_what_the_target_sends_to_its_own_group_it_gets_once(world: World) -> None:

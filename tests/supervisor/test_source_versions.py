@@ -26,8 +26,8 @@ CALLS = "import edited\nedited.called(1)\n"
 
 def said(path: Path) -> str:
     return (
-        f"covsup: {path} changed between the measurements that are united here: what ran of one"
-        " version counts for the other\n"
+        f"covsup: {path} changed between the measurements combined here, so lines of one version"
+        " count for the other: measure all of them with one version\n"
     )
 
 
@@ -100,7 +100,7 @@ def test_a_report_names_files_that_changed_since_the_measurement(world: World) -
     world.covsup_run("target.py")
     assert beside(world, "report").stderr == ""
     edited.write_text(AFTER)
-    line = f"covsup: {edited} changed since the measurement: run it again for numbers that fit\n"
+    line = f"covsup: {edited} changed since the measurement: run it again for correct numbers\n"
     assert beside(world, "report").stderr == line
     assert line in beside(world, "json").stderr
     edited.write_text(BEFORE)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.supervisor.commands import run as running
+from covsup.supervisor.launch import supervise
 from tests.supervisor.live import Live, beside, on_linux
 from tests.supervisor.test_env import covsup, opened
 
@@ -184,14 +184,14 @@ def test_a_limit_that_the_system_refuses_does_not_end_the_run(
         taken.clear()
         monkeypatch.setattr(resource, "getrlimit", lambda _, soft=soft: (soft, unbounded))
         monkeypatch.setattr(resource, "setrlimit", set_limit)
-        running._raise_descriptor_limit()
+        supervise._raise_descriptor_limit()
         assert taken == expected
 
     def refuse(*_: object) -> None:
         raise OSError(22, "Invalid argument")
 
     monkeypatch.setattr(resource, "setrlimit", refuse)
-    running._raise_descriptor_limit()
+    supervise._raise_descriptor_limit()
 
 
 def test_what_appears_in_a_session_during_a_run_is_named_as_watchers_of_files_ignore(

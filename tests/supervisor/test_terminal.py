@@ -285,7 +285,7 @@ def test_a_finished_run_says_what_was_measured_and_what_to_do_next(world: World)
     for options, said in (
         ([], "covsup: measured 2 processes, 1 file, 4 lines, in .coverage; next: `covsup report`, `covsup tree`"),
         (["--data-file=a b"], "in a b; next: `covsup report --data-file='a b'`, `covsup tree --data-file='a b'`"),
-        (["-p"], "covsup: all is in .covsup/"),
+        (["-p"], "covsup: the data is in .covsup/"),
         (["--quiet"], ""),
     ):  # fmt: skip
         with Live(world, *covsup(world, "target.py", options=options), terminal=True) as live:

@@ -95,7 +95,7 @@ def test_the_tree_shows_how_each_process_was_started_and_ended(
     assert re.search(r"├─ exec 2 PID PY target.py second \| exit 5 +\d", text)
     assert re.search(r"└─ PID sh -c PY target.py last; \. \./until_seen \| exit 0\n", text)
     assert re.search(r"\n      └─ spawn PID PY target.py last \| exit 0 +\d+ +\d+\n", text)
-    assert shown[-1] == "4 measured processes, 6 process images"
+    assert shown[-1] == "4 measured processes, 2 execs"
 
 
 def test_the_tree_fits_into_80_columns_and_escapes_what_steers_a_terminal(world: World) -> None:

@@ -1,20 +1,20 @@
-"""Functions that were sent by value: whose lines they are.
+"""Find the source files of functions that were sent by value.
 
-cloudpickle sends functions of the main program, and of what else cannot be imported elsewhere, as
-code whose file name says nothing. A journal names such code by what it is, and by the file that its
-module was loaded from. Here its lines go to that file, if it contains the identical code, or to the
-one measured file that does.
+cloudpickle sends functions of the main program, and others that cannot be imported elsewhere, as
+code whose file name means nothing. A journal names such code by a digest, and by the file that its
+module was loaded from. Its lines go to that file if it contains identical code, or else to the one
+measured file that does.
 
-Code may be compiled otherwise than here: pytest rewrites assertions, and it may be another Python's.
-Then the lines go to the file that its module was loaded from if that has code of its name at its
-line, and if the file is certainly what it was when it was measured. Otherwise they stay in the data
-file under their name, for a later combination that may have the file, and that is said.
+The code may have been compiled in another way than here: pytest rewrites assertions, or another
+Python compiled it. Then its lines go to the file that its module was loaded from, if that file has
+code of the same name at the same line, and certainly has not changed since. Otherwise the lines
+stay in the data file under the code's own name, for a later combination that may have the file, and
+a message says so.
 """
 
 from __future__ import annotations
 
 import re
-import struct
 import warnings
 from importlib.util import MAGIC_NUMBER
 from types import CodeType
@@ -23,10 +23,11 @@ from covsup.datafile.fold.fold import remapped, without_paths
 from covsup.datafile.fold.sets import LARGEST_LINE, line_set_of
 from covsup.datafile.journal.by_value_names import SentCode, is_sent_code
 from covsup.hints import TYPE_CHECKING
+from covsup.supervisor.combining.code_digest import digest_of
 from covsup.supervisor.combining.source_versions import read_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from typing import Final
 
     from covsup.datafile.fold.result import Result
@@ -34,15 +35,12 @@ if TYPE_CHECKING:
     from covsup.supervisor.combining.source_versions import SourceText, SourceVersions
 
 _THIS_PYTHON: Final = int.from_bytes(MAGIC_NUMBER[:2], "little")
-_LEVELS: Final = (0, 1, 2)  # of optimization: python, python -O, python -OO
+_OPTIMIZATIONS: Final = (0, 1, 2)  # python, python -O, python -OO
 _SHOWN: Final = 3
-_MOST: Final = 0xFFFFFFFFFFFFFFFF
-_MOST_LEVELS: Final = 32
-"""Values further inside a code object have no part in its digest."""
 
 
 class SourceFinder:
-    """Finds the files of code that was sent by value."""
+    """Finds the source files of code in a result that was sent by value."""
 
     def __init__(
         self,
@@ -51,7 +49,9 @@ class SourceFinder:
         map_path: Callable[[str], str],
         versions: SourceVersions,
     ) -> None:
-        """Begin with the names of such code in `result`; `map_path` gives a file's name there."""
+        """`sent` are the names of such code in `result`. `map_path` gives a source file's name in
+        the result.
+        """
         self.result = result
         self.sentences: list[str] = []
         self._sent = sorted(sent)
@@ -60,11 +60,13 @@ class SourceFinder:
         self._measured = sorted(path for path in result.first if not is_sent_code(path))
         self._sources: dict[str, _Source | None] = {}
 
-    def place(self) -> Result:
-        """The result with all lines in their files; what could not be placed is in `sentences`."""
-        names: dict[str, str] = {}
-        nothing: set[str] = set()  # of it is lost
-        lost: dict[str, list[str]] = {}
+    def resolve(self) -> Result:
+        """The result with the lines moved to their source files. `sentences` gets a warning about
+        code whose file was not found.
+        """
+        names: dict[str, str] = {}  # source files by the code's name
+        dropped: set[str] = set()  # names of code without lines that anybody could miss
+        lost: dict[str, list[str]] = {}  # names of code without a file, by reason
         for name in self._sent:
             code = SentCode.of(name)
             if code is None:
@@ -74,15 +76,15 @@ class SourceFinder:
             if len(places) == 1:
                 names[name] = places[0]
             elif name not in self.result.first or self._is_generated(name, code):
-                nothing.add(name)
+                dropped.add(name)
             else:
                 lost.setdefault(self._reason(code, places), []).append(name)
         self.sentences += [self._sentence(why, each) for why, each in lost.items()]
-        rest = without_paths(self.result, nothing) if nothing else self.result
+        rest = without_paths(self.result, dropped) if dropped else self.result
         return remapped(rest, lambda path: names.get(path, path)) if names else rest
 
     def _places(self, code: SentCode) -> Sequence[str]:
-        """The names of the files that have this very code."""
+        """The names of the files that contain identical code."""
         if code.python != _THIS_PYTHON:
             return ()
         if code.path:
@@ -90,8 +92,8 @@ class SourceFinder:
             if source is not None and source.has(code):
                 return [self._map_path(code.path)]
             if not self._is_unchanged(code.path):
-                return ()  # it may have had the code: who else has it is a copy
-        # Another file's code may have been executed in that module, or there is no such module.
+                return ()  # it may have had the code before, and another file would be a copy
+        # The code may come from another file that was executed in the module's namespace.
         return [
             path
             for path in self._measured
@@ -99,7 +101,7 @@ class SourceFinder:
         ]
 
     def _likely_places(self, name: str, code: SentCode) -> Sequence[str]:
-        """The file that its module was loaded from, if no other code can be meant."""
+        """The file that its module was loaded from, if the executed lines fit its code there."""
         source = self._source(code.path) if code.path else None
         if source is None or not self._is_unchanged(code.path):
             return ()
@@ -110,20 +112,20 @@ class SourceFinder:
         return [self._map_path(code.path)] if has_lines else ()
 
     def _is_unchanged(self, path: str) -> bool:
-        """Whether the file is certainly what it was when it was measured."""
+        """Whether the file has certainly not changed since it was measured."""
         return self._versions.is_unchanged(path, self.result.versions.get(self._map_path(path), ()))
 
     def _source(self, path: str) -> _Source | None:
-        """The file of this path or, where there is none, the one that it is mapped to."""
+        """The source file at this path or, if there is none, at the path that it is mapped to."""
         if path not in self._sources:
             self._sources[path] = _Source.at(path) or _Source.at(self._map_path(path))
         return self._sources[path]
 
     def _is_generated(self, name: str, code: SentCode) -> bool:
-        """Whether no file has the code: it was made when the program ran, as dataclasses do it.
+        """Whether the code was generated at run time, as dataclasses do it, so that no file has it.
 
-        Such code is not measured where it is not sent. To be sure of it, the file must be what it
-        was when it was measured, or when the session began.
+        Such code is not measured where it is not sent by value. This is certain only if the file
+        has not changed since it was measured, or since the session began.
         """
         source = self._source(code.path) if code.path else None
         if source is None or code.python != _THIS_PYTHON or source.names(code):
@@ -131,7 +133,7 @@ class SourceFinder:
         return self._is_unchanged(code.path) or source.changed_ns < self._began_ns(name)
 
     def _began_ns(self, name: str) -> int:
-        """When the first session began that has executed the code; 0: that is not known."""
+        """When the first session that executed the code began, in ns; 0 = unknown."""
         sessions = {
             self.result.images[image_id].identity.session
             for _, image_id in self.result.first[name]
@@ -170,7 +172,7 @@ class SourceFinder:
 
 
 class _Source:
-    """A Python file as it is now."""
+    """A Python source file as it is now, compiled as often as needed."""
 
     def __init__(self, path: str, source: SourceText) -> None:
         self.changed_ns = source.changed_ns
@@ -181,24 +183,24 @@ class _Source:
 
     @classmethod
     def at(cls, path: str) -> _Source | None:
-        """The file of this path; None where it cannot be read."""
+        """The file at this path; None if it cannot be read."""
         source = read_source(path)
         return None if source is None else cls(path, source)
 
     def has(self, code: SentCode) -> bool:
-        """Whether this very code is compiled from the file."""
+        """Whether the file contains identical code."""
         return any(
-            _digest(mine) == code.digest
+            digest_of(mine) == code.digest
             for codes in self._by_level()
             for mine in codes.get((code.qualname, code.line), ())
         )
 
     def names(self, code: SentCode) -> bool:
-        """Whether code of its name begins at its line."""
+        """Whether the file has code of the same name at the same line."""
         return any((code.qualname, code.line) in codes for codes in self._by_level())
 
     def lines_of(self, code: SentCode) -> LineSet:
-        """The lines of code of its name that begins at its line."""
+        """The lines of the code of the same name at the same line."""
         return line_set_of(
             {
                 line
@@ -210,7 +212,9 @@ class _Source:
         )
 
     def may_have(self, code: SentCode) -> bool:
-        """A look at the text, which is quick: false where the code is certainly not in it."""
+        """A quick search in the text, without compiling it: False if the code is certainly not
+        there.
+        """
         if not self._lines:
             self._lines = self._text.split(b"\n")
         if not 0 < code.line <= len(self._lines):
@@ -222,7 +226,7 @@ class _Source:
 
     def _by_level(self) -> Iterator[dict[tuple[str, int], list[CodeType]]]:
         """The code objects of the file by name and first line, for each level of optimization."""
-        for level in _LEVELS:
+        for level in _OPTIMIZATIONS:
             if level == len(self._codes):
                 self._codes.append(_by_name(self._compiled(level)))
             yield self._codes[level]
@@ -233,11 +237,11 @@ class _Source:
             try:
                 return compile(self._text, self._path, "exec", dont_inherit=True, optimize=level)
             except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
-                return None  # what it was when it ran is not there any more
+                return None  # the version that ran is gone
 
 
 def _by_name(code: CodeType | None) -> dict[tuple[str, int], list[CodeType]]:
-    """A module's code object and all that are in it."""
+    """A module's code object and all code objects inside, by name and first line."""
     found: dict[tuple[str, int], list[CodeType]] = {}
     rest = [] if code is None else [code]
     while rest:
@@ -245,63 +249,3 @@ def _by_name(code: CodeType | None) -> dict[tuple[str, int], list[CodeType]]:
         found.setdefault((one.co_qualname, one.co_firstlineno), []).append(one)
         rest += [each for each in one.co_consts if isinstance(each, CodeType)]
     return found
-
-
-def _digest(value: object, level: int = 0) -> int:
-    """As tracer_c/files/by_value.c computes it; docs/journal-format.md says how."""
-    # FNV-1a of 64 bits.
-    digest = 0xCBF29CE484222325
-    for byte in b"".join([b"."] if level > _MOST_LEVELS else _parts(value, level)):
-        digest = (digest ^ byte) * 0x100000001B3 & _MOST
-    return digest
-
-
-def _parts(value: object, level: int) -> list[bytes]:
-    """What the digest of a value at this level is made of."""
-    match value:
-        case str():
-            parts = [b"s", _utf8(value)]
-        case bytes():
-            parts = [b"b", value]
-        case bool():
-            parts = [b"obool", _number(value)]
-        case int():
-            parts = [b"i", hex(value).encode()]
-        case float():
-            parts = [b"f", struct.pack("<d", value)]
-        case complex():
-            parts = [b"c", struct.pack("<dd", value.real, value.imag)]
-        case tuple():
-            parts = [b"(", *_digests(value, level)]
-        case frozenset():
-            parts = [b"{", _number(sum(_digest(item, level + 1) for item in value))]
-        case slice():
-            parts = [b":", *_digests((value.start, value.stop, value.step), level)]
-        case CodeType():
-            parts = [
-                b"d",
-                _number(value.co_firstlineno),
-                _number(value.co_argcount),
-                _number(value.co_posonlyargcount),
-                _number(value.co_kwonlyargcount),
-                *_digests((value.co_qualname, value.co_code, value.co_linetable), level),
-                *_digests((value.co_exceptiontable, value.co_names, value.co_consts), level),
-            ]
-        case _:
-            parts = [b"o", type(value).__name__.encode(), _number(0)]
-    return parts
-
-
-def _digests(values: Iterable[object], level: int) -> Iterator[bytes]:
-    return (_number(_digest(value, level + 1)) for value in values)
-
-
-def _number(number: int) -> bytes:
-    return (number & _MOST).to_bytes(8, "little")
-
-
-def _utf8(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return b""

@@ -1,11 +1,10 @@
-"""Load what the end of a run needs while the target runs: the run is over sooner.
+"""Import what the end of a run needs while the target still runs, so that the run ends sooner.
 
-In a thread, because signals for the target come meanwhile: an import takes 0.1 to 1 s, and of two
-equal signals that are pending at the same time the kernel keeps one. Two threads must not import
-from one package at once: `from package.module import name` does not wait for a `package` that
-another thread is importing, and gets a half of it. So the main thread imports nothing while the
-other one does: all that it needs until the target has ended is imported before, and `wait` comes
-before all that follows.
+A thread does it: the imports take 0.1 to 1 s, and signals for the target may come meanwhile. (The
+kernel keeps one of two equal pending signals.) Two threads must not import from one package at
+once: `from package.module import name` does not wait for a `package` that another thread is
+importing, and finds it half initialised. So the main thread imports nothing meanwhile: it has
+imported all that it needs until the target ends, and calls `wait` before it imports more.
 """
 
 from __future__ import annotations
@@ -14,73 +13,84 @@ import _thread
 import time
 
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.combining.gc_pause import gc_disabled
+from covsup.supervisor.gc_pause import gc_disabled
 
 if TYPE_CHECKING:
+    from typing import Final
+
     from covsup.supervisor.settings.run_settings import RunSettings
+
+_JOIN_SECONDS: Final = 1.0
 
 
 class EarlyImports:
-    """The imports of one run's end."""
+    """The imports for the end of one run."""
 
     def __init__(self, settings: RunSettings) -> None:
-        """Nothing is loaded yet. With --parallel-mode there is nothing to load."""
+        """Nothing is imported yet. With --parallel-mode nothing needs to be."""
         self._settings = settings
         self._is_needed = not settings.parallel_mode
-        self._loading = _thread.allocate_lock()  # held by the thread as long as it imports
+        self._loading = _thread.allocate_lock()  # the thread holds it while it imports
         self._other_threads = _thread._count()  # noqa: SLF001 - what `threading` counts is less
 
     def begin(self) -> None:
-        """Have a thread load it; what was begun once is not begun again."""
+        """Start the thread. A second call does nothing."""
         if not self._is_needed:
             return
         self._is_needed = False
         self._loading.acquire()
         try:
             _thread.start_new_thread(self._load, ())
-        except (RuntimeError, MemoryError):  # no thread is to be had: the end loads it by itself
+        except (RuntimeError, MemoryError):  # no thread: the end of the run imports everything
             self._loading.release()
 
     def wait(self) -> None:
-        """Return when the thread has ended. A signal's handler may interrupt it."""
+        """Wait until the thread imports nothing any more. A signal handler may raise out of the
+        wait.
+        """
         with self._loading:
             pass
-        self._wait_for_end()
 
     def wait_at_most(self, seconds: float) -> bool:
-        """Whether the thread imports nothing any more, now or in so many seconds."""
+        """The same, for at most so many seconds; whether it imports nothing any more.
+
+        If so, the thread has ended, too: this process may fork.
+        """
         if not self._loading.acquire(timeout=seconds):
             return False
         self._loading.release()
-        self._wait_for_end()
+        self.join()
         return True
 
-    def _wait_for_end(self) -> None:
-        """Wait until the thread needs the GIL no more, a moment after it has released its lock.
+    def join(self) -> None:
+        """Wait until the thread has ended, and the one that closes the inotify descriptor.
 
-        Before 3.14 a thread that waits for the GIL while Python finalizes is ended by
-        pthread_exit(), which aborts the process where libgcc_s.so cannot be opened: without a free
-        descriptor, for example (https://github.com/python/cpython/issues/87135).
+        The last step of a run: a thread still needs the GIL for a moment after its work, and
+        closing takes some 20 ms. Before 3.14 a thread that waits for the GIL while Python finalizes
+        is ended by pthread_exit(), which aborts the process if libgcc_s.so cannot be opened, for
+        example without a free descriptor (https://github.com/python/cpython/issues/87135).
         """
-        while _thread._count() > self._other_threads:  # noqa: SLF001 - no join() before 3.13
+        # Bounded, because a plugin that coverage.py loads may have started a thread.
+        until = time.monotonic() + _JOIN_SECONDS
+        while _thread._count() > self._other_threads and time.monotonic() < until:  # noqa: SLF001 - no join() before 3.13
             time.sleep(0.0005)
 
     def _load(self) -> None:
         try:
             self._import_all()
-        except BaseException:  # noqa: BLE001 - the end imports it again, and tells the reason
+        except BaseException:  # noqa: BLE001 - the end imports it again and reports the error
             pass
         finally:
             self._loading.release()
 
     def _import_all(self) -> None:
+        settings = self._settings
+        names = ["covsup.supervisor.combining.run_result"]
+        has_sources = settings.source_dirs or settings.source_pkgs
+        if has_sources or settings.append or settings.fail_under is not None:
+            names.append("coverage")  # the slowest import of all
+        if settings.for_pytest:
+            names.append("covsup.supervisor.combining.pytest_answer")
         with gc_disabled():
-            from covsup.supervisor.combining import combine  # noqa: F401, PLC0415 - for the end
-            from covsup.supervisor.settings import combine_settings  # noqa: F401, PLC0415 - for the end
-
-            settings = self._settings
-            has_sources = settings.source_dirs or settings.source_pkgs
-            if has_sources or settings.append or settings.fail_under is not None:
-                import coverage  # noqa: F401, PLC0415 - the slowest of all; where it is needed
-            if settings.for_pytest:
-                from covsup.supervisor.commands import pytest_report  # noqa: F401, PLC0415 - for `Reporter`
+            for name in names:
+                __import__(name)

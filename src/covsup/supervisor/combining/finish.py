@@ -1,78 +1,64 @@
-"""The end of a run: combine, say what there is to say, and turn a success into a failure if asked.
+"""The end of a run: combine, report what went wrong, and decide the exit status.
 
-The target has ended, and its status is covsup's, whatever fails here. Whatever that is, one line
-says what it was, where the data are and which command goes on with them.
+The target has ended, and its status becomes covsup's, whatever fails here. If something fails, one
+line says what it was, where the data is, and which command continues from there.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
 
-from covsup.datafile.errors import CovsupError
 from covsup.datafile.journal.header import StartKind
 from covsup.datafile.session.directory import SUPERVISOR_ENDED
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.combining.gc_pause import gc_disabled
+from covsup.supervisor.combining.losses import lost_sentences, unmeasured_sentences
 from covsup.supervisor.combining.pending_reports import make_pending_reports, pending_reports
-from covsup.supervisor.errors import BELOW_MINIMUM, INCOMPLETE, NOT_STORED
-from covsup.supervisor.messages import print_message, shell_quoted
+from covsup.supervisor.errors import INCOMPLETE, NOT_STORED
+from covsup.supervisor.gc_pause import gc_disabled
+from covsup.supervisor.messages import in_one_line, print_message, shell_quoted
 from covsup.supervisor.settings.coverage_settings import config_file_of_session, display_path
-from covsup.supervisor.tree.short_commands import process
 from covsup.supervisor.watching import signals
 from covsup.supervisor.watching.signals import EndRequested
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
-    from typing import Final
 
-    from covsup.datafile.fold.result import Lost
     from covsup.datafile.provenance.model import Provenance
     from covsup.datafile.session.directory import Session
     from covsup.supervisor.combining.early_imports import EarlyImports
-    from covsup.supervisor.combining.outcome import CombineResult
-    from covsup.supervisor.sessions.enclosing_run import EnclosingRun
+    from covsup.supervisor.combining.enclosing_run import EnclosingRun
     from covsup.supervisor.settings.run_settings import RunSettings
-
-_CAUSES: Final = {
-    errno.EFBIG: "a file size limit, `ulimit -f`, leaves no room",
-    errno.ENOMEM: "an address space limit, `ulimit -v`, leaves no room",
-    errno.EMFILE: "no descriptor was left, `ulimit -n`",
-}
-
-_SHOWN: int = 3
-
-_FIRES: Final = "C code fires events of its own: "
-"""How tracer_c/monitoring/fired_events.c begins a note about a source that would be measured."""
 
 
 class RunEnd:
-    """The end of one run, step by step; what has been done is known wherever it is broken off."""
+    """The end of one run, step by step. It may be interrupted at any step and then says how far it
+    came.
+    """
 
     def __init__(
         self, session: Session, settings: RunSettings, status: int, enclosing: EnclosingRun | None
     ) -> None:
-        """`status` is the target's raw wait status; `enclosing` the session around this one."""
+        """`status` is the target's raw wait status, `enclosing` the session around this one."""
         self._enclosing = enclosing
         self._session = session
         self._settings = settings
         self._status = status
-        self._is_stored = settings.parallel_mode  # then `covsup combine` does it later
+        self._is_stored = settings.parallel_mode  # if so, `covsup combine` does it later
         self._is_judged = not (settings.strict or settings.fail_under is not None)
         self._troubles: list[str] = []
 
     def finish_run(
         self, mask: set[int], early_imports: EarlyImports, finish_watching: Callable[[], str]
     ) -> int:
-        """Do it; gives the raw wait status that covsup is to end with. Raises nothing.
+        """End the run; gives the raw wait status that covsup is to end with. Raises nothing.
 
-        Every signal is blocked before and after; meanwhile the mask is `mask`, so that a user can
-        interrupt. `finish_watching` completes what was observed, and gives what went wrong in observing,
-        or "".
+        Every signal is blocked before and after. In between the mask is `mask`, so that the user
+        can interrupt. `finish_watching` completes the observations, and gives what went wrong in
+        watching, or "".
         """
         try:
             try:
@@ -86,70 +72,81 @@ class RunEnd:
                 else:
                     self._make_result()
             finally:
-                # EndRequested comes until here, and not in the handlers below.
+                # EndRequested is raised above this line only, not in the handlers below.
                 signals.block()
-        except BaseException as error:  # noqa: BLE001 - the status is the target's, whatever it is
+        except BaseException as error:  # noqa: BLE001 - the status is the target's in any case
             self._break_off(error)
         _flush_output()
+        early_imports.join()
         return self._status
 
     def _finish_watching(self, finish_watching: Callable[[], str]) -> None:
         try:
             trouble = finish_watching()
-        except Exception as error:  # noqa: BLE001 - what was executed is in the journals all the same
+        except Exception as error:  # noqa: BLE001 - the journals hold everything
             trouble = in_one_line(error)
         if trouble:
             self._troubles.append(
-                f"the processes could not be watched all the time: {trouble}; how they ended may be"
-                " unknown, and a Python that was not measured may not be named"
+                f"covsup could not watch the processes all the time: {trouble}; how they ended may be"
+                " unknown, and a Python that was not measured may go unreported"
             )
 
     def _keep_session(self) -> None:
         """Leave the session to `covsup combine`."""
         from covsup.supervisor.combining.shorten_journals import shorten_ended  # noqa: PLC0415 - here alone
 
-        with suppress(OSError):  # it may be gone; `combine` finds out what there is
+        with suppress(OSError):  # it may have been deleted; `combine` reports what is missing
             self._session.mark(SUPERVISOR_ENDED)
         shorten_ended(self._session)
         if self._settings.announce:
             path = display_path(self._session.path)
-            print_message(f"all is in {path}: `covsup combine` makes the result of it")
+            print_message(f"the data is in {path}: `covsup combine` makes the result")
 
     def _make_result(self) -> None:
         settings = self._settings
         # Before the session is deleted.
         pending = pending_reports(self._session)
-        outcome = _combine(self._session, settings, self._enclosing)
+        with gc_disabled():  # combining may import coverage.py, too
+            from covsup.supervisor.combining.run_result import (  # noqa: PLC0415 - slow to import
+                combine_run,
+            )
+
+            result = combine_run(self._session, self._enclosing)
         self._is_stored = True
-        provenance = outcome.provenance_of(self._session.id)
+        provenance = result.provenance_of(self._session.id)
         incomplete = [
             *self._troubles, *unmeasured_sentences(provenance), *lost_sentences(provenance),
         ]  # fmt: skip
         self._troubles = []
-        for sentence in (*outcome.sentences(), *incomplete):
+        for sentence in (*result.sentences(), *incomplete):
             print_message(sentence)
-        running = {each.pid for each in outcome.running}
+        running = {each.pid for each in result.running}
         without_running = [each for each in pending if each["pid"] not in running]
-        # Where nothing was collected, an older result in the data file is not this run's.
-        place = outcome.data_file_of(self._session.id)
-        data_file = None if outcome.nothing else place
-        # pytest shows a report of its own.
+        # If nothing was collected, the data file may still hold an older result, of another run.
+        data_file_of_run = result.data_file_of(self._session.id)
+        data_file = None if result.has_no_data else data_file_of_run
+        # pytest prints its own report.
         if settings.announce and data_file is not None and not settings.for_pytest:
             print_message(_summary(provenance, data_file, extends=settings.append))
         make_pending_reports(without_running, self._session, self._status, data_file)
-        if self._status == 0 and settings.append and place != outcome.data_file:
+        if self._status == 0 and settings.append and data_file_of_run != result.data_file:
             self._status = NOT_STORED << 8
-        elif self._status == 0 and settings.strict and (incomplete or outcome.unreadable):
+        elif self._status == 0 and settings.strict and (incomplete or result.unreadable):
             print_message(
                 f"--strict: not everything was measured and kept, so the status is {INCOMPLETE}"
             )
             self._status = INCOMPLETE << 8
         elif self._status == 0 and settings.fail_under is not None:
-            self._status = _minimum(settings, settings.fail_under, data_file)
+            from covsup.supervisor.combining.fail_under import (  # noqa: PLC0415 - imports coverage.py
+                status_of_total,
+            )
+
+            config_file = config_file_of_session(settings.rcfile)
+            self._status = status_of_total(settings.fail_under, data_file, config_file) << 8
         self._is_judged = True
 
     def _break_off(self, error: BaseException) -> None:
-        """Say what it was and how to go on; a success without a result is none."""
+        """Report the error and how to continue. Without a result, a success becomes a failure."""
         number = 0
         if isinstance(error, (EndRequested, KeyboardInterrupt)):
             number = error.number if isinstance(error, EndRequested) else signal.SIGINT
@@ -161,23 +158,25 @@ class RunEnd:
         is_waiting = self._settings.parallel_mode or not self._is_stored
         if is_waiting and not self._session.is_there():
             print_message(
-                f"the session directory {self._session.path} is gone, and all that was recorded with"
-                f" it ({why})"
+                f"the session directory {self._session.path} is gone, and all that was recorded in it"
+                f" ({why}): run it again"
             )
         elif not self._is_stored:
             command = combine_command(self._session, self._settings)
             print_message(
-                f"{why}; all is kept in {self._session.path}: `{command}` makes the result"
+                f"{why}; the data is kept in {self._session.path}: `{command}` makes the result"
             )
         elif self._settings.parallel_mode:
-            print_message(f"{why}; all is kept in {self._session.path} for `covsup combine`")
+            print_message(f"{why}; the data is kept in {self._session.path} for `covsup combine`")
         else:
-            undecided = "" if self._is_judged else ", but --strict or --fail-under is not decided"
-            print_message(f"{why}; the result is in {self._settings.data_file}{undecided}")
+            unchecked = (
+                "" if self._is_judged else ", but was not checked against --strict or --fail-under"
+            )
+            print_message(f"{why}; the result is in {self._settings.data_file}{unchecked}")
 
 
 def combine_command(session: Session, settings: RunSettings) -> str:
-    """The command that makes the result of a session, in whatever directory it is given."""
+    """The command that makes the result of a session, from any working directory."""
     words = ["covsup", "combine", f"--data-file={settings.data_file}"]
     rcfile = config_file_of_session(settings.rcfile)
     if rcfile is not True:
@@ -189,26 +188,16 @@ def _interrupted(number: int) -> str:
     return "interrupted" if number == signal.SIGINT else f"interrupted by {signals.name_of(number)}"
 
 
-def in_one_line(error: BaseException) -> str:
-    """What an exception says, for a message; our own say all that is needed."""
-    first = str(error).strip().partition("\n")[0]
-    if isinstance(error, CovsupError):
-        return first
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
-
-
 def _leave_deleted_directory() -> None:
-    """Go elsewhere if the working directory was deleted: coverage.py cannot be imported there."""
+    """Change to / if the working directory was deleted: coverage.py cannot be imported there."""
     try:
-        os.getcwd()  # noqa: PTH109 - asked only whether it is there
+        Path.cwd()
     except OSError:
         os.chdir("/")
 
 
 def _flush_output() -> None:
-    """Write out what reports left in stdout's buffer; Python would fail at its exit, with 120."""
+    """Flush stdout. An error would otherwise make Python exit with status 120."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -221,13 +210,12 @@ def _flush_output() -> None:
 
 
 def _summary(provenance: Provenance, data_file: Path, *, extends: bool) -> str:
-    """What was measured, where it is, and what to do with it. Of a run that `extends` earlier data
-    the lines are known that these did not have.
-    """
-    import shlex  # noqa: PLC0415
+    """What was measured, where the result is, and which commands show it.
 
+    If the run `extends` earlier data, its new lines are counted, and no files.
+    """
     file = display_path(data_file)
-    option = "" if file == ".coverage" else f" --data-file={shlex.quote(file)}"
+    option = "" if file == ".coverage" else f" --data-file={shell_quoted(file)}"
     # An exec makes another image of the same process.
     processes = sum(each.started is not StartKind.EXECED for each in provenance.processes)
     lines = sum(share.first for share in provenance.files)
@@ -241,147 +229,3 @@ def _summary(provenance: Provenance, data_file: Path, *, extends: bool) -> str:
         )
     )
     return f"measured {measured}, in {file}; next: `covsup report{option}`, `covsup tree{option}`"
-
-
-def unmeasured_sentences(provenance: Provenance) -> list[str]:
-    """One sentence about the Python processes that were not measured, or none."""
-    found = provenance.unmeasured
-    if not found:
-        return []
-    by_reason: dict[str, list[str]] = {}
-    for each in found:
-        by_reason.setdefault(each.reason, []).append(process(each.pid, each.argv))
-    told = [
-        f"{', '.join(processes[:_SHOWN])}{_and_more(len(processes) - _SHOWN)}: {reason}"
-        for reason, processes in list(by_reason.items())[:_SHOWN]
-    ]
-    were = "Python process was" if len(found) == 1 else "Python processes were"
-    others = _and_more(len(by_reason) - _SHOWN, " reasons")
-    return [f"{len(found)} {were} not measured: {'; '.join(told)}{others} (see `covsup tree`)"]
-
-
-def _and_more(count: int, noun: str = "") -> str:
-    return f" and {count} more{noun}" if count > 0 else ""
-
-
-def lost_sentences(provenance: Provenance) -> list[str]:
-    """One sentence per process that could not store something, and per reason of such a note."""
-    said = [
-        f"process {process(each.pid, each.argv)} could not keep {_lost(each.lost)}"
-        for each in provenance.losses
-        if each.lost
-    ]
-    said += [
-        f"processes forked below {process(each.pid, each.argv)} could make no journal and"
-        f" lost {_lost(each.forks_lost)}"
-        for each in provenance.losses
-        if each.forks_lost
-    ]
-    by_reason: dict[str, list[str]] = {}
-    for _, note in provenance.notes:
-        if note.kind in {"lost", "refused"}:
-            by_reason.setdefault(note.why, []).append(process(note.pid, note.argv))
-    said += [
-        f"process {processes[0]}{_and_more(len(processes) - 1)}: {why}"
-        for why, processes in by_reason.items()
-    ]
-    return said + _fired_sentences(provenance)
-
-
-def _fired_sentences(provenance: Provenance) -> list[str]:
-    """One sentence about all compiled code that could not be measured, or none."""
-    found = sorted(
-        {
-            note.removeprefix(_FIRES)
-            for each in provenance.processes
-            for note in each.notes
-            if note.startswith(_FIRES)
-        }
-    )
-    if not found:
-        return []
-    sources = f"{', '.join(found[:_SHOWN])}{_and_more(len(found) - _SHOWN)}"
-    return [
-        (
-            f"not measured: compiled code that fires events of sys.monitoring, of {sources}: build"
-            " it with the C macro CYTHON_USE_SYS_MONITORING=0, and name the plugin Cython.Coverage"
-        )
-    ]
-
-
-def _lost(lost: Lost) -> str:
-    what = [
-        f"{count} {noun if count == 1 else noun + 's'}"
-        for count, noun in ((lost.facts, "fact"), (lost.events, "event"))
-        if count
-    ]
-    return f"{' and '.join(what)}: {_why_lost(lost)}"
-
-
-def _why_lost(lost: Lost) -> str:
-    """Why something could not be stored, and what to do."""
-    # MADV_POPULATE_WRITE has one answer for whatever a file system refuses: EFAULT.
-    from covsup.datafile import _fold  # noqa: PLC0415 - loaded by then, and not before the target starts
-
-    allocating = {_fold.JOURNAL_STAGE_FILL, _fold.JOURNAL_STAGE_GROW}
-    refused = lost.errno == errno.EFAULT and lost.stage in allocating
-    if refused or lost.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return (
-            "the file system of its session directory is full, or its quota is used up: free some"
-            " space and run it again, or have sessions elsewhere (COVSUP_SESSIONS)"
-        )
-    words = os.strerror(lost.errno)
-    cause = _CAUSES.get(lost.errno)
-    return f"{words} ({cause})" if cause else words
-
-
-def _combine(
-    session: Session, settings: RunSettings, enclosing: EnclosingRun | None
-) -> CombineResult:
-    # Here and not above: what combining needs is slow to import, and the target has run by now.
-    with gc_disabled():
-        from covsup.supervisor.combining.combine import combine  # noqa: PLC0415
-        from covsup.supervisor.settings.combine_settings import CombineSettings  # noqa: PLC0415
-
-    combine_settings = CombineSettings.of_session(session.settings)
-    return combine(
-        [session.path],
-        combine_settings=combine_settings,
-        append=settings.append,
-        concludes=True,
-        enclosing=enclosing,
-        waiting=_report_wait,
-    )
-
-
-def _report_wait(directory: Path) -> None:
-    print_message(f"waiting for another covsup that combines in {directory}")
-
-
-def _minimum(settings: RunSettings, minimum: float, data_file: Path | None) -> int:
-    """Compare the total with --fail-under, as coverage.py's reports do."""
-    import io  # noqa: PLC0415
-
-    from coverage import Coverage  # noqa: PLC0415
-    from coverage.exceptions import CoverageException  # noqa: PLC0415
-    from coverage.results import should_fail_under  # noqa: PLC0415
-
-    from covsup.supervisor.combining.totals import total_and_minimum  # noqa: PLC0415
-
-    try:
-        measured = Coverage(
-            data_file=data_file and str(data_file),
-            config_file=config_file_of_session(settings.rcfile),
-        )
-        measured.load()
-        total = measured.report(file=io.StringIO())
-    except CoverageException as error:
-        print_message(f"--fail-under: {error}")
-        return BELOW_MINIMUM << 8
-    precision = measured.get_option("report:precision")
-    digits = precision if isinstance(precision, int) else 0
-    if not should_fail_under(total, minimum, digits):
-        return 0
-    shown, _ = total_and_minimum(total, minimum, digits)
-    print_message(f"the total of {shown}% is below --fail-under={minimum:g}")
-    return BELOW_MINIMUM << 8

@@ -1,4 +1,4 @@
-"""What is to be combined: paths of any kind, sorted by what they are."""
+"""The inputs of a combination: paths of any kind, sorted into sessions, journals and data files."""
 
 from __future__ import annotations
 
@@ -26,35 +26,35 @@ if TYPE_CHECKING:
 
 _SQLITE: Final = b"SQLite format 3\0"
 _FIRST_KEY: Final = b"format="
-"""How a settings file begins."""
+"""The beginning of every settings file."""
 
 
 class NothingToCombine(CovsupError):
-    """There is neither a session nor a journal nor a data file where they were looked for."""
+    """The given places hold no session, no journal and no data file."""
 
 
 class NoSession(NothingToCombine):
-    """Nothing was named, and no session waits beside the data file."""
+    """No path was given, and no session of the data file lies beside it."""
 
 
 class InputUnusable(CovsupError):
-    """A path given is nothing that can be combined. Nothing was done."""
+    """A given path cannot be combined. Nothing was changed."""
 
 
 def belongs_to_data_file(session: Path, data_file: Path) -> bool:
     """Whether a session beside a data file is one of that file, and not of another one there.
 
-    The name decides: the directory may have been moved here together with its data file.
+    The data file's name decides, not its path: both may have been moved here together.
     """
     try:
         settings = read_settings(session / SETTINGS)
     except (OSError, ValueError):
-        return True  # what is wrong with it is reported when it is opened
-    return os.path.basename(settings.data_file) in {"", data_file.name}  # noqa: PTH119 - a text
+        return True  # opening it reports the error
+    return settings.data_file.rpartition("/")[2] in {"", data_file.name}
 
 
 def is_session(path: Path) -> bool:
-    """Whether a directory is a session's, whatever its name is."""
+    """Whether a directory is a session directory, whatever its name is."""
     try:
         with (path / SETTINGS).open("rb") as file:
             return file.read(len(_FIRST_KEY)) == _FIRST_KEY and not path.is_symlink()
@@ -63,16 +63,16 @@ def is_session(path: Path) -> bool:
 
 
 def _is_database(path: Path) -> bool:
-    """Whether a file is a SQLite database; a report beside a data file may be named like one."""
+    """Whether a file is a SQLite database: `.coverage.xml`, by its name one, may be a report."""
     try:
         with path.open("rb") as file:
             return file.read(len(_SQLITE)) == _SQLITE
     except OSError:
-        return True  # what is wrong with it is reported when it is read
+        return True  # reading it reports the error
 
 
 def _other_data_files(sessions: Iterable[Path]) -> str:
-    """The data files of sessions, for a message."""
+    """The end of a message that there is no session: other data files that have sessions here."""
     names = set()
     for session in sessions:
         with contextlib.suppress(OSError, ValueError):
@@ -81,18 +81,21 @@ def _other_data_files(sessions: Iterable[Path]) -> str:
 
 
 class Inputs:
-    """What is to be combined, sorted by what it is."""
+    """The inputs of a combination, by kind."""
 
     def __init__(self, paths: Sequence[Path], data_file: Path) -> None:
-        """Sort `paths`, or find the sessions beside `data_file` where there are none."""
+        """Sort `paths`; without any, find the sessions and parallel data files beside `data_file`.
+
+        Raises NothingToCombine, NoSession and InputUnusable.
+        """
         self.sessions: dict[Path, frozenset[str] | None] = {}
-        """By directory: the images of which journals were named; None: all of them."""
+        """Session directories, each with the ids of the images to read; None: all of them."""
         self.loose: dict[Path, set[str]] = {}
-        """Journals outside of a session, by directory: their images."""
+        """Directories with journals outside of a session, and the ids of these images."""
         self.data_files: list[Path] = []
         self.includes_data_file = False
+        """The data file is among `paths`: it is not replaced, but united with the rest."""
         self.by_default = not paths
-        """Nothing was named: this is what waits beside the data file."""
         self._data_file = data_file
         if paths:
             for path in paths:
@@ -112,13 +115,18 @@ class Inputs:
         return [*self.sessions, *self.loose]
 
     def forget_vanished(self) -> None:
-        """Leave out what another combination has taken while we waited for it."""
+        """Drop the inputs that another combination has deleted while this one waited for a lock.
+
+        Raises NothingToCombine if nothing is left.
+        """
         for directory in [path for path in self.sessions if not (path / SETTINGS).exists()]:
             if not directory.exists():
                 del self.sessions[directory]
         self.data_files = [path for path in self.data_files if path.exists()]
         if not (self.sessions or self.loose or self.data_files or self.includes_data_file):
-            raise NothingToCombine("another covsup has combined it all at this moment")
+            raise NothingToCombine(
+                "nothing is left to combine: another covsup has just combined it"
+            )
 
     def _add(self, path: Path) -> None:
         if path.is_dir():
@@ -142,8 +150,7 @@ class Inputs:
             if (journal := JournalFile.at(entry)) is not None:
                 self._add_journal(journal)
             elif is_session(entry):
-                # Whatever its name is now, and that of the directory: what stores and fetches
-                # files for a CI may change both.
+                # Tools that carry files between CI jobs may rename it and the directory above.
                 self._add_sessions([entry])
             elif self._is_parallel(entry):
                 self.data_files.append(entry)
@@ -151,7 +158,7 @@ class Inputs:
             self._add_below(path)
 
     def _add_below(self, path: Path) -> None:
-        """Have what is deeper in a directory: a CI puts each artifact into one of its own."""
+        """Add the inputs in subdirectories: CI services put each artifact into one of its own."""
         for directory, below, files in os.walk(path):
             here = Path(directory)
             below.sort()
@@ -167,13 +174,13 @@ class Inputs:
                     self.data_files.append(file)
 
     def _add_parallel_files(self) -> None:
-        """Have the data files that coverage.py left in parallel mode."""
+        """Add the data files that coverage.py left in parallel mode beside the data file."""
         for path in sorted(self._data_file.parent.glob(f"{glob.escape(self._data_file.name)}.*")):
             if self._is_parallel(path) and _is_database(path):
                 self.data_files.append(path)
 
     def _is_parallel(self, path: Path) -> bool:
-        """Whether a file is named as one of coverage.py's parallel data files."""
+        """Whether a file has the name of a parallel data file of coverage.py."""
         return (
             path.name.startswith(self._data_file.name + ".")
             and not path.name.endswith("-journal")
@@ -189,7 +196,7 @@ class Inputs:
 
     def _add_journal(self, journal: JournalFile) -> None:
         directory = Path(journal.path).parent
-        # The journals of another user's processes are one level below the session.
+        # Journals of another user's processes lie one level below the session directory.
         session = next(
             (each for each in (directory, directory.parent) if (each / SETTINGS).exists()), None
         )

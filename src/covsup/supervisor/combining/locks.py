@@ -1,4 +1,4 @@
-"""Taking turns: one combination at a time writes a data file or takes a session apart."""
+"""Locks on directories: one combination at a time writes a data file or deletes a session."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import time
 from covsup.datafile.session.places import SESSIONS
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.inputs import InputUnusable
+from covsup.supervisor.messages import print_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,22 +18,24 @@ if TYPE_CHECKING:
     from typing import Final
 
 _SILENT_WAIT_SECONDS: Final = 1.0
-"""A wait that nobody need be told of: most combinations are over sooner."""
+"""A shorter wait is not reported: most combinations take less."""
 
 _POLL_SECONDS: Final = 0.02
 
 
 @contextlib.contextmanager
-def locked(directory: Path, waiting: Callable[[Path], None] | None = None) -> Iterator[bool]:
-    """Hold a directory against other combinations; gives whether we had to wait for one.
+def locked(directory: Path, on_wait: Callable[[Path], None] | None = None) -> Iterator[bool]:
+    """Lock a directory against other combinations; gives whether another one had the lock before.
 
-    `waiting` is called if we wait for long; of several processes that wait for the same directory at
-    the same time one does it. The lock goes with the process, however that ends, and leaves no file behind.
+    `on_wait` is called with the directory if the wait takes long, and only in one of the processes
+    that wait for it at the same time. The kernel drops the lock when the process ends in any way,
+    and no lock file is left behind. Raises InputUnusable.
     """
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:
-        # Another combination has taken it; or the data file's directory is yet to be complained of.
+        # Another combination has deleted it. Or it is the data file's directory: writing reports
+        # it.
         yield False
         return
     except OSError as error:
@@ -41,15 +44,21 @@ def locked(directory: Path, waiting: Callable[[Path], None] | None = None) -> It
         stack.callback(os.close, descriptor)
         waited = not _is_free(descriptor)
         if waited and not _is_soon_free(descriptor):
-            # Until our own combination is done: those that come meanwhile need not speak.
-            if stack.enter_context(_reporter_of_wait(directory)) and waiting is not None:
-                waiting(directory)
+            # Held until our own combination is done, so that processes that come meanwhile are
+            # silent.
+            if stack.enter_context(_reporter_of_wait(directory)) and on_wait is not None:
+                on_wait(directory)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield waited
 
 
+def report_wait(directory: Path) -> None:
+    """Tell the user that this process waits: an `on_wait` for `locked`."""
+    print_message(f"waiting for another covsup that combines in {directory}")
+
+
 def _is_free(descriptor: int) -> bool:
-    """Take the lock if nobody has it."""
+    """Take the lock if no other process has it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -58,7 +67,7 @@ def _is_free(descriptor: int) -> bool:
 
 
 def _is_soon_free(descriptor: int) -> bool:
-    """Take the lock if whoever has it gives it back in a short time."""
+    """Take the lock if it becomes free in a short time."""
     until = time.monotonic() + _SILENT_WAIT_SECONDS
     while time.monotonic() < until:
         time.sleep(_POLL_SECONDS)
@@ -69,8 +78,9 @@ def _is_soon_free(descriptor: int) -> bool:
 
 @contextlib.contextmanager
 def _reporter_of_wait(directory: Path) -> Iterator[bool]:
-    """Whether we are the one who speaks for all that wait for `directory`: who holds a lock of the
-    sessions' directory beside the data file. Where there is none, each speaks for itself."""
+    """Whether this process reports the wait for `directory`: it holds a lock on the directory of
+    sessions in it. Without such a directory, each process reports its own wait.
+    """
     try:
         descriptor = os.open(directory / SESSIONS, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
@@ -83,7 +93,7 @@ def _reporter_of_wait(directory: Path) -> Iterator[bool]:
 
 
 def version_of(path: Path) -> tuple[int, int] | None:
-    """What changes when a file is replaced."""
+    """A file's inode and mtime in ns, which change when it is replaced; None = no file."""
     try:
         status = path.stat()
     except FileNotFoundError:

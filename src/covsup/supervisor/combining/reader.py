@@ -1,7 +1,6 @@
-"""What is to be combined, as read: sessions and loose journals, image by image.
+"""Read the inputs of a combination: find out which images still run, then read all journals.
 
-An image's journal is read after the look at who runs, and taken in as ended or as going on. What
-was executed is united at once: memory grows with the result and not with the journals.
+What was executed is united image by image, so memory grows with the result, not with the journals.
 """
 
 from __future__ import annotations
@@ -9,526 +8,404 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from contextlib import suppress
 from functools import partial
 from itertools import chain
+from pathlib import Path
 
-from covsup.datafile.database.database import is_data_file, kind_with_sent_code
+from covsup.datafile.database.database import is_data_file
 from covsup.datafile.errors import (
     DataFileUnusable,
-    JournalDamaged,
     JournalError,
     JournalNotBegun,
     SessionUnreadable,
 )
 from covsup.datafile.fold.fold import fold
 from covsup.datafile.fold.gather import UNSTORABLE_MESSAGE, ImageFold, session_result
-from covsup.datafile.journal.header import header_struct
-from covsup.datafile.journal.reader import read_borrowers, read_journal, read_slots
-from covsup.datafile.journal.shortening import shorten
+from covsup.datafile.journal.header import StartKind, header_struct
+from covsup.datafile.journal.reader import read_borrowers, read_slots
 from covsup.datafile.provenance.derive import provenance_of
 from covsup.datafile.provenance.model import End
-from covsup.datafile.session.directory import JournalFile, Session, open_session
-from covsup.hints import TYPE_CHECKING, NamedTuple
-from covsup.supervisor.combining.outcome import StillRunning
-from covsup.supervisor.sessions.liveness import (
+from covsup.datafile.session.directory import open_session
+from covsup.hints import TYPE_CHECKING
+from covsup.supervisor.combining.combine_result import StillRunning
+from covsup.supervisor.combining.image_journals import (
+    ImageJournals,
+    files_by_image,
+    read_as_named,
+)
+from covsup.supervisor.combining.input_directory import InputDirectory, UnseenPlace
+from covsup.supervisor.watching.liveness import (
     ImageState,
     ProcessSnapshot,
     supervisor_may_run_elsewhere,
     supervisor_runs,
     was_rebooted,
 )
-from covsup.supervisor.watching.linux import is_local, is_mapped_for_writing
+from covsup.supervisor.watching.other_writers import is_local, is_mapped_for_writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Final
 
-    from covsup.datafile.fold.result import Kind, Problem, Result
+    from covsup.datafile.fold.result import Problem
     from covsup.datafile.journal.reader import Journal
+    from covsup.datafile.session.directory import JournalFile, Session
     from covsup.supervisor.combining.inputs import Inputs
 
 _BEGINNING: Final = header_struct("=", "magic", "start_realtime_ns", "slots_used")
-"""Of a journal's header: the magic, which is written last, when its image started, and how many
-others have journals in its file."""
+"""A journal's header: the magic, which is written last, the image's start, and the slots in use."""
 
 _NO_MAGIC: Final = bytes(8)
 
 _START_SECONDS: Final = 60.0
-
-
-class Part:
-    """A session, or loose journals, as read."""
-
-    __slots__ = (
-        "begun",
-        "broken",
-        "directory",
-        "elsewhere",
-        "ended",
-        "finished",
-        "folded",
-        "held",
-        "inner",
-        "inner_unfinished",
-        "live",
-        "members",
-        "name",
-        "only",
-        "out_of_sight",
-        "said",
-        "session",
-        "slot_borrowers",
-        "stays",
-        "supervised",
-        "told",
-    )  # fmt: skip
-
-    def __init__(
-        self, name: str, directory: Path, session: Session | None, only: frozenset[str] | None
-    ) -> None:
-        """Not a dataclass, whose module takes longer to import than most of combining."""
-        self.name = name  # for messages
-        self.directory = directory
-        self.session = session
-        self.only = only
-        self.said: Result | None = None  # what the session says besides its journals
-        self.ended = ImageFold()  # what need not be read again
-        self.live = ImageFold()
-        self.elsewhere: list[tuple[list[JournalFile], dict[str, _Place]]] = []
-        """Images still to be judged, by the files that hold their journals."""
-        self.told = ImageFold()  # what these say
-        self.folded = False  # a partial fold is there
-        self.inner: list[Path] = []  # results of runs inside of this one
-        self.inner_unfinished: list[str] = []  # ids of runs inside of this one that have none yet
-        self.finished: list[str] = []  # journals of images that have ended
-        self.held: set[str] = set()  # journals that hold something else, too
-        self.begun: Mapping[str, int] = {}
-        """Journals of which the magic was there before the look: when they began."""
-        self.slot_borrowers: frozenset[tuple[int, str]] = frozenset()
-        """Likewise: the pids and images that have journals in slots of others' files."""
-        self.broken = False  # the partial fold is there and cannot be read
-        self.members: list[int] = []  # processes that were started in it
-        self.supervised = False  # another covsup will combine it, too
-        self.out_of_sight = False  # it may have a supervisor that cannot be seen
-        self.stays = False  # something of it has to be looked at again
-
-    @property
-    def images(self) -> int:
-        """How many images have journals in it."""
-        return self.ended.images + self.live.images
-
-    @property
-    def kind(self) -> Kind | None:
-        """What was measured; None where nothing was executed."""
-        kind = self.ended.kind or self.live.kind
-        if kind is None and self.folded and self.session is not None:
-            kind = kind_with_sent_code(self.session.folded)
-        return kind or next(filter(None, map(kind_with_sent_code, self.inner)), None)
-
-    def journals(self) -> list[JournalFile]:
-        """The journals in question that are there now."""
-        if self.session is not None:
-            found = self.session.journals()
-        else:
-            found = sorted(
-                journal
-                for path in self.directory.iterdir()
-                if path.is_file() and (journal := JournalFile.at(path)) is not None
-            )
-        return [each for each in found if self.only is None or each.image_id in self.only]
-
-    def free(self) -> list[str]:
-        """The journals that may go."""
-        return [path for path in self.finished if path not in self.held]
-
-    def shorten(self) -> None:
-        """Give these an end behind what they hold, as far as can be: the session stays for now."""
-        for path in self.free():
-            # Where that fails (another user's file, a full disk) it is as good as it was.
-            with suppress(OSError):
-                shorten(path)
-
-    def past(self) -> Result:
-        """The fold of what need not be read again."""
-        results = [self.ended.result()] if self.said is None else [self.said, self.ended.result()]
-        return fold(results)
-
-    def is_over(self) -> bool:
-        """Whether nothing of a session is left to be done."""
-        if self.stays or self.broken or self.only is not None:
-            return False
-        if self.session is not None and self.session.settings.open:
-            return False  # others may join it at any time
-        done = set(self.free())
-        return all(journal.path in done for journal in self.journals())
-
-
-class _Place(NamedTuple):
-    """Where an image runs that we do not see."""
-
-    name: str
-    ended: bool  # no process of this kernel has its journal any more, or so it is assumed
-
-
-class _Read(NamedTuple):
-    """The journals of one image, as read."""
-
-    journals: list[Journal]
-    files: Sequence[JournalFile]  # in which they are: its own, or in slots of another image's
-    good: list[str]  # those of the files that may go when all who are in them have ended
-
-    @property
-    def image_id(self) -> str:
-        return self.journals[0].header.image_id
-
-    @property
-    def pid(self) -> int:
-        return self.journals[0].header.pid
+"""A session directory or a journal without contents may still be filled until it is this old."""
 
 
 class InputReader:
-    """Reads the parts of a combination; nothing is changed. The caller holds the locks."""
+    """Reads the directories of a combination and changes nothing. The caller holds the locks."""
 
     def __init__(
         self, progress: Callable[[int, int], None] | None, *, assume_ended: bool = False
     ) -> None:
-        """Begin; `progress` is told the number of journals read and of all. `assume_ended`: what
-        cannot be seen from here has ended."""
-        self._assume_ended = assume_ended
-        self.parts: list[Part] = []
-        self.unreadable: dict[str, None] = {}  # sentences, in order, each once
+        """`progress` is called with the number of journals read and the number of all journals.
+
+        `assume_ended`: processes that cannot be seen from here have ended.
+        """
+        self.directories: list[InputDirectory] = []
+        self.unreadable: dict[str, None] = {}  # an ordered set of sentences
         self.running: list[StillRunning] = []
         self.images = 0
+        self._image_ids: set[str] = set()
+        self._execed_from: list[str | None] = []  # by image that an exec started: the one before it
+        self._assume_ended = assume_ended
         self._progress = progress
 
     def read(self, inputs: Inputs) -> None:
-        """ProcessSnapshot who runs and read all journals."""
+        """Find out which images run, and read all journals."""
         self._open(inputs)
-        # In this order: listed, looked at, listed again. Whose journal was complete before the
-        # look and who does not run in it has written all of the segments that the second list has.
-        listed = [part.journals() for part in self.parts]
-        for part, journals in zip(self.parts, listed, strict=True):
-            part.begun, part.slot_borrowers = _begun(journals)
-        look = ProcessSnapshot(
-            [part.directory for part in self.parts if part.session is not None],
+        # The order matters: list, look at the processes, list again. An image that had begun before
+        # the snapshot and does not run in it has written every segment of the second list.
+        listed = [directory.journals() for directory in self.directories]
+        for directory, journals in zip(self.directories, listed, strict=True):
+            directory.journal_starts, directory.slot_borrowers = _journal_starts(journals)
+        snapshot = ProcessSnapshot(
+            [directory.path for directory in self.directories if directory.session is not None],
             chain.from_iterable(listed),
-            [pid for part in self.parts for pid, _ in part.slot_borrowers],
+            [pid for directory in self.directories for pid, _ in directory.slot_borrowers],
         )
-        lists = [part.journals() for part in self.parts]
-        total, done = sum(map(len, lists)), 0
-        for part, journals in zip(self.parts, lists, strict=True):
-            part.members = look.members.get(part.directory, [])
-            if part.members:
-                part.stays = True
-            if part.session is not None:
-                part.supervised = supervisor_runs(part.session.settings, part.directory)
-                part.out_of_sight = not self._assume_ended and supervisor_may_run_elsewhere(
-                    part.session
-                )
-                if part.supervised or part.out_of_sight:
-                    part.stays = True
-                part.said = session_result(
-                    part.session.settings, part.session.notes(), part.session.observations()
-                )
-            for image in _by_image(journals, part.begun):
-                self._read_image(part, image, look)
-                done += len(image)
+        listed = [directory.journals() for directory in self.directories]
+        total, done = sum(map(len, listed)), 0
+        for directory, journals in zip(self.directories, listed, strict=True):
+            directory.members = snapshot.members.get(directory.path, [])
+            if directory.members:
+                directory.is_kept = True
+            if directory.session is not None:
+                self._read_session(directory, directory.session)
+            for files in files_by_image(journals, directory.journal_starts):
+                self._read_image(directory, files, snapshot)
+                done += len(files)
                 if self._progress is not None:
                     self._progress(done, total)
-            self._judge_elsewhere(part)
+            self._decide_undecided(directory)
 
-    def leave(self, why: Exception | str) -> None:
-        """Say that something is left where it is."""
+    @property
+    def processes(self) -> int:
+        """In how many processes the images ran. An exec begins an image in the same process."""
+        return self.images - sum(each in self._image_ids for each in self._execed_from)
+
+    def report_left(self, why: Exception | str) -> None:
+        """Report an input that cannot be used and stays where it is."""
         self.unreadable[f"{why}; it is left where it is"] = None
 
     def _open(self, inputs: Inputs) -> None:
-        for directory, only in sorted(inputs.sessions.items()):
+        for path, only in sorted(inputs.sessions.items()):
             try:
-                session = open_session(directory)
+                session = open_session(path)
             except SessionUnreadable as error:
-                if not _is_unused(directory):
-                    self.leave(error)
+                if not _is_unused(path):
+                    self.report_left(error)
                 continue
-            part = Part(f"session {session.id}", directory, session, only)
-            self.parts.append(part)
+            directory = InputDirectory(f"session {session.id}", path, session, only)
+            self.directories.append(directory)
             try:
-                part.folded = is_data_file(session.folded)
+                directory.has_partial_fold = is_data_file(session.folded)
             except DataFileUnusable as error:
-                # Without it nothing can be added to it: what is there now has to stay.
-                self.leave(error)
-                part.broken = True
-            self._find_inner(part, session)
-        self.parts += [
-            Part(str(directory), directory, None, frozenset(images))
-            for directory, images in sorted(inputs.loose.items())
+                # Nothing can be added to a fold that cannot be read: the journals have to stay.
+                self.report_left(error)
+                directory.fold_is_unreadable = True
+            self._find_nested_results(directory, session)
+        self.directories += [
+            InputDirectory(str(path), path, None, frozenset(images))
+            for path, images in sorted(inputs.loose.items())
         ]
 
-    def _find_inner(self, part: Part, session: Session) -> None:
+    def _find_nested_results(self, directory: InputDirectory, session: Session) -> None:
         for path in session.nested_results():
             try:
                 if is_data_file(path):
-                    part.inner.append(path)
+                    directory.nested_results.append(path)
                 else:
-                    part.inner_unfinished.append(path.name.partition("-")[2])
+                    directory.unfinished_runs.append(path.name.partition("-")[2])
             except DataFileUnusable as error:
-                self.leave(error)
-                part.stays = True
+                self.report_left(error)
+                directory.is_kept = True
 
-    def _read_image(self, part: Part, files: Sequence[JournalFile], look: ProcessSnapshot) -> None:
-        """Read the segments of one image, and what others have in slots of its files; take each in
-        by what is known of its end."""
-        images, good = self._images_in(part, files)
+    def _read_session(self, directory: InputDirectory, session: Session) -> None:
+        """Read what a session holds besides journals, and whether a covsup supervises it."""
+        directory.supervised = supervisor_runs(session.settings, directory.path)
+        directory.may_be_supervised = not self._assume_ended and supervisor_may_run_elsewhere(
+            session
+        )
+        if directory.supervised or directory.may_be_supervised:
+            directory.is_kept = True
+        directory.session_records = session_result(
+            session.settings, session.notes(), session.observations()
+        )
+
+    def _read_image(
+        self, directory: InputDirectory, files: Sequence[JournalFile], snapshot: ProcessSnapshot
+    ) -> None:
+        """Read the files of one image, and the journals that others have in slots of these files.
+        Add each image to the ended, the live or the undecided ones.
+        """
+        images, deletable = self._images_in(directory, files)
         owner = files[0].image_id
-        if look.is_mapped(owner):
-            # Whoever maps the file may yet write to it, whether it has a slot now or not.
-            part.stays = True
-            part.held.update(good)
+        if snapshot.is_mapped(owner):
+            # A process that maps the file may take a slot in it and write there at any time.
+            directory.is_kept = True
+            directory.pinned.update(deletable)
         if not images:
-            part.finished += good
-        elsewhere: dict[str, _Place] = {}
-        for read in images:
-            self.images += 1
-            if read.image_id == owner:
-                is_old = files[0].path in part.begun
+            directory.ended_journals += deletable
+        unseen: dict[str, UnseenPlace] = {}
+        for image in images:
+            self._count(image)
+            if image.image_id == owner:
+                had_begun = files[0].path in directory.journal_starts
             else:
-                is_old = (read.pid, read.image_id) in part.slot_borrowers
-            match self._verdict(part, read, look, owner):
-                case ImageState.ENDED if is_old:
-                    self._end(part, read)
+                had_begun = (image.pid, image.image_id) in directory.slot_borrowers
+            match self._state_of(directory, image, snapshot, owner):
+                case ImageState.ENDED if had_begun:
+                    self._add_ended(directory, image)
                 case ImageState.OTHER_NAMESPACE:
-                    # The journals are read once more after this, and are complete then.
+                    # Asked now, before the journals are read once more: if no process maps them
+                    # for writing, they are complete by then.
                     mapped = {is_mapped_for_writing(each.path) for each in files}
                     if True in mapped:
-                        self._go_on(part, read, host="")
+                        self._add_live(directory, image, host="")
                         continue
-                    name = f"{_host(read)}, in a container"
-                    ended = mapped == {False} or self._assume_ended
-                    elsewhere[read.image_id] = _Place(name, ended=ended)
-                    _take(part, part.told, read.journals)
+                    unseen[image.image_id] = UnseenPlace(
+                        host=f"{image.host}, in a container",
+                        has_ended=mapped == {False} or self._assume_ended,
+                    )
+                    directory.add(directory.undecided_records, image.journals)
                 case ImageState.REMOTE:
-                    name = _machine(_host(read))
-                    elsewhere[read.image_id] = _Place(name, ended=self._assume_ended)
-                    _take(part, part.told, read.journals)
+                    unseen[image.image_id] = UnseenPlace(
+                        host=_name_of_machine(image.host), has_ended=self._assume_ended
+                    )
+                    directory.add(directory.undecided_records, image.journals)
                 case _:
-                    self._go_on(part, read, host="")
-        if elsewhere:
-            # By the end of all. To keep all of them until then could take any memory.
-            part.elsewhere.append((list(files), elsewhere))
+                    self._add_live(directory, image, host="")
+        if unseen:
+            # Other journals may report these ends, so all have to be read first. The contents are
+            # not kept until then, which could take any amount of memory: they are read again.
+            directory.undecided.append((list(files), unseen))
 
-    def _verdict(self, part: Part, read: _Read, look: ProcessSnapshot, owner: str) -> ImageState:
-        host, namespace, boot, machine = (
-            _property(read.journals, key) for key in ("host", "pid_namespace", "boot", "machine")
-        )
-        if part.session is not None:
-            opener = part.session.settings
-            # A process that sees no /proc does not know it.
+    def _count(self, image: ImageJournals) -> None:
+        self.images += 1
+        self._image_ids.add(image.image_id)
+        header = image.journals[0].header
+        if header.start_kind is StartKind.EXECED:
+            self._execed_from.append(header.parent_image_id)
+
+    def _state_of(
+        self, directory: InputDirectory, image: ImageJournals, snapshot: ProcessSnapshot, owner: str
+    ) -> ImageState:
+        boot, machine = image.text_property("boot"), image.text_property("machine")
+        if directory.session is not None:
+            opener = directory.session.settings
+            # A process that sees no /proc does not know its boot id: the session's counts.
             boot = boot or opener.boot
             if boot == opener.boot:
                 machine = opener.machine
-        return look.state_of(
-            read.journals[0].header,
-            host,
-            namespace,
+        return snapshot.state_of(
+            image.journals[0].header,
+            image.host,
+            image.text_property("pid_namespace"),
             owner,
             boot=boot,
-            was_rebooted=partial(was_rebooted, machine, host, part.directory),
+            was_rebooted=partial(was_rebooted, machine, image.host, directory.path),
         )
 
-    def _images_in(self, part: Part, files: Sequence[JournalFile]) -> tuple[list[_Read], list[str]]:
-        """The image of these files and those that lodge in them, and the files that may go."""
-        journals, good = self._read_segments(part, files)
+    def _images_in(
+        self, directory: InputDirectory, files: Sequence[JournalFile]
+    ) -> tuple[list[ImageJournals], list[str]]:
+        """The images with journals in the files of one image, and the paths of the files that may
+        be deleted when all of these have ended.
+        """
+        journals, deletable = self._read_segments(directory, files)
         if not journals:
-            return [], good
+            return [], deletable
         images = {journals[0].header.image_id: journals}
-        lodge = any(each.header.slots_used for each in journals)
-        for file in files if lodge else ():
-            header = next(
-                (each.header for each in journals if each.header.segment == file.segment), None
-            )
+        headers = {each.header.segment: each.header for each in reversed(journals)}
+        for file in files:
+            header = headers.get(file.segment)
             if header is None or not header.slots_used:
                 continue
             try:
                 slots = read_slots(file.path, header)
             except JournalError as error:
-                self.leave(error)
-                part.held.add(file.path)
+                self.report_left(error)
+                directory.pinned.add(file.path)
                 continue
             for problem in slots.problems:
-                self.leave(problem)
-                part.held.add(file.path)
+                self.report_left(problem)
+                directory.pinned.add(file.path)
             for journal in slots.journals:
                 images.setdefault(journal.header.image_id, []).append(journal)
-        return [_Read(each, files, good) for each in images.values()], good
+        return [ImageJournals(each, files, deletable) for each in images.values()], deletable
 
     def _read_segments(
-        self, part: Part, files: Sequence[JournalFile]
+        self, directory: InputDirectory, files: Sequence[JournalFile]
     ) -> tuple[list[Journal], list[str]]:
-        """The segments that can be read, and those which may go once they are stored."""
+        """The segments of one image that can be read, and the paths of those that may be deleted
+        once they are stored.
+        """
         journals: list[Journal] = []
-        good: list[str] = []
-        whole = True
+        deletable: list[str] = []
+        is_complete = True
         for file in files:
             try:
-                journals.append(_read_as_named(file, part.session))
-                good.append(file.path)
+                journals.append(read_as_named(file, directory.session))
+                deletable.append(file.path)
             except JournalNotBegun:
-                # Its process was killed before it could begin, or it is about to.
-                if self._may_begin(part, file):
-                    part.stays = True
+                if self._may_be_starting(directory, file):
+                    directory.is_kept = True
                 else:
-                    good.append(file.path)
+                    # Its process was killed before it began the journal.
+                    deletable.append(file.path)
             except JournalError as error:
-                self.leave(error)
-                whole = False
-        if not whole:
-            # The segments of an image need each other's definitions: they go together or stay.
-            part.stays = True
-            good = []
-        return journals, good
+                self.report_left(error)
+                is_complete = False
+        if not is_complete:
+            # The segments of an image need each other's definitions: all of them stay.
+            directory.is_kept = True
+            deletable = []
+        return journals, deletable
 
-    def _may_begin(self, part: Part, file: JournalFile) -> bool:
+    def _may_be_starting(self, directory: InputDirectory, file: JournalFile) -> bool:
         """Whether a process may be about to begin its journal."""
         if _is_alive(file.pid) or is_mapped_for_writing(file.path):
             return True
-        if self._assume_ended or is_local(part.directory):
+        if self._assume_ended or is_local(directory.path):
             return False
-        # A process of another machine, perhaps.
-        return time.time() - os.stat(file.path).st_mtime < _START_SECONDS  # noqa: PTH116 - a text
+        # The file system is shared with other machines, whose processes we cannot see.
+        return time.time() - Path(file.path).stat().st_mtime < _START_SECONDS
 
-    def _judge_elsewhere(self, part: Part) -> None:
-        """Judge the images that we cannot see, by what the journals tell and the kernel knows."""
-        if not part.elsewhere:
+    def _decide_undecided(self, directory: InputDirectory) -> None:
+        """Add the images that cannot be seen to the ended ones or to the live ones."""
+        if not directory.undecided:
             return
-        told = fold([part.past(), part.live.result(), part.told.result()])
-        over = {
+        records = fold(
+            [
+                directory.ended_result(),
+                directory.live.result(),
+                directory.undecided_records.result(),
+            ]
+        )
+        ended = {
             each.image_id
-            for each in provenance_of(told).processes
+            for each in provenance_of(records).processes
             if each.ending.end in {End.EXITED, End.KILLED, End.EXECED}
         }
-        listed = {each.path for each in part.journals()}
-        by_image = Counter(each.image_id for each in part.journals())
-        for files, images in part.elsewhere:
-            # Another segment since then belongs to these: they go together or stay.
-            is_all = by_image[files[0].image_id] == len(files) and listed.issuperset(
+        listed = {each.path for each in directory.journals()}
+        segments = Counter(each.image_id for each in directory.journals())
+        for files, unseen in directory.undecided:
+            # A segment that was added since then shows that the image still ran: all of them stay.
+            is_unchanged = segments[files[0].image_id] == len(files) and listed.issuperset(
                 each.path for each in files
             )
-            for read in self._images_in(part, files)[0]:
-                place = images.get(read.image_id)
+            for image in self._images_in(directory, files)[0]:
+                place = unseen.get(image.image_id)
                 if place is None:
                     continue
-                if read.image_id in over or (place.ended and is_all):
-                    self._end(part, read)
+                if image.image_id in ended or (place.has_ended and is_unchanged):
+                    self._add_ended(directory, image)
                 else:
-                    self._go_on(part, read, host=place.name)
-        part.told = ImageFold()
+                    self._add_live(directory, image, host=place.host)
+        directory.undecided_records = ImageFold()
 
-    def _end(self, part: Part, read: _Read) -> None:
-        """The image has ended: its journals may go once they are stored, if all of them was used."""
-        problems = _take(part, part.ended, read.journals, gone_ns=time.time_ns())
-        if self._tell(part, read, problems):
-            part.finished += read.good
+    def _add_ended(self, directory: InputDirectory, image: ImageJournals) -> None:
+        """Add an image that has ended. If all of its journals was used, they may be deleted."""
+        problems = directory.add(directory.ended, image.journals, gone_ns=time.time_ns())
+        if self._report_problems(directory, image, problems):
+            directory.ended_journals += image.deletable
         else:
-            part.held.update(read.good)
+            directory.pinned.update(image.deletable)
 
-    def _go_on(self, part: Part, read: _Read, *, host: str) -> None:
-        """The image runs, as far as can be known."""
-        part.stays = True
-        part.held.update(read.good)
-        self._tell(part, read, _take(part, part.live, read.journals, running_ns=time.time_ns()))
-        argv = _property(read.journals, "argv")
+    def _add_live(self, directory: InputDirectory, image: ImageJournals, *, host: str) -> None:
+        """Add an image that runs, as far as can be known; `host` is "" if it runs here."""
+        directory.is_kept = True
+        directory.pinned.update(image.deletable)
+        problems = directory.add(directory.live, image.journals, running_ns=time.time_ns())
+        self._report_problems(directory, image, problems)
         self.running.append(
             StillRunning(
-                session="" if part.session is None else part.session.id,
-                image_id=read.image_id,
-                pid=read.pid,
-                argv=tuple(argv.split("\0")) if argv else (),
+                session="" if directory.session is None else directory.session.id,
+                image_id=image.image_id,
+                pid=image.pid,
+                argv=image.argv,
                 host=host,
             )
         )
 
-    def _tell(self, part: Part, read: _Read, problems: Sequence[Problem]) -> bool:
-        """Say what was wrong with an image's journals; gives whether all of them was used."""
-        if not problems:
-            return True
-        # A file is named once, however many images executed it.
-        self.unreadable |= dict.fromkeys(
-            problem.what for problem in problems if problem.what.startswith(UNSTORABLE_MESSAGE)
-        )
-        problems = [each for each in problems if not each.what.startswith(UNSTORABLE_MESSAGE)]
+    def _report_problems(
+        self, directory: InputDirectory, image: ImageJournals, problems: Sequence[Problem]
+    ) -> bool:
+        """Report what is wrong with an image's journals; gives whether all of them was used."""
+        # A source file whose name cannot be stored is reported once, not once for each image.
+        unstorable = [each for each in problems if each.what.startswith(UNSTORABLE_MESSAGE)]
+        self.unreadable |= dict.fromkeys(each.what for each in unstorable)
+        problems = [each for each in problems if each not in unstorable]
         if not problems:
             return True
         whats = "; ".join(sorted({problem.what for problem in problems}))
         unused = any(problem.unused for problem in problems)
-        left = "; what is sound was used, the journal is left where it is" if unused else ""
-        self.unreadable[f"{read.files[0].path}: {whats}{left}"] = None
+        left = "; its intact records were used, and the journal is kept" if unused else ""
+        self.unreadable[f"{image.files[0].path}: {whats}{left}"] = None
         if unused:
-            part.stays = True
+            directory.is_kept = True
         return not unused
 
 
-def _take(
-    part: Part,
-    into: ImageFold,
-    journals: Sequence[Journal],
-    *,
-    running_ns: int = 0,
-    gone_ns: int = 0,
-) -> list[Problem]:
-    """Take an image in as one of a part; gives what was wrong with its journals."""
-    return into.add(
-        journals,
-        session="" if part.session is None else part.session.id,
-        static_context="" if part.session is None else part.session.settings.context,
-        running_ns=running_ns,
-        gone_ns=gone_ns,
-    )
-
-
-def _property(journals: Iterable[Journal], key: str) -> str:
-    """What the journals of an image say, or nothing."""
-    said = min([said for journal in journals if (said := journal.properties.get(key))], default=b"")
-    return os.fsdecode(said) if said else ""
-
-
-def _host(read: _Read) -> str:
-    return _property(read.journals, "host")
-
-
-def _machine(host: str) -> str:
+def _name_of_machine(host: str) -> str:
     """A machine that is not this one, for a message."""
     if not host:
         return "another machine"
     return host if host != os.uname().nodename else f"another machine named {host}"
 
 
-def _is_unused(directory: Path) -> bool:
-    """Whether a session directory is empty: one that is being made, or whose maker was killed."""
+def _is_unused(path: Path) -> bool:
+    """Whether a session directory is empty: just being made, or its maker was killed.
+
+    One that is empty for a minute is deleted.
+    """
     try:
-        if time.time() - directory.stat().st_mtime > _START_SECONDS:
-            directory.rmdir()
-        return not any(directory.iterdir())
+        if time.time() - path.stat().st_mtime > _START_SECONDS:
+            path.rmdir()
+        return not any(path.iterdir())
     except FileNotFoundError:
         return True
     except OSError:
         return False
 
 
-def _by_image(journals: Iterable[JournalFile], begun: Mapping[str, int]) -> list[list[JournalFile]]:
-    """The segments of each image; the oldest image first, which is quickest to unite."""
-    images: dict[tuple[str, int], list[JournalFile]] = {}
-    for journal in journals:
-        images.setdefault((journal.image_id, journal.pid), []).append(journal)
-    return sorted(images.values(), key=lambda files: begun.get(files[0].path, 0))
-
-
-def _begun(
+def _journal_starts(
     journals: Iterable[JournalFile],
 ) -> tuple[dict[str, int], frozenset[tuple[int, str]]]:
-    """The journals of which the magic is there: they are mapped. With when their images began; and
-    the pids and images of those that lodge in them."""
-    begun = {}
+    """The journals that their processes have begun, each with the start of its image in ns; and the
+    pids and image ids that have a journal in a slot of one of them.
+    """
+    starts = {}
     slot_borrowers: set[tuple[int, str]] = set()
     for journal in journals:
         try:
@@ -539,26 +416,15 @@ def _begun(
             finally:
                 os.close(descriptor)
         except OSError:
-            # The reader shall say what is wrong with it.
-            begun[journal.path] = 0
+            # Counts as begun: then it is read, and reading it reports the error.
+            starts[journal.path] = 0
             continue
         magic, started_ns, slots_used = _BEGINNING.unpack(head.ljust(_BEGINNING.size, b"\0"))
         if magic != _NO_MAGIC:
-            begun[journal.path] = started_ns
+            starts[journal.path] = started_ns
             if slots_used:
                 slot_borrowers |= read_borrowers(journal.path)
-    return begun, frozenset(slot_borrowers)
-
-
-def _read_as_named(file: JournalFile, session: Session | None) -> Journal:
-    if session is None:
-        journal = read_journal(file.path)
-    else:
-        journal = read_journal(file.path, session.owner, partial(session.check_owner, file))
-    header = journal.header
-    if (header.image_id, header.pid, header.segment) != (file.image_id, file.pid, file.segment):
-        raise JournalDamaged(f"{file.path}: its name and its header are of different processes")
-    return journal
+    return starts, frozenset(slot_borrowers)
 
 
 def _is_alive(pid: int) -> bool:

@@ -1,7 +1,7 @@
-"""Shorten the journals of ended images in a session that stays: it may be copied or uploaded.
+"""Cut the unused space from the journals of a session that is kept, and may be copied or uploaded.
 
-Those, and no others, that a combination might delete: their images have ended, and no process has
-them mapped.
+Only journals that a combination might delete are touched: their images have ended, and no process
+maps them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from pathlib import Path
 
 from covsup.datafile.errors import CovsupError
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.combining.gc_pause import gc_disabled
 from covsup.supervisor.combining.inputs import Inputs
 from covsup.supervisor.combining.locks import locked
 from covsup.supervisor.combining.reader import InputReader
@@ -21,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def shorten_ended(session: Session) -> None:
-    """Shorten what has ended in a session. What cannot be stays: `combine` says what is wrong."""
-    with suppress(CovsupError, OSError), gc_disabled(), locked(session.path):
+    """Shorten the journals of a session's ended images. `combine` reports what goes wrong here."""
+    with suppress(CovsupError, OSError), locked(session.path):
         reader = InputReader(None)
         reader.read(Inputs([session.path], Path(session.settings.data_file)))
-        for part in reader.parts:
-            part.shorten()
+        for directory in reader.directories:
+            directory.shorten()

@@ -1,8 +1,8 @@
-"""Which version of each source file was measured, and what there is to say where they differ.
+"""The versions of each measured source file, and warnings where they differ.
 
-A measured process notes when a file was last changed and its size, which costs it one system call.
-When data is combined the file is read, and if it is still the one that was noted, the digest of its
-contents goes into the result. So edited files are known, also where data of several machines meet.
+A measured process records a source file's mtime and size, which costs it one system call. A
+combination reads the file, and if it still has that mtime and size, the result gets a digest of its
+contents. So an edited file is noticed, also where data of several machines meet.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _LARGEST: Final = 64 << 20  # bytes
 
 
 class SourceVersions:
-    """The versions in the inputs of one combination."""
+    """The source versions in the inputs of one combination."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """No input is known yet."""
         self._now: dict[str, Version | None] = {}
         self._known: set[str] = set()
 
     def identified(self, result: Result) -> Result:
-        """What journals hold, with the digests of the files that are what they were."""
+        """The result, with the digests of the source files that have not changed since."""
         return result._replace(
             versions={
                 path: frozenset(self._identified(path, version) for version in versions)
@@ -42,18 +42,20 @@ class SourceVersions:
         )
 
     def know(self, result: Result) -> None:
-        """What a data file holds was told of when it was written."""
+        """Note the differing versions in an input data file: they were reported when it was
+        written.
+        """
         self._known.update(
             path for path, versions in result.versions.items() if _differ(versions, result)
         )
 
     def is_unchanged(self, path: str, versions: Iterable[Version]) -> bool:
-        """Whether the file at `path`, measured in these versions, is certainly the only one."""
+        """Whether the file at `path` is certainly the only version of it that was measured."""
         now = self._version_now(path)
         return now is not None and {each.digest for each in versions} == {now.digest}
 
     def sentences(self, result: Result) -> list[str]:
-        """What there is to say of a result: one line, or none."""
+        """A warning about source files that changed between measurements; at most one."""
         changed = [
             path
             for path, versions in result.versions.items()
@@ -61,11 +63,11 @@ class SourceVersions:
         ]
         if not changed:
             return []
-        said = (
-            f"{_files(changed)} changed between the measurements that are united here: what ran of"
-            f" one version counts for the other"
+        sentence = (
+            f"{_files(changed)} changed between the measurements combined here, so lines of one"
+            " version count for the other: measure all of them with one version"
         )
-        return [said]
+        return [sentence]
 
     def _identified(self, path: str, version: Version) -> Version:
         now = self._version_now(path) if not version.digest else None
@@ -78,25 +80,23 @@ class SourceVersions:
 
 
 class SourceText(NamedTuple):
-    """A file as it is now."""
+    """A source file as it is now."""
 
     text: bytes
     mtime_ns: int
-    changed_ns: int
-    """When it was last changed, renamed or given other rights."""
+    changed_ns: int  # the later one of mtime and ctime
 
     @property
     def version(self) -> Version:
-        """What it is, for comparisons."""
+        """Its mtime, size and digest."""
         digest = blake2b(self.text, digest_size=16).hexdigest()
         return Version(f"{self.mtime_ns}-{len(self.text)}", digest)
 
 
 def read_source(path: str) -> SourceText | None:
-    """The file at `path`; None where there is none that can be read.
+    """The file at `path`; None if it cannot be read.
 
-    A journal may name anything, and may be another user's: only a regular file of a sensible size
-    is read.
+    A journal may be another user's and name any path: only a regular file of up to 64 MiB is read.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - there may be thousands
@@ -118,13 +118,13 @@ def read_source(path: str) -> SourceText | None:
 
 
 def version_now(path: str) -> Version | None:
-    """What the file at `path` is now; None where there is none."""
+    """The version of the file at `path` now; None if it cannot be read."""
     source = read_source(path)
     return None if source is None else source.version
 
 
 def edited_since(versions: Mapping[str, Iterable[Version]]) -> list[str]:
-    """The files that are not what they were when they were measured."""
+    """The files that exist and differ from every version of them that was measured."""
     found = []
     for path, measured in versions.items():
         now = version_now(path)
@@ -140,16 +140,17 @@ def edited_since(versions: Mapping[str, Iterable[Version]]) -> list[str]:
 
 
 def edited_sentence(paths: list[str]) -> str:
-    """What there is to say of files that were edited after they were measured."""
-    return f"{_files(paths)} changed since the measurement: run it again for numbers that fit"
+    """A warning about files that were edited after they were measured."""
+    return f"{_files(paths)} changed since the measurement: run it again for correct numbers"
 
 
 def _differ(versions: Iterable[Version], result: Result) -> bool:
-    """Whether more than one of a file's versions was measured, as far as that is certain."""
+    """Whether certainly more than one version of a file was measured."""
     digests = {each.digest for each in versions if each.digest}
     if len(digests) > 1:
         return True
-    # On one machine a file that was changed is another version, even if nobody has read the first.
+    # Versions without a digest differ by mtime and size alone. That is certain on one machine only:
+    # a copy on another machine may have another mtime.
     known = {each.stamp for each in versions if each.digest}
     unread = {each.stamp for each in versions if not each.digest} - known
     return bool(unread) and len(unread | known) > 1 and _is_of_one_machine(result)

@@ -1,7 +1,8 @@
-"""Files of the measured source that no process executed: they belong into the report with 0 %.
+"""Files of the measured sources that no process executed: reports show them with 0 %.
 
-The same files as coverage.py would list. It asks the imported modules where a package of
-`source_pkgs` is; we ask the journals, which name the module of each file.
+They are the same files as coverage.py would list. coverage.py asks the imported modules where a
+package of `source_pkgs` is. Here that comes from the journals, which record the module of each
+file.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from covsup.datafile.fold.gather import unstorable_message
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.entry import initial_sys_path
+from covsup.supervisor.own_interpreter import initial_sys_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -32,9 +33,10 @@ def unexecuted_files(
 ) -> dict[str, str]:
     """Every importable file below the session's sources, executed or not, without `omit`.
 
-    Each with the name of the plugin that reports it, or "". `modules` are the names of the modules
-    of each executed file; `of_plugins` gives the files in a directory that plugins report;
-    `namespace_packages` is coverage.py's include_namespace_packages.
+    The result maps each path to the name of the plugin that reports the file, or "". `modules` maps
+    each executed file to the names of its modules. `of_plugins` gives the files in a directory that
+    plugins report, with the plugin. `namespace_packages` is coverage.py's
+    include_namespace_packages.
     """
     if not (settings.source_dirs or settings.source_pkgs):
         return {}
@@ -59,7 +61,7 @@ def unexecuted_files(
 
 
 def storable(files: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """The files that a data file can hold, and a sentence about each of the others."""
+    """The files whose names a data file can hold, and a message for each of the others."""
     held: dict[str, str] = {}
     sentences = []
     for path, plugin in files.items():
@@ -75,14 +77,13 @@ def storable(files: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
 def unseen_packages(
     settings: Settings, modules: Mapping[str, frozenset[str]]
 ) -> Iterator[tuple[str, str]]:
-    """What there is to say of packages of `source_pkgs` of which nothing was executed.
-
-    Each with the name that coverage.py has for such a warning.
+    """Warnings about packages of `source_pkgs` of which nothing was executed, as coverage.py has
+    them: the warning's name and its text.
     """
     if not settings.source_pkgs:
         return
 
-    from coverage.files import GlobMatcher, canonical_filename  # noqa: PLC0415
+    from coverage.files import GlobMatcher, canonical_filename  # noqa: PLC0415 - likewise
 
     names = {name for of_file in modules.values() for name in of_file}
     omit = GlobMatcher(list(settings.omit), "omit") if settings.omit else None
@@ -93,7 +94,8 @@ def unseen_packages(
         if origin is not None and not origin.endswith((".py", ".pyc")):
             yield "module-not-python", f"module {package} has no Python source"
             continue
-        # What is left out may have been imported; who puts it on sys.path cannot be foreseen.
+        # No warning where the package is omitted: it may have run. It may be anywhere on sys.path,
+        # so two likely paths are tried against `omit`.
         places = [f"/{package.replace('.', '/')}{end}" for end in (".py", "/__init__.py")]
         places += [] if origin is None else [canonical_filename(origin)]
         if omit is None or not any(omit.match(place) for place in places):
@@ -101,7 +103,7 @@ def unseen_packages(
 
 
 def _origin(package: str, settings: Settings) -> str | None:
-    """Where a top-level module would come from, as far as can be seen without importing it."""
+    """Where a module would be loaded from; None = not known without importing its parents."""
     if package in sys.builtin_module_names:
         return "built-in"
     script = Path(settings.cwd, settings.command[0]).parent if settings.command else settings.cwd
@@ -124,12 +126,12 @@ def _places(settings: Settings, modules: Mapping[str, frozenset[str]]) -> Iterat
 
 
 def _place_of(package: str, name: str, path: Path) -> str | None:
-    """Where `package` is, as told by one of its modules; None where that one cannot tell."""
+    """Where `package` is, derived from the path of its module `name`; None where that fails."""
     if name == package:
         return str(path.parent if path.name == "__init__.py" else path)
     if not name.startswith(package + "."):
         return None
-    # An empty __init__.py may have nothing to execute: its submodules tell of it.
+    # An empty __init__.py executes no line, so its package is derived from a submodule.
     depth = name.count(".") - package.count(".")
     top = path.parent if path.name == "__init__.py" else path
     for _ in range(depth):

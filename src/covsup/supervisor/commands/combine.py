@@ -1,186 +1,146 @@
-"""combine and erase: what is done to sessions after their time."""
+"""`covsup combine`: bring what sessions and data files hold into one data file."""
 
 from __future__ import annotations
 
-import glob
+import argparse
 import os
 import sys
-from pathlib import Path
 
-from coverage.files import set_relative_directory
-
-from covsup.datafile.database.database import is_data_file, read_provenance
-from covsup.datafile.errors import SessionUnreadable, SessionUntrusted
-from covsup.datafile.session.directory import Session, open_session
-from covsup.datafile.session.places import find_sessions, tidy_sessions_directory
-from covsup.datafile.session.settings import Settings
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.combining import combine as combining
-from covsup.supervisor.combining.finish import lost_sentences, unmeasured_sentences
-from covsup.supervisor.combining.grouping import separate_files
-from covsup.supervisor.combining.inputs import InputUnusable, NoSession, belongs_to_data_file
-from covsup.supervisor.errors import NOT_STORED, UsageError
+from covsup.supervisor.arguments import Parser, add_assume_ended, add_file_arguments
+from covsup.supervisor.errors import NOT_STORED
+from covsup.supervisor.gc_pause import gc_disabled
 from covsup.supervisor.messages import print_message
-from covsup.supervisor.sessions.liveness import ProcessSnapshot, supervisor_runs
-from covsup.supervisor.sessions.waiting_sessions import (
-    out_of_sight,
-    warn_if_session_is_gone,
-)
-from covsup.supervisor.settings.combine_settings import CombineSettings
-from covsup.supervisor.settings.coverage_settings import config_file_argument
-from covsup.supervisor.settings.run_settings import choose_sessions_directory
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+    from typing import Final
 
-    from covsup.supervisor.combining.outcome import CombineResult
+    from covsup.supervisor.combining.combine_result import CombineResult
 
-_MIN_JOURNALS_FOR_PROGRESS: int = 1000
-"""So many journals may take long enough for somebody to wonder."""
+_MIN_JOURNALS_FOR_PROGRESS: Final = 1000
+"""Fewer journals are read before a user wonders whether anything happens."""
 
 
-def combine(options: argparse.Namespace) -> int:
-    """`covsup combine`."""
+def make_parser(prog: str = "covsup combine") -> Parser:
+    """The parser of its arguments."""
+    parser = Parser(
+        prog=prog,
+        description="Combine sessions into the data file, and delete what was combined. The data of"
+        " processes that still run are taken as they are by now, and stay in their session.",
+        epilog="exit status: 0; 1 if there is nothing to combine, if something could not be read or"
+        " written (then only what is in the data file was deleted), or if a session measured"
+        " branches and the data file holds lines, or the reverse, so that the session was put into"
+        " a data file of its own",
+    )
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="session directories, directories that contain some, journals, data files of covsup"
+        " and coverage.py, in any mix. Default: every session of the data file beside it, and"
+        " coverage.py's parallel data files there",
+    )
+    add_file_arguments(parser)
+    parser.add_argument(
+        "-a", "--append", action="store_true", help="add to the data file instead of replacing it"
+    )
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="delete nothing: make a snapshot, also of processes that still run",
+    )
+    add_assume_ended(parser)
+    parser.add_argument("-q", "--quiet", action="store_true", help="print errors and warnings only")
+    # Given by covsup.embed.snapshot(): where to look for settings files, and what relative paths
+    # are relative to.
+    parser.add_argument("--directory", help=argparse.SUPPRESS)
+    return parser
+
+
+def run(words: Sequence[str]) -> int:
+    """Combine, and give the exit status. Raises CovsupError."""
+    with gc_disabled():
+        return _combine(make_parser().parse_args(words[1:]))
+
+
+def _combine(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from coverage.files import set_relative_directory
+
+    from covsup.supervisor.combining.combine import combine
+    from covsup.supervisor.combining.inputs import NoSession
+    from covsup.supervisor.combining.locks import report_wait
+    from covsup.supervisor.sessions.waiting_sessions import warn_if_session_is_gone
+    from covsup.supervisor.settings.combine_settings import CombineSettings
+
     warn_if_session_is_gone()
     if options.directory is not None:
         os.chdir(options.directory)
         set_relative_directory()
-    combine_settings = _combine_settings(options)
+    settings = CombineSettings.of_command(options.rcfile, options.data_file)
     if options.directory is None:
-        combine_settings.data_file.parent.mkdir(parents=True, exist_ok=True)  # as coverage.py does
+        settings.data_file.parent.mkdir(parents=True, exist_ok=True)  # as coverage.py does
     try:
         with _Progress() as progress:
-            outcome = combining.combine(
+            result = combine(
                 [Path(path) for path in options.paths],
-                combine_settings=combine_settings,
+                combine_settings=settings,
                 keep=options.keep,
                 append=options.append,
                 assume_ended=options.assume_ended,
                 progress=progress.step,
-                waiting=lambda directory: print_message(
-                    f"waiting for another covsup that combines in {directory}"
-                ),
+                on_wait=report_wait,
             )
     except NoSession:
-        # `run` combines by itself: a script's `combine` after it is satisfied, not wrong.
-        if not _has_combined_sessions(combine_settings.data_file):
+        # `run` combines by itself: a script that calls `combine` after it is right all the same.
+        if not _has_combined_sessions(settings.data_file):
             raise
         if not options.quiet:
-            sys.stdout.write(f"Nothing new to combine into {combine_settings.data_file}\n")
+            sys.stdout.write(f"Nothing new to combine into {settings.data_file}\n")
         return 0
-    mine = set(outcome.sessions)
-    for sentence in outcome.sentences():
-        print_message(sentence)
-    for session in sorted({*mine, *(each.session for each in outcome.aside)}):
-        provenance = outcome.provenance_of(session)
-        for sentence in (*unmeasured_sentences(provenance), *lost_sentences(provenance)):
-            print_message(sentence)
-    if outcome.nothing:
-        print_message(f"nothing to combine: {outcome.data_file} is as it was")
+    _print_warnings(result)
+    if result.has_no_data:
+        print_message(f"nothing to combine: {result.data_file} is unchanged")
         return NOT_STORED
     if not options.quiet:
-        sys.stdout.write(f"{_summary(outcome)}\n")
-    is_mixed = any(each.is_new and each.is_mixed for each in outcome.aside)
-    return NOT_STORED if outcome.unreadable or is_mixed else 0
+        sys.stdout.write(f"{_summary(result)}\n")
+    is_mixed = any(each.is_new and each.is_mixed for each in result.aside)
+    return NOT_STORED if result.unreadable or is_mixed else 0
+
+
+def _print_warnings(result: CombineResult) -> None:
+    """Print what could not be read or combined, was not measured, or was lost."""
+    from covsup.supervisor.combining.losses import lost_sentences, unmeasured_sentences
+
+    for sentence in result.sentences():
+        print_message(sentence)
+    for session in sorted({*result.sessions, *(each.session for each in result.aside)}):
+        provenance = result.provenance_of(session)
+        for sentence in (*unmeasured_sentences(provenance), *lost_sentences(provenance)):
+            print_message(sentence)
 
 
 def _has_combined_sessions(data_file: Path) -> bool:
-    """Whether sessions have been combined into it."""
+    from covsup.datafile.database.database import is_data_file, read_provenance
+
     return is_data_file(data_file) and bool(read_provenance(data_file).sessions)
 
 
-def erase(options: argparse.Namespace) -> int:
-    """`covsup erase`."""
-    warn_if_session_is_gone()
-    data_file = _combine_settings(options).data_file
-    status = 0
-    for path in _data_files(data_file):
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            print_message(f"cannot delete {path}: {error.strerror}")
-            status = NOT_STORED
-    sessions = find_sessions(data_file)
-    for path in sessions:
-        status = _erase_session(path, data_file, assume_ended=options.assume_ended) or status
-    for parent in {path.parent for path in sessions}:
-        tidy_sessions_directory(parent)
-    return status
-
-
-def _combine_settings(options: argparse.Namespace) -> CombineSettings:
-    choose_sessions_directory(options.rcfile)
-    try:
-        return CombineSettings.read(
-            config_file_argument(options.rcfile),
-            None if options.data_file is None else Path(options.data_file),
-        )
-    except InputUnusable as error:
-        raise UsageError(str(error)) from error
-
-
-def _summary(outcome: CombineResult) -> str:
-    counts = [
-        f"{count} {noun if count == 1 else nouns}"
-        for count, noun, nouns in (
-            (len(outcome.sessions), "session", "sessions"),
-            (outcome.images, "process image", "process images"),
-            (outcome.data_files, "data file", "data files"),
-        )
-        if count
-    ]
-    return f"Combined {', '.join(counts) or 'nothing new'} into {outcome.data_file}"
-
-
-def _data_files(data_file: Path) -> list[Path]:
-    """The data file, coverage.py's parallel ones, and what was set aside."""
-    parallel = data_file.parent.glob(f"{glob.escape(data_file.name)}.*")
-    return [data_file, *(path for path in parallel if path.is_file()), *separate_files(data_file)]
-
-
-def _erase_session(path: Path, data_file: Path, *, assume_ended: bool) -> int:
-    """Delete a session directory, unless it is in use or of another data file.
-
-    `assume_ended`: what cannot be seen from here has ended.
-    """
-    try:
-        session = open_session(path)
-    except SessionUntrusted as error:
-        print_message(str(error))
-        return NOT_STORED
-    except SessionUnreadable:
-        # Nothing could ever be made of it.
-        session = Session(path, Settings(session=path.name), os.geteuid())
-    if not belongs_to_data_file(path, data_file):
-        return 0
-    try:
-        journals = session.journals()
-        look = ProcessSnapshot([path], journals)
-        # An open session is in the environment of shells, which is nothing that would be lost.
-        runs = look.any_writer_runs(journals) or (
-            not session.settings.open and bool(look.members.get(path))
-        )
-        if runs or supervisor_runs(session.settings, path):
-            print_message(f"session {session.id} still runs and is left alone")
-            return NOT_STORED
-        if not assume_ended and (where := out_of_sight(path)):
-            print_message(
-                f"session {session.id} may still run on {where}, which cannot be asked: it is left"
-                " alone (has it ended? `covsup erase --assume-ended` deletes it)"
-            )
-            return NOT_STORED
-        if session.settings.open:
-            session.empty()
-            print_message(
-                f"session {session.id} is empty and stays open: `covsup env --close` ends it"
-            )
-        else:
-            session.delete()
-    except OSError as error:
-        print_message(f"cannot delete {path}: {error.strerror}")
-        return NOT_STORED
-    return 0
+def _summary(result: CombineResult) -> str:
+    processes = f"{result.processes} {'process' if result.processes == 1 else 'processes'}"
+    data_files = f"{result.data_files} {'data file' if result.data_files == 1 else 'data files'}"
+    combined = []
+    if result.sessions:
+        sessions = "1 session" if len(result.sessions) == 1 else f"{len(result.sessions)} sessions"
+        combined.append(f"{sessions} ({processes})")
+    elif result.processes:
+        combined.append(processes)
+    if result.data_files:
+        combined.append(data_files)
+    return f"Combined {' and '.join(combined) or 'nothing new'} into {result.data_file}"
 
 
 class _Progress:
@@ -209,8 +169,8 @@ class _Progress:
             self._bar(done)
 
     def _begin(self, total: int) -> None:
-        from rich.console import Console  # noqa: PLC0415 - slow to import
-        from rich.progress import Progress  # noqa: PLC0415
+        from rich.console import Console
+        from rich.progress import Progress
 
         progress = Progress(console=Console(stderr=True), transient=True)
         task = progress.add_task("reading journals", total=total)

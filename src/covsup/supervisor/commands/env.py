@@ -1,192 +1,115 @@
-"""`covsup env`: a session without a supervisor, for Pythons that somebody else starts."""
+"""`covsup env`: a session without a supervisor, for programs that covsup does not start."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import stat
-import sys
-from pathlib import Path
-
-from covsup.carrier.library import CarrierUnavailable, carrier_library
-from covsup.datafile.errors import CovsupError, SessionUnreadable
-from covsup.datafile.session import directory as sessions
-from covsup.datafile.session.places import find_sessions, tidy_sessions_directory
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.combining.locks import locked
-from covsup.supervisor.errors import UsageError
-from covsup.supervisor.launch.launch import COVERAGE_STARTUP_VARIABLES
-from covsup.supervisor.messages import print_message, printable, when
-from covsup.supervisor.sessions.create import check_data_file, open_session, required_carrier
-from covsup.supervisor.sessions.shells import SHELL_FORMATS, put, unset_variables
-from covsup.supervisor.sessions.waiting_sessions import (
-    waiting_sessions,
-    warn_if_session_is_gone,
+from covsup.supervisor.arguments import (
+    Help,
+    Parser,
+    add_file_arguments,
+    add_measurement_arguments,
 )
-from covsup.supervisor.settings.run_settings import resolve_data_file, run_settings
+from covsup.supervisor.errors import UsageError
+from covsup.supervisor.messages import did_you_mean
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Sequence
     from typing import Final
 
-    from covsup.supervisor.sessions.waiting_sessions import WaitingSession
-    from covsup.supervisor.settings.run_settings import RunSettings
+_DESCRIPTION: Final = """\
+Open a session without starting anything, and print what puts it into an
+environment. Every Python that starts with that environment is measured.
+`covsup combine` collects the data at any time, as often as you like. The
+session stays open until `covsup env --close`."""
+_EPILOG: Final = """\
+examples:
+  eval "$(covsup env --branch --source=src)"        in sh, bash, zsh
+  covsup env --shell=fish | source                  in fish
+  eval "docker run $(covsup env --shell=docker) image"
+  covsup env --user=www-data --shell=systemd >/etc/my-service.env
+"""
 
-_COMMAND: Final = ("covsup", "env")
-_SAME_MEASUREMENT: Final = (
-    "core", "branch", "concurrency", "context", "dynamic_context", "source_dirs", "source_pkgs",
-    "include", "omit", "cover_pylib", "plugins", "plugin_config", "plugin_path", "append",
-)  # fmt: skip
-"""What two sessions have to agree on to measure the same."""
+
+def make_parser(prog: str = "covsup env") -> Parser:
+    """The parser of its arguments."""
+    parser = Parser(
+        prog=prog,
+        usage='eval "$(covsup env [options])"',
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=Help,
+    )
+    add_measurement_arguments(parser)
+    session = parser.add_argument_group("the session")
+    add_file_arguments(session)
+    session.add_argument(
+        "-a",
+        "--append",
+        action="store_true",
+        help="when the session is first combined, add to the data file instead of replacing it",
+    )
+    session.add_argument(
+        "--user",
+        action="append",
+        metavar="NAME|UID,...",
+        help="let processes of these users join, such as services that run as another user",
+    )
+    session.add_argument(
+        "--shell",
+        metavar="FORM",
+        default="sh",
+        help="what to print: sh (default; also bash, zsh, dash, ksh), fish, csh, powershell, json,"
+        " docker (options of `docker run`), env-file (for docker's --env-file, or a CI service),"
+        " systemd (an EnvironmentFile), path (the session directory alone)",
+    )
+    session.add_argument(
+        "--close",
+        action="store_true",
+        help="instead of opening a session, close the one named by COVSUP_SESSION (or else every"
+        " open session of this data file), and print what removes it from the environment. The"
+        " next `covsup combine` collects and deletes it",
+    )
+    session.add_argument(
+        "--reuse",
+        action="store_true",
+        help="if a session of this data file is open that measures the same, use it: for what"
+        " starts again and again, such as a line of a crontab",
+    )
+    session.add_argument(
+        "--list",
+        action="store_true",
+        help="instead of opening a session, list the open sessions of this data file",
+    )
+    session.add_argument("--json", action="store_true", help="with --list: print JSON")
+    # The settings of a run need these, which only `run` has as options.
+    parser.set_defaults(
+        grace=None,
+        strict=False,
+        fail_under=None,
+        leave_orphans=False,
+        parallel_mode=False,
+        quiet=True,
+    )
+    return parser
 
 
-def env(options: argparse.Namespace) -> int:
-    """`covsup env`."""
+def run(words: Sequence[str]) -> int:
+    """Open, list or close sessions, and give the exit status. Raises CovsupError."""
+    options = make_parser().parse_args(words[1:])
+    from covsup.supervisor.sessions import open_sessions
+    from covsup.supervisor.sessions.shells import SHELL_FORMATS
+
     if options.shell not in SHELL_FORMATS:
-        from covsup.supervisor.settings.compatibility import did_you_mean  # noqa: PLC0415 - for a mistake only
-
         raise UsageError(
             f"--shell={options.shell} is not known{did_you_mean(options.shell, SHELL_FORMATS)}"
             f" ({', '.join(SHELL_FORMATS)})"
         )
     if options.close:
-        return _close(options)
+        return open_sessions.close_sessions(options)
     if options.list:
-        return _list(options)
+        return open_sessions.list_sessions(options)
     if options.json:
-        raise UsageError("--json is of --list; --shell=json prints a new session's variables")
-    settings = run_settings(options)
-    check_data_file(settings)
-    uids = list(_user_ids(options.user or ()))
-    carrier = required_carrier() if settings.carrier else None
-    for warning in settings.warnings:
-        print_message(warning)
-    for name in COVERAGE_STARTUP_VARIABLES:
-        if os.environ.get(name):
-            print_message(
-                f"{name} is set, so coverage.py will measure every process, too: unset it"
-            )
-    # Two that ask at the same moment get the same one.
-    turn = locked(settings.data_file.parent) if options.reuse else contextlib.nullcontext()
-    with turn:
-        found = _to_reuse(settings) if options.reuse else None
-        session = found or open_session(settings, command=_COMMAND, supervisor_pid=0)
-    if found is None:
-        _mention_current_session(session)
-    try:
-        sessions.grant_users(session, uids)
-        text = put(options.shell, session.path, carrier)
-    except CovsupError:
-        if found is None:
-            session.delete()
-            tidy_sessions_directory(session.path.parent)
-        raise
-    for directory in _not_traversable(session.path) if uids else ():
-        print_message(f"other users cannot get through {directory}: let them (chmod o+x), or name a"
-                 " --data-file elsewhere")  # fmt: skip
-    if options.shell == "docker" and os.geteuid() != 0:
-        print_message("a container's root takes part in root's sessions alone: give `docker run` also"
-                 f" --user={os.geteuid()}, or open the session as root")  # fmt: skip
-    sys.stdout.write(text)
-    return 0
-
-
-def _mention_current_session(opened: sessions.Session) -> None:
-    """Say that this shell has a session already."""
-    named = os.environ.get("COVSUP_SESSION", "")
-    if not named:
-        return
-    if not Path(named).is_dir():
-        warn_if_session_is_gone()
-        return
-    print_message(
-        f"COVSUP_SESSION names session {Path(named).name} already: session {opened.id} is another"
-        " one (`covsup env --list` shows what is open)"
-    )
-
-
-def _to_reuse(settings: RunSettings) -> sessions.Session | None:
-    """The newest open session of the data file that measures the same, if there is one."""
-    for each in reversed(waiting_sessions(settings.data_file)):
-        theirs = each.session.settings
-        same = all(getattr(theirs, name) == getattr(settings, name) for name in _SAME_MEASUREMENT)
-        if theirs.open and same and theirs.data_file == str(settings.data_file):
-            return each.session
-    return None
-
-
-def _list(options: argparse.Namespace) -> int:
-    """Show the open sessions of a data file."""
-    warn_if_session_is_gone()
-    data_file = resolve_data_file(options.rcfile, options.data_file)
-    is_open = [each for each in waiting_sessions(data_file) if each.session.settings.open]
-    if options.json:
-        sys.stdout.write(f"{json.dumps([_as_json(each) for each in is_open], indent=2)}\n")
-        return 0
-    for each in is_open:
-        settings = each.session.settings
-        running = len({*each.measured, *each.programs})
-        sys.stdout.write(
-            f"{printable(str(each.session.path))}  since {when(settings.started_ns)},"
-            f" {running} running, {len(each.journals)} to combine\n"
+        raise UsageError(
+            "--json belongs to --list; for a new session's variables as JSON: --shell=json"
         )
-    return 0
-
-
-def _as_json(each: WaitingSession) -> dict[str, object]:
-    settings = each.session.settings
-    return {
-        "session": settings.session,
-        "path": str(each.session.path),
-        "data_file": settings.data_file,
-        "started_ns": settings.started_ns,
-        "branch": settings.branch,
-        "source": [*settings.source_dirs, *settings.source_pkgs],
-        "running": sorted({*each.measured, *each.programs}),
-        "journals": len(each.journals),
-    }
-
-
-def _close(options: argparse.Namespace) -> int:
-    """Close what is open; closing it twice is no mistake."""
-    warn_if_session_is_gone()
-    data_file = resolve_data_file(options.rcfile, options.data_file)
-    named = os.environ.get("COVSUP_SESSION", "")
-    for path in [Path(named)] if named else find_sessions(data_file):
-        try:
-            session = sessions.open_session(path)
-        except SessionUnreadable as error:
-            if path.exists():
-                print_message(str(error))
-            continue
-        if session.settings.open:
-            from covsup.supervisor.combining.shorten_journals import shorten_ended  # noqa: PLC0415 - here alone
-
-            shorten_ended(sessions.close_session(session))
-    try:
-        carrier: Path | None = carrier_library()
-    except CarrierUnavailable:
-        carrier = None
-    sys.stdout.write(unset_variables(options.shell, carrier))
-    return 0
-
-
-def _user_ids(words: Iterable[str]) -> Iterator[int]:
-    """The ids of users given by name or number. Raises UsageError."""
-    import pwd  # noqa: PLC0415 - only where somebody else is to take part
-
-    for word in (part.strip() for each in words for part in each.split(",") if part.strip()):
-        if word.isascii() and word.isdigit():
-            yield int(word)
-            continue
-        try:
-            yield pwd.getpwnam(word).pw_uid
-        except KeyError as error:
-            raise UsageError(f"--user={word}: there is no such user; give its number") from error
-
-
-def _not_traversable(session: Path) -> list[Path]:
-    """The directories above a session that not everybody may pass."""
-    return [each for each in session.parents if not each.stat().st_mode & stat.S_IXOTH]
+    return open_sessions.open_and_print(options)

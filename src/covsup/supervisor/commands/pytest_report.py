@@ -1,200 +1,58 @@
-"""Fold a session whose pytest still runs, and make the reports that it asks for.
+"""`covsup --answer-pytest`: open a session for a pytest, or make the reports that it asks for.
 
-A command of covsup's that only its pytest plugin gives: a request as JSON on standard input, an
-answer as JSON on standard output. The process that is measured imports nothing for it.
+Only covsup's pytest plugin gives this command: a request as JSON on standard input, an answer as JSON
+on standard output. The measured pytest itself imports nothing for it.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
-from pathlib import Path
 
-from coverage import Coverage
-from coverage.exceptions import CoverageException, NoDataError
-from coverage.results import should_fail_under
-
-from covsup.carrier.library import PRELOAD, with_carrier
-from covsup.datafile.errors import CovsupError
-from covsup.datafile.session import directory as sessions
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.combining.combine import combine
-from covsup.supervisor.combining.finish import lost_sentences, unmeasured_sentences
-from covsup.supervisor.combining.totals import total_and_minimum
-from covsup.supervisor.sessions.reported_sessions import mark_as_reported
-from covsup.supervisor.settings.combine_settings import CombineSettings
-from covsup.supervisor.settings.coverage_settings import config_file_of_session
+from covsup.supervisor.gc_pause import gc_disabled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from covsup.datafile.session.settings import Settings
-    from covsup.supervisor.combining.outcome import CombineResult
 
+def run(_: Sequence[str]) -> int:
+    """Answer one request. A failure is reported in the answer."""
+    with gc_disabled():
+        request = json.load(sys.stdin)
+        if request["do"] == "open":
+            answer = _open(request)
+        else:
+            from covsup.supervisor.combining.pytest_answer import answer_request
 
-def main() -> int:
-    """Answer the request; what goes wrong is in the answer."""
-    request = json.load(sys.stdin)
-    json.dump(_open(request) if request["do"] == "open" else answer(request), sys.stdout)
-    return 0
-
-
-def answer(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Fold what there is so far, report, and compare the total with the minimum."""
-    try:
-        session = sessions.open_session(Path(request["session"]))
-        combine_settings = CombineSettings.of_session(session.settings)
-        append = session.settings.append or request["append"]
-        outcome = combine(
-            [session.path], combine_settings=combine_settings, keep=True, append=append
-        )
-        data_file = None if outcome.nothing else outcome.data_file_of(session.id)
-        said = reports(request, session.settings, data_file)
-        if session.settings.supervisor_pid == request["pid"]:
-            mark_as_reported(session)
-            said["said"] = _sentences(outcome, session.id)
-    except (CovsupError, CoverageException, OSError) as error:
-        return {"error": str(error)}
-    return said
-
-
-def _sentences(outcome: CombineResult, session: str) -> list[str]:
-    """What a supervisor would say at the end, where there is none."""
-    provenance = outcome.provenance_of(session)
-    return [
-        *outcome.unreadable,
-        *(each.sentence() for each in outcome.aside if each.is_new),
-        *outcome.warnings,
-        *unmeasured_sentences(provenance),
-        *lost_sentences(provenance),
-    ]
+            answer = answer_request(request)
+        json.dump(answer, sys.stdout)
+        return 0
 
 
 def _open(request: Mapping[str, Any]) -> dict[str, Any]:
     """Open a session that ends with the process that asks, and with all that it started."""
-    # Here, where no tests have been run yet; a report needs nothing of it.
-    from covsup.supervisor.cli import make_parser  # noqa: PLC0415
-    from covsup.supervisor.sessions.create import (  # noqa: PLC0415
+    from covsup.carrier.library import PRELOAD, with_carrier
+    from covsup.datafile.errors import CovsupError
+    from covsup.supervisor.commands.env import make_parser
+    from covsup.supervisor.sessions.create import (
         check_data_file,
-        open_session,
         required_carrier,
+        start_session,
     )
-    from covsup.supervisor.settings.run_settings import run_settings  # noqa: PLC0415
+    from covsup.supervisor.settings.run_settings import resolve_run_settings
 
     try:
-        settings = run_settings(make_parser().parse_args(["env", *request["options"]]))
+        settings = resolve_run_settings(make_parser().parse_args(request["options"]))
         check_data_file(settings)
         carrier = required_carrier() if settings.carrier else None
         command = ("pytest", *request["options"])
-        session = open_session(settings, command=command, supervisor_pid=request["pid"])
+        session = start_session(settings, command=command, supervisor_pid=request["pid"])
     except CovsupError as error:
         return {"error": str(error)}
-    said: dict[str, Any] = {"session": str(session.path), "warnings": settings.warnings}
+    answer: dict[str, Any] = {"session": str(session.path), "warnings": settings.warnings}
     if carrier is not None:
-        said["preload"] = with_carrier(os.environ.get(PRELOAD, ""), carrier)
-    return said
-
-
-def reports(
-    request: Mapping[str, Any], settings: Settings, data_file: Path | None
-) -> dict[str, Any]:
-    """Make the reports on `data_file`; None: no data was collected, whatever an older file has.
-
-    Raises CoverageException, OSError.
-    """
-    config = request["rcfile"] or config_file_of_session(settings.rcfile)
-    measured = Coverage(data_file=data_file and str(data_file), config_file=config)
-    if request["precision"] is not None:
-        measured.set_option("report:precision", request["precision"])
-    measured.load()
-    minimum, precision = _minimum(measured, request), _precision(measured)
-    text = io.StringIO()
-    said: dict[str, Any] = {"fail_under": minimum, "precision": precision}
-    try:
-        total = _reports(measured, request["reports"], text)
-    except NoDataError as error:
-        said["error"] = str(error)
-        total = 0.0
-    below = minimum is not None and should_fail_under(total, minimum, precision)
-    return {
-        **said,
-        "text": text.getvalue(),
-        "below": below,
-        "shown": total_and_minimum(total, minimum, precision) if below and minimum else ("", ""),
-        "verdict": _verdict(total, minimum, below=below) if minimum else "",
-    }
-
-
-def _verdict(total: float, minimum: float, *, below: bool) -> str:
-    wanted = int(minimum) if minimum.is_integer() else minimum
-    return (
-        f"{'FAIL ' if below else ''}Required test coverage of {wanted}%"
-        f" {'not reached' if below else 'reached'}. Total coverage: {total:.2f}%"
-    )
-
-
-def _minimum(measured: Coverage, request: Mapping[str, Any]) -> float | None:
-    """The option, else the settings' where they set one."""
-    if request["fail_under"] is not None:
-        return float(request["fail_under"])
-    configured = measured.get_option("report:fail_under")
-    return float(configured) if isinstance(configured, int | float) and configured else None
-
-
-def _precision(measured: Coverage) -> int:
-    configured = measured.get_option("report:precision")
-    return configured if isinstance(configured, int) else 0
-
-
-def _reports(measured: Coverage, wanted: Mapping[str, str | None], text: io.StringIO) -> float:
-    """Make the reports; gives the total in percent."""
-    total: float | None = None
-    for kind in ("term", "term-missing"):
-        if kind in wanted:
-            total = measured.report(
-                file=text,
-                ignore_errors=True,
-                show_missing=True if kind == "term-missing" else None,
-                skip_covered=True if wanted[kind] == "skip-covered" else None,
-            )
-    for kind, where in wanted.items():
-        match kind:
-            case "annotate":
-                measured.annotate(directory=where, ignore_errors=True)
-                text.write(f"Coverage annotated source written {_place(where)}\n")
-            case "html":
-                total = measured.html_report(directory=where, ignore_errors=True)
-                shown = where or measured.get_option("html:directory")
-                text.write(f"Coverage HTML written to dir {shown}\n")
-            case "xml":
-                measured.xml_report(outfile=where, ignore_errors=True)
-                text.write(f"Coverage XML written to file {_file(measured, 'xml', where)}\n")
-            case "json":
-                total = measured.json_report(outfile=where, ignore_errors=True)
-                text.write(f"Coverage JSON written to file {_file(measured, 'json', where)}\n")
-            case "lcov":
-                measured.lcov_report(outfile=where, ignore_errors=True)
-                text.write(f"Coverage LCOV written to file {_file(measured, 'lcov', where)}\n")
-            case "markdown" | "markdown-append":
-                mode = "a" if kind == "markdown-append" else "w"
-                with Path(where or "coverage.md").open(mode, encoding="utf-8") as file:
-                    measured.report(output_format="markdown", file=file, ignore_errors=True)
-                done = "appended to" if mode == "a" else "written to"
-                text.write(f"Coverage Markdown information {done} file {where}\n")
-            case _:
-                continue
-    if total is None:
-        # The other reports do not give one.
-        total = measured.report(output_format="total", file=io.StringIO(), ignore_errors=True)
-    return total
-
-
-def _place(where: str | None) -> str:
-    return f"to dir {where}" if where else "next to source"
-
-
-def _file(measured: Coverage, kind: str, where: str | None) -> object:
-    return where or measured.get_option(f"{kind}:output")
+        answer["preload"] = with_carrier(os.environ.get(PRELOAD, ""), carrier)
+    return answer

@@ -1,124 +1,43 @@
-"""`covsup tree`: a session's processes on the terminal, or in a pipe."""
+"""`covsup tree`: show the processes of a session."""
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-import tempfile
-from pathlib import Path
-
-from rich.console import Console
-
-from covsup.datafile.database.database import is_data_file, read_provenance
-from covsup.datafile.errors import CovsupError, SessionUnreadable
-from covsup.datafile.session.directory import SETTINGS, open_session
-from covsup.datafile.session.places import find_sessions
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.combining.combine import combine
-from covsup.supervisor.combining.inputs import belongs_to_data_file
-from covsup.supervisor.messages import print_message
-from covsup.supervisor.sessions.waiting_sessions import warn_if_session_is_gone
-from covsup.supervisor.settings.combine_settings import CombineSettings
-from covsup.supervisor.settings.run_settings import resolve_data_file
-from covsup.supervisor.tree.drawing import ASCII, UNICODE, Drawing
-from covsup.supervisor.tree.tree_json import session_as_json
+from covsup.supervisor.arguments import Parser, add_file_arguments
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterator, Sequence
-    from typing import Final
-
-    from covsup.datafile.provenance.model import Provenance
-    from covsup.datafile.session.settings import Settings
-
-_NARROWEST: Final = 40
+    from collections.abc import Sequence
 
 
-class NothingToShow(CovsupError):
-    """There is no session."""
+def make_parser(prog: str = "covsup tree") -> Parser:
+    """The parser of its arguments."""
+    parser = Parser(
+        prog=prog,
+        description="Show every process of the last session: how it was started (fork, spawn, exec"
+        " generation), its command line, when it began, how long it ran, how it ended, how many"
+        " lines it executed, and how many of them no other process executed. Python processes that"
+        " were not measured are marked, with the reason.",
+    )
+    parser.add_argument(
+        "path",
+        nargs="?",
+        metavar="SESSION|FILE",
+        help="a session directory that is not combined yet, or a data file. Default: the newest"
+        " session, combined or not",
+    )
+    add_file_arguments(parser)
+    parser.add_argument(
+        "--all", action="store_true", help="show every session in the data file, not only the last"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print everything known about each process, as JSON"
+    )
+    return parser
 
 
-def tree(options: argparse.Namespace) -> int:
-    """Show it."""
-    warn_if_session_is_gone()
-    provenance = _provenance(options)
-    # An id tells the second only.
-    sessions = sorted(provenance.sessions, key=lambda each: (each.started_ns, each.session))
-    shown = sessions if options.all else list(_last(sessions))
-    if options.json:
-        said = [session_as_json(each, provenance.of_session(each.session)) for each in shown]
-        sys.stdout.write(json.dumps({"sessions": said}, indent=2) + "\n")
-        return 0
-    console = Console(highlight=False, soft_wrap=True)
-    # What reads a pipe may have any width, unless COLUMNS says which.
-    has_width = console.is_terminal or os.environ.get("COLUMNS", "").isdigit()
-    width = max(console.width, _NARROWEST) if has_width else None
-    marks = ASCII if console.options.ascii_only else UNICODE
-    for settings in shown:
-        of_session = provenance.of_session(settings.session)
-        for line in Drawing(width, marks, everything=options.all).lines(settings, of_session):
-            console.print(line)
-    sys.stdout.flush()
-    return 0
+def run(words: Sequence[str]) -> int:
+    """Show it, and give the exit status. Raises CovsupError."""
+    options = make_parser().parse_args(words[1:])
+    from covsup.supervisor.tree.show import show
 
-
-def _last(sessions: Sequence[Settings]) -> Iterator[Settings]:
-    """The last session, and those inside of it."""
-    ids = {each.session for each in sessions}
-    shown: set[str] = set()
-    for settings in [each for each in sessions if each.within not in ids][-1:]:
-        shown.add(settings.session)
-        yield settings
-    for settings in sessions:
-        if settings.within in shown:
-            shown.add(settings.session)
-            yield settings
-
-
-def _provenance(options: argparse.Namespace) -> Provenance:
-    """That of the newest session, whether it was combined or not. Raises CovsupError."""
-    if options.path is not None:
-        path = Path(options.path)
-        if not path.exists():
-            raise NothingToShow(f"there is no {path}")
-        found = _of_directory(path) if (path / SETTINGS).exists() else None
-        return found or read_provenance(path)
-    data_file = resolve_data_file(options.rcfile, options.data_file)
-    combined = read_provenance(data_file) if is_data_file(data_file) else None
-    newest = max((each.started_ns for each in combined.sessions), default=0) if combined else 0
-    # A session that was combined while it ran is still there, and its directory knows more.
-    for started_ns, path in sorted(_waiting(data_file), reverse=True):
-        found = _of_directory(path) if started_ns >= newest else None
-        if found is not None:
-            return found
-    if combined is None or not combined.sessions:
-        raise NothingToShow(f"no session beside {data_file} and none in it: `covsup run` makes one")
-    return combined
-
-
-def _waiting(data_file: Path) -> Iterator[tuple[int, Path]]:
-    """The session directories beside a data file, by when they were begun."""
-    for path in find_sessions(data_file):
-        if not belongs_to_data_file(path, data_file):
-            continue
-        try:
-            session = open_session(path)
-            if session.settings.open and not (session.journals() or session.folded.exists()):
-                continue  # nobody has joined it yet
-            yield session.settings.started_ns, path
-        except SessionUnreadable as error:
-            print_message(str(error))
-
-
-def _of_directory(path: Path) -> Provenance | None:
-    """Of a session directory, as far as it goes; nothing is changed there."""
-    settings = open_session(path).settings
-    with tempfile.TemporaryDirectory(prefix="covsup-tree-") as scratch:
-        # Its own patterns and paths do not matter here, only who executed how much.
-        combine_settings = CombineSettings(data_file=Path(scratch) / "coverage")
-        outcome = combine([path], combine_settings=combine_settings, keep=True)
-    for sentence in outcome.unreadable:
-        print_message(sentence)
-    provenance = outcome.provenance.of_session(settings.session)
-    return provenance if provenance.sessions else None
+    return show(options)

@@ -1,8 +1,8 @@
 """Whether the Python that will run the target can be measured, and has what it needs.
 
-Our own interpreter is asked in this process, without importing anything of the target's, where its
-startup file is in one of the usual places. Any other one is started once, and asked whether it ran
-the startup line: there are more ways to have one run than places to look for it.
+Our own interpreter is examined in this process, without importing anything of the target's, if its
+startup file is in one of the usual places. Any other interpreter is started once, to see whether it
+runs the startup file: there are more ways to have one run than places to look for it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from covsup.carrier.library import has_core
 from covsup.datafile.provenance.command_lines import PROBE_MARK, is_python
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.interpreter_command import parse_command_line
-from covsup.supervisor.entry import initial_sys_path
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.launch.install_hint import COVSUP, Environment, how_to_install
 from covsup.supervisor.launch.launch import COVERAGE_STARTUP_VARIABLES
 from covsup.supervisor.launch.target import TargetKind
+from covsup.supervisor.own_interpreter import initial_sys_path
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from covsup.supervisor.launch.target import Target
 
 LIBRARIES: Final = ("gevent", "eventlet", "greenlet")
-"""Names of concurrency that stand for a library which need not be there."""
+"""Names for --concurrency that are libraries, which may not be installed."""
 
 OLDEST: Final = (3, 11)
 FIRST_WITH_MONITORING: Final = (3, 12)
@@ -38,14 +38,14 @@ _STARTUP_FILE: Final = "covsup.pth"
 _PROBE_SECONDS: Final = 30.0
 
 _NO_SESSION: Final = "/dev/null/covsup-probe"
-"""A session that cannot be there: the startup line runs, loads covsup, and records nothing."""
+"""A session that cannot exist: the startup file runs, loads covsup, and records nothing."""
 
-# Runs in any Python 3, and in 2.7 as far as to say so.
+# Runs in any Python 3. In 2.7 it reports the version.
 _PROBE: Final = (
     PROBE_MARK
     + """
 import json, os, sys
-said = {"version": list(sys.version_info[:2])}
+report = {"version": list(sys.version_info[:2])}
 try:
     from importlib.util import find_spec
     import sysconfig
@@ -59,37 +59,37 @@ def has(name):
 def is_at(*path):
     return os.path.exists(os.path.join(*path))
 if find_spec is not None:
-    said["started"] = "covsup.bootstrap" in sys.modules
-    said["loaded"] = "covsup.tracer_c._tracer" in sys.modules
-    said["there"] = has("covsup")
-    said["has"] = [name for name in sys.argv[1:] if has(name)]
-    said["prefix"] = sys.prefix
-    said["has_pip"] = has("pip")
-    said["externally_managed"] = sys.prefix == sys.base_prefix and is_at(
+    report["started"] = "covsup.bootstrap" in sys.modules
+    report["loaded"] = "covsup.tracer_c._tracer" in sys.modules
+    report["there"] = has("covsup")
+    report["has"] = [name for name in sys.argv[1:] if has(name)]
+    report["prefix"] = sys.prefix
+    report["has_pip"] = has("pip")
+    report["externally_managed"] = sys.prefix == sys.base_prefix and is_at(
         sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")
     site = sys.modules.get("site")
-    said["writable"] = bool(getattr(site, "ENABLE_USER_SITE", False)) or os.access(
+    report["writable"] = bool(getattr(site, "ENABLE_USER_SITE", False)) or os.access(
         sysconfig.get_path("purelib"), os.W_OK)
-    said["manager"] = (
+    report["manager"] = (
         "pipx" if is_at(sys.prefix, "pipx_metadata.json")
         else "uv" if is_at(sys.prefix, "uv-receipt.toml") else "")
     try:
-        if said["started"] and not said["loaded"]:
+        if report["started"] and not report["loaded"]:
             import covsup.tracer_c._tracer
     except Exception as error:
-        said["error"] = str(error)
-sys.stdout.write("covsup-probe " + json.dumps(said) + "\\n")
+        report["error"] = str(error)
+sys.stdout.write("covsup-probe " + json.dumps(report) + "\\n")
 """
 )
 
 
 class ProbeResult(NamedTuple):
-    """What an interpreter says of itself."""
+    """What an interpreter reports about itself."""
 
     environment: Environment
-    starts_covsup: bool  # it ran covsup's startup line
-    libraries: frozenset[str]  # of those asked for, the ones it has
-    has_covsup: bool = False  # it would find the package
+    starts_covsup: bool  # it ran covsup's startup file
+    libraries: frozenset[str]  # those asked for that it has
+    has_covsup: bool = False  # it can import the package
     error: str = ""  # why covsup cannot be loaded there
 
     @property
@@ -108,8 +108,8 @@ def check(
 ) -> None:
     """Raise UsageError if the target cannot run, or cannot be measured as asked for.
 
-    `libraries` were named in --concurrency, `core` in --core; `plugins` are packages with plugins
-    of coverage.py's, which we have found ourselves; `uses_carrier`: the carrier goes along.
+    `libraries` and `core` are from --concurrency and --core. `plugins` are packages with plugins of
+    coverage.py, which covsup's own Python has. `uses_carrier`: the carrier is preloaded.
     """
     if target.interpreter is None:
         return
@@ -119,17 +119,17 @@ def check(
     called = own_options or (parse_command_line(target.argv) if is_python(target.argv[0]) else None)
     if not uses_carrier and called is not None and "S" in called.letters:
         raise UsageError(
-            "a Python started with -S skips the startup files: it cannot be measured"
-            f"{carrier_hint(OLDEST)}"
+            "a Python started with -S skips the startup files, so it cannot be measured: start it"
+            f" without -S{carrier_hint(OLDEST)}"
         )
     asked = (*sorted(libraries), *plugins, *(["coverage"] if plugins else []))
     own = _is_our_own(target.interpreter)
     answer = _probe_ourselves(asked) if own else None
     if answer is None or not answer.starts_covsup:
-        # Where our own startup file is in no usual place, only a start shows whether it is run.
-        answer = ask(target.interpreter, asked, () if called is None else called.options)
+        # If our startup file is in no usual place, only a start shows whether it runs.
+        answer = probe(target.interpreter, asked, () if called is None else called.options)
     if answer is None:
-        # It does not run as an interpreter does: perhaps a launcher. The run itself will tell.
+        # It is no interpreter, perhaps a launcher. The run itself shows what it starts.
         return
     what_is_wrong = why_not(target.interpreter, answer, uses_carrier=uses_carrier)
     if what_is_wrong:
@@ -139,7 +139,7 @@ def check(
             continue
         if name not in libraries:
             raise UsageError(
-                f"coverage.py's plugins are to be used, but {target.interpreter} has no {name}:"
+                f"coverage.py's plugins need {name}, which {target.interpreter} does not have:"
                 f" {how_to_install(name, target.interpreter, answer.environment)}"
             )
         raise UsageError(
@@ -149,10 +149,10 @@ def check(
     if core == "monitoring" and answer.version < FIRST_WITH_MONITORING:
         raise UsageError(
             f"--core=monitoring needs Python 3.12; {target.interpreter} is"
-            f" {answer.version[0]}.{answer.version[1]}: leave it to --core=auto"
+            f" {answer.version[0]}.{answer.version[1]}: use --core=auto"
         )
     if own and target.kind is TargetKind.MODULE and not _has_module(target.module):
-        raise UsageError(f"{target.interpreter} finds no module {target.module} to run")
+        raise UsageError(f"{target.interpreter} has no module {target.module} that can be run")
 
 
 def why_not(interpreter: str, answer: ProbeResult, *, uses_carrier: bool = False) -> str:
@@ -168,31 +168,32 @@ def why_not(interpreter: str, answer: ProbeResult, *, uses_carrier: bool = False
         what = f"has a covsup that cannot be loaded there ({answer.error})"
     elif answer.has_covsup:
         what = (
-            "finds covsup, but runs no startup file of it: a directory of PYTHONPATH, or a path in a"
-            " .pth file, is none where Python looks for such"
+            "finds covsup, but does not run its startup file: Python looks for none in a directory"
+            " of PYTHONPATH, or in a path of a .pth file"
         )
     else:
         what = "has no covsup"
     if uses_carrier:
-        what += ", and the carrier no core for it"
+        what += ", and the carrier has no core for it"
     how = how_to_install(COVSUP, interpreter, answer.environment)
     return f"{interpreter} {what}: {how}{'' if uses_carrier else carrier_hint(answer.version)}"
 
 
 def carrier_hint(version: tuple[int, int]) -> str:
-    """What to add where the carrier would help Pythons of a version."""
+    """What to add to a message if the carrier can measure Pythons of a version, or ""."""
     return ", or use --carrier" if sys.platform == "linux" and has_core(version) else ""
 
 
-def ask(
+def probe(
     interpreter: str, libraries: Collection[str], options: Sequence[str] = ()
 ) -> ProbeResult | None:
-    """Start an interpreter with such options and have it say what it has; None if it does not.
+    """Start an interpreter with these options and give what it reports; None if it does not.
 
-    It starts as Pythons of a session do, so its own startup file shows whether they are measured.
+    It starts as the Pythons of a session do, so whether its startup file runs shows whether those
+    would be measured.
     """
-    import json  # noqa: PLC0415 - only where there is another interpreter
-    import subprocess  # noqa: PLC0415
+    import json
+    import subprocess
 
     environment = {
         name: value
@@ -202,7 +203,7 @@ def ask(
     }
     environment["COVSUP_SESSION"] = _NO_SESSION
     try:
-        said = subprocess.run(
+        output = subprocess.run(
             [interpreter, *options, "-c", _PROBE, *sorted(libraries)],
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -213,7 +214,7 @@ def ask(
         ).stdout
     except (OSError, ValueError, subprocess.TimeoutExpired):  # ValueError: a zero byte in its path
         return None
-    for line in said.decode("utf-8", "replace").splitlines():
+    for line in output.decode("utf-8", "replace").splitlines():
         word, _, text = line.partition(" ")
         if word == "covsup-probe":
             try:
@@ -223,22 +224,22 @@ def ask(
     return None
 
 
-def _probe_result(said: dict[str, Any]) -> ProbeResult:
-    major, minor = said.pop("version")
+def _probe_result(report: dict[str, Any]) -> ProbeResult:
+    major, minor = report.pop("version")
     return ProbeResult(
-        starts_covsup=bool(said.get("loaded")),
-        libraries=frozenset(said.get("has", ())),
-        has_covsup=bool(said.get("there") or said.get("started")),
-        error=str(said.get("error", "")),
+        starts_covsup=bool(report.get("loaded")),
+        libraries=frozenset(report.get("has", ())),
+        has_covsup=bool(report.get("there") or report.get("started")),
+        error=str(report.get("error", "")),
         environment=Environment(
             version=(int(major), int(minor)),
-            **{name: said[name] for name in Environment._fields if name in said},
+            **{name: report[name] for name in Environment._fields if name in report},
         ),
     )
 
 
 def startup_files() -> list[Path]:
-    """Where covsup's startup files are, in the places where this interpreter looks for such."""
+    """covsup's startup files in the directories where this interpreter looks for startup files."""
     places = site.getsitepackages()
     if site.ENABLE_USER_SITE:
         places.append(site.getusersitepackages())
@@ -253,7 +254,7 @@ def startup_files() -> list[Path]:
 def _is_our_own(interpreter: str) -> bool:
     """Whether a path starts our own interpreter in our own environment.
 
-    The links of a virtual environment lead to the same file as others: the directory counts too.
+    Virtual environments link to the same file, so the directory counts, too.
     """
     try:
         same_file = Path(interpreter).samefile(sys.executable)
@@ -273,7 +274,7 @@ def _probe_ourselves(libraries: Collection[str]) -> ProbeResult:
 def _has_module(name: str, *, to_run: bool = True) -> bool:
     """Whether `python -m name` (or `import name`) would find it; nothing is imported.
 
-    A package may change where its submodules are when it is imported: then the answer is yes.
+    If a package can change, when it is imported, where its submodules are, the answer is yes.
     """
     path = _target_path()
     search: list[str] | None = None
@@ -288,15 +289,15 @@ def _has_module(name: str, *, to_run: bool = True) -> bool:
         if _changes_its_path(spec):
             return True
         search = list(spec.submodule_search_locations)
-    # It is a package: what runs is its __main__.
+    # It is a package, of which __main__ runs.
     return not to_run or _find_spec(f"{name}.__main__", search or [], top=False) is not None
 
 
 def _target_path() -> list[str]:
-    """What will be sys.path in the target: as ours, but for the first entry."""
+    """sys.path of the target. It differs from ours in the first entry."""
     if sys.flags.safe_path:
         return initial_sys_path()
-    return [os.getcwd(), *initial_sys_path()[1:]]  # noqa: PTH109 - a plain string
+    return [os.getcwd(), *initial_sys_path()[1:]]
 
 
 def _find_spec(name: str, path: list[str], *, top: bool) -> importlib.machinery.ModuleSpec | None:

@@ -1,8 +1,10 @@
-"""Start the target: an ordinary child, in our process group, with what we inherited ourselves.
+"""Start the target: an ordinary child in our process group, which inherits what covsup inherited.
 
-Python changes some of what a process inherits (it ignores SIGPIPE and SIGXFSZ, and in the C locale
-it sets LC_CTYPE); the target gets what covsup was given, as if the shell had started it. What names
-the process that was started (systemd's LISTEN_PID) names the target.
+Python changes some of what a process inherits: it ignores SIGPIPE and SIGXFSZ, and in the C locale it
+sets LC_CTYPE. The target gets what covsup was given, as if the shell had started it. Variables that
+name the process which was started (systemd's LISTEN_PID) name the target.
+
+Must never know: sessions, and what is measured.
 """
 
 from __future__ import annotations
@@ -28,24 +30,21 @@ _PYTHON_IGNORES: Final = tuple(
     getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name)
 )
 COVERAGE_STARTUP_VARIABLES: Final = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
-"""They have coverage.py's own startup file measure each process. Its data files would lie beside
-ours, and its reports take in what lies there: mixed, or refused where only one has branches."""
+"""With these, coverage.py's own startup file measures each process. Its data files would lie beside
+ours, and its reports would combine both, or refuse to if only one has branches."""
 
 _FIRST_LISTENER: Final = 3
-"""sd_listen_fds(3): sockets for the process that LISTEN_PID names begin at this descriptor."""
+"""sd_listen_fds(3): the first descriptor of the sockets for the process in LISTEN_PID."""
 
 _MAX_LISTENERS: Final = 1024
 IS_MEASURED: Final = "COVERAGE_RUN"
-"""`coverage run` sets it to "true", and programs ask for it to know that they are measured."""
+"""`coverage run` sets it to "true". Programs look at it to know whether they are measured."""
 
 _ERRNO: Final = struct.Struct("=i")
 
 
 def environment_for_target(session: Path, carrier: Path | None) -> dict[str, str]:
-    """The environment that covsup was given, less what starts coverage.py, and the session.
-
-    And `COVERAGE_RUN`, as under coverage.py.
-    """
+    """The environment that covsup was given, without what starts coverage.py, with the session."""
     environment = dict(os.environ)
     for name in ("COVSUP_PARENT", *COVERAGE_STARTUP_VARIABLES):
         environment.pop(name, None)
@@ -61,14 +60,14 @@ def environment_for_target(session: Path, carrier: Path | None) -> dict[str, str
 def start(target: Target, environment: Mapping[str, str], mask: set[int]) -> int:
     """Start the target with signal mask `mask`, and give its pid once it runs.
 
-    The caller holds every signal blocked, so that none is lost in between. Raises UsageError with
-    the system's reason if the program cannot be executed.
+    The caller has blocked every signal, so that none is lost meanwhile. Raises UsageError with the
+    system's reason if the program cannot be executed.
     """
     dispositions: dict[int, signal.Handlers] = dict.fromkeys(
         _not_inherited_as_ignored(), signal.SIG_DFL
     )
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
-        # Inherited. With it the kernel would throw the statuses of our children away.
+        # It was inherited. With it the kernel would discard the statuses of our children.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         dispositions[signal.SIGCHLD] = signal.SIG_IGN
     names = _variables_naming_this_process(environment)
@@ -95,9 +94,9 @@ def start(target: Target, environment: Mapping[str, str], mask: set[int]) -> int
 
 
 def _variables_naming_this_process(environment: Mapping[str, str]) -> dict[str, bool]:
-    """The variables that name this process, by its pid or (then the value is True) by its pidfd.
+    """The variables that name this process. The value is False for its pid, True for its pidfd's id.
 
-    What started covsup means the process that runs the target: LISTEN_PID and WATCHDOG_PID of
+    The program that started covsup means the process of the target: LISTEN_PID and WATCHDOG_PID of
     sd_listen_fds(3) and sd_watchdog_enabled(3), SYSTEMD_EXEC_PID, or a shell's `APP_PID=$$ exec`.
     """
     names = {}
@@ -112,7 +111,7 @@ def _variables_naming_this_process(environment: Mapping[str, str]) -> dict[str, 
 def _naming_this_process(
     environment: Mapping[str, str], names: Mapping[str, bool]
 ) -> Mapping[str, str]:
-    """In the child: the environment in which these variables name this process."""
+    """In the child: the environment with these variables naming this process."""
     if not names:
         return environment
     pid = os.getpid()
@@ -121,13 +120,13 @@ def _naming_this_process(
 
 
 def _close_passed_sockets(environment: Mapping[str, str]) -> None:
-    """Close the sockets that are the target's alone: clients are refused when it has closed them."""
+    """Close our copies of the target's sockets, so that clients are refused once it closes its own."""
     count = environment.get("LISTEN_FDS", "")
     if not (count.isascii() and count.isdigit()):
         return
     for descriptor in range(_FIRST_LISTENER, _FIRST_LISTENER + min(int(count), _MAX_LISTENERS)):
         try:
-            # What covsup has opened itself is not inheritable.
+            # Descriptors that covsup has opened itself are not inheritable.
             if os.get_inheritable(descriptor):
                 os.close(descriptor)
         except OSError:
@@ -141,11 +140,11 @@ def _exec_target(
     dispositions: Mapping[int, signal.Handlers],
     writing: int,
 ) -> NoReturn:
-    """In the child: exec, or tell the parent why not."""
+    """In the child: exec, or write the errno to the pipe `writing`."""
     number = 0
     try:
         if callable(signal.getsignal(signal.SIGINT)):
-            # Python's handler would otherwise run in the moment before the exec.
+            # Otherwise Python's handler could run between unblocking and the exec.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         for number_of_signal, disposition in dispositions.items():
             signal.signal(number_of_signal, disposition)
@@ -155,7 +154,7 @@ def _exec_target(
         except OSError as error:
             if error.errno != errno.ENOEXEC:
                 raise
-            # A script without a first line that names an interpreter: as every shell does.
+            # A script whose first line names no interpreter: do as every shell does.
             os.execve("/bin/sh", ("sh", target.path, *target.argv[1:]), environment)
     except OSError as error:
         number = error.errno or errno.EINVAL
@@ -166,10 +165,10 @@ def _exec_target(
 
 
 def _not_inherited_as_ignored() -> list[signal.Signals]:
-    """Of the signals that Python ignores, those which covsup itself was not given as ignored.
+    """Of the signals that Python ignores, those which covsup did not inherit as ignored.
 
-    What it was given is nowhere to be seen any more, but in the parent: a shell that ignores
-    SIGPIPE shows it. A Python does too, but resets it in its children.
+    Python has overwritten what this process inherited. The parent shows it: a shell that ignores
+    SIGPIPE passes that on. A parent that is a Python ignores them all, and resets them in children.
     """
     of_parent = _ignored_by(os.getppid())
     if all(each in of_parent for each in _PYTHON_IGNORES):
@@ -179,21 +178,21 @@ def _not_inherited_as_ignored() -> list[signal.Signals]:
 
 def _ignored_by(pid: int) -> set[int]:
     try:
-        with open(f"/proc/{pid}/status", "rb") as file:  # noqa: PTH123 - no path is meant
+        with open(f"/proc/{pid}/status", "rb") as file:
             for line in file:
                 if line.startswith(b"SigIgn:"):
                     bits = int(line.split()[1], 16)
                     return {number for number in range(1, 65) if bits >> (number - 1) & 1}
     except OSError:
-        # No /proc, or the parent is gone: then nothing speaks against the default.
+        # There is no /proc, or the parent has ended: assume the default.
         return set()
     return set()
 
 
 def _set_by_python(variable: str) -> bool:
-    """Whether a variable was not there when this process was started (PEP 538)."""
+    """Whether Python has set a variable since this process started (PEP 538)."""
     try:
-        with open("/proc/self/environ", "rb") as file:  # noqa: PTH123
+        with open("/proc/self/environ", "rb") as file:
             began = file.read().split(b"\0")
     except OSError:
         return False

@@ -1,7 +1,7 @@
-"""What the TARGET of a command line means: a script, a module, or any command.
+"""What TARGET on a command line means: a script, a module, or a command.
 
-The words are taken as `python` and the shell would take them; what is missing is refused here,
-before anything runs.
+The words mean what they mean to `python` and to a shell. A target that does not exist is refused
+here, before anything runs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 _PYTHON_FILES: Final = (".py", ".pyw", ".pyc")
-# pip writes this below `#!/bin/sh` where the path is too long for a shebang.
+# pip writes this below `#!/bin/sh` if the path of the Python is too long for a shebang.
 _TRAMPOLINE: Final = re.compile(rb"'''exec' (?:\"([^\"]+)\"|(\S+)) ")
 _SHEBANG_LENGTH: Final = 4096
 _ZIP_END: Final = b"PK\x05\x06"
@@ -43,12 +43,12 @@ class Target(NamedTuple):
     path: str  # of the program to execute
     argv: tuple[str, ...]
     words: tuple[str, ...]  # as given by the user, for messages and the session's settings
-    interpreter: str | None  # the Python that will run it; None = none, or not to be known
-    module: str = ""  # of MODULE
+    interpreter: str | None  # the Python that will run it; None = none, or unknown
+    module: str = ""  # of a MODULE
 
 
 def find_target(words: Sequence[str]) -> Target:
-    """Resolve the words of a command line. Raises UsageError where they name nothing."""
+    """Resolve the words of a command line. Raises UsageError if they name nothing that can run."""
     if words[0].startswith("-m"):
         return _module(words)
     if words[0] == "-" or _is_script(words[0]):
@@ -64,7 +64,9 @@ def find_target(words: Sequence[str]) -> Target:
 
 def _own_interpreter() -> str:
     if not sys.executable:
-        raise UsageError("the interpreter does not know its own path; name it: covsup run PYTHON")
+        raise UsageError(
+            "this Python does not know its own path; name it: covsup run PYTHON TARGET"
+        )
     return sys.executable
 
 
@@ -86,25 +88,25 @@ def _module(words: Sequence[str]) -> Target:
 
 
 def _which(word: str) -> str | None:
-    from shutil import which  # noqa: PLC0415 - with every kind of archive that it knows: slow
+    from shutil import which  # slow: it imports the modules of every kind of archive
 
     return which(word)
 
 
 def _in_our_environment(word: str) -> str | None:
-    """A program of our own environment, which need not be active."""
+    """The path of a program in the environment of covsup, which need not be active."""
     if os.sep in word:
         return None
-    from shutil import which  # noqa: PLC0415
+    from shutil import which
 
-    return which(word, path=os.path.dirname(sys.executable))  # noqa: PTH120 - a plain string
+    return which(word, path=os.path.dirname(sys.executable))
 
 
 def _is_script(word: str) -> bool:
-    """Whether our interpreter is to run it; raises UsageError where it cannot be run at all."""
-    if os.path.isdir(word):  # noqa: PTH112 - a word of the command line, kept as it is
+    """Whether our interpreter is to run it. Raises UsageError if it cannot run at all."""
+    if os.path.isdir(word):
         return _is_program_directory(word)
-    if os.path.isfile(word):  # noqa: PTH113
+    if os.path.isfile(word):
         is_script = _is_script_file(word)
         if is_script and not os.access(word, os.R_OK):
             raise UsageError(f"cannot read {word}: permission denied")
@@ -115,11 +117,11 @@ def _is_script(word: str) -> bool:
 
 
 def _why_missing(word: str) -> str:
-    """Why a file is not to be had, where it is not just missing; "" where it is."""
+    """Why a file cannot be found, or "" if it just does not exist."""
     try:
-        os.stat(word)  # noqa: PTH116 - a word of the command line, kept as it is
+        os.stat(word)
     except FileNotFoundError:
-        return f"{word} is a link to nothing" if os.path.islink(word) else ""  # noqa: PTH114
+        return f"{word} is a broken symbolic link" if os.path.islink(word) else ""
     except OSError as error:
         return f"cannot read {word}: {(error.strerror or str(error)).lower()}"
     return ""
@@ -131,7 +133,7 @@ def _is_on_path(word: str) -> bool:
 
 def _is_program_directory(word: str) -> bool:
     names = ("__main__.py", "__main__.pyc")
-    if any(os.path.isfile(os.path.join(word, name)) for name in names):  # noqa: PTH113, PTH118
+    if any(os.path.isfile(os.path.join(word, name)) for name in names):
         return True
     if not _is_on_path(word):
         raise UsageError(f"{word} is a directory without a __main__.py")
@@ -153,13 +155,12 @@ def _command(words: Sequence[str]) -> Target:
     argv = tuple(words)
     path = _which(word)
     if path is None and (path := _in_our_environment(word)) is not None:
-        # Not found on PATH, a Python could not tell by its name where it is.
+        # A Python that is not on PATH cannot find its own files by its name alone.
         argv = (path, *words[1:])
     if path is None:
-        if os.path.exists(word) and os.sep in word:  # noqa: PTH110
+        if os.path.exists(word) and os.sep in word:
             raise UsageError(f"{word} is not executable")
-        why = _why_missing(word) or f"there is neither a script nor a command {word}"
-        raise UsageError(why)
+        raise UsageError(_why_missing(word) or f"there is neither a script nor a command {word}")
     interpreter = path if is_python(path) else _shebang_python(path)
     return Target(
         kind=TargetKind.COMMAND,
@@ -171,7 +172,7 @@ def _command(words: Sequence[str]) -> Target:
 
 
 def _shebang_python(path: str) -> str | None:
-    """The Python in a file's first line, or None where there is none."""
+    """The Python that a file's first line names, or None."""
     head = _first_bytes(path)
     if not head.startswith(b"#!"):
         return None
@@ -179,7 +180,7 @@ def _shebang_python(path: str) -> str | None:
     words = os.fsdecode(first[2:]).split()
     if not words:
         return None
-    if os.path.basename(words[0]) == "env":  # noqa: PTH119
+    if os.path.basename(words[0]) == "env":
         named = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
         return _which(named[0]) if named and is_python(named[0]) else None
     if is_python(words[0]):
@@ -193,24 +194,24 @@ def _shebang_python(path: str) -> str | None:
 
 def _first_bytes(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - speed
+        with open(path, "rb") as file:
             return file.read(_SHEBANG_LENGTH)
     except OSError:
-        # An executable need not be readable; then its interpreter is not to be known.
+        # An executable need not be readable. Its interpreter is unknown then.
         return b""
 
 
 def _is_archive(path: str) -> bool:
-    """Whether a file is a zip archive with a __main__, which Python runs."""
+    """Whether a file is a zip archive with a __main__, which Python can run."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
+        with open(path, "rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - _ZIP_END_REACH))
             if _ZIP_END not in file.read():
                 return False
     except OSError:
         return False
-    import zipfile  # noqa: PLC0415 - only where it looks like one
+    import zipfile
 
     try:
         with zipfile.ZipFile(path) as archive:

@@ -8,7 +8,7 @@ import shlex
 
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.migrate.commands import in_words
-from covsup.supervisor.migrate.report import ACTIONS, Action, Finding, text_or_empty
+from covsup.supervisor.migrate.finding import ACTIONS, Action, Finding, text_or_empty
 from covsup.supervisor.migrate.settings import requirement
 from covsup.supervisor.settings.compatibility import VARIABLES, Support
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _WORTH_PARSING: Final = re.compile(r"coverage|pytest_cov|pytest-cov|COV_CORE", re.IGNORECASE)
 _STARTUP: Final = re.compile(r"process_startup\s*\(")
 _NO_STARTUP: Final = (
-    "covsup brings its own startup file; for processes that somebody else starts: covsup env"
+    "covsup installs its own startup file; for programs that covsup does not start: covsup env"
 )
 _RUNNERS: Final = frozenset({"run", "run_always", "call", "check_call", "check_output", "Popen"})
 _INSTALLERS: Final = frozenset({"install", "conda_install"})
@@ -30,7 +30,7 @@ _API: Final = frozenset({"coverage.Coverage", "coverage.coverage", "Coverage"})
 
 
 def in_code(directory: Path, files: Iterable[Path], data: CombinedData) -> Iterator[Finding]:
-    """What Python files of a project do about coverage themselves."""
+    """What a project's Python files do with coverage.py or pytest-cov."""
     for path in files:
         name = path.relative_to(directory).as_posix()
         if path.suffix == ".pth":
@@ -41,7 +41,7 @@ def in_code(directory: Path, files: Iterable[Path], data: CombinedData) -> Itera
             try:
                 tree = ast.parse(text)
             except (SyntaxError, ValueError, RecursionError):
-                continue  # whoever runs it will be told
+                continue  # Python reports it when the file is run
             for node in ast.walk(tree):
                 yield from _in_node(name, node)
                 if isinstance(node, ast.Call) and "/" not in name:
@@ -60,7 +60,7 @@ def _in_node(name: str, node: ast.AST) -> Iterator[Finding]:
         case ast.Call():
             yield from _in_call(name, node)
         case ast.Constant(value="pytest_cov" | "pytest_cov.plugin" as plugin):
-            yield Finding(path=name, line=node.lineno, found=repr(plugin), kind=Action.CHANGE,
+            yield Finding(path=name, line=node.lineno, found=repr(plugin), action=Action.CHANGE,
                           why="leave it out: pytest finds covsup's plugin, which understands the"
                           " same options")  # fmt: skip
         case ast.Constant(value=str(text)) if name == "setup.py":
@@ -69,7 +69,7 @@ def _in_node(name: str, node: ast.AST) -> Iterator[Finding]:
             meaning = VARIABLES[text]
             if meaning.support is not Support.HONOURED:
                 yield Finding(path=name, line=node.lineno, found=text,
-                              kind=ACTIONS[meaning.support], why=meaning.note)  # fmt: skip
+                              action=ACTIONS[meaning.support], why=meaning.note)  # fmt: skip
         case _:
             return
 
@@ -80,14 +80,14 @@ def _in_call(name: str, node: ast.Call) -> Iterator[Finding]:
         yield _startup(name, node.lineno)
     elif called in _API:
         yield Finding(
-            path=name, line=node.lineno, found=f"{called}(...)", kind=Action.UNSUPPORTED,
+            path=name, line=node.lineno, found=f"{called}(...)", action=Action.UNSUPPORTED,
             why="covsup measures a program from outside: start it with `covsup run`, or let it"
             " join a session of `covsup env`; covsup.embed has pause(), context() and snapshot()",
         )  # fmt: skip
 
 
 def _in_runner(name: str, node: ast.Call, data: CombinedData) -> Iterator[Finding]:
-    """A command line or a requirement that nox, invoke or subprocess is given."""
+    """A command line or a requirement in a call of nox, invoke or subprocess."""
     last = ast.unparse(node.func).rpartition(".")[2]
     if last in _RUNNERS:
         yield from in_words(name, node.lineno, " ".join(_words(node.args)), data)
@@ -97,7 +97,7 @@ def _in_runner(name: str, node: ast.Call, data: CombinedData) -> Iterator[Findin
 
 
 def _words(arguments: Iterable[ast.expr]) -> Iterator[str]:
-    """The words of a command line that a call is given, as far as they are written there."""
+    """The words of a command line in a call's arguments; an expression becomes `${...}`."""
     for argument in arguments:
         match argument:
             case ast.Constant(value=str(text)):
@@ -111,16 +111,18 @@ def _words(arguments: Iterable[ast.expr]) -> Iterator[str]:
 
 def _embed(name: str, line: int, module: str, names: list[str]) -> Iterator[Finding]:
     found = f"from {module} import {', '.join(names)}" if names else f"import {module}"
-    ours = {"init", "cleanup", "cleanup_on_sigterm", "cleanup_on_signal", "active"}
+    supported = {"init", "cleanup", "cleanup_on_sigterm", "cleanup_on_signal", "active"}
     instead = (
-        f"from covsup.embed import {', '.join(names)}" if names and ours.issuperset(names) else ""
+        f"from covsup.embed import {', '.join(names)}"
+        if names and supported.issuperset(names)
+        else ""
     )
     why = "or leave it out: nothing has to be saved, however a process ends"
     if not instead:
         why = "leave it out: without pytest-cov it cannot be imported, and nothing has to be saved"
-    yield Finding(path=name, line=line, found=found, kind=Action.CHANGE, instead=instead, why=why)
+    yield Finding(path=name, line=line, found=found, action=Action.CHANGE, instead=instead, why=why)
 
 
 def _startup(name: str, line: int) -> Finding:
-    return Finding(path=name, line=line, found="coverage.process_startup()", kind=Action.DROP,
+    return Finding(path=name, line=line, found="coverage.process_startup()", action=Action.DROP,
                    why=_NO_STARTUP)  # fmt: skip

@@ -1,7 +1,7 @@
 """What `covsup debug migrate` finds in command lines: of tox, CI services, make, shells, Docker.
 
-Command lines are found in any text by their look, and taken apart as far as the end of one command;
-a Python file that gives them to a runner has them in calls, which are in migration_code.
+Command lines are found in any text by regular expressions. Those in the calls of a Python file are
+in code.py.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import Enum
 from fnmatch import fnmatch
 
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.migrate.report import ACTIONS, Action, Finding, text_or_empty
+from covsup.supervisor.migrate.finding import ACTIONS, Action, Finding, text_or_empty
 from covsup.supervisor.migrate.settings import PYTEST_OPTION, requirement, understood
 from covsup.supervisor.settings.compatibility import RUN_OPTIONS, VARIABLES, Support
 
@@ -84,7 +84,7 @@ _NAMED_APART: Final = re.compile(r"(?:COVERAGE_FILE\S*\s*[=:]|data[-_]file\s*=?)
 
 
 class CombinedData(Enum):
-    """What a project combines in a step of its own."""
+    """Which data a project combines in a step of its own."""
 
     OF_ONE_RUN = "one"  # nothing, or the files of one run's processes
     SESSIONS = "sessions"  # the data of several runs
@@ -92,22 +92,23 @@ class CombinedData(Enum):
 
 
 def in_commands(directory: Path, files: Iterable[Path], data: CombinedData) -> Iterator[Finding]:
-    """What command lines and variables become."""
+    """What to write instead of command lines and variables."""
     for name, text in _texts(directory, files).items():
-        said = False  # once for each file
+        has_reported = False  # once for each file
         for number, line in logical_lines(text):
             options = [word for word in _WORD.findall(line) if PYTEST_OPTION.match(word)]
-            if options and _PYTEST.search(line) and not said and not _ADDOPTS.match(line):
-                said = True
+            if options and _PYTEST.search(line) and not has_reported and not _ADDOPTS.match(line):
+                has_reported = True
                 yield understood(name, number, " ".join(options))
             if not _PROSE.match(line):
                 yield from _in_line(name, number, line, data)
 
 
 def combined_data(directory: Path, files: Iterable[Path], *, parallel: bool) -> CombinedData:
-    """What a project combines in a step of its own.
+    """Which data a project combines in a step of its own.
 
-    `parallel`: the settings ask for it. What looks like one command may run in many environments.
+    `parallel`: the settings ask for parallel data files. What looks like one command may run in many
+    environments.
     """
     texts = _texts(directory, files, (*_FILES, "*.py"))
     if any(_NAMED_APART.search(text) for text in texts.values()):
@@ -123,7 +124,7 @@ def combined_data(directory: Path, files: Iterable[Path], *, parallel: bool) -> 
     }
     commands = [found for each in by_file.values() for found in each]
     runs = [each for each in commands if each["command"] == "run"]
-    asked = any(_PARALLEL & {*_options(_WORD.findall(each["rest"]))} for each in runs)
+    are_parallel = any(_PARALLEL & {*_options(_WORD.findall(each["rest"]))} for each in runs)
     several = any(
         {each["command"] for each in of_file} == {"run", "combine"} and len(of_file) > 2
         for of_file in by_file.values()
@@ -131,31 +132,31 @@ def combined_data(directory: Path, files: Iterable[Path], *, parallel: bool) -> 
     combines = len(runs) < len(commands)
     return (
         CombinedData.SESSIONS
-        if combines and (parallel or asked or several)
+        if combines and (parallel or are_parallel or several)
         else CombinedData.OF_ONE_RUN
     )
 
 
 def in_words(name: str, number: int, text: str, data: CombinedData) -> Iterator[Finding]:
-    """What the commands in a line of text become."""
+    """What to write instead of the commands in a line of text."""
     for found in _COMMAND.finditer(text):
         before = text[: found.start()]
         words = _WORD.findall(_end_of_command(before, found["rest"]))
         python = _PYTHON.search(before)
         start = f"{python[0] if python else found['place'] or ''}"
-        said = f"{start}coverage {found['command']} {' '.join(words)}".strip()
+        command = f"{start}coverage {found['command']} {' '.join(words)}".strip()
         if found["command"] == "run":
             options, notes = _without_unneeded(words, data)
             instead = f"{start}covsup run {' '.join(options)}".strip()
-            yield Finding(path=name, line=number, found=said, kind=Action.CHANGE, instead=instead,
+            yield Finding(path=name, line=number, found=command, action=Action.CHANGE, instead=instead,
                           why="; ".join(notes))  # fmt: skip
         elif data is not CombinedData.OF_ONE_RUN or _names_files(words):
             if data is CombinedData.FILES and not _names_files(words):
                 words.append(".coverage.*")
-            yield Finding(path=name, line=number, found=said, kind=Action.CHANGE,
+            yield Finding(path=name, line=number, found=command, action=Action.CHANGE,
                           instead=f"{start}covsup combine {' '.join(words)}".strip())  # fmt: skip
         else:
-            yield Finding(path=name, line=number, found=said, kind=Action.CHANGE,
+            yield Finding(path=name, line=number, found=command, action=Action.CHANGE,
                           why=_COMBINED_ALREADY)  # fmt: skip
 
 
@@ -166,7 +167,7 @@ def _texts(
         name: text_or_empty(path)
         for path in files
         if any(fnmatch(name := path.relative_to(directory).as_posix(), each) for each in patterns)
-        # An asterisk stands for slashes, too.
+        # For fnmatch, an asterisk matches slashes, too.
         and name.count("/") <= 3
     }
 
@@ -175,17 +176,17 @@ def _in_line(name: str, number: int, line: str, data: CombinedData) -> Iterator[
     yield from in_words(name, number, _LIST_OF_WORDS.sub(" ", line), data)
     if _PARALLEL_FILES.search(line) and data is not CombinedData.FILES:
         why = _IN_SESSIONS if data is CombinedData.SESSIONS else _ONE_FILE
-        yield Finding(path=name, line=number, found=".coverage.*", kind=Action.CHANGE, why=why)
+        yield Finding(path=name, line=number, found=".coverage.*", action=Action.CHANGE, why=why)
     for variable in dict.fromkeys(_VARIABLE.findall(line)):
         meaning = VARIABLES.get(variable)
         if meaning is not None and meaning.support is not Support.HONOURED:
-            yield Finding(path=name, line=number, found=variable, kind=ACTIONS[meaning.support],
+            yield Finding(path=name, line=number, found=variable, action=ACTIONS[meaning.support],
                           why=meaning.note)  # fmt: skip
     if with_nose := _NOSE.search(line):
-        yield Finding(path=name, line=number, found=with_nose[0], kind=Action.UNSUPPORTED,
+        yield Finding(path=name, line=number, found=with_nose[0], action=Action.UNSUPPORTED,
                       why="leave it out, and have `covsup run` start the same command")  # fmt: skip
     if tool := _TOOL.search(line):
-        yield Finding(path=name, line=number, found=tool[0], kind=Action.CHANGE,
+        yield Finding(path=name, line=number, found=tool[0], action=Action.CHANGE,
                       why=_OTHER_ENVIRONMENT)  # fmt: skip
     elif installed := _INSTALL.search(line):
         for word in _WORD.findall(installed["what"]):
@@ -194,7 +195,7 @@ def _in_line(name: str, number: int, line: str, data: CombinedData) -> Iterator[
 
 
 def _options(words: Sequence[str]) -> list[str]:
-    """The options before the target, without values of their own."""
+    """The options before the target, without their values."""
     found = []
     index = 0
     while index < len(words):
@@ -208,7 +209,7 @@ def _options(words: Sequence[str]) -> list[str]:
 
 
 def _names_files(words: Sequence[str]) -> bool:
-    """Whether `coverage combine` is told what to combine."""
+    """Whether a `coverage combine` names what to combine."""
     given = [word for word in words if not word.startswith(("{posargs", "$"))]
     options = _options(given)
     values = sum(option in _TAKES_VALUE and option in given for option in options)
@@ -216,7 +217,7 @@ def _names_files(words: Sequence[str]) -> bool:
 
 
 def _without_unneeded(words: Sequence[str], data: CombinedData) -> tuple[list[str], list[str]]:
-    """The words of `coverage run` without what means nothing here, and why each was left out."""
+    """The words of `coverage run` without those that covsup does not need, and notes about these."""
     kept: list[str] = []
     notes: list[str] = []
     index = 0
@@ -239,7 +240,7 @@ def _without_unneeded(words: Sequence[str], data: CombinedData) -> tuple[list[st
 
 
 def _end_of_command(before: str, rest: str) -> str:
-    """The rest of a command without what closes something that began before it."""
+    """`rest` up to the quote or bracket that was opened before the command."""
     for quote in ("'", '"'):
         if before.count(quote) % 2:
             rest = rest.partition(quote)[0]
@@ -252,7 +253,7 @@ def _end_of_command(before: str, rest: str) -> str:
 
 
 def logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines without comments, continued ones in one, each with the number of its first."""
+    """Lines without comments, and the number of each. Continued lines are joined."""
     first, gathered = 0, ""
     for number, line in enumerate(text.splitlines(), 1):
         first = first or number

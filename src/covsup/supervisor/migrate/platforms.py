@@ -1,7 +1,7 @@
-"""What `covsup debug migrate` finds of Pythons and systems on which covsup does not measure.
+"""What `covsup debug migrate` finds about Pythons and systems on which covsup does not measure.
 
-In CI services' files, tox's and nox's, and in what a project says of the Pythons that it supports.
-There coverage.py goes on; its data files and covsup's combine.
+It reads the files of CI services, tox and nox, and the Pythons that a project supports. There, keep
+coverage.py: its data files and covsup's can be combined.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fnmatch import fnmatch
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.launch.interpreter import OLDEST
 from covsup.supervisor.migrate.commands import logical_lines
-from covsup.supervisor.migrate.report import Action, Finding, text_or_empty
+from covsup.supervisor.migrate.finding import Action, Finding, text_or_empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -65,7 +65,7 @@ _KEEP_COVERAGE: Final = (
 
 
 def in_platforms(directory: Path, files: Iterable[Path]) -> Iterator[Finding]:
-    """Where a project runs or supports what covsup does not measure."""
+    """Where a project runs on or supports what covsup does not measure."""
     for path in files:
         name = path.relative_to(directory).as_posix()
         if any(fnmatch(name, each) for each in _SERVICES) and name.count("/") <= 3:
@@ -83,7 +83,7 @@ def in_platforms(directory: Path, files: Iterable[Path]) -> Iterator[Finding]:
 
 
 def _in_service(name: str, text: str) -> Iterator[Finding]:
-    depth: int | None = None  # of the key to which list items belong, where that is Python's
+    depth: int | None = None  # indent of a key for Pythons, whose list items follow
     for number, line in logical_lines(text):
         yield from _systems(name, number, line)
         item = _ITEM.match(line)
@@ -94,27 +94,27 @@ def _in_service(name: str, text: str) -> Iterator[Finding]:
         depth = len(key["indent"]) if key is not None and not key["rest"].strip() else None
         inline = _INLINE_KEY.search(line)
         if key is not None or inline is not None:
-            said = key["rest"] if key is not None else inline["rest"] if inline else ""
-            yield from _pythons(name, number, f"{said} {_factors_in(said)}")
+            value = key["rest"] if key is not None else inline["rest"] if inline else ""
+            yield from _pythons(name, number, f"{value} {_factors_in(value)}")
 
 
 def _systems(name: str, number: int, line: str) -> Iterator[Finding]:
     for found in _SYSTEM.finditer(line):
-        said = found[0].strip(" -")
+        system = found[0].strip(" -")
         if found["mac"] or (found["os"] or "").lower() in {"osx", "macos"}:
             why = f"covsup has not been tried on macOS; where it fails, {_KEEP_COVERAGE}"
         else:
             why = f"covsup does not run on Windows; {_KEEP_COVERAGE}"
-        yield Finding(path=name, line=number, found=said, kind=Action.UNSUPPORTED, why=why)
+        yield Finding(path=name, line=number, found=system, action=Action.UNSUPPORTED, why=why)
 
 
 def _pythons(name: str, number: int, text: str) -> Iterator[Finding]:
-    """Those in a line that covsup does not measure, in one finding for each kind."""
+    """The Pythons in a line that covsup does not measure, one finding for each kind."""
     others = [found[0].rstrip(".-") for found in _OTHER_PYTHON.finditer(text)]
     if others:
         why = f"covsup measures CPython only; {_KEEP_COVERAGE}"
         yield Finding(path=name, line=number, found=", ".join(dict.fromkeys(others)),
-                      kind=Action.UNSUPPORTED, why=why)  # fmt: skip
+                      action=Action.UNSUPPORTED, why=why)  # fmt: skip
     bare = _OTHER_PYTHON.sub("", text)
     yield from _old(name, number, (found["version"] for found in _VERSION.finditer(bare)))
 
@@ -124,7 +124,7 @@ def _old(name: str, number: int, versions: Iterable[str]) -> Iterator[Finding]:
     if old:
         why = f"covsup measures Python {_dotted(OLDEST)} and later; {_KEEP_COVERAGE}"
         yield Finding(path=name, line=number, found=f"Python {', '.join(old)}",
-                      kind=Action.UNSUPPORTED, why=why)  # fmt: skip
+                      action=Action.UNSUPPORTED, why=why)  # fmt: skip
 
 
 def _in_tox(name: str, text: str) -> Iterator[Finding]:
@@ -140,7 +140,7 @@ def _in_tox(name: str, text: str) -> Iterator[Finding]:
 
 
 def _factors_in(text: str) -> str:
-    """The versions that tox's factors name: "3.8 3.10" for "py{38,310}-x"."""
+    """The versions of tox's factors: "3.8 3.10" for "py{38,310}-x"."""
     spread = _FACTORS.sub(
         lambda found: " ".join(f"py{each.strip()}" for each in found["many"].split(",")), text
     )
@@ -173,15 +173,15 @@ def _in_nox(name: str, text: str) -> Iterator[Finding]:
 
 def _in_project(name: str, text: str) -> Iterator[Finding]:
     for number, line in logical_lines(text):
-        said = _REQUIRES.match(line)
-        lowest = _LOWEST.search(said["what"]) if said is not None else None
-        if said is None or lowest is None:
+        required = _REQUIRES.match(line)
+        lowest = _LOWEST.search(required["what"]) if required is not None else None
+        if required is None or lowest is None:
             continue
         version = f"{lowest['major']}.{lowest['minor'] or 0}"
         if _is_old(version):
             yield Finding(
                 path=name, line=number, found=" ".join(line.split()).rstrip(","),
-                kind=Action.CHANGE, instead=f'covsup; python_version >= "{_dotted(OLDEST)}"',
+                action=Action.CHANGE, instead=f'covsup; python_version >= "{_dotted(OLDEST)}"',
                 why=f"covsup needs Python {_dotted(OLDEST)}: where it is a requirement, limit it,"
                 " and keep coverage.py for older ones",
             )  # fmt: skip

@@ -1,7 +1,7 @@
-"""`covsup debug migrate`: what somebody who comes from coverage.py or pytest-cov has to change.
+"""`covsup debug migrate`: what to change in a project that uses coverage.py or pytest-cov.
 
 It reads a project's settings, command lines and start-up snippets, prints what to write instead,
-and changes nothing. What each word is to us it asks the vocabulary.
+and changes nothing. settings/compatibility.py knows what covsup supports.
 """
 
 from __future__ import annotations
@@ -10,17 +10,22 @@ import os
 import sys
 import textwrap
 from collections import Counter
-from enum import Enum
 from pathlib import Path
 
-from covsup.hints import TYPE_CHECKING, NamedTuple
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.messages import printable
-from covsup.supervisor.settings.compatibility import Support
+from covsup.supervisor.migrate.code import in_code
+from covsup.supervisor.migrate.commands import combined_data, in_commands
+from covsup.supervisor.migrate.finding import Action
+from covsup.supervisor.migrate.platforms import in_platforms
+from covsup.supervisor.migrate.settings import asks_for_parallel, in_requirements, in_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Final
+
+    from covsup.supervisor.migrate.finding import Finding
 
 _WIDTH: Final = 80
 _INDENT: Final = "    "
@@ -30,32 +35,8 @@ _SKIPPED_DIRECTORIES: Final = frozenset(
 _MAX_DEPTH: Final = 4  # directories below the project's
 
 
-class Action(Enum):
-    """What is to be done about a finding."""
-
-    CHANGE = "write"  # something fails or is not measured otherwise
-    DROP = "no longer needed"  # it may stay, and has no effect
-    UNSUPPORTED = "not supported"
-    STAYS = "stays as it is"  # worth a word all the same
-
-
-ACTIONS: Final = {Support.UNNEEDED: Action.DROP, Support.UNSUPPORTED: Action.UNSUPPORTED}
-"""What is to be done about a word of coverage.py's that is not honoured."""
-
-
-class Finding(NamedTuple):
-    """One place in a project."""
-
-    path: str  # as one would name it in the project's directory
-    line: int  # 0 = the file as a whole
-    found: str
-    kind: Action
-    instead: str = ""  # a line to write
-    why: str = ""
-
-
 def migrate(directory: Path, rcfile: str | None) -> int:
-    """Print what there is to change in a project; changes nothing itself."""
+    """Print what to change in a project, and give the exit status 0. Raises UsageError."""
     if not directory.is_dir():
         raise UsageError(f"there is no directory {directory}")
     if rcfile and not (directory / rcfile).is_file():
@@ -71,11 +52,6 @@ def migrate(directory: Path, rcfile: str | None) -> int:
 
 def findings_in(directory: Path, rcfile: str | None) -> Iterator[Finding]:
     """Every place in a project that has to do with coverage.py or pytest-cov."""
-    from covsup.supervisor.migrate.code import in_code  # noqa: PLC0415 - they import this module
-    from covsup.supervisor.migrate.commands import combined_data, in_commands  # noqa: PLC0415
-    from covsup.supervisor.migrate.platforms import in_platforms  # noqa: PLC0415
-    from covsup.supervisor.migrate.settings import asks_for_parallel, in_requirements, in_settings  # noqa: PLC0415
-
     files = list(_files(directory))
     data = combined_data(directory, files, parallel=asks_for_parallel(directory, rcfile))
     yield from in_settings(directory, rcfile)
@@ -85,16 +61,8 @@ def findings_in(directory: Path, rcfile: str | None) -> Iterator[Finding]:
     yield from in_platforms(directory, files)
 
 
-def text_or_empty(path: Path) -> str:
-    """A file's text, as far as it is text; nothing where it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-
-
 def _files(directory: Path) -> Iterator[Path]:
-    """The project's files that may matter, those of other projects within it left out."""
+    """The project's files that may matter, without those of environments and build directories."""
     for place, names, files in os.walk(directory):
         here = Path(place)
         depth = len(here.relative_to(directory).parts)
@@ -118,7 +86,7 @@ def _finding_lines(finding: Finding) -> Iterator[str]:
     else:
         yield where
         yield from _wrapped(found)
-    match finding.kind:
+    match finding.action:
         case Action.CHANGE if finding.instead:
             yield from _command(printable(finding.instead))
             if finding.why:
@@ -127,7 +95,7 @@ def _finding_lines(finding: Finding) -> Iterator[str]:
             yield from _wrapped(finding.why)
         case _:
             why = f": {finding.why}" if finding.why else ""
-            yield from _wrapped(f"{finding.kind.value}{why}")
+            yield from _wrapped(f"{finding.action.value}{why}")
 
 
 def _wrapped(text: str) -> list[str]:
@@ -138,7 +106,7 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _command(text: str) -> list[str]:
-    """A command line to write; in several lines as a shell would have it."""
+    """A command line to write, continued with backslashes if it is long."""
     lines = textwrap.wrap(
         text, _WIDTH - 2, initial_indent=f"{_INDENT}write: ", subsequent_indent=_INDENT * 3,
         break_long_words=False, break_on_hyphens=False,
@@ -147,19 +115,19 @@ def _command(text: str) -> list[str]:
 
 
 def _summary(findings: Iterable[Finding]) -> str:
-    counts = Counter(finding.kind for finding in findings)
+    counts = Counter(finding.action for finding in findings)
     if not counts:
         return "Nothing to change: settings and command lines stay as they are."
-    told = [
-        f"{counts[kind]} {words}"
-        for kind, words in (
+    counted = [
+        f"{counts[action]} {words}"
+        for action, words in (
             (Action.CHANGE, "to change"),
             (Action.DROP, "no longer needed"),
             (Action.UNSUPPORTED, "not supported"),
         )
-        if counts[kind]
+        if counts[action]
     ]
     if counts[Action.CHANGE]:
-        return f"{', '.join(told)}; everything else stays as it is. No file was changed."
-    rest = f" ({', '.join(told)})" if told else ""
+        return f"{', '.join(counted)}; everything else stays as it is. No file was changed."
+    rest = f" ({', '.join(counted)})" if counted else ""
     return f"Nothing has to change{rest}. What is not needed has no effect and may stay."

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.errors import UsageError
-from covsup.supervisor.migrate.report import ACTIONS, Action, Finding, text_or_empty
+from covsup.supervisor.migrate.finding import ACTIONS, Action, Finding, text_or_empty
 from covsup.supervisor.settings.compatibility import SETTINGS, Compatibility, Support
 from covsup.supervisor.settings.coverage_settings import unknown_settings
 from covsup.supervisor.settings.covsup_settings import check_key, section_heading
@@ -48,13 +48,13 @@ PYTEST_OPTION: Final = re.compile(r"--(no-)?cov(?![a-z])")
 
 
 def understood(name: str, line: int, options: str) -> Finding:
-    """What there is to say of pytest-cov's options."""
-    return Finding(path=name, line=line, found=options, kind=Action.STAYS,
-                   why="covsup understands pytest-cov's options where that is not installed")  # fmt: skip
+    """The finding about pytest-cov's options."""
+    return Finding(path=name, line=line, found=options, action=Action.STAYS,
+                   why="covsup understands pytest-cov's options if that is not installed")  # fmt: skip
 
 
 def in_settings(directory: Path, rcfile: str | None) -> Iterator[Finding]:
-    """What coverage.py's, pytest's and our own settings say."""
+    """What to change in the settings of coverage.py, pytest and covsup."""
     for name in dict.fromkeys((rcfile or "", *COVERAGE_FILES, *SHARED_FILES, *_PYTEST_FILES)):
         path = directory / name
         if not name or not path.is_file():
@@ -62,9 +62,9 @@ def in_settings(directory: Path, rcfile: str | None) -> Iterator[Finding]:
         try:
             entries = read_entries(path)
         except UsageError as error:
-            said = str(error).removeprefix(f"{path}: ")
+            message = str(error).removeprefix(f"{path}: ")
             yield Finding(
-                path=name, line=0, found=said, kind=Action.CHANGE, why="it cannot be read"
+                path=name, line=0, found=message, action=Action.CHANGE, why="it cannot be read"
             )
             continue
         yield from _in_covsup_settings(name, entries)
@@ -73,7 +73,7 @@ def in_settings(directory: Path, rcfile: str | None) -> Iterator[Finding]:
 
 
 def asks_for_parallel(directory: Path, rcfile: str | None) -> bool:
-    """Whether coverage.py's settings have every process write a file of its own."""
+    """Whether coverage.py's settings make every process write a data file of its own."""
     settings = {
         (section.name, entry.key): entry
         for _, _, sections in _coverage_files(directory, rcfile)
@@ -89,13 +89,13 @@ def asks_for_parallel(directory: Path, rcfile: str | None) -> bool:
 
 
 def in_requirements(directory: Path, files: Iterable[Path]) -> Iterator[Finding]:
-    """Where pytest-cov or coverage.py is installed from a list."""
+    """Where lists of requirements have pytest-cov or coverage.py."""
     for path in files:
         name = path.relative_to(directory).as_posix()
         if any(fnmatch(name, pattern) for pattern in _REQUIREMENTS):
             lines = text_or_empty(path).splitlines()
             if any(_COMPILED.search(line) for line in lines[:10]):
-                continue  # made from others, which are looked at
+                continue  # it is compiled from other files, which are read
             for number, line in enumerate(lines, 1):
                 yield from requirement(name, number, line)
     for name in ("pyproject.toml", "setup.cfg", "tox.ini"):
@@ -105,7 +105,7 @@ def in_requirements(directory: Path, files: Iterable[Path]) -> Iterator[Finding]
 
 
 def requirement(name: str, line: int, text: str) -> Iterator[Finding]:
-    """What a requirement becomes, if it is one of those."""
+    """What to write instead of a requirement, if it is one of those."""
     bare = text.strip()
     if bare[:1] in {'"', "'"}:
         bare = bare[1:].partition(bare[0])[0]
@@ -117,21 +117,21 @@ def requirement(name: str, line: int, text: str) -> Iterator[Finding]:
         "coverage_"
     ):
         why = "covsup brings its own startup file"
-        yield Finding(path=name, line=line, found=word, kind=Action.DROP, why=why)
+        yield Finding(path=name, line=line, found=word, action=Action.DROP, why=why)
     elif found["name"].lower() == "coverage":
         why = "it brings coverage.py along"
         yield Finding(
-            path=name, line=line, found=word, kind=Action.CHANGE, instead="covsup", why=why
+            path=name, line=line, found=word, action=Action.CHANGE, instead="covsup", why=why
         )
     else:
         why = "without pytest-cov its options are understood by covsup"
         yield Finding(
-            path=name, line=line, found=word, kind=Action.CHANGE, instead="covsup", why=why
+            path=name, line=line, found=word, action=Action.CHANGE, instead="covsup", why=why
         )
 
 
 def _in_lists(name: str, path: Path) -> Iterator[Finding]:
-    """Requirements in a settings file: where such lists stand, and nowhere else."""
+    """Requirements in a settings file, in the keys that have such lists."""
     try:
         entries = read_entries(path)
     except UsageError:
@@ -153,7 +153,7 @@ def _in_lists(name: str, path: Path) -> Iterator[Finding]:
 
 
 def _line_of(text: str, lines: list[str], first: int) -> int:
-    """The line, from `first` on, in which something stands."""
+    """The number of the line, from `first` on, that contains `text`."""
     for number, line in enumerate(lines[max(0, first - 1) :], max(1, first)):
         if text and text in line:
             return number
@@ -163,14 +163,14 @@ def _line_of(text: str, lines: list[str], first: int) -> int:
 def _coverage_files(
     directory: Path, rcfile: str | None
 ) -> Iterator[tuple[str, Path, list[Section]]]:
-    """The files with settings of coverage.py's, in its order: it reads the first."""
+    """The files with settings of coverage.py, in its order. It reads the first."""
     for name in [rcfile] if rcfile else [*COVERAGE_FILES, *SHARED_FILES]:
         path = directory / name
         own = Path(name).name not in SHARED_FILES
         try:
             sections = coverage_sections(path, own=own) if path.is_file() else []
         except UsageError:
-            continue  # told where all settings are read
+            continue  # in_settings() reports it
         if sections or (own and path.is_file()):
             yield name, path, sections
 
@@ -181,7 +181,7 @@ def _in_coverage_settings(directory: Path, rcfile: str | None) -> Iterator[Findi
         if reads and sections:
             yield Finding(
                 path=name, line=sections[0].line, found=f"[{sections[0].written}]",
-                kind=Action.STAYS, why=f"coverage.py and covsup read only {reads}, which comes first",
+                action=Action.STAYS, why=f"coverage.py and covsup read only {reads}, which comes first",
             )  # fmt: skip
             continue
         if name not in SHARED_FILES or any(section.name in SETTINGS for section in sections):
@@ -198,7 +198,7 @@ def _in_sections(name: str, path: Path, sections: list[Section]) -> Iterator[Fin
         for plugin in _words(entry)
     ]
     for line, sentence in unknown_settings(path, sections, plugins):
-        yield Finding(path=name, line=line, found=sentence, kind=Action.CHANGE,
+        yield Finding(path=name, line=line, found=sentence, action=Action.CHANGE,
                       why="coverage.py passes over it, and so does covsup")  # fmt: skip
     for section in sections:
         for entry in section.entries:
@@ -209,7 +209,7 @@ def _in_sections(name: str, path: Path, sections: list[Section]) -> Iterator[Fin
                 continue
             yield Finding(
                 path=name, line=entry.line, found=_shown(section.written, entry),
-                kind=ACTIONS[meaning.support], why=meaning.note,
+                action=ACTIONS[meaning.support], why=meaning.note,
             )  # fmt: skip
 
 
@@ -220,8 +220,8 @@ def _in_covsup_settings(name: str, entries: Iterable[Entry]) -> Iterator[Finding
             try:
                 check_key(path, entry.key, entry.value, is_text=path.suffix != ".toml")
             except UsageError as error:
-                said = str(error).removeprefix(f"{name}: ")
-                yield Finding(path=name, line=entry.line, found=said, kind=Action.CHANGE,
+                message = str(error).removeprefix(f"{name}: ")
+                yield Finding(path=name, line=entry.line, found=message, action=Action.CHANGE,
                               why="`covsup run` refuses it")  # fmt: skip
 
 
@@ -241,7 +241,7 @@ def _in_pytest_settings(name: str, entries: Iterable[Entry]) -> Iterator[Finding
                 plugin = word if before == "-p" else word.removeprefix("-p")
                 if plugin.startswith("pytest_cov") and (before == "-p" or word.startswith("-p")):
                     yield Finding(path=name, line=entry.line, found=f"-p {plugin}",
-                                  kind=Action.CHANGE, why="leave it out: pytest finds covsup's"
+                                  action=Action.CHANGE, why="leave it out: pytest finds covsup's"
                                   " plugin, which understands the same options")  # fmt: skip
 
 

@@ -1,13 +1,14 @@
-"""Open a session: for the target of `covsup run`, or for whoever starts Pythons.
+"""Create a session: for the target of `covsup run`, or for programs that start Pythons.
 
-The settings go into the session directory and nothing but its path into an environment, so that
-whatever hands that one variable on hands everything on.
+The settings go into the session directory, and only its path goes into an environment. So a program
+that passes that one variable on passes everything on.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 from covsup.carrier.library import CarrierUnavailable, carrier_library
 from covsup.datafile.session.directory import create_session
@@ -18,7 +19,6 @@ from covsup.supervisor.sessions.reported_sessions import collect_reported_sessio
 from covsup.supervisor.watching import linux
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Final
 
     from covsup.datafile.session.directory import Session
@@ -28,7 +28,7 @@ _SQLITE: Final = b"SQLite format 3\0"
 
 
 def required_carrier() -> Path:
-    """The carrier's library. Raises UsageError where there is none."""
+    """The path of the carrier's library. Raises UsageError if there is none."""
     try:
         return carrier_library()
     except CarrierUnavailable as error:
@@ -36,7 +36,10 @@ def required_carrier() -> Path:
 
 
 def check_data_file(settings: RunSettings) -> None:
-    """Refuse early what could only fail at the end, when all has run."""
+    """Make the data file's directory. Raises UsageError if the data file cannot be written.
+
+    Otherwise that error would come at the end of the run.
+    """
     path = settings.data_file
     try:
         path.parent.mkdir(parents=True, exist_ok=True)  # as coverage.py does
@@ -51,22 +54,24 @@ def check_data_file(settings: RunSettings) -> None:
     if not path.exists():
         return
     if not path.is_file():
-        raise UsageError(f"the data file {path} is not a file")
+        raise UsageError(f"the data file {path} is not a file: name another --data-file")
     try:
         with path.open("rb") as file:
             head = file.read(len(_SQLITE))
     except OSError as error:
         raise UsageError(f"cannot read the data file {path}: {error.strerror}") from error
     if head and head != _SQLITE:
-        raise UsageError(f"{path} is no coverage data file and is left alone; name another one")
+        raise UsageError(
+            f"{path} is not a coverage data file and is left as it is; name another --data-file"
+        )
 
 
-def open_session(
+def start_session(
     settings: RunSettings, *, command: tuple[str, ...], supervisor_pid: int, within: str = ""
 ) -> Session:
-    """Make the session directory; without a supervisor the session is open to all.
+    """Create the session directory. `within` is the id of the session around it, if any.
 
-    `within` is the id of the session around it.
+    With a `supervisor_pid` of 0 the session is open: other processes may join it at any time.
     """
     collect_reported_sessions(settings.data_file)
 
@@ -91,7 +96,7 @@ def open_session(
             append=settings.append,
             within=within,
             open=supervisor_pid == 0,
-            cwd=os.getcwd(),  # noqa: PTH109 - a plain string
+            cwd=str(Path.cwd()),
             command=command,
             started_ns=time.time_ns(),
             started_boottime_ns=_since_boot_ns(),
@@ -107,6 +112,6 @@ def open_session(
 
 
 def _since_boot_ns() -> int:
-    """The time since boot in nanoseconds, as Linux tells when a process started; elsewhere 0."""
+    """The time since boot in ns, by the clock of a process's start in /proc; 0 outside Linux."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return 0 if clock is None else time.clock_gettime_ns(clock)

@@ -1,14 +1,14 @@
-"""Sessions without a supervisor whose report was made while their process went on.
+"""Sessions without a supervisor whose report was made while their process still ran.
 
-`pytest.main()` measures the process that it is called in: when that has ended, nobody is left to
-delete the session. The next command that looks at the data file does.
+`pytest.main()` measures the process that calls it. When that process ends, no covsup is there to
+delete the session, so the next command that uses the data file does it.
 """
 
 from __future__ import annotations
 
 from covsup.datafile.errors import CovsupError
 from covsup.datafile.session.directory import REPORTED, open_session
-from covsup.datafile.session.places import find_sessions, tidy_sessions_directory
+from covsup.datafile.session.places import find_sessions
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from covsup.datafile.session.directory import Session
 
 PENDING_REPORTS: Final = "*.owed"
-"""Reports that were asked for and not made yet."""
+"""Names of files in a session directory: requests for reports that were not made yet."""
 
 
 def mark_as_reported(session: Session) -> None:
-    """Note that what the session recorded so far is in the data file and was told."""
+    """Note that the data file has what the session recorded so far, and a report showed it."""
     session.mark(REPORTED)
 
 
 def collect_reported_sessions(data_file: Path) -> None:
-    """Collect, and delete, the sessions of `data_file` that were reported and have ended since.
+    """Combine and delete the sessions of `data_file` that were reported and have ended since then.
 
-    One of which the data file holds nothing any more goes uncollected: something else has replaced
-    the result that it was a part of.
+    If the data file has no part of such a session any more, another result has replaced it, and the
+    session is deleted without being combined.
     """
     for path in find_sessions(data_file):
         if not (path / REPORTED).exists() or any(path.glob(PENDING_REPORTS)):
@@ -38,28 +38,10 @@ def collect_reported_sessions(data_file: Path) -> None:
         try:
             session = open_session(path)
             if session.settings.data_file == str(data_file):
-                _tidy(session, data_file)
+                from covsup.supervisor.sessions.ended_session import (  # noqa: PLC0415 - slow, and rare
+                    collect_if_ended,
+                )
+
+                collect_if_ended(session, data_file)
         except (CovsupError, OSError):
-            # Left as it is: `covsup combine` says what is the matter with it.
-            continue
-
-
-def _tidy(session: Session, data_file: Path) -> None:
-    # Here: a session to be tidied is rare, and what this needs is slow to import.
-    from covsup.datafile.database.database import is_data_file, session_ids_in  # noqa: PLC0415
-    from covsup.supervisor.combining.combine import combine  # noqa: PLC0415
-    from covsup.supervisor.sessions.liveness import ProcessSnapshot, supervisor_runs  # noqa: PLC0415
-    from covsup.supervisor.sessions.waiting_sessions import out_of_sight  # noqa: PLC0415
-    from covsup.supervisor.settings.combine_settings import CombineSettings  # noqa: PLC0415
-
-    journals = session.journals()
-    look = ProcessSnapshot([session.path], journals)
-    if supervisor_runs(session.settings, session.path) or look.any_writer_runs(journals):
-        return
-    if look.members.get(session.path):
-        return
-    if is_data_file(data_file) and session.id in session_ids_in(data_file):
-        combine([session.path], combine_settings=CombineSettings.of_session(session.settings))
-    elif not out_of_sight(session.path):
-        session.delete()
-        tidy_sessions_directory(session.path.parent)
+            continue  # the session stays, and `covsup combine` reports what is wrong with it

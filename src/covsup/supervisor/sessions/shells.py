@@ -1,6 +1,6 @@
-"""How a session is put into an environment, in the words of whoever will read it.
+"""Text that puts a session into an environment, in the language of each shell or tool.
 
-It is one variable, or two where the carrier goes along.
+It sets one variable, or two if the carrier is used.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 _NAME: Final = "COVSUP_SESSION"
 _PARENT: Final = "COVSUP_PARENT"
-"""Names the process that starts another; stale where a shell of one session opens the next."""
+"""Identifies the parent of a new process. It is stale if a shell of one session opens another."""
 
 
-def put(form: str, session: Path, carrier: Path | None = None) -> str:
-    """What puts a session into an environment. Raises UsageError where it cannot be said."""
+def set_variables(form: str, session: Path, carrier: Path | None = None) -> str:
+    """Text that puts a session into an environment. Raises UsageError if `form` cannot do it."""
     variables = {_NAME: os.fspath(session)}
     if carrier is not None:
         here = os.environ.get(PRELOAD, "") if form in _UNSET else ""
@@ -37,7 +37,7 @@ def put(form: str, session: Path, carrier: Path | None = None) -> str:
 
 
 def unset_variables(form: str, carrier: Path | None = None) -> str:
-    """What takes a session out of an environment again, and the carrier where it has that."""
+    """Text that takes a session out of an environment, and the carrier if it is there."""
     here = os.environ.get(PRELOAD, "")
     names = [_NAME]
     left = "" if carrier is None else without_carrier(here, carrier)
@@ -49,7 +49,7 @@ def unset_variables(form: str, carrier: Path | None = None) -> str:
         return (
             f"{text}{SHELL_FORMATS[form]({PRELOAD: left})}" if PRELOAD in names and left else text
         )
-    # An empty one means off, where a variable can be set but not removed.
+    # These forms can set a variable but not remove it. An empty one switches measurement off.
     return {
         "json": json.dumps(dict.fromkeys(names)) + "\n",
         "docker": " ".join(f"--env {name}=" for name in names) + "\n",
@@ -67,13 +67,13 @@ def _fish(name: str, text: str) -> str:
 
 
 def _csh(name: str, text: str) -> str:
-    # The history is substituted within quotes, too, and a quoted newline needs a backslash.
+    # csh substitutes its history (`!`) inside quotes, too, and needs a backslash before a newline.
     quoted = text.replace("'", "'\\''").replace("!", "\\!").replace("\n", "\\\n")
     return f"setenv {name} '{quoted}';\n"
 
 
 def _powershell(name: str, text: str) -> str:
-    # These are quotes there, too.
+    # PowerShell takes each of these characters as a quote. (RUF001: they are meant.)
     quoted = "".join(each * 2 if each in "'‘’‚‛" else each for each in text)  # noqa: RUF001
     return f"$Env:{name} = '{quoted}'\n"
 
@@ -85,12 +85,12 @@ def _json(variables: Variables) -> str:
 def _docker(variables: Variables) -> str:
     """Options of `docker run`: the variables, and the directories that they name.
 
-    Through --mount, which takes a colon in a path; a field in quotes may hold commas.
+    --mount allows a colon in a path, unlike --volume. A field in quotes may contain commas.
     """
     mounts = [(variables[_NAME], "")]
     if PRELOAD in variables:
         mounts.append((os.fspath(PACKAGE), "readonly"))
-    said = [f"--env {shlex.quote(f'{name}={text}')}" for name, text in variables.items()]
+    words = [f"--env {shlex.quote(f'{name}={text}')}" for name, text in variables.items()]
     for directory, how in mounts:
         fields = (
             "type=bind",
@@ -100,19 +100,19 @@ def _docker(variables: Variables) -> str:
         )
         mount = ",".join('"' + each.replace('"', '""') + '"' if set(each) & set(',"\n') else each
                          for each in fields)  # fmt: skip
-        said.append(f"--mount {shlex.quote(mount)}")
-    return " ".join(said) + "\n"
+        words.append(f"--mount {shlex.quote(mount)}")
+    return " ".join(words) + "\n"
 
 
 def _env_file(name: str, text: str) -> str:
-    """A line that is taken as it is: nothing is quoted, so nothing may need it."""
+    """A line of an env-file, which knows no quoting."""
     if "\n" in text or "\r" in text:
-        raise UsageError(f"a path with a line feed cannot stand in a file of variables: {text}")
+        raise UsageError(f"an env-file cannot hold a path with a line feed: {text}")
     return f"{name}={text}\n"
 
 
 def _systemd(name: str, text: str) -> str:
-    # In double quotes a backslash hides any of these; a line feed may stand there as it is.
+    # Inside double quotes these characters need a backslash, and a line feed does not.
     quoted = text
     for each in '\\"`$':
         quoted = quoted.replace(each, "\\" + each)
@@ -121,13 +121,15 @@ def _systemd(name: str, text: str) -> str:
 
 def _path(variables: Variables) -> str:
     if PRELOAD in variables:
-        raise UsageError("--shell=path prints the session directory alone: no --carrier with it")
+        raise UsageError(
+            "--shell=path prints only the session directory: use another --shell with --carrier"
+        )
     return f"{variables[_NAME]}\n"
 
 
-def _each(say: Callable[[str, str], str]) -> Callable[[Variables], str]:
-    """A form that says one variable after the other."""
-    return lambda variables: "".join(itertools.starmap(say, variables.items()))
+def _each(set_one: Callable[[str, str], str]) -> Callable[[Variables], str]:
+    """A form that sets one variable after the other."""
+    return lambda variables: "".join(itertools.starmap(set_one, variables.items()))
 
 
 SHELL_FORMATS: Final[dict[str, Callable[[Variables], str]]] = {

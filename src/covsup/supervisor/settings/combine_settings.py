@@ -1,4 +1,4 @@
-"""What coverage.py's settings say about combining: where to, and under which paths."""
+"""The settings of a combination: the data file, and the paths under which files are reported."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ import re
 from pathlib import Path
 from types import MappingProxyType
 
+from covsup.datafile.errors import CovsupError
 from covsup.datafile.journal.by_value_names import is_sent_code
 from covsup.hints import TYPE_CHECKING, NamedTuple
-from covsup.supervisor.combining.inputs import InputUnusable
 from covsup.supervisor.errors import UsageError
-from covsup.supervisor.settings.coverage_settings import config_file_of_session, has_settings_file
+from covsup.supervisor.settings.coverage_settings import (
+    config_file_argument,
+    config_file_of_session,
+    has_settings_file,
+)
+from covsup.supervisor.settings.run_settings import choose_sessions_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,8 +26,12 @@ if TYPE_CHECKING:
     from covsup.datafile.session.settings import Settings
 
 
+class PathsUnusable(CovsupError):
+    """coverage.py refuses [paths] of its settings."""
+
+
 class CombineSettings(NamedTuple):
-    """What coverage.py's settings say about combining."""
+    """coverage.py's settings that matter when data are combined."""
 
     data_file: Path
     paths: Mapping[str, Sequence[str]] = MappingProxyType({})
@@ -32,21 +41,27 @@ class CombineSettings(NamedTuple):
 
     @classmethod
     def of_session(cls, settings: Settings) -> Self:
-        """Those that held where a session was opened. Raises InputUnusable."""
+        """Those of the directory in which a session was opened. Raises UsageError."""
         return cls.read(config_file_of_session(settings.rcfile), Path(settings.data_file))
 
     @classmethod
-    def read(cls, rcfile: str | bool = True, data_file: Path | None = None) -> Self:
-        """Take them from coverage.py's settings file: `rcfile`, its own search (True), or none
-        at all (False). `data_file` wins over what it says. Raises InputUnusable."""
-        try:
-            if data_file is not None and not has_settings_file(rcfile):
-                return cls(data_file=_absolute(data_file))
-        except UsageError as error:
-            raise InputUnusable(str(error)) from error
+    def of_command(cls, rcfile: str | None, data_file: str | None) -> Self:
+        """Those of this directory, for a command with --rcfile and --data-file. Raises UsageError."""
+        choose_sessions_directory(rcfile)
+        path = None if data_file is None else Path(data_file)
+        return cls.read(config_file_argument(rcfile), path)
 
-        from coverage import Coverage  # noqa: PLC0415 - the slowest import of all
-        from coverage.exceptions import CoverageException  # noqa: PLC0415
+    @classmethod
+    def read(cls, rcfile: str | bool = True, data_file: Path | None = None) -> Self:
+        """Those of coverage.py's settings file: `rcfile`, or the one it finds (True), or none (False).
+
+        `data_file` takes precedence over the file's. Raises UsageError.
+        """
+        if data_file is not None and not has_settings_file(rcfile):
+            return cls(data_file=_absolute(data_file))
+
+        from coverage import Coverage
+        from coverage.exceptions import CoverageException
 
         try:
             settings = Coverage(
@@ -54,7 +69,7 @@ class CombineSettings(NamedTuple):
                 config_file=rcfile,
             )
         except CoverageException as error:
-            raise InputUnusable(str(error)) from error
+            raise UsageError(str(error)) from error
         paths = settings.get_option("paths")
         named = settings.get_option("run:data_file")
         disabled = settings.get_option("run:disable_warnings")
@@ -67,20 +82,20 @@ class CombineSettings(NamedTuple):
         )
 
     def map_path(self) -> Callable[[str], str]:
-        """The function that gives the path under which a file is reported. Raises InputUnusable.
+        """Make the function that gives the path under which a file is reported.
 
-        What it gives depends on the path alone. coverage.py's `PathAliases` with relative files makes
-        a pattern of each directory that it meets, so that tests/util.py, if it comes first, takes
-        pkg/tests/util.py in.
+        Its result depends on the path alone. coverage.py's `PathAliases` with relative files makes a
+        pattern of each directory that it meets, so its results depend on the order: tests/util.py,
+        if it comes first, would replace pkg/tests/util.py. Raises PathsUnusable.
         """
         if not self.paths and not self.relative_files:
             return str
 
-        from coverage.exceptions import CoverageException  # noqa: PLC0415
-        from coverage.files import PathAliases  # noqa: PLC0415
+        from coverage.exceptions import CoverageException
+        from coverage.files import PathAliases
 
         def aliases() -> PathAliases:
-            """Those of the settings, and none that were made on the way."""
+            """The aliases of the settings, without any that were made while mapping."""
             made = PathAliases(relative=self.relative_files)
             for result, *patterns in self.paths.values():
                 for pattern in patterns:
@@ -96,30 +111,30 @@ class CombineSettings(NamedTuple):
         try:
             aliases()
         except CoverageException as error:
-            raise InputUnusable(f"[paths]: {error}") from error
+            raise PathsUnusable(f"[paths]: {error}") from error
         return functools.cache(mapped)
 
 
 def _local_path(path: str) -> str | None:
-    """Where a file of another checkout or machine is below this directory, if it is there.
+    """The relative path, in this directory, of a file from another checkout or machine, or None.
 
-    The longest end of its path that names a file here and has a directory in it, as coverage.py
-    asks for. A file that is here is none of another place, and has a relative path.
+    It is the longest end of `path` that names a file here and contains a directory, as coverage.py
+    requires. A file that exists at `path` with other contents is another file.
     """
-    from coverage.files import isabs_anywhere, source_exists  # noqa: PLC0415
+    from coverage.files import isabs_anywhere, source_exists
 
     if not isabs_anywhere(path):
         return None
     parts = [part for part in re.split(r"[/\\]", path) if part]
     for at in range(len(parts) - 1):
-        here = os.path.join(*parts[at:])  # noqa: PTH118 - text
+        here = os.path.join(*parts[at:])
         if source_exists(here) and not _differ(path, here):
             return here
     return None
 
 
 def _differ(path: str, here: str) -> bool:
-    """Whether both files are there, and differ."""
+    """Whether both files exist and differ."""
     try:
         return Path(path).read_bytes() != Path(here).read_bytes()
     except OSError:
@@ -127,4 +142,4 @@ def _differ(path: str, here: str) -> bool:
 
 
 def _absolute(path: str | Path) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100 - links stay
+    return Path(os.path.abspath(path))

@@ -1,7 +1,9 @@
-"""What each setting, option and variable of coverage.py's is to covsup.
+"""Which settings, options and variables of coverage.py covsup supports.
 
-The one place that knows it: `covsup run` and `covsup env` name what has no effect, `covsup debug
-migrate` says what to write instead, and docs/settings.md lists the same, which a test compares.
+Only this file knows: `covsup run` and `covsup env` name those that have no effect, `covsup debug
+migrate` prints what to write instead. docs/settings.md has the same lists; a test compares them.
+
+Must never know: where a setting comes from.
 """
 
 from __future__ import annotations
@@ -11,20 +13,20 @@ from enum import Enum
 from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from typing import Final
 
 
 class Support(Enum):
-    """What a word of theirs is to us."""
+    """What covsup does with a word of coverage.py's."""
 
     HONOURED = "honoured"
-    UNNEEDED = "unneeded"  # what it was for happens anyway
+    UNNEEDED = "unneeded"  # covsup does what it is for in any case
     UNSUPPORTED = "unsupported"
 
 
 class Compatibility(NamedTuple):
-    """What a word of theirs is to us, and why, in a few words."""
+    """What covsup does with a word of coverage.py's, and why, in a few words."""
 
     support: Support
     note: str = ""
@@ -101,7 +103,7 @@ VARIABLES: Final[Mapping[str, Compatibility]] = {
     "COVERAGE_RCFILE": _honoured(),
     "COVERAGE_FORCE_CONFIG": _honoured(),
     "COVERAGE_PROCESS_START": _unneeded(
-        "below `covsup run` every Python is measured; for what somebody else starts: `covsup env`"
+        "below `covsup run` every Python is measured; for other programs: `covsup env`"
     ),
     "COVERAGE_PROCESS_CONFIG": _unneeded("below `covsup run` every Python is measured"),
     "COVERAGE_CORE": SETTINGS["run"]["core"],
@@ -120,7 +122,7 @@ RUN_OPTIONS: Final[Mapping[str, Compatibility]] = {
     "--save-signal": _unsupported("`covsup combine --keep` shows what has run so far, at any time"),
     "--debug": SETTINGS["run"]["debug"],
 }
-"""Options of `coverage run` which are not simply the same under `covsup run`."""
+"""Options of `coverage run` that `covsup run` does not just support in the same way."""
 
 WARNINGS: Final[Mapping[str, Compatibility]] = {
     "include-ignored": _honoured(),
@@ -136,26 +138,8 @@ WARNINGS: Final[Mapping[str, Compatibility]] = {
     "no-ctracer": _unneeded("there is no other tracer"),
     "no-sysmon": _unneeded("sys.monitoring has no limits here"),
     "no-sysmon-context": _unneeded("sys.monitoring has no limits here"),
-    "cant-combine": _unsupported("what could not be read is always told"),
+    "cant-combine": _unsupported("what could not be read is always reported"),
 }
-"""What [run] disable_warnings may name."""
+"""The warnings that [run] disable_warnings may name."""
 
 UNNEEDED_SETTINGS: Final = "settings-unneeded"
-
-
-def did_you_mean(word: str, words: Iterable[str], *, prefix: str = "") -> str:
-    """ "; did you mean 'thread'?" for a misspelt word, or nothing.
-
-    A `prefix` that all words have makes them no more alike.
-    """
-    import difflib  # noqa: PLC0415 - only for a mistake
-
-    known = [each.removeprefix(prefix) for each in words]
-    found = difflib.get_close_matches(word.removeprefix(prefix), known, n=1)
-    return f"; did you mean {prefix + found[0]!r}?" if found else ""
-
-
-def did_you_mean_or_all(word: str, words: Iterable[str]) -> str:
-    """The same, but all that there are where none is near."""
-    known = sorted(each for each in words if not each.startswith("_"))
-    return did_you_mean(word, known) or f"; there are: {', '.join(known)}"

@@ -1,7 +1,9 @@
-"""What coverage.py's settings files say, and what of that has no effect under covsup.
+"""coverage.py's settings, and which of them have no effect under covsup.
 
-coverage.py reads them itself, and is imported only if there is a file that it would read. What it
-would pass over in silence, and what is not needed or not supported here, is told: `remarks`.
+coverage.py reads its own files. It is imported only if there is a file that it would read. `remarks`
+warn about what it would ignore without a message, and about what covsup does not need or support.
+
+Must never know: covsup's command line.
 """
 
 from __future__ import annotations
@@ -12,14 +14,13 @@ from pathlib import Path
 
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
+from covsup.supervisor.messages import did_you_mean, did_you_mean_or_all
 from covsup.supervisor.settings.compatibility import (
     SETTINGS,
     UNNEEDED_SETTINGS,
     VARIABLES,
     WARNINGS,
     Support,
-    did_you_mean,
-    did_you_mean_or_all,
 )
 from covsup.supervisor.settings.covsup_settings import CONCURRENCY, split_lists
 from covsup.supervisor.settings.files import (
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from covsup.supervisor.settings.files import Section
 
 _NO_FILE: Final = "false"
-"""In a session's settings: no settings file of coverage.py's was to be read (`--rcfile=`)."""
+"""In a session's settings: coverage.py reads no settings file (`--rcfile=`)."""
 
 _VARIABLES: Final = ("COVERAGE_RCFILE", "COVERAGE_FORCE_CONFIG")
 _UNKNOWN_CONCURRENCY: Final = "Unknown concurrency choices: "
@@ -46,7 +47,7 @@ _INVALID_VALUE: Final = re.compile(r"Couldn't read config file (?P<file>.+?): .*
 
 
 class CoverageSettings(NamedTuple):
-    """What coverage.py's files and variables say."""
+    """The settings in coverage.py's files and variables."""
 
     branch: bool = False
     command_line: str = ""
@@ -65,32 +66,32 @@ class CoverageSettings(NamedTuple):
     plugin_config: str = ""
     plugin_path: tuple[str, ...] = ()
     plugin_contexts: bool = False
-    remarks: tuple[str, ...] = ()  # on what has no effect, a sentence each
+    remarks: tuple[str, ...] = ()  # about what has no effect, a sentence each
 
 
 def config_file_argument(rcfile: str | None) -> str | bool:
-    """What coverage.py wants to be told of `--rcfile`: a path, True to search, False for none."""
+    """coverage.py's `config_file` for a --rcfile: a path, True to search, False for none."""
     return True if rcfile is None else rcfile or False
 
 
 def rcfile_to_store(rcfile: str | None) -> str:
-    """`--rcfile` as it is kept in a session's settings."""
+    """A --rcfile as a session's settings store it."""
     if rcfile is None:
         return ""
-    return os.path.abspath(rcfile) if rcfile else _NO_FILE  # noqa: PTH100 - links stay
+    return os.path.abspath(rcfile) if rcfile else _NO_FILE
 
 
-def config_file_of_session(kept: str) -> str | bool:
-    """What coverage.py wants to be told of a session's `rcfile`."""
-    return {"": True, _NO_FILE: False}.get(kept, kept)
+def config_file_of_session(stored: str) -> str | bool:
+    """coverage.py's `config_file` for the `rcfile` of a session's settings."""
+    return {"": True, _NO_FILE: False}.get(stored, stored)
 
 
 def read_coverage_settings(
     rcfile: str | None, words: Sequence[str] | None = None
 ) -> CoverageSettings:
-    """What coverage.py would find in its files and variables. Raises UsageError.
+    """The settings that coverage.py finds in its files and variables. Raises UsageError.
 
-    Its plugins are loaded, and configure, only for a target (`words`); remarks are made then, too.
+    Only for a target (`words`) are its plugins loaded, which may change settings, and remarks made.
     """
     data_file = os.environ.get("COVERAGE_FILE") or ".coverage"
     if not has_settings_file(config_file_argument(rcfile)):
@@ -98,7 +99,7 @@ def read_coverage_settings(
         return CoverageSettings(data_file=data_file, remarks=remarks)
     config = _configuration(rcfile)
 
-    from covsup.supervisor.settings.plugins import (  # noqa: PLC0415 - it imports coverage.py, too
+    from covsup.supervisor.settings.plugins import (
         PluginSettings,
         configure,
         plugin_directories,
@@ -111,7 +112,7 @@ def read_coverage_settings(
     plugins = PluginSettings()
     remarks = ()
     if words is not None:
-        # Of what the files say, before a plugin has its say.
+        # Remarks are about the files, before a plugin changes settings.
         remarks = tuple(_remarks(config, listed_in("run:disable_warnings")))
         plugins = configure(config, plugin_directories(words))
     return CoverageSettings(
@@ -122,7 +123,7 @@ def read_coverage_settings(
         dynamic_context=tuple(
             name
             for name in split_lists([str(config.get_option("run:dynamic_context") or "")])
-            if name != "none"  # coverage.py's word for it
+            if name != "none"  # what coverage.py calls no context
         ),
         cover_pylib=bool(config.get_option("run:cover_pylib")),
         data_file=str(config.get_option("run:data_file") or data_file),
@@ -143,7 +144,7 @@ def read_coverage_settings(
 def unknown_settings(
     path: Path, sections: Sequence[Section], plugins: Collection[str]
 ) -> Iterator[tuple[int, str]]:
-    """What in coverage.py's sections is none of its settings: the line and a sentence."""
+    """The keys and sections that coverage.py does not know: the line, and a sentence."""
     for section in sections:
         if section.name in SETTINGS:
             keys = SETTINGS[section.name]
@@ -155,17 +156,17 @@ def unknown_settings(
             for entry in section.entries:
                 home = next((name for name in SETTINGS if entry.key in SETTINGS[name]), "run")
                 below = f"[{coverage_prefix(path)}{home}]"
-                yield entry.line, f"{entry.key} is read only below a section such as {below}"
+                yield entry.line, f"{entry.key} is read only in a section such as {below}"
         elif not _belongs_to_another_tool(section.name, plugins):
             known = [*SETTINGS, *plugins]
             near = did_you_mean(section.name, known)
             if near or path.name in COVERAGE_FILES or section.name != section.written:
                 hint = near or f"; there are: {', '.join(sorted(known))}"
-                yield section.line, f"[{section.written}] is no section of coverage.py's{hint}"
+                yield section.line, f"[{section.written}] is not a section of coverage.py{hint}"
 
 
 def _belongs_to_another_tool(section: str, plugins: Collection[str]) -> bool:
-    """Whether a section is a plugin's, or ours, or another tool's in coverage.py's TOML file."""
+    """Whether a section is a plugin's, or covsup's, or another tool's in coverage.py's TOML file."""
     return (
         section in {"covsup", "DEFAULT"}
         or section.startswith("tool.")
@@ -174,13 +175,13 @@ def _belongs_to_another_tool(section: str, plugins: Collection[str]) -> bool:
 
 
 def _configuration(rcfile: str | None) -> Coverage:
-    import warnings  # noqa: PLC0415 - the settings are usually read without them
+    import warnings
 
     with warnings.catch_warnings():
-        # What it does not know is told by us, with what is near.
+        # covsup warns about unknown settings itself, with a suggestion.
         warnings.simplefilter("ignore")
-        import coverage  # noqa: PLC0415 - the slowest import of all
-        from coverage.exceptions import CoverageException  # noqa: PLC0415
+        import coverage
+        from coverage.exceptions import CoverageException
 
         try:
             return coverage.Coverage(config_file=config_file_argument(rcfile))
@@ -192,17 +193,17 @@ def _configuration(rcfile: str | None) -> Coverage:
 
 
 def _concurrency_hint(refusal: str) -> str:
-    """What to write for a name which coverage.py does not know."""
+    """What to write instead of a --concurrency that coverage.py does not know."""
     if not refusal.startswith(_UNKNOWN_CONCURRENCY):
         return ""
     name = refusal.removeprefix(_UNKNOWN_CONCURRENCY).partition(",")[0]
     if name in CONCURRENCY:
-        return ": that is covsup's; write it below [tool.covsup] in pyproject.toml"
+        return "; covsup has it: write it in [tool.covsup] of pyproject.toml"
     return did_you_mean(name, CONCURRENCY)
 
 
 def _value_location(refusal: str) -> str:
-    """Where the value stands which coverage.py refuses, if it names only the file."""
+    """The line and key of a value that coverage.py refuses; it names only the file."""
     found = _INVALID_VALUE.match(refusal)
     if found is None or not Path(found["file"]).is_file():
         return ""
@@ -215,8 +216,8 @@ def _value_location(refusal: str) -> str:
 
 
 def _remarks(config: Coverage, disabled: Collection[str]) -> Iterator[str]:
-    """On what in the files has no effect."""
-    # A file that several share counts only if coverage.py knows something in it, but is read.
+    """Warnings about what has no effect."""
+    # coverage.py reads a shared file even if it has no section for it.
     for path in map(Path, config.config.config_files_read):
         sections = coverage_sections(path, own=path.name not in SHARED_FILES)
         for line, sentence in unknown_settings(path, sections, config.config.plugins):
@@ -242,7 +243,7 @@ def _is_set_by_variable(name: str) -> bool:
 
 
 def _variable_remarks(disabled: Collection[str]) -> Iterator[str]:
-    """The same for variables; those which would start coverage.py are told when that is undone."""
+    """The same for variables, except those that start coverage.py: covsup removes these later."""
     without_effect: dict[Support, list[str]] = {}
     for name, meaning in VARIABLES.items():
         if name.startswith("COVERAGE_PROCESS_") or not os.environ.get(name):
@@ -257,7 +258,7 @@ def _sentences(
 ) -> Iterator[str]:
     if Support.UNNEEDED in names and UNNEEDED_SETTINGS not in disabled:
         are = "is" if len(names[Support.UNNEEDED]) == 1 else "are"
-        # Whoever counts on it would find the data of the last run only.
+        # A user who relies on it would find only the data of the last run.
         apart = (
             " (--parallel-mode does keep runs apart)"
             if "parallel" in names[Support.UNNEEDED]
@@ -278,23 +279,25 @@ def _joined(names: Sequence[str]) -> str:
 
 
 def display_path(path: Path) -> str:
-    """A path as one would name it here."""
+    """A path for people: relative, if it is below the working directory."""
     try:
         return str(path.relative_to(Path.cwd()))
-    except (ValueError, OSError):  # it is elsewhere, or there is no working directory any more
+    except (ValueError, OSError):  # it is elsewhere, or the working directory was deleted
         return str(path)
 
 
 def _is_empty(rcfile: str) -> bool:
-    """Whether there is nothing to read; not tried, for a pipe gives what it has but once."""
+    """Whether there is nothing to read. It is not read to find out: a pipe can be read only once."""
     try:
-        return rcfile == os.devnull or (os.path.isfile(rcfile) and not os.path.getsize(rcfile))  # noqa: PTH113, PTH202
+        return rcfile == os.devnull or (os.path.isfile(rcfile) and not os.path.getsize(rcfile))
     except OSError:
-        return False  # coverage.py says what is wrong with it
+        return False  # coverage.py reports what is wrong with it
 
 
 def has_settings_file(rcfile: str | bool) -> bool:
-    """Whether coverage.py, told `rcfile`, would find any settings without being imported.
+    """Whether coverage.py, with `rcfile` as its config_file, would find any settings.
+
+    It is not imported to find out.
 
     Raises UsageError for an unreadable file of its own.
     """
@@ -306,7 +309,7 @@ def has_settings_file(rcfile: str | bool) -> bool:
         return True
     for name in (*COVERAGE_FILES, *SHARED_FILES):
         try:
-            with open(name, "rb") as file:  # noqa: PTH123 - speed
+            with open(name, "rb") as file:
                 if name in COVERAGE_FILES or b"coverage" in file.read():
                     return True
         except FileNotFoundError:

@@ -1,7 +1,9 @@
 """covsup's own settings: which there are, what each must be, and where they are read.
 
-`[tool.covsup]` in a TOML file, `[covsup]` in any other. They stand in one file; a mistake in them is
-refused before anything runs, with the file, the key and what to write.
+They are in `[tool.covsup]` of a TOML file, or in `[covsup]` of any other, and in one file only. A
+mistake in them is refused before anything runs: the message names the file, the key and what to write.
+
+Must never know: the command line, and the values that coverage.py's settings have.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from pathlib import Path
 
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
-from covsup.supervisor.settings.compatibility import SETTINGS, did_you_mean, did_you_mean_or_all
+from covsup.supervisor.messages import did_you_mean, did_you_mean_or_all
+from covsup.supervisor.settings.compatibility import SETTINGS
 from covsup.supervisor.settings.files import COVERAGE_FILES, coverage_prefix, read_entries
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ LONGEST_GRACE: Final = 1e9
 _FILES: Final = ("pyproject.toml", ".coveragerc", ".coveragerc.toml", "setup.cfg", "tox.ini")
 _INI_SECTION: Final = "covsup"
 _TOML_SECTION: Final = "tool.covsup"
-# How other files and other tools would have it, which would be passed over in silence.
+# Headings in the style of another file or tool, which would be ignored without a message.
 _WRONG_SECTION: Final = re.compile(
     rb"(?m)^[ \t]*\[[ \t]*(tool[.:]covsup\b[^\]\n]*|covsup[.:][^\]\n]*)\]"
 )
@@ -36,15 +39,15 @@ _INI_HEADING: Final = re.compile(rb"(?m)^\[(covsup)\]")
 
 
 class Key(NamedTuple):
-    """One setting of ours."""
+    """One of covsup's settings."""
 
-    wanted: str  # what to write, in words
-    example: str  # as in TOML
-    value: Callable[[object], Any]  # raises ValueError
+    expected: str  # what to write, in words
+    example: str  # in TOML
+    parse: Callable[[object], Any]  # raises ValueError or TypeError
 
 
 def check_names(names: Iterable[str], known: Sequence[str], noun: str) -> None:
-    """Raise UsageError for a name that there is not."""
+    """Raise UsageError for a name that is not in `known`."""
     for name in names:
         if name not in known:
             raise UsageError(
@@ -53,7 +56,7 @@ def check_names(names: Iterable[str], known: Sequence[str], noun: str) -> None:
 
 
 def split_lists(values: Iterable[str] | None) -> tuple[str, ...]:
-    """Options may be repeated, and each may hold several values between commas."""
+    """The values of an option that may be repeated, and may have several values between commas."""
     return tuple(
         part.strip() for value in values or () for part in value.split(",") if part.strip()
     )
@@ -86,7 +89,7 @@ def _number_parser(below: float) -> Callable[[object], float]:
 
 def dynamic_contexts() -> tuple[str, ...]:
     """The kinds of contexts that covsup records by itself; covsup's pytest plugin records `test`."""
-    from covsup.datafile._fold import CONTEXT_KINDS  # noqa: PLC0415 - few commands name a context
+    from covsup.datafile._fold import CONTEXT_KINDS  # few commands name a context
 
     return (*CONTEXT_KINDS, "test")
 
@@ -115,11 +118,11 @@ def _parse_core(value: object) -> str:
 def _parse_directory(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise TypeError
-    return os.path.expanduser(os.path.expandvars(value))  # noqa: PTH111 - a string is wanted
+    return os.path.expanduser(os.path.expandvars(value))
 
 
 KEYS: Final[Mapping[str, Key]] = {
-    "core": Key("one of auto, monitoring, settrace", 'core = "auto"', _parse_core),
+    "core": Key(f"one of {', '.join(CORES)}", 'core = "auto"', _parse_core),
     "concurrency": Key(
         "a list of names",
         'concurrency = ["thread"]',
@@ -140,13 +143,13 @@ KEYS: Final[Mapping[str, Key]] = {
 
 
 class _Untyped(str):
-    """A value of a file in which everything is text."""
+    """A value from a file without types, in which everything is text."""
 
     __slots__ = ()
 
 
 def read_covsup_settings(rcfile: str | None) -> Mapping[str, Any]:
-    """Our settings: of the file that was named, or else of the one here that has any.
+    """covsup's settings: from the named file, or else from the one here that has any.
 
     Raises UsageError.
     """
@@ -160,36 +163,36 @@ def read_covsup_settings(rcfile: str | None) -> Mapping[str, Any]:
     tables = [(path, table) for path in files if (table := _table(path)) is not None]
     if len(tables) > 1:
         names = " and in ".join(str(path) for path, _ in tables)
-        raise UsageError(f"settings of covsup stand in {names}: keep them in one file")
+        raise UsageError(f"covsup's settings are in {names}: keep them in one file")
     for path, table in tables:
         return _checked(path, table)
     return {}
 
 
 def section_heading(path: Path) -> str:
-    """What our section is called in a file."""
+    """The heading of covsup's section in a file."""
     return f"[{_TOML_SECTION if path.suffix == '.toml' else _INI_SECTION}]"
 
 
 def check_key(path: Path, key: str, value: object, *, is_text: bool = False) -> Any:
-    """The value that a key has; `is_text` where a file has no types. Raises UsageError."""
+    """The parsed value of a key. `is_text`: the file has no types. Raises UsageError."""
     value = _Untyped(value) if is_text else value
     where = f"{path}: {section_heading(path)}"
     if key not in KEYS:
         of_coverage = [section for section, keys in SETTINGS.items() if key in keys]
         if of_coverage:
             raise UsageError(
-                f"{where} has no {key!r}: that is coverage.py's; write it below"
+                f"{where} has no {key!r}, which is a setting of coverage.py: write it in"
                 f" [{coverage_prefix(path)}{of_coverage[0]}]"
             )
         raise UsageError(f"{where} has no {key!r}{did_you_mean_or_all(key, KEYS)}")
     try:
-        return KEYS[key].value(value)
+        return KEYS[key].parse(value)
     except UsageError as error:
         raise UsageError(f"{where} {key}: {error}") from error
     except (ValueError, TypeError):
         raise UsageError(
-            f"{where} {key} = {value!r} is not {KEYS[key].wanted}: write for example"
+            f"{where} {key} = {value!r} is not {KEYS[key].expected}: write, for example,"
             f" {KEYS[key].example if path.suffix == '.toml' else _example_for_ini(KEYS[key].example)}"
         ) from None
 
@@ -203,7 +206,7 @@ def _checked(path: Path, table: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _table(path: Path) -> Mapping[str, object] | None:
-    """Our section of a file, unchecked, or None."""
+    """covsup's section of a file, unchecked, or None."""
     try:
         raw = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -214,7 +217,7 @@ def _table(path: Path) -> Mapping[str, object] | None:
         return _table_of_toml(path, raw) if b"covsup" in raw else None
     if wrong_section := _WRONG_SECTION.search(raw):
         name = wrong_section[1].decode(errors="replace").strip()
-        raise UsageError(f"{path}: [{name}] is not read: write [{_INI_SECTION}] here")
+        raise UsageError(f"{path}: [{name}] is not read: write [{_INI_SECTION}] instead")
     if not _INI_HEADING.search(raw):
         return None
     return {
@@ -225,14 +228,14 @@ def _table(path: Path) -> Mapping[str, object] | None:
 
 
 def _table_of_toml(path: Path, raw: bytes) -> Mapping[str, object] | None:
-    import tomllib  # noqa: PLC0415 - only where there is something for us
+    import tomllib
 
     try:
         whole = tomllib.loads(raw.decode())
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from error
     if "covsup" in whole:
-        raise UsageError(f"{path}: [covsup] is not read: write [{_TOML_SECTION}] here")
+        raise UsageError(f"{path}: [covsup] is not read: write [{_TOML_SECTION}] instead")
     tools = whole.get("tool")
     table = tools.get("covsup") if isinstance(tools, dict) else None
     if table is not None and not isinstance(table, dict):

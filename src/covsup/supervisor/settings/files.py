@@ -1,7 +1,9 @@
-"""Settings files as they are written: sections and keys, with the lines where they stand.
+"""Settings files as they are written: sections and keys, with their line numbers.
 
-coverage.py reads its own settings. This is for what it does not tell: which keys there are, where,
-and who else has a section in the same file.
+coverage.py reads its own settings. It does not report which keys a file has, in which lines, or
+which other tools have a section in the same file.
+
+Must never know: which keys are right.
 """
 
 from __future__ import annotations
@@ -17,10 +19,10 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
 COVERAGE_FILES: Final = (".coveragerc", ".coveragerc.toml")
-"""coverage.py's own settings files."""
+"""Files that contain settings of coverage.py alone."""
 
 SHARED_FILES: Final = ("setup.cfg", "tox.ini", "pyproject.toml")
-"""Files in which coverage.py is one of many; it reads the first of all that says something."""
+"""Files that several tools share. coverage.py reads the first that has settings for it."""
 
 _HEADER: Final = re.compile(r"\s*\[\[?\s*(?P<name>[^\]]*?)\s*\]")
 _KEY: Final = re.compile(r"(?P<key>[^\s=:#;\[][^=:]*?)\s*[=:]")
@@ -30,17 +32,17 @@ _TOML_KEY: Final = re.compile(r"\s*(?P<key>[\w\-.\"' ]+?)\s*=")
 class Entry(NamedTuple):
     """One key of a section."""
 
-    section: str  # as the file has it; in TOML with dots
+    section: str  # as in the file; in TOML with dots
     key: str
-    value: Any  # a string where the file is no TOML
-    line: int  # 0 = it could not be found
+    value: Any  # a string, unless the file is TOML
+    line: int  # 0 = unknown
 
 
 class Section(NamedTuple):
-    """One section of coverage.py's."""
+    """One section of coverage.py's settings."""
 
-    name: str  # as coverage.py calls it: run
-    written: str  # as the file has it: coverage:run
+    name: str  # for coverage.py: run
+    written: str  # in the file: coverage:run
     line: int
     entries: tuple[Entry, ...]
 
@@ -61,7 +63,7 @@ def read_entries(path: Path) -> list[Entry]:
 
 
 def coverage_prefix(path: Path) -> str:
-    """What stands before the names of coverage.py's sections."""
+    """The prefix of the names of coverage.py's sections in a file."""
     if path.name in COVERAGE_FILES:
         return ""
     return "tool.coverage." if path.suffix == ".toml" else "coverage:"
@@ -70,7 +72,7 @@ def coverage_prefix(path: Path) -> str:
 def coverage_sections(path: Path, *, own: bool) -> list[Section]:
     """The sections that are coverage.py's, or would be if they were spelt right.
 
-    `own` says that the file is coverage.py's alone, where its sections need no prefix.
+    `own`: the file is coverage.py's alone, so its sections need no prefix.
     """
     by_section: dict[str, list[Entry]] = {}
     for entry in read_entries(path):
@@ -90,9 +92,9 @@ def coverage_sections(path: Path, *, own: bool) -> list[Section]:
 
 
 def _of_ini(text: str, name: str) -> Iterator[Entry]:
-    import configparser  # noqa: PLC0415 - seldom needed
+    import configparser
 
-    # As coverage.py's: nothing is replaced in values, and a key may not stand twice.
+    # Like coverage.py: no interpolation, and a repeated key is an error.
     parser = configparser.ConfigParser(interpolation=None, default_section="")
     try:
         parser.read_string(text, name)
@@ -114,7 +116,7 @@ def _lines_of_ini(text: str) -> Iterator[tuple[tuple[str, str], int]]:
 
 
 def _of_toml(text: str, _: str) -> Iterator[Entry]:
-    import tomllib  # noqa: PLC0415
+    import tomllib
 
     table = tomllib.loads(text)
     lines = dict(_lines_of_toml(text))
@@ -122,13 +124,13 @@ def _of_toml(text: str, _: str) -> Iterator[Entry]:
 
 
 def _flattened(table: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> Iterator[Entry]:
-    """Every key of every table; a table in a list belongs to none."""
+    """Every key of every table, except those of tables in a list."""
     for key, value in table.items():
         full = f"{name}.{key}" if name else key
         if isinstance(value, dict):
             yield from _flattened(value, full, lines)
         else:
-            # What stands in an inline table, or below a dotted key, is where that is.
+            # A key of an inline table, or one with dots, is in the line of its table.
             near = full
             while near and near not in lines:
                 near = near.rpartition(".")[0]

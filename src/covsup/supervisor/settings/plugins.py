@@ -1,8 +1,8 @@
-"""coverage.py's plugins on the supervisor's side: found, configured, asked for what they report.
+"""coverage.py's plugins in the supervisor: load them, configure, list the files that they report.
 
-They are imported here before anything runs, so that one which cannot be is refused, and so that
-configurers have their say in the settings. Whether a measured process needs them is known then:
-it does only for file tracers and dynamic contexts.
+They are imported before anything runs, so that one that cannot be loaded is refused, and so that
+plugins that configure can change the settings. Only then is known whether measured processes need
+them: they need file tracers and plugins that give dynamic contexts.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from coverage.plugin_support import Plugins
 
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.errors import UsageError
+from covsup.supervisor.messages import in_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,23 +29,23 @@ if TYPE_CHECKING:
 
 
 class PluginSettings(NamedTuple):
-    """What measured processes and the end of the session need to know of plugins."""
+    """What measured processes and the end of the session need to know about plugins."""
 
-    modules: tuple[str, ...] = ()  # that measured processes load; in coverage.py's order
-    config: str = ""  # as coverage.py hands its configuration to a subprocess
-    path: tuple[str, ...] = ()  # where to look for them besides sys.path
-    contexts: bool = False  # one of them gives dynamic contexts
+    modules: tuple[str, ...] = ()  # to load in measured processes, in coverage.py's order
+    config: str = ""  # coverage.py's configuration, serialized as for its subprocesses
+    path: tuple[str, ...] = ()  # directories to search before sys.path
+    contexts: bool = False  # whether one of them gives dynamic contexts
 
 
 def configure(coverage: Coverage, path: Sequence[str]) -> PluginSettings:
-    """Load the plugins of a configuration and let the configurers change it. Raises UsageError."""
+    """Load the plugins of a configuration and let them change it. Raises UsageError."""
     config = coverage.config
     if not config.plugins:
         return PluginSettings()
     try:
         text = config.serialize()
     except (TypeError, ValueError) as error:
-        raise UsageError(f"coverage.py's settings cannot be handed to plugins: {error}") from error
+        raise UsageError(f"coverage.py's settings cannot be passed to plugins: {error}") from error
     plugins, needed = Plugins(), []
     with _first_on_sys_path(path):
         for module in config.plugins:
@@ -53,7 +54,7 @@ def configure(coverage: Coverage, path: Sequence[str]) -> PluginSettings:
                 plugins.load_from_config([module], config)
             except (Exception, SystemExit) as error:
                 raise UsageError(
-                    f"the plugin {module} cannot be loaded: {_in_one_line(error)}"
+                    f"the plugin {module} cannot be loaded: {in_one_line(error)}"
                 ) from error
             if (len(plugins.file_tracers), len(plugins.context_switchers)) != (tracers, switchers):
                 needed.append(module)
@@ -62,7 +63,7 @@ def configure(coverage: Coverage, path: Sequence[str]) -> PluginSettings:
                 plugin.configure(coverage)
             except Exception as error:
                 raise UsageError(
-                    f"the plugin {_name(plugin)} failed in configure: {_in_one_line(error)}"
+                    f"the plugin {_name(plugin)} failed in configure: {in_one_line(error)}"
                 ) from error
     if not needed:
         return PluginSettings()
@@ -75,15 +76,15 @@ def configure(coverage: Coverage, path: Sequence[str]) -> PluginSettings:
 
 
 def plugin_directories(words: Sequence[str]) -> tuple[str, ...]:
-    """Where a project's own plugins are looked for: beside the script, and here."""
-    places = [os.getcwd()]  # noqa: PTH109 - a plain string
-    if words and os.path.isfile(words[0]):  # noqa: PTH113
-        places.insert(0, os.path.dirname(os.path.realpath(words[0])))  # noqa: PTH120
+    """Where to search for a project's own plugins: beside the script, and here."""
+    places = [os.getcwd()]
+    if words and os.path.isfile(words[0]):
+        places.insert(0, os.path.dirname(os.path.realpath(words[0])))
     return tuple(dict.fromkeys(places))
 
 
-def installed(modules: Sequence[str], path: Sequence[str]) -> tuple[str, ...]:
-    """The packages which another interpreter must have, too: those not found in `path`."""
+def packages_to_install(modules: Sequence[str], path: Sequence[str]) -> tuple[str, ...]:
+    """The packages of plugins that the target's interpreter must have: those not in `path`."""
     names = dict.fromkeys(module.partition(".")[0] for module in modules)
     return tuple(
         name
@@ -94,10 +95,10 @@ def installed(modules: Sequence[str], path: Sequence[str]) -> tuple[str, ...]:
 
 
 class FileFinders:
-    """The file tracers of a session, asked which files of theirs there are."""
+    """The file tracers of a session, which know the files that they would report."""
 
     def __init__(self, settings: Settings) -> None:
-        """Load them; `problems` says which of them could not be."""
+        """Load them. `problems` has a sentence for each failure."""
         self.problems: list[str] = []
         self._plugins = Plugins()
         config = CoverageConfig.deserialize(settings.plugin_config)
@@ -105,28 +106,28 @@ class FileFinders:
             for module in settings.plugins:
                 try:
                     self._plugins.load_from_config([module], config)
-                except (Exception, SystemExit) as error:  # noqa: BLE001 - not ours
-                    self.problems.append(f"plugin {module} cannot be loaded: {_in_one_line(error)}")
+                except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
+                    self.problems.append(f"plugin {module} cannot be loaded: {in_one_line(error)}")
             for plugin in self._plugins.configurers:
-                # A failure is one at the start of the session, too, and was refused there.
+                # The same failure was refused at the start of the session.
                 with contextlib.suppress(Exception):
                     plugin.configure(config)
 
     def find(self, directory: str) -> Iterator[tuple[str, str]]:
-        """Every file below `directory` that a plugin would report, with that plugin's name."""
+        """The path of every file below `directory` that a plugin would report, and the plugin's name."""
         for plugin in self._plugins.file_tracers:
             try:
                 for path in plugin.find_executable_files(directory):
                     yield path, _name(plugin)
-            except Exception as error:  # noqa: BLE001 - not ours
+            except Exception as error:  # noqa: BLE001 - a plugin may raise anything
                 self.problems.append(
-                    f"plugin {_name(plugin)} failed in find_executable_files: {_in_one_line(error)}"
+                    f"plugin {_name(plugin)} failed in find_executable_files: {in_one_line(error)}"
                 )
 
 
 @contextlib.contextmanager
 def _first_on_sys_path(path: Sequence[str]) -> Iterator[None]:
-    """Look for modules in `path` first, as `coverage run` and its reports do."""
+    """Search `path` for modules first, as `coverage run` and its reports do."""
     before = sys.path[:]
     sys.path[:0] = [each for each in path if each not in before]
     try:
@@ -137,8 +138,3 @@ def _first_on_sys_path(path: Sequence[str]) -> Iterator[None]:
 
 def _name(plugin: CoveragePlugin) -> str:
     return plugin._coverage_plugin_name  # noqa: SLF001 - its name in data files
-
-
-def _in_one_line(error: BaseException) -> str:
-    first, _, _ = str(error).partition("\n")
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -1,8 +1,7 @@
-"""What a pytest command line asks covsup for, read as pytest reads it.
+"""covsup's options on a pytest command line, read as pytest reads them.
 
-The options come from the settings file's `addopts`, PYTEST_ADDOPTS and the command line, in this
-order. pytest's plugin of covsup's reads them again when pytest has started, and says so if the
-session differs from what it finds.
+They come from `addopts` of the settings file, PYTEST_ADDOPTS and the command line, in this order.
+covsup's pytest plugin reads them again when pytest has started, and warns if the session differs.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ if TYPE_CHECKING:
     from typing import Any, Final, NoReturn
 
 FAMILIES: Final = ("covsup", "cov")
-"""`--cov…` is ours only where pytest-cov is not installed."""
+"""`--cov…` is covsup's only if pytest-cov is not installed."""
 
 FLAGS: Final = ("branch", "append")
 VALUES: Final = ("report", "config", "fail-under", "precision", "context")
 
 
 class _BadCommandLine(Exception):
-    """pytest will refuse the command line, and say why."""
+    """pytest will refuse the command line, and print why."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -44,7 +43,7 @@ def options_for_run(target: Sequence[str]) -> list[str] | None:
         asked = _parse(_all_words(words))
     except (_BadCommandLine, OSError, ValueError):
         return None
-    if asked.tells or asked.off or not asked.source:
+    if asked.prints_only or asked.off or not asked.source:
         return None
     return pytest_start.run_options(
         asked.source, branch=asked.branch, append=asked.append, rcfile=asked.config
@@ -69,7 +68,7 @@ def _parser(families: Sequence[str]) -> argparse.ArgumentParser:
             add(f"--{word}-{name}", dest=name.replace("-", "_"))
         add(f"--no-{word}", action="store_true", dest="off")
         add(f"--no-{word}-on-fail", action="store_true", dest="not_on_fail")
-    add(*pytest_start.INFORMATION_OPTIONS, action="store_true", dest="tells")
+    add(*pytest_start.INFORMATION_OPTIONS, action="store_true", dest="prints_only")
     add("-o", "--override-ini", action="append", default=[], dest="override")
     add("-c", "--config-file", dest="ini")
     add("-p", action="append", default=[], dest="plugins")
@@ -96,7 +95,7 @@ def _addopts(path: str, text: str) -> list[str]:
 
 
 def _addopts_of_toml(path: str, text: str) -> Any:
-    import tomllib  # noqa: PLC0415 - only where there is such a file
+    import tomllib
 
     table = tomllib.loads(text)
     if not path.endswith("pyproject.toml"):
@@ -106,7 +105,7 @@ def _addopts_of_toml(path: str, text: str) -> Any:
 
 
 def _addopts_of_ini(path: str, text: str) -> Any:
-    import configparser  # noqa: PLC0415 - as above
+    import configparser
 
     parser = configparser.ConfigParser(interpolation=None, default_section="")
     try:

@@ -1,7 +1,7 @@
-"""The tree of a session's processes, drawn as lines that fit into a width.
+"""The tree of a session's processes, drawn as lines of text that fit into a width.
 
-On the left who started whom, with pid and command line; on the right columns of numbers, below each
-other whatever the depth. Where a command has no room beside the columns, they follow below it.
+On the left are the processes, with pid and command line. On the right are columns of numbers,
+aligned at any depth. If a command leaves no room for the columns, they follow on the next line.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from covsup.datafile.provenance.command_lines import is_python
 from covsup.datafile.provenance.model import End, signal_name
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.messages import printable
+from covsup.supervisor.short_commands import short_command, without_directory
 from covsup.supervisor.tree.process_tree import process_trees
-from covsup.supervisor.tree.short_commands import shown, without_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 
 _RUN: Final = "covsup run "
 _LEAST_COMMAND: Final = 16
-"""A command line is not shortened below this; the columns then go onto a line of their own."""
+"""A command line is not cut to fewer characters. The columns go onto the next line instead."""
 
 _LEAST_LEFT: Final = 40
-"""The columns are made narrower where less than this is left beside them."""
+"""With fewer characters to the left of the columns, the columns are made narrower."""
 
 _MOST_LEFT: Final = 72
-"""Without a width to fit into, columns begin here at the latest; what is longer pushes them on."""
+"""Without a width, the columns begin here at the latest. A longer command line pushes them on."""
 
 _MOST_PROGRAMS: Final = 5
-"""So many programs below one process that are not Python are shown without --all."""
+"""Without --all, so many programs that are not Python are shown below one process."""
 
 _GAP: Final = "  "
 
 
 class Marks(NamedTuple):
-    """What the lines of the tree are drawn with."""
+    """The characters that draw the tree."""
 
     fork: str
     last: str
@@ -55,10 +55,10 @@ ASCII: Final = Marks(fork="|- ", last="`- ", down="|  ", cut="..", deep=".. ")
 
 
 class _Row(NamedTuple):
-    """A process in its place, or, without one, how many are not shown there."""
+    """A process, or, if it is None, a number of processes that are not shown."""
 
-    first: str  # what is drawn before it
-    rest: str  # and before further lines of it, and what is below it
+    first: str  # drawn before its first line
+    rest: str  # drawn before its other lines, and before the processes below it
     node: Node | None
     hidden: int = 0
 
@@ -78,7 +78,7 @@ _HEADER: Final = _Cells("start", "time", "end", "lines", "only here", "dim")
 
 
 def seconds(duration: float) -> str:
-    """A time in at most seven characters."""
+    """A duration in seconds as text of at most seven characters."""
     if duration < 9.995:
         return f"{duration:.2f}s"
     if duration < 99.95:
@@ -92,30 +92,30 @@ def seconds(duration: float) -> str:
 
 
 class Drawing:
-    """One session."""
+    """Draws sessions."""
 
     def __init__(self, width: int | None, marks: Marks, *, everything: bool) -> None:
-        """`width` is None where lines may be as long as they like."""
+        """`width` is None if lines may have any length. `everything`: show all programs."""
         self._width = width
         self._marks = marks
         self._everything = everything
         self._one_place = True
 
     def lines(self, settings: Settings, provenance: Provenance) -> Iterator[Text]:
-        """Everything there is to show."""
+        """All lines of one session."""
         rows = list(self._rows(process_trees(provenance)))
         places = {
             each.node.argv[0].rpartition("/")[0]
             for each in rows
             if each.node is not None and each.node.argv and is_python(each.node.argv[0])
         }
-        # The directory of a Python tells something where there are several.
+        # The directories of Pythons are worth showing only if there are several.
         self._one_place = len(places - {""}) < 2
         how = _RUN if settings.supervisor_pid else ""
         yield Text(f"session {settings.session}", "bold")
         yield Text.assemble((how, "dim"), self._shown(settings.command, self._room(len(how))))
         for line in self._table(rows, settings.started_ns):
-            # Spaces at the end are no part of what is shown.
+            # Without spaces at the end, which a narrow terminal would wrap.
             line.rstrip()
             yield line
         yield _summary(provenance)
@@ -129,7 +129,7 @@ class Drawing:
                 waiting += self._placed(row.node.below, row.rest)
 
     def _placed(self, nodes: Sequence[Node], guide: str) -> list[_Row]:
-        """Processes below one, the last one first."""
+        """The rows of the processes below one, the last one first."""
         chosen, hidden = self._choose(nodes)
         last = (guide + self._marks.last, guide + "   ")
         fork = (guide + self._marks.fork, guide + self._marks.down)
@@ -141,7 +141,7 @@ class Drawing:
         return rows[::-1]
 
     def _choose(self, nodes: Sequence[Node]) -> tuple[list[Node], int]:
-        """What is shown of the processes below one, and how many are not."""
+        """The processes to show below one, and how many others there are."""
         leaves = [node for node in nodes if node.is_program and not node.below]
         if self._everything or len(leaves) <= _MOST_PROGRAMS:
             return list(nodes), 0
@@ -163,7 +163,7 @@ class Drawing:
             header = header._replace(only="only")
             cells = [_cells(node, began_ns, in_short=True) for node in nodes]
         widths = _widths(header, cells)
-        # Without a width, the longest lines are no reason to have the columns far away.
+        # Without a width, the longest command lines do not push the columns far to the right.
         left = min(wanted, self._room(_width(header, cells), _MOST_LEFT))
         yield Text(" " * max(left, 0)).append(_line(header, widths))
         waiting = iter(cells)
@@ -180,7 +180,7 @@ class Drawing:
         style = "bold red" if node.reason else "dim" if node.image is None else ""
         before = len(self._guide(row.first)) + len(head)
         room = left - before
-        least = min(len(shown(without_directory(node.argv))), _LEAST_COMMAND)
+        least = min(len(short_command(without_directory(node.argv))), _LEAST_COMMAND)
         is_beside = self._width is None or room >= max(least, 1)
         if self._width is None:
             command = self._shown(node.argv)
@@ -205,10 +205,10 @@ class Drawing:
 
     def _shown(self, argv: Sequence[str], room: int | None = None) -> str:
         argv = without_directory(argv) if self._one_place else argv
-        return shown(argv, room, cut=self._marks.cut)
+        return short_command(argv, room, cut=self._marks.cut)
 
     def _guide(self, guide: str) -> str:
-        """A guide that leaves room for what it leads to, however deep that is."""
+        """A guide, shortened if it is so deep that it leaves no room for the process."""
         if self._width is None or len(guide) <= self._width // 3 // 3 * 3:
             return guide
         return f"{self._marks.deep}{len(guide) // 3} deep {guide[-3:]}"
@@ -219,7 +219,7 @@ class Drawing:
     def _wrapped(self, text: str, before: int) -> list[str]:
         if self._width is None:
             return [text]
-        import textwrap  # noqa: PLC0415 - only where something is not measured
+        import textwrap  # noqa: PLC0415 - only if something is not measured
 
         return textwrap.wrap(text, max(self._width - before, 20)) or [text]
 
@@ -229,7 +229,7 @@ def _head(node: Node) -> str:
 
 
 def _remarks(node: Node) -> Iterator[str]:
-    """What went wrong with a process."""
+    """Messages about what is missing of a process."""
     if node.reason:
         yield f"NOT MEASURED: {printable(node.reason)}"
     if node.image is None:
@@ -246,7 +246,7 @@ def _cells(node: Node, began_ns: int, *, in_short: bool = False) -> _Cells:
     time = (node.ended_ns - node.at_ns) / 1e9 if node.ended_ns else -1.0
     image = node.image
     return _Cells(
-        # A clock that was set meanwhile tells nothing.
+        # Negative if the clock was set meanwhile.
         start=f"+{seconds(start)}" if start >= 0 else "",
         time=seconds(time) if time >= 0 else "",
         end="" if node.ending is None else _end(node.ending, in_short=in_short),
@@ -261,7 +261,7 @@ def _end(ending: Ending, *, in_short: bool) -> str:
         case End.UNKNOWN:
             return "unknown" if in_short else "end unknown"
         case End.EXECED:
-            return "exec"  # what it became is the next line
+            return "exec"  # the next line shows the new program
         case End.RUNNING if in_short:
             return "running"
         case End.KILLED if in_short:
@@ -296,14 +296,14 @@ def _line(cells: _Cells, widths: Sequence[int]) -> Text:
 def _summary(provenance: Provenance) -> Text:
     images = len(provenance.processes)
     known = {each.image_id for each in provenance.processes}
-    # Not by pids: these come again. An exec makes another image of the same process.
+    # Not the number of pids, which may be reused. An exec begins another image of the same process.
     processes = sum(
         each.started is not StartKind.EXECED or each.parent not in known
         for each in provenance.processes
     )
     parts = [f"{processes} measured process{'' if processes == 1 else 'es'}"]
     if images != processes:
-        parts.append(f"{images} process images")
+        parts.append(f"{images - processes} exec{'' if images - processes == 1 else 's'}")
     running = sum(each.ending.end is End.RUNNING for each in provenance.processes)
     if running:
         parts.append(f"{running} still running")

@@ -1,7 +1,7 @@
-"""The tree of a session's processes: who is below whom, from what is known of each.
+"""The tree of a session's processes: each process below the one that started it.
 
-Pure: a view of a provenance, without a terminal. An image is below the process that started it;
-an exec's next generation comes after the one before it, on the same level.
+Pure: it needs nothing but a provenance. An exec's next generation is a sibling that follows the
+generation before it.
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ if TYPE_CHECKING:
     )
 
 _SLACK_NS: Final = 2_000_000_000
-"""A creation time is as coarse as the kernel's boot time: so far off the wall clock at most."""
+"""The largest error of a creation time, which is computed from the boot time in whole seconds."""
 
 _SAME_PROCESS_NS: Final = 20_000_000_000
-"""An unmeasured process and what was seen of it name one time or another of its life."""
+"""Two records of one process have times from its life that differ by at most this."""
 
 
 @dataclass(slots=True)
 class Node:
     """One process image, or one process without a journal."""
 
-    how: str  # "fork", "spawn", "exec 3", "start"; "" = not known
+    how: str  # how it started: "fork", "spawn", "exec 3", "start"; "" = unknown
     pid: int
     argv: tuple[str, ...]
-    at_ns: int
-    ending: Ending | None
+    at_ns: int  # when it started
+    ending: Ending | None  # None = unknown
     ended_ns: int = 0  # 0 = unknown
     image: ProcessRecord | None = None  # None: not measured
-    reason: str = ""  # of a Python that ought to be measured
+    reason: str = ""  # why it is not measured, if it is a Python that should be
     below: list[Node] = field(default_factory=list)
 
     @property
     def is_program(self) -> bool:
-        """Whether it is no Python that matters: `sh`, `ls`."""
+        """Whether it needs no measurement: `sh`, `ls`."""
         return self.image is None and not self.reason
 
 
 def with_parents(roots: Sequence[Node]) -> Iterator[tuple[Node, Node | None]]:
-    """Every process with the one that it is below, in the order in which they are shown."""
+    """Each process, in display order, with the process above it."""
     waiting: list[tuple[Node, Node | None]] = [(node, None) for node in reversed(roots)]
     while waiting:
         node, above = waiting.pop()
@@ -63,24 +63,26 @@ def with_parents(roots: Sequence[Node]) -> Iterator[tuple[Node, Node | None]]:
 
 
 def process_trees(provenance: Provenance) -> list[Node]:
-    """The processes that nobody of the session started, with everything below them."""
+    """The processes that no process of the session started, each with all processes below it."""
     return _TreeBuilder(provenance).build()
 
 
 class _TreeBuilder:
+    """Finds the parent of each process."""
+
     def __init__(self, provenance: Provenance) -> None:
         self._images = {each.image_id: each for each in provenance.processes}
         self._nodes: dict[str, Node] = {}
         self._by_pid: dict[int, list[Node]] = defaultdict(list)
         self._ppid: dict[int, int] = {}  # by id() of a node
-        self._named: dict[int, str | None] = {}  # by id() of a node: the parent that was named
+        self._named: dict[int, str | None] = {}  # likewise: the image id of its parent, if recorded
         self._others: list[Node] = []
         for each in provenance.processes:
             self._add_image(each)
         unmeasured = list(provenance.unmeasured)
         self._clock_offset_ns = self._clock_offset(provenance)
         for seen in provenance.observed:
-            # A snapshot that the program asked for is made beside the session, not in it.
+            # covsup's own processes (a snapshot that the program asks for) are not shown.
             if not seen.images and not is_covsup_command(seen.argv):
                 self._add_seen(seen, unmeasured)
             self._add_outer_parent(seen)
@@ -88,27 +90,27 @@ class _TreeBuilder:
             self._add_unmeasured(each_unmeasured)
 
     def build(self) -> list[Node]:
-        """Put everything in its place."""
+        """Put each node below its parent; gives the roots."""
         roots: list[Node] = []
-        with_parents: dict[int, Node] = {}  # by id() of a node: what it is below
+        parents: dict[int, Node] = {}  # by id() of a node
         for node in sorted((*self._nodes.values(), *self._others), key=_order):
             parent = self._parent(node)
             above = parent
             while above is not None and above is not node:
-                above = with_parents.get(id(above))
+                above = parents.get(id(above))
             if parent is None or above is node:
-                # A pid that came again may make a process seem to descend from itself.
+                # A pid that was used twice may make a process its own ancestor.
                 roots.append(node)
             else:
-                with_parents[id(node)] = parent
+                parents[id(node)] = parent
                 parent.below.append(node)
         return roots
 
     def _clock_offset(self, provenance: Provenance) -> int:
-        """How far the kernel's creation times, from a boot time in whole seconds, are off.
+        """How far the kernel's creation times differ from the wall clock, in ns; only for sorting.
 
-        Told by the processes of which both clocks are known, less what an interpreter needs until
-        it is measured; it only serves to sort.
+        Measured by the processes with both times. It includes the time until an interpreter is
+        measured.
         """
         return min(
             (
@@ -153,14 +155,14 @@ class _TreeBuilder:
         self._add(node, seen.ppid, named)
 
     def _add_outer_parent(self, seen: ObservedRecord) -> None:
-        """The first process of a pid namespace knows no parent; from outside it has one."""
+        """Add the parent of the first process in a pid namespace, which only outsiders can see."""
         for image_id in seen.images[:1]:
             node = self._nodes.get(image_id)
             if node is not None and self._ppid[id(node)] == 0:
                 self._ppid[id(node)] = seen.ppid
 
     def _add_unmeasured(self, unmeasured: Unmeasured) -> None:
-        # What a measured image became by an exec comes after that, whenever it was seen.
+        # If it is the exec of a measured image, it comes after that image, whenever it was seen.
         at_ns = max(
             unmeasured.at_ns,
             *(
@@ -193,7 +195,7 @@ class _TreeBuilder:
         if image is not None and image.started is StartKind.EXECED:
             before = self._nodes.get(image.parent or "")
             seen = set()
-            # The first generation of this process was started by somebody.
+            # The parent is the one of the first generation.
             while before is not None and id(before) not in seen:
                 seen.add(id(before))
                 if before.image is None or before.image.started is not StartKind.EXECED:
@@ -202,7 +204,7 @@ class _TreeBuilder:
             return None
         named = self._nodes.get(self._named[id(node)] or "")
         if image is None and named is not None and named.pid == node.pid:
-            # It became what it is by an exec.
+            # It is an exec of the image that is recorded as its parent.
             return self._parent(named)
         by_pid = self._alive_before(self._ppid[id(node)], node)
         if by_pid is not None and (named is None or by_pid.image is None):
@@ -210,7 +212,7 @@ class _TreeBuilder:
         return named if named is not node else None
 
     def _alive_before(self, pid: int, node: Node) -> Node | None:
-        """The last process of this pid that may have started `node`."""
+        """The last process with this pid that began before `node`."""
         older = [
             each
             for each in self._by_pid.get(pid, ())

@@ -1,7 +1,7 @@
-"""`covsup tree --json`: the same processes for a program, with all that is known of each.
+"""`covsup tree --json`: the processes of a session for a program, with everything known of each.
 
-A flat list, each with the `id` of the process that it is below. Keys may be added; what is unknown
-is null.
+A flat list. Each process has an `id`, and the `id` of its parent. Keys may be added later. An
+unknown value is null.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def session_as_json(settings: Settings, provenance: Provenance) -> dict[str, Any]:
-    """A session as what `json.dumps` takes."""
+    """A session as a value for `json.dumps`."""
     ids: dict[int, int] = {}  # by id() of a node
     processes = []
     for node, above in with_parents(process_trees(provenance)):
@@ -42,19 +42,19 @@ def session_as_json(settings: Settings, provenance: Provenance) -> dict[str, Any
 def _process(node: Node) -> dict[str, Any]:
     time_ns = node.ended_ns - node.at_ns
     image = node.image
-    said: dict[str, Any] = {
+    record: dict[str, Any] = {
         "pid": node.pid,
         "command": list(node.argv),
         "how": node.how.split()[0] if node.how else None,
         "started": _seconds(node.at_ns),
-        # A clock that was set meanwhile tells nothing.
+        # Negative if the clock was set meanwhile.
         "seconds": time_ns / 1e9 if node.ended_ns and time_ns >= 0 else None,
         "end": None if node.ending is None else _end(node.ending),
         "measured": image is not None,
         "not_measured_because": node.reason or None,
     }
     if image is not None:
-        said |= {
+        record |= {
             "generation": image.generation,
             "executable": image.executable,
             "cwd": image.cwd,
@@ -65,7 +65,7 @@ def _process(node: Node) -> dict[str, Any]:
             "lost": _lost(image.lost),
             "lost_in_forks": _lost(image.forks_lost),
         }
-    return said
+    return record
 
 
 def _end(ending: Ending) -> dict[str, Any]:

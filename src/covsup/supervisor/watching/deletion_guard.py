@@ -1,8 +1,8 @@
-"""Keep what a session directory holds although the program deletes it (`git clean`, `make clean`).
+"""Keep the contents of a session directory that the program deletes (`git clean`, `make clean`).
 
-A descriptor of each journal is held from the moment when it appears, so what it says can be read
-when its name has gone. The directory is made again as soon as that disturbs nobody: processes that
-start later then find their settings. At the end the journals that have gone are written there.
+The supervisor opens each journal when it appears, so it can read the journal after its name is
+gone. It makes the directory again as soon as that cannot disturb the deletion: processes that start
+later then find their settings. At the end it writes the deleted journals there again.
 """
 
 from __future__ import annotations
@@ -22,40 +22,41 @@ if TYPE_CHECKING:
     from covsup.datafile.session.directory import Session
 
 _DELETION_SECONDS: Final = 0.3
-"""Between the deletion of a session and that of the directory above it there is less time."""
+"""A deletion takes less from a session directory to the directory above it."""
 
 
 class DeletionGuard:
-    """Descriptors of what is in a session directory."""
+    """Open descriptors of the files in a session directory."""
 
     def __init__(self, session: Session, most: int) -> None:
-        """Of a directory that is there; hold `most` descriptors at most."""
+        """Guard the directory of `session`, with at most `most` descriptors."""
         self._session = session
         self._most = most
-        self._held: dict[str, int] = {}
+        self._descriptors: dict[str, int] = {}
         self._gone_since: float | None = None
         self.saved = 0
-        """How many journals were written again."""
+        """The number of journals that were written again."""
         self.lost: list[JournalFile] = []
-        """Journals that were there, and of which nothing is left."""
+        """Deleted journals that could not be written again."""
         self.was_deleted = False
 
-    def hold(self, path: str) -> None:
-        """Hold what is at `path`, if it is held not yet and can be."""
-        if path in self._held or len(self._held) >= self._most:
+    def keep_open(self, path: str) -> None:
+        """Open the file at `path`, unless it is open or the limit is reached."""
+        if path in self._descriptors or len(self._descriptors) >= self._most:
             return
-        # What cannot be held is missing only if it is deleted, and is then named.
+        # A file that cannot be opened is lost only if it is deleted, and then it is reported.
         with suppress(OSError):
-            self._held[path] = os.open(
+            self._descriptors[path] = os.open(
                 path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
             )
 
     def restore_directory(self) -> bool:
-        """Make the directory again if it has gone; True if that was done now.
+        """Make the directory again if it is gone; True if this call did it.
 
-        Not while a deletion goes on: a directory that comes back fails the `rm -r` that is at it.
-        When the directory above has gone, too, the deletion has passed, unless what is above that
-        goes as well: not where covsup was started, but elsewhere only the end of the run can tell.
+        It must not reappear while `rm -r` runs, which would fail then. If the directory above it
+        is left, the deletion is over after a moment. If that one is gone, too, the deletion is over
+        only if it stops there: certainly below the directory that covsup was started in. Anywhere
+        else the directory is made again at the end of the run.
         """
         if self._session.is_there():
             self._gone_since = None
@@ -76,81 +77,70 @@ class DeletionGuard:
         try:
             self._session.recreate()
         except OSError:
-            return False  # tried again at the next look
+            return False  # the next scan tries again
         self.was_deleted = True
         self._gone_since = None
-        from covsup.datafile.journal.shortening import copy_ranges  # noqa: PLC0415 - it is needed rarely
+        from covsup.datafile.journal.shortening import copy_ranges  # noqa: PLC0415 - rarely needed
 
-        for path in [each for each in self._held if JournalFile.at(Path(each)) is None]:
-            # Their successors are to be held.
-            descriptor = self._held.pop(path)
+        for path in [each for each in self._descriptors if JournalFile.at(Path(each)) is None]:
+            # Observations and notes: the new files get these names, and are opened from now on.
+            descriptor = self._descriptors.pop(path)
             with suppress(OSError):
                 copy_ranges(descriptor, _all_of(descriptor), path, os.fstat(descriptor))
             os.close(descriptor)
         return True
 
     def recover(self, seen: list[JournalFile]) -> list[JournalFile]:
-        """Write what is held and has no name any more; gives those of `seen` that this concerns.
+        """Write the deleted journals again; gives those that were written.
 
-        `seen` are all journals that ever were in the directory.
+        `seen` are all journals that ever were in the directory. Sets `saved`, `lost` and
+        `was_deleted`.
         """
         if not self._session.is_there() and not self._make_again():
             self.was_deleted = True
             self.lost = seen
             return []
         if not self.was_deleted and self._session.folded.exists():
-            return []  # a combination has deleted journals that it has taken in
-        gone = [
-            each for each in seen if not os.path.lexists(each.path) and not self._says_nothing(each)
-        ]
-        written = [each for each in gone if self._write(each)]
+            return []  # a combination has stored and deleted them
+        gone = [each for each in seen if not os.path.lexists(each.path)]
+        results = [(each, self._restore(each)) for each in gone]
+        written = [each for each, was_restored in results if was_restored]
         self.saved = len(written)
-        self.lost = [each for each in gone if each not in written]
-        self.was_deleted = self.was_deleted or bool(gone)
+        self.lost = [each for each, was_restored in results if was_restored is False]
+        self.was_deleted = self.was_deleted or bool(written or self.lost)
         return written
 
-    def _says_nothing(self, journal: JournalFile) -> bool:
-        """Whether a journal was never begun: on a full disk a process deletes its own again."""
-        from covsup.datafile.journal.reader import used_ranges  # noqa: PLC0415 - it is needed rarely
-
-        descriptor = self._held.get(journal.path)
+    def _restore(self, journal: JournalFile) -> bool | None:
+        """Write a deleted journal again; whether that worked. None if it was never begun: on a full
+        disk a process deletes its own new journal.
+        """
+        descriptor = self._descriptors.get(journal.path)
         if descriptor is None:
             return False
-        try:
-            used_ranges(journal.path, descriptor)
-        except JournalNotBegun:
-            return True
-        except (JournalError, OSError):
-            return False
-        return False
-
-    def _write(self, journal: JournalFile) -> bool:
-        descriptor = self._held.get(journal.path)
-        if descriptor is None:
-            return False
-        from covsup.datafile.journal.reader import used_ranges  # noqa: PLC0415 - it is needed rarely
-        from covsup.datafile.journal.shortening import copy_ranges  # noqa: PLC0415 - likewise
+        from covsup.datafile.journal import reader, shortening  # noqa: PLC0415 - rarely needed
 
         try:
             try:
-                parts = used_ranges(journal.path, descriptor)
+                ranges = reader.used_ranges(journal.path, descriptor)
+            except JournalNotBegun:
+                return None
             except JournalError:
-                parts = _all_of(descriptor)  # the reader says what is wrong with it
+                ranges = _all_of(descriptor)  # combining reports what is wrong with it
             status = os.fstat(descriptor)
-            place = Path(journal.path).parent
-            if is_user_directory(place.name) and not place.exists():
-                place.mkdir(mode=0o700)
-                os.chown(place, status.st_uid, -1)
-            copy_ranges(descriptor, parts, journal.path, status)
+            directory = Path(journal.path).parent
+            if is_user_directory(directory.name) and not directory.exists():
+                directory.mkdir(mode=0o700)
+                os.chown(directory, status.st_uid, -1)
+            shortening.copy_ranges(descriptor, ranges, journal.path, status)
         except OSError:
             return False
         return True
 
-    def let_go(self) -> None:
-        """Hold nothing any more."""
-        for descriptor in self._held.values():
+    def close(self) -> None:
+        """Close all descriptors."""
+        for descriptor in self._descriptors.values():
             os.close(descriptor)
-        self._held.clear()
+        self._descriptors.clear()
 
 
 def _all_of(descriptor: int) -> list[tuple[int, int]]:

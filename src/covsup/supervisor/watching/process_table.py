@@ -1,7 +1,8 @@
-"""The process table: who is whose child, and what a process is.
+"""The process table: each process, its parent, and the program that it runs.
 
-On Linux /proc is read directly: a look costs a listing and one small file per *new* process, so it
-can be taken twenty times a second on a machine with thousands of processes. Elsewhere psutil does.
+On Linux it is read from /proc directly. A scan costs a listing, and one small file for each *new*
+process, so it can run twenty times a second on a machine with thousands of processes. On other
+systems psutil does it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import functools
 import os
 import sys
 import time
+from pathlib import Path
 
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.watching.linux import HAS_PROC, pid_namespace
@@ -26,31 +28,31 @@ _PYTHON_LIBRARIES: Final = (
     b".pypy3",
     b"/libpythonvm",  # GraalPy
 )
-_CARRIER: Final = b"/_carrier."  # is in programs that are no Python, too
+_CARRIER: Final = b"/_carrier."  # has `.cpython-3` in its name, and is mapped into any program
 
 
 class Stat(NamedTuple):
-    """One process as the table shows it."""
+    """One process, as the table shows it."""
 
     pid: int
     ppid: int
     state: str  # a letter as in ps; "" = unknown
     create_time: float  # seconds since 1970
-    memory: tuple[str, ...]  # changes when the process execs, and is the same after a fork
-    exit_code: int | None  # raw wait status of a zombie, where we may see it
-    boottime_ns: int = 0  # when it was made, since boot; 0 = unknown
+    memory: tuple[str, ...]  # an exec changes it, and a fork does not
+    exit_code: int | None  # raw wait status of a zombie, if readable
+    boottime_ns: int = 0  # its creation, since boot; 0 = unknown
 
 
 class Program(NamedTuple):
-    """What a process runs."""
+    """The program that a process runs."""
 
     argv: tuple[str, ...]
     executable: str
-    session: str | None  # COVSUP_SESSION as it was started with; None = not there, or unknown
+    session: str | None  # COVSUP_SESSION when it started; None = not set, or unknown
     environment_known: bool
     uid: int | None = None  # the effective one; None = unknown
-    cwd: str = ""  # its working directory; "" = unknown
-    search_path: str | None = None  # its PATH; None = not there, or unknown
+    cwd: str = ""  # "" = unknown
+    search_path: str | None = None  # PATH when it started; None = not set, or unknown
 
 
 if TYPE_CHECKING:
@@ -59,33 +61,33 @@ if TYPE_CHECKING:
         """A process table."""
 
         def pids(self) -> set[int]:
-            """Every process there is."""
+            """The pids of all processes."""
 
         def stat(self, pid: int) -> Stat | None:
-            """One process, or None if it is gone."""
+            """One process; None if it has ended and was waited for."""
 
         def program(self, pid: int) -> Program | None:
-            """What it runs, or None if it is gone."""
+            """The program of a process; None if it has ended and was waited for."""
 
         def maps_python(self, pid: int) -> bool:
-            """Whether something is mapped into it that only a Python has."""
+            """Whether a Python library or extension is mapped into a process."""
 
         def inner_pid(self, pid: int) -> tuple[str, int]:
-            """The pid namespace that it is in, and its pid there; "" and 0 where that is our own."""
+            """A process's pid namespace and its pid in there; "" and 0 if that is our namespace."""
 
         def sees(self, pid: int, path: str) -> bool | None:
-            """Whether what is at `path` here is there for it, too; None = unknown."""
+            """Whether a process sees the same file at `path` as we do; None = unknown."""
 
 
 class LinuxTable:
-    """/proc."""
+    """The process table in /proc."""
 
     def pids(self) -> set[int]:
-        """Every process there is."""
+        """The pids of all processes."""
         return {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208 - speed
 
     def stat(self, pid: int) -> Stat | None:
-        """One process, or None if it is gone."""
+        """One process; None if it has ended and was waited for."""
         text = _contents(f"/proc/{pid}/stat")
         if not text:
             return None
@@ -93,8 +95,8 @@ class LinuxTable:
         name, _, rest = text.rpartition(b")")
         fields = rest.decode("ascii").split()
         state = fields[0]
-        # startcode, startstack, start_data, start_brk, arg_start, env_start: zero where we may not
-        # look into the process.
+        # startcode, startstack, start_data, start_brk, arg_start, env_start. They are zero if we
+        # may not ptrace the process.
         memory = tuple(fields[index] for index in (23, 25, 42, 44, 45, 47))
         return Stat(
             pid=pid,
@@ -107,22 +109,22 @@ class LinuxTable:
         )
 
     def program(self, pid: int) -> Program | None:
-        """What it runs, or None if it is gone."""
+        """The program of a process; None if it has ended and was waited for."""
         command = _contents(f"/proc/{pid}/cmdline")
         if command is None:
             return None
         try:
-            executable = os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - no path is meant
+            executable = str(Path(f"/proc/{pid}/exe").readlink())
         except OSError:
-            # Another user's process, a zombie or a kernel thread.
+            # It is another user's process, a zombie or a kernel thread.
             executable = ""
         environment = _contents(f"/proc/{pid}/environ")
         if command and environment == b"":
-            # In an exec the command line is there a moment before the environment.
+            # During an exec the command line appears a moment before the environment.
             time.sleep(0.001)
             environment = _contents(f"/proc/{pid}/environ")
         try:
-            cwd = os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115 - as above
+            cwd = str(Path(f"/proc/{pid}/cwd").readlink())
         except OSError:
             cwd = ""
         session = search_path = None
@@ -144,7 +146,7 @@ class LinuxTable:
         )
 
     def maps_python(self, pid: int) -> bool:
-        """Whether a Python library is mapped into it, or an extension, where that is static."""
+        """Whether a Python library is mapped into a process, or an extension of a static Python."""
         return any(
             library in line and _CARRIER not in line
             for line in (_contents(f"/proc/{pid}/maps") or b"").splitlines()
@@ -152,7 +154,7 @@ class LinuxTable:
         )
 
     def inner_pid(self, pid: int) -> tuple[str, int]:
-        """The pid namespace that it is in, and its pid there; "" and 0 where that is our own."""
+        """A process's pid namespace and its pid in there; "" and 0 if that is our namespace."""
         namespace = pid_namespace(pid)
         if namespace in {"", _own_pid_namespace()}:
             return "", 0
@@ -162,16 +164,17 @@ class LinuxTable:
         return "", 0
 
     def sees(self, pid: int, path: str) -> bool | None:
-        """Whether what is at `path` here is there for it, too; None = unknown."""
+        """Whether a process sees the same file at `path` as we do; None = unknown."""
         try:
-            here = os.stat(path)  # noqa: PTH116 - no path is meant
+            here = Path(path).stat()
         except OSError:
             return None
-        its_root = f"/proc/{pid}/root"
+        its_root = Path(f"/proc/{pid}/root")
         try:
-            there = os.stat(its_root + path)  # noqa: PTH116
+            there = Path(f"{its_root}{path}").stat()
         except (FileNotFoundError, NotADirectoryError):
-            has_just_ended = not os.path.exists(its_root)  # noqa: PTH110
+            # Path.exists() would raise a PermissionError.
+            has_just_ended = not os.path.exists(its_root)  # noqa: PTH110 - as said
             return None if has_just_ended else False
         except OSError:
             return None
@@ -179,37 +182,40 @@ class LinuxTable:
 
 
 class _WithoutProc:
-    """What only /proc tells, or tells cheaply."""
+    """A table without what only /proc shows, or shows cheaply."""
 
     def maps_python(self, pid: int) -> bool:
-        """Not known."""
+        """Unknown."""
         del pid
         return False
 
     def inner_pid(self, pid: int) -> tuple[str, int]:
-        """Not known, or there are no namespaces."""
+        """Unknown, or there are no namespaces."""
         del pid
         return "", 0
 
     def sees(self, pid: int, path: str) -> bool | None:
-        """Not known."""
+        """Unknown."""
         del pid, path
         return None
 
 
 class PortableTable(_WithoutProc):
-    """psutil's."""
+    """The process table that psutil gives."""
+
+    def __init__(self) -> None:
+        """Import psutil."""
+        import psutil  # noqa: PLC0415 - slow to import; not on Linux
+
+        self._psutil = psutil
 
     def pids(self) -> set[int]:
-        """Every process there is."""
-        import psutil  # noqa: PLC0415 - not needed on Linux
-
-        return set(psutil.pids())
+        """The pids of all processes."""
+        return set(self._psutil.pids())
 
     def stat(self, pid: int) -> Stat | None:
-        """One process, or None if it is gone."""
-        import psutil  # noqa: PLC0415
-
+        """One process; None if it has ended and was waited for."""
+        psutil = self._psutil
         try:
             process = psutil.Process(pid)
             with process.oneshot():
@@ -226,9 +232,8 @@ class PortableTable(_WithoutProc):
             return None
 
     def program(self, pid: int) -> Program | None:
-        """What it runs, or None if it is gone."""
-        import psutil  # noqa: PLC0415
-
+        """The program of a process; None if it has ended and was waited for."""
+        psutil = self._psutil
         try:
             process = psutil.Process(pid)
             argv, executable = tuple(process.cmdline()), process.exe()
@@ -249,25 +254,25 @@ class PortableTable(_WithoutProc):
 
 
 class NoTable(_WithoutProc):
-    """Linux without /proc: only children of ours are known of."""
+    """Linux without /proc: the supervisor knows only its own children."""
 
     def pids(self) -> set[int]:
-        """Nobody is seen."""
+        """None are visible."""
         return set()
 
     def stat(self, pid: int) -> Stat | None:
-        """Nothing is known."""
+        """Unknown."""
         del pid
         return None
 
     def program(self, pid: int) -> Program | None:
-        """Nothing is known."""
+        """Unknown."""
         del pid
         return None
 
 
 def this_table() -> Table:
-    """The table of this machine."""
+    """The process table of this machine."""
     if HAS_PROC:
         return LinuxTable()
     return NoTable() if sys.platform == "linux" else PortableTable()
@@ -288,13 +293,13 @@ def _own_pid_namespace() -> str:
 
 def _owner(path: str) -> int | None:
     try:
-        return os.stat(path).st_uid  # noqa: PTH116 - no path is meant
+        return Path(path).stat().st_uid
     except OSError:
         return None
 
 
 def _contents(path: str) -> bytes | None:
-    """A file of /proc, or None where its process is gone or it is not for us."""
+    """The contents of a file in /proc; None if its process has ended or we may not read it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -1,13 +1,13 @@
-"""The witness: a second process of the supervisor's process group, which sleeps.
+"""The signal witness: a second process in the supervisor's process group, which sleeps.
 
-It answers what the supervisor cannot know by itself. A signal that the supervisor got went to the
-whole group (Ctrl-C, `kill -- -PGID`) if it is pending in the witness as well; then the target has it
-too and must not get it again. And while the supervisor is stopped together with the target, the
-witness sees the target go on and wakes the supervisor.
+It shows what the supervisor cannot know alone. A signal that the supervisor received was sent to
+the whole group (Ctrl-C, `kill -- -PGID`) if it is pending in the witness, too. Then the target has
+it and must not get it again. And while the supervisor is stopped together with the target, the
+witness sees that the target continues, and continues the supervisor.
 
-It is forked from the supervisor, with every signal blocked, and ends when the supervisor does. It
-has the target's name, and its command line behind `[witness]`: who sends a signal to all that match
-in one of these (`pkill`) sends it to the witness if to the target, and not because it is our fork.
+It is forked from the supervisor with every signal blocked, and ends when the supervisor does. It
+has the target's name, and its command line is the target's behind `[sentry]`: a `pkill` that
+matches the target matches it, too, and does not match it only because it is a fork of covsup.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import os
 import select
 import signal
 import time
+from pathlib import Path
 
 from covsup.datafile.provenance.command_lines import WITNESS_NAME
 from covsup.hints import TYPE_CHECKING
@@ -25,21 +26,27 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Final, NoReturn
 
-_DISCARD: Final = b"discard_pending"
-_WATCH: Final = b"watch"
+_DISCARD: Final = b"discard"
+_WAKE: Final = b"wake"
 _DONE: Final = b"."
 _STOPPED: Final = frozenset("Tt")
-_LOOK_SECONDS: Final = 0.05
-# The kernel signals the members of a group one after the other, without a pause.
+_POLL_SECONDS: Final = 0.05
 _GROUP_SECONDS: Final = 0.005
-_ANSWER_SECONDS: Final = 0.5  # it may be stopped, and then need not hold us up
+"""The kernel signals all members of a group, one after the other, in less than this."""
+
+_ANSWER_SECONDS: Final = 0.5
+"""The supervisor waits no longer for an answer: the witness may be stopped."""
 
 
 class SignalWitness:
-    """The supervisor's side."""
+    """The supervisor's side of the witness."""
 
     def __init__(self, argv: Sequence[str] = ()) -> None:
-        """Fork the witness of a target with this command line. The caller has blocked every signal."""
+        """Fork the witness for a target with this command line. The caller has blocked every
+        signal.
+
+        Raises OSError.
+        """
         commands_reading, self._commands = os.pipe()
         self._answers, answers_writing = os.pipe()
         supervisor = os.getpid()
@@ -56,33 +63,35 @@ class SignalWitness:
         try:
             os.waitpid(self.pid, 0)
         except ChildProcessError:
-            # Somebody killed it, and it was reaped among the orphans.
+            # It was killed, and reaped together with orphans.
             return
 
     def was_sent_to_group(self, number: int) -> bool | None:
-        """Whether a signal that we just got was sent to the whole group; None: not to be known."""
+        """Whether a signal that was just received was sent to the whole group; None = unknown."""
         if not HAS_PROC:
             return None
         grouped = self._has_got(number)
         if grouped:
-            # This one only: what else is pending there is evidence of what we get next.
+            # Only this one: other signals that are pending there show where our next ones come
+            # from.
             self.discard_pending(number)
             while number in signal.sigpending() and self._has_got(number) is False:
-                # Sent once more before this was forgotten: for the witness, as for any process that
-                # has not had the time to handle the first, the two are one. So be it here.
+                # It was sent again before the witness discarded the first. In the witness the two
+                # are one pending signal, as in any process that has not handled the first yet. So
+                # the second is dropped here, too.
                 signal.sigwait({number})
         return grouped
 
-    def watch(self, target: int) -> None:
-        """Wake us, who are about to stop, when the target goes on or ends."""
-        self._command(b"%b %d\n" % (_WATCH, target))
+    def wake_when_continued(self, target: int) -> None:
+        """Continue the supervisor, which is about to stop, when the target continues or ends."""
+        self._command(b"%b %d\n" % (_WAKE, target))
 
-    def unwatch(self, stopped_by: int) -> None:
-        """We are awake; the signals that had us stop and go on are dealt with."""
+    def stop_waking(self, stopped_by: int) -> None:
+        """The supervisor runs again: discard the signals by which it was stopped and continued."""
         self.discard_pending(stopped_by, signal.SIGCONT)
 
     def discard_pending(self, *numbers: int) -> None:
-        """Signals that it has got tell nothing of those that we get from now on."""
+        """Discard signals that are pending in the witness: they show nothing about later ones."""
         if self._command(b"%b %b\n" % (_DISCARD, b" ".join(b"%d" % each for each in numbers))):
             poll = select.poll()
             poll.register(self._answers, select.POLLIN)
@@ -93,12 +102,12 @@ class SignalWitness:
         try:
             os.write(self._commands, command)
         except OSError:
-            # Killed; whether a signal went to the group is then told from its origin.
+            # It was killed. From now on a signal's si_code decides whether it went to the group.
             return False
         return True
 
     def _has_got(self, number: int) -> bool | None:
-        """Whether a signal that we have got is pending in the witness, or will be in a moment."""
+        """Whether a signal is pending in the witness, now or in a moment; None = unknown."""
         until = time.monotonic() + _GROUP_SECONDS
         while True:
             pending = self._pending()
@@ -112,7 +121,7 @@ class SignalWitness:
 
     def _pending(self) -> int | None:
         try:
-            with open(f"/proc/{self.pid}/status", "rb") as file:  # noqa: PTH123 - no path is meant
+            with Path(f"/proc/{self.pid}/status").open("rb") as file:
                 for line in file:
                     if line.startswith(b"ShdPnd:"):
                         return int(line.split()[1], 16)
@@ -122,9 +131,9 @@ class SignalWitness:
 
 
 def _serve(supervisor: int, commands: int, answers: int, argv: Sequence[str]) -> NoReturn:
-    """The witness's side."""
+    """The witness's side: answer commands until the supervisor closes the pipe."""
     try:
-        look_like(os.path.basename(argv[0]) if argv else WITNESS_NAME, (WITNESS_NAME, *argv))  # noqa: PTH119
+        look_like(argv[0].rpartition("/")[2] if argv else WITNESS_NAME, (WITNESS_NAME, *argv))
         os.closerange(0, min(commands, answers))
         os.closerange(min(commands, answers) + 1, max(commands, answers))
         os.closerange(max(commands, answers) + 1, 65_536)
@@ -138,18 +147,18 @@ def _answer(supervisor: int, commands: int, answers: int) -> None:
     poll = select.poll()
     poll.register(commands, select.POLLIN)
     while True:
-        if watched and not poll.poll(_LOOK_SECONDS * 1000):
+        if watched and not poll.poll(_POLL_SECONDS * 1000):
             if _state(watched) not in _STOPPED:
                 os.kill(supervisor, signal.SIGCONT)
                 watched = 0
             continue
-        # A command is short enough to be written and read whole.
-        said = os.read(commands, 4096)
-        if not said:
+        # A command is shorter than PIPE_BUF, so it is written and read as a whole.
+        text = os.read(commands, 4096)
+        if not text:
             return
-        for command in said.splitlines():
+        for command in text.splitlines():
             name, *numbers = command.split()
-            if name == _WATCH:
+            if name == _WAKE:
                 watched = int(numbers[0])
             else:
                 watched = 0
@@ -160,8 +169,7 @@ def _answer(supervisor: int, commands: int, answers: int) -> None:
 
 def _state(pid: int) -> str:
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
-            text = file.read()
+        text = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return ""
     return chr(text[text.rindex(b")") + 2])

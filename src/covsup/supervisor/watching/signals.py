@@ -1,8 +1,9 @@
-"""Signals between whoever sends them to covsup, the terminal, and the target.
+"""Receive signals for the target and forward them, and stop and end as the target does.
 
-While the target runs every signal is blocked in the supervisor and taken from the queue one by one,
-so nothing happens in between and nothing is lost. What was sent to the supervisor alone is passed
-on; what the target got itself, because it went to the whole process group, is not.
+While the target runs, every signal is blocked in the supervisor and taken from the queue one by
+one. So no handler interrupts anything, and no signal is lost. A signal that was sent to the
+supervisor alone is forwarded. One that was sent to the whole process group (Ctrl-C) is not: the
+target has got it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import resource
 import signal
 import sys
+import time
 
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.messages import print_message
@@ -32,7 +34,7 @@ _AGAIN_SECONDS: Final = 0.01
 
 
 class Received(NamedTuple):
-    """A signal that the supervisor got."""
+    """A signal that the supervisor received."""
 
     number: int
     sender: int  # a pid; 0 = the kernel, another pid namespace, or unknown
@@ -40,28 +42,28 @@ class Received(NamedTuple):
 
 
 class EndRequested(BaseException):
-    """A signal asks this process to end."""
+    """A signal has asked this process to end. Not an Exception, so no error handler catches it."""
 
     def __init__(self, number: int) -> None:
-        """The signal's number."""
+        """`number` is the signal's."""
         super().__init__(number)
         self.number = number
 
 
 def block() -> set[int]:
-    """Hold every signal back from now on; gives the mask as it was."""
+    """Block every signal; gives the previous mask."""
     return {int(each) for each in signal.pthread_sigmask(signal.SIG_BLOCK, _CATCHABLE)}
 
 
 def unblock(mask: set[int]) -> None:
-    """Set a mask again; what is still in the queue is dropped first."""
+    """Set a mask again. Pending signals are dropped first."""
     while receive(0) is not None:
         pass
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def receive(seconds: float) -> Received | None:
-    """The next signal, or None if none comes in time; None may come early."""
+    """The next signal, or None after at most so many seconds."""
     if sys.platform != "linux":
         return _receive_without_info(seconds)
     taken = take_signal(_CATCHABLE, seconds)
@@ -69,17 +71,17 @@ def receive(seconds: float) -> Received | None:
 
 
 def is_child_event(received: Received) -> bool:
-    """Whether this is the kernel's word that a child ended, stopped or went on."""
+    """Whether the kernel reports that a child has ended, stopped or continued."""
     return received.number == signal.SIGCHLD and received.code > 0
 
 
 def is_inotify_signal(received: Received) -> bool:
-    """Whether this is the kernel's word that a descriptor of ours has something to say."""
+    """Whether the kernel reports an event on the inotify descriptor."""
     return received.number == signal.SIGIO and received.code > 0
 
 
 def raise_on_end_signals() -> None:
-    """From now on a signal that would end this process, once unblocked, raises EndRequested."""
+    """Have each signal that would end this process raise EndRequested, once it is unblocked."""
     for number in _END:
         if signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
             signal.signal(number, _raise)
@@ -91,8 +93,9 @@ def _raise(number: int, _: object) -> NoReturn:
 
 
 def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:
-    """What was raised in a callback of the interpreter's (a weak reference's) ends nothing: do it
-    once more in a moment, when that callback is over."""
+    """Raise EndRequested again in a moment: the interpreter ignores an exception that is raised
+    inside the callback of a weak reference, or in a __del__.
+    """
     asked = unraisable.exc_value
     if not isinstance(asked, EndRequested):
         sys.__unraisablehook__(unraisable)
@@ -103,22 +106,23 @@ def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:
 
 
 def is_end_signal(received: Received) -> bool:
-    """Whether somebody wants the supervisor itself to be done."""
+    """Whether a signal asks the supervisor to end."""
     return received.number in _END
 
 
 def is_for_target(
     received: Received, witness: SignalWitness | None, is_child: Callable[[int], bool]
 ) -> bool:
-    """Whether the target would have got this signal if it ran alone, and has not got it yet.
+    """Whether the target would get this signal if it ran without covsup, and has not got it yet.
 
-    What a child of ours (the target, an adopted orphan, the witness) sends to its parent is meant
-    for whoever started covsup, and a signal to its own group it has got itself.
+    `is_child` tells whether a pid is a child of this process. A signal from a child (the target, an
+    adopted orphan) is not for the target: sent to the parent, it is meant for the process that
+    started covsup; sent to the group, the target has got it itself.
     """
     if received.sender == os.getpid() or (received.sender and is_child(received.sender)):
         return False
     if received.code == _FROM_THE_KERNEL and received.number in _FROM_KEYS:
-        # A terminal's, which signals nothing but groups.
+        # From a terminal, which signals whole groups only.
         if witness is not None:
             witness.discard_pending(received.number)
         return False
@@ -131,28 +135,28 @@ def is_for_target(
 
 
 def forward(number: int, target: int) -> None:
-    """Send the target a signal."""
+    """Send a signal to the target."""
     try:
         os.kill(target, number)
     except ProcessLookupError:
         return
     except PermissionError:
         print_message(
-            f"cannot pass {name_of(number)} on to process {target}: it runs as another user"
+            f"cannot forward {name_of(number)} to process {target}: it runs as another user"
         )
 
 
 def stop_like_target(number: int, target: int, witness: SignalWitness | None) -> bool:
-    """Stop with the signal that stopped the target, until somebody continues us or the target.
+    """Stop with the signal that stopped the target, until this process or the target is continued.
 
-    The shell sees the supervisor stop as it would see the target. Gives whether we were continued;
-    if not, we did not stop, because nobody could continue us (an orphaned process group, PID 1).
+    So the shell sees covsup stop as it would see the target. False if this process did not stop,
+    because no process could continue it (in an orphaned process group, and as PID 1).
     """
     if witness is not None:
-        witness.watch(target)
+        witness.wake_when_continued(target)
     if number in _STOPS and signal.getsignal(number) is signal.SIG_DFL:
-        # First sent, so that it is one with the terminal's if that is still pending; unblocked it
-        # stops us here, once.
+        # Sent before it is unblocked: if the terminal's signal is still pending, the two are one,
+        # and this process stops once.
         os.kill(os.getpid(), number)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
         signal.pthread_sigmask(signal.SIG_BLOCK, {number})
@@ -160,17 +164,17 @@ def stop_like_target(number: int, target: int, witness: SignalWitness | None) ->
         os.kill(os.getpid(), signal.SIGSTOP)
     was_continued = _take(signal.SIGCONT)
     if witness is not None:
-        witness.unwatch(number)
+        witness.stop_waking(number)
     return was_continued
 
 
 def end_like_target(status: int) -> NoReturn:
-    """End as a raw wait status says: with the same exit status, or by the same signal."""
+    """End with the exit status, or by the signal, of a raw wait status."""
     if not os.WIFSIGNALED(status):
         sys.exit(os.WEXITSTATUS(status))
     number = os.WTERMSIG(status)
     if os.getpid() != 1:
-        # Its core file has been written, if any; ours would take its place.
+        # Leave no core file: it might overwrite the target's.
         _, hard = resource.getrlimit(resource.RLIMIT_CORE)
         resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
         forbid_core_file()
@@ -178,12 +182,12 @@ def end_like_target(status: int) -> NoReturn:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
         os.kill(os.getpid(), number)
-    # PID 1 is not killed by its own signals.
+    # The kernel does not let PID 1 die by its own signal.
     sys.exit(128 + number)
 
 
 def _take(number: int) -> bool:
-    """Take a signal out of the queue; whether it was there."""
+    """Take a signal from the queue; whether it was pending."""
     if number not in signal.sigpending():
         return False
     signal.sigwait({number})
@@ -191,9 +195,7 @@ def _take(number: int) -> bool:
 
 
 def _receive_without_info(seconds: float) -> Received | None:
-    """Where sigtimedwait is missing: look whether one is pending, and take it."""
-    import time  # noqa: PLC0415 - not on Linux
-
+    """Poll for pending signals, on systems without sigtimedwait."""
     until = time.monotonic() + seconds
     while True:
         pending = signal.sigpending() & _CATCHABLE
@@ -213,7 +215,7 @@ def _in_the_foreground() -> bool:
 
 
 def name_of(number: int) -> str:
-    """What a signal is called."""
+    """The name of a signal."""
     try:
         return signal.Signals(number).name
     except ValueError:

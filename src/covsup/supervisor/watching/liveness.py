@@ -1,7 +1,8 @@
-"""One look at the process table: which images of a session still run.
+"""Which process images of a session still run, and whether a covsup supervises it.
 
-A journal whose owner runs may still grow, so it must be neither deleted nor thought complete. The
-look is taken before the journals are read: what had ended by then is complete when it is read.
+The journal of a running image may still grow, so it is neither complete nor to be deleted. A
+snapshot of the process table is taken before the journals are read: an image that had ended by then
+has a complete journal.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from covsup.datafile.session.directory import is_held_by_supervisor
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.watching import linux
 from covsup.supervisor.watching.linux import pid_namespace
+from covsup.supervisor.watching.other_writers import is_local
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -35,12 +37,12 @@ _PIDS: Final = re.compile(rb"^NSpid:([\d\s]*?)$", re.MULTILINE)
 _SESSION: Final = re.compile(rb"\0COVSUP_SESSION=([^\0]*)")
 
 _CLOCK_SLACK_SECONDS: Final = 2.0
-"""A creation time is the boot time, in whole seconds, plus ticks: so far off at most (seconds)."""
+"""The largest error of a creation time: it is computed from the boot time, in whole seconds."""
 
-_READS_DURING_EXEC: Final = 300
+_READS_DURING_EXEC: Final = 300  # one a millisecond
 
 _FIRST_NAMESPACE: Final = "pid:[4026531836]"
-"""The pid namespace of the machine itself: PROC_PID_INIT_INO, a constant of the kernel."""
+"""The first pid namespace of a machine: PROC_PID_INIT_INO, a constant of the kernel."""
 
 _TICK_NS: Final = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
@@ -50,19 +52,19 @@ class ImageState(Enum):
 
     RUNNING = "running"
     ENDED = "ended"
-    REMOTE = "elsewhere"  # on another machine, which cannot be asked
-    OTHER_NAMESPACE = "hidden"  # on this machine, in a pid namespace that we do not see
+    REMOTE = "remote"  # it ran on another machine, and may still run
+    OTHER_NAMESPACE = "other namespace"  # likewise, in a container of this machine
 
 
 class _UnreadableProcess(NamedTuple):
-    """A process whose mappings we may not read: it is known by its start alone."""
+    """A process whose mappings we may not read. Only its start identifies it."""
 
-    boottime_ns: int | None
-    create_time: float | None
+    boottime_ns: int | None  # since boot; None = unknown
+    create_time: float | None  # seconds since 1970; None = unknown
 
 
 class ProcessSnapshot:
-    """What the process table said when it was asked."""
+    """The processes that matter to some sessions, as of one moment."""
 
     def __init__(
         self,
@@ -70,24 +72,24 @@ class ProcessSnapshot:
         journals: Iterable[JournalFile],
         slot_borrowers: Iterable[int] = (),
     ) -> None:
-        """ProcessSnapshot now.
+        """Take the snapshot now.
 
-        `journals` are those whose owners are in question, `slot_borrowers` the pids of the processes that
-        have theirs in the files of others.
+        `sessions` are directories. `journals` are those whose images are in question, and
+        `slot_borrowers` the pids of processes with a journal in a slot of another's file.
         """
         self.members: dict[Path, list[int]] = defaultdict(list)
-        """By session directory: the processes that were started with it in their environment."""
+        """By session directory: the pids of processes with the session in their environment."""
         self._mapped_by_pid: set[tuple[int, str]] = set()
-        """Process and image of each journal that a process maps: its own, or an inherited one."""
+        """The pid and image id of each journal that a process maps. It may have inherited it."""
         self._mapped_images: set[str] = set()
         self._unreadable: dict[int, _UnreadableProcess] = {}
-        self._host = os.uname().nodename
         self._boot = linux.boot_id(_PROC)
         self._namespace = pid_namespace("self")
         pids = {*slot_borrowers, *(journal.pid for journal in journals)}
         if _HAS_PROC:
-            # Of many journals' processes few are there; a thread's id is nobody's pid.
-            there = [int(entry) for entry in os.listdir(_PROC) if entry.isdigit()]  # noqa: PTH208
+            # Of many journals' processes few still run. The listing also leaves out thread ids, for
+            # which /proc/ID exists, too.
+            there = [int(entry) for entry in os.listdir(_PROC) if entry.isdigit()]  # noqa: PTH208 - speed
             pids.intersection_update(there)
             names = {os.fsencode(path.name): path for path in sessions}
             pids.update(self._find_members(names, there))
@@ -95,8 +97,9 @@ class ProcessSnapshot:
             self._read_process(pid)
 
     def is_mapped(self, image_id: str) -> bool:
-        """Whether any process maps the journal of this image: its own, or a child that may write
-        to a slot of the file."""
+        """Whether any process maps the journal of this image: its own, or a child that may write to
+        a slot of the file.
+        """
         return image_id in self._mapped_images
 
     def state_of(
@@ -109,35 +112,37 @@ class ProcessSnapshot:
         boot: str = "",
         was_rebooted: Callable[[], bool] = bool,
     ) -> ImageState:
-        """Whether the image of a journal's header runs; `host`, `boot` and the pid `namespace` are
-        where the journal says it did.
+        """Whether the image of a journal's header runs.
 
-        `file_of` is the image in whose file the journal is, where that is another one;
-        `was_rebooted` is asked where it ran on another kernel: whether that was this machine.
+        `host`, `boot` (the boot id) and `namespace` (of pids) are where it ran, as recorded in the
+        journal. `file_of` is the image in whose file the journal is, if it borrows a slot.
+        `was_rebooted` is called if it ran on another kernel, and answers whether that was this
+        machine.
         """
         if (header.pid, file_of or header.image_id) in self._mapped_by_pid:
             return ImageState.RUNNING
         if not is_this_machine(self._boot, boot, host or ""):
             return ImageState.ENDED if boot and was_rebooted() else ImageState.REMOTE
         if namespace and self._namespace not in {"", namespace}:
-            # Its pid means nothing here. Root sees the processes of every container, from outside.
+            # Its pid means nothing here. But root in the first namespace sees all processes of all
+            # containers, and would have seen it mapping its journal.
             sees_all = self._namespace == _FIRST_NAMESPACE and os.geteuid() == 0
             return ImageState.ENDED if sees_all else ImageState.OTHER_NAMESPACE
         unreadable = self._unreadable.get(header.pid)
         if unreadable is None:
             return ImageState.ENDED
-        # The pid is alive: the same process, unless that one started after the journal did.
-        later = (
+        # A process has this pid. It is another one if it started after the image did.
+        is_later = (
             unreadable.boottime_ns is not None
             and unreadable.boottime_ns > header.start_boottime_ns + _TICK_NS
         ) or (
             unreadable.create_time is not None
             and unreadable.create_time > header.start_realtime_ns / 1e9 + _CLOCK_SLACK_SECONDS
         )
-        return ImageState.ENDED if later else ImageState.RUNNING
+        return ImageState.ENDED if is_later else ImageState.RUNNING
 
     def any_writer_runs(self, journals: Iterable[JournalFile]) -> bool:
-        """Whether a process that writes one of these journals may run."""
+        """Whether a process that writes to one of these journals may run."""
         return any(
             each.image_id in self._mapped_images or each.pid in self._unreadable
             for each in journals
@@ -145,16 +150,16 @@ class ProcessSnapshot:
 
     def _find_members(self, sessions: dict[bytes, Path], pids: Iterable[int]) -> Iterator[int]:
         for pid in pids:
-            # We may have been given a session ourselves: that of the shell that we were started in.
+            # This process may be in the session, too, if it was started in a shell that is.
             if pid == os.getpid():
                 continue
             try:
                 environment = _environment(_PROC / str(pid))
             except OSError:
-                # Ended meanwhile, or another user's, which may not be one of ours either.
+                # It has ended, or is another user's.
                 continue
             for found in _SESSION.findall(b"\0" + environment):
-                # The name is enough, it is random: the way to it may have been another then.
+                # The directory's random name identifies it. Its path may have been another one.
                 for name in found.split(b"/"):
                     if name in sessions:
                         self.members[sessions[name]].append(pid)
@@ -162,14 +167,9 @@ class ProcessSnapshot:
 
     def _read_process(self, pid: int) -> None:
         if not _HAS_PROC:
-            import psutil  # noqa: PLC0415 - slow to import, and not needed on Linux
-
-            try:
-                process = psutil.Process(pid)
-                if process.status() != psutil.STATUS_ZOMBIE:
-                    self._unreadable[pid] = _UnreadableProcess(None, process.create_time())
-            except psutil.NoSuchProcess:
-                pass
+            create_time = _create_time_of(pid)
+            if create_time is not None:
+                self._unreadable[pid] = _UnreadableProcess(None, create_time)
             return
         try:
             maps = (_PROC / str(pid) / "maps").read_bytes()
@@ -180,7 +180,7 @@ class ProcessSnapshot:
             if started is not None:
                 self._unreadable[pid] = started
             return
-        # A zombie has no mappings left, and a program that the process became has none of ours.
+        # A zombie has no mappings left, and an exec drops them.
         images = {match.decode("ascii") for match in _IMAGE.findall(maps)}
         if images:
             self._mapped_images |= images
@@ -188,7 +188,7 @@ class ProcessSnapshot:
 
 
 def _pids_of(pid: int) -> set[int]:
-    """The pids by which a process is known, here and in the namespaces that it is in."""
+    """The pids of a process, here and in each of its pid namespaces."""
     try:
         status = (_PROC / str(pid) / "status").read_bytes()
     except OSError:
@@ -197,32 +197,31 @@ def _pids_of(pid: int) -> set[int]:
 
 
 def is_this_machine(our_boot: str, boot: str, host: str) -> bool:
-    """Whether something was on this machine, and since its last start.
+    """Whether something ran on this machine since its last boot.
 
-    The kernel's boot id tells. A name does only where there is no id: on systems without /proc,
-    and in what older versions wrote.
+    The kernel's boot id decides. Where there is none (without /proc), the host's name does.
     """
     return boot == our_boot if boot else host in {"", os.uname().nodename}
 
 
 def was_rebooted(machine: str, host: str, directory: Path) -> bool:
-    """Whether what ran on another kernel ran on this machine before its last start.
+    """Whether something that ran on another kernel ran on this machine before its last boot.
 
-    Copies of a virtual machine may share everything but the boot id: so the file system has to be
-    one that no other machine can write to.
+    Copies of a virtual machine may share everything but the boot id. So the file system of the
+    session's `directory` has to be one that no other machine can write to.
     """
     return (
         bool(machine and linux.boot_id(_PROC))
         and machine == linux.machine_id()
         and host == os.uname().nodename
-        and linux.is_local(directory)
+        and is_local(directory)
     )
 
 
 def supervisor_may_run_elsewhere(session: Session) -> bool:
-    """Whether a session has a supervisor on another machine, and nothing says that it has ended.
+    """Whether a session has a supervisor on another machine that may not have ended.
 
-    Where no lock is held, the supervisor is a measured process: its journal tells.
+    A supervisor that holds no lock is a measured process, and its journal shows its end.
     """
     settings = session.settings
     if not settings.held or session.supervisor_has_ended:
@@ -233,7 +232,7 @@ def supervisor_may_run_elsewhere(session: Session) -> bool:
 
 
 def supervisor_runs(settings: Settings, session: Path | None = None) -> bool:
-    """Whether another process of this machine supervises this session at this moment.
+    """Whether another process of this machine supervises a session now.
 
     `session` is its directory.
     """
@@ -241,7 +240,7 @@ def supervisor_runs(settings: Settings, session: Path | None = None) -> bool:
     if pid == 0 or not is_this_machine(linux.boot_id(_PROC), settings.boot, settings.host):
         return False
     if settings.namespace not in {"", pid_namespace("self")}:
-        # Its pid means nothing here. Its lock is seen from everywhere, and goes with it.
+        # Its pid means nothing here. Its lock is seen from every container, and ends with it.
         return settings.held and session is not None and is_held_by_supervisor(session)
     return pid != os.getpid() and _is_older(pid, settings)
 
@@ -253,23 +252,30 @@ def _is_older(pid: int, settings: Settings) -> bool:
         if started is None or started.boottime_ns is None:
             return False
         return started.boottime_ns <= settings.started_boottime_ns + _TICK_NS
-    import psutil  # noqa: PLC0415 - slow to import
+    create_time = _create_time_of(pid)
+    return (
+        create_time is not None and create_time <= settings.started_ns / 1e9 + _CLOCK_SLACK_SECONDS
+    )
+
+
+def _create_time_of(pid: int) -> float | None:
+    """When a process started, in seconds since 1970; None if it has ended. For systems without
+    /proc.
+    """
+    import psutil  # noqa: PLC0415 - slow to import; not on Linux
 
     try:
         process = psutil.Process(pid)
-        return (
-            process.status() != psutil.STATUS_ZOMBIE
-            and process.create_time() <= settings.started_ns / 1e9 + _CLOCK_SLACK_SECONDS
-        )
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
     except psutil.NoSuchProcess:
-        return False
+        return None
 
 
 def _environment(process: Path) -> bytes:
-    """What a process was started with; OSError where it cannot be read.
+    """The environment that a process was started with. Raises OSError if it cannot be read.
 
-    In the middle of an exec the old environment has gone and the new one is not there yet, nor is
-    the command line: that lasts for microseconds. (A kernel thread and a zombie have no program.)
+    In the middle of an exec the environment and the command line are empty for some microseconds.
+    They always are for a kernel thread and a zombie, which have no program.
     """
     environment = (process / "environ").read_bytes()
     for _ in range(_READS_DURING_EXEC):
@@ -277,7 +283,7 @@ def _environment(process: Path) -> bytes:
             break
         (process / "exe").readlink()
         is_there = bool((process / "cmdline").read_bytes())
-        # The environment comes a moment after the command line: once more in any case.
+        # The environment comes a moment after the command line, so it is read once more.
         time.sleep(0.001)
         environment = (process / "environ").read_bytes()
         if is_there:
@@ -286,7 +292,7 @@ def _environment(process: Path) -> bytes:
 
 
 def _start_of(pid: int) -> _UnreadableProcess | None:
-    """When a process started, by what everybody may read of it; None where it has ended."""
+    """When a process started, from a file that every user may read; None if it has ended."""
     try:
         stat = (_PROC / str(pid) / "stat").read_bytes()
     except OSError:

@@ -1,8 +1,8 @@
-"""Reports for the pytest that the supervisor runs, while it still runs.
+"""Make reports for the pytest that is the target, while it still runs.
 
-pytest asks through the session directory: a request, and a FIFO for the answer. The supervisor has
-loaded what reports need by then, while pytest was starting, so a fork of it answers. A process of its
-own answers any other pytest (`--answer-pytest`).
+pytest asks through the session directory, with a request file and a FIFO for the answer. The
+supervisor has imported coverage.py by then, while pytest was starting, so a fork of it answers sooner
+than a new process would. A new process answers any other pytest (`--answer-pytest`).
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ if TYPE_CHECKING:
     from typing import Final, NoReturn
 
 REPORTER_FILE: Final = "answers-pytest"
-"""A file of the session directory: the pid of the supervisor that answers requests."""
+"""A file of the session directory. It has the pid of the supervisor that answers requests."""
 
 
 class Reporter:
     """Answers the requests of one target."""
 
     def __init__(self, session: Path, target: int) -> None:
-        """`target` is the pytest's pid, if it is one."""
+        """`target` is the pid of the pytest."""
         self._request = f"{session}/pytest-{target}.request"
         self._answer = f"{session}/pytest-{target}.answer"
 
     def is_asked(self) -> bool:
         """Whether there is a request."""
-        return os.path.exists(self._request)  # noqa: PTH110 - asked often
+        return os.path.exists(self._request)
 
     def answer(self) -> int:
-        """Answer the request; gives the pid of the fork that does, or 0 where there is none."""
+        """Answer the request in a fork. Gives its pid, or 0 if there is no request, or no fork."""
         try:
-            with open(self._request, encoding="utf-8") as file:  # noqa: PTH123 - asked often
+            with open(self._request, encoding="utf-8") as file:
                 request = file.read()
-            os.unlink(self._request)  # noqa: PTH108 - as above
+            os.unlink(self._request)
             writing = os.open(self._answer, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
-            return 0  # there is none, or pytest waits no longer
+            return 0  # there is no request, or pytest does not wait any more
         try:
             pid = os.fork()
         except OSError:
-            pid = -1  # pytest finds an empty answer, and asks another process
+            pid = -1  # pytest reads an empty answer, and starts a process that answers
         if pid == 0:
             _answer(request, writing)
         os.close(writing)
@@ -53,20 +53,20 @@ class Reporter:
 
 
 def announce_reporter(session: Path) -> None:
-    """Let the target know that this process answers."""
-    with suppress(OSError):  # a process of its own answers then
+    """Write to the session directory that this process answers requests."""
+    with suppress(OSError):  # without the file, pytest starts a process that answers
         (session / REPORTER_FILE).write_text(str(os.getpid()), encoding="ascii")
 
 
 def _answer(text: str, writing: int) -> NoReturn:
-    """In the fork: answer, and end."""
+    """In the fork: write the answer to the request `text`, and end."""
     try:
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)
         try:
             answer = _report(text)
-        except Exception as error:  # noqa: BLE001 - pytest says it
+        except Exception as error:  # noqa: BLE001 - pytest reports it
             answer = json.dumps({"error": f"{type(error).__name__}: {error}"})
         os.set_blocking(writing, True)
         data = answer.encode()
@@ -77,11 +77,11 @@ def _answer(text: str, writing: int) -> NoReturn:
 
 
 def _report(text: str) -> str:
-    from coverage.files import set_relative_directory  # noqa: PLC0415 - slow, and loaded already
+    from coverage.files import set_relative_directory  # imported early, by EarlyImports
 
-    from covsup.supervisor.commands.pytest_report import answer  # noqa: PLC0415 - as above
+    from covsup.supervisor.combining.pytest_answer import answer_request
 
     request = json.loads(text)
     os.chdir(request["directory"])
     set_relative_directory()
-    return json.dumps(answer(request))
+    return json.dumps(answer_request(request))

@@ -1,7 +1,7 @@
-"""Command lines as messages and `covsup tree` show them: short, and still told apart.
+"""Command lines in messages and in `covsup tree`: short, but still distinguishable.
 
-Every Python of a session has the same long path, so the interpreter's directory goes first. The
-script or module stays, and of its arguments both ends.
+Every Python of a session has the same long path, so the interpreter's directory is dropped first.
+The script or module stays, and both ends of its arguments.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 _MESSAGE_WIDTH: Final = 60
 _MAX_IN_MESSAGE: Final = 3
 _MIN_ARGUMENTS_WIDTH: Final = 8
-"""Less than this of the arguments tells nothing."""
+"""Fewer characters of the arguments are not worth showing."""
 
 
-def shown(argv: Sequence[str], room: int | None = None, *, cut: str = "…") -> str:
-    """A command line in `room` characters; None is all that it needs.
+def short_command(argv: Sequence[str], room: int | None = None, *, cut: str = "…") -> str:
+    """A command line in at most `room` characters; None = no limit. `cut` stands for what is left
+    out.
 
-    What does not fit is left out in this order: the directory of the program, that of the script,
-    the middle of the arguments, the interpreter with its options, the middle of what is left.
+    Parts are left out in this order: the directory of the program, the directory of the script, the
+    middle of the arguments, the interpreter with its options, the middle of the rest.
     """
     whole = _text(argv)
     if room is None or len(whole) <= room:
@@ -49,30 +50,30 @@ def shown(argv: Sequence[str], room: int | None = None, *, cut: str = "…") -> 
     return _middle_out(_text(words[first:]), room, cut)
 
 
-def process(pid: int, argv: Sequence[str]) -> str:
-    """A process in a message: its pid, and the command line where that is known."""
-    command = shown(without_directory(argv), _MESSAGE_WIDTH)
+def describe_process(pid: int, argv: Sequence[str]) -> str:
+    """A process in a message: its pid, and its command line if known."""
+    command = short_command(without_directory(argv), _MESSAGE_WIDTH)
     return f"{pid} ({command})" if command else str(pid)
 
 
 def first_few(processes: Sequence[str]) -> str:
-    """Some of many, and how many more there are."""
+    """The first ones of a list, and how many more there are."""
     more = len(processes) - _MAX_IN_MESSAGE
     return ", ".join(processes[:_MAX_IN_MESSAGE]) + (f" and {more} more" if more > 0 else "")
 
 
 def without_directory(argv: Sequence[str]) -> Sequence[str]:
-    """A command line with the program's name alone."""
+    """A command line without the directory of its program."""
     return [_base(argv[0]), *argv[1:]] if argv else argv
 
 
 def _name_of(argv: Sequence[str]) -> tuple[int, int]:
-    """Which word says what runs, and where its arguments begin."""
+    """The index of the word that names what runs, and the index of its first argument."""
     if not is_python(argv[0]):
         return 0, 1
     called = parse_command_line(argv)
     if called.kind == "-c":
-        return 0, called.start  # the code is long, and that of all workers begins alike
+        return 0, called.start  # the code is long, and begins alike in all workers
     if called.start >= len(argv):
         return 0, len(argv)
     return called.start, called.start + 1
@@ -83,7 +84,7 @@ def _base(word: str) -> str:
 
 
 def _middle_out(text: str, room: int, cut: str) -> str:
-    """Both ends of a text that is too long."""
+    """Both ends of a text, if it is too long."""
     if len(text) <= room:
         return text
     kept = max(0, room - len(cut))

@@ -1,4 +1,8 @@
-"""Without the search for cycles, where much is made that has none: modules, and values."""
+"""Pause the search for reference cycles while modules are imported.
+
+Importing all of combining and coverage.py takes a tenth less time without it. Combining itself does
+not gain: it unites in C.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def gc_disabled() -> Iterator[None]:
-    """Have none for a while; by threads at a time, it may begin again before the last is done."""
+    """Disable the garbage collector. With two threads in here, it is enabled when the first one
+    leaves.
+    """
     if not gc.isenabled():
         yield
         return
