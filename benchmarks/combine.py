@@ -70,8 +70,8 @@ class Shape:
 
 def make_journals(shape: Shape, directory: Path) -> None:
     """Create a session in `directory` with a journal of each process."""
-    from covsup.datafile.session.directory import create_session  # noqa: PLC0415
-    from covsup.datafile.session.settings import Settings  # noqa: PLC0415
+    from covsup.datafile.session.directory import create_session
+    from covsup.datafile.session.settings import Settings
 
     data_file = directory / ".coverage"
     session = create_session(
@@ -133,8 +133,8 @@ def blob(kind: int, payload: bytes) -> list[int]:
 
 def make_data_files(shape: Shape, directory: Path) -> None:
     """Create the data files that coverage.py would write for the same processes."""
-    from coverage import CoverageData  # noqa: PLC0415
-    from coverage.numbits import nums_to_numbits  # noqa: PLC0415
+    from coverage import CoverageData
+    from coverage.numbits import nums_to_numbits
 
     empty = directory / "empty"
     data = CoverageData(str(empty))
@@ -219,7 +219,7 @@ def combine(module: str, original: Path, work: Path) -> tuple[float, float, floa
 
 def contents(data_file: Path) -> dict[str, object]:
     """Return the executed lines or arcs, by file."""
-    from coverage import CoverageData  # noqa: PLC0415
+    from coverage import CoverageData
 
     data = CoverageData(str(data_file))
     data.read()

@@ -52,7 +52,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 
     Not by marks of xdist_group: xdist 3.8 hangs them on node ids that pytest 9.2 makes anew.
     """
-    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only there if xdist is
+    from xdist.scheduler import LoadScopeScheduling  # only there if xdist is
 
     class ByFile(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
         def _split_scope(self, nodeid: str) -> str:

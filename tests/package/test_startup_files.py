@@ -92,7 +92,7 @@ def test_a_session_directory_that_is_gone_disturbs_nobody(tmp_path: Path) -> Non
 
 @pytest.mark.skipif(not NEWER, reason="PEP 829 is new in 3.15")
 def test_the_entry_point_is_one_that_python_can_resolve() -> None:
-    import pkgutil  # noqa: PLC0415 - only where it has what is tested
+    import pkgutil  # only where it has what is tested
 
     entry = (ROOT / "covsup.start").read_text(encoding="utf-8").strip()
     assert callable(pkgutil.resolve_name(entry))

@@ -65,17 +65,17 @@ def load_facts(path: Path) -> None:
 def make_check(directory: Path) -> Callable[[bytes], None]:
     """Give the function that tries one input; it raises what an input may not cause."""
     # Not earlier: the C extension is chosen first.
-    from covsup.datafile.errors import JournalError  # noqa: PLC0415
-    from covsup.datafile.fold.fold import fold  # noqa: PLC0415
-    from covsup.datafile.fold.gather import ImageFold, image_result  # noqa: PLC0415
-    from covsup.datafile.journal.reader import (  # noqa: PLC0415
+    from covsup.datafile.errors import JournalError
+    from covsup.datafile.fold.fold import fold
+    from covsup.datafile.fold.gather import ImageFold, image_result
+    from covsup.datafile.journal.reader import (
         read_any_journal,
         read_borrowers,
         read_journal,
         read_slots,
     )
-    from covsup.datafile.provenance.derive import provenance_of  # noqa: PLC0415
-    from covsup.supervisor.tree.process_tree import process_trees  # noqa: PLC0415
+    from covsup.datafile.provenance.derive import provenance_of
+    from covsup.supervisor.tree.process_tree import process_trees
 
     path = directory / "77-00000000000000000000000000000000.0.journal"
 
@@ -215,10 +215,10 @@ def kept(data: bytes) -> Path:
 
 def fuzz_guided(seconds: float, seed: int) -> None:
     """Have atheris try inputs for so long; the process ends with it."""
-    import atheris  # noqa: PLC0415 - only some have it
+    import atheris  # only some have it
 
     # What has no pure Python that could be guided by is imported before.
-    import coverage  # noqa: F401, PLC0415
+    import coverage  # noqa: F401
 
     directory = Path(tempfile.mkdtemp(prefix="covsup-fuzz-"))
     with atheris.instrument_imports(include=["covsup"]):

@@ -100,7 +100,7 @@ def _stop_startup_measurement() -> None:
 
     A Coverage object that is made by hand replaces, and does not save, the one of the startup file.
     """
-    from coverage import Coverage  # noqa: PLC0415 - it has been imported already
+    from coverage import Coverage  # it has been imported already
 
     Coverage(data_file=None, config_file=False)
 
@@ -143,7 +143,7 @@ def _as_options(words: list[str]) -> list[str]:
 def _check_command(word: str) -> None:
     if word in COMMANDS:
         return
-    if os.path.exists(word):  # noqa: PTH110 - a word of the command line, kept as it is
+    if os.path.exists(word):  # a word of the command line, kept as it is
         raise UsageError(f"there is no command {word}; to measure it: covsup run {word}")
     hint = did_you_mean_or_all(word, (*COMMANDS, "help", "version"))
     raise UsageError(f"there is no command {word}{hint}")

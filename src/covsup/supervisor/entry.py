@@ -13,7 +13,7 @@ def main() -> int:
     """Run the command in sys.argv, and give its exit status."""
     try:
         undo_settings_of_the_target()
-        from covsup.supervisor.cli import main as command  # noqa: PLC0415 - after that
+        from covsup.supervisor.cli import main as command  # after that
 
         status = command()
     except SystemExit as ending:

@@ -83,7 +83,7 @@ def did_you_mean(word: str, words: Iterable[str], *, prefix: str = "") -> str:
 
     A `prefix` that all words share does not count as similarity.
     """
-    import difflib  # noqa: PLC0415 - only for a mistake
+    import difflib  # only for a mistake
 
     known = [each.removeprefix(prefix) for each in words]
     found = difflib.get_close_matches(word.removeprefix(prefix), known, n=1)

@@ -26,11 +26,11 @@ def undo_settings_of_the_target() -> None:
     """Undo what variables and options of the interpreter changed in this process."""
     if sys.warnoptions or sys.flags.dev_mode:
         # -W error: a warning while a library is imported would end covsup.
-        import warnings  # noqa: PLC0415 - Python has imported it for these options
+        import warnings  # Python has imported it for these options
 
         warnings.simplefilter("ignore")
     if os.environ.get("PYTHONTRACEMALLOC") or "tracemalloc" in sys._xoptions:  # noqa: SLF001 - its documented name
-        import tracemalloc  # noqa: PLC0415 - only where it runs, and slows covsup
+        import tracemalloc  # only where it runs, and slows covsup
 
         tracemalloc.stop()
     stdout = sys.stdout
@@ -45,5 +45,5 @@ def undo_settings_of_the_target() -> None:
 
 
 def _is_standard_library(path: str) -> bool:
-    library = os.path.dirname(os.__file__)  # noqa: PTH120 - pathlib is not imported yet
+    library = os.path.dirname(os.__file__)  # pathlib is not imported yet
     return path in {library, f"{library}/lib-dynload"}

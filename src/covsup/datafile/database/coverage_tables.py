@@ -80,7 +80,7 @@ def write_facts(
     plugins = {**touched, **{path: min(names) for path, names in result.plugins.items()}}
     is_known = _is_known_schema()
     if others or not is_known:
-        from covsup.datafile.database import coverage_api  # noqa: PLC0415 - it imports coverage.py
+        from covsup.datafile.database import coverage_api  # it imports coverage.py
 
         coverage_api.make(path, others)
         if not is_known:

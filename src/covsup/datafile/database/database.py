@@ -378,7 +378,7 @@ def _write_sent_code(result: Result, temporary: Path) -> None:
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that cannot write, not even to repair the file."""
     # Not as_uri(): on 3.14 it imports urllib.request and ssl, which takes longer than the query.
-    uri = f"file://{quote_from_bytes(os.fsencode(os.path.abspath(path)))}?mode=ro"  # noqa: PTH100 - links stay
+    uri = f"file://{quote_from_bytes(os.fsencode(os.path.abspath(path)))}?mode=ro"  # links stay
     try:
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as db:
             yield db

@@ -66,9 +66,9 @@ def copy_ranges(
             os.fchmod(copy, stat.S_IMODE(status.st_mode))
         finally:
             os.close(copy)
-        os.replace(temporary, to)  # noqa: PTH105 - of thousands a Path each would cost too much
+        os.replace(temporary, to)  # of thousands a Path each would cost too much
     except BaseException:
-        os.unlink(temporary)  # noqa: PTH108 - as above
+        os.unlink(temporary)  # as above
         raise
 
 

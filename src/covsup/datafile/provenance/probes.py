@@ -91,7 +91,7 @@ def _is_in_source(path: str, settings: Settings | None) -> bool:
 
 def _asks_about_itself(code: str) -> bool:
     """Whether code imports only modules that describe the interpreter, and can run nothing else."""
-    import ast  # noqa: PLC0415 - it loads slowly, and few sessions have an unmeasured `python -c`
+    import ast  # it loads slowly, and few sessions have an unmeasured `python -c`
 
     try:
         tree = ast.parse(code)

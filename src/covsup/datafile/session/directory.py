@@ -373,7 +373,7 @@ def grant_users(session: Session, uids: Iterable[int]) -> None:
 
 def is_held_by_supervisor(session: Path) -> bool:
     """Whether a supervisor, in this or any other container, holds the lock on a session's settings."""
-    import fcntl  # noqa: PLC0415 - needed only for sessions of other containers
+    import fcntl  # needed only for sessions of other containers
 
     try:
         descriptor = os.open(session / SETTINGS, os.O_RDONLY | os.O_CLOEXEC)

@@ -55,7 +55,7 @@ def is_sessions_directory(path: Path) -> bool:
 
 def sessions_beside(data_file: Path) -> Path:
     """The directory for the sessions of `data_file` that is beside it. It need not exist."""
-    return Path(os.path.abspath(data_file)).parent / SESSIONS  # noqa: PTH100 - resolve() follows links
+    return Path(os.path.abspath(data_file)).parent / SESSIONS  # resolve() follows links
 
 
 def sessions_directory(data_file: Path) -> Path:
@@ -67,7 +67,7 @@ def sessions_directory(data_file: Path) -> Path:
     # One for each directory with data files. The checksum tells equal names apart.
     directory = os.fsencode(beside.parent)
     name = f"{beside.parent.name}-{crc32(directory):08x}{len(directory):x}{SESSIONS}"
-    return Path(os.path.abspath(beside.parent / Path(chosen).expanduser())) / name  # noqa: PTH100 - as above
+    return Path(os.path.abspath(beside.parent / Path(chosen).expanduser())) / name  # as above
 
 
 def find_sessions(data_file: Path) -> list[Path]:
@@ -166,7 +166,7 @@ def tidy_sessions_directory(parent: Path) -> None:
 
 def _remove_tree(path: Path) -> None:
     """Delete a directory that another process may be deleting as well."""
-    import shutil  # noqa: PLC0415 - it loads slowly, and nothing is deleted before a target starts
+    import shutil  # it loads slowly, and nothing is deleted before a target starts
 
     while path.exists():
         try:

@@ -27,7 +27,7 @@ def replace_text(path: Path, text: str, *, lock: bool = False) -> None:
         with os.fdopen(descriptor, "wb", closefd=not lock) as file:
             file.write(text.encode("utf-8", "surrogateescape"))
         if lock:
-            import fcntl  # noqa: PLC0415 - only a supervisor locks a file
+            import fcntl  # only a supervisor locks a file
 
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         temporary.replace(path)

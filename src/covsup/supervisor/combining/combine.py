@@ -352,4 +352,4 @@ def _with_commands(pids: Iterable[int]) -> tuple[tuple[int, tuple[str, ...]], ..
 def _delete(paths: Iterable[str]) -> None:
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)  # noqa: PTH108 - there may be thousands
+            os.unlink(path)  # there may be thousands

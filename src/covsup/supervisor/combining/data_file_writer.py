@@ -143,7 +143,7 @@ class DataFileWriter:
         """
         find: FilesOfPlugins = _no_files
         if session.settings.plugins:
-            from covsup.supervisor.settings.plugins import (  # noqa: PLC0415 - it imports coverage.py
+            from covsup.supervisor.settings.plugins import (  # it imports coverage.py
                 FileFinders,
             )
 
@@ -170,7 +170,7 @@ class DataFileWriter:
         warnings = contents.versions.sentences(result)
         sent = sent_code_in(result)
         if sent:
-            from covsup.supervisor.combining.by_value_sources import (  # noqa: PLC0415 - rarely used
+            from covsup.supervisor.combining.by_value_sources import (  # rarely used
                 SourceFinder,
             )
 

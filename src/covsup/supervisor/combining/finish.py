@@ -93,7 +93,7 @@ class RunEnd:
 
     def _keep_session(self) -> None:
         """Leave the session to `covsup combine`."""
-        from covsup.supervisor.combining.shorten_journals import shorten_ended  # noqa: PLC0415 - here alone
+        from covsup.supervisor.combining.shorten_journals import shorten_ended  # here alone
 
         with suppress(OSError):  # it may have been deleted; `combine` reports what is missing
             self._session.mark(SUPERVISOR_ENDED)
@@ -107,7 +107,7 @@ class RunEnd:
         # Before the session is deleted.
         pending = pending_reports(self._session)
         with gc_disabled():  # combining may import coverage.py, too
-            from covsup.supervisor.combining.run_result import (  # noqa: PLC0415 - slow to import
+            from covsup.supervisor.combining.run_result import (  # slow to import
                 combine_run,
             )
 
@@ -137,7 +137,7 @@ class RunEnd:
             )
             self._status = INCOMPLETE << 8
         elif self._status == 0 and settings.fail_under is not None:
-            from covsup.supervisor.combining.fail_under import (  # noqa: PLC0415 - imports coverage.py
+            from covsup.supervisor.combining.fail_under import (  # imports coverage.py
                 status_of_total,
             )
 

@@ -99,7 +99,7 @@ class Inputs:
         self._data_file = data_file
         if paths:
             for path in paths:
-                self._add(Path(os.path.abspath(path)))  # noqa: PTH100 - links stay
+                self._add(Path(os.path.abspath(path)))  # links stay
         else:
             waiting = find_sessions(data_file)
             self._add_sessions(path for path in waiting if belongs_to_data_file(path, data_file))

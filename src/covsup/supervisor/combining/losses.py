@@ -107,7 +107,7 @@ def _lost(lost: Lost) -> str:
 def _why_lost(lost: Lost) -> str:
     """Why something could not be stored, and what to do."""
     # MADV_POPULATE_WRITE has one answer for whatever a file system refuses: EFAULT.
-    from covsup.datafile import _fold  # noqa: PLC0415 - not before the target starts
+    from covsup.datafile import _fold  # not before the target starts
 
     allocating = {_fold.JOURNAL_STAGE_FILL, _fold.JOURNAL_STAGE_GROW}
     refused = lost.errno == errno.EFAULT and lost.stage in allocating

@@ -48,7 +48,7 @@ def make_pending_reports(
             if request["reports"]
             else f"pytest, process {request['pid']}, ended before it judged the coverage: here it is"
         )
-        from covsup.supervisor.combining.late_report import (  # noqa: PLC0415 - imports coverage.py
+        from covsup.supervisor.combining.late_report import (  # imports coverage.py
             print_report,
         )
 

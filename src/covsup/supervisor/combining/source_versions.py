@@ -99,7 +99,7 @@ def read_source(path: str) -> SourceText | None:
     A journal may be another user's and name any path: only a regular file of up to 64 MiB is read.
     """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - there may be thousands
+        if not stat.S_ISREG(os.stat(path).st_mode):  # there may be thousands
             return None
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError):

@@ -41,7 +41,7 @@ def unexecuted_files(
     if not (settings.source_dirs or settings.source_pkgs):
         return {}
 
-    from coverage.files import (  # noqa: PLC0415 - the slowest import of all
+    from coverage.files import (  # the slowest import of all
         GlobMatcher,
         canonical_filename,
         find_python_files,
@@ -83,7 +83,7 @@ def unseen_packages(
     if not settings.source_pkgs:
         return
 
-    from coverage.files import GlobMatcher, canonical_filename  # noqa: PLC0415 - likewise
+    from coverage.files import GlobMatcher, canonical_filename  # likewise
 
     names = {name for of_file in modules.values() for name in of_file}
     omit = GlobMatcher(list(settings.omit), "omit") if settings.omit else None

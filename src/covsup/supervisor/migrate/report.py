@@ -72,7 +72,7 @@ def _files(directory: Path) -> Iterator[Path]:
             if depth < _MAX_DEPTH
             and name not in _SKIPPED_DIRECTORIES
             and (not name.startswith(".") or name in {".github", ".circleci", ".ci"})
-            and not os.path.exists(here / name / "pyvenv.cfg")  # noqa: PTH110 - never raises
+            and not os.path.exists(here / name / "pyvenv.cfg")  # never raises
         )
         for file in sorted(files):
             yield here / file

@@ -158,7 +158,9 @@ def close_sessions(options: argparse.Namespace) -> int:
                 print_message(str(error))
             continue
         if session.settings.open:
-            from covsup.supervisor.combining.shorten_journals import shorten_ended  # noqa: PLC0415 - for --close only
+            from covsup.supervisor.combining.shorten_journals import (
+                shorten_ended,
+            )  # for --close only
 
             shorten_ended(sessions.close_session(session))
     try:
@@ -171,7 +173,7 @@ def close_sessions(options: argparse.Namespace) -> int:
 
 def _user_ids(words: Iterable[str]) -> Iterator[int]:
     """The numbers of users given by name or number. Raises UsageError."""
-    import pwd  # noqa: PLC0415 - for --user only
+    import pwd  # for --user only
 
     for word in (part.strip() for each in words for part in each.split(",") if part.strip()):
         if word.isascii() and word.isdigit():

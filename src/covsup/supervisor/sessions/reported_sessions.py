@@ -38,7 +38,7 @@ def collect_reported_sessions(data_file: Path) -> None:
         try:
             session = open_session(path)
             if session.settings.data_file == str(data_file):
-                from covsup.supervisor.sessions.ended_session import (  # noqa: PLC0415 - slow, and rare
+                from covsup.supervisor.sessions.ended_session import (  # slow, and rare
                     collect_if_ended,
                 )
 

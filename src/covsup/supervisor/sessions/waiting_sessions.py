@@ -75,7 +75,7 @@ def _opened(data_file: Path) -> Iterator[Session]:
 
 def uncombined_data(data_file: Path, waiting: Iterable[WaitingSession]) -> list[str]:
     """What the data file lacks of these sessions, in words; at most one text for each session."""
-    from covsup.datafile.database.database import read_provenance  # noqa: PLC0415 - slow to import
+    from covsup.datafile.database.database import read_provenance  # slow to import
 
     held = read_provenance(data_file)
     known = {each.session for each in held.sessions}

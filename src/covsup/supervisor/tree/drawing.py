@@ -219,7 +219,7 @@ class Drawing:
     def _wrapped(self, text: str, before: int) -> list[str]:
         if self._width is None:
             return [text]
-        import textwrap  # noqa: PLC0415 - only if something is not measured
+        import textwrap  # only if something is not measured
 
         return textwrap.wrap(text, max(self._width - before, 20)) or [text]
 

@@ -80,7 +80,7 @@ class DeletionGuard:
             return False  # the next scan tries again
         self.was_deleted = True
         self._gone_since = None
-        from covsup.datafile.journal.shortening import copy_ranges  # noqa: PLC0415 - rarely needed
+        from covsup.datafile.journal.shortening import copy_ranges  # rarely needed
 
         for path in [each for each in self._descriptors if JournalFile.at(Path(each)) is None]:
             # Observations and notes: the new files get these names, and are opened from now on.
@@ -117,7 +117,7 @@ class DeletionGuard:
         descriptor = self._descriptors.get(journal.path)
         if descriptor is None:
             return False
-        from covsup.datafile.journal import reader, shortening  # noqa: PLC0415 - rarely needed
+        from covsup.datafile.journal import reader, shortening  # rarely needed
 
         try:
             try:

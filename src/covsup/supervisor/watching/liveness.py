@@ -89,7 +89,7 @@ class ProcessSnapshot:
         if _HAS_PROC:
             # Of many journals' processes few still run. The listing also leaves out thread ids, for
             # which /proc/ID exists, too.
-            there = [int(entry) for entry in os.listdir(_PROC) if entry.isdigit()]  # noqa: PTH208 - speed
+            there = [int(entry) for entry in os.listdir(_PROC) if entry.isdigit()]  # speed
             pids.intersection_update(there)
             names = {os.fsencode(path.name): path for path in sessions}
             pids.update(self._find_members(names, there))
@@ -262,7 +262,7 @@ def _create_time_of(pid: int) -> float | None:
     """When a process started, in seconds since 1970; None if it has ended. For systems without
     /proc.
     """
-    import psutil  # noqa: PLC0415 - slow to import; not on Linux
+    import psutil  # slow to import; not on Linux
 
     try:
         process = psutil.Process(pid)

@@ -88,7 +88,7 @@ def _counts_mappings(directory: str) -> bool:
     """Whether a mapping counts as a writer on this file system, tried with a file. On an overlay it
     does not.
     """
-    import mmap  # noqa: PLC0415 - only for images in containers
+    import mmap  # only for images in containers
 
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p

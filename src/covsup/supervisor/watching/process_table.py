@@ -84,7 +84,7 @@ class LinuxTable:
 
     def pids(self) -> set[int]:
         """The pids of all processes."""
-        return {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208 - speed
+        return {int(name) for name in os.listdir("/proc") if name.isdigit()}  # speed
 
     def stat(self, pid: int) -> Stat | None:
         """One process; None if it has ended and was waited for."""
@@ -174,7 +174,7 @@ class LinuxTable:
             there = Path(f"{its_root}{path}").stat()
         except (FileNotFoundError, NotADirectoryError):
             # Path.exists() would raise a PermissionError.
-            has_just_ended = not os.path.exists(its_root)  # noqa: PTH110 - as said
+            has_just_ended = not os.path.exists(its_root)  # as said
             return None if has_just_ended else False
         except OSError:
             return None
@@ -205,7 +205,7 @@ class PortableTable(_WithoutProc):
 
     def __init__(self) -> None:
         """Import psutil."""
-        import psutil  # noqa: PLC0415 - slow to import; not on Linux
+        import psutil  # slow to import; not on Linux
 
         self._psutil = psutil
 

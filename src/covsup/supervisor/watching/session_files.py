@@ -105,7 +105,7 @@ class SessionFiles:
             changed_ns = directory.stat().st_mtime_ns
             if changed_ns == self._directories[directory]:
                 return
-            names = os.listdir(directory)  # noqa: PTH208 - names are all that is needed
+            names = os.listdir(directory)  # names are all that is needed
         except OSError:
             # The program may have deleted it. The journals are mapped and lose nothing before their
             # last process ends. Combining reports what is missing.

@@ -181,9 +181,9 @@ class UnmeasuredReasons:
 def _interpreter_of(program: Program) -> str:
     """A path that starts the interpreter of a process, with the packages of its environment."""
     first = program.argv[0] if program.argv else ""
-    if first.startswith("/") and os.path.isfile(first):  # noqa: PTH113 - any text, even with NULs
+    if first.startswith("/") and os.path.isfile(first):  # any text, even with NULs
         return first
-    import shutil  # noqa: PLC0415 - slow to import, and rarely needed
+    import shutil  # slow to import, and rarely needed
 
     # Only the name shows whether a virtual environment or its base was started: it is looked up as
     # the process's parent did, in that process's directory or PATH.
