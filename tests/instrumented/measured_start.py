@@ -77,12 +77,12 @@ def measure_by_covsup(session: str, plain_tracer: str) -> None:
     from covsup import bootstrap
     from covsup.concurrency import registry
 
-    configure, arm = tracer.configure, registry.arm
+    configure, install = tracer.configure, registry.install
     tracer.configure = lambda **rules: configure(**{**rules, "own_dirs": []})
     tracer.propagate_session = lambda _: None
-    vars(registry)["arm"] = lambda _: []
+    vars(registry)["install"] = lambda _: []
     bootstrap.measure(session)
-    vars(registry)["arm"] = arm
+    vars(registry)["install"] = install
 
 
 def measure_by_coverage(rcfile: str) -> None:
