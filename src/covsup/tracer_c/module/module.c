@@ -128,7 +128,17 @@ parent_value(PyObject *module, PyObject *unused)
     return PyUnicode_FromString(journal_parent_value(buffer));
 }
 
-/* Convert a list of str to C strings in the file system's encoding. -1: exception set. */
+static void
+free_list(string_list *list)
+{
+    for (int i = 0; i < list->count; i++) {
+        free(list->items[i]);
+    }
+    free(list->items);
+}
+
+/* Convert a list of str to C strings in the file system's encoding. -1: exception set; the
+ * caller then frees `out`. */
 static int
 convert_list(PyObject *list, string_list *out)
 {
@@ -180,15 +190,19 @@ configure(PyObject *module, PyObject *args, PyObject *kwargs)
                                      &lists[5], &PyList_Type, &lists[6], &branch)) {
         return NULL;
     }
-    core *self = core_of_module(module);
-    filter_rules *rules = &self->rules;
-    string_list *parts[] = {&rules->source_dirs, &rules->source_pkgs, &rules->include, &rules->omit,
-                            &rules->stdlib_dirs, &rules->third_dirs,  &rules->own_dirs};
+    filter_rules rules = {0};
+    string_list *parts[] = {&rules.source_dirs, &rules.source_pkgs, &rules.include, &rules.omit,
+                            &rules.stdlib_dirs, &rules.third_dirs,  &rules.own_dirs};
     for (int i = 0; i < 7; i++) {
         if (convert_list(lists[i], parts[i]) < 0) {
+            for (int made = 0; made <= i; made++) {
+                free_list(parts[made]);
+            }
             return NULL;
         }
     }
+    core *self = core_of_module(module);
+    self->rules = rules;
     self->branch = branch != 0;
     Py_RETURN_NONE;
 }
