@@ -58,6 +58,9 @@ COMPILER = [
 # This code runs in threads and signal handlers of the target and must use little of their stacks.
 # The smallest stack that Python gives a thread is 32 KiB. Those of greenlets may be smaller.
 IN_TARGET = [*COMPILER, "-Wframe-larger-than=512"]
+# That does not count arrays of variable length. The carrier has some, as the C library has, whose
+# functions it stands before.
+NO_VARIABLE_ARRAYS = [*IN_TARGET, "-Wvla"]
 
 # The headers that two rooms share.
 SHARED = [
@@ -97,7 +100,7 @@ CARRIER = [
 setup(
     cmdclass={"build_startup_files": build_startup_files},
     ext_modules=[
-        extension("covsup.tracer_c._tracer", "src/covsup/tracer_c"),
+        extension("covsup.tracer_c._tracer", "src/covsup/tracer_c", NO_VARIABLE_ARRAYS),
         extension("covsup.datafile._fold", "src/covsup/datafile", COMPILER),
         *(CARRIER if sys.platform == "linux" else []),
     ],

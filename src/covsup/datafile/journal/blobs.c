@@ -9,7 +9,8 @@
 
 #include "tracer_c/journal/format.h"
 
-/* Table n is for the byte that is n places before the last of eight. */
+/* Table n is for the byte that is n places before the last of eight. Set once before their first
+ * use (pthread_once). */
 static uint32_t crc_tables[8][256]; /* written under pthread_once(), then only read */
 
 static void
