@@ -34,7 +34,7 @@ PACKAGE := pyproject.toml setup.py covsup.pth covsup.start
 # If make runs inside a session of covsup, build and test outside it.
 unexport COVSUP_SESSION COVSUP_PARENT
 
-.PHONY: help demo test test-load dependencies constraints build lint lint-rules lint-layout lint-types lint-c format torture bench bench-check bench-combine bench-real transparency transparency-libraries dist clean
+.PHONY: help demo test test-load sanitize dependencies constraints build lint lint-rules lint-layout lint-types lint-c format torture bench bench-check bench-combine bench-real transparency transparency-libraries dist clean
 .DEFAULT_GOAL := help
 
 help:
@@ -42,6 +42,7 @@ help:
 	@echo "make test     run the tests (PYTHON=python3.13, JOBS=2, TESTS='-k fork' tests/...)"
 	@echo "make constraints   update constraints.txt, the releases that the tests and checks install"
 	@echo "make test-load  test short runs on a machine that it keeps busy: some minutes"
+	@echo "make sanitize   test the C code with extensions built with ASan and UBSan"
 	@echo "make torture  tests that take minutes: faults, process storms, mutated journals"
 	@echo "make build    update the virtual environment and the C extensions"
 	@echo "make lint     ruff, mypy --strict, clang-format: check only"
@@ -112,6 +113,10 @@ constraints: $(LINT)/.installed
 # the packages without .pyc files.
 test-load: build
 	$(PY) -m pytest --load tests/load $(TESTS)
+
+# Builds in build/sanitize-VERSION. The extensions beside the sources stay as they are.
+sanitize: dependencies build
+	$(PY) tests/instrumented/sanitize.py --jobs $(JOBS) $(TESTS)
 
 # Faults, process storms, mutated journals. They take minutes, which is too long for CI.
 torture: dependencies build

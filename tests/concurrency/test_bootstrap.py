@@ -19,6 +19,7 @@ from covsup.bootstrap import library_directories
 from covsup.datafile.journal.events import Ended, LibraryUsed
 from covsup.datafile.journal.header import Core
 from tests.concurrency.by_hand import StartKind
+from tests.instrumented import NO_LIMIT, SANITIZED
 from tests.journal.harness import TRACER_C, compiler
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def test_settings_that_may_not_be_read_are_a_note(session: Session) -> None:
     assert "PermissionError" in outcome.notes[0]
 
 
+@pytest.mark.skipif(SANITIZED, reason=NO_LIMIT)
 def test_a_journal_that_cannot_be_made_is_a_note(session: Session) -> None:
     def without_room() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (48 << 20, 48 << 20))

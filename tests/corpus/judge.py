@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.instrumented import NO_LIMIT, SANITIZED
 from tests.world import Run, World
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def reason_not_to_run(row: Row) -> str | None:
     for module in row.needs:
         if importlib.util.find_spec(module) is None:
             return f"this Python has no {module}"
+    if SANITIZED and any("RLIMIT_AS" in text for text in row.sources().values()):
+        return NO_LIMIT
     return None
 
 

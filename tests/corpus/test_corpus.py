@@ -14,6 +14,7 @@ from tests.conftest import CORES
 from tests.corpus.judge import alone, reason_not_to_run, together, written
 from tests.corpus.tables import TABLES
 from tests.corpus.witness import read_log, rewritten
+from tests.instrumented import SANITIZED
 from tests.world import World
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def whole_table(world: World, table: str, core: str, *, branch: bool) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("core", CORES[1:])
+@pytest.mark.parametrize("core", CORES if SANITIZED else CORES[1:])
 def test_a_table_in_one_session_has_every_promised_line_and_branch_and_no_other(
     world: World, table: str, core: str
 ) -> None:

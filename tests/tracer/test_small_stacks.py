@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.instrumented import NO_LIMIT, SANITIZED
 from tests.journal.harness import compiler
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ print(library.times(), library.was_on_alternate(), flush=True)
 """
 
 
+@pytest.mark.skipif(SANITIZED, reason=NO_LIMIT)
 @pytest.mark.skipif(sys.platform != "linux", reason="sysconf(_SC_MINSIGSTKSZ), SA_ONSTACK")
 @pytest.mark.parametrize("size", ["smallest", "4 KiB"])
 @pytest.mark.parametrize("handler", ["on it", "not on it", "none"])
