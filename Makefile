@@ -34,7 +34,7 @@ PACKAGE := pyproject.toml setup.py covsup.pth covsup.start
 # If make runs inside a session of covsup, build and test outside it.
 unexport COVSUP_SESSION COVSUP_PARENT
 
-.PHONY: help demo test test-load sanitize dependencies constraints build lint lint-rules lint-layout lint-types lint-c format torture bench bench-check bench-combine bench-real transparency transparency-libraries dist clean
+.PHONY: help demo test test-load sanitize coverage dependencies constraints build lint lint-rules lint-layout lint-types lint-c format torture bench bench-check bench-combine bench-real transparency transparency-libraries dist clean
 .DEFAULT_GOAL := help
 
 help:
@@ -43,6 +43,7 @@ help:
 	@echo "make constraints   update constraints.txt, the releases that the tests and checks install"
 	@echo "make test-load  test short runs on a machine that it keeps busy: some minutes"
 	@echo "make sanitize   test the C code with extensions built with ASan and UBSan"
+	@echo "make coverage   measure the tests' coverage of covsup itself; build/coverage/unreached.txt"
 	@echo "make torture  tests that take minutes: faults, process storms, mutated journals"
 	@echo "make build    update the virtual environment and the C extensions"
 	@echo "make lint     ruff, mypy --strict, clang-format: check only"
@@ -117,6 +118,10 @@ test-load: build
 # Builds in build/sanitize-VERSION. The extensions beside the sources stay as they are.
 sanitize: dependencies build
 	$(PY) tests/instrumented/sanitize.py --jobs $(JOBS) $(TESTS)
+
+# Builds in build/coverage-VERSION. Takes longer than `make test`; TESTS=tests/embed restricts it.
+coverage: dependencies build
+	$(PY) tests/instrumented/measure.py --jobs $(JOBS) $(TESTS)
 
 # Faults, process storms, mutated journals. They take minutes, which is too long for CI.
 torture: dependencies build
