@@ -126,7 +126,7 @@ coverage: dependencies build
 # Faults, process storms, mutated journals. They take minutes, which is too long for CI.
 torture: dependencies build
 	$(PY) -m pytest -n $(JOBS) --dist=loadgroup --torture --slow --timeout=300 \
-		tests/torture tests/journal tests/fold tests/security $(TESTS)
+		tests/torture tests/journal tests/datafile tests/security $(TESTS)
 
 $(LINT)/.installed: pyproject.toml $(CONSTRAINTS)
 	@$(LINT)/bin/python -c pass 2>/dev/null || { rm -rf $(LINT) && $(PYTHON) -m venv $(LINT); }

@@ -16,7 +16,7 @@ import pytest
 from covsup.carrier import library
 from covsup.carrier.library import CarrierUnavailable, carrier_library, with_carrier
 from tests.journal.harness import compiler
-from tests.supervisor.test_other_users import let_all_through
+from tests.supervisor.watching.test_other_users import let_all_through
 
 if TYPE_CHECKING:
     from tests.world import World

@@ -30,7 +30,7 @@ SANITIZERS = (
 # session of the core that `auto` means: row by row takes three times the time.
 TESTS = (
     "tests/tracer", "tests/contexts", "tests/plugins", "tests/concurrency", "tests/embed",
-    "tests/fold/test_gathering.py", "tests/fold/test_orders.py", "tests/fold/test_fold_laws.py",
+    "tests/datafile/test_gather.py", "tests/datafile/test_orders.py", "tests/datafile/test_fold_laws.py",
     "tests/journal/test_reader.py", "tests/journal/test_samples.py", "tests/journal/test_sorting.py",
     "tests/leaks", "tests/corpus", "--deselect=tests/tracer/test_growth.py",
     f"-k=(not test_corpus or (table_in_one_session and {CORES[0]})) and not (test_leaks and lines)",

@@ -15,8 +15,8 @@ from coverage.config import CoverageConfig
 
 from covsup.datafile.session.notes import SessionNote
 from tests.concurrency.by_hand import Session, clean_environment
-from tests.fold.handmade import HandMade, handmade_session
-from tests.supervisor.test_other_users import AS_USER, USER, let_all_through, needs_reader
+from tests.datafile.handmade import HandMade, handmade_session
+from tests.supervisor.watching.test_other_users import AS_USER, USER, let_all_through, needs_reader
 
 if TYPE_CHECKING:
     from tests.world import World

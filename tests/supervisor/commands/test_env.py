@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from covsup.supervisor.sessions.shells import set_variables
+from tests.supervisor.launch.test_target import refused
 from tests.supervisor.live import Live, beside
-from tests.supervisor.test_target import refused
 
 if TYPE_CHECKING:
     from tests.world import Run, World

@@ -27,7 +27,7 @@ from covsup.supervisor.combining.inputs import InputUnusable, NothingToCombine
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.settings.combine_settings import CombineSettings
 from covsup.supervisor.watching import linux
-from tests.fold.handmade import DEAD_PID, HandMade, handmade_session
+from tests.datafile.handmade import DEAD_PID, HandMade, handmade_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

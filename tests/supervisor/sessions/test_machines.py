@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from tests.supervisor.combining.test_combining import executed
 from tests.supervisor.live import PATIENCE, Live, beside, covsup, wait_until
-from tests.supervisor.test_combining import executed
-from tests.supervisor.test_namespaces import needs
+from tests.supervisor.watching.test_namespaces import needs
 
 if TYPE_CHECKING:
     from tests.world import World

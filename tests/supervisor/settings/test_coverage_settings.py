@@ -17,14 +17,14 @@ from covsup.supervisor.settings.compatibility import (
     Compatibility,
 )
 from covsup.supervisor.settings.covsup_settings import KEYS
-from tests.supervisor.test_settings import here, settings  # noqa: F401 - a fixture of that name
+from tests.supervisor.settings.test_settings import here, settings  # noqa: F401 - a fixture of that name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.world import World
 
-DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
+DOCS = Path(__file__).parents[3] / "docs" / "settings.md"
 
 
 def test_the_table_has_every_setting_of_coverages() -> None:

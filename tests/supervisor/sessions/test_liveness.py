@@ -15,7 +15,7 @@ from covsup.datafile.session.directory import JournalFile
 from covsup.datafile.session.settings import Settings
 from covsup.supervisor.watching import liveness
 from covsup.supervisor.watching.liveness import ImageState, ProcessSnapshot, supervisor_runs
-from tests.fold.handmade import DEAD_PID, HandMade
+from tests.datafile.handmade import DEAD_PID, HandMade
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -36,8 +36,8 @@ from covsup.datafile.provenance.derive import provenance_of
 from covsup.datafile.session.notes import SessionNote
 from covsup.datafile.session.observations import Observation
 from covsup.datafile.session.settings import Settings
-from tests.fold.handmade import HandMade
-from tests.fold.test_fold_laws import either
+from tests.datafile.handmade import HandMade
+from tests.datafile.test_fold_laws import either
 
 
 def result_with(tmp_path: Path, *journals: HandMade, session: str = "s") -> Result:

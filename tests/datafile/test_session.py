@@ -24,7 +24,7 @@ from covsup.datafile.session.observations import Observation
 from covsup.datafile.session.places import find_sessions, tidy_sessions_directory
 from covsup.datafile.session.settings import Settings, read_settings, write_settings
 from covsup.pairs import decode_pairs, encode_pairs
-from tests.fold.handmade import HandMade, handmade_session
+from tests.datafile.handmade import HandMade, handmade_session
 
 if TYPE_CHECKING:
     from pathlib import Path

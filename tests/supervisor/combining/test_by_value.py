@@ -16,7 +16,7 @@ from coverage import CoverageData
 from covsup.supervisor.combining.combine import combine
 from covsup.supervisor.settings.combine_settings import CombineSettings
 from tests.conftest import CORES
-from tests.fold.handmade import HandMade, handmade_session
+from tests.datafile.handmade import HandMade, handmade_session
 from tests.supervisor.live import beside
 
 if TYPE_CHECKING:

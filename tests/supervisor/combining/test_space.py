@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from covsup.supervisor.launch import supervise
+from tests.supervisor.commands.test_env import covsup, opened
 from tests.supervisor.live import Live, beside, on_linux
-from tests.supervisor.test_env import covsup, opened
 
 if TYPE_CHECKING:
     from tests.world import World

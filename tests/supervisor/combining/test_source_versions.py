@@ -13,7 +13,7 @@ from coverage import Coverage
 
 from covsup.supervisor.combining.combine import combine
 from covsup.supervisor.settings.combine_settings import CombineSettings
-from tests.fold.handmade import HandMade, handmade_session
+from tests.datafile.handmade import HandMade, handmade_session
 from tests.supervisor.live import beside
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from coverage import CoverageData
 
-from tests.fold.handmade import DEAD_PID, HandMade, handmade_session
+from tests.datafile.handmade import DEAD_PID, HandMade, handmade_session
 from tests.supervisor.live import PATIENCE, Live, beside, covsup, wait_until
 
 if TYPE_CHECKING:

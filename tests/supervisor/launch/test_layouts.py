@@ -18,7 +18,7 @@ import pytest
 
 import covsup
 from covsup.supervisor.launch.install_hint import Environment, how_to_install, requirement_from
-from tests.supervisor.test_target import refused
+from tests.supervisor.launch.test_target import refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable

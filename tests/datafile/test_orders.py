@@ -13,7 +13,7 @@ import pytest
 from coverage.files import set_relative_directory
 
 from covsup.supervisor.settings.combine_settings import CombineSettings
-from tests.fold.handmade import FORKED, HandMade, handmade_session
+from tests.datafile.handmade import FORKED, HandMade, handmade_session
 
 if TYPE_CHECKING:
     from tests.world import World

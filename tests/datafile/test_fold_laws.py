@@ -20,7 +20,7 @@ from covsup.datafile.provenance.derive import provenance_of
 from covsup.datafile.session.notes import SessionNote
 from covsup.datafile.session.observations import Observation
 from covsup.datafile.session.settings import Settings
-from tests.fold.handmade import EXECED, FORKED, SPAWNED, HandMade, with_liveness
+from tests.datafile.handmade import EXECED, FORKED, SPAWNED, HandMade, with_liveness
 
 if TYPE_CHECKING:
     import random

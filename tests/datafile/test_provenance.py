@@ -19,7 +19,7 @@ from covsup.datafile.provenance.probes import runs_nothing_measured
 from covsup.datafile.session.notes import SessionNote
 from covsup.datafile.session.observations import Observation
 from covsup.datafile.session.settings import Settings
-from tests.fold.handmade import EXECED, FORKED, LIBRARY, NOTE, TRACER, HandMade, with_liveness
+from tests.datafile.handmade import EXECED, FORKED, LIBRARY, NOTE, TRACER, HandMade, with_liveness
 
 if TYPE_CHECKING:
     from pathlib import Path

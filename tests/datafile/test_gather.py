@@ -17,7 +17,7 @@ from covsup.datafile.fold.result import Kind, Result, Version
 from covsup.datafile.fold.sets import LARGEST_LINE, arc_set_of, line_set_of
 from covsup.datafile.journal import reader
 from covsup.datafile.journal.reader import Journal, read_journal
-from tests.fold.handmade import HandMade
+from tests.datafile.handmade import HandMade
 from tests.journal import reference
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from covsup.carrier.library import carrier_library
 from covsup.supervisor.combining.fail_under import total_and_minimum
 from covsup.supervisor.watching.linux import HAS_PROC
 from covsup.supervisor.watching.process_table import this_table
+from tests.supervisor.launch.test_target import refused
 from tests.supervisor.live import UNTIL_OBSERVED, Live, beside, wait_until
-from tests.supervisor.test_target import refused
 
 if TYPE_CHECKING:
     from tests.world import World
