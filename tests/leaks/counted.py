@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-ATTEMPTS = 15
-"""What is made once and kept (a cache, a larger table) is no leak: it is not made again each time.
+ATTEMPTS = 60
+"""A cache or a larger table that is made once and kept is not a leak: it does not grow in each round.
 
-Tables that know objects by their addresses take some rounds until all addresses have come."""
+Tables that know objects by their addresses grow until all addresses have come. subprocess alone takes
+up to ten rounds for that, on a busy machine more."""
 
 
 class _Mallinfo2(ctypes.Structure):
@@ -94,7 +95,10 @@ def _counts(watched: Sequence[object]) -> dict[str, int]:
 
 
 def leaks(
-    function: Callable[[], object], calls: int, watched: Sequence[object] = ()
+    function: Callable[[], object],
+    calls: int,
+    watched: Sequence[object] = (),
+    attempts: int = ATTEMPTS,
 ) -> dict[str, int]:
     """What the calls leave behind each time, in every one of the attempts; empty if nothing.
 
@@ -104,7 +108,7 @@ def leaks(
     for _ in range(max(3, calls // 10)):
         function()
     least: dict[str, int] = {}
-    for _ in range(ATTEMPTS):
+    for _ in range(attempts):
         before = _counts(watched)
         for _ in range(calls):
             function()

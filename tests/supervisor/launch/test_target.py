@@ -235,7 +235,7 @@ def test_a_launcher_that_is_called_python_and_answers_nothing_is_just_run(world:
 def test_a_library_that_is_not_installed_is_refused(world: World, bare_python: Path) -> None:
     site = next(bare_python.parent.parent.glob("lib/python*/site-packages"))
     startup = site / "covsup.pth"
-    source = Path(covsup.__file__).parents[2]
+    source = Path(covsup.__file__).parents[1]
     line = "import os; os.environ.get('COVSUP_SESSION') and __import__('covsup.bootstrap').bootstrap.start()"
     startup.write_text(f"{source}\n{line}\n", encoding="utf-8")
     try:
@@ -260,7 +260,7 @@ def test_a_library_that_is_installed_is_accepted(world: World) -> None:
 
 def test_a_python_without_startup_files_is_refused(world: World) -> None:
     world.write("target.py", "pass\n")
-    source = Path(covsup.__file__).parents[2]
+    source = Path(covsup.__file__).parents[1]
     libraries = os.pathsep.join(path for path in sys.path if path.endswith("site-packages"))
     run = world.run(
         world.python, "-S", "-m", "covsup", "run", "target.py",
