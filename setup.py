@@ -72,7 +72,7 @@ SHARED = [
 def extension(name, room, compiler=IN_TARGET, **more):
     """Return the extension of a room: all C files in the room and its folders.
 
-    A room includes its own headers by their folder ("journal/words.h"), and headers that two rooms
+    A room includes its own headers by their folder ("journal/word_decoder.h"), and headers that two rooms
     share by their room ("tracer_c/journal/format.h").
     """
     return Extension(

@@ -99,7 +99,7 @@ FACTS = {
         r"\b0o?0?22\b|S_IWOTH",
         homes(
             "tracer_c/journal/trust.h",
-            "carrier/environment.c",  # of another user's directory, where the rule does not hold
+            "carrier/passed_variables.c",  # of another user's directory, where the rule does not hold
             "bootstrap.py",  # a measured process imports nothing of the supervisor's,
             "datafile/session/directory.py",  # which says which part of the rule does not hold
         ),

@@ -81,7 +81,7 @@ def test_any_words_are_sorted_into_something_sound(tmp_path: Path) -> None:
     built = subprocess.run(
         ["clang", "-std=c11", "-g", "-O1", "-fsanitize=fuzzer,address,undefined",
          "-fno-sanitize-recover=undefined", f"-I{SOURCES}", f"-I{SOURCES.parent}", FUZZ.parent / "words_fuzz.c",
-         *(SOURCES / name for name in ("journal/words.c", "journal/blobs.c", "fold/sets.c")), "-lpthread",
+         *(SOURCES / name for name in ("journal/word_decoder.c", "journal/blobs.c", "fold/sets.c")), "-lpthread",
          "-o", target],
         check=False, capture_output=True, text=True,
     )  # fmt: skip

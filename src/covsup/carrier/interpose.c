@@ -22,7 +22,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "environment.h"
+#include "passed_variables.h"
 
 extern char **environ;
 

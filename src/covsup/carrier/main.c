@@ -3,7 +3,7 @@
  *
  * Threads: the constructor runs before main(), alone.
  * Must never know: what the parts do. */
-#include "environment.h"
+#include "passed_variables.h"
 #include "interpose.h"
 #include "python_start.h"
 

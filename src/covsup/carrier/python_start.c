@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "environment.h"
+#include "passed_variables.h"
 #include "audit_hook.h"
 
 /* From dlsym(). Set once before main(). */

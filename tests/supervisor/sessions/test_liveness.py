@@ -14,7 +14,7 @@ from covsup.datafile.journal.reader import read_journal
 from covsup.datafile.session.directory import JournalFile
 from covsup.datafile.session.settings import Settings
 from covsup.supervisor.watching import liveness
-from covsup.supervisor.watching.liveness import ImageState, ProcessSnapshot, supervisor_runs
+from covsup.supervisor.watching.running_images import ImageState, ProcessSnapshot, supervisor_runs
 from tests.datafile.handmade import DEAD_PID, HandMade
 
 if TYPE_CHECKING:

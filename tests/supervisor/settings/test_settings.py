@@ -11,7 +11,7 @@ import pytest
 from covsup.supervisor.commands.run import make_parser
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.sessions.create import check_data_file
-from covsup.supervisor.settings.run_settings import RunSettings, resolve_run_settings
+from covsup.supervisor.settings.resolved_settings import RunSettings, resolve_run_settings
 from tests.supervisor.launch.test_target import refused
 
 if TYPE_CHECKING:

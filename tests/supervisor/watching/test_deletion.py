@@ -9,7 +9,7 @@ import pytest
 
 from covsup.datafile.session.directory import JournalFile, create_session
 from covsup.datafile.session.settings import Settings
-from covsup.supervisor.watching.deletion_guard import DeletionGuard
+from covsup.supervisor.watching.deleted_files import DeletionGuard
 from tests.supervisor.live import Live, beside, covsup, on_linux
 
 if TYPE_CHECKING:

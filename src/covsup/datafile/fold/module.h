@@ -9,7 +9,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "journal/words.h"
+#include "journal/word_decoder.h"
 
 typedef struct {
     PyTypeObject *journal_facts_type;

@@ -1,8 +1,9 @@
-/* journal/blobs.c - the blobs of a journal: their checksums, and what they define. See words.h.
+/* journal/blobs.c - the blobs of a journal: their checksums, and what they define. See
+ * journal/word_decoder.h.
  *
  * Threads: no state but the tables of the checksum, which pthread_once() makes.
  * Must never know: words, Python. */
-#include "journal/words.h"
+#include "journal/word_decoder.h"
 
 #include <pthread.h>
 #include <string.h>

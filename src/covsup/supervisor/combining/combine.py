@@ -36,9 +36,9 @@ from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.combine_result import CombineResult, SetAside, opened_on
 from covsup.supervisor.combining.data_file_writer import DataFileWriter
 from covsup.supervisor.combining.grouping import group_inputs, separate_file
+from covsup.supervisor.combining.input_reader import InputReader
 from covsup.supervisor.combining.inputs import Inputs, NothingToCombine
 from covsup.supervisor.combining.locks import locked, version_of
-from covsup.supervisor.combining.reader import InputReader
 from covsup.supervisor.combining.source_versions import SourceVersions
 from covsup.supervisor.watching.process_table import this_table
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from covsup.datafile.provenance.model import Provenance
     from covsup.datafile.session.directory import Session
     from covsup.supervisor.combining.input_directory import InputDirectory
-    from covsup.supervisor.combining.reader import InputReader
+    from covsup.supervisor.combining.input_reader import InputReader
     from covsup.supervisor.combining.unexecuted import FilesOfPlugins
     from covsup.supervisor.settings.combine_settings import CombineSettings
 

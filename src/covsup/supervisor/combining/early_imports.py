@@ -18,7 +18,7 @@ from covsup.supervisor.gc_pause import gc_disabled
 if TYPE_CHECKING:
     from typing import Final
 
-    from covsup.supervisor.settings.run_settings import RunSettings
+    from covsup.supervisor.settings.resolved_settings import RunSettings
 
 _JOIN_SECONDS: Final = 1.0
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from covsup.datafile.session.directory import Session
     from covsup.supervisor.combining.early_imports import EarlyImports
     from covsup.supervisor.combining.enclosing_run import EnclosingRun
-    from covsup.supervisor.settings.run_settings import RunSettings
+    from covsup.supervisor.settings.resolved_settings import RunSettings
 
 
 class RunEnd:

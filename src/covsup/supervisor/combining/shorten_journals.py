@@ -11,9 +11,9 @@ from pathlib import Path
 
 from covsup.datafile.errors import CovsupError
 from covsup.hints import TYPE_CHECKING
+from covsup.supervisor.combining.input_reader import InputReader
 from covsup.supervisor.combining.inputs import Inputs
 from covsup.supervisor.combining.locks import locked
-from covsup.supervisor.combining.reader import InputReader
 
 if TYPE_CHECKING:
     from covsup.datafile.session.directory import Session

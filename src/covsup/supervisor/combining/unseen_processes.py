@@ -5,8 +5,8 @@ from __future__ import annotations
 from covsup.datafile.errors import CovsupError
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.combine_result import opened_on
+from covsup.supervisor.combining.input_reader import InputReader
 from covsup.supervisor.combining.inputs import Inputs
-from covsup.supervisor.combining.reader import InputReader
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from covsup.datafile.session.places import find_sessions
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.commands.run import make_parser
 from covsup.supervisor.launch.interpreter import probe, startup_files
-from covsup.supervisor.settings.run_settings import resolve_data_file, resolve_run_settings
+from covsup.supervisor.settings.resolved_settings import resolve_data_file, resolve_run_settings
 from covsup.supervisor.watching import linux
 
 if TYPE_CHECKING:

@@ -42,7 +42,7 @@ def _open(request: Mapping[str, Any]) -> dict[str, Any]:
         required_carrier,
         start_session,
     )
-    from covsup.supervisor.settings.run_settings import resolve_run_settings
+    from covsup.supervisor.settings.resolved_settings import resolve_run_settings
 
     try:
         settings = resolve_run_settings(make_parser().parse_args(request["options"]))

@@ -54,7 +54,7 @@ def _prepare(words: Sequence[str]) -> Path | None:
     from covsup.datafile.errors import CovsupError
     from covsup.supervisor.combining.before_report import prepare_report
     from covsup.supervisor.sessions.waiting_sessions import warn_if_session_is_gone
-    from covsup.supervisor.settings.run_settings import resolve_data_file
+    from covsup.supervisor.settings.resolved_settings import resolve_data_file
 
     warn_if_session_is_gone()
     rcfile = _value_of("--rcfile", words)

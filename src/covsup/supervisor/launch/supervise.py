@@ -26,7 +26,10 @@ from covsup.supervisor.launch import interpreter, launch
 from covsup.supervisor.launch.target import find_target
 from covsup.supervisor.messages import in_one_line, print_message
 from covsup.supervisor.sessions.create import check_data_file, required_carrier, start_session
-from covsup.supervisor.settings.run_settings import configured_command_line, resolve_run_settings
+from covsup.supervisor.settings.resolved_settings import (
+    configured_command_line,
+    resolve_run_settings,
+)
 from covsup.supervisor.short_commands import describe_process, first_few
 from covsup.supervisor.watching import linux, signals
 from covsup.supervisor.watching.signal_witness import SignalWitness
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
     from covsup.datafile.session.directory import Session
     from covsup.supervisor.launch.pytest_reporter import Reporter
     from covsup.supervisor.launch.target import Target
-    from covsup.supervisor.settings.run_settings import RunSettings
+    from covsup.supervisor.settings.resolved_settings import RunSettings
     from covsup.supervisor.watching.signals import Received
     from covsup.supervisor.watching.watched_process import WatchedProcess
 

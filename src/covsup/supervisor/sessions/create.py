@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from covsup.datafile.session.directory import Session
-    from covsup.supervisor.settings.run_settings import RunSettings
+    from covsup.supervisor.settings.resolved_settings import RunSettings
 
 _SQLITE: Final = b"SQLite format 3\0"
 

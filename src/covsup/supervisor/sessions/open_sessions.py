@@ -27,7 +27,7 @@ from covsup.supervisor.sessions.waiting_sessions import (
     waiting_sessions,
     warn_if_session_is_gone,
 )
-from covsup.supervisor.settings.run_settings import resolve_data_file, resolve_run_settings
+from covsup.supervisor.settings.resolved_settings import resolve_data_file, resolve_run_settings
 
 if TYPE_CHECKING:
     import argparse
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from covsup.supervisor.sessions.waiting_sessions import WaitingSession
-    from covsup.supervisor.settings.run_settings import RunSettings
+    from covsup.supervisor.settings.resolved_settings import RunSettings
 
 _COMMAND: Final = ("covsup", "env")
 _SAME_MEASUREMENT: Final = (

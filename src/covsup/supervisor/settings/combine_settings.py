@@ -17,7 +17,7 @@ from covsup.supervisor.settings.coverage_settings import (
     config_file_of_session,
     has_settings_file,
 )
-from covsup.supervisor.settings.run_settings import choose_sessions_directory
+from covsup.supervisor.settings.resolved_settings import choose_sessions_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -20,7 +20,7 @@ from covsup.supervisor.combining.inputs import belongs_to_data_file
 from covsup.supervisor.messages import print_message
 from covsup.supervisor.sessions.waiting_sessions import warn_if_session_is_gone
 from covsup.supervisor.settings.combine_settings import CombineSettings
-from covsup.supervisor.settings.run_settings import resolve_data_file
+from covsup.supervisor.settings.resolved_settings import resolve_data_file
 from covsup.supervisor.tree.drawing import ASCII, UNICODE, Drawing
 from covsup.supervisor.tree.tree_json import session_as_json
 

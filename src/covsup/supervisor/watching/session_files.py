@@ -10,7 +10,7 @@ import os
 from covsup.datafile.session.directory import OBSERVATIONS, JournalFile, is_user_directory
 from covsup.datafile.session.notes import NOTE_SUFFIX
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.watching.deletion_guard import DeletionGuard
+from covsup.supervisor.watching.deleted_files import DeletionGuard
 from covsup.supervisor.watching.inotify import InotifyWatch
 
 if TYPE_CHECKING:

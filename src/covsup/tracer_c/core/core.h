@@ -16,7 +16,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "files/filter.h"
+#include "files/filter_rules.h"
 #include "recorded/recorded.h"
 
 /* How many names of excluded files are found without a look-up in `files`. */

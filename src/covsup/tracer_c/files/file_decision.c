@@ -8,7 +8,7 @@
 
 #include "files/by_value.h"
 #include "files/canonical_path.h"
-#include "files/file_policy.h"
+#include "files/measured_file.h"
 #include "files/module_name.h"
 #include "files/search_path.h"
 #include "plugins/file_tracer.h"

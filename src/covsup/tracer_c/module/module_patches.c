@@ -3,7 +3,7 @@
  * Must never know: what a patch does, what a fact is. */
 #include "module/module_patches.h"
 
-#include "process/environ.h"
+#include "process/session_variables.h"
 #include "process/patches.h"
 #include "cpython/import_hook.h"
 

@@ -1,7 +1,7 @@
 /* monitoring/fired_events.c - see monitoring/fired_events.h. */
 #include "monitoring/fired_events.h"
 
-#include "files/file_policy.h"
+#include "files/measured_file.h"
 #include "journal/journal.h"
 #include "plugins/file_tracer.h"
 #include "journal/format.h"

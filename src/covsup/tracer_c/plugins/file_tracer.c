@@ -11,7 +11,7 @@
 #include "plugins/file_tracer.h"
 
 #include "contexts/contexts.h"
-#include "files/file_policy.h"
+#include "files/measured_file.h"
 
 #include <limits.h>
 #include <stdlib.h>

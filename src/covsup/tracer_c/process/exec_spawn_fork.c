@@ -13,7 +13,7 @@
 #include "cpython/compat.h"
 #include "contexts/contexts.h"
 #include "core/interpreter.h"
-#include "process/environ.h"
+#include "process/session_variables.h"
 #include "process/event_payload.h"
 #include "process/failed_exec.h"
 #include "process/setuid.h"

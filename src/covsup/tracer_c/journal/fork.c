@@ -1,46 +1,20 @@
-/* journal/state.c - the state of the writer: which process it belongs to, the open lock, pauses.
+/* journal/fork.c - the state of the writer, and how a forked child finds out that it has none yet.
  *
  * Threads: everything here is atomic.
- * Fork: the open lock lies in the page that a fork wipes, so no child inherits it locked.
- * Must never know: Python, adapters, the layout of records.
+ * Fork: the kernel wipes the state's page, so a child reads zeros. Where it cannot, a handler of
+ * the C library and the pid show the fork. Must never know: Python, adapters, the layout of
+ * records.
  */
 #include "journal/state.h"
 
 #include <pthread.h>
 #include <sched.h>
 
-#define BACKOFF_FIRST_NS UINT64_C(1000000)
-#define BACKOFF_DOUBLINGS 10 /* up to about one second */
-
 _Atomic(journal_state *) journal_current_state;
 /* Set once before journal_current_state, by the holder of start_lock (open.c). */
 char journal_directory[PATH_ROOM];
 journal_settings journal_configuration;
 _Atomic uint32_t journal_no_wipe_on_fork;
-
-int
-journal_backoff_expired(backoff *pause)
-{
-    return atomic_load_explicit(&pause->failures, memory_order_relaxed) == 0 ||
-           journal_clock_ns(CLOCK_MONOTONIC) >=
-               atomic_load_explicit(&pause->until_ns, memory_order_relaxed);
-}
-
-void
-journal_backoff_update(backoff *pause, journal_failure err)
-{
-    if (err.error == 0) {
-        atomic_store_explicit(&pause->failures, 0, memory_order_relaxed);
-        return;
-    }
-    uint32_t failures = atomic_load_explicit(&pause->failures, memory_order_relaxed);
-    uint64_t wait = BACKOFF_FIRST_NS
-                    << (failures < BACKOFF_DOUBLINGS ? failures : BACKOFF_DOUBLINGS);
-    atomic_store_explicit(&pause->failure, pack(err), memory_order_relaxed);
-    atomic_store_explicit(&pause->until_ns, journal_clock_ns(CLOCK_MONOTONIC) + wait,
-                          memory_order_relaxed);
-    atomic_store_explicit(&pause->failures, failures + 1, memory_order_relaxed);
-}
 
 static void
 reset_state(journal_state *state)
@@ -95,42 +69,6 @@ journal_own_state(void)
         return NULL;
     }
     return ready != 0 ? state : NULL;
-}
-
-static uint64_t
-this_thread(void)
-{
-    pthread_t self = pthread_self();
-    uint64_t number = 0;
-    memcpy(&number, &self, sizeof(self) < sizeof(number) ? sizeof(self) : sizeof(number));
-    return number;
-}
-
-int
-journal_lock_open(journal_state *state)
-{
-    uint64_t self = this_thread();
-    for (unsigned tries = 0;; tries++) {
-        uint64_t holder = 0;
-        if (atomic_compare_exchange_strong(&state->open_lock, &holder, self)) {
-            return 0;
-        }
-        if (holder == self) {
-            return -1;
-        }
-        if (tries < 64) {
-            (void)sched_yield();
-        } else {
-            struct timespec nap = {0, 100000};
-            (void)nanosleep(&nap, NULL);
-        }
-    }
-}
-
-void
-journal_unlock_open(journal_state *state)
-{
-    atomic_store_explicit(&state->open_lock, 0, memory_order_release);
 }
 
 journal_failure

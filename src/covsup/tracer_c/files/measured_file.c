@@ -1,7 +1,7 @@
-/* files/file_policy.c - the run's rules applied to the files of a program.
+/* files/measured_file.c - the run's rules applied to the files of a program.
  *
- * Threads, Must never know: see files/file_policy.h. */
-#include "files/file_policy.h"
+ * Threads, Must never know: see files/measured_file.h. */
+#include "files/measured_file.h"
 
 #include <limits.h>
 #include <stdlib.h>

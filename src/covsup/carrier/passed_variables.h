@@ -1,11 +1,12 @@
-/* environment.h - the environment that passes the session and the carrier on to started programs.
+/* passed_variables.h - the environment that passes the session and the carrier on to started
+ * programs.
  *
  * Threads: environment_start() runs before main(). The others run anywhere: on any thread, in a
  * signal handler, in a child after fork() or vfork(). They do not allocate, lock or write static
  * memory, except environment_on_python_started() and environment_update_process(), as said there.
  * Must never know: Python, which call the environment is for. */
-#ifndef COVSUP_CARRIER_ENVIRONMENT_H
-#define COVSUP_CARRIER_ENVIRONMENT_H
+#ifndef COVSUP_CARRIER_PASSED_VARIABLES_H
+#define COVSUP_CARRIER_PASSED_VARIABLES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,9 +1,9 @@
-/* files/file_policy.h - the run's rules (files/filter.h) applied to the files of a program.
+/* files/measured_file.h - the run's rules (files/filter_rules.h) applied to the files of a program.
  *
  * Threads: with the interpreter's GIL.
  * Must never know: plugins, code objects. */
-#ifndef COVSUP_FILES_FILE_POLICY_H
-#define COVSUP_FILES_FILE_POLICY_H
+#ifndef COVSUP_FILES_MEASURED_FILE_H
+#define COVSUP_FILES_MEASURED_FILE_H
 
 #include "core/core.h"
 

@@ -1,9 +1,9 @@
-/* files/filter.h - the rules for which files are measured.
+/* files/filter_rules.h - the rules for which files are measured.
  *
  * Threads: configured once before measurement starts, only read afterwards.
  * Must never know: Python objects, the journal, who asks. */
-#ifndef COVSUP_FILES_FILTER_H
-#define COVSUP_FILES_FILTER_H
+#ifndef COVSUP_FILES_FILTER_RULES_H
+#define COVSUP_FILES_FILTER_RULES_H
 
 #include <stdbool.h>
 

@@ -1,4 +1,5 @@
-/* process/environ.h - the environment variables that take the session to the next process image.
+/* process/session_variables.h - the environment variables that take the session to the next process
+ * image.
  *
  * COVSUP_SESSION names the session directory. The empty value means "off"; it and the value of
  * another session are left alone. COVSUP_PARENT names this image for the images that it starts.
@@ -6,8 +7,8 @@
  *
  * Threads: with the GIL, except environ_after_fork(), which runs in a child with one thread.
  * Must never know: which call the environment is for. */
-#ifndef COVSUP_PROCESS_ENVIRON_H
-#define COVSUP_PROCESS_ENVIRON_H
+#ifndef COVSUP_PROCESS_SESSION_VARIABLES_H
+#define COVSUP_PROCESS_SESSION_VARIABLES_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

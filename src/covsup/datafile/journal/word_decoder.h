@@ -1,9 +1,10 @@
-/* journal/words.h - decode the words of a journal: its facts, by file and context, and its blobs.
+/* journal/word_decoder.h - decode the words of a journal: its facts, by file and context, and its
+ * blobs.
  *
  * docs/journal-format.md explains the words. Any input gives a result: what makes no sense is
  * counted. Threads: no state. Must never know: Python, files, what an id stands for. */
-#ifndef COVSUP_JOURNAL_WORDS_H
-#define COVSUP_JOURNAL_WORDS_H
+#ifndef COVSUP_JOURNAL_WORD_DECODER_H
+#define COVSUP_JOURNAL_WORD_DECODER_H
 
 #include "fold/sets.h"
 

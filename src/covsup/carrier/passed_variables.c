@@ -1,11 +1,12 @@
-/* environment.c - the environment that passes the session and the carrier on to started programs.
+/* passed_variables.c - the environment that passes the session and the carrier on to started
+ * programs.
  *
  * An environment is changed only where something is missing. So a program that passes its
  * environment on passes on what it would without the carrier.
  *
- * Threads, must never know: see environment.h. */
+ * Threads, must never know: see passed_variables.h. */
 #define _GNU_SOURCE
-#include "environment.h"
+#include "passed_variables.h"
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* journal/words.c - decode the words of a journal: see journal/words.h. */
-#include "journal/words.h"
+/* journal/word_decoder.c - decode the words of a journal: see journal/word_decoder.h. */
+#include "journal/word_decoder.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,10 +1,11 @@
-/* process/environ.c - the environment variables that take the session to the next process image.
+/* process/session_variables.c - the environment variables that take the session to the next process
+ * image.
  *
  * putenv() has put a static buffer into the environment for COVSUP_PARENT. A forked child writes
  * its identity there without setenv(), whose lock another thread may have held at the fork.
  *
  * Must never know: which call the environment is for. */
-#include "process/environ.h"
+#include "process/session_variables.h"
 
 #include <stdlib.h>
 #include <string.h>

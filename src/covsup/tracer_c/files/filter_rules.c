@@ -1,4 +1,4 @@
-/* files/filter.c - the rules for which files are measured. See filter.h.
+/* files/filter_rules.c - the rules for which files are measured. See files/filter_rules.h.
  *
  * They are coverage.py's, so that a project's settings have the same meaning. If `source` is given,
  * only its files are measured; else, if `include` is given, only those that match; else all files
@@ -8,7 +8,7 @@
  * Must never know: Python objects, the journal, who asks. */
 #define _XOPEN_SOURCE 700 /* POSIX.1-2008 beside C11 */
 
-#include "files/filter.h"
+#include "files/filter_rules.h"
 
 #include <stddef.h>
 #include <stdlib.h>

@@ -34,14 +34,14 @@ from covsup.supervisor.combining.image_journals import (
     read_as_named,
 )
 from covsup.supervisor.combining.input_directory import InputDirectory, UnseenPlace
-from covsup.supervisor.watching.liveness import (
+from covsup.supervisor.watching.other_writers import is_local, is_mapped_for_writing
+from covsup.supervisor.watching.running_images import (
     ImageState,
     ProcessSnapshot,
     supervisor_may_run_elsewhere,
     supervisor_runs,
     was_rebooted,
 )
-from covsup.supervisor.watching.other_writers import is_local, is_mapped_for_writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -1,4 +1,4 @@
-/* database/arc_rows.c - the arcs and lines of a file in a context, as a JSON array of numbers.
+/* database/arcs_as_json.c - the arcs and lines of a file in a context, as a JSON array of numbers.
  *
  * SQLite makes rows of such an array itself, several times faster than it takes them one by one
  * from Python. Must never know: tables, databases. */
