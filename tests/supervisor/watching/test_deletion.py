@@ -9,7 +9,7 @@ import pytest
 
 from covsup.datafile.session.directory import JournalFile, create_session
 from covsup.datafile.session.settings import Settings
-from covsup.supervisor.watching.deleted_files import DeletionGuard
+from covsup.supervisor.watching.deleted_files import DeletedFiles
 from tests.supervisor.live import Live, beside, covsup, on_linux
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def test_a_journal_that_its_process_takes_back_was_not_deleted_by_the_program(
     journal = JournalFile.at(path)
     assert journal is not None
     path.write_bytes(bytes(4096))
-    guard = DeletionGuard(session, 9)
+    guard = DeletedFiles(session, 9)
     guard.keep_open(str(path))
     path.unlink()
     assert guard.recover([journal]) == []

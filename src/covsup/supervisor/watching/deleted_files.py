@@ -25,7 +25,7 @@ _DELETION_SECONDS: Final = 0.3
 """A deletion takes less from a session directory to the directory above it."""
 
 
-class DeletionGuard:
+class DeletedFiles:
     """Open descriptors of the files in a session directory."""
 
     def __init__(self, session: Session, most: int) -> None:

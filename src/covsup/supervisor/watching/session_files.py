@@ -1,6 +1,6 @@
 """The files in the directory of a running session: which processes have a journal.
 
-The program may delete the directory or files in it: `deletion_guard` keeps the contents.
+The program may delete the directory or files in it: `deleted_files` keeps the contents.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 from covsup.datafile.session.directory import OBSERVATIONS, JournalFile, is_user_directory
 from covsup.datafile.session.notes import NOTE_SUFFIX
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.watching.deleted_files import DeletionGuard
+from covsup.supervisor.watching.deleted_files import DeletedFiles
 from covsup.supervisor.watching.inotify import InotifyWatch
 
 if TYPE_CHECKING:
@@ -37,18 +37,18 @@ class SessionFiles:
         self._directories = {session.path: -1}
         """The session's directory and those of other users in it, each with its mtime in ns when it
         was last read."""
-        self._guard = DeletionGuard(session, max_descriptors)
+        self._deleted_files = DeletedFiles(session, max_descriptors)
         self._inotify = InotifyWatch.open(os.fspath(session.path))
 
     @property
     def was_deleted(self) -> bool:
         """Whether something deleted the directory or files in it."""
-        return self._guard.was_deleted
+        return self._deleted_files.was_deleted
 
     @property
     def deletion_message(self) -> str:
         """A message about what was deleted; "" = nothing was."""
-        guard = self._guard
+        guard = self._deleted_files
         if not guard.was_deleted:
             return ""
         lost = f", {len(guard.lost)} lost" if guard.lost else ""
@@ -88,14 +88,14 @@ class SessionFiles:
 
         Gives the journals written, those that are lost, and the pids that have any journal left.
         """
-        written = self._guard.recover(self._journals)
-        lost = self._guard.lost
-        self._guard.close()
+        written = self._deleted_files.recover(self._journals)
+        lost = self._deleted_files.lost
+        self._deleted_files.close()
         return written, lost, {each.pid for each in self._journals} - {each.pid for each in lost}
 
     def _restore(self) -> None:
         """Make the session directory again if the program has deleted it."""
-        if self._guard.restore_directory():
+        if self._deleted_files.restore_directory():
             self._directories = {self._session.path: -1}
             if self._inotify is not None:
                 self._inotify.watch(os.fspath(self._session.path))
@@ -121,7 +121,7 @@ class SessionFiles:
         journal = JournalFile.named(name, path)
         if journal is None:
             if name == OBSERVATIONS or name.endswith(NOTE_SUFFIX):
-                self._guard.keep_open(path)
+                self._deleted_files.keep_open(path)
             elif (
                 is_user_directory(name)
                 and directory == self._session.path
@@ -134,7 +134,7 @@ class SessionFiles:
             return
         self._journal_names.add(name)
         self._journals.append(journal)
-        self._guard.keep_open(path)
+        self._deleted_files.keep_open(path)
         images = self._images.setdefault(journal.pid, set())
         if journal.image_id not in images:
             images.add(journal.image_id)
