@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "journal/journal.h"
+#include "journal/open.h"
 
 #define WORDS_MAX 8
 #define TEXT_MAX (1 << 20)

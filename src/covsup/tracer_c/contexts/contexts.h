@@ -14,28 +14,9 @@
 
 #include <stdbool.h>
 
+#include "contexts/kinds.h"
 #include "core/core.h"
 #include "recorded/context_recorded.h"
-
-/* What a segment names. The first four are places in which code runs. Code that is started from a
- * place runs in another one, so it does not inherit them. The process comes first in a label. */
-typedef enum {
-    SEGMENT_PROCESS,
-    SEGMENT_THREAD,
-    SEGMENT_GREENLET,
-    SEGMENT_TASK,
-    SEGMENT_REQUEST,
-    SEGMENT_TEST_FUNCTION,
-    SEGMENT_PLUGIN,                /* of a dynamic-context plugin of coverage.py's */
-    SEGMENT_INHERITED,             /* the context in which this process was started */
-    SEGMENT_SWITCHED,              /* by embed.switch_context() */
-    SEGMENT_OWN,                   /* by embed.context() */
-    SEGMENT_TEST,                  /* as a test runner's plugin names it */
-    SEGMENT_ADOPTED_TEST,          /* the running test, for code that belongs to no other test */
-    SEGMENT_ADOPTED_TEST_FUNCTION, /* the same */
-} segment_kind;
-
-#define KIND_BIT(kind) (1u << (kind))
 
 /* Prepare `self` for contexts. `kinds` (bits) are those that are recorded without the program
  * naming them; `inherited` (str) is the label of the context that started this process. -1:
@@ -44,14 +25,6 @@ int contexts_start(core *self, unsigned kinds, PyObject *inherited);
 
 /* In a child after a fork. */
 void contexts_after_fork(core *self);
-
-/* Call this before the context of a running frame changes: enable the events that were disabled
- * until the next change. -1: exception set. */
-static inline int
-contexts_before_change(core *self)
-{
-    return self->dormant != NULL ? self->on_context_change(self) : 0;
-}
 
 /* What is recorded in the current context; NULL: there is none. Sets no exception. */
 context_recorded *contexts_current(core *self);
@@ -100,40 +73,5 @@ void contexts_thread_end(void);
 /* The value of COVSUP_CONTEXT for a process that is started from here: UTF-8, or NULL: no context.
  * The text lives as long as *holder (owned). */
 const char *contexts_environ_value(core *self, PyObject **holder);
-
-/* contexts_current(), or NULL at once where no contexts are recorded. */
-static inline context_recorded *
-current_context(core *self)
-{
-    return self->records_contexts ? contexts_current(self) : NULL;
-}
-
-/* Record a line or an arc in a context (NULL: none). */
-static inline bool
-record_line_in(context_recorded *context, source_file *file, int line)
-{
-    return context != NULL ? context_recorded_add_line(context, file, line)
-                           : recorded_add_line(file, line);
-}
-
-static inline bool
-record_arc_in(context_recorded *context, source_file *file, int from, int to)
-{
-    return context != NULL ? context_recorded_add_arc(context, file, from, to)
-                           : recorded_add_arc(file, from, to);
-}
-
-/* Record a line or an arc in the current context. */
-static inline bool
-core_record_line(core *self, source_file *file, int line)
-{
-    return record_line_in(current_context(self), file, line);
-}
-
-static inline bool
-core_record_arc(core *self, source_file *file, int from, int to)
-{
-    return record_arc_in(current_context(self), file, from, to);
-}
 
 #endif

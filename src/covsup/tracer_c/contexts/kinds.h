@@ -6,6 +6,26 @@
 #ifndef COVSUP_CONTEXTS_KINDS_H
 #define COVSUP_CONTEXTS_KINDS_H
 
+/* What a segment names. The first four are places in which code runs. Code that is started from a
+ * place runs in another one, so it does not inherit them. The process comes first in a label. */
+typedef enum {
+    SEGMENT_PROCESS,
+    SEGMENT_THREAD,
+    SEGMENT_GREENLET,
+    SEGMENT_TASK,
+    SEGMENT_REQUEST,
+    SEGMENT_TEST_FUNCTION,
+    SEGMENT_PLUGIN,                /* of a dynamic-context plugin of coverage.py's */
+    SEGMENT_INHERITED,             /* the context in which this process was started */
+    SEGMENT_SWITCHED,              /* by embed.switch_context() */
+    SEGMENT_OWN,                   /* by embed.context() */
+    SEGMENT_TEST,                  /* as a test runner's plugin names it */
+    SEGMENT_ADOPTED_TEST,          /* the running test, for code that belongs to no other test */
+    SEGMENT_ADOPTED_TEST_FUNCTION, /* the same */
+} segment_kind;
+
+#define KIND_BIT(kind) (1u << (kind))
+
 /* For each kind, KIND(its segment_kind, its name). The order is that of messages. */
 #define CONTEXT_KINDS(KIND)                                                                        \
     KIND(SEGMENT_TEST_FUNCTION, "test_function")                                                   \

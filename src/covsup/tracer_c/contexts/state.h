@@ -33,4 +33,12 @@ struct contexts {
     size_t idle_size;                /* their size in bytes */
 };
 
+/* Call this before the context of a running frame changes: enable the events that were disabled
+ * until the next change. -1: exception set. */
+static inline int
+contexts_before_change(core *self)
+{
+    return self->dormant != NULL ? self->on_context_change(self) : 0;
+}
+
 #endif

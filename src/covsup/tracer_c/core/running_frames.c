@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "contexts/contexts.h"
+#include "contexts/record.h"
 #include "files/file_decision.h"
 #include "monitoring/monitoring_core.h"
 #include "monitoring/tool.h"

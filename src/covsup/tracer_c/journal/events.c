@@ -8,6 +8,7 @@
 #include "journal/losses.h"
 #include "journal/open.h"
 #include "journal/properties.h"
+#include "journal/state.h"
 
 #define VALUE_MAX 4096 /* of a property: it is there to be read, and a journal is small */
 

@@ -13,7 +13,6 @@
 #ifndef COVSUP_JOURNAL_JOURNAL_H
 #define COVSUP_JOURNAL_JOURNAL_H
 
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -84,23 +83,5 @@ int journal_sync(void);
 
 /* "<image id, 32 hex>.<pid>.<generation>" of this image, for COVSUP_PARENT; "" before the start. */
 const char *journal_parent_value(char buffer[JOURNAL_PARENT_SIZE]);
-
-/* The first word of the state, which a fork wipes: JOURNAL_READY means that this process has a
- * journal. */
-#define JOURNAL_READY 1u
-extern _Atomic(_Atomic(uint32_t) *) journal_ready_word;
-
-int journal_ensure_slow(void);
-
-/* 0: this process has a journal of its own. -1: none can be made now (not counted as a loss). */
-static inline int
-journal_ensure(void)
-{
-    _Atomic(uint32_t) *word = atomic_load_explicit(&journal_ready_word, memory_order_acquire);
-    if (atomic_load_explicit(word, memory_order_acquire) == JOURNAL_READY) {
-        return 0;
-    }
-    return journal_ensure_slow();
-}
 
 #endif

@@ -4,6 +4,8 @@
  * until it has made one of its own.
  * Must never know: Python, adapters, what a line means.
  */
+#include "journal/state.h" /* first: it chooses what the system headers offer */
+
 #include "journal/open.h"
 
 #include <sched.h>

@@ -31,6 +31,7 @@
 #include "settrace/settrace_core.h"
 #include "settrace/target_tracer.h"
 #include "settrace/thread_trace.h"
+#include "contexts/record.h"
 
 /* The core of a callback's `self`; it is the first field of the module's state (module/module.c).
  */

@@ -6,6 +6,7 @@
 #if COMPAT_MONITORING
 
 #include "monitoring/dormancy.h"
+#include "contexts/record.h"
 
 /* The first half of an arc that the frame's next event completes (ARC_PENDING). Other frames may
  * run in between: unbinding the name of an exception can drop the last reference to an object. The

@@ -11,6 +11,7 @@
 #include "plugins/file_tracer.h"
 
 #include "contexts/contexts.h"
+#include "contexts/record.h"
 #include "files/measured_file.h"
 
 #include <limits.h>

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "journal/journal.h"
+#include "journal/open.h"
 #include "recorded/key_set.h"
 #include "journal/format.h"
 

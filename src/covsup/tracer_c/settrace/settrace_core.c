@@ -24,6 +24,7 @@
 #include "settrace/line_tables.h"
 #include "settrace/target_tracer.h"
 #include "settrace/thread_trace.h"
+#include "contexts/record.h"
 
 /* A line ran that was recorded before. */
 static inline void

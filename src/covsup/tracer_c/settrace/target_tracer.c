@@ -7,6 +7,7 @@
 #include "settrace/target_tracer.h"
 
 #include "contexts/contexts.h"
+#include "contexts/record.h"
 #include "core/code_state.h"
 #include "core/interpreter.h"
 #include "cpython/builtin_patch.h"
