@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.carrier.library import carrier_library, has_core
+from covsup.carrier.preload_library import carrier_library, has_core
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.sessions.shells import set_variables, unset_variables
 from tests.journal.harness import compiler

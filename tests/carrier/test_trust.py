@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.carrier import library
-from covsup.carrier.library import CarrierUnavailable, carrier_library, with_carrier
+from covsup.carrier import preload_library
+from covsup.carrier.preload_library import CarrierUnavailable, carrier_library, with_carrier
 from tests.journal.harness import compiler
 from tests.supervisor.watching.test_other_users import let_all_through
 
@@ -136,7 +136,7 @@ def test_what_cannot_be_preloaded_is_refused_in_one_line(
     assert run.stderr.count("\n") == 1
     assert "--carrier cannot be preloaded from " in run.stderr
     with monkeypatch.context() as patched:
-        patched.setattr(library, "HERE", tmp_path)
+        patched.setattr(preload_library, "HERE", tmp_path)
         with pytest.raises(CarrierUnavailable, match="install covsup again"):
             carrier_library()
     with monkeypatch.context() as patched:

@@ -116,7 +116,10 @@ TRACER: dict[str, list[Call]] = {
         raising(TypeError, _tracer.property, TEXT, TEXT),
     ],
     "note": [plain(_tracer.note, BYTES), raising(TypeError, _tracer.note, TEXT)],
-    "library": [plain(_tracer.library, BYTES), raising(TypeError, _tracer.library, TEXT)],
+    "record_library": [
+        plain(_tracer.record_library, BYTES),
+        raising(TypeError, _tracer.record_library, TEXT),
+    ],
     "parent_value": [plain(_tracer.parent_value)],
     "configure": [
         *(raising(TypeError, configure_with, name, [TEXT, 1]) for name in RULES),

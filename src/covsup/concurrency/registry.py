@@ -153,4 +153,4 @@ def record_library(name: str, module: object) -> None:
     version = namespace_of(module).get("__version__")
     if not issubclass(type(version), str):
         version = sys.version.split(maxsplit=1)[0] if name in sys.stdlib_module_names else ""
-    _tracer.library(f"{name}\0{version}".encode("utf-8", "replace"))
+    _tracer.record_library(f"{name}\0{version}".encode("utf-8", "replace"))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from covsup.carrier.library import carrier_library
+from covsup.carrier.preload_library import carrier_library
 from covsup.supervisor.combining.fail_under import total_and_minimum
 from covsup.supervisor.watching.linux import HAS_PROC
 from covsup.supervisor.watching.process_table import this_table

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from covsup.datafile.journal.header import Core, StartKind
-from covsup.datafile.provenance.endings import ending_of_status
+from covsup.datafile.provenance.exit_statuses import ending_of_status
 from covsup.datafile.provenance.index import ResultIndex
 from covsup.datafile.provenance.model import (
     End,

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from covsup.datafile.journal.header import StartKind
 from covsup.datafile.provenance.command_lines import is_python
-from covsup.datafile.provenance.endings import detail_of, ending_of_record, ending_of_status
+from covsup.datafile.provenance.exit_statuses import detail_of, ending_of_record, ending_of_status
 from covsup.datafile.provenance.model import End, Ending, KnownFrom
 from covsup.datafile.provenance.observed import CLOCK_SLACK, observed_processes
 from covsup.hints import TYPE_CHECKING

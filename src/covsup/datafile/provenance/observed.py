@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from covsup.datafile.provenance.endings import ending_of_status
+from covsup.datafile.provenance.exit_statuses import ending_of_status
 from covsup.datafile.provenance.model import KnownFrom
 from covsup.hints import TYPE_CHECKING, NamedTuple
 

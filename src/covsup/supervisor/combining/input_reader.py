@@ -35,7 +35,7 @@ from covsup.supervisor.combining.image_journals import (
 )
 from covsup.supervisor.combining.input_directory import InputDirectory, UnseenPlace
 from covsup.supervisor.watching.other_writers import is_local, is_mapped_for_writing
-from covsup.supervisor.watching.running_images import (
+from covsup.supervisor.watching.still_running import (
     ImageState,
     ProcessSnapshot,
     supervisor_may_run_elsewhere,

@@ -34,7 +34,7 @@ def run(_: Sequence[str]) -> int:
 
 def _open(request: Mapping[str, Any]) -> dict[str, Any]:
     """Open a session that ends with the process that asks, and with all that it started."""
-    from covsup.carrier.library import PRELOAD, with_carrier
+    from covsup.carrier.preload_library import PRELOAD, with_carrier
     from covsup.datafile.errors import CovsupError
     from covsup.supervisor.commands.env import make_parser
     from covsup.supervisor.sessions.create import (

@@ -13,7 +13,7 @@ import site
 import sys
 from pathlib import Path
 
-from covsup.carrier.library import has_core
+from covsup.carrier.preload_library import has_core
 from covsup.datafile.provenance.command_lines import PROBE_MARK, is_python
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.interpreter_command import parse_command_line

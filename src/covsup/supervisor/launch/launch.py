@@ -14,7 +14,7 @@ import os
 import signal
 import struct
 
-from covsup.carrier.library import PRELOAD, with_carrier
+from covsup.carrier.preload_library import PRELOAD, with_carrier
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.errors import UsageError
 from covsup.supervisor.watching.linux import parent_death_signal, pidfd_id, set_parent_death_signal

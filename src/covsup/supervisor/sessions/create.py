@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-from covsup.carrier.library import CarrierUnavailable, carrier_library
+from covsup.carrier.preload_library import CarrierUnavailable, carrier_library
 from covsup.datafile.session.directory import create_session
 from covsup.datafile.session.settings import Settings
 from covsup.hints import TYPE_CHECKING

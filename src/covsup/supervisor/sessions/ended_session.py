@@ -8,7 +8,7 @@ from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.combine import combine
 from covsup.supervisor.combining.unseen_processes import unseen_places
 from covsup.supervisor.settings.combine_settings import CombineSettings
-from covsup.supervisor.watching.running_images import ProcessSnapshot, supervisor_runs
+from covsup.supervisor.watching.still_running import ProcessSnapshot, supervisor_runs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from covsup.supervisor.errors import NOT_STORED
 from covsup.supervisor.messages import print_message
 from covsup.supervisor.sessions.waiting_sessions import warn_if_session_is_gone
 from covsup.supervisor.settings.resolved_settings import resolve_data_file
-from covsup.supervisor.watching.running_images import ProcessSnapshot, supervisor_runs
+from covsup.supervisor.watching.still_running import ProcessSnapshot, supervisor_runs
 
 if TYPE_CHECKING:
     from pathlib import Path

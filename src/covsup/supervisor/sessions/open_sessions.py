@@ -12,7 +12,7 @@ import stat
 import sys
 from pathlib import Path
 
-from covsup.carrier.library import CarrierUnavailable, carrier_library
+from covsup.carrier.preload_library import CarrierUnavailable, carrier_library
 from covsup.datafile.errors import CovsupError, SessionUnreadable
 from covsup.datafile.session import directory as sessions
 from covsup.datafile.session.places import find_sessions, tidy_sessions_directory

@@ -10,7 +10,7 @@ import json
 import os
 import shlex
 
-from covsup.carrier.library import PACKAGE, PRELOAD, with_carrier, without_carrier
+from covsup.carrier.preload_library import PACKAGE, PRELOAD, with_carrier, without_carrier
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.errors import UsageError
 

@@ -13,7 +13,7 @@ from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.combining.inputs import belongs_to_data_file
 from covsup.supervisor.messages import print_message
 from covsup.supervisor.short_commands import describe_process, first_few
-from covsup.supervisor.watching.running_images import (
+from covsup.supervisor.watching.still_running import (
     ProcessSnapshot,
     supervisor_may_run_elsewhere,
     supervisor_runs,

@@ -11,7 +11,7 @@
 
 #include "contexts/chain.h"
 #include "contexts/places.h"
-#include "contexts/tests.h"
+#include "contexts/running_tests.h"
 
 /* The result of the last look; valid while the thread's context variables stay the same. */
 static _Thread_local struct {

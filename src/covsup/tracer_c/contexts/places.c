@@ -4,7 +4,7 @@
 #include "contexts/places.h"
 
 #include "contexts/chain.h"
-#include "contexts/tests.h"
+#include "contexts/running_tests.h"
 #include "cpython/imported_modules.h"
 
 /* Call a function of an imported module. Its result, or NULL without an exception. */

@@ -106,12 +106,13 @@ note(PyObject *module, PyObject *text)
     return append_event(EVENT_NOTE, text);
 }
 
-PyDoc_STRVAR(library_doc, "library(name_and_version)\n--\n\n"
-                          "Record in the journal that the program uses a concurrency library: its\n"
-                          "name, NUL, and its version (bytes).");
+PyDoc_STRVAR(record_library_doc,
+             "record_library(name_and_version)\n--\n\n"
+             "Record in the journal that the program uses a concurrency library: its\n"
+             "name, NUL, and its version (bytes).");
 
 static PyObject *
-library(PyObject *module, PyObject *name_and_version)
+record_library(PyObject *module, PyObject *name_and_version)
 {
     return append_event(EVENT_LIBRARY, name_and_version);
 }
@@ -368,7 +369,7 @@ static PyMethodDef methods[] = {
     {"start_journal", start_journal, METH_VARARGS, start_journal_doc},
     {"property", property, METH_VARARGS, property_doc},
     {"note", note, METH_O, note_doc},
-    {"library", library, METH_O, library_doc},
+    {"record_library", record_library, METH_O, record_library_doc},
     {"parent_value", parent_value, METH_NOARGS, parent_value_doc},
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS,
      configure_doc},

@@ -6,7 +6,7 @@
 
 #include "contexts/chain.h"
 #include "contexts/current.h"
-#include "contexts/tests.h"
+#include "contexts/running_tests.h"
 #include "core/interpreter.h"
 
 static contexts *

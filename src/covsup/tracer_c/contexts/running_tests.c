@@ -1,4 +1,4 @@
-/* contexts/tests.c - the segment of the test that code belongs to. See tests.h.
+/* contexts/running_tests.c - the segment of the test that code belongs to. See running_tests.h.
  *
  * Code that a test starts belongs to that test. But a server, a worker or an event loop often
  * outlives the test that started it, and serves the next one. So code whose test has ended, or that
@@ -6,7 +6,7 @@
  * context for the whole process.
  *
  * Must never know: where events come from, what is recorded. */
-#include "contexts/tests.h"
+#include "contexts/running_tests.h"
 
 #include "contexts/chain.h"
 

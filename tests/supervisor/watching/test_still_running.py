@@ -13,8 +13,8 @@ import pytest
 from covsup.datafile.journal.reader import read_journal
 from covsup.datafile.session.directory import JournalFile
 from covsup.datafile.session.settings import Settings
-from covsup.supervisor.watching import liveness
-from covsup.supervisor.watching.running_images import ImageState, ProcessSnapshot, supervisor_runs
+from covsup.supervisor.watching import still_running
+from covsup.supervisor.watching.still_running import ImageState, ProcessSnapshot, supervisor_runs
 from tests.datafile.handmade import DEAD_PID, HandMade
 
 if TYPE_CHECKING:
@@ -60,13 +60,13 @@ def unreadable_maps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         ProcessSnapshot,
         "_read_process",
-        lambda self, pid: self._unreadable.update({pid: liveness._start_of(pid)}),
+        lambda self, pid: self._unreadable.update({pid: still_running._start_of(pid)}),
     )
 
 
 @pytest.mark.usefixtures("unreadable_maps")
 def test_where_mappings_may_not_be_read_the_start_of_the_process_decides(tmp_path: Path) -> None:
-    started = liveness._start_of(os.getpid())
+    started = still_running._start_of(os.getpid())
     assert started is not None
     assert started.boottime_ns is not None
     for later_ns, state_of in ((10**9, ImageState.RUNNING), (-(10**9), ImageState.ENDED)):
@@ -78,10 +78,10 @@ def test_a_zombie_has_no_start() -> None:
     child = subprocess.Popen(["true"])
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     try:
-        assert liveness._start_of(child.pid) is None
+        assert still_running._start_of(child.pid) is None
     finally:
         child.wait()
-    assert liveness._start_of(DEAD_PID) is None
+    assert still_running._start_of(DEAD_PID) is None
 
 
 def test_a_member_is_known_by_the_sessions_name_whatever_the_way_to_it(tmp_path: Path) -> None:
@@ -105,9 +105,9 @@ def test_a_session_without_a_supervisor_or_with_ourselves_is_supervised_by_nobod
     assert not supervisor_runs(elsewhere)
 
 
-@pytest.mark.skipif(not liveness._HAS_PROC, reason="only Linux tells when a process started")
+@pytest.mark.skipif(not still_running._HAS_PROC, reason="only Linux tells when a process started")
 def test_a_supervisor_is_known_whatever_its_clock_was_set_to_since() -> None:
-    parent = liveness._start_of(os.getppid())
+    parent = still_running._start_of(os.getppid())
     assert parent is not None
     assert parent.boottime_ns is not None
     for after_ns, runs in ((10**9, True), (-(10**9), False)):

@@ -1,9 +1,9 @@
-/* contexts/tests.h - the segment of the test that code belongs to.
+/* contexts/running_tests.h - the segment of the test that code belongs to.
  *
  * Threads: with an attached thread state.
  * Must never know: where events come from, what is recorded. */
-#ifndef COVSUP_CONTEXTS_TESTS_H
-#define COVSUP_CONTEXTS_TESTS_H
+#ifndef COVSUP_CONTEXTS_RUNNING_TESTS_H
+#define COVSUP_CONTEXTS_RUNNING_TESTS_H
 
 #include "contexts/state.h"
 
