@@ -86,6 +86,7 @@ def measure(session: str) -> None:
     check_platform()
     for name, suffixes in MEASURING_MODULES:
         globals()[name.rpartition(".")[2]] = load_by_path(name, suffixes)
+    vars(registry)["_tracer"] = _tracer  # it may have been imported before there was one
     if _tracer.is_setuid_process():
         raise untrusted_session()
     first = not _tracer.parent_value()  # else this is a sub-interpreter
@@ -130,8 +131,8 @@ def check_platform() -> None:
 def load_by_path(name: str, suffixes: "Iterable[str]") -> "ModuleType":
     """The module covsup.`name`, from a file below this one's directory. Raises ImportError.
 
-    An import statement would also import the module's package and list two directories, which costs
-    more than the module itself. It remains for an installation that puts the file elsewhere.
+    An import statement would also execute the module's package and list two directories, which
+    costs more than the module itself. It remains for an installation that puts the file elsewhere.
     """
     full_name = f"covsup.{name}"
     module = sys.modules.get(full_name)
@@ -141,10 +142,31 @@ def load_by_path(name: str, suffixes: "Iterable[str]") -> "ModuleType":
     for suffix in suffixes:
         if os.path.exists(base + suffix):
             spec = _frozen_importlib_external.spec_from_file_location(full_name, base + suffix)
+            package = package_by_path(full_name.rpartition(".")[0], base.rpartition("/")[0])
             loaded: ModuleType = vars(_frozen_importlib)["_load"](spec)
+            setattr(package, name.rpartition(".")[2], loaded)
             return loaded
-    __import__(full_name)
+    try:
+        __import__(full_name)
+    except ImportError as error:
+        raise ImportError(f"{error} (nor is there a file {base}.*)") from error
     return sys.modules[full_name]
+
+
+def package_by_path(full_name: str, directory: str) -> "ModuleType":
+    """The package below covsup in a directory. It holds a docstring only, so it is not executed.
+
+    Import statements of the program for what is in it find it as if it had been imported.
+    """
+    package = sys.modules.get(full_name)
+    if package is None:
+        spec = _frozen_importlib_external.spec_from_file_location(
+            full_name, f"{directory}/__init__.py", submodule_search_locations=[directory]
+        )
+        package = vars(_frozen_importlib)["module_from_spec"](spec)
+        sys.modules[full_name] = package
+        setattr(sys.modules["covsup"], full_name.rpartition(".")[2], package)
+    return package
 
 
 def configure(settings: "Settings", *, branch: bool) -> None:

@@ -63,7 +63,7 @@ def init() -> bool:
 
         bootstrap.start()
         tracer = _tracer()
-        if tracer is not None:
+        if tracer is not None and not bootstrap.why_not:
             tracer.join(sys._getframe(1))  # noqa: SLF001 - as in resume()
     _why_not = _refusal(wanted)
     return not _why_not

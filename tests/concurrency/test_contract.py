@@ -219,9 +219,27 @@ def test_a_measured_process_loads_few_modules(session: Session) -> None:
     assert outcome.stdout.split() == [
         "covsup",
         "covsup.bootstrap",
+        "covsup.concurrency",
         "covsup.concurrency.registry",
+        "covsup.tracer_c",
         "covsup.tracer_c._tracer",
     ]
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "import covsup.concurrency.registry as r; r.LIBRARIES",
+        "from covsup.concurrency import registry; registry.LIBRARIES",
+        "import covsup.tracer_c._tracer; covsup.tracer_c._tracer.flush",
+        "import covsup.tracer_c; covsup.tracer_c._tracer.flush",
+        "import covsup.concurrency.process; covsup.concurrency.registry.LIBRARIES",
+        "import importlib, covsup.concurrency.registry as r; importlib.reload(r)",
+    ],
+)
+def test_a_measured_program_may_import_covsups_modules(session: Session, statements: str) -> None:
+    outcome = session.run(f"{statements}\nprint('imported')")
+    assert (outcome.stdout, outcome.stderr, outcome.status) == ("imported\n", "", 0)
 
 
 @pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: f"{patch.module}.{patch.function}")

@@ -113,3 +113,40 @@ def test_a_sub_interpreter_belongs_to_the_session_of_its_process(
     assert (outcome.status, outcome.stderr) == (0, "")
     assert outcome.lines("inner.py") == {1}
     assert [path.name for path in other.iterdir()] == ["settings"]
+
+
+def test_a_process_that_has_imported_all_of_covsup_may_join_late(world: World) -> None:
+    world.write(
+        "target.py",
+        "import os, sys\n"
+        "import covsup.concurrency.registry, covsup.bootstrap\n"
+        "from covsup import embed\n"
+        "os.environ['COVSUP_SESSION'] = sys.argv[1]\n"
+        "print(embed.init(), embed.why_not(), embed.active())\n"
+        "late = 1\n",
+    )
+    session = opened(world)
+    run = world.run(world.python, "target.py", session)
+    assert (run.stdout, run.stderr, run.ended) == ("True  True\n", "", 0)
+    combined = world.run(world.python, "-m", "covsup", "combine")
+    assert (combined.ended, combined.stderr) == (0, ""), combined
+    assert {5, 6} <= combined.lines("target.py")
+
+
+def test_a_start_that_fails_late_raises_nothing_in_the_program(world: World) -> None:
+    world.write(
+        "target.py",
+        "import os, sys\n"
+        "import covsup.concurrency.registry as registry\n"
+        "from covsup import embed\n"
+        "def install(_):\n"
+        "    raise ValueError('as a test')\n"
+        "registry.install = install\n"
+        "os.environ['COVSUP_SESSION'] = sys.argv[1]\n"
+        "embed.init()\n",
+    )
+    run = world.run(world.python, "target.py", opened(world))
+    assert (run.stdout, run.stderr, run.ended) == ("", "", 0)
+    combined = world.run(world.python, "-m", "covsup", "combine")
+    assert "was not measured" in combined.stderr
+    assert "as a test" in combined.stderr

@@ -290,3 +290,26 @@ sys.exit(42)
 """
     run = world.run(world.python, "-c", code)
     assert (run.ended, run.stderr) == (42, "")
+
+
+def test_the_end_of_a_run_does_not_wait_for_threads_of_plugins(world: World) -> None:
+    code = """
+import threading, time
+from types import SimpleNamespace
+from covsup.supervisor.combining.early_imports import EarlyImports
+
+early = EarlyImports(SimpleNamespace(
+    parallel_mode=False, source_dirs=(), source_pkgs=(), append=False, fail_under=None,
+    for_pytest=False))
+early.begin()
+early.wait()
+ended = threading.Event()
+threading.Thread(target=ended.wait, daemon=True).start()
+waits = []
+time.sleep = waits.append
+early.join()
+ended.set()
+print(len(waits) < 1000)
+"""
+    run = world.run(world.python, "-c", code)
+    assert (run.stdout, run.stderr, run.ended) == ("True\n", "", 0)

@@ -10,6 +10,7 @@ imported all that it needs until the target ends, and calls `wait` before it imp
 from __future__ import annotations
 
 import _thread
+import sys
 import time
 
 from covsup.hints import TYPE_CHECKING
@@ -31,7 +32,6 @@ class EarlyImports:
         self._settings = settings
         self._is_needed = not settings.parallel_mode
         self._loading = _thread.allocate_lock()  # the thread holds it while it imports
-        self._other_threads = _thread._count()  # noqa: SLF001 - what `threading` counts is less
 
     def begin(self) -> None:
         """Start the thread. A second call does nothing."""
@@ -70,9 +70,9 @@ class EarlyImports:
         is ended by pthread_exit(), which aborts the process if libgcc_s.so cannot be opened, for
         example without a free descriptor (https://github.com/python/cpython/issues/87135).
         """
-        # Bounded, because a plugin that coverage.py loads may have started a thread.
+        # Bounded, because a plugin that coverage.py loads may have started a thread by _thread, too.
         until = time.monotonic() + _JOIN_SECONDS
-        while _thread._count() > self._other_threads and time.monotonic() < until:  # noqa: SLF001 - no join() before 3.13
+        while _bare_threads() and time.monotonic() < until:
             time.sleep(0.0005)
 
     def _load(self) -> None:
@@ -94,3 +94,13 @@ class EarlyImports:
         with gc_disabled():
             for name in names:
                 __import__(name)
+
+
+def _bare_threads() -> bool:
+    """Whether threads run that _thread started without `threading`, as covsup starts its own."""
+    count = _thread._count()  # noqa: SLF001 - there is no join() before 3.13
+    threading = sys.modules.get("threading")
+    if threading is not None:
+        known = (each for each in threading.enumerate() if each is not threading.main_thread())
+        count -= sum(not isinstance(each, threading._DummyThread) for each in known)  # noqa: SLF001
+    return count > 0

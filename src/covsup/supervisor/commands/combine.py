@@ -135,7 +135,7 @@ def _summary(result: CombineResult) -> str:
     combined = []
     if result.sessions:
         sessions = "1 session" if len(result.sessions) == 1 else f"{len(result.sessions)} sessions"
-        combined.append(f"{sessions} ({processes})")
+        combined.append(f"{sessions} ({processes})" if result.processes else sessions)
     elif result.processes:
         combined.append(processes)
     if result.data_files:
