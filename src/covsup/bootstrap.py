@@ -329,7 +329,7 @@ def wait_until_recreated(session: str) -> bool:
 
 
 def is_trusted(found: os.stat_result) -> bool:
-    """Whether a session directory is this user's or root's, and nobody else may write to it.
+    """Whether a session directory is this user's or root's, and no other user may write to it.
 
     A process that root started as another user may become root again: it accepts root's alone.
     """

@@ -20,7 +20,7 @@ class JournalNotBegun(JournalError):
 
 
 class JournalDamaged(JournalError):
-    """The file is not a journal, or its header is damaged, so nobody knows whose facts it holds."""
+    """The file is not a journal, or its header is damaged, so the process that its facts belong to is unknown."""
 
 
 class JournalVersionUnsupported(JournalError):

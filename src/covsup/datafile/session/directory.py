@@ -391,7 +391,7 @@ def is_held_by_supervisor(session: Path) -> bool:
 def _trusted_owner(path: Path) -> int:
     """The user id of a session directory's owner. Raises OSError, and SessionUntrusted.
 
-    The rule is that of docs/security.md: root or this user owns it, and nobody else may write to it.
+    The rule is that of docs/security.md: root or this user owns it, and no other user may write to it.
     """
     found = path.stat()
     if found.st_uid not in {0, os.geteuid()}:

@@ -105,7 +105,7 @@ def make_session_directory(path: Path) -> None:
     parent = path.parent
     for attempt in range(_ATTEMPTS):
         try:
-            # The session right after its parent: nobody removes a parent with a session in it.
+            # The session right after its parent: a parent with a session in it is not removed.
             parent.mkdir(exist_ok=True)
             path.mkdir(mode=0o700)
             break

@@ -231,7 +231,7 @@ class Supervision:
             self._step()
         self._grace()
         if self._reporting:
-            # Nobody waits for its answer any more.
+            # The pytest that asked no longer waits for an answer.
             os.kill(self._reporting, signal.SIGKILL)
             os.waitpid(self._reporting, 0)
         if self._watcher is not None:

@@ -105,7 +105,7 @@ def _waiting(data_file: Path) -> Iterator[tuple[int, Path]]:
         try:
             session = open_session(path)
             if session.settings.open and not (session.journals() or session.folded.exists()):
-                continue  # nobody has joined it yet
+                continue  # no process has joined it yet
             yield session.settings.started_ns, path
         except SessionUnreadable as error:
             print_message(str(error))

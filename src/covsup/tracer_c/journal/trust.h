@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-/* Whether root or the user owns a directory, and nobody else may write to it. A process that root
+/* Whether root or the user owns a directory, and no other user may write to it. A process that root
  * started as another user may become root again, so it trusts only directories of root's. */
 static inline bool
 is_trusted_directory(const struct stat *found, uid_t real_user, uid_t effective_user)

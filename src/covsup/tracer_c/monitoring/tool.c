@@ -11,7 +11,7 @@
 #include "journal/format.h"
 #include "analysis/branch_table.h"
 
-/* First the ids that no kind of tool is advised to use: nobody asks for these by name. */
+/* First the ids that no kind of tool is advised to use: no tool asks for these by name. */
 static const int preferred_tools[] = {4, 3, 1, 5, 2, 0};
 
 enum { N_TOOLS = 6 };

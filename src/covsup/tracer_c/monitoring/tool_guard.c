@@ -140,7 +140,7 @@ all_events_handler(const patched_call *call)
         ours |= 1L << SYS_TRACE_TOOL;
     }
     PyObject *theirs = PyDict_New();
-    PyObject *event, *tools; /* borrowed from a new dict that nobody else has */
+    PyObject *event, *tools; /* borrowed from a new dict that no other code has */
     for (Py_ssize_t at = 0; theirs != NULL && PyDict_Next(all, &at, &event, &tools);) {
         long others = PyLong_AsLong(tools) & ~ours;
         if (others == 0) {
