@@ -57,7 +57,7 @@ def is_main_interpreter() -> bool:
 
 
 def load(name: str, path: str) -> Any:
-    """Execute the module in a file, and make it known to nobody."""
+    """Execute the module in a file, without an entry in sys.modules."""
     spec = spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None

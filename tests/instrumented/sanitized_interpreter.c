@@ -1,7 +1,7 @@
 /* sanitized_interpreter.c - Python with AddressSanitizer and UndefinedBehaviorSanitizer in it.
  *
- * All that the sanitizers and the allocator have to be told is told here, because environment
- * variables do not reach every process: tests clear the environment, and so do programs. */
+ * The settings of the sanitizers and the allocator are compiled in, because environment variables
+ * do not reach every process: tests clear the environment, and so do programs. */
 
 #define _GNU_SOURCE
 #include <Python.h>

@@ -56,7 +56,7 @@ static const struct {
 
 /* --- the start --------------------------------------------------------------------------- */
 
-/* The rule of trust.h, or another user's session with a directory for this user. Nobody else may
+/* The rule of trust.h, or another user's session with a directory for this user. No other user may
  * write to that one either. */
 static bool
 is_trusted(const char *directory)

@@ -21,7 +21,7 @@ class Support(Enum):
     """What covsup does with a word of coverage.py's."""
 
     HONOURED = "honoured"
-    UNNEEDED = "unneeded"  # covsup does what it is for in any case
+    UNNEEDED = "unneeded"  # covsup has this effect without the setting
     UNSUPPORTED = "unsupported"
 
 

@@ -133,9 +133,9 @@ int
 journal_start(const journal_settings *wanted, const char *covsup_parent)
 {
     /* Two interpreters of one process may start at once. */
-    uint32_t nobody = 0;
-    while (!atomic_compare_exchange_weak(&start_lock, &nobody, 1)) {
-        nobody = 0;
+    uint32_t unlocked = 0;
+    while (!atomic_compare_exchange_weak(&start_lock, &unlocked, 1)) {
+        unlocked = 0;
         (void)sched_yield();
     }
     journal_failure err = NO_FAILURE;

@@ -282,8 +282,8 @@ untraced_recheck(core *self, code_state *state)
         reachable_free(state->reachable);
         state->reachable = NULL;
     } else {
-        /* Double the interval: another code object on these lines may record the rest, or nobody
-         * ever does. There is a limit, because a new line or arc checks again too. */
+        /* Double the interval: another code object on these lines may record the rest, or
+         * none ever does. There is a limit, because a new line or arc checks again too. */
         if (state->recheck_interval < MAX_RECHECK_INTERVAL) {
             state->recheck_interval *= 2;
         }
