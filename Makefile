@@ -75,7 +75,7 @@ $(VENV)/.base: pyproject.toml $(CONSTRAINTS)
 
 $(VENV)/.dependencies: $(VENV)/.base
 	@echo "$(VENV): installing what the tests need (about 30 seconds)"
-	@$(call requirements,demo test) >$(VENV)/requirements-test.txt
+	@$(call requirements,demo test view) >$(VENV)/requirements-test.txt
 	@$(PY) $(PIP_INSTALL) -r $(VENV)/requirements-test.txt
 	@touch $@
 

@@ -24,7 +24,8 @@ ALLOWED = {
     "interpreter_command": set(),
     "pairs": set(),
     "notes": {"pairs"},
-    "supervisor": {"carrier", "datafile", "hints", "interpreter_command", "pytest_start"},
+    "supervisor": {"carrier", "datafile", "hints", "interpreter_command", "pytest_start", "views"},
+    "views": {"datafile", "hints", "interpreter_command"},
     "carrier": {"bootstrap", "hints", "notes"},  # start.py alone, in a measured process
     "bootstrap": {
         "concurrency",

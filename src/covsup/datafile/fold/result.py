@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from covsup.datafile.fold.sets import ArcSet, LineSet
     from covsup.datafile.journal.events import AboutToExec, Ended, ExecFailed
     from covsup.datafile.journal.header import Core, StartKind
+    from covsup.datafile.session.marks import Mark, MarkedFacts
     from covsup.datafile.session.notes import SessionNote
     from covsup.datafile.session.observations import Observation
     from covsup.datafile.session.settings import Settings
@@ -195,6 +196,8 @@ class Result(NamedTuple):
     observations: frozenset[tuple[str, Observation]] = frozenset()
     notes: frozenset[tuple[str, SessionNote]] = frozenset()
     problems: frozenset[Problem] = frozenset()
+    marks: Mapping[Mark, MarkedFacts] = MappingProxyType({})
+    """By mark: what had been executed when it was set."""
 
     def paths(self) -> set[str]:
         """Every path of which the result says anything."""
