@@ -313,3 +313,29 @@ print(len(waits) < 1000)
 """
     run = world.run(world.python, "-c", code)
     assert (run.stdout, run.stderr, run.ended) == ("True\n", "", 0)
+
+
+def test_a_signal_after_the_session_was_stored_and_deleted_loses_nothing(world: World) -> None:
+    world.write("target.py", "print('ran')\n")
+    world.write(
+        "interrupted.py",
+        """\
+import os, signal, sys
+from covsup.datafile.session.directory import Session
+from covsup.supervisor.entry import main
+
+delete = Session.delete
+
+def delete_and_be_interrupted(session):
+    delete(session)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+Session.delete = delete_and_be_interrupted
+sys.argv = ["covsup", "run", "target.py"]
+main()
+""",
+    )
+    run = world.run(world.python, "interrupted.py")
+    line = the_one_line(run)
+    assert "interrupted by SIGTERM; the result is in" in line
+    assert run.lines("target.py") == {1}

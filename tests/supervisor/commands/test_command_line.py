@@ -315,3 +315,10 @@ def test_a_session_inside_a_session_measures_its_own(world: World) -> None:
     assert run.lines("outer.py") == {1, 2}
     inner = beside(world, "report", "--data-file=in")
     assert "inner.py" in inner.stdout
+
+
+def test_the_command_of_the_pytest_plugin_refuses_an_empty_input_in_one_line(world: World) -> None:
+    run = world.run(world.python, "-m", "covsup", "--answer-pytest")
+    assert run.status == 2
+    (line,) = run.stderr.splitlines()
+    assert "no request of covsup's pytest plugin" in line

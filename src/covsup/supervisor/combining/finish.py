@@ -150,6 +150,9 @@ class RunEnd:
         number = 0
         if isinstance(error, (EndRequested, KeyboardInterrupt)):
             number = error.number if isinstance(error, EndRequested) else signal.SIGINT
+        if not (self._is_stored or self._session.is_there()):
+            # The session is deleted only after its data is stored: the signal came in between.
+            self._is_stored = self._data_file_has_session()
         if self._status == 0 and not (self._is_stored and self._is_judged):
             self._status = number or NOT_STORED << 8
         why = _interrupted(number) if number else in_one_line(error)
@@ -173,6 +176,15 @@ class RunEnd:
                 "" if self._is_judged else ", but was not checked against --strict or --fail-under"
             )
             print_message(f"{why}; the result is in {self._settings.data_file}{unchecked}")
+
+    def _data_file_has_session(self) -> bool:
+        from covsup.datafile.database.database import session_ids_in  # slow to import
+        from covsup.datafile.errors import DataFileUnusable
+
+        try:
+            return self._session.id in session_ids_in(self._settings.data_file)
+        except DataFileUnusable:
+            return False
 
 
 def combine_command(session: Session, settings: RunSettings) -> str:

@@ -11,6 +11,7 @@ import os
 import sys
 
 from covsup.hints import TYPE_CHECKING
+from covsup.supervisor.errors import UsageError
 from covsup.supervisor.gc_pause import gc_disabled
 
 if TYPE_CHECKING:
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
 
 
 def run(_: Sequence[str]) -> int:
-    """Answer one request. A failure is reported in the answer."""
+    """Answer one request. A failure is reported in the answer. Raises UsageError without a request."""
     with gc_disabled():
-        request = json.load(sys.stdin)
+        try:
+            request = json.load(sys.stdin)
+        except ValueError as error:
+            raise UsageError(f"no request of covsup's pytest plugin: {error}") from error
         if request["do"] == "open":
             answer = _open(request)
         else:
