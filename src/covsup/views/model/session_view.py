@@ -15,10 +15,14 @@ from covsup.datafile.journal.reader import read_journal, read_slots
 from covsup.datafile.provenance.derive import provenance_of
 from covsup.datafile.session.directory import open_session
 from covsup.views.model.changes import change_between
+from covsup.views.model.facts_by_file import FactsByFile
+from covsup.views.model.history import History
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
+    from covsup.datafile.fold.sets import ArcSet, LineSet
     from covsup.datafile.journal.reader import Journal
     from covsup.datafile.provenance.model import Provenance
     from covsup.views.model.view import Change
@@ -34,6 +38,10 @@ class SessionView:
         self.place = place
         self.result = Result()
         self._session = open_session(place)
+        self.history = History()
+        self._by_file = FactsByFile()
+        self._moved: dict[str, int] = {}
+        self._is_first = True
         self._provenance: Provenance | None = None
 
     @property
@@ -68,4 +76,35 @@ class SessionView:
             ]
         )
         self._provenance = None
-        return change_between(before, self.result, time.time_ns())
+        change = change_between(before, self.result, time.time_ns())
+        self._by_file = FactsByFile(self.result)
+        if not self._is_first:
+            self.history.add(change.at_ns, change.by_image)
+            self._moved.update(dict.fromkeys(change.lines, change.at_ns))
+        self._is_first = False
+        return change
+
+    @property
+    def first_counts(self) -> Mapping[str, int]:
+        """See View."""
+        return self._by_file.first_counts
+
+    def paths(self) -> Collection[str]:
+        """See View."""
+        return self._by_file.lines.keys()
+
+    def lines(self, path: str) -> LineSet:
+        """See View."""
+        return self._by_file.lines.get(path, 0)
+
+    def arcs(self, path: str) -> ArcSet | None:
+        """See View."""
+        return self._by_file.arcs.get(path, b"") if self._by_file.has_arcs else None
+
+    def contexts_of(self, path: str) -> Mapping[str, LineSet]:
+        """See View."""
+        return self._by_file.contexts.get(path, {})
+
+    def moved_ns(self, path: str) -> int:
+        """See View."""
+        return self._moved.get(path, 0)
