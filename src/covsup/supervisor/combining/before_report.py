@@ -5,9 +5,10 @@ from __future__ import annotations
 from covsup.datafile.database.database import is_data_file, read_versions
 from covsup.datafile.errors import CovsupError
 from covsup.datafile.session.places import find_sessions
+from covsup.datafile.source_files import edited_since
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.combine import combine
-from covsup.supervisor.combining.source_versions import edited_sentence, edited_since
+from covsup.supervisor.combining.source_versions import edited_sentence
 from covsup.supervisor.messages import local_time, print_message
 from covsup.supervisor.sessions.reported_sessions import collect_reported_sessions
 from covsup.supervisor.sessions.waiting_sessions import uncombined_data, waiting_sessions

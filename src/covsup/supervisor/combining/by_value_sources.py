@@ -22,9 +22,9 @@ from types import CodeType
 from covsup.datafile.fold.fold import remapped, without_paths
 from covsup.datafile.fold.sets import LARGEST_LINE, line_set_of
 from covsup.datafile.journal.by_value_names import SentCode, is_sent_code
+from covsup.datafile.source_files import read_source
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.code_digest import digest_of
-from covsup.supervisor.combining.source_versions import read_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     from covsup.datafile.fold.result import Result
     from covsup.datafile.fold.sets import LineSet
-    from covsup.supervisor.combining.source_versions import SourceText, SourceVersions
+    from covsup.datafile.source_files import SourceText
+    from covsup.supervisor.combining.source_versions import SourceVersions
 
 _THIS_PYTHON: Final = int.from_bytes(MAGIC_NUMBER[:2], "little")
 _OPTIMIZATIONS: Final = (0, 1, 2)  # python, python -O, python -OO

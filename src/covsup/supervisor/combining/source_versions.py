@@ -7,21 +7,16 @@ contents. So an edited file is noticed, also where data of several machines meet
 
 from __future__ import annotations
 
-import os
-import stat
-from _blake2 import blake2b  # hashlib imports OpenSSL, which takes longer than all of this
-
-from covsup.datafile.fold.result import Version
-from covsup.hints import TYPE_CHECKING, NamedTuple
+from covsup.datafile.source_files import version_now
+from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from typing import Final
 
-    from covsup.datafile.fold.result import Result
+    from covsup.datafile.fold.result import Result, Version
 
 _SHOWN: Final = 3
-_LARGEST: Final = 64 << 20  # bytes
 
 
 class SourceVersions:
@@ -77,66 +72,6 @@ class SourceVersions:
         if path not in self._now:
             self._now[path] = version_now(path)
         return self._now[path]
-
-
-class SourceText(NamedTuple):
-    """A source file as it is now."""
-
-    text: bytes
-    mtime_ns: int
-    changed_ns: int  # the later one of mtime and ctime
-
-    @property
-    def version(self) -> Version:
-        """Its mtime, size and digest."""
-        digest = blake2b(self.text, digest_size=16).hexdigest()
-        return Version(f"{self.mtime_ns}-{len(self.text)}", digest)
-
-
-def read_source(path: str) -> SourceText | None:
-    """The file at `path`; None if it cannot be read.
-
-    A journal may be another user's and name any path: only a regular file of up to 64 MiB is read.
-    """
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # there may be thousands
-            return None
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except (OSError, ValueError):
-        return None
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
-            return None
-        text = os.read(descriptor, found.st_size + 1)
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-    changed_ns = max(found.st_mtime_ns, found.st_ctime_ns)
-    return SourceText(text, found.st_mtime_ns, changed_ns)
-
-
-def version_now(path: str) -> Version | None:
-    """The version of the file at `path` now; None if it cannot be read."""
-    source = read_source(path)
-    return None if source is None else source.version
-
-
-def edited_since(versions: Mapping[str, Iterable[Version]]) -> list[str]:
-    """The files that exist and differ from every version of them that was measured."""
-    found = []
-    for path, measured in versions.items():
-        now = version_now(path)
-        if now is None or not measured:
-            continue
-        same = any(
-            each.digest == now.digest if each.digest else each.stamp == now.stamp
-            for each in measured
-        )
-        if not same:
-            found.append(path)
-    return sorted(found)
 
 
 def edited_sentence(paths: list[str]) -> str:

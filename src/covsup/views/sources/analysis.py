@@ -1,14 +1,16 @@
 """What a source file has to run, by coverage.py's rules, and how much of it ran.
 
 The numbers are those of `coverage report`: statements, exclusions and branches come from coverage.py's
-file reporters, and are counted as `coverage.results` counts them.
+file reporters, and are counted as `coverage.results` counts them. An analysis keeps no text and no
+object per line: it takes some kilobytes for a file of 300 lines.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from covsup.datafile.fold.sets import arcs_in, line_set_of, lines_in
+from covsup.datafile.fold.sets import arc_set_of, arcs_in, line_set_of, lines_in
 from covsup.hints import NamedTuple
 
 if TYPE_CHECKING:
@@ -25,7 +27,9 @@ class Region(NamedTuple):
     kind: str  # "function" or "class"
     name: str  # qualified: "Class.method"
     start: int  # the line of its `def` or `class`
-    lines: LineSet  # the statements of its body; those of functions inside it are not among them
+    lines: LineSet
+    """The statements of its body; those of functions inside it are not among them. Of a class: the
+    statements of its methods."""
 
 
 class FileCoverage(NamedTuple):
@@ -55,27 +59,44 @@ class FileCoverage(NamedTuple):
 
 
 class SourceAnalysis(NamedTuple):
-    """What a source file has to run."""
+    """What a source file has to run. Pairs of numbers are packed as sets of arcs are."""
 
     statements: LineSet
     excluded: LineSet
-    first_lines: Mapping[int, int]  # of lines inside a statement: the statement's first line
-    exits: Mapping[int, int]  # by line: its number of exits, where there are several
-    arcs: frozenset[Arc]  # every possible arc
-    no_branch: frozenset[int]  # lines whose branches do not count ("pragma: no branch")
+    inner_lines: ArcSet  # of lines inside a statement: the line, and the statement's first line
+    arcs: ArcSet  # every possible arc
+    branches: ArcSet  # the arcs that count as missing branches if they were not taken
+    branch_exits: ArcSet  # the lines that have several exits, and the number of exits
+    jump_fixes: ArcSet  # in twos: an arc, and the arc that counts in its place; (0, 0) = none
     regions: tuple[Region, ...]  # in the order of their first lines
+
+    @property
+    def exits(self) -> Mapping[int, int]:
+        """By line: its number of exits, where there are several."""
+        return _pairs(self.branch_exits)
+
+    def first_line(self, line: int) -> int:
+        """The first line of the statement that the line belongs to."""
+        if line < 0:
+            return -self.first_line(-line)
+        return _pairs(self.inner_lines).get(line, line)
+
+    def first_lines(self, lines: LineSet) -> LineSet:
+        """The first lines of the statements that the lines belong to."""
+        inner = _pairs(self.inner_lines)
+        if not inner:
+            return lines
+        inside = lines & _keys(self.inner_lines)
+        return (lines & ~inside) | line_set_of({inner[line] for line in lines_in(inside)})
 
     def coverage(self, lines: LineSet, arcs: ArcSet | None) -> FileCoverage:
         """How much ran. `arcs` is None where lines were measured and not branches."""
-        executed = line_set_of({self._first(line) for line in lines_in(lines)}) & self.statements
+        executed = self.first_lines(lines) & self.statements
         if arcs is None:
             return FileCoverage(self.statements, executed, 0, {})
-        taken = self._taken(arcs_in(arcs), lines)
         missing: dict[int, list[int]] = {}
-        for start, end in sorted(self.arcs - taken):
-            is_counted = start not in self.no_branch and not self._is_excluded(end)
-            if start in self.exits and is_counted:
-                missing.setdefault(start, []).append(end)
+        for start, end in sorted({*arcs_in(self.branches)} - self.taken(arcs)):
+            missing.setdefault(start, []).append(end)
         return FileCoverage(
             self.statements,
             executed,
@@ -83,39 +104,46 @@ class SourceAnalysis(NamedTuple):
             {line: tuple(ends) for line, ends in missing.items()},
         )
 
-    def _first(self, line: int) -> int:
-        if line < 0:
-            return -self.first_lines.get(-line, -line)
-        return self.first_lines.get(line, line)
+    def taken(self, arcs: ArcSet) -> set[Arc]:
+        """Executed arcs as arcs between statements, to compare with the possible ones."""
+        once = self._translated(arcs_in(arcs))
+        # coverage.py translates twice, and the second time may replace more arcs at `with`.
+        return self._translated(once) if self.jump_fixes else once
 
-    def _is_excluded(self, line: int) -> bool:
-        return line > 0 and bool(self.excluded >> line & 1)
-
-    def _taken(self, arcs: Iterable[Arc], lines: LineSet) -> set[Arc]:
-        """The arcs by statements. A line that only begins one arc has taken it when it ran."""
-        taken = {(self._first(start), self._first(end)) for start, end in arcs}
-        ends: dict[int, set[int]] = {}
-        for start, end in self.arcs:
-            ends.setdefault(start, set()).add(end)
-        for line in map(self._first, lines_in(lines)):
-            if len(only := ends.get(line, ())) == 1:
-                taken.add((line, *only))
-        return taken
+    def _translated(self, arcs: Iterable[Arc]) -> set[Arc]:
+        first = _pairs(self.inner_lines)
+        if self.jump_fixes:
+            fixes = _fixes(self.jump_fixes)
+            arcs = [fixed for arc in arcs if (fixed := fixes.get(arc, arc)) != (0, 0)]
+        if not first:
+            return set(arcs)
+        return {
+            (
+                first.get(start, start) if start > 0 else -first.get(-start, -start),
+                first.get(end, end) if end > 0 else -first.get(-end, -end),
+            )
+            for start, end in arcs
+        }
 
 
 def analyse(reporter: FileReporter) -> SourceAnalysis:
     """The analysis of a file, by its reporter. Raises coverage.exceptions.CoverageException."""
+    statements, excluded = reporter.lines(), reporter.excluded_lines()
+    arcs = reporter.arcs()
     exits = {line: count for line, count in reporter.exit_counts().items() if count > 1}
-    statements = reporter.lines()
-    parser = getattr(reporter, "parser", None)
-    first_lines = dict(parser.multiline_map) if parser is not None else {}
+    no_branch = reporter.no_branch_lines() if exits else set()
     return SourceAnalysis(
         statements=line_set_of(statements),
-        excluded=line_set_of(reporter.excluded_lines()),
-        first_lines={line: first for line, first in first_lines.items() if line != first},
-        exits=exits,
-        arcs=frozenset(reporter.arcs()),
-        no_branch=frozenset(reporter.no_branch_lines()),
+        excluded=line_set_of(excluded),
+        inner_lines=arc_set_of(_inner_lines(reporter).items()),
+        arcs=arc_set_of(arcs),
+        branches=arc_set_of(
+            (start, end)
+            for start, end in arcs
+            if start in exits and start not in no_branch and end not in excluded
+        ),
+        branch_exits=arc_set_of(exits.items()),
+        jump_fixes=_jump_fixes(reporter),
         regions=tuple(
             Region(
                 kind=each.kind,
@@ -126,3 +154,39 @@ def analyse(reporter: FileReporter) -> SourceAnalysis:
             for each in sorted(reporter.code_regions(), key=lambda each: each.start)
         ),
     )
+
+
+def _inner_lines(reporter: FileReporter) -> Mapping[int, int]:
+    """By line inside a statement: the statement's first line."""
+    parser = getattr(reporter, "parser", None)
+    if parser is not None:
+        return {line: first for line, first in parser.multiline_map.items() if line != first}
+    # The reporter of a plugin only translates sets of lines.
+    last = reporter.source().count("\n") + 1
+    translated = ((line, reporter.translate_lines([line])) for line in range(1, last + 1))
+    return {line: min(found) for line, found in translated if found and line not in found}
+
+
+def _jump_fixes(reporter: FileReporter) -> ArcSet:
+    """The arcs at `with` statements that coverage.py replaces. `reporter.arcs()` was called before."""
+    parser = getattr(reporter, "parser", None)
+    fixers = getattr(parser, "_with_jump_fixers", {})
+    return b"".join(
+        arc_set_of([arc]) + arc_set_of([fixed or (0, 0)]) for arc, fixed in sorted(fixers.items())
+    )
+
+
+@lru_cache(maxsize=256)
+def _pairs(packed: ArcSet) -> dict[int, int]:
+    return dict(arcs_in(packed))
+
+
+@lru_cache(maxsize=256)
+def _keys(packed: ArcSet) -> LineSet:
+    return line_set_of(_pairs(packed).keys())
+
+
+@lru_cache(maxsize=256)
+def _fixes(packed: ArcSet) -> dict[Arc, Arc]:
+    flat = arcs_in(packed)
+    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -1,0 +1,124 @@
+"""coverage.py's file reporters, by its settings."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from _blake2 import blake2b
+from typing import TYPE_CHECKING
+
+import coverage
+from coverage import Coverage
+from coverage.exceptions import CoverageException
+from coverage.files import canonical_filename
+from coverage.misc import join_regex
+from coverage.python import PythonFileReporter, get_zip_bytes
+
+from covsup.datafile.errors import CovsupError
+from covsup.datafile.source_files import read_source
+from covsup.views.sources.analysis import analyse
+
+if TYPE_CHECKING:
+    from coverage.plugin import FileReporter
+
+    from covsup.views.sources.analysis import SourceAnalysis
+
+
+class SourceUnavailable(CovsupError):
+    """A source file cannot be read or parsed."""
+
+
+class SourceSettingsUnusable(CovsupError):
+    """coverage.py refuses its settings file, or a plugin in it."""
+
+
+class Reporters:
+    """Makes analyses of source files by one configuration of coverage.py."""
+
+    def __init__(self, config_file: str | bool) -> None:
+        """`config_file` is coverage.py's. Raises SourceSettingsUnusable."""
+        before = sys.path[:]
+        # coverage.py's reports search the current directory for plugins, too.
+        sys.path.append(_current_directory())
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # `covsup run` has warned about unknown settings
+                self._coverage = Coverage(data_file=None, config_file=config_file)
+                self._coverage._init()  # noqa: SLF001 - its reports do so; it loads the plugins
+        except (Exception, SystemExit) as error:  # a plugin may raise anything
+            raise SourceSettingsUnusable(
+                f"coverage.py's settings: {' '.join(str(error).split()) or repr(error)}"
+            ) from error
+        finally:
+            sys.path[:] = before
+
+    def settings_key(self) -> bytes:
+        """A digest of all that an analysis depends on, apart from the source."""
+        config = self._coverage.config
+        parts = (
+            sys.implementation.cache_tag,
+            sys.version,
+            coverage.__version__,
+            sys.byteorder,
+            self._coverage._exclude_regex("exclude"),  # noqa: SLF001 - as its reporter does
+            join_regex(config.partial_list + config.partial_always_list),
+        )
+        return blake2b("\0".join(map(str, parts)).encode(), digest_size=16).digest()
+
+    def analyse(self, path: str, plugin: str) -> SourceAnalysis:
+        """The analysis of a file; `plugin` traced it, or "". Raises SourceUnavailable."""
+        try:
+            return analyse(self._reporter(path, plugin))
+        except CoverageException as error:
+            raise SourceUnavailable(_in_one_line(path, str(error))) from error
+        except RecursionError as error:
+            raise SourceUnavailable(f"{path}: the source is nested too deeply") from error
+        except (Exception, SystemExit) as error:  # a plugin may raise anything
+            raise SourceUnavailable(
+                _in_one_line(path, f"it cannot be analysed: {error!r}")
+            ) from error
+
+    def _reporter(self, path: str, plugin: str) -> FileReporter:
+        if not plugin:
+            return PythonFileReporter(path, self._coverage)
+        tracers = {
+            each._coverage_plugin_name: each  # noqa: SLF001 - its name in data files
+            for each in self._coverage._plugins.file_tracers  # noqa: SLF001 - as its reports do
+        }
+        if plugin not in tracers:
+            raise SourceUnavailable(
+                f"{path}: the plugin {plugin} of coverage.py measured it, and is not in the settings"
+            )
+        reporter = tracers[plugin].file_reporter(path)
+        if isinstance(reporter, str):
+            return PythonFileReporter(path, self._coverage)
+        return reporter
+
+
+def read_source_bytes(path: str) -> bytes | None:
+    """The contents of a source file, which may be in a zip file; None where there is none."""
+    found = read_source(path)
+    if found is not None:
+        return found.text
+    try:
+        return get_zip_bytes(path)
+    except (OSError, ValueError):
+        return None
+
+
+def source_path(path: str) -> str:
+    """The absolute path of the file that a measured path means, for reading it."""
+    return path if os.path.isabs(path) else canonical_filename(path)
+
+
+def _current_directory() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it was deleted
+        return ""
+
+
+def _in_one_line(path: str, message: str) -> str:
+    text = " ".join(message.split())
+    return text if path in text else f"{path}: {text}"
