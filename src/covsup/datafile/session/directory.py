@@ -55,19 +55,19 @@ PARTIAL_FOLD: Final = "folded"
 """Name of the partial fold: what `combine` took out of journals that it has deleted already."""
 
 SUPERVISOR_ENDED: Final = "ended"
-"""Mark: the supervisor has ended and left the journals to `covsup combine`."""
+"""Flag: the supervisor has ended and left the journals to `covsup combine`."""
 
 RUN_FINISHED: Final = "concluded"
-"""Mark: the run has ended and made its result. Journals that come later are leftovers of it."""
+"""Flag: the run has ended and made its result. Journals that come later are leftovers of it."""
 
 REPORTED: Final = "reported"
-"""Mark: a pytest that measured itself has made its report."""
+"""Flag: a pytest that measured itself has made its report."""
 
 _NESTED_RESULT: Final = "inner-"
 """How the names of results begin that runs inside this one have made. The session's id follows."""
 
 _NESTED_RUN: Final = "deeper-"
-"""How the names of marks begin for runs deeper inside. The session's id follows."""
+"""How the names of flags begin for runs deeper inside. The session's id follows."""
 
 _JOURNAL_NAME: Final = re.compile(
     r"(?P<pid>\d+)-(?P<image>[0-9a-f]{32})\.(?P<segment>\d+)\.journal~?", re.ASCII
@@ -133,8 +133,8 @@ class Session:
             (self.path / f"{kind}{session_id}").exists() for kind in (_NESTED_RESULT, _NESTED_RUN)
         )
 
-    def mark_nested_run(self, session_id: str) -> None:
-        """Mark the session of a run that is inside a run inside this one."""
+    def flag_nested_run(self, session_id: str) -> None:
+        """Flag the session of a run that is inside a run inside this one."""
         (self.path / f"{_NESTED_RUN}{session_id}").touch()
 
     def nested_results(self) -> list[Path]:
@@ -148,7 +148,7 @@ class Session:
 
     @property
     def supervisor_has_ended(self) -> bool:
-        """Whether the supervisor marked that it ended."""
+        """Whether the supervisor left the flag that it ended."""
         return (self.path / RUN_FINISHED).exists() or (self.path / SUPERVISOR_ENDED).exists()
 
     @property
@@ -156,8 +156,8 @@ class Session:
         """Whether the supervisor has ended without a result, as with --parallel-mode."""
         return (self.path / SUPERVISOR_ENDED).exists()
 
-    def mark(self, name: str) -> None:
-        """Set the mark SUPERVISOR_ENDED, RUN_FINISHED or REPORTED."""
+    def set_flag(self, name: str) -> None:
+        """Set the flag SUPERVISOR_ENDED, RUN_FINISHED or REPORTED."""
         (self.path / name).touch()
 
     def journals(self) -> list[JournalFile]:

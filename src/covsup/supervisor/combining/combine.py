@@ -298,7 +298,7 @@ class _Combination:
         else:
             self.kept.append(directory.path)
             if self._ends_run:
-                directory.session.mark(RUN_FINISHED)
+                directory.session.set_flag(RUN_FINISHED)
             is_expected_to_run = (
                 directory.supervised
                 or directory.may_be_supervised

@@ -51,7 +51,7 @@ def announce_inner_run(outer: Session, inner: Session) -> EnclosingRun | None:
         around = outer
         while around.settings.within:
             around = sessions.open_session(around.path.with_name(around.settings.within))
-            around.mark_nested_run(inner.id)
+            around.flag_nested_run(inner.id)
     except (CovsupError, OSError):
         # A session further out has ended: it has its result already. The nearest one counts.
         if not path.exists():

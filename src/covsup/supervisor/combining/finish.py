@@ -96,7 +96,7 @@ class RunEnd:
         from covsup.supervisor.combining.shorten_journals import shorten_ended  # here alone
 
         with suppress(OSError):  # it may have been deleted; `combine` reports what is missing
-            self._session.mark(SUPERVISOR_ENDED)
+            self._session.set_flag(SUPERVISOR_ENDED)
         shorten_ended(self._session)
         if self._settings.announce:
             path = display_path(self._session.path)

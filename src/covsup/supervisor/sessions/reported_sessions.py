@@ -23,7 +23,7 @@ PENDING_REPORTS: Final = "*.owed"
 
 def mark_as_reported(session: Session) -> None:
     """Note that the data file has what the session recorded so far, and a report showed it."""
-    session.mark(REPORTED)
+    session.set_flag(REPORTED)
 
 
 def collect_reported_sessions(data_file: Path) -> None:
