@@ -27,6 +27,7 @@ __all__ = [
     "context",
     "flush_events",
     "init",
+    "mark",
     "pause",
     "resume",
     "snapshot",
@@ -163,6 +164,30 @@ def resume() -> None:
     tracer = _tracer()
     if tracer is not None:
         tracer.resume(sys._getframe(1))  # noqa: SLF001 - inspect's function imports inspect
+
+
+def mark(name: str) -> bool:
+    """Set a mark: name this moment of the session, to see later what is new since then.
+
+    It costs a few system calls for each process of the session, and disturbs none of them. Returns
+    whether the mark was set; if not, the reason is recorded in the journal. `covsup mark` does the
+    same from outside.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"a mark's name is a str, not {type(name).__name__}")
+    tracer = _tracer()
+    session = None if tracer is None else tracer.session_directory()
+    if tracer is None or session is None:
+        return False
+    try:
+        from covsup import mark_files  # rarely used
+
+        mark_files.set_mark(session, name, mark_files.JournalLayout(*tracer.journal_layout()))
+    except (OSError, ValueError) as error:
+        why = f"no mark {name!r}: {type(error).__name__}: {error}"
+        tracer.note(why.encode("utf-8", "backslashreplace"))
+        return False
+    return True
 
 
 def snapshot(path: "str | os.PathLike[str]") -> bool:

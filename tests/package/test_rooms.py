@@ -24,7 +24,16 @@ ALLOWED = {
     "interpreter_command": set(),
     "pairs": set(),
     "notes": {"pairs"},
-    "supervisor": {"carrier", "datafile", "hints", "interpreter_command", "pytest_start", "views"},
+    "mark_files": {"pairs"},
+    "supervisor": {
+        "carrier",
+        "datafile",
+        "hints",
+        "interpreter_command",
+        "mark_files",
+        "pytest_start",
+        "views",
+    },
     "views": {"datafile", "hints", "interpreter_command"},
     "carrier": {"bootstrap", "hints", "notes"},  # start.py alone, in a measured process
     "bootstrap": {
@@ -38,7 +47,7 @@ ALLOWED = {
     },
     "plugins": set(),
     "concurrency": {"tracer_c"},
-    "embed": {"bootstrap", "notes", "tracer_c"},
+    "embed": {"bootstrap", "mark_files", "notes", "tracer_c"},
     "pytest_start": {"interpreter_command"},
     "pytest_plugin": {
         "bootstrap",
@@ -47,7 +56,7 @@ ALLOWED = {
         "pytest_start",
     },  # in pytest, which has argparse
     "pytest_reports": {"embed"},
-    "datafile": {"hints", "interpreter_command", "pairs"},
+    "datafile": {"hints", "interpreter_command", "mark_files", "pairs"},
     "tracer_c": set(),
 }
 # A measured process never imports these because of covsup: they cost time, and a target could notice.
@@ -102,6 +111,7 @@ def test_a_measured_process_imports_nothing_of_the_supervisors() -> None:
             "carrier",
             "concurrency",
             "embed",
+            "mark_files",
             "notes",
             "tracer_c",
         }:

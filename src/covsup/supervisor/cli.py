@@ -48,6 +48,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "annotate": Command("report", "write copies of the sources with a mark on each line"
                         " (coverage.py's options)"),
     "tree": Command("tree", "show the processes of the last session, and how each ended"),
+    "mark": Command("mark", "name a moment of a running session, to see what is new since"),
     "erase": Command("erase", "delete the data file and the sessions beside it"),
     "debug": Command("debug", "show what covsup sees: this system, settings, journals"),
 }  # fmt: skip

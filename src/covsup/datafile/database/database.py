@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from covsup.datafile.fold.result import ImageKey, PathContext
     from covsup.datafile.fold.sets import ArcSet, LineSet
     from covsup.datafile.provenance.model import Provenance
+    from covsup.datafile.session.marks import Mark, MarkedFacts
 
 TABLES_VERSION: Final = 1
 """The version of the covsup_* tables. Raise it when their meaning changes."""
@@ -249,7 +250,13 @@ def read_covsup_tables(path: Path) -> Result:
                     for file, numbits in db.execute("SELECT path, numbits FROM covsup_shared")
                 },
                 modules=modules,
-            )._replace(lines=lines, arcs=arcs, kind=kind, versions=_read_versions(db))
+            )._replace(
+                lines=lines,
+                arcs=arcs,
+                kind=kind,
+                versions=_read_versions(db),
+                marks=_read_marks(db),
+            )
         except (ValueError, KeyError, TypeError) as error:
             raise DataFileUnusable(
                 f"{path}: its covsup_* tables make no sense: {error!r}"
@@ -356,6 +363,10 @@ def _write_provenance(result: Result, provenance: Provenance, temporary: Path) -
                 for each in provenance.losses
             ),
         )
+        if result.marks:
+            from covsup.datafile.database.mark_tables import write_marks  # few results have marks
+
+            write_marks(db, result.marks)
         db.commit()
 
 
@@ -405,6 +416,14 @@ def _read_versions(db: sqlite3.Connection) -> dict[str, frozenset[Version]]:
         for path, *version in db.execute("SELECT path, stamp, digest FROM covsup_version"):
             versions[path] = versions.get(path, frozenset()) | {Version(*version)}
     return versions
+
+
+def _read_marks(db: sqlite3.Connection) -> dict[Mark, MarkedFacts]:
+    if not _has_table(db, "covsup_mark"):
+        return {}
+    from covsup.datafile.database.mark_tables import read_mark_tables  # few data files have marks
+
+    return read_mark_tables(db)
 
 
 def read_versions(path: Path) -> dict[str, frozenset[Version]]:

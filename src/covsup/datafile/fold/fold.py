@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Version,
     )
     from covsup.datafile.fold.sets import ArcSet, LineSet
+    from covsup.datafile.session.marks import Mark, MarkedFacts
     from covsup.datafile.session.notes import SessionNote
     from covsup.datafile.session.observations import Observation
     from covsup.datafile.session.settings import Settings
@@ -64,6 +65,7 @@ class ResultFold:
         self._observations: set[tuple[str, Observation]] = set()
         self._notes: set[tuple[str, SessionNote]] = set()
         self._problems: set[Problem] = set()
+        self._marks: dict[Mark, MarkedFacts] = {}
 
     def add(self, result: Result) -> Self:
         """Add a result. Raises MixedMeasurement; the union is then unchanged."""
@@ -113,6 +115,16 @@ class ResultFold:
                 self._shared.get(to, 0) | result.shared.get(path, 0),
                 by_image,
             )
+        if result.marks:
+            self._add_marks(result.marks, new_path)
+
+    def _add_marks(self, marks: Mapping[Mark, MarkedFacts], new_path: Mapping[str, str]) -> None:
+        from covsup.datafile.fold.marked_facts import united_facts  # few results have marks
+
+        for mark, facts in marks.items():
+            moved = united_facts([facts], new_path)
+            known = self._marks.get(mark)
+            self._marks[mark] = moved if known is None else united_facts([known, moved])
 
     def result(self) -> Result:
         """The union so far. Later additions do not change the value."""
@@ -133,6 +145,7 @@ class ResultFold:
             observations=frozenset(self._observations),
             notes=frozenset(self._notes),
             problems=frozenset(self._problems),
+            marks=dict(self._marks),
         )
 
     def _agree_on(self, kind: Kind | None) -> None:
@@ -155,7 +168,9 @@ def remapped(result: Result, map_path: Callable[[str], str]) -> Result:
     """The result with every path replaced. Paths that become equal are united."""
     union = ResultFold()
     union.add(
-        result._replace(lines={}, arcs={}, modules={}, plugins={}, versions={}, first={}, shared={})
+        result._replace(
+            lines={}, arcs={}, modules={}, plugins={}, versions={}, first={}, shared={}, marks={}
+        )
     )
     union.add_facts(result, {path: map_path(path) for path in result.paths()})
     return union.result()
@@ -170,6 +185,7 @@ def without_paths(result: Result, paths: Collection[str]) -> Result:
         plugins={path: names for path, names in result.plugins.items() if path not in paths},
         first={path: by_image for path, by_image in result.first.items() if path not in paths},
         shared={path: bits for path, bits in result.shared.items() if path not in paths},
+        marks={mark: facts.without_paths(paths) for mark, facts in result.marks.items()},
     )
 
 

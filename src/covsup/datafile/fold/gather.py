@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from covsup.datafile._fold import FactUnion
 from covsup.datafile.fold.fold import MIXED_MESSAGE, MixedMeasurement
 from covsup.datafile.fold.result import (
@@ -32,11 +34,12 @@ from covsup.datafile.journal.reader import split_module
 from covsup.hints import TYPE_CHECKING, assert_never
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Final
 
     from covsup.datafile.journal.events import Event
     from covsup.datafile.journal.reader import Journal
+    from covsup.datafile.session.marks import Mark, MarkedFacts
     from covsup.datafile.session.notes import SessionNote
     from covsup.datafile.session.observations import Observation
     from covsup.datafile.session.settings import Settings
@@ -224,6 +227,7 @@ def session_result(
     settings: Settings,
     notes: Iterable[SessionNote] = (),
     observations: Iterable[Observation] = (),
+    marks: Mapping[Mark, MarkedFacts] = MappingProxyType({}),
 ) -> Result:
     """The result of what is in a session directory besides its journals."""
     session = settings.session
@@ -231,6 +235,7 @@ def session_result(
         sessions={session: settings},
         notes=frozenset((session, note) for note in notes),
         observations=frozenset((session, observation) for observation in observations),
+        marks=marks,
     )
 
 

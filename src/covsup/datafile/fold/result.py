@@ -208,6 +208,7 @@ class Result(NamedTuple):
             *self.plugins,
             *self.versions,
             *self.first,
+            *(path for facts in self.marks.values() for path in (*facts.lines, *facts.arcs)),
         }
 
     def unique_lines(self) -> dict[str, int]:

@@ -37,12 +37,14 @@ from covsup.datafile.journal.header import CORES, KINDS, NATIVE, Header, read_he
 from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
-    from typing import Final
+    from typing import Final, TypeAlias
 
     from covsup.datafile.fold.sets import Arc
     from covsup.datafile.journal.events import Event
+
+    OwnerCheck: TypeAlias = Callable[[int], None]
 
 MEMORY_LIMIT: Final = 1 << 30
 """What the facts of one journal may cost, in bytes, approximately. Real ones need far less."""
@@ -169,6 +171,26 @@ def read_slots(path: str | Path, header: Header) -> Slots:
             else:
                 problems.append(f"{path}: the journal at byte {offset} belongs to another place")
     return Slots(journals=journals, problems=problems, not_begun=not_begun)
+
+
+def read_until(
+    path: str | Path, tails: Mapping[int, int], owner_check: OwnerCheck
+) -> list[Journal]:
+    """The journals in the file at `path` as they were earlier: up to these tails, by their offsets.
+
+    Those that had not begun are left out. Raises JournalError for a file that cannot be read, as
+    read_journal.
+    """
+    journals: list[Journal] = []
+    with _Opened(path, owner_check) as (fd, size):
+        for offset, tail in sorted(tails.items()):
+            if tail <= JOURNAL_HEADER_SIZE:
+                continue
+            header, order = read_header(path, os.pread(fd, JOURNAL_HEADER_SIZE, offset))
+            earlier = header._replace(tail=min(tail, header.tail))
+            words, problems = _read_words(fd, earlier, offset, size)
+            journals.append(journal_of(earlier, order, words, problems))
+    return journals
 
 
 def read_borrowers(path: str | Path) -> frozenset[tuple[int, str]]:

@@ -69,6 +69,9 @@ _NESTED_RESULT: Final = "inner-"
 _NESTED_RUN: Final = "deeper-"
 """How the names of flags begin for runs deeper inside. The session's id follows."""
 
+MARK_PREFIX: Final = "mark-"
+"""How the names of the files of marks begin. `covsup.mark_files` has it too: a run does not load it."""
+
 _JOURNAL_NAME: Final = re.compile(
     r"(?P<pid>\d+)-(?P<image>[0-9a-f]{32})\.(?P<segment>\d+)\.journal~?", re.ASCII
 )
@@ -112,6 +115,8 @@ class Session:
         self.owner: Final = owner
         self._known: dict[str, JournalFile] = {}
         """By path, the journals that were listed before: there may be many, listed often."""
+        self.has_marks = False
+        """Whether the last journals() met the file of a mark. They list the directory anyway."""
 
     @property
     def id(self) -> str:
@@ -166,10 +171,13 @@ class Session:
         Only regular files count, and in another user's directory only files of that user.
         """
         found: list[JournalFile] = []
+        self.has_marks = False
         with os.scandir(self.path) as entries:
             for entry in entries:
                 if (journal := self._journal_at(entry)) is not None:
                     found.append(journal)
+                elif entry.name.startswith(MARK_PREFIX):
+                    self.has_marks = True
                 elif (user := _USER_DIRECTORY.fullmatch(entry.name)) is not None:
                     found += self._journals_of_user(entry, int(user["uid"]))
         found.sort(key=attrgetter("image_id", "segment", "path"))
@@ -186,12 +194,14 @@ class Session:
         if not directory.is_dir(follow_symlinks=False):
             return []
         with os.scandir(directory.path) as entries:
-            return [
-                journal
-                for entry in entries
-                if (journal := self._journal_at(entry)) is not None
-                and entry.stat(follow_symlinks=False).st_uid == uid
-            ]
+            found: list[JournalFile] = []
+            for entry in entries:
+                if (journal := self._journal_at(entry)) is not None:
+                    if entry.stat(follow_symlinks=False).st_uid == uid:
+                        found.append(journal)
+                elif entry.name.startswith(MARK_PREFIX):
+                    self.has_marks = True
+            return found
 
     def check_owner(self, journal: JournalFile, uid: int) -> None:
         """Raise JournalUnreadable for a file of a user `uid` who has no part in the session."""
@@ -205,10 +215,15 @@ class Session:
 
     def notes(self) -> list[SessionNote]:
         """Every note that a measured process left."""
-        return sorted(SessionNote.of_file(path) for path in self._note_files())
+        return sorted(SessionNote.of_file(path) for path in self._files_like("*.note"))
 
-    def _note_files(self) -> Iterator[Path]:
-        for path in (*self.path.glob("*.note"), *self.path.glob("uid-*/*.note")):
+    def mark_files(self) -> list[Path]:
+        """The files of the marks that were set."""
+        return sorted(self._files_like(f"{MARK_PREFIX}*~"))
+
+    def _files_like(self, pattern: str) -> Iterator[Path]:
+        """Files of the session's owner, and files of other users in their directories."""
+        for path in (*self.path.glob(pattern), *self.path.glob(f"uid-*/{pattern}")):
             user = _USER_DIRECTORY.fullmatch(path.parent.name)
             if _is_plain_file(path) and (user is None or path.lstat().st_uid == int(user["uid"])):
                 yield path
@@ -268,7 +283,8 @@ class Session:
         for journal in self.journals():
             Path(journal.path).unlink(missing_ok=True)
         for path in (
-            *self._note_files(), *self.nested_results(), self.folded, self.path / OBSERVATIONS,
+            *self._files_like("*.note"), *self.mark_files(), *self.nested_results(), self.folded,
+            self.path / OBSERVATIONS,
         ):  # fmt: skip
             path.unlink(missing_ok=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from covsup.datafile.fold.sets import ArcSet, LineSet
 
@@ -23,3 +23,10 @@ class MarkedFacts(NamedTuple):
 
     lines: Mapping[str, LineSet]
     arcs: Mapping[str, ArcSet]
+
+    def without_paths(self, paths: Collection[str]) -> MarkedFacts:
+        """The same without what was executed in these files."""
+        return MarkedFacts(
+            {path: bits for path, bits in self.lines.items() if path not in paths},
+            {path: arcs for path, arcs in self.arcs.items() if path not in paths},
+        )

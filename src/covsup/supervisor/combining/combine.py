@@ -317,7 +317,17 @@ class _Combination:
         )
 
     def _write_partial_fold(self, directory: InputDirectory, session: Session) -> None:
-        """Keep in the session directory what the journals held that are about to be deleted."""
+        """Keep in the session directory what the journals held that are about to be deleted.
+
+        Marks that are set meanwhile may be missing in it: it is written again, until none is
+        (`covsup.mark_files` is the other side).
+        """
+        while True:
+            self._write_partial_fold_once(directory, session)
+            if not directory.add_later_marks(session):
+                return
+
+    def _write_partial_fold_once(self, directory: InputDirectory, session: Session) -> None:
         folding = ResultFold().add(SourceVersions().identified(directory.ended_result()))
         others = []
         if directory.has_partial_fold:

@@ -117,6 +117,27 @@ class InputDirectory:
             gone_ns=gone_ns,
         )
 
+    def read_marks(self, session: Session) -> list[str]:
+        """Add the marks of the session; gives what is wrong with their files."""
+        from covsup.datafile.fold.marked import read_marks  # few sessions have a mark
+
+        assert self.session_records is not None
+        found = read_marks(session, self.session_records.marks)
+        self.session_records = self.session_records._replace(marks=found.marks)
+        return found.problems
+
+    def add_later_marks(self, session: Session) -> bool:
+        """Add the marks that were set since; gives whether there are any.
+
+        The partial fold was just written. It may hold a bit more than ran before these marks: the
+        last lines of processes that ended while such a mark was being set.
+        """
+        if not session.mark_files() or self.session_records is None:
+            return False
+        before = self.session_records.marks.keys()
+        self.read_marks(session)
+        return self.session_records.marks.keys() != before
+
     def deletable(self) -> list[str]:
         """Paths of the journals that may be deleted once their contents are stored."""
         return [path for path in self.ended_journals if path not in self.pinned]

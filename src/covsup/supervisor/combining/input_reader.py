@@ -161,6 +161,9 @@ class InputReader:
         directory.session_records = session_result(
             session.settings, session.notes(), session.observations()
         )
+        if session.has_marks:
+            for problem in directory.read_marks(session):
+                self.report_left(problem)
 
     def _read_image(
         self, directory: InputDirectory, files: Sequence[JournalFile], snapshot: ProcessSnapshot

@@ -4,6 +4,7 @@
  * Must never know: how a core or the journal does its work. */
 #include "process/fatal_signals.h"
 #include "recorded/recorded.h"
+#include "journal/format.h"
 #include "journal/journal.h"
 #include "module/module_embed.h"
 #include "core/interpreter.h"
@@ -86,11 +87,26 @@ join_frames(PyObject *module, PyObject *frame)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(journal_layout_doc,
+             "journal_layout()\n--\n\n"
+             "The size of a journal's header, and the offsets of slots_at, slot_size, tail and\n"
+             "slots_used in it: the arguments of covsup.mark_files.JournalLayout.");
+
+static PyObject *
+journal_layout(PyObject *module, PyObject *unused)
+{
+    return Py_BuildValue("iiiii", (int)JOURNAL_HEADER_SIZE, (int)offsetof(journal_header, slots_at),
+                         (int)offsetof(journal_header, slot_size),
+                         (int)offsetof(journal_header, tail),
+                         (int)offsetof(journal_header, slots_used));
+}
+
 static PyMethodDef methods[] = {
     {"pause", pause_recording, METH_NOARGS, pause_doc},
     {"resume", resume_recording, METH_O, resume_doc},
     {"join", join_frames, METH_O, join_doc},
     {"flush", flush_journal, METH_NOARGS, flush_doc},
+    {"journal_layout", journal_layout, METH_NOARGS, journal_layout_doc},
     {"record_signal", record_signal, METH_O, record_signal_doc},
     {NULL, NULL, 0, NULL},
 };

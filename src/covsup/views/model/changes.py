@@ -35,7 +35,7 @@ def change_between(earlier: Result, later: Result, at_ns: int) -> Change:
         files=frozenset(files),
         contexts=frozenset({each for _, each in later.lines} - {each for _, each in earlier.lines}),
         processes=later.images != earlier.images or later.observations != earlier.observations,
-        marks=False,
+        marks=later.marks.keys() != earlier.marks.keys(),
     )
 
 

@@ -17,6 +17,7 @@ from covsup.datafile.session.directory import open_session
 from covsup.views.model.changes import change_between
 from covsup.views.model.facts_by_file import FactsByFile
 from covsup.views.model.history import History
+from covsup.views.model.marks import SessionMarks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -43,6 +44,7 @@ class SessionView:
         self._moved: dict[str, int] = {}
         self._is_first = True
         self._provenance: Provenance | None = None
+        self._marks = SessionMarks()
 
     @property
     def provenance(self) -> Provenance:
@@ -75,6 +77,8 @@ class SessionView:
                 session_result(session.settings, session.notes(), session.observations()),
             ]
         )
+        if session.has_marks:
+            self.result = self.result._replace(marks=self._marks.read(session))
         self._provenance = None
         change = change_between(before, self.result, time.time_ns())
         self._by_file = FactsByFile(self.result)
