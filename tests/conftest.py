@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
     settings.load_profile("unhurried")
+    os.environ["COVSUP_SOURCE_CACHE"] = "off"  # of the tests' own process; it is the user's
     become_subreaper()
     forbid_core_files()
     restore_default_signals()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from covsup.datafile.fold.sets import arc_set_of, arcs_in, line_set_of, lines_in
 from covsup.hints import NamedTuple
+from covsup.views.sources.regions import regions_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,17 +20,7 @@ if TYPE_CHECKING:
     from coverage.plugin import FileReporter
 
     from covsup.datafile.fold.sets import Arc, ArcSet, LineSet
-
-
-class Region(NamedTuple):
-    """A function or a class of a source file."""
-
-    kind: str  # "function" or "class"
-    name: str  # qualified: "Class.method"
-    start: int  # the line of its `def` or `class`
-    lines: LineSet
-    """The statements of its body; those of functions inside it are not among them. Of a class: the
-    statements of its methods."""
+    from covsup.views.sources.regions import Region
 
 
 class FileCoverage(NamedTuple):
@@ -129,6 +120,7 @@ class SourceAnalysis(NamedTuple):
 def analyse(reporter: FileReporter) -> SourceAnalysis:
     """The analysis of a file, by its reporter. Raises coverage.exceptions.CoverageException."""
     statements, excluded = reporter.lines(), reporter.excluded_lines()
+    regions = regions_of(reporter, statements)  # before the arcs: these drop the syntax tree
     arcs = reporter.arcs()
     exits = {line: count for line, count in reporter.exit_counts().items() if count > 1}
     no_branch = reporter.no_branch_lines() if exits else set()
@@ -144,15 +136,7 @@ def analyse(reporter: FileReporter) -> SourceAnalysis:
         ),
         branch_exits=arc_set_of(exits.items()),
         jump_fixes=_jump_fixes(reporter),
-        regions=tuple(
-            Region(
-                kind=each.kind,
-                name=each.name,
-                start=each.start,
-                lines=line_set_of(each.lines & statements),
-            )
-            for each in sorted(reporter.code_regions(), key=lambda each: each.start)
-        ),
+        regions=regions,
     )
 
 

@@ -58,9 +58,7 @@ def highlighted_text(path: str, text: str, plugin: str = "") -> HighlightedSourc
     for token, value in _tokens(path, text, plugin):
         kind = kinds.get(token)
         if kind is None:
-            known = token
-            while known not in STANDARD_TYPES:
-                known = known.parent
+            known = next(each for each in reversed(token.split()) if each in STANDARD_TYPES)
             kind = kinds[token] = STANDARD_TYPES[known]
         first, *others = value.split("\n")
         if first:

@@ -1,18 +1,26 @@
-"""Analyses of source files, made in the background when they are asked for."""
+"""Analyses of source files, made in the background when they are asked for, and kept on disk."""
 
 from __future__ import annotations
 
-import heapq
 import os
 import threading
 import time
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from covsup.datafile.source_files import is_edited, version_now
+from covsup.datafile.source_files import digest_of, is_edited, version_now
 from covsup.hints import NamedTuple
+from covsup.views.sources.analysis_text import from_text
+from covsup.views.sources.background import Background, Priority, default_workers
+from covsup.views.sources.disk_cache import AnalysisCache, cache_directory
 from covsup.views.sources.highlight import HighlightedSource, decoded, highlighted_text
-from covsup.views.sources.reporters import Reporters, SourceUnavailable, read_source_bytes
+from covsup.views.sources.recent_highlights import RecentHighlights
+from covsup.views.sources.reporters import (
+    Reporters,
+    SourceSettingsUnusable,
+    SourceUnavailable,
+    read_source_bytes,
+)
+from covsup.views.sources.worker_process import Job, WorkerDied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,19 +29,20 @@ if TYPE_CHECKING:
 
     from covsup.datafile.fold.result import Version
     from covsup.views.sources.analysis import SourceAnalysis
+    from covsup.views.sources.background import Ask
+
+__all__ = [
+    "HighlightedSource",
+    "Priority",
+    "SourceLibrary",
+    "SourceSettingsUnusable",
+    "SourceUnavailable",
+]
 
 _CHECK_SECONDS: Final = 1.0
 """A file is checked for changes at most this often."""
 
 _Stamp = tuple[int, int, int]
-
-
-class Priority(IntEnum):
-    """Which analyses are made first."""
-
-    LOOKED_AT = 0  # on the screen
-    MOVING = 1  # its lines run at this moment
-    REST = 2
 
 
 class _Entry(NamedTuple):
@@ -52,27 +61,30 @@ class SourceLibrary:
         config_file: str | bool = True,
         *,
         on_ready: Callable[[], None] | None = None,
+        workers: int | None = None,
     ) -> None:
         """`config_file` is coverage.py's: exclusions and plugins come from there.
 
         `on_ready` is called when `take_ready()` has something to give, from another thread.
-        Raises SourceSettingsUnusable.
+        `workers` is the largest number of processes in the background. Raises
+        SourceSettingsUnusable.
         """
-        self._config_file = config_file
         self._on_ready = on_ready
         self._reporters = Reporters(config_file)
+        self._cache = AnalysisCache(cache_directory(), self._reporters.settings_key())
+        self._background = Background(
+            config_file,
+            self._do,
+            self._cache.flush,
+            default_workers() if workers is None else workers,
+        )
         self._plugins: Mapping[str, frozenset[str]] = {}
+        self._lock = threading.Lock()
         self._entries: dict[str, _Entry] = {}
-        self._highlighted: dict[str, tuple[_Stamp | None, HighlightedSource]] = {}
         self._checked: dict[str, float] = {}
-        self._versions: dict[str, tuple[_Stamp | None, Version | None]] = {}
-        self._condition = threading.Condition()
-        self._wanted: dict[str, int] = {}
-        self._queue: list[tuple[int, int, str]] = []
-        self._number = 0
         self._ready: set[str] = set()
-        self._threads: list[threading.Thread] = []
-        self._closed = False
+        self._highlights = RecentHighlights()
+        self._versions: dict[str, tuple[_Stamp | None, Version | None]] = {}
 
     def __enter__(self) -> Self:
         """Close it at the end of a `with` block."""
@@ -99,14 +111,14 @@ class SourceLibrary:
         """
         entry = self._entries.get(path)
         if entry is None or self._is_outdated(path, entry):
-            self.request([path], priority)
+            self._background.add([Job(path, plugin=self._plugin(path))], priority)
         return None if entry is None else entry.analysis
 
     def analysis_now(self, path: str) -> SourceAnalysis:
         """The analysis, made now if need be. Raises SourceUnavailable."""
         entry = self._entries.get(path)
         if entry is None or entry.stamp != _stamp_now(path):
-            entry = self._made(path)
+            entry = self._analysed(Job(path, plugin=self._plugin(path)), None)
             self._store(path, entry)
         if entry.analysis is None:
             raise SourceUnavailable(entry.problem)
@@ -119,25 +131,18 @@ class SourceLibrary:
 
     def request(self, paths: Iterable[str], priority: Priority = Priority.REST) -> None:
         """Make the analyses of these files in the background, unless they are ready."""
-        with self._condition:
-            for path in paths:
-                entry = self._entries.get(path)
-                if entry is not None and not self._is_outdated(path, entry):
-                    continue
-                if self._wanted.get(path, len(Priority)) <= priority or self._closed:
-                    continue
-                self._wanted[path] = priority
-                self._number += 1
-                heapq.heappush(self._queue, (priority, self._number, path))
-            if self._queue and not self._threads:
-                thread = threading.Thread(target=self._work, name="covsup sources", daemon=True)
-                self._threads.append(thread)
-                thread.start()
-            self._condition.notify()
+        self._background.add(
+            [
+                Job(path, plugin=self._plugin(path))
+                for path in paths
+                if (entry := self._entries.get(path)) is None or self._is_outdated(path, entry)
+            ],
+            priority,
+        )
 
     def take_ready(self) -> frozenset[str]:
-        """The paths whose analysis became ready, or failed, since the last call."""
-        with self._condition:
+        """The paths whose analysis or colours became ready, or failed, since the last call."""
+        with self._lock:
             ready, self._ready = frozenset(self._ready), set()
         return ready
 
@@ -155,58 +160,103 @@ class SourceLibrary:
     def highlighted(self, path: str) -> HighlightedSource | None:
         """The file's lines in colours, if they are ready. If not, they are made in the background.
 
-        `take_ready()` names the path then, too. A file that cannot be read has no lines.
+        `take_ready()` has the path then, too. A file that cannot be read has no lines. If the file
+        was edited since, the old lines are given until the new ones are ready.
         """
-        known = self._highlighted.get(path)
-        if known is not None and known[0] == _stamp_now(path):
-            return known[1]
-        return self.highlighted_now(path)
+        known = self._highlights.get(path)
+        if known is None or known[0] != _stamp_now(path):
+            job = Job(path, highlight=True, plugin=self._plugin(path))
+            self._background.add([job], Priority.LOOKED_AT)
+        return None if known is None else known[1]
 
     def highlighted_now(self, path: str) -> HighlightedSource:
         """The file's lines in colours, made now if need be. A file that cannot be read has none."""
         stamp = _stamp_now(path)
-        source = read_source_bytes(path)
-        text = "" if source is None else decoded(source)
-        made = highlighted_text(path, text, self._plugin(path))
-        self._highlighted[path] = (stamp, made)
+        known = self._highlights.get(path)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        made = highlighted_text(path, self.text(path), self._plugin(path))
+        self._highlights.put(path, stamp, made)
         return made
+
+    def text(self, path: str) -> str:
+        """The file's text, as Python decodes it. A file that cannot be read has none."""
+        source = read_source_bytes(path)
+        return "" if source is None else decoded(source)
+
+    def describe_arc(self, path: str, start: int, end: int) -> str:
+        """coverage.py's sentence why an arc was not taken: "line 3 didn't jump to line 5 because the
+        condition on line 3 was always true". Raises SourceUnavailable.
+        """
+        return self._reporters.describe_arc(path, self._plugin(path), start, end)
 
     def close(self) -> None:
         """End the work in the background."""
-        with self._condition:
-            self._closed = True
-            self._queue.clear()
-            self._condition.notify_all()
-        for thread in self._threads:
-            thread.join()
+        self._background.close()
+        self._cache.close()
 
-    def _work(self) -> None:
-        while True:
-            with self._condition:
-                while not self._queue and not self._closed:
-                    self._condition.wait()
-                if self._closed:
-                    return
-                priority, _, path = heapq.heappop(self._queue)
-                if self._wanted.get(path) != priority:
-                    continue  # it was asked for again, with a higher priority
-                del self._wanted[path]
-            self._store(path, self._made(path))
-            if self._on_ready is not None:
-                self._on_ready()
+    def _do(self, job: Job, ask: Ask) -> None:
+        """Do a job, in a thread of the background."""
+        stamp = _stamp_now(job.path)
+        if job.highlight:
+            self._highlights.put(job.path, stamp, self._highlighted(job, ask))
+        else:
+            self._entries[job.path] = self._analysed(job, ask)
+        with self._lock:
+            self._ready.add(job.path)
+        if self._on_ready is not None:
+            self._on_ready()
 
-    def _made(self, path: str) -> _Entry:
-        stamp = _stamp_now(path)
+    def _highlighted(self, job: Job, ask: Ask) -> HighlightedSource:
         try:
-            return _Entry(stamp, self._reporters.analyse(path, self._plugin(path)), "")
+            answer = ask(job)
+        except (WorkerDied, OSError):
+            # Without colours, the text can be shown.
+            lines = self.text(job.path).splitlines()
+            return HighlightedSource([[("", line)] for line in lines])
+        kinds = {kind: kind for line in answer.get("lines", ()) for kind, _ in line}
+        return HighlightedSource(
+            [[(kinds[kind], text) for kind, text in line] for line in answer.get("lines", ())]
+        )
+
+    def _analysed(self, job: Job, ask: Ask | None) -> _Entry:
+        """The analysis of a file, from the cache, or by a process (`ask`), or made here."""
+        path, stamp = job.path, _stamp_now(job.path)
+        digest = ""
+        if not job.plugin:  # what a plugin says may depend on anything
+            source = read_source_bytes(path)
+            if source is None:
+                return _Entry(stamp, None, f"{path}: there is no such file, or it cannot be read")
+            digest = digest_of(source)
+            if (known := self._cache.get(digest)) is not None:
+                return _Entry(stamp, known, "")
+        try:
+            analysis = self._made(job, ask)
         except SourceUnavailable as error:
             return _Entry(stamp, None, str(error))
+        if digest and _stamp_now(path) == stamp:  # it was not edited meanwhile
+            self._cache.put(digest, analysis)
+        return _Entry(stamp, analysis, "")
+
+    def _made(self, job: Job, ask: Ask | None) -> SourceAnalysis:
+        if ask is not None:
+            try:
+                answer = ask(job)
+            except WorkerDied as error:
+                raise SourceUnavailable(f"{job.path}: {error}") from error
+            except OSError:
+                pass  # no process could be started: it is made here
+            else:
+                if "analysis" not in answer:
+                    raise SourceUnavailable(answer.get("problem", f"{job.path}: not analysed"))
+                return from_text(answer["analysis"])
+        return self._reporters.analyse(job.path, job.plugin)
 
     def _plugin(self, path: str) -> str:
         return min(self._plugins.get(path, ()), default="")
 
     def _store(self, path: str, entry: _Entry) -> None:
-        with self._condition:
+        with self._lock:
             self._entries[path] = entry
             self._ready.add(path)
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import coverage
 from coverage import Coverage
 from coverage.exceptions import CoverageException
-from coverage.files import canonical_filename
 from coverage.misc import join_regex
 from coverage.python import PythonFileReporter, get_zip_bytes
 
@@ -79,6 +78,15 @@ class Reporters:
                 _in_one_line(path, f"it cannot be analysed: {error!r}")
             ) from error
 
+    def describe_arc(self, path: str, plugin: str, start: int, end: int) -> str:
+        """coverage.py's sentence why an arc was not taken. Raises SourceUnavailable."""
+        try:
+            reporter = self._reporter(path, plugin)
+            reporter.arcs()
+            return reporter.missing_arc_description(start, end)
+        except (CoverageException, RecursionError) as error:
+            raise SourceUnavailable(_in_one_line(path, str(error))) from error
+
     def _reporter(self, path: str, plugin: str) -> FileReporter:
         if not plugin:
             return PythonFileReporter(path, self._coverage)
@@ -105,11 +113,6 @@ def read_source_bytes(path: str) -> bytes | None:
         return get_zip_bytes(path)
     except (OSError, ValueError):
         return None
-
-
-def source_path(path: str) -> str:
-    """The absolute path of the file that a measured path means, for reading it."""
-    return path if os.path.isabs(path) else canonical_filename(path)
 
 
 def _current_directory() -> str:
