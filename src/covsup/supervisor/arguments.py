@@ -178,6 +178,23 @@ def add_file_arguments(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_answer_arguments(parser: Parser) -> None:
+    """Add what the commands that answer questions share: the format, and the data."""
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "markdown"),
+        default="text",
+        help="how to print the answer. Default: text",
+    )
+    parser.add_argument(
+        "--data",
+        metavar="SESSION|FILE",
+        help="a session directory (also while it runs), the id of a session, or a data file."
+        " Default: the newest session, combined or not",
+    )
+    add_file_arguments(parser)
+
+
 def add_assume_ended(parser: Parser) -> None:
     """Add --assume-ended, of the commands that delete sessions."""
     parser.add_argument(

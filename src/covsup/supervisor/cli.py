@@ -49,6 +49,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
                         " (coverage.py's options)"),
     "tree": Command("tree", "show the processes of the last session, and how each ended"),
     "mark": Command("mark", "name a moment of a running session, to see what is new since"),
+    "unused": Command("unused", "show the code that never ran, biggest first"),
+    "why": Command("why", "say who ran a line first, or why it did not run"),
     "erase": Command("erase", "delete the data file and the sessions beside it"),
     "debug": Command("debug", "show what covsup sees: this system, settings, journals"),
 }  # fmt: skip

@@ -80,6 +80,8 @@ class SourceLibrary:
         )
         self._plugins: Mapping[str, frozenset[str]] = {}
         self._lock = threading.Lock()
+        self._stored = threading.Condition(self._lock)
+        self._is_closed = False
         self._entries: dict[str, _Entry] = {}
         self._checked: dict[str, float] = {}
         self._ready: set[str] = set()
@@ -123,6 +125,23 @@ class SourceLibrary:
         if entry.analysis is None:
             raise SourceUnavailable(entry.problem)
         return entry.analysis
+
+    def analysis_soon(self, path: str) -> SourceAnalysis:
+        """The analysis, when the background has made it. Raises SourceUnavailable.
+
+        For many files: `request()` them all before. The processes work in parallel.
+        """
+        with self._stored:
+            while (entry := self._entries.get(path)) is None and not self._is_closed:
+                self._background.add([Job(path, plugin=self._plugin(path))], Priority.LOOKED_AT)
+                self._stored.wait()
+        if entry is None or entry.analysis is None:
+            raise SourceUnavailable(f"{path}: not analysed" if entry is None else entry.problem)
+        return entry.analysis
+
+    def is_reported(self, path: str) -> bool:
+        """Whether reports have this file: coverage.py's [report] include and omit."""
+        return self._reporters.is_reported(path)
 
     def problem(self, path: str) -> str | None:
         """Why a file has no analysis; None if it has one, or is still to be analysed."""
@@ -192,6 +211,9 @@ class SourceLibrary:
 
     def close(self) -> None:
         """End the work in the background."""
+        with self._stored:
+            self._is_closed = True
+            self._stored.notify_all()
         self._background.close()
         self._cache.close()
 
@@ -200,10 +222,10 @@ class SourceLibrary:
         stamp = _stamp_now(job.path)
         if job.highlight:
             self._highlights.put(job.path, stamp, self._highlighted(job, ask))
+            with self._lock:
+                self._ready.add(job.path)
         else:
-            self._entries[job.path] = self._analysed(job, ask)
-        with self._lock:
-            self._ready.add(job.path)
+            self._store(job.path, self._analysed(job, ask))
         if self._on_ready is not None:
             self._on_ready()
 
@@ -259,6 +281,7 @@ class SourceLibrary:
         with self._lock:
             self._entries[path] = entry
             self._ready.add(path)
+            self._stored.notify_all()
 
     def _is_outdated(self, path: str, entry: _Entry) -> bool:
         now = time.monotonic()

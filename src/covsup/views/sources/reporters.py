@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import coverage
 from coverage import Coverage
 from coverage.exceptions import CoverageException
+from coverage.files import GlobMatcher, prep_patterns
 from coverage.misc import join_regex
 from coverage.python import PythonFileReporter, get_zip_bytes
 
@@ -37,6 +38,7 @@ class Reporters:
 
     def __init__(self, config_file: str | bool) -> None:
         """`config_file` is coverage.py's. Raises SourceSettingsUnusable."""
+        self._matchers: tuple[GlobMatcher | None, ...] | None = None
         before = sys.path[:]
         # coverage.py's reports search the current directory for plugins, too.
         sys.path.append(_current_directory())
@@ -51,6 +53,18 @@ class Reporters:
             ) from error
         finally:
             sys.path[:] = before
+
+    def is_reported(self, path: str) -> bool:
+        """Whether reports have this file: coverage.py's [report] include and omit."""
+        if self._matchers is None:
+            config = self._coverage.config
+            self._matchers = tuple(
+                GlobMatcher(prep_patterns(patterns), "report") if patterns else None
+                for patterns in (config.report_include, config.report_omit)
+            )
+        include, omit = self._matchers
+        full = os.path.abspath(path)
+        return (include is None or include.match(full)) and (omit is None or not omit.match(full))
 
     def settings_key(self) -> bytes:
         """A digest of all that an analysis depends on, apart from the source."""
