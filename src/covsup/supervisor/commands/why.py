@@ -35,7 +35,11 @@ def run(words: Sequence[str]) -> int:
     options = make_parser().parse_args(words[1:])
     from covsup.supervisor.messages import printable
     from covsup.supervisor.sessions.measured_sources import measured_sources
-    from covsup.supervisor.short_commands import describe_process, short_command
+    from covsup.supervisor.short_commands import (
+        describe_process,
+        short_command,
+        without_directory,
+    )
     from covsup.views.answers.why.explain import explain
     from covsup.views.answers.why.formats import why_as_json, why_as_markdown, why_as_text
     from covsup.views.answers.why.question import read_question
@@ -46,6 +50,10 @@ def run(words: Sequence[str]) -> int:
     if options.format == "json":
         sys.stdout.write(why_as_json(answer) + "\n")
         return 0
+
+    def short(argv: Sequence[str], room: int) -> str:
+        return short_command(without_directory(argv), room)
+
     as_lines = why_as_text if options.format == "text" else why_as_markdown
-    sys.stdout.writelines(f"{printable(line)}\n" for line in as_lines(answer, short_command))
+    sys.stdout.writelines(f"{printable(line)}\n" for line in as_lines(answer, short))
     return 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from pathlib import Path
 
-from covsup.datafile.database.database import is_data_file
 from covsup.datafile.database.read_result import files_in
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.unexecuted import unexecuted_files
@@ -43,7 +42,7 @@ def measured_sources(options: argparse.Namespace) -> Iterator[Measured]:
 
 def _unexecuted(view: View, settings: CombineSettings) -> dict[str, str]:
     """The files of the measured sources, executed or not."""
-    if is_data_file(view.place):
+    if not view.place.is_dir():
         return files_in(view.place)  # the combination has added them
     found: dict[str, str] = {}
     for session in view.result.sessions.values():

@@ -193,7 +193,7 @@ def _notes(answer: UnusedAnswer) -> Iterator[str]:
     for path in answer.edited:
         yield f"{shown(path)} was edited after it was measured: its lines may be wrong."
     for path, why in answer.unavailable:
-        yield f"not analysed: {why if path in why else f'{shown(path)}: {why}'}"
+        yield f"not analysed: {why.replace(path, shown(path))}."
 
 
 def _wrapped(text: str) -> Iterator[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from covsup.datafile.provenance.model import End
 from covsup.hints import NamedTuple
 
 if TYPE_CHECKING:
@@ -76,3 +78,19 @@ class WhyAnswer(NamedTuple):
     runner: Runner | None = None
     contexts: tuple[str, ...] = ()  # the labels it ran in; "" = without a context
     reasons: tuple[Reason, ...] = ()
+    is_live: bool = False  # the session is not combined yet
+
+
+def may_run(process: ProcessRecord, *, is_live: bool) -> bool:
+    """Whether a process may still run. The supervisor records a process that runs a little later."""
+    end = process.ending.end
+    return end is End.RUNNING or (is_live and end is End.UNKNOWN and not process.ended_ns)
+
+
+def end_words(process: ProcessRecord, *, is_live: bool) -> str:
+    """How a process ended, in few words."""
+    if process.ending.end is End.EXECED:
+        return f"exec {os.path.basename(process.ending.detail)}".rstrip()
+    if process.ending.end is End.UNKNOWN:
+        return "no end recorded yet" if is_live else "end unknown"
+    return process.ending.words

@@ -49,7 +49,7 @@ def explain(measured: Measured, question: Question, describe: Describe) -> WhyAn
     )  # fmt: skip
     answer = WhyAnswer(
         path, question.line, question.to, analysis.first_line(question.line), source,
-        Verdict.NOT_MEASURED,
+        Verdict.NOT_MEASURED, is_live=measured.is_live,
     )  # fmt: skip
     if question.to is None:
         answer = _of_line(subject, answer)
@@ -113,6 +113,13 @@ def _of_branch(subject: Subject, answer: WhyAnswer, to: int) -> WhyAnswer:
     if not subject.executed >> start & 1:
         not_run = answer._replace(to=None)
         return _of_line(subject, not_run)._replace(to=to, verdict=Verdict.NOT_RUN)
+    if len(exits) == 1:
+        only = Reason(
+            About.DATA,
+            f"line {start} goes nowhere else, so the data has no branch: this is that of the line",
+        )
+        answer = _with_runner(subject, answer, _raw_lines(subject, start))
+        return answer._replace(reasons=(*answer.reasons, only))
     arcs = measured.arcs(subject.path)
     if arcs is None:
         return answer._replace(

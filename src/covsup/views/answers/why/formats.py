@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import textwrap
 import time
 from typing import TYPE_CHECKING
 
-from covsup.datafile.provenance.model import End, signal_name
+from covsup.datafile.provenance.model import signal_name
 from covsup.views.answers.measured import shown
-from covsup.views.answers.why.answer import Verdict
+from covsup.views.answers.why.answer import Verdict, end_words
 from covsup.views.answers.why.question import EXIT
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def why_as_text(answer: WhyAnswer, short: Short) -> Iterator[str]:
     yield f"{_place(answer)}  {answer.source}".rstrip()
     yield from _wrapped(f"{_verdict(answer)}.", "")
     if answer.runner is not None:
-        yield from _runner(answer.runner, short)
+        yield from _runner(answer.runner, short, is_live=answer.is_live)
     if answer.contexts and answer.contexts != ("",):
         labels = [label or "(none)" for label in answer.contexts]
         more = len(labels) - _MOST_CONTEXTS
@@ -49,7 +48,7 @@ def why_as_markdown(answer: WhyAnswer, short: Short) -> Iterator[str]:
     runner = answer.runner
     if runner is not None:
         for number, process in enumerate(runner.chain, 1):
-            yield f"{number}. {process.how_started}, pid {process.pid}: `{short(process.argv, 200)}`, {_end(process)}"
+            yield f"{number}. {process.how_started}, pid {process.pid}: `{short(process.argv, 200)}`, {end_words(process, is_live=answer.is_live)}"
         yield ""
         yield f"- {_sentence(_when(runner))}"
         yield f"- {_sentence(_others(runner))}"
@@ -104,9 +103,9 @@ def _verdict(answer: WhyAnswer) -> str:
             return f"{what} was not measured"
 
 
-def _runner(runner: Runner, short: Short) -> Iterator[str]:
+def _runner(runner: Runner, short: Short, *, is_live: bool) -> Iterator[str]:
     process = runner.process
-    head = f"first by  pid {process.pid}, {_end(process)}: "
+    head = f"first by  pid {process.pid}, {end_words(process, is_live=is_live)}: "
     yield from _wrapped(head + short(process.argv, max(20, _WIDTH - len(head))), "")
     yield from _wrapped(_when(runner), "when      ")
     yield from _wrapped(_others(runner), "others    ")
@@ -114,16 +113,9 @@ def _runner(runner: Runner, short: Short) -> Iterator[str]:
         for number, each in enumerate(runner.chain):
             label = "chain" if number == 0 else ""
             head = f"{label:10}{each.how_started:7} {each.pid:>7}  "
-            end = _end(each)
+            end = end_words(each, is_live=is_live)
             room = max(16, _WIDTH - len(head) - len(end) - 2)
             yield f"{head}{short(each.argv, room)}  {end}"
-
-
-def _end(process: ProcessRecord) -> str:
-    """How it ended, in few words."""
-    if process.ending.end is End.EXECED:
-        return f"exec {os.path.basename(process.ending.detail)}".rstrip()
-    return process.ending.words
 
 
 def _when(runner: Runner) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from covsup.datafile.fold.sets import arcs_in
 from covsup.hints import NamedTuple
 from covsup.views.answers.measured import first_few
-from covsup.views.answers.why.answer import About, Reason
+from covsup.views.answers.why.answer import About, Reason, end_words, may_run
 from covsup.views.answers.why.ran import first_process
 from covsup.views.sources.library import SourceUnavailable
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from typing import Final
 
     from covsup.datafile.fold.sets import Arc, LineSet
-    from covsup.datafile.provenance.model import ProcessRecord
     from covsup.views.answers.measured import Measured
     from covsup.views.sources.analysis import SourceAnalysis
     from covsup.views.sources.regions import Region
@@ -138,11 +137,14 @@ def _stopped(subject: Subject, start: int, end: int) -> str:
     """A sentence about a line that ran, and after which nothing else did."""
     process = first_process(subject.measured, subject.path, 1 << start)
     how = ""
+    is_live = subject.measured.is_live
     if process is not None:
-        how = f" ({subject.describe(process.pid, process.argv)}: {process.ending.words})"
+        words = end_words(process, is_live=is_live)
+        how = f" ({subject.describe(process.pid, process.argv)}: {words})"
+    still = "has not returned yet" if is_live else "did not return before its process ended"
     return (
         f"line {start} ran, and line {end} after it never did: line {start} raised an exception, or"
-        f" did not return before its process ended{how}"
+        f" {still}{how}"
     )
 
 
@@ -201,19 +203,15 @@ def doubts(measured: Measured, describe: Describe) -> Iterator[Reason]:
             "some processes could not store everything: "
             + first_few([describe(each.pid, each.argv) for each in provenance.losses]),
         )
-    running = [each for each in provenance.processes if _is_running(each)]
+    running = [each for each in provenance.processes if may_run(each, is_live=measured.is_live)]
     if measured.is_live and running:
         number = len(running)
         yield Reason(
             About.RUNNING,
-            f"{number} process{'es' if number > 1 else ''} of the session still"
-            f" run{'s' if number == 1 else ''}: it may run later",
+            f"{number} process{'es' if number > 1 else ''} of the session may still run,"
+            " and then run the line",
         )
 
 
 def _with_reason(describe: Describe, pid: int, argv: Sequence[str], reason: str) -> str:
     return f"{describe(pid, argv)}: {reason}"
-
-
-def _is_running(process: ProcessRecord) -> bool:
-    return process.ending.words == "still running"
