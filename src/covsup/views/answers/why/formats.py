@@ -121,8 +121,8 @@ def _runner(runner: Runner, short: Short, *, is_live: bool) -> Iterator[str]:
 def _when(runner: Runner) -> str:
     if runner.before is None:
         return (
-            f"after {_time(runner.after.at_ns)} ({runner.after.known_from}), which has no recorded"
-            " end; a journal has no time per line"
+            f"after {_time(runner.after.at_ns)} ({runner.after.known_from}), and no end is"
+            " recorded; a journal has no time per line"
         )
     return (
         f"between {_time(runner.after.at_ns)} ({runner.after.known_from}) and"
