@@ -128,9 +128,14 @@ def test_lines_are_new_once_and_in_the_process_that_ran_them(steps: Steps) -> No
 
 def compare_with_tree(steps: Steps, world: World) -> None:
     """The processes are those of `covsup tree` at the same moment."""
-    steps.view.refresh()
-    shown = beside(world, "tree", "--json", str(steps.place))
-    assert shown.returncode == 0, shown.stderr
+    while True:
+        shown = beside(world, "tree", "--json", str(steps.place))
+        assert shown.returncode == 0, shown.stderr
+        before = steps.view.result.lines.copy()  # type: ignore[attr-defined] # it is a dict
+        steps.view.refresh()
+        # The program may still have been on its way to its next line.
+        if steps.view.result.lines == before:
+            break
     (session,) = json.loads(shown.stdout)["sessions"]
     expected = {
         (
