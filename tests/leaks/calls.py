@@ -265,6 +265,11 @@ FOLD: dict[str, list[Call]] = {
         raising(TypeError, _fold.unite_arcs, ONE_ARC, TEXT),
         raising(ValueError, _fold.unite_arcs, ONE_ARC, b"odd"),
     ],
+    "arc_lines": [
+        plain(_fold.arc_lines, OTHER_ARCS),
+        raising(ValueError, _fold.arc_lines, TEXT),
+        raising(ValueError, _fold.arc_lines, b"odd"),
+    ],
     "JournalFacts": [raising(TypeError, _fold.JournalFacts)],
     **{
         f"JournalFacts.{name}": method(name)

@@ -112,47 +112,14 @@ class ImageFold:
             tuple(journal.facts for journal in segments),
             header.start_realtime_ns,
             header.image_id,
-            _utf8(static_context),
+            storable_label(static_context),
             header.branch,
         )
         if files:
             self._kind = kind
-        events = _Events(header.image_id, segments)
-        image = Image(
-            identity=Identity(
-                image_id=header.image_id,
-                session=session,
-                pid=header.pid,
-                ppid=header.ppid,
-                parent_id=header.parent_image_id,
-                started=header.start_kind,
-                generation=header.generation,
-                started_ns=header.start_realtime_ns,
-                boottime_ns=header.start_boottime_ns,
-                python=header.python_hexversion,
-                core=header.core,
-                branch=header.branch,
-                uid=header.uid,
-            ),
-            properties=frozenset(
-                [
-                    (key, value.decode("utf-8", "surrogateescape"))
-                    for journal in segments
-                    for key, value in journal.properties.items()
-                ]
-            ),
-            ended=events.ended,
-            about_to_exec=events.about_to_exec,
-            exec_failed=events.exec_failed,
-            libraries=events.libraries,
-            tracers=events.tracers,
-            notes=events.notes,
-            lines=lines,
-            threads=max([each.header.threads_started for each in segments]),
-            lost=_lost_in(segments),
-            forks_lost=_lost_by_forks(segments),
-            running_ns=running_ns,
-            gone_ns=gone_ns,
+        events = Events(header.image_id, segments)
+        image = image_of(segments, events, session, lines=lines)._replace(
+            running_ns=running_ns, gone_ns=gone_ns
         )
         known = self._images.get(header.image_id)
         self._images[header.image_id] = image if known is None else known.union(image)
@@ -239,7 +206,46 @@ def session_result(
     )
 
 
-class _Events:
+def image_of(segments: Sequence[Journal], events: Events, session: str, *, lines: int) -> Image:
+    """An image, by its journals, by the events in them, and by how many lines it executed."""
+    header = segments[0].header
+    return Image(
+        identity=Identity(
+            image_id=header.image_id,
+            session=session,
+            pid=header.pid,
+            ppid=header.ppid,
+            parent_id=header.parent_image_id,
+            started=header.start_kind,
+            generation=header.generation,
+            started_ns=header.start_realtime_ns,
+            boottime_ns=header.start_boottime_ns,
+            python=header.python_hexversion,
+            core=header.core,
+            branch=header.branch,
+            uid=header.uid,
+        ),
+        properties=frozenset(
+            [
+                (key, value.decode("utf-8", "surrogateescape"))
+                for journal in segments
+                for key, value in journal.properties.items()
+            ]
+        ),
+        ended=events.ended,
+        about_to_exec=events.about_to_exec,
+        exec_failed=events.exec_failed,
+        libraries=events.libraries,
+        tracers=events.tracers,
+        notes=events.notes,
+        lines=lines,
+        threads=max([each.header.threads_started for each in segments]),
+        lost=_lost_in(segments),
+        forks_lost=_lost_by_forks(segments),
+    )
+
+
+class Events:
     """The events of one image, in the fields of an image and a result that they belong to."""
 
     child_exits: frozenset[ChildExit] = frozenset()
@@ -253,6 +259,7 @@ class _Events:
     notes: frozenset[tuple[int, str]] = frozenset()
 
     def __init__(self, image_id: str, segments: Iterable[Journal]) -> None:
+        """The events in the journals of the image with this id."""
         events = [event for journal in segments for event in journal.events]
         if len(events) == 1 and isinstance(events[0], Ended):
             self.ended = events[0]
@@ -294,7 +301,7 @@ class _Events:
         self.notes = frozenset(notes)
 
 
-def _utf8(label: str) -> str:
+def storable_label(label: str) -> str:
     """A label as the data file can hold it: escapes instead of surrogates."""
     return label.encode("utf-8", "backslashreplace").decode("utf-8")
 

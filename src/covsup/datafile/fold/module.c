@@ -44,11 +44,29 @@ unite_arcs(PyObject *module, PyObject *args)
     return bytes;
 }
 
+PyDoc_STRVAR(arc_lines_doc,
+             "arc_lines(arcs)\n--\n\nThe lines that arcs begin or end at, as an int.");
+
+static PyObject *
+arc_lines(PyObject *module, PyObject *bytes)
+{
+    PyObject *number = NULL;
+    arc_set arcs = {0};
+    line_set lines = {0};
+    if (arcs_from_bytes(&arcs, bytes) == 0) {
+        number = line_set_add_ends(&lines, &arcs) < 0 ? PyErr_NoMemory() : lines_as_int(&lines);
+    }
+    arc_set_free(&arcs);
+    line_set_free(&lines);
+    return number;
+}
+
 static PyMethodDef methods[] = {
     {"decode_words", decode_words, METH_VARARGS, decode_words_doc},
     {"read_intact", read_intact, METH_VARARGS, read_intact_doc},
     {"arc_numbers", arc_numbers, METH_VARARGS, arc_numbers_doc},
     {"unite_arcs", unite_arcs, METH_VARARGS, unite_arcs_doc},
+    {"arc_lines", arc_lines, METH_O, arc_lines_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -220,6 +220,27 @@ arc_set_unite(arc_set *into, const arc_set *from)
     return 0;
 }
 
+int
+line_set_add_ends(line_set *lines, const arc_set *arcs)
+{
+    int32_t largest = 0;
+    for (size_t at = 0; at < arcs->used; at++) {
+        int32_t from = arc_from(arcs->arcs[at]), to = arc_to(arcs->arcs[at]);
+        largest = from > largest ? from : largest;
+        largest = to > largest ? to : largest;
+    }
+    if (line_set_extend(lines, (uint32_t)largest / 64 + 1) < 0) {
+        return -1;
+    }
+    for (size_t at = 0; at < arcs->used; at++) {
+        int32_t from = arc_from(arcs->arcs[at]), to = arc_to(arcs->arcs[at]);
+        line_set_add(lines, from > 0 ? (uint32_t)from : 0);
+        line_set_add(lines, to > 0 ? (uint32_t)to : 0);
+    }
+    lines->blocks[0] &= ~UINT64_C(1);
+    return 0;
+}
+
 void
 arc_set_free(arc_set *set)
 {

@@ -85,6 +85,8 @@ int arc_set_normalize(arc_set *set);
 /* Both must be normalized. */
 int arc_set_unite(arc_set *into, const arc_set *from);
 void arc_set_free(arc_set *set);
+/* Adds the lines that arcs begin or end at. A negative or zero end is not a line. */
+int line_set_add_ends(line_set *lines, const arc_set *arcs);
 
 /* A hash table that numbers keys in the order in which they come. The seed is secret, so that no
  * journal can be made whose keys all collide. */

@@ -30,31 +30,6 @@ entry_of(union_object *self, uint32_t file, uint32_t label)
     return &self->entries[number];
 }
 
-/* Adds the lines that arcs begin or end at. A negative or zero end is not a line. */
-static int
-add_ends(line_set *lines, const arc_set *arcs)
-{
-    int32_t largest = 0;
-    if (arcs->used > 0) {
-        int32_t last = arc_from(arcs->arcs[arcs->used - 1]); /* the largest: arcs are sorted */
-        largest = last > 0 ? last : 0;
-    }
-    for (size_t at = 0; at < arcs->used; at++) {
-        int32_t to = arc_to(arcs->arcs[at]);
-        largest = to > largest ? to : largest;
-    }
-    if (line_set_extend(lines, (uint32_t)largest / 64 + 1) < 0) {
-        return -1;
-    }
-    for (size_t at = 0; at < arcs->used; at++) {
-        int32_t from = arc_from(arcs->arcs[at]), to = arc_to(arcs->arcs[at]);
-        line_set_add(lines, from > 0 ? (uint32_t)from : 0);
-        line_set_add(lines, to > 0 ? (uint32_t)to : 0);
-    }
-    lines->blocks[0] &= ~UINT64_C(1);
-    return 0;
-}
-
 static int
 add_entry(addition *add, uint64_t key, const facts_entry *found)
 {
@@ -97,13 +72,13 @@ add_entry(addition *add, uint64_t key, const facts_entry *found)
         }
     }
     if (found->arcs.used > 0 && !full) {
-        full = add_ends(&file->now, &found->arcs) < 0;
+        full = line_set_add_ends(&file->now, &found->arcs) < 0;
         if (add->branch) {
             facts->has_arcs = true;
             full = full || arc_set_unite(&facts->arcs, &found->arcs) < 0;
         } else {
             facts->has_lines = true;
-            full = full || add_ends(&facts->lines, &found->arcs) < 0;
+            full = full || line_set_add_ends(&facts->lines, &found->arcs) < 0;
         }
     }
     if (full) {

@@ -251,6 +251,40 @@ def _slots_of(header: Header) -> range:
     return range(header.slots_at, header.slots_at + used * header.slot_size, header.slot_size)
 
 
+def open_journal(
+    path: str | Path, check_owner: Callable[[int], None] | None = None
+) -> tuple[int, os.stat_result]:
+    """A descriptor of a regular file, and its status. Raises JournalUnreadable.
+
+    `check_owner` is called with its owner's id, and may raise.
+    """
+    try:
+        # Another user may have put a link or a fifo there: follow none and wait for none.
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        why = "it is a link" if error.errno == errno.ELOOP else error.strerror
+        raise JournalUnreadable(f"{path}: cannot be read: {why}") from error
+    try:
+        status = os.fstat(fd)
+        _check_status(path, status, check_owner)
+    except OSError as error:
+        os.close(fd)
+        raise JournalUnreadable(f"{path}: cannot be read: {error.strerror}") from error
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd, status
+
+
+def _check_status(
+    path: str | Path, status: os.stat_result, check_owner: Callable[[int], None] | None
+) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise JournalUnreadable(f"{path}: cannot be read: it is not a regular file")
+    if check_owner is not None:
+        check_owner(status.st_uid)
+
+
 class _Opened:
     """A descriptor of a regular file, and its size in bytes. Its OSErrors become JournalUnreadable.
 
@@ -264,27 +298,7 @@ class _Opened:
         self._check_owner = check_owner
 
     def __enter__(self) -> tuple[int, int]:
-        path = self._path
-        try:
-            # Another user may have put a link or a fifo there: follow none and wait for none.
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError as error:
-            why = "it is a link" if error.errno == errno.ELOOP else error.strerror
-            raise JournalUnreadable(f"{path}: cannot be read: {why}") from error
-        try:
-            status = os.fstat(self._fd)
-        except OSError as error:
-            self.__exit__(None, error, None)
-            raise
-        if not stat.S_ISREG(status.st_mode):
-            os.close(self._fd)
-            raise JournalUnreadable(f"{path}: cannot be read: it is not a regular file")
-        if self._check_owner is not None:
-            try:
-                self._check_owner(status.st_uid)
-            except BaseException:
-                os.close(self._fd)
-                raise
+        self._fd, status = open_journal(self._path, self._check_owner)
         return self._fd, status.st_size
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 
-from covsup.datafile.errors import JournalDamaged
-from covsup.datafile.journal.reader import read_journal
 from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from covsup.datafile.journal.reader import Journal
-    from covsup.datafile.session.directory import JournalFile, Session
+    from covsup.datafile.session.directory import JournalFile
 
 
 class ImageJournals(NamedTuple):
@@ -59,15 +56,3 @@ def files_by_image(
     for file in files:
         images.setdefault((file.image_id, file.pid), []).append(file)
     return sorted(images.values(), key=lambda of_image: starts.get(of_image[0].path, 0))
-
-
-def read_as_named(file: JournalFile, session: Session | None) -> Journal:
-    """Read one journal. Raises JournalError, also where the name and the header disagree."""
-    if session is None:
-        journal = read_journal(file.path)
-    else:
-        journal = read_journal(file.path, session.owner, partial(session.check_owner, file))
-    header = journal.header
-    if (header.image_id, header.pid, header.segment) != (file.image_id, file.pid, file.segment):
-        raise JournalDamaged(f"{file.path}: its name and its header are of different processes")
-    return journal

@@ -26,13 +26,10 @@ from covsup.datafile.journal.reader import read_borrowers, read_slots
 from covsup.datafile.provenance.derive import provenance_of
 from covsup.datafile.provenance.model import End
 from covsup.datafile.session.directory import open_session
+from covsup.datafile.session.session_journals import read_as_named
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.combining.combine_result import StillRunning
-from covsup.supervisor.combining.image_journals import (
-    ImageJournals,
-    files_by_image,
-    read_as_named,
-)
+from covsup.supervisor.combining.image_journals import ImageJournals, files_by_image
 from covsup.supervisor.combining.input_directory import InputDirectory, UnseenPlace
 from covsup.supervisor.watching.other_writers import is_local, is_mapped_for_writing
 from covsup.supervisor.watching.still_running import (

@@ -1,4 +1,4 @@
-"""What differs between two results, of which the later one holds all of the earlier one."""
+"""What differs between two states of a view, where the later one was not made from the earlier one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from covsup.views.model.view import Change
 
 if TYPE_CHECKING:
     from covsup.datafile.fold.result import Result
-    from covsup.datafile.fold.sets import LineSet
+    from covsup.views.model.known_facts import KnownFacts
 
 
-def change_between(earlier: Result, later: Result, at_ns: int) -> Change:
-    """The change from one result to the next."""
-    before, now = lines_by_path(earlier), lines_by_path(later)
-    lines = {path: new for path, bits in now.items() if (new := bits & ~before.get(path, 0))}
+def change_between(
+    earlier: KnownFacts, later: KnownFacts, results: tuple[Result, Result], at_ns: int
+) -> Change:
+    """The change from one state to the next, whose results are also given."""
+    before, after = results
+    lines = {
+        path: new
+        for path, bits in later.lines_of.items()
+        if (new := bits & ~earlier.lines_of.get(path, 0))
+    }
     by_image: dict[str, int] = defaultdict(int)
     for path, new in lines.items():
         for (_, image_id), bits in later.first.get(path, {}).items():
@@ -23,25 +29,38 @@ def change_between(earlier: Result, later: Result, at_ns: int) -> Change:
                 by_image[image_id] += count
     files = {
         path
-        for new, old in ((later.lines, earlier.lines), (later.arcs, earlier.arcs))
-        for key in new
-        if new[key] != old.get(key)
-        for path in key[:1]
+        for path in {*later.lines_of, *earlier.lines_of}
+        if later.contexts_of.get(path) != earlier.contexts_of.get(path)
+        or later.arcs_of.get(path) != earlier.arcs_of.get(path)
     }
     return Change(
         at_ns=at_ns,
         lines=lines,
         by_image=dict(by_image),
         files=frozenset(files),
-        contexts=frozenset({each for _, each in later.lines} - {each for _, each in earlier.lines}),
-        processes=later.images != earlier.images or later.observations != earlier.observations,
-        marks=later.marks.keys() != earlier.marks.keys(),
+        contexts=frozenset(later.labels - earlier.labels),
+        processes=_without_facts(before) != _without_facts(after),
+        marks=before.marks.keys() != after.marks.keys(),
     )
 
 
-def lines_by_path(result: Result) -> dict[str, LineSet]:
-    """The lines of each file that ran in any context."""
-    lines: dict[str, LineSet] = defaultdict(int)
-    for (path, _), bits in result.lines.items():
-        lines[path] |= bits
-    return dict(lines)
+def no_change(at_ns: int) -> Change:
+    """A change without anything new."""
+    return Change(
+        at_ns=at_ns, lines={}, by_image={}, files=frozenset(), contexts=frozenset(),
+        processes=False, marks=False,
+    )  # fmt: skip
+
+
+def _without_facts(result: Result) -> Result:
+    return result._replace(
+        kind=None,
+        lines={},
+        arcs={},
+        modules={},
+        plugins={},
+        versions={},
+        first={},
+        shared={},
+        marks={},
+    )

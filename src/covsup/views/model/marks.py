@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from covsup.datafile.session.directory import Session
     from covsup.datafile.session.marks import Mark, MarkedFacts
 
-_SETTLED_NS = 1_000_000_000
+SETTLED_NS = 1_000_000_000
 """A process may be about to store a word that it took before the mark. It takes microseconds."""
 
 
@@ -51,7 +51,7 @@ class SessionMarks:
         `session.journals()` sets.
         """
         found = read_marks(session, self._settled).marks
-        settled_ns = time.time_ns() - _SETTLED_NS
+        settled_ns = time.time_ns() - SETTLED_NS
         self._settled = {mark: facts for mark, facts in found.items() if mark.at_ns < settled_ns}
         return found
 

@@ -1,114 +1,134 @@
-"""A view of a session directory, also while its processes run."""
+"""A view of a session directory, also while its processes run, and of its result afterwards."""
 
 from __future__ import annotations
 
 import time
-from functools import partial
-from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from covsup.datafile.errors import JournalError
-from covsup.datafile.fold.fold import fold
-from covsup.datafile.fold.gather import ImageFold, session_result
+from covsup.datafile.errors import DataFileUnusable, SessionUnreadable
 from covsup.datafile.fold.result import Result
-from covsup.datafile.journal.reader import read_journal, read_slots
 from covsup.datafile.provenance.derive import provenance_of
 from covsup.datafile.session.directory import open_session
-from covsup.views.model.changes import change_between
-from covsup.views.model.facts_by_file import FactsByFile
-from covsup.views.model.history import History
-from covsup.views.model.marks import SessionMarks
+from covsup.views.model.changes import change_between, no_change
+from covsup.views.model.data_file_view import DataFileView
+from covsup.views.model.ended_sessions import data_file_with
+from covsup.views.model.session_reader import SessionReader
+from covsup.views.model.view import Change
+from covsup.views.model.viewed_facts import ViewedFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from covsup.datafile.fold.sets import ArcSet, LineSet
-    from covsup.datafile.journal.reader import Journal
     from covsup.datafile.provenance.model import Provenance
-    from covsup.views.model.view import Change
+
+_SLOW_SECONDS: Final = 0.02
+"""A provenance that takes more CPU time than this is not derived for each change."""
+
+_WAIT_FACTOR: Final = 10
+"""It is then derived again after so many times the CPU time that it took."""
 
 
-class SessionView:
-    """What the processes of a session have executed so far."""
+class SessionView(ViewedFacts):
+    """What the processes of a session have executed so far.
 
-    is_live = True
+    When the run has ended and its directory is gone, it shows the data file that has the session.
+    """
 
     def __init__(self, place: Path) -> None:
         """`place` is the session directory. Raises SessionUnreadable."""
+        super().__init__()
         self.place = place
+        self.is_live = True
         self.result = Result()
         self._session = open_session(place)
-        self.history = History()
-        self._by_file = FactsByFile()
-        self._moved: dict[str, int] = {}
-        self._is_first = True
+        self._reader = SessionReader(self._session)
+        self._reader.images.sessions[self._session.id] = self._session.settings
+        self._ended: DataFileView | None = None
         self._provenance: Provenance | None = None
-        self._marks = SessionMarks()
+        self._is_outdated = True
+        self._is_owed = False
+        """Whether a caller got an outdated provenance."""
+        self._due = 0.0
 
     @property
     def provenance(self) -> Provenance:
         """See View."""
-        if self._provenance is None:
+        is_due = time.monotonic() >= self._due
+        if self._provenance is None or (self._is_outdated and is_due):
+            began = time.thread_time()
             self._provenance = provenance_of(self.result)
+            self._is_outdated = self._is_owed = False
+            took = time.thread_time() - began
+            wait = _WAIT_FACTOR * took if took > _SLOW_SECONDS else 0.0
+            self._due = time.monotonic() + wait
+        else:
+            self._is_owed = self._is_outdated
         return self._provenance
 
     def refresh(self) -> Change:
         """See View."""
-        before, session = self.result, self._session
-        union = ImageFold()
-        for _, files in groupby(session.journals(), key=lambda each: each.image_id):
-            images: dict[str, list[Journal]] = {}
-            for file in files:
-                try:
-                    journal = read_journal(
-                        file.path, session.owner, partial(session.check_owner, file)
-                    )
-                    slots = read_slots(file.path, journal.header).journals
-                except JournalError:
-                    continue
-                for each in (journal, *slots):
-                    images.setdefault(each.header.image_id, []).append(each)
-            for journals in images.values():
-                union.add(journals, session=session.id, static_context=session.settings.context)
-        self.result = fold(
-            [
-                union.result(),
-                session_result(session.settings, session.notes(), session.observations()),
-            ]
+        if self._ended is not None:
+            return self._refresh_ended(self._ended)
+        try:
+            self._reader.refresh()
+        except OSError as error:
+            if self._session.is_there():
+                raise SessionUnreadable(
+                    f"cannot read {self.place}: {error.strerror or error}"
+                ) from error
+        if not self._session.is_there():
+            return self._go_over()
+        return self._keep(self._take_change())
+
+    def _take_change(self) -> Change:
+        """What the reader found."""
+        reader = self._reader
+        images, records, new = reader.images, reader.records, reader.facts.take_new()
+        self._facts = reader.facts
+        self.result = images.fill(
+            reader.facts.result_with(Result()),
+            records.observations,
+            records.notes,
+            records.problems,
+        )._replace(marks=records.marks)
+        if images.changed or images.counted:
+            self._is_outdated = True
+        is_owed = self._is_owed and time.monotonic() >= self._due
+        processes = images.changed or is_owed
+        has_new_marks = records.has_new_marks
+        images.changed = images.counted = records.has_new_marks = False
+        self.is_live = bool(reader.followed) or not self._session.supervisor_has_ended
+        return Change(
+            at_ns=time.time_ns(),
+            lines=new.lines,
+            by_image=new.by_image,
+            files=new.files,
+            contexts=new.contexts,
+            processes=processes,
+            marks=has_new_marks,
         )
-        if session.has_marks:
-            self.result = self.result._replace(marks=self._marks.read(session))
-        self._provenance = None
-        change = change_between(before, self.result, time.time_ns())
-        self._by_file = FactsByFile(self.result)
-        if not self._is_first:
-            self.history.add(change.at_ns, change.by_image)
-            self._moved.update(dict.fromkeys(change.lines, change.at_ns))
-        self._is_first = False
-        return change
 
-    @property
-    def first_counts(self) -> Mapping[str, int]:
-        """See View."""
-        return self._by_file.first_counts
+    def _go_over(self) -> Change:
+        """Show the data file from now on: the session directory is gone."""
+        self.is_live = False
+        self._reader.close()
+        found = data_file_with(self._session.settings)
+        if found is None:
+            # It was erased. What was known is still shown.
+            return self._keep(no_change(time.time_ns()))
+        self._ended = DataFileView(found)
+        return self._refresh_ended(self._ended)
 
-    def paths(self) -> Collection[str]:
-        """See View."""
-        return self._by_file.lines.keys()
-
-    def lines(self, path: str) -> LineSet:
-        """See View."""
-        return self._by_file.lines.get(path, 0)
-
-    def arcs(self, path: str) -> ArcSet | None:
-        """See View."""
-        return self._by_file.arcs.get(path, b"") if self._by_file.has_arcs else None
-
-    def contexts_of(self, path: str) -> Mapping[str, LineSet]:
-        """See View."""
-        return self._by_file.contexts.get(path, {})
-
-    def moved_ns(self, path: str) -> int:
-        """See View."""
-        return self._moved.get(path, 0)
+    def _refresh_ended(self, ended: DataFileView) -> Change:
+        facts, result = self._facts, self.result
+        try:
+            ended.refresh()
+        except DataFileUnusable:
+            if not self._session.is_there() and not ended.place.exists():
+                return no_change(time.time_ns())
+            raise
+        if ended.facts is facts:
+            return no_change(time.time_ns())
+        self._facts, self.result, self._provenance = ended.facts, ended.result, ended.provenance
+        self._is_outdated = self._is_owed = False
+        return self._keep(change_between(facts, self._facts, (result, self.result), time.time_ns()))
