@@ -49,6 +49,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
                         " (coverage.py's options)"),
     "tree": Command("tree", "show the processes of the last session, and how each ended"),
     "mark": Command("mark", "name a moment of a running session, to see what is new since"),
+    "diff": Command("diff", "show what is newly and no longer covered, between files or marks"),
     "erase": Command("erase", "delete the data file and the sessions beside it"),
     "debug": Command("debug", "show what covsup sees: this system, settings, journals"),
 }  # fmt: skip

@@ -49,6 +49,25 @@ def read_result(path: Path) -> Result:
     )
 
 
+def files_in(path: Path) -> dict[str, str]:
+    """Every file that a data file names, also those that never ran, with its plugin or "".
+
+    Raises DataFileUnusable.
+    """
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        ) as db:
+            return {
+                file: tracer or ""
+                for file, tracer in db.execute(
+                    "SELECT path, tracer FROM file LEFT JOIN tracer ON file_id = file.id"
+                )
+            }
+    except sqlite3.Error as error:
+        raise DataFileUnusable(f"cannot read {path}: {error}") from error
+
+
 def _kind(db: sqlite3.Connection) -> Kind | None:
     row = db.execute("SELECT value FROM meta WHERE key = 'has_arcs'").fetchone()
     if row is None:

@@ -70,7 +70,7 @@ def find_mark(result: Result, name: str) -> Mark | None:
 def new_since(result: Result, mark: Mark) -> NewFacts:
     """What is new since a mark of the result."""
     before = result.marks[mark]
-    elsewhere = _lines_of_other_sessions(result, mark.session)
+    elsewhere = lines_of_other_sessions(result, mark.session)
     lines: dict[str, LineSet] = {}
     contexts: dict[PathContext, LineSet] = {}
     arcs: dict[str, ArcSet] = {}
@@ -99,7 +99,7 @@ def new_since(result: Result, mark: Mark) -> NewFacts:
     return NewFacts(lines, arcs, contexts)
 
 
-def _lines_of_other_sessions(result: Result, session: str) -> dict[str, LineSet]:
+def lines_of_other_sessions(result: Result, session: str) -> dict[str, LineSet]:
     """Lines that certainly only other sessions executed, in data that were added to older data."""
     if len(result.sessions) < 2:
         return {}
