@@ -182,8 +182,9 @@ def mark(name: str) -> bool:
     try:
         from covsup import mark_files  # rarely used
 
-        mark_files.set_mark(session, name, mark_files.JournalLayout(*tracer.journal_layout()))
-    except (OSError, ValueError) as error:
+        layout = mark_files.JournalLayout(*tracer.journal_layout())
+        mark_files.set_mark(session, name, layout, tracer.journal_tails)
+    except (OSError, ValueError, ImportError) as error:
         why = f"no mark {name!r}: {type(error).__name__}: {error}"
         tracer.note(why.encode("utf-8", "backslashreplace"))
         return False

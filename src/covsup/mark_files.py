@@ -13,19 +13,18 @@ import sys
 
 TYPE_CHECKING = False  # importing typing would import it into the target
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    Tails = dict[tuple[str, int], int]
+    from collections.abc import Callable, Iterable, Iterator
 
 MARK_PREFIX = "mark-"
 """How the names of the files begin. They end in ~, so programs that watch files ignore them."""
 
 FORMAT = "1"
-SEES_ALL, SEES_ONE_USER = "all", "user"
+SEES_ALL, SEES_SOME = "all", "some"
 """Which journals a mark lists: all of the session, or those that its process could read."""
 
 _JOURNAL_END = ".journal~"
 _FOLDED = "folded"
+_USER_PREFIX = "uid-"
 _ATTEMPTS = 50
 
 _last_ns = 0
@@ -45,10 +44,16 @@ class JournalLayout:
         self.slots_used = slots_used
 
 
-def set_mark(session: str, name: str, layout: JournalLayout) -> str:
-    """Set a mark in a session directory, and give the path of its file. Raises OSError.
+def set_mark(
+    session: str,
+    name: str,
+    layout: JournalLayout,
+    own_tails: "Callable[[], Iterable[tuple[bytes, int, int]]] | None" = None,
+) -> str:
+    """Set a mark in a session directory, and give the path of its file. Raises OSError, ValueError.
 
-    Two marks may have the same name.
+    Two marks may have the same name. `own_tails` gives the image, the segment and the tail of this
+    process's journals: a process that changed its user cannot read their files any more.
     """
     from covsup.pairs import encode_pairs  # a measured process may have it already
 
@@ -61,18 +66,22 @@ def set_mark(session: str, name: str, layout: JournalLayout) -> str:
             os.unlink(path)
         folded = _state(f"{session}/{_FOLDED}")
         at_ns = _now_ns()
-        directory, sees, tails = _tails(session, layout)
-        text = encode_pairs(
-            (
-                ("format", FORMAT),
-                ("name", name),
-                ("at_ns", str(at_ns)),
-                ("sees", sees),
-                *(("tail", f"{tail} {at} {file}") for (file, at), tail in tails.items()),
-            )
-        )
-        path = f"{directory}/{MARK_PREFIX}{at_ns:x}-{os.getpid()}~"
-        _write(path, text.encode("utf-8", "surrogateescape"), 0o600 if sees == SEES_ALL else 0o644)
+        found = _Tails(session, layout)
+        pairs = [
+            ("format", FORMAT),
+            ("name", name),
+            ("at_ns", str(at_ns)),
+            ("sees", SEES_ALL if found.sees_all else SEES_SOME),
+            *(("tail", f"{tail} {at} {file}") for (file, at), tail in found.tails.items()),
+        ]
+        if not found.sees_all and own_tails is not None:
+            pairs += [
+                ("own", f"{tail} {segment} {image_id.hex()}")
+                for image_id, segment, tail in own_tails()
+            ]
+        path = f"{found.directory}/{MARK_PREFIX}{at_ns:x}-{os.getpid()}~"
+        mode = 0o600 if found.directory == session else 0o644
+        _write(path, encode_pairs(pairs).encode("utf-8", "surrogateescape"), mode)
         # A combination may have moved facts from journals to the partial fold meanwhile. It lists the
         # marks again after it has written the fold: either it sees this mark, or this sees the fold.
         if _state(f"{session}/{_FOLDED}") == folded:
@@ -98,38 +107,47 @@ def _state(path: str) -> "tuple[int, int, int] | None":
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def _tails(session: str, layout: JournalLayout) -> "tuple[str, str, Tails]":
-    """The directory for the mark, which journals it sees, and their tails."""
-    directory, sees = session, SEES_ALL
-    try:
-        names = os.listdir(session)
-    except PermissionError:
-        # Another user's session: this user has a directory in it.
-        user = f"uid-{os.geteuid()}"
-        directory, sees, names = f"{session}/{user}", SEES_ONE_USER, [user]
-    files = [name for name in names if name.endswith(_JOURNAL_END)]
-    for name in names:
-        if name.startswith("uid-"):
+class _Tails:
+    """The tails of the journals that this process can read."""
+
+    def __init__(self, session: str, layout: JournalLayout) -> None:
+        """Read them now. Raises OSError."""
+        self.directory = session  # where the mark may be written
+        self.sees_all = True
+        self.tails: dict[tuple[str, int], int] = {}
+        """By journal: the path of its file in the session directory, and its offset there."""
+        try:
+            names = os.listdir(session)
+        except PermissionError:
+            # Another user's session: this user has a directory in it.
+            names = [f"{_USER_PREFIX}{os.geteuid()}"]
+            self.directory = f"{session}/{names[0]}"
+            self.sees_all = False
+        files = [name for name in names if name.endswith(_JOURNAL_END)]
+        for name in names:
+            if name.startswith(_USER_PREFIX):
+                try:
+                    listed = os.listdir(f"{session}/{name}")
+                except OSError:
+                    self.sees_all = False
+                    continue
+                files += [f"{name}/{file}" for file in listed if file.endswith(_JOURNAL_END)]
+        for file in files:
             try:
-                listed = os.listdir(f"{session}/{name}")
-            except (PermissionError, NotADirectoryError):
-                sees = SEES_ONE_USER
-                continue
-            files += [f"{name}/{file}" for file in listed if file.endswith(_JOURNAL_END)]
-    tails: Tails = {}
-    for file in files:
-        for at, tail in _tails_in(f"{session}/{file}", layout):
-            tails[file, at] = tail
-    return directory, sees, tails
+                for at, tail in _tails_in(f"{session}/{file}", layout):
+                    self.tails[file, at] = tail
+            except FileNotFoundError:
+                continue  # a combination moved it to the partial fold
+            except PermissionError:
+                self.sees_all = False
 
 
 def _tails_in(path: str, layout: JournalLayout) -> "Iterator[tuple[int, int]]":
-    """The offset and the tail of each journal in a file: its own, and those in its slots."""
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    try:
-        descriptor = os.open(path, flags)
-    except OSError:
-        return  # it was deleted just now, or another user's process may not read it
+    """The offset and the tail of each journal in a file: its own, and those in its slots.
+
+    Raises OSError.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         header = os.pread(descriptor, layout.header_size, 0)
         if len(header) < layout.header_size:

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from covsup.datafile.fold.fold import MixedMeasurement, ResultFold, fold, remapped
 from covsup.datafile.fold.gather import image_result, session_result
 from covsup.datafile.fold.result import Kind, Result
-from covsup.datafile.fold.sets import line_set_of, lines_in
+from covsup.datafile.fold.sets import arc_set_of, line_set_of, lines_in
 from covsup.datafile.journal.reader import read_journal
 from covsup.datafile.provenance.derive import provenance_of
+from covsup.datafile.session.marks import Mark, MarkedFacts
 from covsup.datafile.session.notes import SessionNote
 from covsup.datafile.session.observations import Observation
 from covsup.datafile.session.settings import Settings
@@ -77,6 +78,13 @@ def results(draw: st.DrawFn, *, branch: bool) -> Result:
 def session_parts(draw: st.DrawFn) -> Result:
     """What one look at one session directory gives."""
     looks = draw(st.integers(0, 3))
+    marks = {
+        Mark("s", name, 10**18): MarkedFacts(
+            {path: line_set_of(draw(lines)) for path in draw(st.sets(st.sampled_from(PATHS)))},
+            {path: arc_set_of(draw(arcs)) for path in draw(st.sets(st.sampled_from(PATHS)))},
+        )
+        for name in draw(st.sets(st.sampled_from("ab")))
+    }
     return session_result(
         Settings(session="s", context=draw(st.sampled_from(("", "ci")))),
         notes=[SessionNote(pid=100, time_ns=1, kind="start-failed", why="no room")][:looks],
@@ -84,6 +92,7 @@ def session_parts(draw: st.DrawFn) -> Result:
             Observation(pid=100, create_time=1e9, at_ns=number, python=True)
             for number in range(looks)
         ],
+        marks=marks,
     )
 
 

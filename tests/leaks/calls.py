@@ -152,6 +152,7 @@ TRACER: dict[str, list[Call]] = {
     "pause": [Call(paused)],
     "resume": [raising(TypeError, _tracer.resume, TEXT)],
     "join": [Call(lambda: _tracer.join(sys._getframe())), raising(TypeError, _tracer.join, TEXT)],
+    "journal_tails": [Call(_tracer.journal_tails)],
     "journal_layout": [Call(_tracer.journal_layout)],
     "flush": [Call(_tracer.flush, calls=SLOW_CALLS)],
     "record_signal": [

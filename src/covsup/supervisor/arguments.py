@@ -28,7 +28,7 @@ class Help(argparse.RawDescriptionHelpFormatter):
 
     def __init__(self, prog: str, **options: Any) -> None:
         """`options` are those of argparse's formatter, which would import shutil for the width."""
-        super().__init__(prog, **{"width": _columns() - 2, **options})
+        super().__init__(prog, **{"width": columns() - 2, **options})
 
     if sys.version_info[:2] == (3, 14):
         # Python 3.14 imports its colours, and with them `inspect`, for the first option that is
@@ -47,7 +47,7 @@ class Help(argparse.RawDescriptionHelpFormatter):
             return self.__dict__[name]
 
 
-def _columns() -> int:
+def columns() -> int:
     """The width of the terminal, as shutil.get_terminal_size() gives it."""
     columns = os.environ.get("COLUMNS", "")
     if columns.isascii() and columns.isdigit() and int(columns):

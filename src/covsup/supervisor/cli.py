@@ -48,9 +48,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "annotate": Command("report", "write copies of the sources with a mark on each line"
                         " (coverage.py's options)"),
     "tree": Command("tree", "show the processes of the last session, and how each ended"),
-    "mark": Command("mark", "name a moment of a running session, to see what is new since"),
-    "unused": Command("unused", "show the code that never ran, biggest first"),
     "why": Command("why", "say who ran a line first, or why it did not run"),
+    "unused": Command("unused", "show the code that never ran, biggest first"),
+    "mark": Command("mark", "name a moment of a running session, to see what is new since"),
+    "diff": Command("diff", "show what is newly and no longer covered, between files or marks"),
     "erase": Command("erase", "delete the data file and the sessions beside it"),
     "debug": Command("debug", "show what covsup sees: this system, settings, journals"),
 }  # fmt: skip

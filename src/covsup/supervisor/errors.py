@@ -21,5 +21,9 @@ INCOMPLETE: Final = 3
 """The target succeeded, but under --strict something was unmeasured, unreadable or lost."""
 
 
+COVERAGE_LOST: Final = 3
+"""With `covsup diff --fail-on=lost`: something is no longer covered."""
+
+
 class UsageError(CovsupError):
     """Nothing was run. The message says what to change."""

@@ -10,7 +10,10 @@ from covsup.pairs import decode_pairs
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from typing import Self
+    from typing import Self, TypeAlias
+
+    Tails: TypeAlias = Mapping[str, Mapping[int, int]]
+    """By file (its path in the session directory) and offset there: the tail of each journal."""
 
 
 class MarkFile(NamedTuple):
@@ -19,22 +22,28 @@ class MarkFile(NamedTuple):
     name: str
     at_ns: int
     sees_all: bool  # else it lists only the journals that its process could read
-    tails: Mapping[tuple[str, int], int]
-    """By journal (its path in the session directory, its offset in that file): its tail."""
+    tails: Tails
+    own_tails: Mapping[tuple[str, int], int]
+    """Of the process that set the mark, where it could not read its files: by image and segment."""
 
     @classmethod
     def of_file(cls, path: Path) -> Self:
         """The mark in a file. Raises OSError, and ValueError for a file that covsup did not write."""
         values: dict[str, str] = {}
-        tails: dict[tuple[str, int], int] = {}
+        tails: dict[str, dict[int, int]] = {}
+        own: dict[tuple[str, int], int] = {}
         for key, value in decode_pairs(read_text(path)):
             if key == "tail":
                 tail, offset, journal = value.split(" ", 2)
-                tails[journal, int(offset)] = int(tail)
+                tails.setdefault(journal, {})[int(offset)] = int(tail)
+            elif key == "own":
+                tail, segment, image_id = value.split(" ", 2)
+                own[image_id, int(segment)] = int(tail)
             else:
                 values[key] = value
         if values.get("format") != FORMAT:
             raise ValueError(f"its format is {values.get('format')}, not {FORMAT}")
         if not values.get("name") or not values.get("at_ns", "").isdecimal():
             raise ValueError("it lacks a name or a time")
-        return cls(values["name"], int(values["at_ns"]), values.get("sees") == SEES_ALL, tails)
+        sees_all = values.get("sees") == SEES_ALL
+        return cls(values["name"], int(values["at_ns"]), sees_all, tails, own)

@@ -45,12 +45,16 @@ from covsup.supervisor.watching.process_table import this_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
+    from typing import Final
 
     from covsup.datafile.session.directory import Session
     from covsup.supervisor.combining.enclosing_run import EnclosingRun
     from covsup.supervisor.combining.grouping import SeparateReason
     from covsup.supervisor.combining.input_directory import InputDirectory
     from covsup.supervisor.settings.combine_settings import CombineSettings
+
+
+_FOLD_ATTEMPTS: Final = 3
 
 
 def combine(
@@ -306,8 +310,11 @@ class _Combination:
             )
             if not is_expected_to_run and not directory.live.images:
                 self.programs += directory.members
-            if directory.deletable() and not directory.fold_is_unreadable:
-                self._write_partial_fold(directory, directory.session)
+            if (
+                directory.deletable()
+                and not directory.fold_is_unreadable
+                and self._write_partial_fold(directory, directory.session)
+            ):
                 _delete(directory.deletable())
 
     def _could_not_delete(self, path: Path, error: Exception) -> None:
@@ -316,16 +323,18 @@ class _Combination:
             f"{path} is combined but cannot be deleted: {why or error}; delete it"
         )
 
-    def _write_partial_fold(self, directory: InputDirectory, session: Session) -> None:
+    def _write_partial_fold(self, directory: InputDirectory, session: Session) -> bool:
         """Keep in the session directory what the journals held that are about to be deleted.
 
-        Marks that are set meanwhile may be missing in it: it is written again, until none is
-        (`covsup.mark_files` is the other side).
+        A mark that is set meanwhile needs the journals as well, so it must be in the fold before
+        they are deleted (`covsup.mark_files` is the other side). False: marks come faster than the
+        fold is written. The journals then stay for the next combination.
         """
-        while True:
+        for _ in range(_FOLD_ATTEMPTS):
             self._write_partial_fold_once(directory, session)
             if not directory.add_later_marks(session):
-                return
+                return True
+        return False
 
     def _write_partial_fold_once(self, directory: InputDirectory, session: Session) -> None:
         folding = ResultFold().add(SourceVersions().identified(directory.ended_result()))

@@ -81,6 +81,16 @@ void journal_thread_started(void);
  * comes later. 0, or -1 with errno set. */
 int journal_sync(void);
 
+/* How far this process's journal is. A file of another user cannot be read for it. */
+typedef struct {
+    uint8_t image_id[JOURNAL_IMAGE_ID_SIZE];
+    uint32_t segment; /* its number among those of the image */
+    uint64_t tail;
+} journal_tail;
+
+/* The tail of the journal's segment at `index`, from 0 on. -1: there are not so many. */
+int journal_tail_at(uint32_t index, journal_tail *found);
+
 /* "<image id, 32 hex>.<pid>.<generation>" of this image, for COVSUP_PARENT; "" before the start. */
 const char *journal_parent_value(char buffer[JOURNAL_PARENT_SIZE]);
 

@@ -105,3 +105,17 @@ journal_sync(void)
     int slots = sync_all(journal_windows, &journal_window_count);
     return files == 0 ? slots : files;
 }
+
+int
+journal_tail_at(uint32_t index, journal_tail *found)
+{
+    journal_state *state = journal_own_state();
+    if (state == NULL || index >= atomic_load_explicit(&state->count, memory_order_acquire)) {
+        return -1;
+    }
+    journal_header *header = header_of(&state->segments[index]);
+    memcpy(found->image_id, header->image_id, sizeof(found->image_id));
+    found->segment = header->segment;
+    found->tail = atomic_load_explicit(shared_u64(&header->tail), memory_order_acquire);
+    return 0;
+}

@@ -101,11 +101,36 @@ journal_layout(PyObject *module, PyObject *unused)
                          (int)offsetof(journal_header, slots_used));
 }
 
+PyDoc_STRVAR(journal_tails_doc, "journal_tails()\n--\n\n"
+                                "How far this process's journal is: (image id, segment, tail) for\n"
+                                "each of its segments.");
+
+static PyObject *
+journal_tails(PyObject *module, PyObject *unused)
+{
+    PyObject *tails = PyList_New(0); /* owned */
+    journal_tail found;
+    for (uint32_t at = 0; tails != NULL && journal_tail_at(at, &found) == 0; at++) {
+        PyObject *image_id = PyBytes_FromStringAndSize((const char *)found.image_id,
+                                                       sizeof(found.image_id)); /* owned */
+        PyObject *tail = image_id == NULL ? NULL
+                                          : Py_BuildValue("OIK", image_id, found.segment,
+                                                          (unsigned long long)found.tail);
+        Py_XDECREF(image_id);
+        if (tail == NULL || PyList_Append(tails, tail) < 0) {
+            Py_CLEAR(tails);
+        }
+        Py_XDECREF(tail);
+    }
+    return tails;
+}
+
 static PyMethodDef methods[] = {
     {"pause", pause_recording, METH_NOARGS, pause_doc},
     {"resume", resume_recording, METH_O, resume_doc},
     {"join", join_frames, METH_O, join_doc},
     {"flush", flush_journal, METH_NOARGS, flush_doc},
+    {"journal_tails", journal_tails, METH_NOARGS, journal_tails_doc},
     {"journal_layout", journal_layout, METH_NOARGS, journal_layout_doc},
     {"record_signal", record_signal, METH_O, record_signal_doc},
     {NULL, NULL, 0, NULL},

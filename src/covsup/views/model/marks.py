@@ -10,7 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 from covsup.datafile.fold.marked import read_marks
-from covsup.datafile.fold.sets import arc_set_of, arcs_in
+from covsup.datafile.fold.marked_facts import lines_of_arcs
+from covsup.datafile.fold.sets import arc_set_of, arcs_in, unite_arcs
 from covsup.hints import NamedTuple
 
 if TYPE_CHECKING:
@@ -69,27 +70,36 @@ def find_mark(result: Result, name: str) -> Mark | None:
 def new_since(result: Result, mark: Mark) -> NewFacts:
     """What is new since a mark of the result."""
     before = result.marks[mark]
-    elsewhere = _lines_of_other_sessions(result, mark.session)
+    elsewhere = lines_of_other_sessions(result, mark.session)
     lines: dict[str, LineSet] = {}
     contexts: dict[PathContext, LineSet] = {}
-    for (path, context), bits in result.lines.items():
+    arcs: dict[str, ArcSet] = {}
+
+    def add_lines(path: str, context: str, bits: LineSet) -> None:
         new = bits & ~before.lines.get(path, 0) & ~elsewhere.get(path, 0)
         if new:
             lines[path] = lines.get(path, 0) | new
-            contexts[path, context] = new
-    arcs: dict[str, set[tuple[int, int]]] = {}
-    for (path, _), pairs in result.arcs.items():
+            contexts[path, context] = contexts.get((path, context), 0) | new
+
+    for (path, context), bits in result.lines.items():
+        add_lines(path, context, bits)
+    for (path, context), pairs in result.arcs.items():
         known = before.arcs.get(path, b"")
-        if pairs != known and (new_arcs := set(arcs_in(pairs)).difference(arcs_in(known))):
-            arcs.setdefault(path, set()).update(
-                arc
-                for arc in new_arcs
-                if not any(end > 0 and elsewhere.get(path, 0) >> end & 1 for end in arc)
-            )
-    return NewFacts(lines, {path: arc_set_of(new) for path, new in arcs.items() if new}, contexts)
+        if pairs == known:
+            continue
+        other = elsewhere.get(path, 0)
+        new = arc_set_of(
+            arc
+            for arc in set(arcs_in(pairs)).difference(arcs_in(known))
+            if not any(end > 0 and other >> end & 1 for end in arc)
+        )
+        if new:
+            arcs[path] = unite_arcs(arcs[path], new) if path in arcs else new
+            add_lines(path, context, lines_of_arcs(new))
+    return NewFacts(lines, arcs, contexts)
 
 
-def _lines_of_other_sessions(result: Result, session: str) -> dict[str, LineSet]:
+def lines_of_other_sessions(result: Result, session: str) -> dict[str, LineSet]:
     """Lines that certainly only other sessions executed, in data that were added to older data."""
     if len(result.sessions) < 2:
         return {}
