@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from covsup.datafile.errors import CovsupError
 from covsup.datafile.fold.fold import remapped
+from covsup.datafile.fold.result import Kind
 from covsup.datafile.provenance.derive import provenance_of
-from covsup.views.model.facts_by_file import FactsByFile
+from covsup.views.model.known_facts import KnownFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -45,10 +46,11 @@ class Measured:
         self.result = view.result if map_path is str else remapped(view.result, map_path)
         self.provenance = provenance_of(self.result)
         self.library = library
-        self._facts = FactsByFile(self.result)
+        self._facts = KnownFacts()
+        self._facts.add(self.result)
         others = {map_path(path): plugin for path, plugin in (unexecuted or {}).items()}
         self.unexecuted = {
-            path: plugin for path, plugin in others.items() if path not in self._facts.lines
+            path: plugin for path, plugin in others.items() if path not in self._facts.lines_of
         }
         plugins = {path: frozenset([name]) for path, name in self.unexecuted.items() if name}
         library.learn_plugins({**plugins, **self.result.plugins})
@@ -56,23 +58,23 @@ class Measured:
     @property
     def has_arcs(self) -> bool:
         """Whether branches were measured."""
-        return self._facts.has_arcs
+        return self._facts.kind is Kind.ARCS
 
     def lines(self, path: str) -> LineSet:
         """The lines of a file that ran, in any process and context."""
-        return self._facts.lines.get(path, 0)
+        return self._facts.lines_of.get(path, 0)
 
     def arcs(self, path: str) -> ArcSet | None:
         """Its arcs; None if only lines were measured."""
-        return self._facts.arcs.get(path, b"") if self.has_arcs else None
+        return self._facts.arcs_of.get(path, b"") if self.has_arcs else None
 
     def contexts(self, path: str) -> Mapping[str, LineSet]:
         """By label: the lines that ran in that context."""
-        return self._facts.contexts.get(path, {})
+        return self._facts.contexts_of.get(path, {})
 
     def paths(self) -> list[str]:
         """Every file that was measured or should have been, sorted."""
-        return sorted({*self._facts.lines, *self.unexecuted})
+        return sorted({*self._facts.lines_of, *self.unexecuted})
 
     def is_edited(self, path: str) -> bool:
         """Whether the source differs from every version of it that was measured."""
