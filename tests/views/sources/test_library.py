@@ -17,9 +17,11 @@ import pytest
 from covsup.datafile.fold.result import Version
 from covsup.datafile.fold.sets import line_set_of
 from covsup.datafile.source_files import version_now
+from covsup.views.sources import disk_cache
 from covsup.views.sources import library as library_module
 from covsup.views.sources.disk_cache import AnalysisCache
 from covsup.views.sources.library import Priority, SourceLibrary
+from covsup.views.sources.reporters import Reporters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -275,7 +277,7 @@ class TestCacheOnDisk:
         with SourceLibrary(config_file) as library:
             analyse = library._reporters.analyse
             library._reporters.analyse = lambda *each: made.append(each) or analyse(*each)
-            expected = SourceLibrary(config_file)._reporters.analyse(str(program), "")
+            expected = Reporters(config_file).analyse(str(program), "")
             assert library.analysis_now(str(program)) == expected
         return len(made)
 
@@ -317,8 +319,11 @@ class TestCacheOnDisk:
         self.misses(program)  # where the file was removed, this one makes it anew
         assert self.misses(program) == 0
 
-    def test_a_cache_that_cannot_be_written_is_read(self, cache: Path, program: Path) -> None:
+    def test_a_cache_that_cannot_be_written_is_read(
+        self, cache: Path, program: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         self.fill(program)
+        monkeypatch.setattr(disk_cache, "_BUSY_SECONDS", 0.1)
         with sqlite3.connect(cache) as database:
             database.execute("BEGIN EXCLUSIVE")  # as another process that does not end
             database.execute("UPDATE analysis SET used = 0")
@@ -351,7 +356,7 @@ class TestCacheOnDisk:
         ]
 
     def test_its_size_is_bounded(self, tmp_path: Path, program: Path) -> None:
-        analysis = SourceLibrary(False).analysis_now(str(program))
+        analysis = Reporters(False).analyse(str(program), "")
         large = analysis._replace(arcs=os.urandom(64_000))
         cache = AnalysisCache(tmp_path / "cache", b"key", largest_bytes=4_000_000)
         for number in range(1000):

@@ -34,7 +34,7 @@ LARGEST_BYTES: Final = 64 << 20
 
 _NAME: Final = "analyses.sqlite"
 _BATCH: Final = 200  # entries in one transaction
-_BUSY_SECONDS: Final = 2.0
+_BUSY_SECONDS: Final = 5.0
 _DAY_SECONDS: Final = 86400
 _LARGEST_TEXT: Final = 32 << 20
 
@@ -70,7 +70,8 @@ class AnalysisCache:
         self._today = int(time.time() // _DAY_SECONDS)
         self._is_writable = True
         self._path = None if directory is None else directory / _NAME
-        self._database = self._opened()
+        self._database: sqlite3.Connection | None = None  # opened by the first use
+        self._is_off = directory is None
 
     def get(self, digest: str) -> SourceAnalysis | None:
         """The analysis of the source with this digest."""
@@ -93,7 +94,7 @@ class AnalysisCache:
 
     def put(self, digest: str, analysis: SourceAnalysis) -> None:
         """Keep an analysis. It is written with others, at the latest by `flush()`."""
-        if self._database is None or not self._is_writable:
+        if self._is_off or not self._is_writable:
             return
         packed = zlib.compress(to_text(analysis).encode(), 1)
         with self._lock:
@@ -137,10 +138,12 @@ class AnalysisCache:
         try:
             # A file that is lost with the power is only a cache that is lost.
             database.execute("PRAGMA synchronous = OFF")
-            database.execute(
-                "CREATE TABLE IF NOT EXISTS analysis"
-                " (key BLOB PRIMARY KEY, used INTEGER NOT NULL, text BLOB NOT NULL)"
-            )
+            if not database.execute("SELECT name FROM sqlite_master").fetchone():
+                # IMMEDIATE waits for another process that does the same.
+                database.executescript(
+                    "BEGIN IMMEDIATE; CREATE TABLE IF NOT EXISTS analysis"
+                    " (key BLOB PRIMARY KEY, used INTEGER NOT NULL, text BLOB NOT NULL); COMMIT"
+                )
         except sqlite3.DatabaseError as error:
             if _is_damage(error):
                 database.close()
@@ -152,6 +155,9 @@ class AnalysisCache:
 
     def _try(self, work: Callable[[sqlite3.Connection], Something]) -> Something | None:
         """Do something with the database; None where that fails. Damage removes the file."""
+        if self._database is None and not self._is_off:
+            self._database = self._opened()
+            self._is_off = self._database is None
         if self._database is None:
             return None
         try:
@@ -193,7 +199,7 @@ class AnalysisCache:
         if self._database is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._database.close()
-        self._database = None
+        self._database, self._is_off = None, True
 
 
 def _used_bytes(database: sqlite3.Connection) -> int:
@@ -207,4 +213,4 @@ def _used_bytes(database: sqlite3.Connection) -> int:
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
     """Whether the file is no database, or a damaged one; not whether it is locked or read-only."""
-    return not isinstance(error, sqlite3.OperationalError) or "no such" in str(error)
+    return not isinstance(error, sqlite3.OperationalError)

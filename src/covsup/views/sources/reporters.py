@@ -87,6 +87,8 @@ class Reporters:
             raise SourceUnavailable(_in_one_line(path, str(error))) from error
         except RecursionError as error:
             raise SourceUnavailable(f"{path}: the source is nested too deeply") from error
+        except SyntaxError as error:
+            raise SourceUnavailable(_in_one_line(path, f"couldn't parse it: {error}")) from error
         except (Exception, SystemExit) as error:  # a plugin may raise anything
             raise SourceUnavailable(
                 _in_one_line(path, f"it cannot be analysed: {error!r}")
