@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import threading
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from covsup import mark_files
 from covsup.datafile.database.read_result import read_result
 from covsup.datafile.session.directory import MARK_PREFIX, open_session
 from covsup.supervisor.sessions.marking import set_mark
-from tests.supervisor.live import Live, beside, covsup
+from tests.supervisor.live import PATIENCE, Live, beside, covsup
 from tests.views.marked import LOOP, SERVER, new_arcs, new_lines, session_in
 
 if TYPE_CHECKING:
@@ -280,23 +281,69 @@ def test_a_session_without_a_supervisor_takes_marks(world: World) -> None:
     assert new_lines(world.data_file, "second") == {}
 
 
+NO_MARKS = (
+    "garbage",
+    "format=2\nname=x\nat_ns=1\n",
+    "format=1\nat_ns=1\n",
+    "format=1\nname=x\n",
+    "format=1\nname=x\nat_ns=-1\n",
+    "format=1\nname=x\nat_ns={huge}\n",
+    "format=1\nname=x\nat_ns=1\ntail=x\n",
+    "format=1\nname=x\nat_ns=1\ntail=1 {huge} file\n",
+    "format=1\nname=x\nat_ns=1\ntail={huge} 0 file\n",
+)
+
+
 def test_a_file_that_is_no_mark_is_reported_and_the_rest_is_combined(world: World) -> None:
     world.write("server.py", SERVER)
     opened = json.loads(beside(world, "env", "--shell=json").stdout)
     world.run(world.python, "server.py", environment=opened)
     session = Path(opened["COVSUP_SESSION"])
     mark(world, "good")
-    for name, text in (
-        ("mark-1-1~", "garbage"),
-        ("mark-1-2~", "format=1\nname=x\nat_ns=1\ntail=x\n"),
-    ):
-        (session / name).write_text(text, encoding="utf-8")
+    huge = str(1 << 80)
+    for number, text in enumerate(NO_MARKS):
+        (session / f"mark-1-{number}~").write_text(text.format(huge=huge), encoding="utf-8")
+    (session / "mark-2-1~").symlink_to("/etc/passwd")
     listed = beside(world, "mark", "--list")
     assert listed.stdout.count("good") == 1
-    assert listed.stderr.count("cannot be used as a mark") == 2
+    assert listed.stderr.count("cannot be used as a mark") == len(NO_MARKS)
     combined = beside(world, "combine")
-    assert combined.stderr.count("cannot be used as a mark") == 2, combined
+    assert combined.stderr.count("cannot be used as a mark") == len(NO_MARKS), combined
     assert [each.name for each in read_result(world.data_file).marks] == ["good"]
+
+
+def test_impossible_tails_in_a_mark_do_no_harm(world: World) -> None:
+    world.write("server.py", SERVER)
+    opened = json.loads(beside(world, "env", "--shell=json").stdout)
+    world.run(world.python, "server.py", environment=opened)
+    session = Path(opened["COVSUP_SESSION"])
+    (journal,) = (each.name for each in session.glob("*.journal~"))
+    most = (1 << 63) - 1
+    for number, tail in enumerate((f"{most} 0", "517 0", f"600 {most}", "600 7", "3 0")):
+        (session / f"mark-1-{number}~").write_text(
+            f"format=1\nname={number}\nat_ns=1\nsees=all\ntail={tail} {journal}\n", encoding="utf-8"
+        )
+    assert beside(world, "combine").returncode == 0
+    before = {mark.name: facts.lines for mark, facts in read_result(world.data_file).marks.items()}
+    assert [len(before[str(number)]) for number in range(5)] == [1, 0, 0, 0, 0]
+
+
+def test_a_snapshot_that_shortens_journals_keeps_the_marks(world: World) -> None:
+    world.write("workers.py", WORKERS)
+    with Live(world, *covsup(world, "workers.py")) as live:
+        pid = next_worker(live)
+        works(live, "1")
+        mark(world, "x")
+        works(live, "2")
+        os.kill(pid, signal.SIGKILL)
+        next_worker(live)
+        session = session_in(world)
+        (journal,) = session.glob(f"{pid}-*")
+        before = journal.stat().st_size
+        assert beside(world, "combine", "--keep", "-q").returncode == 0
+        assert journal.stat().st_size < before
+        assert new_lines(session, "x") == {"workers.py": [5]}
+        assert new_lines(world.data_file, "x") == {"workers.py": [5]}
 
 
 def test_paths_of_marks_are_remapped_as_others_are(world: World) -> None:
@@ -316,3 +363,54 @@ def test_paths_of_marks_are_remapped_as_others_are(world: World) -> None:
     (facts,) = result.marks.values()
     assert set(facts.lines) == {path for path, _ in result.lines}
     assert new_lines(world.data_file, "x") == {"server.py": [3, 4, *LOOP, 14]}
+
+
+HTTP = """\
+import http.server, os, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/buy":
+            body = b"bought"
+        else:
+            body = b"seen"
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *words):
+        pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+workers = [pid for _ in range(2) if (pid := os.fork()) or server.serve_forever()]
+print("port", server.server_port, flush=True)
+sys.stdin.readline()
+for pid in workers:
+    os.kill(pid, 9)
+    os.wait()
+"""
+
+
+def test_one_request_to_a_forked_web_server_newly_covers_the_lines_of_its_handler(
+    world: World,
+) -> None:
+    world.write("web.py", HTTP)
+    with Live(world, *covsup(world, "web.py", options=("--branch",))) as live:
+        port = int(live.wait_for(r"port (\d+)\n")[1])
+
+        def get(path: str) -> bytes:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{port}{path}", timeout=PATIENCE
+            ) as answer:
+                body: bytes = answer.read()
+            return body
+
+        mark(world, "first")
+        assert get("/") == b"seen"
+        # The answer may arrive before the worker has executed its last line, which is the same.
+        assert new_lines(session_in(world), "first") == {"web.py": [4, 7, 8, 9, 10, 12]}
+        mark(world, "click")
+        assert get("/buy") == b"bought"
+        assert new_lines(session_in(world), "click") == {"web.py": [5]}
+        live.send("\n")
+        assert live.ended() == 0
+    assert new_lines(world.data_file, "click") == {"web.py": [5, 17, 18, 19]}
+    assert (4, 5) in new_arcs(world.data_file, "click")["web.py"]
+    assert (4, 7) not in new_arcs(world.data_file, "click")["web.py"]

@@ -311,6 +311,22 @@ def test_paths_of_another_checkout_are_mapped(world: World) -> None:
     assert changes(file)["newly_covered"] == [3]
 
 
+def test_many_files_are_compared_and_those_that_reports_omit_are_left_out(world: World) -> None:
+    world.write("app.py", "import sys\nfor name in sys.argv[1:]:\n    __import__(name)\n")
+    names = [f"m{number}" for number in range(20)]
+    for name in names:
+        world.write(f"{name}.py", "x = 1\n")
+    measured(world, "one", *names[:15])
+    measured(world, "two", *names[5:])
+    world.write(".coveragerc", "[report]\nomit = m7.py, m19.py, m0.py\n")
+    answer = diff(world, "one", "two")
+    new = [file["path"] for file in answer["files"] if file["newly_covered"]["lines"]]
+    lost = [file["path"] for file in answer["files"] if file["no_longer_covered"]["lines"]]
+    assert sorted(new) == sorted(f"m{number}.py" for number in range(15, 19))
+    assert sorted(lost) == sorted(f"m{number}.py" for number in range(1, 5))
+    assert answer["new"]["statements"] == 17 + 3
+
+
 def test_what_cannot_be_compared_gives_one_line(world: World) -> None:
     world.write("app.py", "x = 1\n")
     world.write("text", "not a data file\n")

@@ -187,7 +187,8 @@ def read_until(
             if tail <= JOURNAL_HEADER_SIZE:
                 continue
             header, order = read_header(path, os.pread(fd, JOURNAL_HEADER_SIZE, offset))
-            earlier = header._replace(tail=min(tail, header.tail))
+            whole_words = tail - tail % RECORD_WORD_SIZE  # the tail may be of another user's mark
+            earlier = header._replace(tail=min(whole_words, header.tail))
             words, problems = _read_words(fd, earlier, offset, size)
             journals.append(journal_of(earlier, order, words, problems))
     return journals

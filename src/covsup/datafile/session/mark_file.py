@@ -35,15 +35,24 @@ class MarkFile(NamedTuple):
         for key, value in decode_pairs(read_text(path)):
             if key == "tail":
                 tail, offset, journal = value.split(" ", 2)
-                tails.setdefault(journal, {})[int(offset)] = int(tail)
+                tails.setdefault(journal, {})[_number(offset)] = _number(tail)
             elif key == "own":
                 tail, segment, image_id = value.split(" ", 2)
-                own[image_id, int(segment)] = int(tail)
+                own[image_id, _number(segment)] = _number(tail)
             else:
                 values[key] = value
         if values.get("format") != FORMAT:
             raise ValueError(f"its format is {values.get('format')}, not {FORMAT}")
-        if not values.get("name") or not values.get("at_ns", "").isdecimal():
-            raise ValueError("it lacks a name or a time")
-        sees_all = values.get("sees") == SEES_ALL
-        return cls(values["name"], int(values["at_ns"]), sees_all, tails, own)
+        if not values.get("name"):
+            raise ValueError("it has no name")
+        name = values["name"].encode("utf-8", "backslashreplace").decode("utf-8")
+        at_ns = _number(values.get("at_ns", ""))
+        return cls(name, at_ns, values.get("sees") == SEES_ALL, tails, own)
+
+
+def _number(text: str) -> int:
+    """A number of 63 bits. Raises ValueError: the file may be another user's, with any contents."""
+    number = int(text)
+    if not 0 <= number < 1 << 63:
+        raise ValueError(f"it has an impossible number: {number}")
+    return number

@@ -14,12 +14,17 @@ from covsup.views.sources.reporters import SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Final
 
     from covsup.datafile.fold.sets import Arc, LineSet
     from covsup.views.answers.diff.side import Side
     from covsup.views.answers.diff.texts import Texts
     from covsup.views.sources.analysis import SourceAnalysis
     from covsup.views.sources.library import SourceLibrary
+
+
+_FEW: Final = 8
+"""So many files are analysed before a process has started."""
 
 
 class Counts(NamedTuple):
@@ -99,10 +104,12 @@ def compare(
 ) -> Diff:
     """The difference between two measurements."""
     has_branches = old.has_arcs and new.has_arcs
-    library.learn_plugins({**old.plugins, **new.plugins})
+    paths = [path for path in sorted(old.files | new.files) if library.is_reported(path)]
     with tempfile.TemporaryDirectory(prefix="covsup-diff-") as directory:
         comparison = _Comparison(old, new, (old_texts, new_texts), library, directory)
-        found = [comparison.file(path) for path in sorted(old.files | new.files)]
+        if len(paths) > _FEW:
+            comparison.analyse_in_parallel(paths)
+        found = [comparison.file(path) for path in paths]
     counted = [each for each in found if each.old is not None or each.new is not None]
     return Diff(
         old_name=old.name,
@@ -149,9 +156,17 @@ class _Comparison:
         self._old, self._new = old, new
         self._old_texts, self._new_texts = texts
         self._library = library
+        self._analyse = library.analysis_now
         self._directory = directory
         self._has_branches = old.has_arcs and new.has_arcs
         self._written = 0
+        self._plugins = {**old.plugins, **new.plugins}
+        library.learn_plugins(self._plugins)
+
+    def analyse_in_parallel(self, paths: Sequence[str]) -> None:
+        """Have processes begin to analyse these files."""
+        self._library.request(paths)
+        self._analyse = self._library.analysis_soon
 
     def file(self, path: str) -> FileDiff:
         """Compare one file."""
@@ -214,19 +229,21 @@ class _Comparison:
         """The analysis of a text of a file. coverage.py analyses files, so it may need one."""
         if text is None:
             return None
-        at = path
         try:
             with open(path, "rb") as file:
                 is_here = file.read() == text
         except OSError:
             is_here = False
-        if not is_here:
+        try:
+            if is_here:
+                return self._analyse(path)
             self._written += 1
             at = os.path.join(self._directory, str(self._written), os.path.basename(path))
             os.mkdir(os.path.dirname(at))
             with open(at, "wb") as file:
                 file.write(text)
-        try:
+            if path in self._plugins:
+                self._plugins[at] = self._plugins[path]
             return self._library.analysis_now(at)
         except SourceUnavailable:
             return None
