@@ -52,6 +52,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "unused": Command("unused", "show the code that never ran, biggest first"),
     "mark": Command("mark", "name a moment of a running session, to see what is new since"),
     "diff": Command("diff", "show what is newly and no longer covered, between files or marks"),
+    "serve": Command("serve", "show a session, also while it runs, or a data file as a web page"),
     "erase": Command("erase", "delete the data file and the sessions beside it"),
     "debug": Command("debug", "show what covsup sees: this system, settings, journals"),
 }  # fmt: skip

@@ -26,6 +26,8 @@ def printable(text: str) -> str:
     File names and command lines can contain anything. Control characters, lone surrogates and marks
     that change the direction of writing become escapes.
     """
+    if text.isprintable():
+        return text
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
         for each in text

@@ -17,19 +17,19 @@ from covsup.datafile.fold.result import Kind, has_content
 from covsup.datafile.journal.by_value_names import sent_code_in
 from covsup.datafile.provenance.derive import provenance_of
 from covsup.hints import TYPE_CHECKING, NamedTuple
+from covsup.supervisor.combining.session_sources import files_of_sources
 from covsup.supervisor.combining.source_versions import SourceVersions
-from covsup.supervisor.combining.unexecuted import storable, unexecuted_files, unseen_packages
+from covsup.supervisor.combining.unexecuted import storable, unseen_packages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from covsup.datafile.fold.result import Result
     from covsup.datafile.provenance.model import Provenance
-    from covsup.datafile.session.directory import Session
+    from covsup.datafile.session.settings import Settings
     from covsup.supervisor.combining.input_directory import InputDirectory
     from covsup.supervisor.combining.input_reader import InputReader
-    from covsup.supervisor.combining.unexecuted import FilesOfPlugins
     from covsup.supervisor.settings.combine_settings import CombineSettings
 
 
@@ -91,7 +91,7 @@ class DataFileWriter:
         touched: dict[str, str] = {}
         sessions = [directory.session for directory in directories if directory.session is not None]
         for session in sessions:
-            self._find_unexecuted(session, result, touched, warnings)
+            self._find_unexecuted(session.settings, result, touched, warnings)
         touched, unstorable = storable(touched)
         warnings += [each for each in unstorable if each not in self._reader.unreadable]
         # Unexecuted files alone make a result, of 0 %, if at least a process was measured.
@@ -120,6 +120,27 @@ class DataFileWriter:
         )
         return WrittenFile(provenance, has_no_data, tuple(warnings), tuple(used))
 
+    def write_result(self, target: Path, result: Result) -> None:
+        """Write a result that was read already, with the files of its sources that never ran.
+
+        Raises DataFileUnwritable.
+        """
+        contents = _Contents()
+        contents.add(result, self._map_path)
+        resolved, warnings = self._resolved(contents)
+        touched: dict[str, str] = {}
+        for settings in result.sessions.values():
+            self._find_unexecuted(settings, resolved, touched, warnings)
+        by_settings = [
+            Kind.ARCS if each.branch else Kind.LINES for each in result.sessions.values()
+        ]
+        write_database(
+            resolved,
+            target,
+            kind=contents.kind or next(iter(by_settings), None),
+            touched={self._map_path(path): name for path, name in storable(touched)[0].items()},
+        )
+
     def _no_data_warning(self, keeping: Path | None) -> list[str]:
         if "no-data-collected" in self._combine_settings.disable_warnings:
             return []
@@ -136,29 +157,21 @@ class DataFileWriter:
         return True
 
     def _find_unexecuted(
-        self, session: Session, result: Result, touched: dict[str, str], warnings: list[str]
+        self, settings: Settings, result: Result, touched: dict[str, str], warnings: list[str]
     ) -> None:
         """Add the files of a session's sources to `touched`, executed or not, each with the name of
         the plugin that reports it; and warn about sources of which nothing was executed.
         """
-        find: FilesOfPlugins = _no_files
-        if session.settings.plugins:
-            from covsup.supervisor.settings.plugins import (  # it imports coverage.py
-                FileFinders,
-            )
-
-            plugins = FileFinders(session.settings)
-            find = plugins.find
-            warnings += plugins.problems
-        touched |= unexecuted_files(
-            session.settings,
+        files, problems = files_of_sources(
+            settings,
             result.modules,
-            find,
             namespace_packages=self._combine_settings.namespace_packages,
         )
+        touched |= files
+        warnings += problems
         warnings += [
             f"{sentence} ({slug})"
-            for slug, sentence in unseen_packages(session.settings, result.modules)
+            for slug, sentence in unseen_packages(settings, result.modules)
             if slug not in self._combine_settings.disable_warnings
         ]
 
@@ -204,8 +217,3 @@ class _Contents:
         self.versions.know(result)
         self.folding.add(result if map_path is None else remapped(result, map_path))
         self.kind = self.kind or kind or result.kind
-
-
-def _no_files(_: str) -> Iterator[tuple[str, str]]:
-    """What plugins report in a directory where there are none."""
-    return iter(())

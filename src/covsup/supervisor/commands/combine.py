@@ -8,7 +8,7 @@ import sys
 
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.arguments import Parser, add_assume_ended, add_file_arguments
-from covsup.supervisor.errors import NOT_STORED
+from covsup.supervisor.errors import NOT_STORED, UsageError
 from covsup.supervisor.gc_pause import gc_disabled
 from covsup.supervisor.messages import print_message
 
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 _MIN_JOURNALS_FOR_PROGRESS: Final = 1000
 """Fewer journals are read before a user wonders whether anything happens."""
+
+_WATCH_SECONDS: Final = 2
+
+_REPORTS: Final = ("lcov", "xml", "json")
+"""What --watch writes."""
 
 
 def make_parser(prog: str = "covsup combine") -> Parser:
@@ -51,6 +56,20 @@ def make_parser(prog: str = "covsup combine") -> Parser:
         action="store_true",
         help="delete nothing: make a snapshot, also of processes that still run",
     )
+    parser.add_argument(
+        "--watch",
+        type=_seconds,
+        metavar="SECONDS",
+        help="with --keep: combine again whenever something new has run, and write lcov.info,"
+        " coverage.xml and coverage.json beside the data file for editors. Looks every SECONDS"
+        " (--watch alone: 2). Ends when the sessions have ended, or by Ctrl-C",
+    )
+    parser.add_argument(
+        "--write",
+        type=_reports,
+        metavar="LIST",
+        help="with --watch: the reports to write, of lcov, xml and json (default: all; empty: none)",
+    )
     add_assume_ended(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="print errors and warnings only")
     # Given by covsup.embed.snapshot(): where to look for settings files, and what relative paths
@@ -59,10 +78,72 @@ def make_parser(prog: str = "covsup combine") -> Parser:
     return parser
 
 
+def _seconds(word: str) -> float:
+    try:
+        seconds = float(word)
+    except ValueError:
+        seconds = -1.0
+    if not 0.1 <= seconds <= 86_400:  # also where it is no number at all
+        raise argparse.ArgumentTypeError(f"{word}: SECONDS is a number from 0.1 to 86400")
+    return seconds
+
+
+def _reports(word: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(each.strip() for each in word.split(",") if each.strip()))
+    for each in names:
+        if each not in _REPORTS:
+            raise argparse.ArgumentTypeError(f"{each}: LIST consists of {', '.join(_REPORTS)}")
+    return names
+
+
 def run(words: Sequence[str]) -> int:
     """Combine, and give the exit status. Raises CovsupError."""
-    with gc_disabled():
-        return _combine(make_parser().parse_args(words[1:]))
+    # A path may follow --watch: only --watch=SECONDS has a value.
+    options = make_parser().parse_args(
+        [f"--watch={_WATCH_SECONDS}" if word == "--watch" else word for word in words[1:]]
+    )
+    if options.watch is None:
+        if options.write is not None:
+            raise UsageError("--write goes with --watch")
+        with gc_disabled():
+            return _combine(options)
+    if not options.keep:
+        raise UsageError("--watch goes with --keep: what it combines stays in the sessions")
+    return _watch(options)
+
+
+def _watch(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from covsup.supervisor.combining.combine import combine
+    from covsup.supervisor.combining.watch import Watch, watch
+    from covsup.supervisor.settings.combine_settings import CombineSettings
+    from covsup.supervisor.settings.coverage_settings import config_file_argument
+
+    settings = CombineSettings.of_command(options.rcfile, options.data_file)
+    settings.data_file.parent.mkdir(parents=True, exist_ok=True)
+    paths = [Path(path) for path in options.paths]
+
+    def combine_once() -> CombineResult:
+        return combine(
+            paths,
+            combine_settings=settings,
+            keep=True,
+            append=options.append,
+            assume_ended=options.assume_ended,
+        )
+
+    return watch(
+        Watch(
+            paths=paths,
+            data_file=settings.data_file,
+            seconds=options.watch,
+            reports=_REPORTS if options.write is None else options.write,
+            config_file=config_file_argument(options.rcfile),
+            quiet=options.quiet,
+            combine=combine_once,
+        )
+    )
 
 
 def _combine(options: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from covsup.supervisor.watching.still_running import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from covsup.datafile.session.directory import JournalFile, Session
 
@@ -44,7 +44,11 @@ def waiting_sessions(data_file: Path) -> list[WaitingSession]:
     """The sessions of a data file, oldest first. Unreadable ones are left out: `combine` reports
     them.
     """
-    sessions = list(_opened(data_file))
+    return with_processes(list(_opened(data_file)))
+
+
+def with_processes(sessions: Sequence[Session]) -> list[WaitingSession]:
+    """These sessions, each with its processes that run now."""
     listed = [(session, tuple(session.journals())) for session in sessions]
     journals = [each for _, of_session in listed for each in of_session]
     snapshot = ProcessSnapshot([session.path for session in sessions], journals)
