@@ -39,9 +39,11 @@ def unsafe_paths(answer: Answer) -> list[str]:
 
 def _words(answer: Answer) -> Iterator[str]:
     """Node ids that a shell keeps whole. A test whose parameters it would split runs with all."""
-    for each in answer.tests:
-        is_split = _SPLIT.search(each.test.parameters)
-        yield (each.test.of_all_parameters if is_split else each.test).node_id
+    tests = [each.test for each in answer.tests]
+    with_all = {each.of_all_parameters for each in tests if _SPLIT.search(each.parameters)}
+    for test in tests:
+        whole = test.of_all_parameters
+        yield (whole if whole in with_all else test).node_id
 
 
 def _json(answer: Answer) -> str:

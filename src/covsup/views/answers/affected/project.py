@@ -16,6 +16,7 @@ from covsup.views.answers.affected.pytest_files import (
     file_patterns,
     matches,
 )
+from covsup.views.answers.affected.python_changes import unified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -94,6 +95,11 @@ class Project:
     def versions(self, path: str) -> Versions:
         """The file before the change and after it."""
         return Versions(self.before(path), self.now(path))
+
+    def is_same(self, path: str) -> bool:
+        """Whether a file that git lists has the text of the base: only its mode or times differ."""
+        before, now = self.versions(path)
+        return before is not None and now is not None and unified(before) == unified(now)
 
     def measured(self, path: str, file: MeasuredFile, versions: Versions) -> Found:
         """The texts of a file that were measured."""

@@ -68,7 +68,7 @@ def difference(here: bytes | None, there: bytes | None) -> Difference:
     """What of the version `here` differs from the version `there`; None = there is no file."""
     if here is None or there is None:
         return Difference() if here is there else WHOLE
-    if _lines(here) == _lines(there):
+    if unified(here) == unified(there):
         return Difference()
     mine, other = parse(here), parse(there)
     if mine is None or other is None:
@@ -303,6 +303,6 @@ def _span(statements: Sequence[ast.stmt]) -> LineSet:
     return (1 << last + 1) - (1 << first) if last >= first else 0
 
 
-def _lines(text: bytes) -> bytes:
+def unified(text: bytes) -> bytes:
     """The text with one kind of line end."""
     return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")

@@ -47,7 +47,7 @@ class RecordedTests:
     ) -> None:
         """`top` is the working tree, `directory` the current one. `is_there` knows its files."""
         roots = _roots(result, top, directory)
-        self.moved_from, measured = _located(result, roots, is_there)
+        self.moved_from, measured = _located(result, top, roots, is_there)
         self.files = _files(result, measured)
         self._phases: dict[str, RecordedPhase] = {}
         self.unknown_functions: set[str] = set()
@@ -74,11 +74,11 @@ class RecordedTests:
         self, result: Result, roots: Sequence[str], is_there: Callable[[str], bool]
     ) -> None:
         labels = {label for _, label in (*result.lines, *result.arcs)}
-        found = {label: phase for label in labels if (phase := find_test(label)) is not None}
+        found = {label: each for label in labels if (each := find_test(label)) is not None}
         root = _most_likely(roots, {each.test.path for each in found.values()}, is_there)
-        for label, (test, phase) in found.items():
+        for label, (test, name) in found.items():
             path = os.path.normpath(f"{root}/{test.path}")
-            self._phases[label] = RecordedPhase(test._replace(path=path), phase)
+            self._phases[label] = RecordedPhase(test._replace(path=path), name)
         for label in labels - found.keys():
             if (function := find_function(label)) is not None:
                 self._read_function(label, function)
@@ -116,7 +116,7 @@ def _most_likely(
 
 
 def _located(
-    result: Result, roots: Sequence[str], is_there: Callable[[str], bool]
+    result: Result, top: str, roots: Sequence[str], is_there: Callable[[str], bool]
 ) -> tuple[str, dict[str, str]]:
     """The place in this working tree of each measured file.
 
@@ -124,7 +124,6 @@ def _located(
     stands for this working tree; it is given first, and is "" otherwise.
     """
     located, foreign = {}, []
-    top = roots[-1]
     for path in result.paths():
         if not os.path.isabs(path):
             real = os.path.normpath(f"{_most_likely(roots, [path], is_there)}/{path}")

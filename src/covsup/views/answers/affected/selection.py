@@ -50,13 +50,15 @@ class _Differences(NamedTuple):
 def select(project: Project, recorded: RecordedTests) -> Selection:
     """Pick the tests."""
     selector = _Selector(project, recorded)
+    differing = set()
     for path, change in sorted(project.changes.items()):
         if not change.is_text:
             selector.note("what uses these links and submodules is not known", path)
-        elif not is_own_output(path, change):
+        elif not is_own_output(path, change) and not project.is_same(path):
+            differing.add(path)
             selector.changed(path)
     for path, file in sorted(recorded.files.items()):
-        if path not in project.changes and project.is_stale(path, file):
+        if path not in differing and project.is_stale(path, file):
             selector.note("changed since the measurement, so their tests count as affected", path)
             selector.changed(path)
     selector.follow_imports()
