@@ -27,10 +27,24 @@ def make_parser(prog: str = "covsup tree") -> Parser:
     )
     add_file_arguments(parser)
     parser.add_argument(
-        "--all", action="store_true", help="show every session in the data file, not only the last"
+        "--all",
+        action="store_true",
+        help="show every session in the data file, not only the last, and each of many processes"
+        " that look alike",
     )
     parser.add_argument(
-        "--json", action="store_true", help="print everything known about each process, as JSON"
+        "--format",
+        choices=("text", "json", "mermaid", "trace"),
+        default="text",
+        help="text (default); json: everything known about each process; mermaid: a flowchart for"
+        " Markdown; trace: a timeline for ui.perfetto.dev (Chrome's trace event format)",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_const",
+        dest="format",
+        const="json",
+        help="the same as --format=json",
     )
     return parser
 

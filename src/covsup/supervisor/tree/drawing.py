@@ -15,6 +15,7 @@ from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.messages import printable
 from covsup.supervisor.short_commands import short_command, without_directory
 from covsup.supervisor.tree.process_tree import process_trees
+from covsup.supervisor.tree.similar import Similarity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,6 +38,11 @@ _MOST_LEFT: Final = 72
 _MOST_PROGRAMS: Final = 5
 """Without --all, so many programs that are not Python are shown below one process."""
 
+_MOST_ALIKE: Final = 20
+"""Without --all, of more processes that look alike only the first few are shown."""
+
+_SHOWN_ALIKE: Final = 3
+
 _GAP: Final = "  "
 
 
@@ -55,12 +61,12 @@ ASCII: Final = Marks(fork="|- ", last="`- ", down="|  ", cut="..", deep=".. ")
 
 
 class _Row(NamedTuple):
-    """A process, or, if it is None, a number of processes that are not shown."""
+    """A process, or, if it is None, a sentence about processes that are not shown."""
 
     first: str  # drawn before its first line
     rest: str  # drawn before its other lines, and before the processes below it
     node: Node | None
-    hidden: int = 0
+    sentence: str = ""
 
 
 class _Cells(NamedTuple):
@@ -103,7 +109,8 @@ class Drawing:
 
     def lines(self, settings: Settings, provenance: Provenance) -> Iterator[Text]:
         """All lines of one session."""
-        rows = list(self._rows(process_trees(provenance)))
+        roots = process_trees(provenance)
+        rows = list(self._rows(roots, Similarity(roots)))
         places = {
             each.node.argv[0].rpartition("/")[0]
             for each in rows
@@ -120,33 +127,48 @@ class Drawing:
             yield line
         yield _summary(provenance)
 
-    def _rows(self, roots: Sequence[Node]) -> Iterator[_Row]:
-        waiting = self._placed(roots, "")
+    def _rows(self, roots: Sequence[Node], similarity: Similarity) -> Iterator[_Row]:
+        waiting = self._placed(roots, "", similarity)
         while waiting:
             row = waiting.pop()
             yield row
             if row.node is not None:
-                waiting += self._placed(row.node.below, row.rest)
+                waiting += self._placed(row.node.below, row.rest, similarity)
 
-    def _placed(self, nodes: Sequence[Node], guide: str) -> list[_Row]:
+    def _placed(self, nodes: Sequence[Node], guide: str, similarity: Similarity) -> list[_Row]:
         """The rows of the processes below one, the last one first."""
-        chosen, hidden = self._choose(nodes)
-        last = (guide + self._marks.last, guide + "   ")
+        chosen, sentences = self._choose(nodes, similarity)
+        rows = [(node, "") for node in chosen] + [(None, each) for each in sentences]
         fork = (guide + self._marks.fork, guide + self._marks.down)
-        rows = [_Row(*fork, node) for node in chosen]
-        if hidden:
-            rows.append(_Row(*last, None, hidden))
-        elif rows:
-            rows[-1] = _Row(*last, chosen[-1])
-        return rows[::-1]
+        last = (guide + self._marks.last, guide + "   ")
+        placed = [_Row(*fork, *row) for row in rows[:-1]] + [_Row(*last, *row) for row in rows[-1:]]
+        return placed[::-1]
 
-    def _choose(self, nodes: Sequence[Node]) -> tuple[list[Node], int]:
-        """The processes to show below one, and how many others there are."""
-        leaves = [node for node in nodes if node.is_program and not node.below]
-        if self._everything or len(leaves) <= _MOST_PROGRAMS:
-            return list(nodes), 0
-        hidden = {id(node) for node in leaves[_MOST_PROGRAMS - 1 :]}
-        return [node for node in nodes if id(node) not in hidden], len(hidden)
+    def _choose(
+        self, nodes: Sequence[Node], similarity: Similarity
+    ) -> tuple[list[Node], list[str]]:
+        """The processes to show below one, and sentences about the others."""
+        if self._everything:
+            return list(nodes), []
+        hidden: set[int] = set()  # by id()
+        sentences = []
+        for group in similarity.groups(nodes):
+            if len(group) > _MOST_ALIKE:
+                # Those with lines that only they executed are the interesting ones.
+                more = sorted(group, key=_lines_only_here, reverse=True)[_SHOWN_ALIKE:]
+                hidden.update(map(id, more))
+                like = next(node.pid for node in group if id(node) not in hidden)
+                sentences.append(f"and {len(more)} more like {like} (--all shows each)")
+        leaves = [
+            node for node in nodes if node.is_program and not node.below and id(node) not in hidden
+        ]
+        if len(leaves) > _MOST_PROGRAMS:
+            more = leaves[_MOST_PROGRAMS - 1 :]
+            hidden.update(map(id, more))
+            sentences.append(
+                f"and {len(more)} more programs that are not Python (--all shows them)"
+            )
+        return [node for node in nodes if id(node) not in hidden], sentences
 
     def _table(self, rows: Sequence[_Row], began_ns: int) -> Iterator[Text]:
         nodes = [row.node for row in rows if row.node is not None]
@@ -169,8 +191,7 @@ class Drawing:
         waiting = iter(cells)
         for row in rows:
             if row.node is None:
-                text = f"and {row.hidden} more programs that are not Python (--all shows them)"
-                yield self._with_guide(row.first, Text(text, "dim"))
+                yield self._with_guide(row.first, Text(row.sentence, "dim"))
             else:
                 numbers = _line(next(waiting), widths)
                 yield from self._process(row, row.node, left, numbers)
@@ -222,6 +243,10 @@ class Drawing:
         import textwrap  # only if something is not measured
 
         return textwrap.wrap(text, max(self._width - before, 20)) or [text]
+
+
+def _lines_only_here(node: Node) -> int:
+    return 0 if node.image is None else node.image.unique_lines
 
 
 def _head(node: Node) -> str:

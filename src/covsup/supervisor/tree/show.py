@@ -1,4 +1,4 @@
-"""Print the processes of sessions: as a tree for people, or as JSON."""
+"""Print the processes of sessions: as a tree for people, or in a format for programs."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from covsup.supervisor.sessions.waiting_sessions import warn_if_session_is_gone
 from covsup.supervisor.settings.combine_settings import CombineSettings
 from covsup.supervisor.settings.resolved_settings import resolve_data_file
 from covsup.supervisor.tree.drawing import ASCII, UNICODE, Drawing
+from covsup.supervisor.tree.mermaid import Chart
+from covsup.supervisor.tree.trace import Trace
 from covsup.supervisor.tree.tree_json import session_as_json
 
 if TYPE_CHECKING:
@@ -46,9 +48,9 @@ def show(options: argparse.Namespace) -> int:
     # Session ids have a resolution of one second.
     sessions = sorted(provenance.sessions, key=lambda each: (each.started_ns, each.session))
     shown = sessions if options.all else list(_last(sessions))
-    if options.json:
-        described = [session_as_json(each, provenance.of_session(each.session)) for each in shown]
-        sys.stdout.write(json.dumps({"sessions": described}, indent=2) + "\n")
+    if options.format != "text":
+        parts = [(each, provenance.of_session(each.session)) for each in shown]
+        sys.stdout.write(_for_programs(options.format, parts, everything=options.all))
         return 0
     console = Console(highlight=False, soft_wrap=True)
     # The width of a pipe's reader is unknown, unless COLUMNS has it.
@@ -61,6 +63,23 @@ def show(options: argparse.Namespace) -> int:
             console.print(line)
     sys.stdout.flush()
     return 0
+
+
+def _for_programs(
+    form: str, parts: Sequence[tuple[Settings, Provenance]], *, everything: bool
+) -> str:
+    """Sessions in a format for other programs."""
+    if form == "mermaid":
+        chart = Chart(everything=everything)
+        for part in parts:
+            chart.add(*part)
+        return chart.text()
+    if form == "trace":
+        trace = Trace()
+        for part in parts:
+            trace.add(*part)
+        return json.dumps(trace.value()) + "\n"
+    return json.dumps({"sessions": [session_as_json(*part) for part in parts]}, indent=2) + "\n"
 
 
 def _last(sessions: Sequence[Settings]) -> Iterator[Settings]:
