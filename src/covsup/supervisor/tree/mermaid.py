@@ -93,10 +93,13 @@ class Chart:
     def _placed(
         self, siblings: Sequence[Node], above: str, similarity: Similarity
     ) -> Iterator[_Box]:
-        for group in similarity.groups(siblings):
-            is_shared = len(group) > _MOST_ALIKE and not self._everything
-            for node in group[:1] if is_shared else group:
-                yield _Box(node, len(group) if is_shared else 1, above)
+        shared: dict[int, int] = {}  # by id() of a node: how many it stands for; 0 = it has no box
+        for group in () if self._everything else similarity.groups(siblings):
+            if len(group) > _MOST_ALIKE:
+                shared |= {id(node): 0 for node in group} | {id(group[0]): len(group)}
+        for node in siblings:
+            if alike := shared.get(id(node), 1):
+                yield _Box(node, alike, above)
 
     def _draw(self, box: _Box) -> str:
         self._boxes += 1
@@ -126,7 +129,7 @@ def _box_label(box: _Box) -> str:
         is_exec = node.ending.end is End.EXECED  # an arrow leads to the program
         facts.append("exec" if is_exec else node.ending.words)
     if node.image is not None and box.alike == 1:
-        facts.append(f"{node.image.lines} lines")
+        facts.append(f"{node.image.lines} line{'' if node.image.lines == 1 else 's'}")
     if node.reason:
         facts = ["NOT MEASURED"]
     return _label(who, [node.argv], ", ".join(facts))
