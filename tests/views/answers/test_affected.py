@@ -563,6 +563,40 @@ def test_data_of_a_later_or_an_unknown_version_of_the_source(own_project: Projec
     assert "shop/labels.py: the measured version is not in the repository" in run.stderr
 
 
+@pytest.mark.parametrize("core_of_all", ["auto", "settrace"])
+def test_data_of_branches_is_as_good(own_project: Project, core_of_all: str) -> None:
+    project = own_project
+    for name in (".gitignore", "shop/__init__.py", "shop/labels.py", "tests/test_labels.py"):
+        project.write(name, FILES[name])
+    project.write("conftest.py", "")
+    project.write(".coveragerc", "[run]\nbranch = True\n")
+    project.write("pyproject.toml", f'[tool.covsup]\ncore = "{core_of_all}"\n')
+    project.commit()
+    project.measure(*MEASURED, "--covsup-branch")
+    project.replace("shop/labels.py", 'return "bar"', 'return "b"')
+    assert project.tests() == {"tests/test_labels.py::test_label[x|y]"}
+    project.write("shop/labels.py", LABELS.replace('if "|"', 'if "z"'))
+    assert project.tests() == {"tests/test_labels.py::test_label"}
+
+
+def test_a_session_that_is_not_combined_answers_too(own_project: Project) -> None:
+    project = own_project
+    for name in (".gitignore", "shop/__init__.py", "shop/labels.py", "tests/test_labels.py"):
+        project.write(name, FILES[name])
+    project.write("conftest.py", "")
+    project.commit()
+    run = project.world.covsup_run(
+        "-m", "pytest", "-p", "no:cacheprovider", options=["-p", "--dynamic-context=test"]
+    )
+    assert run.ended == 0, run
+    (session,) = (project.directory / ".covsup").glob("2*")
+    project.replace("shop/labels.py", 'return "bar"', 'return "b"')
+    run = project.affected(str(session))
+    # The data has no digest yet of a version that is gone.
+    assert run.stdout == "tests/test_labels.py\n", run
+    assert "shop/labels.py: the measured version is not in the repository" in run.stderr
+
+
 def test_data_of_another_machine_is_read_as_this_working_tree(project: Project) -> None:
     elsewhere = project.directory.with_name("elsewhere")
     shutil.copytree(project.directory, elsewhere)

@@ -8,6 +8,7 @@ import pytest
 
 from covsup.datafile.fold.result import Version
 from covsup.datafile.fold.sets import lines_in
+from covsup.datafile.source_files import SourceText, digest_of
 from covsup.views.answers.affected.importers import ImportGraph
 from covsup.views.answers.affected.measured_texts import measured_texts
 from covsup.views.answers.affected.pytest_files import (
@@ -230,23 +231,20 @@ def test_circles_of_imports_end() -> None:
     }
 
 
-def digest(text: bytes) -> str:
-    return f"digest of {text!r}"
-
-
 def test_the_measured_version_is_found_by_its_digest_or_its_stamp() -> None:
     old, new = b"old\n", b"new\n"
-    versions = [Version("1-4", digest(old))]
-    assert measured_texts(versions, ("9-4", new), iter([old]), digest) == ((old,), True)
-    assert measured_texts(versions, ("9-4", new), iter([b"x"]), digest) == ((), False)
+    now = SourceText(new, 9, 9)
+    versions = [Version("1-4", digest_of(old))]
+    assert measured_texts(versions, now, iter([old])) == ((old,), True)
+    assert measured_texts(versions, now, iter([b"x"])) == ((), False)
     # No digest: the file changed before it was read. Its time and size tell that it is the same.
-    assert measured_texts([Version("9-4")], ("9-4", new), iter(()), digest) == ((new,), True)
-    assert measured_texts([Version("1-4")], ("9-4", new), iter([old]), digest) == ((), False)
+    assert measured_texts([Version("9-4")], now, iter(())) == ((new,), True)
+    assert measured_texts([Version("1-4")], now, iter([old])) == ((), False)
     # git may have written it with other line ends.
-    windows = [Version("1-5", digest(b"old\r\n"))]
-    assert measured_texts(windows, None, iter([old]), digest) == ((b"old\r\n",), True)
-    both = [Version("1-4", digest(old)), Version("2-4", digest(new))]
-    assert measured_texts(both, ("9-4", new), iter([old]), digest) == ((new, old), True)
+    windows = [Version("1-5", digest_of(b"old\r\n"))]
+    assert measured_texts(windows, None, iter([old])) == ((b"old\r\n",), True)
+    both = [Version("1-4", digest_of(old)), Version("2-4", digest_of(new))]
+    assert measured_texts(both, now, iter([old])) == ((new, old), True)
 
 
 def test_files_are_tests_by_the_settings_of_pytest(tmp_path: Path) -> None:

@@ -65,7 +65,6 @@ def make_parser(prog: str = "covsup affected") -> Parser:
 def run(words: Sequence[str]) -> int:
     """Print them, and give the exit status. Raises CovsupError."""
     options = make_parser().parse_args(words[1:])
-    from covsup.supervisor.combining.source_versions import digest_of
     from covsup.supervisor.sessions.view_places import place_to_view
     from covsup.supervisor.settings.resolved_settings import resolve_data_file
     from covsup.views.answers.affected.answer import affected_tests
@@ -75,9 +74,7 @@ def run(words: Sequence[str]) -> int:
     data_file = resolve_data_file(options.rcfile, options.data_file)
     view = open_view(place_to_view(options.path, data_file))
     view.refresh()
-    answer = affected_tests(
-        view.result, since=options.since, directory=os.getcwd(), digest_of=digest_of
-    )
+    answer = affected_tests(view, since=options.since, directory=os.getcwd())
     if not options.quiet:
         for note in answer.notes:
             print_message(note)

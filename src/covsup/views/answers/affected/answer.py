@@ -15,11 +15,11 @@ from covsup.views.answers.affected.selection import select
 from covsup.views.answers.affected.test_labels import NamedTest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Final
 
-    from covsup.datafile.fold.result import Result
     from covsup.views.answers.affected.selection import Selection
+    from covsup.views.model.view import View
 
 _SHOWN: Final = 3
 
@@ -45,11 +45,10 @@ class Answer(NamedTuple):
 
 
 def affected_tests(
-    result: Result,
+    view: View,
     *,
     since: str | None,
     directory: str,
-    digest_of: Callable[[bytes], str],
 ) -> Answer:
     """The tests whose recorded lines the change touches.
 
@@ -59,9 +58,9 @@ def affected_tests(
     directory = os.path.realpath(directory)
     with Repository(directory) as repository:
         base, revisions, note = _base(repository, since)
-        project = Project(repository, base, revisions, directory, digest_of)
+        project = Project(repository, base, revisions, directory)
         recorded = RecordedTests(
-            result, top=repository.top, directory=directory, is_there=project.is_there
+            view, top=repository.top, directory=directory, is_there=project.is_there
         )
         if not recorded.tests:
             raise NoTestContexts(_without_tests(recorded))

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from covsup.datafile.source_files import digest_of
 from covsup.hints import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from covsup.datafile.fold.result import Version
+    from covsup.datafile.source_files import SourceText
 
 
 class Found(NamedTuple):
@@ -25,23 +27,21 @@ class Found(NamedTuple):
 
 def measured_texts(
     versions: Iterable[Version],
-    now: tuple[str, bytes] | None,
+    now: SourceText | None,
     earlier: Iterable[bytes],
-    digest_of: Callable[[bytes], str],
 ) -> Found:
     """The texts of these versions.
 
-    `now` is the file of the working tree with its stamp (its mtime and size); `earlier` are texts
-    that may be versions of it, the likeliest first. They are read only as long as one is missing.
+    `now` is the file of the working tree. `earlier` are texts that may be versions of it, the
+    likeliest first. They are read only as long as one is missing.
     """
     missing = set(versions)
     texts: list[bytes] = []
     if now is not None:
-        stamp, text = now
-        digest = digest_of(text)
+        stamp, digest = now.version
         same = {each for each in missing if each.digest == digest or each.stamp == stamp}
         missing -= same
-        texts += [text] * bool(same)
+        texts += [now.text] * bool(same)
     missing_digests = {each.digest for each in missing if each.digest}
     is_complete = len(missing_digests) == len({each for each in missing if each.digest}) and all(
         each.digest for each in missing

@@ -7,6 +7,7 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from covsup.datafile.source_files import read_source
 from covsup.hints import NamedTuple
 from covsup.views.answers.affected.importers import ImportGraph
 from covsup.views.answers.affected.measured_texts import measured_texts
@@ -19,14 +20,14 @@ from covsup.views.answers.affected.pytest_files import (
 from covsup.views.answers.affected.python_changes import unified
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Final
 
+    from covsup.datafile.source_files import SourceText
     from covsup.views.answers.affected.measured_texts import Found
     from covsup.views.answers.affected.recorded_tests import MeasuredFile
     from covsup.views.answers.affected.repository import FileChange, Repository
 
-_LARGEST: Final = 64 << 20  # bytes
 _PYTHON: Final = (".py", ".pyw")
 
 
@@ -46,17 +47,15 @@ class Project:
         base: str,
         revisions: Sequence[str],
         directory: str,
-        digest_of: Callable[[bytes], str],
     ) -> None:
         """The change is relative to the commit `base`; histories end with `revisions`."""
         self._repository = repository
         self._revisions = revisions
-        self._digest_of = digest_of
         self.top = repository.top
         self.directory = directory
         self.changes = {each.path: each for each in repository.changes(base)}
         self._tracked = frozenset(repository.files())
-        self._texts: dict[str, bytes | None] = {}
+        self._sources: dict[str, SourceText | None] = {}
         patterns = {*file_patterns(self.top), *file_patterns(directory)}
         self._patterns = tuple(patterns)
 
@@ -81,9 +80,8 @@ class Project:
 
     def now(self, path: str) -> bytes | None:
         """The file of the working tree; None if there is none that can be read."""
-        if path not in self._texts:
-            self._texts[path] = _contents(path)
-        return self._texts[path]
+        source = self._source(path)
+        return None if source is None else source.text
 
     def before(self, path: str) -> bytes | None:
         """The file of the base; None if it had none."""
@@ -103,20 +101,16 @@ class Project:
 
     def measured(self, path: str, file: MeasuredFile, versions: Versions) -> Found:
         """The texts of a file that were measured."""
-        now = None
-        if versions.now is not None:
-            now = (_stamp(path, versions.now), versions.now)
-        return measured_texts(
-            file.versions, now, self._earlier(path, versions.before), self._digest_of
-        )
+        source = self._source(path) if versions.now is not None else None
+        return measured_texts(file.versions, source, self._earlier(path, versions.before))
 
     def is_stale(self, path: str, file: MeasuredFile) -> bool:
         """Whether a file that is part of no change differs from a version that was measured."""
-        text = self.now(path)
-        if text is None:
+        source = self._source(path)
+        if source is None:
             return False
-        stamp, digest = _stamp(path, text), self._digest_of(text)
-        return any(each.digest != digest and each.stamp != stamp for each in file.versions)
+        now = source.version
+        return any(each.digest != now.digest and each.stamp != now.stamp for each in file.versions)
 
     @property
     def python_files(self) -> Iterator[str]:
@@ -139,6 +133,11 @@ class Project:
     def conftests(self, test_file: str) -> list[str]:
         """The conftest files that the tests of a file see."""
         return [each for each in conftests_above(test_file, self.top) if self.is_there(each)]
+
+    def _source(self, path: str) -> SourceText | None:
+        if path not in self._sources:
+            self._sources[path] = read_source(path)
+        return self._sources[path]
 
     def _earlier(self, path: str, before: bytes | None) -> Iterator[bytes]:
         if before is not None:
@@ -166,16 +165,3 @@ def is_own_output(path: str, change: FileChange) -> bool:
         or words[-1].endswith(".pyc")
         or bool({".covsup", "__pycache__", ".pytest_cache"} & set(words))
     )
-
-
-def _stamp(path: str, text: bytes) -> str:
-    """A version as a journal has it: the time of its last change and its size."""
-    return f"{os.stat(path).st_mtime_ns}-{len(text)}"
-
-
-def _contents(path: str) -> bytes | None:
-    try:
-        with open(path, "rb") as file:
-            return file.read(_LARGEST) if os.path.isfile(path) else None
-    except OSError:
-        return None

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from covsup.datafile.fold.result import Result, Version
     from covsup.datafile.fold.sets import LineSet
+    from covsup.views.model.view import View
 
 IS_PREPARATION = frozenset({"setup", "teardown", ""})
 """The phases in which the fixtures of a test run."""
@@ -43,15 +44,15 @@ class RecordedTests:
     """The tests of a result. The paths of tests and files are absolute, in this working tree."""
 
     def __init__(
-        self, result: Result, *, top: str, directory: str, is_there: Callable[[str], bool]
+        self, view: View, *, top: str, directory: str, is_there: Callable[[str], bool]
     ) -> None:
         """`top` is the working tree, `directory` the current one. `is_there` knows its files."""
-        roots = _roots(result, top, directory)
-        self.moved_from, measured = _located(result, top, roots, is_there)
-        self.files = _files(result, measured)
+        roots = _roots(view.result, top, directory)
+        self.moved_from, places = _located(view.paths(), top, roots, is_there)
+        self.files = _files(view, places)
         self._phases: dict[str, RecordedPhase] = {}
         self.unknown_functions: set[str] = set()
-        self._read_labels(result, roots, is_there)
+        self._read_labels(view, roots, is_there)
         self.tests = frozenset(each.test for each in self._phases.values())
         self.by_file: dict[str, set[NamedTest]] = defaultdict(set)
         for test in self.tests:
@@ -71,9 +72,9 @@ class RecordedTests:
         return Touching(frozenset(phases), outside)
 
     def _read_labels(
-        self, result: Result, roots: Sequence[str], is_there: Callable[[str], bool]
+        self, view: View, roots: Sequence[str], is_there: Callable[[str], bool]
     ) -> None:
-        labels = {label for _, label in (*result.lines, *result.arcs)}
+        labels = {label for path in view.paths() for label in view.contexts_of(path)}
         found = {label: each for label in labels if (each := find_test(label)) is not None}
         root = _most_likely(roots, {each.test.path for each in found.values()}, is_there)
         for label, (test, name) in found.items():
@@ -116,7 +117,7 @@ def _most_likely(
 
 
 def _located(
-    result: Result, top: str, roots: Sequence[str], is_there: Callable[[str], bool]
+    paths: Iterable[str], top: str, roots: Sequence[str], is_there: Callable[[str], bool]
 ) -> tuple[str, dict[str, str]]:
     """The place in this working tree of each measured file.
 
@@ -124,7 +125,7 @@ def _located(
     stands for this working tree; it is given first, and is "" otherwise.
     """
     located, foreign = {}, []
-    for path in result.paths():
+    for path in paths:
         if not os.path.isabs(path):
             real = os.path.normpath(f"{_most_likely(roots, [path], is_there)}/{path}")
         else:
@@ -155,15 +156,14 @@ def _located(
     return there, moved
 
 
-def _files(result: Result, places: Mapping[str, str]) -> dict[str, MeasuredFile]:
+def _files(view: View, places: Mapping[str, str]) -> dict[str, MeasuredFile]:
     files: dict[str, MeasuredFile] = {}
+    result = view.result
     for path, place in places.items():
-        before = files.get(place, MeasuredFile({}, frozenset(), has_plugin=False))
-        versions = before.versions | result.versions.get(path, frozenset())
-        has_plugin = before.has_plugin or any(result.plugins.get(path, ()))
-        files[place] = MeasuredFile(before.lines, versions, has_plugin)
-    for (path, label), lines in result.lines.items():
-        if path in places:
-            of_file = files[places[path]].lines
-            of_file[label] = of_file.get(label, 0) | lines
+        file = files.get(place, MeasuredFile({}, frozenset(), has_plugin=False))
+        for label, lines in view.contexts_of(path).items():
+            file.lines[label] = file.lines.get(label, 0) | lines
+        versions = file.versions | result.versions.get(path, frozenset())
+        has_plugin = file.has_plugin or any(result.plugins.get(path, ()))
+        files[place] = MeasuredFile(file.lines, versions, has_plugin)
     return files
