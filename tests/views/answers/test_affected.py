@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -330,6 +331,11 @@ def test_a_fixture_that_tests_share_affects_all_that_may_use_it(project: Project
     assert "shop/work.py: ran in fixtures that tests may share" in run.stderr
 
 
+def test_a_fixture_that_each_test_has_affects_those_that_use_it(project: Project) -> None:
+    project.replace("tests/conftest.py", "return [1, 2]", "return [2, 1]")
+    assert project.tests() == CART_TESTS
+
+
 def test_a_module_level_line_affects_the_tests_of_the_files_that_import_it(
     project: Project,
 ) -> None:
@@ -614,6 +620,54 @@ def test_data_of_another_machine_is_read_as_this_working_tree(project: Project) 
         assert run.stderr == f"covsup: {note}\n"
     finally:
         moved.rename(project.directory)
+
+
+def test_new_files_of_tools_and_of_environments_are_no_tests(project: Project) -> None:
+    project.write("env/lib/site-packages/pkg/test_it.py", "")
+    project.write("venv/test_it.py", "")
+    project.write(".hidden/test_it.py", "")
+    run = project.affected()
+    assert run.stdout == ""
+    note = "new, in a directory that pytest does not search"
+    assert f"covsup: .hidden/test_it.py, venv/test_it.py: {note}\n" in run.stderr
+
+
+@pytest.mark.parametrize("name", [b"test_\xff.py", b"test_\n.py", b"test_ '\".py"])
+def test_names_of_any_bytes_are_printed_as_they_are(project: Project, name: bytes) -> None:
+    project.write(f"tests/{os.fsdecode(name)}", "def test_a():\n    pass\n")
+    done = subprocess.run(
+        (sys.executable, "-m", "covsup", "affected", "--format=null"),
+        cwd=project.directory, env=project.world.environment(), capture_output=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == b"tests/" + name + b"\0"
+    run = project.affected("--format=json")
+    assert json.loads(run.stdout)["tests"][0]["path"] == f"tests/{os.fsdecode(name)}"
+    run = project.affected("-q")
+    assert run.stderr == ""
+
+
+def test_a_changed_submodule_is_reported(project: Project) -> None:
+    inner = project.directory / "inner"
+    inner.mkdir()
+    git = ("git", "-C", str(inner), "-c", "user.name=A", "-c", "user.email=a@example.org")
+    subprocess.run((*git, "init", "-q"), check=True)
+    subprocess.run((*git, "commit", "-q", "--allow-empty", "-m", "one"), check=True)
+    project.git("add", "inner")
+    project.git("commit", "-q", "-m", "a submodule")
+    assert project.affected().stderr == "covsup: none of 12 tests is affected\n"
+    subprocess.run((*git, "commit", "-q", "--allow-empty", "-m", "two"), check=True)
+    run = project.affected()
+    assert "covsup: inner: what uses these links and submodules is not known\n" in run.stderr
+    shutil.rmtree(inner)
+
+
+def test_without_a_common_commit_the_revision_itself_is_the_base(project: Project) -> None:
+    project.git("checkout", "-q", "--orphan", "other")
+    project.replace("shop/labels.py", 'return "bar"', 'return "b"')
+    project.commit()
+    run = project.affected("--since=main")
+    assert run.stdout == "tests/test_labels.py::test_label[x|y]\n"
+    assert "has no commit that main and HEAD share" in run.stderr
 
 
 def test_a_repository_without_a_commit_has_only_new_files(own_project: Project) -> None:

@@ -12,9 +12,11 @@ from covsup.datafile.source_files import SourceText, digest_of
 from covsup.views.answers.affected.importers import ImportGraph
 from covsup.views.answers.affected.measured_texts import measured_texts
 from covsup.views.answers.affected.pytest_files import (
+    are_private_fixtures,
     defined_in,
     existing,
     file_patterns,
+    is_searched,
     matches,
     sharing,
 )
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
         ("t.py::a[x|y]|teardown", "t.py::a[x|y]", "teardown"),
         ("t.py::a[x|run]|run", "t.py::a[x|run]", "run"),
         ("linux|t.py::a[b c]|run", "t.py::a[b c]", "run"),
+        ("t.py::a@group|run", "t.py::a", "run"),
+        ("t.py::a[x@y]@group|run", "t.py::a[x@y]", "run"),
         ("t.py::a|run|GET /items|thread-1", "t.py::a", "run"),
         # A test that runs pytest in its own process.
         ("t.py::outer|run|inner.py::b|run", "t.py::outer", "run"),
@@ -324,3 +328,27 @@ def test_a_star_import_may_bring_any_test() -> None:
 )
 def test_the_scope_of_fixtures_is_read_from_the_text(text: str, widest: str) -> None:
     assert sharing(text) == widest
+
+
+def test_a_fixture_that_each_test_has_for_itself() -> None:
+    text = b"""\
+@pytest.fixture
+def one(): pass
+@fixture(scope="function")
+def two(): pass
+@pytest.fixture(scope="module")
+def three(): pass
+@pytest.fixture(**options)
+def four(): pass
+def five(): pass
+"""
+    assert are_private_fixtures(text, {"one", "two"})
+    for name in ("three", "four", "five", "six"):
+        assert not are_private_fixtures(text, {"one", name})
+
+
+def test_directories_that_pytest_does_not_search() -> None:
+    assert is_searched("tests/test_a.py")
+    assert is_searched("../tests/.test_a.py")
+    for path in (".tox/test_a.py", "venv/lib/test_a.py", "build/lib/test_a.py", "a.egg/test_a.py"):
+        assert not is_searched(path)

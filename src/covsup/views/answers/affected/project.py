@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from covsup.views.answers.affected.repository import FileChange, Repository
 
 _PYTHON: Final = (".py", ".pyw")
+_NOT_OURS: Final = frozenset(
+    {".covsup", "__pycache__", ".pytest_cache", "site-packages", "node_modules"}
+)
 
 
 class Versions(NamedTuple):
@@ -116,7 +119,8 @@ class Project:
     def python_files(self) -> Iterator[str]:
         """Python files of the working tree and of the base."""
         for path in {*self._tracked, *self.changes}:
-            if path.endswith(_PYTHON):
+            change = self.changes.get(path)
+            if path.endswith(_PYTHON) and not (change and is_own_output(path, change)):
                 yield path
 
     @cached_property
@@ -158,10 +162,10 @@ def is_conftest(path: str) -> bool:
 
 
 def is_own_output(path: str, change: FileChange) -> bool:
-    """Whether an untracked file is what a measurement or a run of tests leaves."""
+    """Whether an untracked file belongs to a tool: to covsup, to pytest, to an installation."""
     words = path.split("/")
     return not change.old and (
         words[-1].startswith(".coverage")
         or words[-1].endswith(".pyc")
-        or bool({".covsup", "__pycache__", ".pytest_cache"} & set(words))
+        or bool(_NOT_OURS & set(words))
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from covsup.views.answers.affected.python_changes import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Final
 
     from covsup.views.answers.affected.test_labels import NamedTest
@@ -27,6 +27,9 @@ SETTINGS_FILES: Final = frozenset(
 """A change in one of these may affect every test."""
 
 CONFTEST: Final = "conftest.py"
+
+_NOT_SEARCHED: Final = frozenset({"build", "dist", "venv", "CVS", "_darcs", "{arch}"})
+"""Directories in which pytest looks for no tests, as those that begin with a dot."""
 
 _DEFAULT: Final = ("test_*.py", "*_test.py")
 
@@ -66,6 +69,14 @@ def matches(path: str, patterns: Sequence[str]) -> bool:
     return any(
         fnmatch.fnmatch(path if "/" in each else name, f"*/{each}" if "/" in each else each)
         for each in patterns
+    )
+
+
+def is_searched(path: str) -> bool:
+    """Whether pytest looks for tests in the directories of a relative path."""
+    return not any(
+        each in _NOT_SEARCHED or (each.startswith(".") and each != "..") or each.endswith(".egg")
+        for each in path.split("/")[:-1]
     )
 
 
@@ -113,6 +124,17 @@ def sharing(text: str) -> str:
     return widest
 
 
+def are_private_fixtures(text: bytes, names: Iterable[str]) -> bool:
+    """Whether these functions of a file are fixtures that each test has for itself."""
+    tree = parse(text)
+    functions = {
+        each.name: each
+        for each in (tree.body if tree is not None else ())
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    return all(name in functions and _is_private_fixture(functions[name]) for name in names)
+
+
 def conftests_above(path: str, top: str) -> Iterator[str]:
     """The places of the conftest files that a test sees, the nearest first."""
     directory = os.path.dirname(path)
@@ -121,6 +143,19 @@ def conftests_above(path: str, top: str) -> Iterator[str]:
         if directory == top or len(directory) <= len(top):
             return
         directory = os.path.dirname(directory)
+
+
+def _is_private_fixture(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    for decorator in function.decorator_list:
+        called = decorator.func if isinstance(decorator, ast.Call) else decorator
+        name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+        if name == "fixture":
+            words = decorator.keywords if isinstance(decorator, ast.Call) else []
+            scopes = [each.value for each in words if each.arg in {"scope", None}]
+            return all(
+                isinstance(each, ast.Constant) and each.value == "function" for each in scopes
+            )
+    return False
 
 
 def _defined(body: Sequence[ast.stmt], prefix: str) -> Iterator[tuple[str, bool]]:

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 
 from covsup.hints import NamedTuple
 from covsup.views.answers.affected.project import is_conftest, is_own_output
-from covsup.views.answers.affected.pytest_files import SETTINGS_FILES, sharing
+from covsup.views.answers.affected.pytest_files import (
+    SETTINGS_FILES,
+    are_private_fixtures,
+    is_searched,
+    sharing,
+)
 from covsup.views.answers.affected.python_changes import (
     WHOLE,
     Definition,
@@ -54,7 +59,11 @@ def select(project: Project, recorded: RecordedTests) -> Selection:
     for path, change in sorted(project.changes.items()):
         if not change.is_text:
             selector.note("what uses these links and submodules is not known", path)
-        elif not is_own_output(path, change) and not project.is_same(path):
+        elif is_own_output(path, change) or project.is_same(path):
+            continue
+        elif not change.old and not is_searched(os.path.relpath(path, project.top)):
+            selector.note("new, in a directory that pytest does not search", path)
+        else:
             differing.add(path)
             selector.changed(path)
     for path, file in sorted(recorded.files.items()):
@@ -147,7 +156,9 @@ class _Selector:
         if file is None and not is_test_file:
             at_import = True
         touching = self._recorded.touching(path, lines)
-        self._pick(touching, f"ran changed lines of {shown}", path)
+        names = {name for each in differences.all for name in each.functions}
+        is_private = bool(names) and are_private_fixtures(versions.now or b"", names)
+        self._pick(touching, f"ran changed lines of {shown}", path, is_private=is_private)
         if touching.outside:
             self.note("has changed lines that ran outside of tests: all its tests count", path)
             at_import = True
@@ -255,10 +266,13 @@ class _Selector:
                     self.tests[test].add(reason)
         return left
 
-    def _pick(self, touching: Touching, reason: str, path: str) -> None:
+    def _pick(
+        self, touching: Touching, reason: str, path: str, *, is_private: bool = False
+    ) -> None:
+        """`is_private`: a fixture of a wider scope cannot have run these lines for other tests."""
         for test, phase in touching.phases:
             self.tests[test].add(reason)
-            if phase in IS_PREPARATION:
+            if phase in IS_PREPARATION and not is_private:
                 self._pick_sharing(test, reason, path)
 
     def _pick_sharing(self, test: NamedTest, reason: str, path: str) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _PHASE: Final = re.compile(r"\|(setup|run|teardown)(?=\||$)")
 _FUNCTION: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_GROUP: Final = re.compile(r"@[^\[\]|]*$")
 _LONGEST_LABEL: Final = 4096
 """covsup cuts a label there, in bytes. The phase of the test may be cut off then."""
 
@@ -50,6 +51,8 @@ class RecordedPhase(NamedTuple):
 def parse_node_id(node_id: str) -> NamedTest:
     """The test that a node id names."""
     path, _, rest = node_id.partition("::")
+    # pytest-xdist appends the group of a test: "test_a[x]@group".
+    rest = _GROUP.sub("", rest)
     name, bracket, parameters = rest.partition("[")
     return NamedTest(path, name, bracket + parameters)
 
