@@ -38,6 +38,11 @@ def make_parser(prog: str = "covsup affected") -> Parser:
         " session, combined or not",
     )
     parser.add_argument(
+        "--data",
+        metavar="DATA",
+        help="the same, as the other commands that answer questions have it",
+    )
+    parser.add_argument(
         "--since",
         metavar="REV",
         help="the change of this branch: everything since the last commit that REV and HEAD share."
@@ -72,7 +77,7 @@ def run(words: Sequence[str]) -> int:
     from covsup.views.model.open_view import open_view
 
     data_file = resolve_data_file(options.rcfile, options.data_file)
-    view = open_view(place_to_view(options.path, data_file))
+    view = open_view(place_to_view(options.path or options.data, data_file))
     view.refresh()
     answer = affected_tests(view, since=options.since, directory=os.getcwd())
     if not options.quiet:
