@@ -123,7 +123,7 @@ def test_a_run_has_nothing_heavy_imported_while_the_target_runs(world: World) ->
         ),
         (["erase", "this"], "unrecognized arguments: this (see `covsup erase --help`)"),
         (["combin"], "there is no command combin; did you mean 'combine'?"),
-        (["zzz"], "there is no command zzz; there are: annotate, "),
+        (["zzz"], "there is no command zzz; there are: affected, annotate, "),
         (["there.py"], "there is no command there.py; to measure it: covsup run there.py"),
         (["help", "rnu"], "there is no command rnu; did you mean 'run'?"),
         (["run", "--grace=long", "x.py"], "argument --grace: 'long' is not a number of seconds"),
