@@ -181,7 +181,9 @@ def test_many_processes_that_look_alike_share_a_line(world: World) -> None:
     assert any(re.search(r"└─ and 22 more like \d+ \(--all shows each\)$", line) for line in lines)
     assert any(re.search(r"─ fork .* exit 3 by os\._exit ", line) for line in lines)
     # The one that has lines of its own is among those that are shown.
-    assert any(re.search(r"─ fork .* exit 0 by os\._exit +\d+ +\d+$", line) for line in lines), lines
+    assert any(re.search(r"─ fork .* exit 0 by os\._exit +\d+ +\d+$", line) for line in lines), (
+        lines
+    )
     assert sum("─ fork " in line for line in output(world, "--all").splitlines()) == 26
     boxes, _ = boxes_and_arrows(output(world, "--format=mermaid"))
     assert len(boxes) == 3
