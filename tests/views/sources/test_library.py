@@ -221,6 +221,7 @@ def test_an_odd_encoding_is_read_as_coverage_py_reads_it(
     watch: Callable[..., Watched], tmp_path: Path, contents: bytes
 ) -> None:
     import coverage
+    from coverage.python import PythonFileReporter
 
     path = tmp_path / "program.py"
     path.write_bytes(contents)
@@ -230,8 +231,7 @@ def test_an_odd_encoding_is_read_as_coverage_py_reads_it(
     found = watched.library.analysis_now(str(path))
     oracle = coverage.Coverage(data_file=None, config_file=False)
     oracle._init()
-    oracle.get_data()
-    assert found.statements == line_set_of(oracle._get_file_reporter(str(path)).lines())
+    assert found.statements == line_set_of(PythonFileReporter(str(path), oracle).lines())
 
 
 def test_a_pipe_in_place_of_a_source_does_not_block(
