@@ -292,3 +292,14 @@ def test_paths_of_the_settings_are_followed(world: World) -> None:
     assert run.status == 0, run
     for name in ("src/module.py", "build/lib/module.py"):
         assert as_json(world, f"{name}:1")["verdict"] == "ran"
+
+
+def test_a_source_that_is_gone_still_has_its_lines(world: World) -> None:
+    gone = world.write("gone.py", "x = 1\nif x > 1:\n    x = 2\n")
+    world.write("main.py", "import gone\n")
+    assert world.covsup_run("main.py").status == 0
+    gone.unlink()
+    answer = as_json(world, "gone.py:1")
+    assert (answer["verdict"], answer["first"]["how"]) == ("ran", "start")
+    assert "there is no such file" in sentences(world, "gone.py:1", "source")[0]
+    assert as_json(world, "gone.py:3")["verdict"] == "never ran"
