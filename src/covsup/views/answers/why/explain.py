@@ -78,9 +78,11 @@ def _of_line(subject: Subject, answer: WhyAnswer) -> WhyAnswer:
     raw = _raw_lines(subject, statement)
     ran = measured.lines(path) & raw
     if not analysis.statements >> statement & 1:
-        verdict, reason = _no_statement(subject, statement, answer.source)
+        verdict, reason = _no_statement(subject, answer)
         is_counted_out = ran and verdict is Verdict.EXCLUDED
         extra = [Reason(About.STATEMENT, "it ran, but does not count")] if is_counted_out else []
+        if verdict is Verdict.NO_STATEMENT:
+            reasons = []  # the reason has the line where it begins
         return answer._replace(verdict=verdict, reasons=(*reasons, reason, *extra))
     if not ran:
         return answer._replace(
@@ -210,17 +212,19 @@ def _belongs(answer: WhyAnswer) -> Iterable[Reason]:
         )
 
 
-def _no_statement(subject: Subject, statement: int, source: str) -> tuple[Verdict, Reason]:
-    analysis = subject.analysis
+def _no_statement(subject: Subject, answer: WhyAnswer) -> tuple[Verdict, Reason]:
+    analysis, statement = subject.analysis, answer.statement
     if analysis.excluded >> statement & 1:
         return Verdict.EXCLUDED, Reason(
             About.STATEMENT,
             "the settings or a comment exclude it from coverage (such as `# pragma: no cover`, on"
             " its line or around it)",
         )
-    if not source:
+    if answer.line != statement:
+        what = f"is in the docstring that begins on line {statement}"
+    elif not answer.source:
         what = "is blank"
-    elif source.startswith("#"):
+    elif answer.source.startswith("#"):
         what = "is a comment"
     else:
         what = "has no statement: it is a docstring, or a word like `else:`"
