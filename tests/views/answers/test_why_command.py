@@ -50,6 +50,11 @@ def guarded():
 def raises():
     value = int("x")
     return value
+def documented():
+    """One.
+
+    Two.
+    """
 '''
 MAIN = """\
 import os, subprocess, sys
@@ -165,6 +170,7 @@ def test_what_kept_a_line_from_running(
     [
         (22, "excluded", "exclude it from coverage"),
         (1, "no statement", "docstring"),
+        (39, "no statement", "is in the docstring that begins on line 38"),
         (3, "no statement", "is blank; the next statement is on line 6"),
         (4, "no statement", "is a comment"),
     ],
@@ -205,7 +211,7 @@ def test_a_file_is_named_in_any_way(measured: World, path: str) -> None:
         ("never.py:1", "2 files, name more of the path: app/never.py, other/never.py"),
         ("nothing.py:1", "there is no file nothing.py"),
         ("elsewhere/views.py:1", "measured: app/views.py"),
-        ("views.py:99", "app/views.py has 36 lines, and no line 99"),
+        ("views.py:99", "app/views.py has 41 lines, and no line 99"),
         ("views.py:0", "no line 0"),
         ("views.py", "is not FILE:LINE or FILE:LINE->LINE"),
         ("views.py:7-", "quote it"),
@@ -292,3 +298,14 @@ def test_paths_of_the_settings_are_followed(world: World) -> None:
     assert run.status == 0, run
     for name in ("src/module.py", "build/lib/module.py"):
         assert as_json(world, f"{name}:1")["verdict"] == "ran"
+
+
+def test_a_source_that_is_gone_still_has_its_lines(world: World) -> None:
+    gone = world.write("gone.py", "x = 1\nif x > 1:\n    x = 2\n")
+    world.write("main.py", "import gone\n")
+    assert world.covsup_run("main.py").status == 0
+    gone.unlink()
+    answer = as_json(world, "gone.py:1")
+    assert (answer["verdict"], answer["first"]["how"]) == ("ran", "start")
+    assert "there is no such file" in sentences(world, "gone.py:1", "source")[0]
+    assert as_json(world, "gone.py:3")["verdict"] == "never ran"

@@ -17,7 +17,7 @@ import pytest
 from covsup.datafile.fold.result import Version
 from covsup.datafile.fold.sets import line_set_of
 from covsup.datafile.source_files import version_now
-from covsup.views.sources import disk_cache
+from covsup.views.sources import background, disk_cache
 from covsup.views.sources import library as library_module
 from covsup.views.sources.disk_cache import AnalysisCache
 from covsup.views.sources.library import Priority, SourceLibrary
@@ -103,6 +103,27 @@ def test_no_process_is_started_without_work(watch: Callable[..., Watched], progr
     watched.library.analysis(str(program))
     watched.wait(program)
     assert len(watched.processes()) == 1
+
+
+def test_a_process_has_a_low_priority(watch: Callable[..., Watched], program: Path) -> None:
+    watched = watch()
+    watched.library.analysis(str(program))
+    watched.wait(program)
+    (pid,) = watched.processes()
+    assert psutil.Process(pid).nice() == min(19, psutil.Process().nice() + 10)
+
+
+def test_a_process_ends_when_there_is_no_work(
+    watch: Callable[..., Watched], program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "_IDLE_SECONDS", 0.01)
+    watched = watch()
+    watched.library.analysis(str(program))
+    watched.wait(program)
+    wait_until(lambda: watched.processes() == [])
+    program.write_text("x = 1\n")
+    watched.library.request([str(program)])
+    wait_until(lambda: watched.library.analysis(str(program)).statements == line_set_of([1]))
 
 
 def test_closing_ends_the_processes(watch: Callable[..., Watched], tmp_path: Path) -> None:
@@ -221,6 +242,7 @@ def test_an_odd_encoding_is_read_as_coverage_py_reads_it(
     watch: Callable[..., Watched], tmp_path: Path, contents: bytes
 ) -> None:
     import coverage
+    from coverage.python import PythonFileReporter
 
     path = tmp_path / "program.py"
     path.write_bytes(contents)
@@ -230,8 +252,7 @@ def test_an_odd_encoding_is_read_as_coverage_py_reads_it(
     found = watched.library.analysis_now(str(path))
     oracle = coverage.Coverage(data_file=None, config_file=False)
     oracle._init()
-    oracle.get_data()
-    assert found.statements == line_set_of(oracle._get_file_reporter(str(path)).lines())
+    assert found.statements == line_set_of(PythonFileReporter(str(path), oracle).lines())
 
 
 def test_a_pipe_in_place_of_a_source_does_not_block(

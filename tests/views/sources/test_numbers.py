@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import coverage
 import pytest
+from coverage.python import PythonFileReporter
 from coverage.results import analysis_from_file_reporter
 
 import covsup
@@ -46,7 +47,7 @@ def some_of(numbers: Sequence[object], share: int) -> list[object]:
 
 def check(path: Path, library: SourceLibrary, oracle: coverage.Coverage) -> None:
     """Compare the numbers of a file for several parts of it that ran, with and without branches."""
-    reporter = oracle._get_file_reporter(str(path))
+    reporter = PythonFileReporter(str(path), oracle)
     analysis = library.analysis_now(str(path))
     parser = reporter.parser
     raw_lines = sorted(parser.raw_statements)
@@ -82,7 +83,6 @@ def library() -> SourceLibrary:
 def oracle() -> coverage.Coverage:
     made = coverage.Coverage(data_file=None, config_file=False)
     made._init()
-    made.get_data()
     return made
 
 
@@ -205,7 +205,6 @@ def test_a_setting_for_exclusions_counts(tmp_path: Path) -> None:
     rcfile = str(tmp_path / "settings")
     oracle = coverage.Coverage(data_file=None, config_file=rcfile)
     oracle._init()
-    oracle.get_data()
     library = SourceLibrary(rcfile)
     check(path, library, oracle)
     assert library.analysis_now(str(path)).excluded == line_set_of([1, 2])

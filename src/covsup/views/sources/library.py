@@ -65,7 +65,8 @@ class SourceLibrary:
     ) -> None:
         """`config_file` is coverage.py's: exclusions and plugins come from there.
 
-        `on_ready` is called when `take_ready()` has something to give, from another thread.
+        `on_ready` is called when `take_ready()` has something to give, from another thread. It must
+        not raise.
         `workers` is the largest number of processes in the background. Raises
         SourceSettingsUnusable.
         """

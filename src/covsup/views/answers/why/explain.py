@@ -11,6 +11,8 @@ from covsup.views.answers.why.not_measured import why_not_measured
 from covsup.views.answers.why.not_run import Subject, doubts, why_not_run, why_not_taken
 from covsup.views.answers.why.question import EXIT, WrongQuestion
 from covsup.views.answers.why.ran import runner_of
+from covsup.views.sources.analysis import SourceAnalysis
+from covsup.views.sources.library import SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 def explain(measured: Measured, question: Question, describe: Describe) -> WhyAnswer:
     """The answer. `describe` gives a process in words, of its pid and command line.
 
-    Raises NoSuchSource, WrongQuestion, SourceUnavailable.
+    Raises NoSuchSource, WrongQuestion.
     """
     found = measured.find(question.file)
     path = question.file if found is None else found
@@ -42,7 +44,13 @@ def explain(measured: Measured, question: Question, describe: Describe) -> WhyAn
             path, question.line, question.to, question.line, source, Verdict.NOT_MEASURED,
             reasons=(*why_not_measured(measured, path), *doubts(measured, describe)),
         )  # fmt: skip
-    analysis = measured.library.analysis_now(path)
+    unavailable: tuple[Reason, ...] = ()
+    try:
+        analysis = measured.library.analysis_now(path)
+    except SourceUnavailable as error:
+        # Its lines are known without the source; what kept a line from running is not.
+        unavailable = (Reason(About.SOURCE, f"the source is not analysed: {error}"),)
+        analysis = _without_source(measured.lines(path) | 1 << question.line)
     subject = Subject(
         measured, path, analysis, analysis.first_lines(measured.lines(path)) & analysis.statements,
         text, describe,
@@ -55,7 +63,12 @@ def explain(measured: Measured, question: Question, describe: Describe) -> WhyAn
         answer = _of_line(subject, answer)
     else:
         answer = _of_branch(subject, answer, question.to)
-    return answer._replace(reasons=(*answer.reasons, *_about_source(subject)))
+    return answer._replace(reasons=(*answer.reasons, *unavailable, *_about_source(subject)))
+
+
+def _without_source(lines: LineSet) -> SourceAnalysis:
+    """An analysis that has these lines as statements, and nothing else."""
+    return SourceAnalysis(lines, 0, b"", b"", b"", b"", b"", ())
 
 
 def _of_line(subject: Subject, answer: WhyAnswer) -> WhyAnswer:
@@ -65,9 +78,11 @@ def _of_line(subject: Subject, answer: WhyAnswer) -> WhyAnswer:
     raw = _raw_lines(subject, statement)
     ran = measured.lines(path) & raw
     if not analysis.statements >> statement & 1:
-        verdict, reason = _no_statement(subject, statement, answer.source)
+        verdict, reason = _no_statement(subject, answer)
         is_counted_out = ran and verdict is Verdict.EXCLUDED
         extra = [Reason(About.STATEMENT, "it ran, but does not count")] if is_counted_out else []
+        if verdict is Verdict.NO_STATEMENT:
+            reasons = []  # the reason has the line where it begins
         return answer._replace(verdict=verdict, reasons=(*reasons, reason, *extra))
     if not ran:
         return answer._replace(
@@ -197,17 +212,19 @@ def _belongs(answer: WhyAnswer) -> Iterable[Reason]:
         )
 
 
-def _no_statement(subject: Subject, statement: int, source: str) -> tuple[Verdict, Reason]:
-    analysis = subject.analysis
+def _no_statement(subject: Subject, answer: WhyAnswer) -> tuple[Verdict, Reason]:
+    analysis, statement = subject.analysis, answer.statement
     if analysis.excluded >> statement & 1:
         return Verdict.EXCLUDED, Reason(
             About.STATEMENT,
             "the settings or a comment exclude it from coverage (such as `# pragma: no cover`, on"
             " its line or around it)",
         )
-    if not source:
+    if answer.line != statement:
+        what = f"is in the docstring that begins on line {statement}"
+    elif not answer.source:
         what = "is blank"
-    elif source.startswith("#"):
+    elif answer.source.startswith("#"):
         what = "is a comment"
     else:
         what = "has no statement: it is a docstring, or a word like `else:`"
