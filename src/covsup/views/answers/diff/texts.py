@@ -59,7 +59,7 @@ class Texts:
             found = read_source(os.path.join(self._directory, inside)) if is_inside else None
             return None if found is None else found.text
         if self._revision is not None:
-            return _git("show", f"{self._revision}:./{inside}") if is_inside else None
+            return _git("cat-file", "blob", f"{self._revision}:./{inside}") if is_inside else None
         return _measured_text(path, frozenset(versions))
 
 
