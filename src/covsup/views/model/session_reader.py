@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _FRESH_NS: Final = 100_000_000
 """A directory that changed less long ago is listed again: its time is as coarse as a tick."""
 
-_CHECKS: Final = 10
+_CHECKS: Final = 1
 """How many images that seem to run are checked in one refresh, in turn: an exec may be unrecorded."""
 
 _SWEPT: Final = 20
