@@ -150,14 +150,21 @@ def _owned(first: dict[str, dict[tuple[int, str], int]], path: str) -> int:
 
 
 @settings(max_examples=150)
-@given(data=st.data(), branch=st.booleans(), label=st.sampled_from(("", "static")))
+@given(
+    data=st.data(),
+    branch=st.booleans(),
+    label=st.sampled_from(("", "static")),
+    forgets=st.booleans(),
+)
 def test_a_view_of_growing_journals_equals_a_reading_of_all_of_them(
-    data: st.DataObject, branch: bool, label: str
+    data: st.DataObject, branch: bool, label: str, forgets: bool
 ) -> None:
     made = [data.draw(images(number, branch)) for number in range(1, data.draw(st.integers(2, 4)))]
     with tempfile.TemporaryDirectory() as place:
         session = handmade_session(Path(place) / ".coverage", context=label, boot="ours")
         view = SessionView(session.path)
+        if forgets:
+            view.forget_tables_beyond(0)
         seen: dict[str, int] = {}
         pending = [[Growing(each) for each in segments] for segments in made]
         holes: list[tuple[Growing, int]] = []

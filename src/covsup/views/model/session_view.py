@@ -68,6 +68,10 @@ class SessionView(ViewedFacts):
             self._is_owed = self._is_outdated
         return self._provenance
 
+    def forget_tables_beyond(self, entries: int) -> None:
+        """Keep fewer tables of ids in memory. Journals are then read again more often."""
+        self._reader.table_entries = entries
+
     def refresh(self) -> Change:
         """See View."""
         if self._ended is not None:
