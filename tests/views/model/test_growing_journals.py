@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from covsup.datafile.provenance.derive import provenance_of
 from covsup.views.model.session_view import SessionView
 from tests.datafile.handmade import HandMade, handmade_session
 from tests.views.model.plain_reading import as_viewed, read_plainly
@@ -137,6 +138,9 @@ def check(view: SessionView, session: Session, seen: dict[str, int]) -> None:
         for (_, image_id), bits in by_image.items():
             counts[image_id] = counts.get(image_id, 0) + bits.bit_count()
     assert {key: count for key, count in view.first_counts.items() if count} == counts
+    derived = provenance_of(view.result)
+    assert view.provenance.files == derived.files
+    assert view.provenance.processes == derived.processes
     assert sum(change.by_image.values()) == sum(
         (bits & _owned(expected.first, path)).bit_count() for path, bits in change.lines.items()
     )

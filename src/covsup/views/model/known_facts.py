@@ -226,17 +226,20 @@ class KnownFacts:
         of_path = self.first.get(path)
         if of_path is None:
             self.first[path] = of_path = {}
-        self.paths_with_new_shares.add(path)
         owned = self._owned.get(path, 0)
         left = bits
         if common := bits & owned & ~of_path.get(image, 0):
-            self.shared[path] = self.shared.get(path, 0) | common
+            shared = self.shared.get(path, 0)
+            if common & ~shared:
+                self.shared[path] = shared | common
+                self.paths_with_new_shares.add(path)
             left &= ~self._divide(of_path, image, common)
         if new := left & ~of_path.get(image, 0):
             of_path[image] = of_path.get(image, 0) | new
             self._owned[path] = owned | new
             self.first_counts[image[1]] += new.bit_count()
             self._claimed.add((path, image))
+            self.paths_with_new_shares.add(path)
 
     def _divide(
         self, of_path: dict[ImageKey, LineSet], image: ImageKey, common: LineSet
