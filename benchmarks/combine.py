@@ -19,10 +19,20 @@ import struct
 import subprocess
 import sys
 import tempfile
-from binascii import crc32
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from written_journal import (
+    ENDED,
+    WrittenImage,
+    arc_words,
+    context_words,
+    event,
+    file_words,
+    line_words,
+    property_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,54 +91,39 @@ def make_journals(shape: Shape, directory: Path) -> None:
         ),
     )
     for number, by_context in enumerate(shape.facts()):
-        image = random.Random(number).randbytes(16)
-        path = session.path / f"{5_000_000 + number}-{image.hex()}.0.journal~"
-        path.write_bytes(journal(image, number, by_context, branch=shape.branch))
+        image = WrittenImage(
+            image=random.Random(number).randbytes(16),
+            pid=5_000_000 + number,
+            started_ns=10**18 + number * 10**6,
+            boottime_ns=10**15 + number * 10**6,
+            branch=shape.branch,
+        )
+        path = session.path / image.name()
+        path.write_bytes(image.journal(journal_words(number, by_context)))
 
 
-def journal(image: bytes, number: int, by_context: dict[str, Facts], *, branch: bool) -> bytes:
+def journal_words(number: int, by_context: dict[str, Facts]) -> list[int]:
     words: list[int] = []
     files: dict[str, int] = {}
     for key, value in (
-        (b"argv", b"python\0-m\0worker\0%d" % number),
-        (b"executable", b"/usr/bin/python3"),
-        (b"cwd", b"/src"),
-        (b"host", os.uname().nodename.encode()),
+        ("argv", b"python\0-m\0worker\0%d" % number),
+        ("executable", b"/usr/bin/python3"),
+        ("cwd", b"/src"),
+        ("host", os.uname().nodename.encode()),
     ):
-        words += blob(4, key + b"\0" + value)
+        words += property_words(key, value)
     for context, (label, facts) in enumerate(
         by_context.items(), start=1 if "" not in by_context else 0
     ):
         if label:
-            words += blob(2, struct.pack("=I", context) + label.encode())
+            words += context_words(context, label)
         for path, (lines, arcs) in facts.items():
             if path not in files:
                 files[path] = len(files)
-                module = f"package.{Path(path).stem}".encode()
-                words += blob(1, struct.pack("=I", files[path]) + path.encode() + b"\0" + module)
-            owner = 1 << 60 | files[path] << 42 | context
-            words += [owner | line << 22 for line in lines]
-            owner = files[path] << 44 | context
-            for begin, end in arcs:
-                kind = 0x7 if end > 0 else 0xD
-                difference = (abs(end) - begin) & 0x7FF
-                words.append(kind << 60 | owner | begin << 26 | difference << 15)
-    words += blob(3, struct.pack("=IQBi", 5, 10**18 + number * 10**6 + 10**9, 1, 0))
-    body = struct.pack(f"={len(words)}Q", *words)
-    identity = struct.pack(
-        "=IIQ16s16sQQQQIIIIIIQQ120x",
-        *(2, 512, 0x0102030405060708, image, bytes(16), 5_000_000 + number, 1),
-        *(10**18 + number * 10**6, 10**15 + number * 10**6),
-        *(0, 1, sys.hexversion, 1, int(branch), 0, 64 << 20, os.getuid()),
-    )
-    changing = struct.pack("=QQQQIIQ208x", 512 + len(body), 8192, 0, 0, 0, 0, 1)
-    return b"COVSUPJ\n" + identity + struct.pack("=Q", crc32(identity)) + changing + body
-
-
-def blob(kind: int, payload: bytes) -> list[int]:
-    head = 0x40 << 56 | kind << 48 | len(payload) << 24 | crc32(payload) & 0xFFFFFF
-    pieces = (payload[at : at + 7] for at in range(0, len(payload), 7))
-    return [head, *(0x31 << 56 | int.from_bytes(piece, sys.byteorder) for piece in pieces)]
+                words += file_words(files[path], path, f"package.{Path(path).stem}")
+            words += line_words(files[path], context, lines)
+            words += arc_words(files[path], context, arcs)
+    return words + event(ENDED, 10**18 + number * 10**6 + 10**9, struct.pack("=Bi", 1, 0))
 
 
 def make_data_files(shape: Shape, directory: Path) -> None:

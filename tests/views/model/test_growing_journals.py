@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from covsup.datafile.provenance.derive import provenance_of
 from covsup.views.model.session_view import SessionView
 from tests.datafile.handmade import HandMade, handmade_session
 from tests.views.model.plain_reading import as_viewed, read_plainly
@@ -137,6 +138,9 @@ def check(view: SessionView, session: Session, seen: dict[str, int]) -> None:
         for (_, image_id), bits in by_image.items():
             counts[image_id] = counts.get(image_id, 0) + bits.bit_count()
     assert {key: count for key, count in view.first_counts.items() if count} == counts
+    derived = provenance_of(view.result)
+    assert view.provenance.files == derived.files
+    assert view.provenance.processes == derived.processes
     assert sum(change.by_image.values()) == sum(
         (bits & _owned(expected.first, path)).bit_count() for path, bits in change.lines.items()
     )
@@ -150,14 +154,21 @@ def _owned(first: dict[str, dict[tuple[int, str], int]], path: str) -> int:
 
 
 @settings(max_examples=150)
-@given(data=st.data(), branch=st.booleans(), label=st.sampled_from(("", "static")))
+@given(
+    data=st.data(),
+    branch=st.booleans(),
+    label=st.sampled_from(("", "static")),
+    forgets=st.booleans(),
+)
 def test_a_view_of_growing_journals_equals_a_reading_of_all_of_them(
-    data: st.DataObject, branch: bool, label: str
+    data: st.DataObject, branch: bool, label: str, forgets: bool
 ) -> None:
     made = [data.draw(images(number, branch)) for number in range(1, data.draw(st.integers(2, 4)))]
     with tempfile.TemporaryDirectory() as place:
         session = handmade_session(Path(place) / ".coverage", context=label, boot="ours")
         view = SessionView(session.path)
+        if forgets:
+            view.forget_tables_beyond(0)
         seen: dict[str, int] = {}
         pending = [[Growing(each) for each in segments] for segments in made]
         holes: list[tuple[Growing, int]] = []

@@ -11,6 +11,7 @@ import pytest
 
 from covsup.datafile.database.read_result import read_result
 from covsup.datafile.fold.sets import lines_in
+from covsup.datafile.journal.reader import read_journal, read_slots
 from covsup.datafile.provenance.model import End, signal_name
 from covsup.datafile.session.directory import open_session
 from covsup.views.model.session_view import SessionView
@@ -20,10 +21,11 @@ from tests.views.model.plain_reading import as_viewed, read_plainly
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from covsup.datafile.journal.header import Header
     from tests.world import World
 
 STEPS = """\
-import os, subprocess, sys, threading
+import os, resource, signal, subprocess, sys
 
 def one():
     return 1
@@ -57,8 +59,18 @@ for word in words():
         if pid == 0:
             forked()
             os.write(begin, b"x")
-            __import__("signal").pause()
+            signal.pause()
         os.read(begun, 1)
+        children.append(pid)
+    elif word == "slot":
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+        pid = os.fork()
+        if pid == 0:
+            two()
+            print("in a slot", flush=True)
+            signal.pause()
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
         children.append(pid)
     elif word == "exec":
         pid = os.fork()
@@ -211,6 +223,59 @@ def test_the_view_of_a_running_session_equals_a_reading_of_all_of_it(steps: Step
     viewed, expected = as_viewed(steps.view.result), as_viewed(read_plainly(session))
     for name in expected._fields:
         assert getattr(viewed, name) == getattr(expected, name), name
+
+
+def test_a_journal_in_a_slot_is_read(steps: Steps, world: World) -> None:
+    steps.view.refresh()
+    steps.do("slot")
+    steps.live.wait_for("in a slot")
+    if not any(each.offset for each in _headers(steps.place)):
+        pytest.skip("this system has no slots")
+    new: set[int] = set()
+
+    def is_there() -> bool:
+        new.update(steps.lines())
+        return len(steps.view.provenance.processes) == 2
+
+    wait_until(is_there, "the child is there")
+    assert line_of("    return 2") in new
+    compare_with_tree(steps, world)
+    steps.do("kill")
+    wait_until(lambda: End.KILLED in ends(steps), "the child has ended")
+    compare_with_tree(steps, world)
+
+
+def _headers(place: Path) -> list[Header]:
+    """The headers of all journals of a session."""
+    found = []
+    for file in open_session(place).journals():
+        header = read_journal(file.path).header
+        found += [header, *(each.header for each in read_slots(file.path, header).journals)]
+    return found
+
+
+def test_a_session_that_is_combined_while_it_runs_loses_nothing(steps: Steps, world: World) -> None:
+    steps.do("fork")
+    steps.do("one")
+    steps.do("kill")
+    steps.view.refresh()
+    assert beside(world, "combine", str(steps.place)).returncode == 0
+    steps.do("two")
+    change = steps.view.refresh()
+    (bits,) = change.lines.values()
+    assert line_of("    return 2") in lines_in(bits)
+    assert line_of("    return 3") not in lines_in(bits)
+    fresh = SessionView(steps.place)
+    fresh.refresh()
+    viewed, expected = as_viewed(steps.view.result), as_viewed(fresh.result)
+    for name in ("lines", "arcs", "first", "shared", "modules", "child_exits"):
+        assert getattr(viewed, name) == getattr(expected, name), name
+    assert {each: viewed.images[each].lines for each in viewed.images} == {
+        each: expected.images[each].lines for each in expected.images
+    }
+    assert [each.ending for each in fresh.provenance.processes] == [
+        each.ending for each in steps.view.provenance.processes
+    ]
 
 
 def test_a_view_goes_over_to_the_data_file_when_the_run_has_ended(

@@ -6,6 +6,7 @@ short run.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from contextlib import contextmanager
 
@@ -13,8 +14,8 @@ from coverage import CoverageData
 from coverage.exceptions import CoverageException
 
 from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
-from covsup.datafile.fold.result import Kind
-from covsup.datafile.fold.sets import arcs_in, lines_in
+from covsup.datafile.fold.result import Kind, Result
+from covsup.datafile.fold.sets import arc_set_of, arcs_in, line_set_of, lines_in
 from covsup.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from covsup.datafile.database.data_files import DataFile
-    from covsup.datafile.fold.result import Result
-    from covsup.datafile.fold.sets import Arc
+    from covsup.datafile.fold.result import PathContext
+    from covsup.datafile.fold.sets import Arc, ArcSet, LineSet
 
 
 def make(path: Path, others: Sequence[DataFile]) -> None:
@@ -74,6 +75,35 @@ def add(
         else:
             _add_lines(data, result)
         data.write()
+
+
+def read(path: Path) -> Result:
+    """The lines and arcs of a data file. Lines include those at the ends of arcs.
+
+    Raises DataFileUnusable.
+    """
+    data = CoverageData(str(path))
+    lines: dict[PathContext, LineSet] = {}
+    arcs: dict[PathContext, ArcSet] = {}
+    plugins: dict[str, frozenset[str]] = {}
+    try:
+        data.read()
+        files = data.measured_files()
+        for context in data.measured_contexts():
+            data.set_query_contexts([f"^{re.escape(context)}$"])
+            for file in files:
+                if found := data.lines(file):
+                    lines[file, context] = line_set_of([line for line in found if line > 0])
+                if pairs := [pair for pair in data.arcs(file) or () if pair[0] != pair[1]]:
+                    arcs[file, context] = arc_set_of(pairs)
+        plugins = {file: frozenset([name]) for file in files if (name := data.file_tracer(file))}
+        has_arcs = data.has_arcs()
+    except CoverageException as error:
+        raise DataFileUnusable(f"{path}: {error}") from error
+    finally:
+        data.close(force=True)
+    kind = Kind.ARCS if has_arcs else Kind.LINES if lines else None
+    return Result(kind=kind, lines=lines, arcs=arcs, plugins=plugins)
 
 
 @contextmanager

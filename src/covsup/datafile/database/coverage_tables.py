@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from covsup.datafile.database.data_files import DataFile
     from covsup.datafile.fold.result import PathContext, Result
 
-_KNOWN_SCHEMA: Final = 7
+KNOWN_SCHEMA: Final = 7
+"""The version of coverage.py's tables that this code reads and writes."""
 _SCHEMA_IN_SOURCE: Final = re.compile(rb"^SCHEMA_VERSION = (\d+)$", re.MULTILINE)
 
 _TABLES: Final = """
@@ -106,7 +107,7 @@ def reduce_to_lines(path: Path) -> bool:
     The lines are those that coverage.py gives for a data file with branches. Raises sqlite3.Error.
     """
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
-        if db.execute("SELECT version FROM coverage_schema").fetchone() != (_KNOWN_SCHEMA,):
+        if db.execute("SELECT version FROM coverage_schema").fetchone() != (KNOWN_SCHEMA,):
             return False
         lines: dict[tuple[int, int], int] = {}
         for file_id, context_id, *ends in db.execute(
@@ -136,12 +137,12 @@ def _is_known_schema() -> bool:
     for place in (spec and spec.submodule_search_locations) or ():
         with contextlib.suppress(OSError):
             found = _SCHEMA_IN_SOURCE.search(Path(place, "sqldata.py").read_bytes())
-            return found is not None and int(found[1]) == _KNOWN_SCHEMA
+            return found is not None and int(found[1]) == KNOWN_SCHEMA
     return False
 
 
 def _write_header_rows(db: sqlite3.Connection) -> None:
-    db.execute("INSERT INTO coverage_schema VALUES (?)", (_KNOWN_SCHEMA,))
+    db.execute("INSERT INTO coverage_schema VALUES (?)", (KNOWN_SCHEMA,))
     # coverage.py writes its own name there.
     db.execute("INSERT INTO meta VALUES ('version', ?)", (f"covsup {__version__}",))
 

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections import defaultdict
+from array import array
 from typing import TYPE_CHECKING
 
+from covsup.datafile._fold import arc_lines, unite_arcs
+from covsup.datafile.database.coverage_tables import KNOWN_SCHEMA
 from covsup.datafile.database.database import is_data_file, read_covsup_tables
 from covsup.datafile.errors import DataFileUnusable
 from covsup.datafile.fold.result import Kind, Result
-from covsup.datafile.fold.sets import arc_set_of, line_set_of
+from covsup.datafile.fold.sets import LARGEST_LINE, line_set_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+    from typing import Any
 
     from covsup.datafile.fold.result import PathContext
-    from covsup.datafile.fold.sets import Arc, ArcSet, LineSet
+    from covsup.datafile.fold.sets import ArcSet, LineSet
 
 
 def read_result(path: Path) -> Result:
     """Everything that a data file holds, also one that coverage.py wrote.
 
-    Raises DataFileUnusable, also where there is no file.
+    Lines include those that arcs begin or end at, as coverage.py has it. Raises DataFileUnusable,
+    also where there is no file.
     """
     if not is_data_file(path):
         raise DataFileUnusable(f"there is no data file at {path}")
@@ -31,21 +36,19 @@ def read_result(path: Path) -> Result:
         with contextlib.closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         ) as db:
-            kind = _kind(db)
-            lines, arcs = _read_arcs(db) if kind is Kind.ARCS else (_read_lines(db), {})
-            plugins = {
-                file: frozenset([tracer])
-                for file, tracer in db.execute(
-                    "SELECT path, tracer FROM tracer JOIN file ON file_id = file.id WHERE tracer != ''"
-                )
-            }
-    except sqlite3.Error as error:
+            (schema,) = db.execute("SELECT version FROM coverage_schema").fetchone() or (None,)
+            facts = _read_facts(db) if schema == KNOWN_SCHEMA else None
+    except (sqlite3.Error, ValueError, TypeError, OverflowError) as error:
         raise DataFileUnusable(f"cannot read {path}: {error}") from error
+    if facts is None:
+        from covsup.datafile.database import coverage_api  # it imports coverage.py
+
+        facts = coverage_api.read(path)
     return tables._replace(
-        kind=kind or tables.kind,
-        lines={**tables.lines, **lines},
-        arcs={**tables.arcs, **arcs},
-        plugins=plugins,
+        kind=facts.kind or tables.kind,
+        lines={**tables.lines, **facts.lines},
+        arcs={**tables.arcs, **facts.arcs},
+        plugins=facts.plugins,
     )
 
 
@@ -68,6 +71,22 @@ def files_in(path: Path) -> dict[str, str]:
         raise DataFileUnusable(f"cannot read {path}: {error}") from error
 
 
+def _read_facts(db: sqlite3.Connection) -> Result:
+    kind = _kind(db)
+    lines, arcs = _read_arcs(db) if kind is Kind.ARCS else (_read_lines(db), {})
+    return Result(
+        kind=kind,
+        lines=lines,
+        arcs=arcs,
+        plugins={
+            file: frozenset([tracer])
+            for file, tracer in db.execute(
+                "SELECT path, tracer FROM tracer JOIN file ON file_id = file.id WHERE tracer != ''"
+            )
+        },
+    )
+
+
 def _kind(db: sqlite3.Connection) -> Kind | None:
     row = db.execute("SELECT value FROM meta WHERE key = 'has_arcs'").fetchone()
     if row is None:
@@ -77,29 +96,57 @@ def _kind(db: sqlite3.Connection) -> Kind | None:
 
 def _read_lines(db: sqlite3.Connection) -> dict[PathContext, LineSet]:
     return {
-        (path, label): int.from_bytes(numbits, "little")
-        for path, label, numbits in db.execute(
-            "SELECT path, context, numbits FROM line_bits JOIN file ON file_id = file.id"
-            " JOIN context ON context_id = context.id"
-        )
+        key: int.from_bytes(numbits, "little")
+        for key, numbits in _by_file_and_context(db, "numbits", "line_bits")
     }
 
 
 def _read_arcs(
     db: sqlite3.Connection,
 ) -> tuple[dict[PathContext, LineSet], dict[PathContext, ArcSet]]:
-    """The lines and the arcs. A line is each end of an arc that is positive, as coverage.py has it."""
-    pairs: dict[PathContext, list[Arc]] = defaultdict(list)
-    for path, label, from_line, to_line in db.execute(
-        "SELECT path, context, fromno, tono FROM arc JOIN file ON file_id = file.id"
-        " JOIN context ON context_id = context.id"
+    """The lines and the arcs. There may be millions of rows: SQLite makes one text of each group."""
+    lines: dict[PathContext, LineSet] = {
+        key: line_set_of([line for line in _numbers(text) if 0 < line <= LARGEST_LINE])
+        for key, text in _by_file_and_context(
+            db,
+            "group_concat(fromno, ' ')",
+            "arc",
+            "WHERE fromno = tono GROUP BY file_id, context_id",
+        )
+    }
+    arcs: dict[PathContext, ArcSet] = {}
+    for key, text in _by_file_and_context(
+        db,
+        "group_concat(fromno || ' ' || tono, ' ')",
+        "arc",
+        "WHERE fromno != tono GROUP BY file_id, context_id",
     ):
-        pairs[path, label].append((from_line, to_line))
-    lines = {
-        key: line_set_of({end for arc in of_key for end in arc if end > 0})
-        for key, of_key in pairs.items()
-    }
-    arcs = {
-        key: arc_set_of(arc for arc in of_key if arc[0] != arc[1]) for key, of_key in pairs.items()
-    }
+        numbers = _numbers(text)
+        if max(numbers) > LARGEST_LINE or min(numbers) < -LARGEST_LINE:
+            numbers = _possible(numbers)
+        arcs[key] = of_key = unite_arcs(array("i", numbers).tobytes(), b"")
+        lines[key] = lines.get(key, 0) | arc_lines(of_key)
     return lines, arcs
+
+
+def _numbers(text: str) -> list[int]:
+    return list(map(int, text.split()))
+
+
+def _possible(ends: list[int]) -> list[int]:
+    """The arcs without those that have impossible lines."""
+    pairs = zip(ends[::2], ends[1::2], strict=True)
+    return [end for pair in pairs if max(map(abs, pair)) <= LARGEST_LINE for end in pair]
+
+
+def _by_file_and_context(
+    db: sqlite3.Connection, what: str, table: str, rest: str = ""
+) -> Iterator[tuple[PathContext, Any]]:
+    """Values of a table with the path and the context of each."""
+    paths = dict(db.execute("SELECT id, path FROM file"))
+    labels = dict(db.execute("SELECT id, context FROM context"))
+    for file_id, context_id, value in db.execute(
+        f"SELECT file_id, context_id, {what} FROM {table} {rest}"
+    ):
+        if file_id in paths and context_id in labels:
+            yield (paths[file_id], labels[context_id]), value

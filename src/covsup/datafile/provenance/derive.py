@@ -21,34 +21,46 @@ from covsup.datafile.provenance.model import (
     Provenance,
 )
 from covsup.datafile.provenance.unmeasured import unmeasured_processes
-from covsup.hints import TYPE_CHECKING
+from covsup.hints import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import Final
 
-    from covsup.datafile.fold.result import Result
+    from covsup.datafile.fold.result import ImageKey, Result
+    from covsup.datafile.fold.sets import LineSet
+
+
+class Shares(NamedTuple):
+    """Who executed how many lines."""
+
+    files: tuple[FileShare, ...]  # by path and start of the image
+    unique_lines: Mapping[str, int]  # by image id: lines that no other image executed
+
 
 _CORES: Final = {core: core.name.lower() for core in Core}
 
 
-def provenance_of(result: Result) -> Provenance:
-    """What `result` says about processes."""
+def provenance_of(result: Result, shares: Shares | None = None) -> Provenance:
+    """What `result` says about processes. `shares` are its shares, if they are known already."""
     index = ResultIndex(result)
+    if shares is None:
+        shares = Shares(tuple(_file_shares(result)), result.unique_lines())
     return Provenance(
         sessions=tuple(sorted(result.sessions.values(), key=lambda each: each.session)),
-        processes=tuple(_process_records(index)),
+        processes=tuple(_process_records(index, shares.unique_lines)),
         observed=tuple(_observed_records(index)),
         unmeasured=tuple(unmeasured_processes(index)),
         notes=tuple(sorted(result.notes)),
         problems=tuple(sorted(result.problems)),
-        files=tuple(_file_shares(result)),
+        files=shares.files,
     )
 
 
-def _process_records(index: ResultIndex) -> Iterator[ProcessRecord]:
+def _process_records(
+    index: ResultIndex, unique_lines: Mapping[str, int]
+) -> Iterator[ProcessRecord]:
     """Every measured image, by start."""
-    unique_lines = index.result.unique_lines()
     for image in index.images:
         identity = image.identity
         properties = image.property_values()
@@ -117,14 +129,20 @@ def _observed_records(index: ResultIndex) -> Iterator[ObservedRecord]:
 def _file_shares(result: Result) -> Iterator[FileShare]:
     """What each image executed first of each file."""
     for path, images in sorted(result.first.items()):
-        shared = result.shared.get(path, 0)
-        for (_, image_id), lines in sorted(images.items()):
-            yield FileShare(
-                path=path,
-                image_id=image_id,
-                first=lines.bit_count(),
-                alone=(lines & ~shared).bit_count(),
-            )
+        yield from shares_of_file(path, images, result.shared.get(path, 0))
+
+
+def shares_of_file(
+    path: str, images: Mapping[ImageKey, LineSet], shared: LineSet
+) -> Iterator[FileShare]:
+    """What each image executed first of one file, by `Result.first` and `Result.shared`."""
+    for (_, image_id), lines in sorted(images.items()):
+        yield FileShare(
+            path=path,
+            image_id=image_id,
+            first=lines.bit_count(),
+            alone=(lines & ~shared).bit_count(),
+        )
 
 
 @lru_cache(maxsize=256)

@@ -51,6 +51,8 @@ class KnownFacts:
         self.arcs_of: dict[str, ArcSet] = {}
         self.contexts_of: dict[str, dict[str, LineSet]] = {}
         self.first_counts: dict[str, int] = defaultdict(int)
+        self.paths_with_new_shares: set[str] = set()
+        """Files of which `first` or `shared` has changed. The reader of this set empties it."""
         self._owned: dict[str, LineSet] = {}
         """By path: the lines that are in `first`."""
         self.labels: set[str] = set()
@@ -65,6 +67,27 @@ class KnownFacts:
     def add(self, result: Result) -> None:
         """Add the facts of a result. Raises MixedMeasurement; nothing was added then."""
         self.agree_on(result.kind)
+        if not (self.lines or self.arcs):
+            self._begin_with(result)
+        else:
+            self._add_lines_and_arcs(result)
+        for path, modules in result.modules.items():
+            self.modules[path] = self.modules.get(path, frozenset()) | modules
+        for path, plugins in result.plugins.items():
+            self.plugins[path] = self.plugins.get(path, frozenset()) | plugins
+        for path, versions in result.versions.items():
+            self.versions[path] = self.versions.get(path, frozenset()) | versions
+        if not self.first:
+            self._begin_with_first(result)
+            return
+        for path, bits in result.shared.items():
+            self.shared[path] = self.shared.get(path, 0) | bits
+        self.paths_with_new_shares.update(result.shared)
+        for path, by_image in result.first.items():
+            for image, bits in by_image.items():
+                self.add_first(path, image, bits)
+
+    def _add_lines_and_arcs(self, result: Result) -> None:
         for (path, label), bits in result.lines.items():
             if bits:
                 self.add_lines(path, label, bits)
@@ -73,17 +96,61 @@ class KnownFacts:
         for (path, label), bits in result.lines.items():
             if not bits:
                 self.add_file(path, label)
-        for path, modules in result.modules.items():
-            self.modules[path] = self.modules.get(path, frozenset()) | modules
-        for path, plugins in result.plugins.items():
-            self.plugins[path] = self.plugins.get(path, frozenset()) | plugins
-        for path, versions in result.versions.items():
-            self.versions[path] = self.versions.get(path, frozenset()) | versions
-        for path, bits in result.shared.items():
-            self.shared[path] = self.shared.get(path, 0) | bits
+
+    def _begin_with(self, result: Result) -> None:
+        """Add the lines and arcs of the first result. It may be large, so nothing is looked up twice."""
+        lines, contexts_of, lines_of = self.lines, self.contexts_of, self.lines_of
+        arcs, arcs_of = self.arcs, self.arcs_of
+        lines.update(result.lines)
+        arcs.update(result.arcs)
+        for key, of_key in arcs.items():
+            lines[key] = lines.get(key, 0) | arc_lines(of_key)
+        sent = {path for path, _ in lines if is_sent_code(path)}
+        empty: list[PathContext] = []
+        for key, bits in lines.items():
+            path, label = key
+            if path in sent:
+                continue
+            if not bits:
+                empty.append(key)
+            elif path in contexts_of:
+                contexts_of[path][label] = bits
+                lines_of[path] |= bits
+            else:
+                contexts_of[path] = {label: bits}
+                lines_of[path] = bits
+        self._new_lines = dict(lines_of)
+        for key in empty:
+            path, label = key
+            if path in contexts_of:
+                del lines[key]
+            else:
+                contexts_of[path] = {label: 0}
+                lines_of[path] = 0
+        many: dict[str, list[ArcSet]] = {}
+        for (path, _), of_key in arcs.items():
+            if path not in sent:
+                many.setdefault(path, []).append(of_key)
+        for path, sets in many.items():
+            arcs_of[path] = sets[0] if len(sets) == 1 else unite_arcs(b"".join(sets), b"")
+        self._new_files.update(lines_of)
+        self._new_files.update(arcs_of)
+        self.labels = {label for _, label in lines}
+        self._new_labels = set(self.labels)
+
+    def _begin_with_first(self, result: Result) -> None:
+        """Take over who executed each line first, while nothing of it is known."""
+        self.shared.update(result.shared)
+        self.paths_with_new_shares.update(result.first)
+        counts = self.first_counts
         for path, by_image in result.first.items():
-            for image, bits in by_image.items():
-                self.add_first(path, image, bits)
+            owned = 0
+            self.first[path] = of_path = dict(by_image)
+            for image, bits in of_path.items():
+                owned |= bits
+                counts[image[1]] += bits.bit_count()
+                self._claimed.add((path, image))
+            self._owned[path] = owned
 
     def agree_on(self, kind: Kind | None) -> None:
         """Set what is measured. Raises MixedMeasurement where it is something else already."""
@@ -162,13 +229,17 @@ class KnownFacts:
         owned = self._owned.get(path, 0)
         left = bits
         if common := bits & owned & ~of_path.get(image, 0):
-            self.shared[path] = self.shared.get(path, 0) | common
+            shared = self.shared.get(path, 0)
+            if common & ~shared:
+                self.shared[path] = shared | common
+                self.paths_with_new_shares.add(path)
             left &= ~self._divide(of_path, image, common)
         if new := left & ~of_path.get(image, 0):
             of_path[image] = of_path.get(image, 0) | new
             self._owned[path] = owned | new
             self.first_counts[image[1]] += new.bit_count()
             self._claimed.add((path, image))
+            self.paths_with_new_shares.add(path)
 
     def _divide(
         self, of_path: dict[ImageKey, LineSet], image: ImageKey, common: LineSet

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _FRESH_NS: Final = 100_000_000
 """A directory that changed less long ago is listed again: its time is as coarse as a tick."""
 
-_CHECKS: Final = 10
+_CHECKS: Final = 1
 """How many images that seem to run are checked in one refresh, in turn: an exec may be unrecorded."""
 
 _SWEPT: Final = 20
@@ -77,6 +77,7 @@ class SessionReader:
         self._directories: dict[str, int] = {}
         self._listed_ns = 0
         self._turn = 0
+        self.table_entries = _TABLE_ENTRIES
 
     def close(self) -> None:
         """Close all descriptors."""
@@ -426,10 +427,10 @@ class SessionReader:
         """Forget the tables of images that have not written for the longest time, if they are many."""
         with_tables = [each for each in self._followed.values() if each.table_size]
         total = sum(each.table_size for each in with_tables)
-        if total <= _TABLE_ENTRIES:
+        if total <= self.table_entries:
             return
         for image in sorted(with_tables, key=lambda each: each.last_moved):
             total -= image.table_size
             image.forget_tables()
-            if total <= _TABLE_ENTRIES // 2:
+            if total <= self.table_entries // 2:
                 return

@@ -12,6 +12,7 @@ from covsup.datafile.session.directory import open_session
 from covsup.views.model.changes import change_between, no_change
 from covsup.views.model.data_file_view import DataFileView
 from covsup.views.model.ended_sessions import data_file_with
+from covsup.views.model.known_shares import KnownShares
 from covsup.views.model.session_reader import SessionReader
 from covsup.views.model.view import Change
 from covsup.views.model.viewed_facts import ViewedFacts
@@ -44,6 +45,7 @@ class SessionView(ViewedFacts):
         self._reader = SessionReader(self._session)
         self._reader.images.sessions[self._session.id] = self._session.settings
         self._ended: DataFileView | None = None
+        self._shares = KnownShares()
         self._provenance: Provenance | None = None
         self._is_outdated = True
         self._is_owed = False
@@ -56,7 +58,8 @@ class SessionView(ViewedFacts):
         is_due = time.monotonic() >= self._due
         if self._provenance is None or (self._is_outdated and is_due):
             began = time.thread_time()
-            self._provenance = provenance_of(self.result)
+            shares = self._shares.of(self._reader.facts)
+            self._provenance = provenance_of(self.result, shares)
             self._is_outdated = self._is_owed = False
             took = time.thread_time() - began
             wait = _WAIT_FACTOR * took if took > _SLOW_SECONDS else 0.0
@@ -64,6 +67,10 @@ class SessionView(ViewedFacts):
         else:
             self._is_owed = self._is_outdated
         return self._provenance
+
+    def forget_tables_beyond(self, entries: int) -> None:
+        """Keep fewer tables of ids in memory. Journals are then read again more often."""
+        self._reader.table_entries = entries
 
     def refresh(self) -> Change:
         """See View."""
