@@ -281,6 +281,15 @@ def test_a_mark_of_a_running_session_and_of_its_data_file(world: World) -> None:
     assert "has no mark 'nonsense': its marks are 'after a', 'before a'" in run.stderr
 
 
+def test_a_file_that_was_edited_within_one_measurement_is_named(edited: World) -> None:
+    run = edited.covsup_run(
+        "app.py", "a", options=["--append"], data_file=edited.directory / "old.data"
+    )
+    assert run.ended == 0, run
+    answer = diff(edited, "old.data", "new.data")
+    assert "app.py: edited while one side was measured" in "".join(answer["notes"])
+
+
 def test_a_session_is_compared_with_a_data_file_while_it_runs(world: World) -> None:
     world.write("server.py", SERVER)
     assert world.covsup_run("server.py").ended == 0

@@ -92,6 +92,7 @@ class Diff(NamedTuple):
     uncounted: int  # files without a source
     by_number: Sequence[str]  # paths of files that were compared by line numbers
     gone: Sequence[str]  # files that do not exist any more
+    edited: Sequence[str]  # files that differ and were edited while one side was measured
 
     @property
     def has_lost(self) -> bool:
@@ -123,7 +124,18 @@ def compare(
         uncounted=len(found) - len(counted),
         by_number=[each.path for each in found if each.is_by_number],
         gone=[each.path for each in found if each.is_gone],
+        edited=[each.path for each in found if each.differs and _was_edited(each.path, old, new)],
     )
+
+
+def _was_edited(path: str, *sides: Side) -> bool:
+    """Whether one side measured several versions of a file."""
+    for side in sides:
+        versions = side.versions.get(path, frozenset())
+        known = {each.stamp for each in versions if each.digest}
+        if len({each.digest or each.stamp for each in versions} - known) > 1:
+            return True
+    return False
 
 
 def _sum(counts: Sequence[Counts | None]) -> Counts:

@@ -69,6 +69,12 @@ def change(old: Counts, new: Counts) -> str:
     return "unchanged" if abs(difference) < 0.005 else f"{difference:+.2f}"
 
 
+def first_few(paths: Sequence[str]) -> str:
+    """The first files, and how many more there are."""
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return ", ".join(map(shown_path, paths[:_SHOWN])) + more
+
+
 def notes(diff: Diff) -> Iterator[str]:
     """What a reader has to know to read the answer."""
     if diff.is_mixed:
@@ -77,11 +83,14 @@ def notes(diff: Diff) -> Iterator[str]:
             " lines are compared"
         )
     if diff.by_number:
-        files = [shown_path(path) for path in diff.by_number]
-        more = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
         yield (
-            f"{', '.join(files[:_SHOWN])}{more}: edited between the two measurements, and a text is"
+            f"{first_few(diff.by_number)}: edited between the two measurements, and a text is"
             " not known, so lines are compared by their numbers: give --old-source or --new-source"
+        )
+    if diff.edited:
+        yield (
+            f"{first_few(diff.edited)}: edited while one side was measured, so lines of one version"
+            " count for the other"
         )
     if diff.gone:
         yield f"{counted(len(diff.gone), 'file')} not there any more, which counts as no loss"
