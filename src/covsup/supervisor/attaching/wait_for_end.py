@@ -1,0 +1,66 @@
+"""Wait until an attached process has ended, and combine its session."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+from covsup.datafile.session.directory import open_session
+from covsup.hints import TYPE_CHECKING
+from covsup.supervisor.attaching.attach import detach
+from covsup.supervisor.attaching.refused import AttachRefused
+from covsup.supervisor.attaching.running_python import memory_of
+from covsup.supervisor.messages import print_message
+from covsup.supervisor.watching import linux
+
+if TYPE_CHECKING:
+    from typing import Final
+
+    from covsup.datafile.session.directory import Session
+    from covsup.supervisor.attaching.attach import Attached
+
+_POLL_SECONDS: Final = 0.1
+
+
+def wait_and_combine(attached: Attached) -> int:
+    """Wait for the end of a process, combine its session, and give the exit status.
+
+    Ctrl-C detaches the process.
+    """
+    session = open_session(attached.session)
+    try:
+        _wait(attached.process.pid)
+    except KeyboardInterrupt:
+        try:
+            detached = detach(attached.process.pid)
+        except AttachRefused as error:  # it ended at this moment
+            print_message(str(error))
+        else:
+            return combine_session(session, keep=detached.is_paused or bool(detached.others))
+    return combine_session(session, keep=False)
+
+
+def combine_session(session: Session, *, keep: bool) -> int:
+    """Combine a session into its data file, and give the exit status. `keep`: it goes on."""
+    from covsup.supervisor.commands import combine  # imports the libraries that a result needs
+
+    settings = session.settings
+    words = ["combine", f"--data-file={settings.data_file}", f"--directory={settings.cwd}"]
+    if settings.rcfile:
+        words.append("--rcfile=" if settings.rcfile == "false" else f"--rcfile={settings.rcfile}")
+    if keep:
+        words.append("--keep")
+    return combine.run([*words, "--", str(session.path)])
+
+
+def _wait(pid: int) -> None:
+    pidfd = linux.open_pidfd(pid)
+    if pidfd is None:
+        while memory_of(pid) is not None:
+            time.sleep(_POLL_SECONDS)
+        return
+    try:
+        select.select([pidfd], [], [])
+    finally:
+        os.close(pidfd)
