@@ -29,10 +29,16 @@ _variables_before: "dict[str, str | None]" = {}
 """What os.environ had before the process was attached, of the names that attaching changes."""
 
 
-def act(request: "Request", frame: "FrameType", blocked: "list[int]") -> object:
+def act(
+    request: "Request",
+    frame: "FrameType",
+    blocked: "list[int]",
+    interrupted: "BaseException | None",
+) -> object:
     """Do what a request asks for, and write the answer. Signals stay blocked while the result lives.
 
     `frame` is the one that the program is executing, `blocked` the signals that it blocks.
+    `interrupted` is an exception of one of its signal handlers, for the program.
     """
     if os.getpid() != request["pid"]:
         return None  # a fork copied the request
@@ -42,11 +48,13 @@ def act(request: "Request", frame: "FrameType", blocked: "list[int]") -> object:
         return None  # covsup has given up
     held: object = None
     answer: Answer
+    tracer: Any = None
     try:
-        tracer: Any = bootstrap.load_by_path(*bootstrap.MEASURING_MODULES[0])
+        tracer = bootstrap.load_by_path(*bootstrap.MEASURING_MODULES[0])
         held = tracer.hold_signals(blocked)
-        wish = attach if request["wish"] == "attach" else detach
-        answer = wish(request, frame, tracer)
+        if interrupted is not None:
+            tracer.raise_afterwards(held, interrupted)
+        answer = attach(request, frame, tracer) if request["wish"] == "attach" else detach(tracer)
     except BaseException as error:  # noqa: BLE001 - the program must run on
         answer = [("state", "failed"), ("why", f"{type(error).__name__}: {error}")]
         if held is not None and not isinstance(error, Exception):
@@ -58,7 +66,7 @@ def act(request: "Request", frame: "FrameType", blocked: "list[int]") -> object:
 
 def attach(request: "Request", frame: "FrameType", tracer: "Any") -> "Answer":
     """Measure this process from now on."""
-    global _paused_session  # noqa: PLW0603 - one process is in one session
+    global _paused_session
     if tracer.parent_value() and _paused_session:
         session, _paused_session = _paused_session, ""
         set_variables(request["carrier"])
@@ -78,7 +86,7 @@ def attach(request: "Request", frame: "FrameType", tracer: "Any") -> "Answer":
     return [("state", "attached"), ("session", request["session"]), *facts()]
 
 
-def detach(request: "Request", frame: "FrameType", tracer: "Any") -> "Answer":
+def detach(tracer: "Any") -> "Answer":
     """Let this process leave its session."""
     global _paused_session  # noqa: PLW0603 - see attach()
     session = tracer.session_directory() if tracer.parent_value() else None

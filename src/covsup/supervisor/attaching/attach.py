@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from covsup.carrier.preload_library import PACKAGE
 from covsup.datafile.errors import CovsupError
@@ -20,6 +19,7 @@ from covsup.supervisor.watching.still_running import ProcessSnapshot, supervisor
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
     from typing import Final
 
     from covsup.datafile.session.directory import Session
@@ -55,7 +55,10 @@ def attach(options: argparse.Namespace) -> Attached:
     """
     process = running_python(options.pid)
     if process.session is not None:
-        return _attached_before(process, process.session)
+        attached = _attached_before(process, process.session)
+        if not _pause_mark(process.session, process).exists():
+            return attached
+        return _not_joined(process, Request(process, "attach", process.session).answer())
     settings = resolve_run_settings(options)
     check_data_file(settings)
     carrier = required_carrier() if settings.carrier else None
@@ -101,6 +104,7 @@ def _attached_before(process: RunningPython, path: Path) -> Attached:
 def _not_joined(process: RunningPython, answer: Answer) -> Attached:
     """What an answer means that is not "attached". Raises AttachRefused if it is a failure."""
     if answer.session is not None and answer.state == "resumed":
+        _pause_mark(answer.session, process).unlink(missing_ok=True)
         return Attached(process, answer.session, local_time(answer.time_ns), is_new=True)
     if answer.session is not None and answer.state == "measured":
         return _attached_before(process, answer.session)
@@ -136,9 +140,16 @@ def detach(pid: int) -> Detached:
         raise AttachRefused(
             f"process {process.name} could not be detached: {answer.why or answer.state}"
         )
+    if answer.state == "paused":
+        _pause_mark(session.path, process).touch()
     return Detached(
         process, session, answer.state == "paused", others=_others(session, process.pid)
     )
+
+
+def _pause_mark(session: Path, process: RunningPython) -> Path:
+    """Shows that a process of the session records nothing until it is attached again."""
+    return session / f"paused-{process.pid}"
 
 
 def _others(session: Session, pid: int) -> int:

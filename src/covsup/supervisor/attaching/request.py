@@ -6,6 +6,7 @@ waits: the process deletes it before it does anything. So a request that was giv
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -33,23 +34,27 @@ _MOST_OF_AN_ANSWER: Final = 1 << 16
 _NOTHING: Final = "/dev/null"
 """The file that a process executes in place of a request that was given up."""
 
+_RESEND_SECONDS: Final = 1.0
+
 _SETTLE_SECONDS: Final = 0.1
 """How long the files of a request stay after it was given up: the process may be opening them."""
 
 # It defines no function: then its variables die when it ends, and with them what blocks signals.
 _SCRIPT: Final = """\
 request = {request!r}
-signals = held = blocked = None
+signals = held = blocked = interrupted = None
 try:
     import posix
     import sys
     if posix.getpid() == request["pid"]:
         before = set(sys.modules)
         signals = sys.modules.get("_signal")
-        blocked = [] if signals is None else [
-            int(each)
-            for each in signals.pthread_sigmask(signals.SIG_BLOCK, signals.valid_signals())
-        ]
+        if signals is not None:
+            blocked = [int(each) for each in signals.pthread_sigmask(signals.SIG_BLOCK, [])]
+            try:
+                signals.pthread_sigmask(signals.SIG_BLOCK, signals.valid_signals())
+            except BaseException as error:  # a handler of the program raised it just now
+                interrupted = error
         import _frozen_importlib
         import _frozen_importlib_external
         import _imp
@@ -73,12 +78,14 @@ try:
                 "covsup", f"{{places[0]}}/__init__.py", submodule_search_locations=[places[0]]
             ))
         from covsup import attached
-        held = attached.act(request, sys._getframe().f_back or sys._getframe(), blocked)
+        held = attached.act(
+            request, sys._getframe().f_back or sys._getframe(), blocked or [], interrupted
+        )
         if "os" not in before:
             for name in [*sys.modules]:
                 if name not in before and name.partition(".")[0] != "covsup":
                     del sys.modules[name]
-except BaseException as error:
+except Exception as error:
     try:
         descriptor = posix.open(
             request["path"] + ".answer~", posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o644
@@ -89,7 +96,9 @@ except BaseException as error:
         posix.rename(request["path"] + ".answer~", request["path"] + ".answer")
     except Exception:
         pass
-if signals is not None and held is None:
+except BaseException:
+    pass  # a handler of the program raised it: covsup asks once more
+if blocked is not None and held is None:
     try:
         signals.pthread_sigmask(signals.SIG_SETMASK, blocked)
     except Exception:
@@ -132,6 +141,7 @@ class Request:
     ) -> None:
         """Prepare a request to a process, which may write to the session directory."""
         self._process = process
+        self._times_sent = 0
         place = session if process.uid == os.geteuid() else session / f"uid-{process.uid}"
         self._path = place / f"request-{os.urandom(6).hex()}"
         self._text = _SCRIPT.format(
@@ -149,31 +159,34 @@ class Request:
         """Send it and wait for the answer. Raises AttachRefused, OSError, KeyboardInterrupt."""
         script = self._file(".py")
         pidfd = linux.open_pidfd(self._process.pid)
-        sent = False
         try:
             replace_text(script, self._text)
             script.chmod(0o644)
             replace_text(self._file(".token"), "")
             _check_sight(self._process, script)
-            execute_in(self._process, script)
-            sent = True
-            return self._wait(pidfd)
-        except BaseException as error:
-            answered = self._give_up() if sent else None
-            if answered is not None and not isinstance(error, AttachRefused):
-                return answered
-            raise
+            self._send(script)
+            return self._wait(pidfd, script)
+        except KeyboardInterrupt:
+            answered = self._give_up()
+            if answered is None:
+                raise
+            return answered
         finally:
             if pidfd is not None:
                 os.close(pidfd)
+            self._withdraw()
             for suffix in (".py", ".token", ".answer", ".answer~"):
                 self._file(suffix).unlink(missing_ok=True)
 
     def _file(self, suffix: str) -> Path:
         return self._path.with_name(self._path.name + suffix)
 
-    def _wait(self, pidfd: int | None) -> Answer:
-        began = time.monotonic()
+    def _send(self, script: Path) -> None:
+        execute_in(self._process, script)
+        self._times_sent += 1
+
+    def _wait(self, pidfd: int | None, script: Path) -> Answer:
+        began = sent = time.monotonic()
         announced = False
         while (answer := self._read()) is None:
             if (pidfd is not None and linux.has_ended(pidfd)) or (
@@ -190,6 +203,11 @@ class Request:
                     f"waiting for process {self._process.name}: its main thread"
                     f" {_what_it_does(self._process.pid)}; Ctrl-C gives up"
                 )
+            if time.monotonic() - sent > _RESEND_SECONDS and self._file(".token").exists():
+                # An exception of a signal handler may have prevented that the script was read.
+                with contextlib.suppress(AttachRefused):  # the next turn finds the reason
+                    self._send(script)
+                sent = time.monotonic()
             time.sleep(_POLL_SECONDS)
         return answer
 
@@ -214,12 +232,16 @@ class Request:
             while (answer := self._read()) is None and time.monotonic() < until:
                 time.sleep(_POLL_SECONDS)
             return answer
-        try:
-            execute_in(self._process, _NOTHING)
-        except AttachRefused:
-            return None  # the process has ended
-        time.sleep(_SETTLE_SECONDS)
         return None
+
+    def _withdraw(self) -> None:
+        """See that the process does not execute the script once more: its file is about to go."""
+        if self._times_sent > (1 if self._file(".answer").exists() else 0):
+            try:
+                execute_in(self._process, _NOTHING)
+            except AttachRefused:
+                return  # the process has ended
+            time.sleep(_SETTLE_SECONDS)
 
 
 def _check_sight(process: RunningPython, script: Path) -> None:

@@ -79,7 +79,7 @@ def running_python(pid: int) -> RunningPython:
     if is_covsup_command(program.argv):
         raise AttachRefused(f"process {name} is a command of covsup's own")
     paths = _mapped_paths(pid, name)
-    runtime = _runtime_of(pid, paths)
+    runtime = _runtime_of(pid, name, paths)
     _check_version(name, runtime, paths)
     assert runtime is not None
     return RunningPython(
@@ -123,10 +123,7 @@ def _mapped_paths(pid: int, name: str) -> list[str]:
     except (FileNotFoundError, ProcessLookupError):
         raise AttachRefused(f"there is no process {pid}") from None
     except OSError as error:
-        raise AttachRefused(
-            f"process {name} cannot be examined: {error.strerror}; it has rights that you lack, or"
-            " this container may trace no processes (CAP_SYS_PTRACE)"
-        ) from error
+        raise _not_examined(name, error) from error
     paths = (line.split(None, 5)[5:] for line in os.fsdecode(maps).splitlines())
     return list(dict.fromkeys(path[0] for path in paths if path and path[0].startswith("/")))
 
@@ -139,7 +136,14 @@ def _session_in(paths: list[str]) -> Path | None:
     return None
 
 
-def _runtime_of(pid: int, paths: list[str]) -> PythonRuntime | None:
+def _not_examined(name: str, error: OSError) -> AttachRefused:
+    return AttachRefused(
+        f"process {name} cannot be examined: {error.strerror}; it has rights that you lack, or"
+        " this container may trace no processes (CAP_SYS_PTRACE)"
+    )
+
+
+def _runtime_of(pid: int, name: str, paths: list[str]) -> PythonRuntime | None:
     """The Python in the program of a process, or in a library that it has loaded."""
     libraries = [path for path in paths if _LIBRARY.search(path)]
     for place in (
@@ -148,6 +152,8 @@ def _runtime_of(pid: int, paths: list[str]) -> PythonRuntime | None:
     ):
         try:
             runtime = runtime_in(place)
+        except PermissionError as error:
+            raise _not_examined(name, error) from error
         except OSError:
             continue  # the library was deleted, or the process has ended
         if runtime is not None:

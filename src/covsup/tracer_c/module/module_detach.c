@@ -20,9 +20,24 @@
 #include "monitoring/tool.h"
 #include "process/session_variables.h"
 #include "recorded/recorded.h"
-#include "settrace/thread_trace.h"
 
 #if COMPAT_MONITORING
+
+/* Does the target trace or profile any thread? covsup then wraps its functions. */
+static bool
+target_traces(const core *self)
+{
+    bool traces = false;
+    for (PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+         thread != NULL; thread = PyThreadState_Next(thread)) {
+        PyObject *const objects[] = {thread->c_traceobj, thread->c_profileobj};
+        for (size_t i = 0; i < 2; i++) {
+            traces = traces ||
+                     (objects[i] != NULL && Py_TYPE(objects[i]) == self->thread_trace_type);
+        }
+    }
+    return traces;
+}
 
 /* Can the process become as it was? Trace functions are wrapped while the target has some, and its
  * tools of sys.monitoring have moved ours. Other interpreters have cores of their own. */
@@ -30,7 +45,7 @@ static bool
 can_detach(core *self)
 {
     return self != NULL && self->settrace_event == NULL && self->tool >= 0 &&
-           !self->target_uses_tools && !thread_trace_is_active(self) &&
+           !self->target_uses_tools && !target_traces(self) &&
            PyInterpreterState_Next(PyInterpreterState_Head()) == NULL;
 }
 
