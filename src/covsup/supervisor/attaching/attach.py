@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Final
 
+    from covsup.datafile.session.attach_answers import AttachAnswer
     from covsup.datafile.session.directory import Session
-    from covsup.supervisor.attaching.request import Answer
     from covsup.supervisor.attaching.running_python import RunningPython
 
 COMMAND: Final = ("covsup", "attach")
@@ -101,7 +101,7 @@ def _attached_before(process: RunningPython, path: Path) -> Attached:
     return Attached(process, path, local_time(settings.started_ns), is_new=False)
 
 
-def _not_joined(process: RunningPython, answer: Answer) -> Attached:
+def _not_joined(process: RunningPython, answer: AttachAnswer) -> Attached:
     """What an answer means that is not "attached". Raises AttachRefused if it is a failure."""
     if answer.session is not None and answer.state == "resumed":
         _pause_mark(answer.session, process).unlink(missing_ok=True)

@@ -37,7 +37,7 @@ def runtime_in(path: Path) -> PythonRuntime | None:
     with path.open("rb") as file:
         try:
             return _runtime_in(file)
-        except (struct.error, IndexError):
+        except (struct.error, IndexError, ValueError, OverflowError):
             return None  # a damaged file, or one that ends early
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from covsup.datafile.provenance.command_lines import PROBE_MARK, is_python
+from covsup.datafile.session.directory import is_writable_by_others
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.attaching.refused import AttachRefused
 
@@ -52,7 +53,7 @@ def execute_in(process: RunningPython, script: Path | str) -> None:
         if answer == "done":
             return
         if answer:
-            raise AttachRefused(_reason(process, answer))
+            raise AttachRefused(reason_of(process.name, answer))
         tried.append(interpreter)
     version = f"{process.version[0]}.{process.version[1]}"
     detail = f" ({', '.join(tried)} does not start)" if tried else ""
@@ -64,7 +65,7 @@ def execute_in(process: RunningPython, script: Path | str) -> None:
 
 def _interpreters(process: RunningPython) -> Iterator[str]:
     """Programs of the process's version: our own, the process's, one on PATH."""
-    if _is_same_version(process.hexversion, sys.hexversion):
+    if may_call(process.hexversion, sys.hexversion):
         yield sys.executable
     name = f"python{process.version[0]}.{process.version[1]}"
     program = f"/proc/{process.pid}/root{process.executable}"
@@ -75,7 +76,7 @@ def _interpreters(process: RunningPython) -> Iterator[str]:
         yield found
 
 
-def _is_same_version(theirs: int, ours: int) -> bool:
+def may_call(theirs: int, ours: int) -> bool:
     """Whether a Python may call another one. A pre-release may call only the very same one."""
     if theirs & _FINAL == ours & _FINAL == _FINAL:
         return theirs >> 16 == ours >> 16
@@ -90,7 +91,7 @@ def _is_trusted(program: str, process: RunningPython) -> bool:
         return False
     if os.geteuid() == process.uid and os.geteuid() != 0:
         return True
-    return found.st_uid == 0 and not found.st_mode & 0o022
+    return found.st_uid == 0 and not is_writable_by_others(found)
 
 
 def _answer_of(interpreter: str, process: RunningPython, script: Path | str) -> str:
@@ -119,14 +120,13 @@ def _answer_of(interpreter: str, process: RunningPython, script: Path | str) -> 
     return ""
 
 
-def _reason(process: RunningPython, answer: str) -> str:
-    """Why the call failed, and what to do."""
+def reason_of(name: str, answer: str) -> str:
+    """Why a call failed, and what to do. `name` describes the process."""
     kind, _, message = answer.partition(" ")
-    name = process.name
     if "not enabled" in message:
         return (
             f"process {name} does not allow remote debugging (PYTHON_DISABLE_REMOTE_DEBUG,"
-            " -X disable_remote_debug, or a Python that was built without it)"
+            " -X disable-remote-debug, or a Python that was built without it)"
         )
     if kind == "PermissionError" or "ermission" in message or "not permitted" in message:
         scope = _ptrace_scope()

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 from covsup.carrier.preload_library import PACKAGE
+from covsup.datafile.session.attach_answers import AttachAnswer
 from covsup.datafile.session.text_files import replace_text
-from covsup.hints import TYPE_CHECKING, NamedTuple
-from covsup.pairs import decode_pairs
+from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.attaching.refused import AttachRefused
 from covsup.supervisor.attaching.remote_call import execute_in
 from covsup.supervisor.attaching.running_python import memory_of
@@ -23,7 +23,6 @@ from covsup.supervisor.watching import linux
 from covsup.supervisor.watching.process_table import LinuxTable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Final, Literal
 
     from covsup.supervisor.attaching.running_python import RunningPython
@@ -90,7 +89,7 @@ except Exception as error:
         descriptor = posix.open(
             request["path"] + ".answer~", posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o644
         )
-        why = f"{{type(error).__name__}}: {{error}}".replace("%", "%25").replace("\\n", "%0A")
+        why = f"{{type(error).__name__}}: {{error}}".replace("%", " ").replace("\\n", " ")
         posix.write(descriptor, f"state=failed\\nwhy={{why}}\\n".encode("utf-8", "replace"))
         posix.close(descriptor)
         posix.rename(request["path"] + ".answer~", request["path"] + ".answer")
@@ -104,28 +103,6 @@ if blocked is not None and held is None:
     except Exception:
         pass
 """
-
-
-class Answer(NamedTuple):
-    """What a process answered."""
-
-    state: str  # attached, resumed, measured, detached, paused, unmeasured, failed
-    session: Path | None
-    time_ns: int
-    has_startup_file: bool  # the Pythons of its environment start covsup by themselves
-    why: str
-
-    @classmethod
-    def of(cls, pairs: Mapping[str, str]) -> Answer:
-        """Read the pairs of an answer's file."""
-        time_ns = pairs.get("time_ns", "")
-        return cls(
-            state=pairs.get("state", ""),
-            session=Path(pairs["session"]) if pairs.get("session") else None,
-            time_ns=int(time_ns) if time_ns.isascii() and time_ns.isdigit() else time.time_ns(),
-            has_startup_file=pairs.get("startup_file") == "1",
-            why=pairs.get("why", ""),
-        )
 
 
 class Request:
@@ -155,7 +132,7 @@ class Request:
             }
         )
 
-    def answer(self) -> Answer:
+    def answer(self) -> AttachAnswer:
         """Send it and wait for the answer. Raises AttachRefused, OSError, KeyboardInterrupt."""
         script = self._file(".py")
         pidfd = linux.open_pidfd(self._process.pid)
@@ -185,7 +162,7 @@ class Request:
         execute_in(self._process, script)
         self._times_sent += 1
 
-    def _wait(self, pidfd: int | None, script: Path) -> Answer:
+    def _wait(self, pidfd: int | None, script: Path) -> AttachAnswer:
         began = sent = time.monotonic()
         announced = False
         while (answer := self._read()) is None:
@@ -211,7 +188,7 @@ class Request:
             time.sleep(_POLL_SECONDS)
         return answer
 
-    def _read(self) -> Answer | None:
+    def _read(self) -> AttachAnswer | None:
         """The answer, if it is there."""
         try:
             descriptor = os.open(self._file(".answer"), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -221,9 +198,9 @@ class Request:
             text = os.read(descriptor, _MOST_OF_AN_ANSWER).decode("utf-8", "surrogateescape")
         finally:
             os.close(descriptor)
-        return Answer.of(dict(decode_pairs(text)))
+        return AttachAnswer.from_text(text)
 
-    def _give_up(self) -> Answer | None:
+    def _give_up(self) -> AttachAnswer | None:
         """Let the request have no effect. If the process acts on it already, give its answer."""
         try:
             self._file(".token").unlink()

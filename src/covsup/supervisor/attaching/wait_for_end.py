@@ -15,6 +15,7 @@ from covsup.supervisor.messages import print_message
 from covsup.supervisor.watching import linux
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Final
 
     from covsup.datafile.session.directory import Session
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
 _POLL_SECONDS: Final = 0.1
 
 
-def wait_and_combine(attached: Attached) -> int:
+def wait_and_combine(attached: Attached, announce: Callable[[], None]) -> int:
     """Wait for the end of a process, combine its session, and give the exit status.
 
-    Ctrl-C detaches the process.
+    Ctrl-C detaches the process, as soon as `announce` has been called.
     """
     session = open_session(attached.session)
     try:
+        announce()
         _wait(attached.process.pid)
     except KeyboardInterrupt:
         try:

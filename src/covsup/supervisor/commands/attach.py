@@ -76,19 +76,24 @@ def run(words: Sequence[str]) -> int:
     from covsup.supervisor.attaching.wait_for_end import wait_and_combine
 
     attached = _attach(options)
-    name = printable(attached.process.name)
+
+    def announce() -> None:
+        sys.stdout.write(_sentence(attached))
+        sys.stdout.flush()
+
+    if options.wait:
+        return wait_and_combine(attached, announce)
+    announce()
+    return 0
+
+
+def _sentence(attached: Attached) -> str:
+    name, session = printable(attached.process.name), printable(str(attached.session))
     if attached.is_new:
-        sys.stdout.write(
-            f"Attached: process {name} is measured since {attached.since}, into session"
-            f" {printable(str(attached.session))}\n"
+        return (
+            f"Attached: process {name} is measured since {attached.since}, into session {session}\n"
         )
-    else:
-        sys.stdout.write(
-            f"Process {name} is attached already, since {attached.since}, to session"
-            f" {printable(str(attached.session))}\n"
-        )
-    sys.stdout.flush()
-    return wait_and_combine(attached) if options.wait else 0
+    return f"Process {name} is attached already, since {attached.since}, to session {session}\n"
 
 
 def attach_process(pid: int, words: Sequence[str] = ()) -> Path:
