@@ -367,6 +367,24 @@ def test_a_covsup_of_another_python_attaches_too(world: World, lines: Lines) -> 
         assert (done.status, done.stderr) == (0, ""), done
 
 
+def test_processes_that_are_attached_one_by_one_share_a_data_file(
+    world: World, lines: Lines
+) -> None:
+    world.write("other.py", LOOPS)
+    with running(world, LOOPS) as first, Live(world, world.python, "other.py") as second:
+        do(first, "before")
+        do(second, "before")
+        attached(world, first.pid)
+        attached(world, second.pid)
+        do(first, "after")
+        detached(world, first.pid)
+        do(second, "again")
+        detached(world, second.pid)
+    assert lines() >= AFTER
+    assert lines("other.py") >= AGAIN
+    assert sessions(world) == []
+
+
 def test_attach_waits_for_the_end_and_combines(world: World, lines: Lines) -> None:
     with running(world, LOOPS) as live:
         command = (world.python, "-m", "covsup", "attach", "--wait", str(live.pid))

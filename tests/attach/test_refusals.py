@@ -181,6 +181,26 @@ def test_a_user_who_cannot_read_the_session_is_named(world: World) -> None:
 @needs_314
 @as_root
 @needs_reader
+def test_a_user_attaches_an_own_process_without_further_rights(world: World) -> None:
+    let_all_through(world.directory)
+    os.chown(world.directory, USER, USER)
+    world.write("target.py", LOOPS)
+    with Live(world, *AS_USER, world.python, "target.py") as live:
+        do(live, "before")
+        for command in "attach", "detach":
+            done = subprocess.run(
+                [*AS_USER, world.python, "-m", "covsup", command, str(live.pid)],
+                cwd=world.directory, env=world.environment(), capture_output=True, text=True,
+                check=False,
+            )  # fmt: skip
+            assert (done.returncode, done.stderr) == (0, ""), done
+            do(live, "after")
+    assert (world.directory / ".coverage").stat().st_uid == USER
+
+
+@needs_314
+@as_root
+@needs_reader
 def test_another_users_process_is_refused(world: World) -> None:
     with running(world, LOOPS) as live:
         do(live, "before")

@@ -35,25 +35,24 @@ def wait_and_combine(attached: Attached, announce: Callable[[], None]) -> int:
         _wait(attached.process.pid)
     except KeyboardInterrupt:
         try:
-            detached = detach(attached.process.pid)
+            detach(attached.process.pid)
         except AttachRefused as error:  # it ended at this moment
             print_message(str(error))
-        else:
-            return combine_session(session, keep=detached.is_paused or bool(detached.others))
-    return combine_session(session, keep=False)
+    return combine_with_others(session)
 
 
-def combine_session(session: Session, *, keep: bool) -> int:
-    """Combine a session into its data file, and give the exit status. `keep`: it goes on."""
+def combine_with_others(session: Session) -> int:
+    """Combine a session and all others of its data file, and give the exit status.
+
+    Without the others, the data of processes that were attached one by one would replace each other.
+    """
     from covsup.supervisor.commands import combine  # imports the libraries that a result needs
 
     settings = session.settings
     words = ["combine", f"--data-file={settings.data_file}", f"--directory={settings.cwd}"]
     if settings.rcfile:
         words.append("--rcfile=" if settings.rcfile == "false" else f"--rcfile={settings.rcfile}")
-    if keep:
-        words.append("--keep")
-    return combine.run([*words, "--", str(session.path)])
+    return combine.run(words)
 
 
 def _wait(pid: int) -> None:

@@ -34,7 +34,7 @@ def run(words: Sequence[str]) -> int:
     """Detach, and give the exit status. Raises CovsupError, KeyboardInterrupt."""
     options = make_parser().parse_args(words[1:])
     from covsup.supervisor.attaching.attach import detach
-    from covsup.supervisor.attaching.wait_for_end import combine_session
+    from covsup.supervisor.attaching.wait_for_end import combine_with_others
 
     detached = detach(options.pid)
     name = printable(detached.process.name)
@@ -55,4 +55,4 @@ def run(words: Sequence[str]) -> int:
         sys.stdout.write(f"Its data are in session {printable(str(detached.session.path))}\n")
         return 0
     sys.stdout.flush()
-    return combine_session(detached.session, keep=detached.is_paused or bool(detached.others))
+    return combine_with_others(detached.session)
