@@ -79,6 +79,7 @@ def attach(request: "Request", frame: "FrameType", tracer: "Any") -> "Answer":
     try:
         bootstrap.measure(request["session"])
     except BaseException:
+        tracer.detach()  # what has been done until then
         restore_variables()
         raise
     tracer.property("attached", b"1")

@@ -144,6 +144,22 @@ def test_what_is_not_measured_cannot_be_detached(world: World) -> None:
 
 
 @needs_314
+def test_a_start_that_fails_leaves_nothing_behind(world: World) -> None:
+    with running(world, LOOPS) as live:
+        do(live, "run", "[sys.monitoring.use_tool_id(each, 'mine') for each in range(6)]")
+        why = refused(world, str(live.pid))
+        assert "every tool id of sys.monitoring is in use by other tools" in why
+        assert ".journal" not in maps(live.pid)
+        do(live, "run", "[sys.monitoring.free_tool_id(each) for each in range(6)]")
+        assert beside(world, "attach", str(live.pid)).returncode == 0
+        do(live, "after")
+        assert beside(world, "detach", str(live.pid)).returncode == 0
+        live.kill(9)
+        live.ended()
+        assert live.rest() == ""
+
+
+@needs_314
 @as_root
 def test_root_attaches_the_process_of_another_user(world: World) -> None:
     let_all_through(world.directory)

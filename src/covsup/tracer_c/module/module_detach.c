@@ -40,13 +40,14 @@ target_traces(const core *self)
 }
 
 /* Can the process become as it was? Trace functions are wrapped while the target has some, and its
- * tools of sys.monitoring have moved ours. Other interpreters have cores of their own. */
+ * tools of sys.monitoring have moved ours. Other interpreters have cores of their own. `self` is NULL
+ * where the start failed before there was a core. */
 static bool
 can_detach(core *self)
 {
-    return self != NULL && self->settrace_event == NULL && self->tool >= 0 &&
-           !self->target_uses_tools && !target_traces(self) &&
-           PyInterpreterState_Next(PyInterpreterState_Head()) == NULL;
+    bool is_plain = self == NULL || (self->settrace_event == NULL && !self->target_uses_tools &&
+                                     !target_traces(self));
+    return is_plain && PyInterpreterState_Next(PyInterpreterState_Head()) == NULL;
 }
 
 static void
@@ -63,7 +64,8 @@ write_end(void)
 #endif
 
 PyDoc_STRVAR(detach_doc, "detach()\n--\n\n"
-                         "Leave the session: record nothing more, and undo every patch.\n\n"
+                         "Leave the session: record nothing more, and undo every patch, also\n"
+                         "those of a start that failed.\n\n"
                          "False: the program's own tracers make that impossible. Raises OSError "
                          "where a file\nof the journal stays mapped.");
 
@@ -75,7 +77,8 @@ detach(PyObject *module, PyObject *unused)
     if (!can_detach(self)) {
         Py_RETURN_FALSE;
     }
-    if (module_new_core(module) < 0 || monitoring_stop_tool(self) < 0) {
+    if (module_new_core(module) < 0 ||
+        (self != NULL && self->tool >= 0 && monitoring_stop_tool(self) < 0)) {
         return NULL;
     }
     interpreter_remove_core();
