@@ -63,8 +63,8 @@ static _Atomic uint64_t *seam_count;
 int
 journal_seam(const char *call)
 {
-    static const char *const stores[] = {"tail", "word", "magic",
-                                         "slot", "segment", "ready", "allocated"};
+    static const char *const stores[] = {"tail",    "word",  "magic",    "slot",
+                                         "segment", "ready", "allocated"};
     const char *always = getenv("SEAM_ALWAYS");
     char key[64];
     int length = snprintf(key, sizeof(key), "%s=", call);
@@ -457,6 +457,8 @@ obey(char *word[WORDS_MAX])
     } else if (strcmp(name, "forked") == 0) {
         journal_after_fork();
         say("forked 0\n");
+    } else if (strcmp(name, "stop") == 0) {
+        say("stop %d\n", journal_stop());
     } else if (strcmp(name, "lose") == 0) {
         journal_count_lost_fact();
     } else if (strcmp(name, "fork") == 0 || strcmp(name, "clone") == 0) {

@@ -184,7 +184,7 @@ static PyObject *
 current_function(const builtin_patch *which)
 {
     static const char prefix[] = "sys.";
-    PyObject *module = NULL; /* owned */
+    PyObject *module = NULL;                                       /* owned */
     if (strncmp(which->module, prefix, sizeof(prefix) - 1) == 0) { /* it is not in sys.modules */
         module = Py_XNewRef(PySys_GetObject(which->module + sizeof(prefix) - 1));
     } else {

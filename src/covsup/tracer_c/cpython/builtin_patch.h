@@ -44,7 +44,7 @@ struct builtin_patch {
     vectorcallfunc original; /* NULL: its convention takes a tuple */
     PyMethodDef ours;
     builtin_patch *next; /* in the list of those installed; written with `definition` */
-    atomic_bool wanted; /* patch_install() was called: patch a fresh copy of the module, too */
+    atomic_bool wanted;  /* patch_install() was called: patch a fresh copy of the module, too */
 };
 
 /* Call the original. The result and the exception are the original's. */

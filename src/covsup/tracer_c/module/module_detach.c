@@ -32,16 +32,16 @@ target_traces(const core *self)
          thread != NULL; thread = PyThreadState_Next(thread)) {
         PyObject *const objects[] = {thread->c_traceobj, thread->c_profileobj};
         for (size_t i = 0; i < 2; i++) {
-            traces = traces ||
-                     (objects[i] != NULL && Py_TYPE(objects[i]) == self->thread_trace_type);
+            traces =
+                traces || (objects[i] != NULL && Py_TYPE(objects[i]) == self->thread_trace_type);
         }
     }
     return traces;
 }
 
 /* Can the process become as it was? Trace functions are wrapped while the target has some, and its
- * tools of sys.monitoring have moved ours. Other interpreters have cores of their own. `self` is NULL
- * where the start failed before there was a core. */
+ * tools of sys.monitoring have moved ours. Other interpreters have cores of their own. `self` is
+ * NULL where the start failed before there was a core. */
 static bool
 can_detach(core *self)
 {

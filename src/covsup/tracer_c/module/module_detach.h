@@ -8,7 +8,8 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-/* Adds detach, stop_propagating, hold_signals, raise_afterwards to the module. 0, or -1 with an exception set. */
+/* Adds detach, stop_propagating, hold_signals, raise_afterwards to the module. 0, or -1 with an
+ * exception set. */
 int module_detach_add(PyObject *module);
 
 #endif
