@@ -1,5 +1,5 @@
-/* clock_steps.c - preloaded: the wall clock steps to and fro ten times a second, by hours to years,
- * for all processes alike. The clocks that count since boot go on as they do. */
+/* clock_steps.c - preloaded: the wall clock steps to and fro ten times a second, by hours to years, for
+ * all processes alike. The clocks that count since boot go on as they do. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <sys/time.h>
