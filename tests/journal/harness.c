@@ -63,8 +63,8 @@ static _Atomic uint64_t *seam_count;
 int
 journal_seam(const char *call)
 {
-    static const char *const stores[] = {"tail",    "word",  "magic",    "slot",
-                                         "segment", "ready", "allocated"};
+    static const char *const stores[] = {"tail", "word", "magic",
+                                         "slot", "segment", "ready", "allocated"};
     const char *always = getenv("SEAM_ALWAYS");
     char key[64];
     int length = snprintf(key, sizeof(key), "%s=", call);
