@@ -203,9 +203,10 @@ def snapshot(path: "str | os.PathLike[str]") -> bool:
         return False
     try:
         target = os.path.abspath(os.fspath(path))
-        status = _write_snapshot(target, os.environ["COVSUP_SESSION"])
+        # An attached process does not have the session in os.environ.
+        status = _write_snapshot(target, tracer.session_directory() or "")
         why = f"status {status}" if status else ""
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, ValueError) as error:
         why = f"{type(error).__name__}: {error}"
     if why:
         tracer.note(f"no snapshot in {path!s}: {why}".encode("utf-8", "replace"))

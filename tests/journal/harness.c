@@ -457,6 +457,8 @@ obey(char *word[WORDS_MAX])
     } else if (strcmp(name, "forked") == 0) {
         journal_after_fork();
         say("forked 0\n");
+    } else if (strcmp(name, "stop") == 0) {
+        say("stop %d\n", journal_stop());
     } else if (strcmp(name, "lose") == 0) {
         journal_count_lost_fact();
     } else if (strcmp(name, "fork") == 0 || strcmp(name, "clone") == 0) {

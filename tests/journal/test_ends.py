@@ -70,3 +70,39 @@ def test_reading_again_and_again_never_finds_less(harness: Harness) -> None:
             now = read_journal(path).lines[1, 0]
             assert now >= seen | set(range(1, round_ * 40 + 1))
             seen = now
+
+
+@pytest.mark.parametrize("before", ["", "limit fsize 8192"])
+def test_a_process_that_leaves_the_session_stores_nothing_until_it_joins_again(
+    harness: Harness, before: str
+) -> None:
+    """In a file of its own, and with more segments in slots of it."""
+    done = harness.run(f"""
+        start DIR -
+        {before}
+        property argv x
+        lines 1 1 3000
+        stop
+        mappings
+        line 1 4000 0
+        event 8 61
+        fork
+        forked
+        line 1 4001 0
+        ensure
+        end
+        parent
+        start DIR -
+        line 1 4002 0
+    """)
+    assert done.status == 0
+    at = done.said.index("stop 0")
+    assert done.said[at + 1 : at + 4] == ["mappings 0", "line -1 4000", "event -1"]
+    assert done.said[-3:-2] == ["parent "]
+    journals = done.journals()
+    assert executed(journals, 1) == {*range(1, 3001), 4002}
+    (again,) = (each for each in journals if 4002 in executed([each], 1))
+    assert executed([each for each in journals if each is not again], 1) == set(range(1, 3001))
+    assert {each.header.image_id for each in journals if each is not again} != {
+        again.header.image_id
+    }

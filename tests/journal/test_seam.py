@@ -61,6 +61,18 @@ SCENARIOS = {
         end
         line 1 5 0
     """,
+    "stop": """
+        start DIR -
+        property argv x
+        line 1 1 0
+        stop
+        line 1 2 0
+        fork
+        line 1 3 0
+        end
+        start DIR -
+        line 1 4 0
+    """,
     "slots": """
         start DIR -
         property argv x

@@ -62,7 +62,10 @@ def plain(function: Callable[..., object], *arguments: object) -> Call:
 
 # A process, or an interpreter, calls these once, and what they make stays to its end. bootstrap.py
 # has called them here. So only calls that fail are repeated.
-ONCE = {"configure", "set_plugin_loader", "start_contexts", "start_monitoring", "start_settrace"}
+ONCE = {
+    "configure", "detach", "set_plugin_loader", "start_contexts", "start_monitoring",
+    "start_settrace", "stop_propagating",
+}  # fmt: skip
 
 LABEL = "".join(["a ", "label"])  # not interned: one object, whose references can be counted
 TEXT = "".join(["a ", "text"])
@@ -99,6 +102,22 @@ def switched() -> None:
 def paused() -> None:
     _tracer.pause()
     _tracer.resume(sys._getframe())
+
+
+def held() -> None:
+    _tracer.hold_signals([1, 2, 99999999])
+
+
+def raised_afterwards() -> None:
+    try:
+        held = _tracer.hold_signals([])
+        _tracer.raise_afterwards(held, KeyError(TEXT))
+        _tracer.raise_afterwards(held, KeyError(LABEL))
+        del held
+        sys._getframe()  # pending calls run when a call ends
+    except KeyError:
+        return
+    raise AssertionError("no exception was raised")
 
 
 def configure_with(name: str, value: object) -> None:
@@ -160,6 +179,17 @@ TRACER: dict[str, list[Call]] = {
         plain(_tracer.record_signal, -1),
         plain(_tracer.record_signal, 1 << 80),
         raising(TypeError, _tracer.record_signal, TEXT),
+    ],
+    "detach": [raising(TypeError, _tracer.detach, 1)],
+    "stop_propagating": [raising(TypeError, _tracer.stop_propagating, 1)],
+    "hold_signals": [
+        Call(held),
+        raising(TypeError, _tracer.hold_signals, TEXT),
+        raising(TypeError, _tracer.hold_signals, [TEXT]),
+    ],
+    "raise_afterwards": [
+        Call(raised_afterwards, (TEXT, LABEL)),
+        raising(TypeError, _tracer.raise_afterwards, TEXT, BYTES),
     ],
     "start_untraced": [plain(_tracer.start_untraced)],
     "stop_untraced": [plain(_tracer.stop_untraced)],

@@ -48,6 +48,7 @@ ALLOWED = {
     "plugins": set(),
     "concurrency": {"tracer_c"},
     "embed": {"bootstrap", "mark_files", "notes", "tracer_c"},
+    "attached": {"bootstrap", "pairs"},
     "pytest_start": {"interpreter_command"},
     "pytest_plugin": {
         "bootstrap",
@@ -107,6 +108,7 @@ def test_a_measured_process_imports_nothing_of_the_supervisors() -> None:
         room = room_of(module_of(path))
         if room in {
             "__init__",
+            "attached",
             "bootstrap",
             "carrier",
             "concurrency",

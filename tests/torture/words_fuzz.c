@@ -4,7 +4,8 @@
  * The first byte of an input chooses the byte order, the memory allowed and the version; the words
  * follow. Most mutations end with checksums that are right, for a text with a wrong one is not
  * looked at.
- * test_fuzz.py compiles it: clang -fsanitize=fuzzer,address,undefined, with word_decoder.c, blobs.c, sets.c. */
+ * test_fuzz.py compiles it: clang -fsanitize=fuzzer,address,undefined, with word_decoder.c,
+ * blobs.c, sets.c. */
 #include "journal/word_decoder.h"
 
 #include <stdio.h>

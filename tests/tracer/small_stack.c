@@ -1,5 +1,5 @@
-/* A signal handler of the target's on an alternate stack that is as small as it may be, above a page
- * that nobody may touch. */
+/* A signal handler of the target's on an alternate stack that is as small as it may be, above a
+ * page that nobody may touch. */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdint.h>

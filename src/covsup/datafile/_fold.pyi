@@ -37,6 +37,7 @@ ENDED_BY_EXIT: Final[int]
 ENDED_BY_UNDERSCORE_EXIT: Final[int]
 ENDED_OTHERWISE: Final[int]
 ENDED_BY_SIGNAL: Final[int]
+ENDED_BY_DETACH: Final[int]
 HEADER_LAYOUT: Final[tuple[tuple[str, int, int], ...]]
 """Name, offset and size in bytes of each field of a journal's header."""
 

@@ -40,6 +40,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "run": Command("run", "run a program and measure it and every Python that it starts"),
     "combine": Command("combine", "combine what earlier, interrupted or running sessions left"),
     "env": Command("env", "open a session for programs that covsup does not start"),
+    "attach": Command("attach", "measure a Python process that runs already (3.14 and later)"),
+    "detach": Command("detach", "stop measuring a process, and combine its data"),
     "report": Command("report", "print a table of what was covered (coverage.py's options)"),
     "html": Command("report", "write a page for each source file (coverage.py's options)"),
     "xml": Command("report", "write a Cobertura XML file (coverage.py's options)"),

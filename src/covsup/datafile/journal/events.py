@@ -22,6 +22,7 @@ class EndedHow(IntEnum):
     UNDERSCORE_EXIT = _fold.ENDED_BY_UNDERSCORE_EXIT
     OTHER = _fold.ENDED_OTHERWISE
     SIGNAL = _fold.ENDED_BY_SIGNAL
+    DETACH = _fold.ENDED_BY_DETACH
     """By a signal's default action. The status is the signal's number."""
 
 

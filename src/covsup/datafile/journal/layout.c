@@ -42,6 +42,7 @@ static const struct {
     NUMBER(ENDED_BY_UNDERSCORE_EXIT),
     NUMBER(ENDED_OTHERWISE),
     NUMBER(ENDED_BY_SIGNAL),
+    NUMBER(ENDED_BY_DETACH),
 };
 
 /* (name, offset, size) of every field of the header, in the order of the header. */

@@ -93,6 +93,7 @@ def _process_records(
             lost=image.lost,
             forks_lost=image.forks_lost,
             ended_ns=index.ended_ns(image),
+            attached=identity.started is not StartKind.FORKED and "attached" in properties,
         )
 
 

@@ -24,6 +24,8 @@ def ending_of_status(status: int, known_from: KnownFrom) -> Ending:
 @lru_cache(maxsize=256)
 def ending_of_record(how: EndedHow, status: int) -> Ending:
     """The ending that the process itself recorded. Cached: most processes end in the same way."""
+    if how is EndedHow.DETACH:
+        return Ending(end=End.DETACHED, known_from=KnownFrom.ITSELF)
     if how is EndedHow.SIGNAL:
         return Ending(end=End.KILLED, known_from=KnownFrom.ITSELF, signal=status)
     return Ending(end=End.EXITED, known_from=KnownFrom.ITSELF, status=status, detail=detail_of(how))

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from itertools import pairwise
 
+from covsup.datafile.journal.events import EndedHow
 from covsup.datafile.journal.header import StartKind
 from covsup.datafile.provenance.command_lines import is_python
 from covsup.datafile.provenance.exit_statuses import detail_of, ending_of_record, ending_of_status
@@ -129,6 +130,8 @@ class ResultIndex:
 
     def _ending_with_process(self, image: Image) -> Ending:
         """How the last image of a process ended."""
+        if image.ended is not None and image.ended.how is EndedHow.DETACH:
+            return self._recorded_ending(image)  # the process itself ended later
         child_exit = self._exit_of(image)
         if child_exit is not None:
             ending = ending_of_status(child_exit.status, KnownFrom.PARENT)

@@ -21,6 +21,7 @@ class End(Enum):
     KILLED = "killed"
     EXECED = "exec"
     RUNNING = "running"
+    DETACHED = "detached"
     UNKNOWN = "unknown"
 
 
@@ -60,6 +61,8 @@ class Ending(NamedTuple):
                 return f"exec {self.detail}".rstrip()
             case End.RUNNING:
                 return "still running"
+            case End.DETACHED:
+                return "detached"
             case End.UNKNOWN:
                 return "unknown"
 
@@ -93,10 +96,15 @@ class ProcessRecord(NamedTuple):
     lost: Lost
     forks_lost: Lost  # by its forked children while they had no journal at all
     ended_ns: int = 0  # wall clock; 0 = unknown
+    attached: bool = False  # it ran before it was measured, from `started_ns` on
 
     @property
     def how_started(self) -> str:
-        """ "fork", "exec 3", "spawn", or "start" where no process of the session started it."""
+        """ "fork", "exec 3", "spawn", "attached", or "start" where no process of the session
+        started it.
+        """
+        if self.attached:
+            return "attached"
         match self.started:
             case StartKind.FORKED:
                 return "fork"

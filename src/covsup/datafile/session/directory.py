@@ -414,11 +414,16 @@ def _trusted_owner(path: Path) -> int:
         raise SessionUntrusted(
             f"{path} belongs to user {found.st_uid}, not to you: have that user combine it"
         )
-    if found.st_mode & 0o022:
+    if is_writable_by_others(found):
         raise SessionUntrusted(
             f"{path} is writable by other users, so covsup does not use it (chmod go-w)"
         )
     return found.st_uid
+
+
+def is_writable_by_others(found: os.stat_result) -> bool:
+    """Whether users other than its owner may write to a file or directory."""
+    return bool(found.st_mode & 0o022)
 
 
 def _is_plain_file(path: Path) -> bool:

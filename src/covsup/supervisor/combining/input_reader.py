@@ -315,7 +315,7 @@ class InputReader:
         ended = {
             each.image_id
             for each in provenance_of(records).processes
-            if each.ending.end in {End.EXITED, End.KILLED, End.EXECED}
+            if each.ending.end in {End.EXITED, End.KILLED, End.EXECED, End.DETACHED}
         }
         listed = {each.path for each in directory.journals()}
         segments = Counter(each.image_id for each in directory.journals())

@@ -343,5 +343,6 @@ _STYLES: Final = {
     End.KILLED: "yellow",
     End.EXECED: "dim",
     End.RUNNING: "green",
+    End.DETACHED: "",
     End.UNKNOWN: "dim",
 }

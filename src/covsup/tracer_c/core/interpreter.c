@@ -41,3 +41,12 @@ interpreter_set_core(core *self)
     }
     return code_state_reserve(self);
 }
+
+void
+interpreter_remove_core(void)
+{
+    PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get()); /* borrowed */
+    if (dict != NULL && PyDict_DelItemString(dict, core_key) < 0) {
+        PyErr_Clear(); /* it has none */
+    }
+}

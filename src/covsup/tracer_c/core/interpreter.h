@@ -14,4 +14,8 @@ core *interpreter_core(void);
  */
 int interpreter_set_core(core *self);
 
+/* The running interpreter has no core any more. The core stays allocated: callbacks in other
+ * threads and code objects may point to it. */
+void interpreter_remove_core(void);
+
 #endif

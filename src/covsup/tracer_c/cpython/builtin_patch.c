@@ -110,6 +110,8 @@ is_known(int flags)
 /* Interpreters with a GIL of their own may install at once. */
 static pthread_mutex_t install_lock = PTHREAD_MUTEX_INITIALIZER;
 
+static builtin_patch *installed; /* a list, under install_lock; it only grows */
+
 /* NULL, or the reason why the function cannot be patched. */
 static const char *
 install(builtin_patch *which, PyCFunctionObject *function)
@@ -129,6 +131,8 @@ install(builtin_patch *which, PyCFunctionObject *function)
         which->ours.ml_flags = (now->ml_flags & ~CONVENTION) | NO_CONVENTION;
         which->original = function->vectorcall;
         which->definition = now;
+        which->next = installed;
+        installed = which;
     }
     if (which->definition != now || which->original != function->vectorcall) {
         refusal = "it is not the function that the first interpreter has";
@@ -173,4 +177,45 @@ patch_install(builtin_patch *which, PyObject *skipped)
     }
     Py_XDECREF(module);
     return rc;
+}
+
+/* The function of a patch as its module has it now; owned, or NULL. No exception. */
+static PyObject *
+current_function(const builtin_patch *which)
+{
+    static const char prefix[] = "sys.";
+    PyObject *module = NULL;                                       /* owned */
+    if (strncmp(which->module, prefix, sizeof(prefix) - 1) == 0) { /* it is not in sys.modules */
+        module = Py_XNewRef(PySys_GetObject(which->module + sizeof(prefix) - 1));
+    } else {
+        module = compat_dict_item(PyImport_GetModuleDict(), which->module);
+    }
+    PyObject *function = module != NULL && PyModule_Check(module)
+                             ? compat_dict_item(PyModule_GetDict(module), which->name)
+                             : NULL;
+    Py_XDECREF(module);
+    PyErr_Clear();
+    return function;
+}
+
+void
+patch_remove_all(void)
+{
+    pthread_mutex_lock(&install_lock);
+    builtin_patch *first = installed;
+    pthread_mutex_unlock(&install_lock);
+    for (builtin_patch *which = first; which != NULL; which = which->next) {
+        PyObject *function = current_function(which); /* owned */
+        atomic_store(&which->wanted, false);
+        if (function != NULL && PyCFunction_CheckExact(function)) {
+            PyCFunctionObject *patched = (PyCFunctionObject *)function;
+            pthread_mutex_lock(&install_lock);
+            if (patched->m_ml == &which->ours) {
+                patched->vectorcall = which->original;
+                patched->m_ml = which->definition;
+            }
+            pthread_mutex_unlock(&install_lock);
+        }
+        Py_XDECREF(function);
+    }
 }

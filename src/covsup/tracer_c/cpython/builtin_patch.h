@@ -43,7 +43,8 @@ struct builtin_patch {
     PyMethodDef *definition; /* the original's; NULL until first installed */
     vectorcallfunc original; /* NULL: its convention takes a tuple */
     PyMethodDef ours;
-    atomic_bool wanted; /* patch_install() was called: patch a fresh copy of the module, too */
+    builtin_patch *next; /* in the list of those installed; written with `definition` */
+    atomic_bool wanted;  /* patch_install() was called: patch a fresh copy of the module, too */
 };
 
 /* Call the original. The result and the exception are the original's. */
@@ -77,6 +78,10 @@ int patch_install(builtin_patch *which, PyObject *skipped);
 
 /* The same in `module`, which may be missing in sys.modules. */
 int patch_install_in(builtin_patch *which, PyObject *module, PyObject *skipped);
+
+/* Undo every patch in the running interpreter. A function that its module no longer has keeps its
+ * patch, which does nothing where there is no journal, no session and no core. */
+void patch_remove_all(void);
 
 /* A function that calls a builtin without its patch, for covsup's own use; any other object itself.
  * New reference, or NULL with an exception set. */

@@ -199,6 +199,21 @@ replace(PyObject *importlib, PyObject *function)
     return 0;
 }
 
+static void
+restore(void)
+{
+    PyObject *importlib = PyImport_ImportModule("_frozen_importlib"); /* owned */
+    PyObject *function =
+        importlib != NULL ? PyObject_GetAttrString(importlib, "_find_and_load") : NULL; /* owned */
+    if (function != NULL && PyFunction_Check(function) &&
+        ((PyFunctionObject *)function)->vectorcall == find_and_load) {
+        PyFunction_SetVectorcall((PyFunctionObject *)function, atomic_load(&original));
+    }
+    PyErr_Clear();
+    Py_XDECREF(function);
+    Py_XDECREF(importlib);
+}
+
 #else
 
 #include <structmember.h>
@@ -315,7 +330,23 @@ done:
     return rc;
 }
 
+/* The callable stays: programs may have taken a reference to it. */
+static void
+restore(void)
+{
+}
+
 #endif
+
+void
+import_hook_remove(void)
+{
+    PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get()); /* borrowed */
+    if (dict != NULL && PyDict_DelItemString(dict, STATE_KEY) < 0) {
+        PyErr_Clear(); /* it is not there */
+    }
+    restore();
+}
 
 int
 import_hook_install(PyObject *callback, PyObject *names, import_hook_callback always)

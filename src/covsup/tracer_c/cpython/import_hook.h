@@ -17,4 +17,7 @@ typedef void (*import_hook_callback)(PyObject *name);
  * call replaces callback and names. -1: exception set. */
 int import_hook_install(PyObject *callback, PyObject *names, import_hook_callback always);
 
+/* Call nothing back any more in the running interpreter. */
+void import_hook_remove(void);
+
 #endif

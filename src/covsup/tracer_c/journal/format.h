@@ -179,6 +179,7 @@ typedef enum {
     ENDED_BY_UNDERSCORE_EXIT = 2,
     ENDED_OTHERWISE = 3,
     ENDED_BY_SIGNAL = 4, /* its default action; the status is its number */
+    ENDED_BY_DETACH = 5, /* the process left the session, and ran on */
 } event_ended_how;
 
 static inline uint64_t

@@ -35,6 +35,12 @@ int journal_start(const journal_settings *settings, const char *covsup_parent);
 /* The step at which journal_start() failed last, in words ("creating the journal"). */
 const char *journal_start_error(void);
 
+/* The process leaves the session and runs on: it has no journal until journal_start() is called
+ * again, and neither have its forked children. What is stored stays in the file. Call it with the
+ * GIL. The old state stays allocated: another thread may be using it. -1 with errno set: a file
+ * stays mapped, so the process still counts as running in the session. */
+int journal_stop(void);
+
 /* Store a property of the image ("argv", "cwd", ...). A value is cut at 4 KiB. Up to 4 KiB of
  * properties are written again into the journal of every forked child; a reader takes what is
  * missing there from the parent's. */

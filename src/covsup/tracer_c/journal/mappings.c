@@ -85,6 +85,32 @@ journal_unmap_inherited(const journal_state *state)
 }
 
 static int
+replace_all(mapping *mapped, _Atomic uint32_t *count)
+{
+    int rc = 0;
+    for (uint32_t i = 0; i < atomic_load_explicit(count, memory_order_acquire); i++) {
+        mapping of = mapped[i];
+        mapped[i] = (mapping){NULL, 0, 0};
+        if (of.base != NULL && of.length != 0 &&
+            SYSTEM("mmap(replace)", MAP_FAILED,
+                   mmap(of.base, (size_t)of.length, PROT_READ | PROT_WRITE,
+                        MAP_FIXED | MAP_PRIVATE | MAP_ANON, -1, 0)) == MAP_FAILED) {
+            rc = -1;
+        }
+    }
+    atomic_store_explicit(count, 0, memory_order_release);
+    return rc;
+}
+
+int
+journal_replace_mappings(void)
+{
+    int files = replace_all(journal_mappings, &journal_mapping_count);
+    int slots = replace_all(journal_windows, &journal_window_count);
+    return files == 0 ? slots : files;
+}
+
+static int
 sync_all(const mapping *mapped, _Atomic uint32_t *count)
 {
     int rc = 0;

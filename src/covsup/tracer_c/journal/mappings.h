@@ -37,4 +37,8 @@ void journal_unmap_inherited_slots(void);
 
 void journal_close_window(mapping *window);
 
+/* The process runs on without a journal: map empty memory over all that is mapped. Writers that are
+ * under way write into that. -1 with errno set: something stays mapped. */
+int journal_replace_mappings(void);
+
 #endif

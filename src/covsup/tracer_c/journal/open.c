@@ -151,6 +151,15 @@ journal_start(const journal_settings *wanted, const char *covsup_parent)
     return 0;
 }
 
+int
+journal_stop(void)
+{
+    atomic_store_explicit(&journal_ready_word, &never_ready, memory_order_release);
+    atomic_store_explicit(&journal_current_state, NULL, memory_order_release);
+    journal_forget_properties();
+    return journal_replace_mappings();
+}
+
 const char *
 journal_start_error(void)
 {

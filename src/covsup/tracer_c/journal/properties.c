@@ -68,6 +68,13 @@ journal_rewrite_properties(journal_state *state)
     }
 }
 
+void
+journal_forget_properties(void)
+{
+    atomic_store(&inherited_properties_used, 0);
+    memset(inherited_properties, 0, sizeof(inherited_properties));
+}
+
 /* The first process of a pid namespace was forked by a process of another one (ppid 0). The saved
  * property names that other namespace, so a new one replaces it, for its children too. */
 void

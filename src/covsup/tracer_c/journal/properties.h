@@ -18,4 +18,7 @@ void journal_save_property(const part parts[3]);
 void journal_rewrite_properties(journal_state *state);
 void journal_write_pid_namespace(journal_state *state);
 
+/* The process belongs to no session any more: no child gets these properties. */
+void journal_forget_properties(void);
+
 #endif

@@ -12,6 +12,8 @@
 #include "contexts/contexts.h"
 #include "process/privileges.h"
 #include "module/module_contexts.h"
+#include "module/module_core.h"
+#include "module/module_detach.h"
 #include "module/module_patches.h"
 #include "journal/journal.h"
 #include "settrace/library_tracers.h"
@@ -21,10 +23,6 @@
 #include "settrace/settrace_core.h"
 #include "settrace/untraced_frames.h"
 #include "module/module_embed.h"
-
-typedef struct {
-    core *core; /* never freed: code objects that outlive the module point to it */
-} module_state;
 
 static core *
 core_of_module(PyObject *module)
@@ -389,22 +387,13 @@ static PyMethodDef methods[] = {
 static int
 module_exec(PyObject *module)
 {
-    module_state *state = PyModule_GetState(module);
-    state->core = calloc(1, sizeof(core));
-    if (state->core == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    state->core->module = module;
-    state->core->tool = -1;
-    if (pthread_mutex_init(&state->core->lock, NULL) != 0) {
-        PyErr_SetString(PyExc_RuntimeError, "no lock can be made");
+    if (module_new_core(module) < 0) {
         return -1;
     }
     /* Not in the module's definition: faulthandler lists modules with functions there in its report
      * of a crash. */
     if (PyModule_AddFunctions(module, methods) < 0 || module_contexts_add(module) < 0 ||
-        module_patches_add(module) < 0) {
+        module_patches_add(module) < 0 || module_detach_add(module) < 0) {
         return -1;
     }
     return module_embed_add(module);

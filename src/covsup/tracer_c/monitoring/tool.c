@@ -77,6 +77,9 @@ restore_instruction_events(core *self, PyCodeObject *code)
 int
 monitoring_set_local_events(core *self, code_state *state)
 {
+    if (self->tool < 0) {
+        return 0; /* the tool was given back while a callback ran */
+    }
     const branch_table *branches = state->branches;
     int events = is_measured(state) || (state->roles & ROLES_OF_LINE) != 0 ? self->events.line : 0;
     if (state->claim != NULL) {
@@ -366,6 +369,21 @@ monitoring_change_tool(core *self)
     if (rc == 0) {
         rc = release_tool(self, old, codes);
     }
+    Py_DECREF(codes);
+    return rc;
+}
+
+int
+monitoring_stop_tool(core *self)
+{
+    int tool = self->tool;
+    bool starts = false;
+    PyObject *codes = codes_with_events(self, false, &starts); /* owned */
+    if (codes == NULL) {
+        return -1;
+    }
+    self->tool = -1;
+    int rc = release_tool(self, tool, codes);
     Py_DECREF(codes);
     return rc;
 }

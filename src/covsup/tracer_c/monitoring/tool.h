@@ -42,6 +42,9 @@ int monitoring_share_instructions(core *self);
  * takes over (core->take_over). -1 with an exception set. */
 int monitoring_change_tool(core *self);
 
+/* Give the tool id back, with the events of all code. -1 with an exception set. */
+int monitoring_stop_tool(core *self);
+
 /* Under the settrace core: make CPython's own tool see the suspended frames of `code` that no
  * thread state has (of greenlets). -1 with an exception set. */
 int monitoring_rewrite_suspended(core *self, PyCodeObject *code);

@@ -60,6 +60,19 @@ environ_session(void)
 }
 
 void
+environ_stop(void)
+{
+    const char *given = getenv(SESSION), *stopped = session;
+    session = NULL;
+    if (stopped == NULL || given == NULL || strcmp(given, stopped) != 0) {
+        return;
+    }
+    (void)unsetenv(SESSION);
+    (void)unsetenv(PARENT);
+    (void)unsetenv(CONTEXT);
+}
+
+void
 environ_after_fork(void)
 {
     if (session != NULL) {

@@ -31,6 +31,10 @@ int environ_start(const char *session);
 /* The session that this process passes on; NULL before environ_start(). Never freed. */
 const char *environ_session(void);
 
+/* From now on this process passes nothing on: remove the variables from its environment, except
+ * another session. */
+void environ_stop(void);
+
 /* In a child after a fork: it is the parent of the images that it starts. Takes no lock and
  * allocates nothing. */
 void environ_after_fork(void);

@@ -138,3 +138,11 @@ key_set_clear(key_set *self)
         table = older;
     }
 }
+
+void
+key_set_drop(key_set *self)
+{
+    take_lock();
+    atomic_store_explicit(&self->table, NULL, memory_order_release);
+    release_lock();
+}

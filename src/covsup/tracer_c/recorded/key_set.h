@@ -32,4 +32,7 @@ size_t key_set_size(const key_set *self);
 
 void key_set_clear(key_set *self);
 
+/* Empty the set without freeing its memory: another thread may be reading it. */
+void key_set_drop(key_set *self);
+
 #endif

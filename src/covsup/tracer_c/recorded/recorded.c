@@ -315,3 +315,18 @@ recorded_add_arc(source_file *file, int from, int to)
     key_set_add(&file->arcs, key); /* after the journal, as in recorded_add_line() */
     return true;
 }
+
+void
+recorded_forget_all(void)
+{
+    lock_tables();
+    for (uint32_t bucket = 0; bucket < BUCKETS; bucket++) {
+        source_file *file = atomic_load_explicit(&buckets[bucket], memory_order_acquire);
+        for (; file != NULL; file = file->next) {
+            atomic_store_explicit(&file->lines, NULL, memory_order_release);
+            key_set_drop(&file->far_lines);
+            key_set_drop(&file->arcs);
+        }
+    }
+    unlock_tables();
+}

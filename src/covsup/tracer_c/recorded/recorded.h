@@ -45,6 +45,10 @@ bool recorded_add_arc(source_file *file, int from, int to);
 bool recorded_has_line(const source_file *file, int line);
 bool recorded_has_arc(const source_file *file, int from, int to);
 
+/* Another session begins: nothing is recorded yet. Call it with the GIL, while no journal is open.
+ * The old tables are not freed: another thread may be reading them. */
+void recorded_forget_all(void);
+
 /* Record no lines and arcs, in any thread, until recording_resume() has been called as often. Until
  * then they are refused as if they could not be stored, and so are offered again. A forked child
  * inherits the pause. */
