@@ -9,7 +9,7 @@ process, an idle second at POLLS refreshes a second, and the peak memory. Times 
 viewer, and wall time for the first picture.
 
 --paired also runs a real program under `covsup run` with and without a view that polls it. The program's
-instructions are counted by `perf stat`, if it may count here. Else CPU times are compared.
+instructions are counted by `perf stat` or valgrind, if one of them can count here. Else CPU times are compared.
 """
 
 from __future__ import annotations
@@ -163,7 +163,11 @@ def paired(polls: float, rounds: int) -> None:
           f" (spread without: {max(costs[False]) / min(costs[False]):.4f})")  # fmt: skip
 
 
-COUNTERS = (("perf", "stat", "-e", "instructions:u", "-x,", "-o", "counted"),)
+COUNTERS = (
+    ("perf", "stat", "-e", "instructions:u", "-x,", "-o", "counted"),
+    ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--log-file=counted",
+     f"--cachegrind-out-file={os.devnull}"),
+)  # fmt: skip
 """The commands that count instructions."""
 
 
@@ -178,8 +182,9 @@ def works(counter: tuple[str, ...]) -> bool:
 
 
 def _instructions(counted: Path) -> float:
-    found = re.search(r"^(\d+),.*instructions", counted.read_text(encoding="utf-8"), re.MULTILINE)
-    return float(found[1]) if found else 0.0
+    text = counted.read_text(encoding="utf-8", errors="replace")
+    found = re.search(r"^(\d+),.*instructions|I +refs: +([\d,]+)", text, re.MULTILINE)
+    return float((found[1] or found[2]).replace(",", "")) if found else 0.0
 
 
 def cost_of_target(counter: tuple[str, ...], polls: float, *, is_viewed: bool) -> float:

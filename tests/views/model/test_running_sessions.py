@@ -278,6 +278,22 @@ def test_a_session_that_is_combined_while_it_runs_loses_nothing(steps: Steps, wo
     ]
 
 
+def test_relative_names_in_the_data_file_are_no_new_files(world: World) -> None:
+    world.write(".coveragerc", "[run]\nrelative_files = true\n")
+    world.write("steps.py", STEPS)
+    with Live(world, *covsup(world, "steps.py")) as live:
+        steps = Steps(live, world.directory)
+        steps.do("one")
+        steps.view.refresh()
+        paths = set(steps.view.paths())
+        live.send("\n")
+        assert live.ended() == 0
+        change = steps.view.refresh()
+    assert not steps.view.is_live
+    assert set(steps.view.paths()) == paths
+    assert line_of("    return 1") not in {n for b in change.lines.values() for n in lines_in(b)}
+
+
 def test_a_view_goes_over_to_the_data_file_when_the_run_has_ended(
     steps: Steps, world: World
 ) -> None:

@@ -13,6 +13,7 @@ from covsup.views.model.known_facts import KnownFacts
 from covsup.views.model.viewed_facts import ViewedFacts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from covsup.datafile.provenance.model import Provenance
@@ -24,10 +25,11 @@ class DataFileView(ViewedFacts):
 
     is_live = False
 
-    def __init__(self, place: Path) -> None:
-        """`place` is the data file."""
+    def __init__(self, place: Path, renamed: Callable[[Result], Result] | None = None) -> None:
+        """`place` is the data file. `renamed` gives its contents with other names of files."""
         super().__init__()
         self.place = place
+        self._renamed = renamed
         self.result = Result()
         self._provenance: Provenance | None = None
         self._stamp: tuple[int, int, int] | None = None
@@ -45,6 +47,8 @@ class DataFileView(ViewedFacts):
         stamp = self._stamp_now()
         if stamp is None or stamp != self._stamp:
             result = read_result(self.place)
+            if self._renamed is not None:
+                result = self._renamed(result)
             self._facts = KnownFacts()
             self._facts.add(result)
             self.result = self._facts.result_with(result)
@@ -54,6 +58,9 @@ class DataFileView(ViewedFacts):
             if known is not self._facts
             else no_change(time.time_ns())
         )
+
+    def close(self) -> None:
+        """Does nothing: it holds no descriptors."""
 
     def _stamp_now(self) -> tuple[int, int, int] | None:
         """What changes when the file is replaced. None: read_result() says what is wrong with it."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+import weakref
 from typing import TYPE_CHECKING, Final
 
 from covsup.datafile.errors import DataFileUnusable, SessionUnreadable
+from covsup.datafile.fold.fold import remapped
 from covsup.datafile.fold.result import Result
 from covsup.datafile.provenance.derive import provenance_of
 from covsup.datafile.session.directory import open_session
@@ -43,6 +45,7 @@ class SessionView(ViewedFacts):
         self.result = Result()
         self._session = open_session(place)
         self._reader = SessionReader(self._session)
+        self._close = weakref.finalize(self, self._reader.close)
         self._reader.images.sessions[self._session.id] = self._session.settings
         self._ended: DataFileView | None = None
         self._shares = KnownShares()
@@ -67,6 +70,10 @@ class SessionView(ViewedFacts):
         else:
             self._is_owed = self._is_outdated
         return self._provenance
+
+    def close(self) -> None:
+        """Close the descriptors that it holds. This also happens when it is garbage."""
+        self._close()
 
     def forget_tables_beyond(self, entries: int) -> None:
         """Keep fewer tables of ids in memory. Journals are then read again more often."""
@@ -118,13 +125,25 @@ class SessionView(ViewedFacts):
     def _go_over(self) -> Change:
         """Show the data file from now on: the session directory is gone."""
         self.is_live = False
-        self._reader.close()
         found = data_file_with(self._session.settings)
         if found is None:
-            # It was erased. What was known is still shown.
+            # It was erased, or will be made again. What was known is still shown.
             return self._keep(no_change(time.time_ns()))
-        self._ended = DataFileView(found)
+        self.close()
+        self._ended = DataFileView(found, self._with_known_names)
         return self._refresh_ended(self._ended)
+
+    def _with_known_names(self, result: Result) -> Result:
+        """A result with relative paths as the processes knew them (`relative_files`)."""
+        known, base = self._reader.facts.lines_of, self._session.settings.cwd
+        absolute = {
+            path: joined
+            for path in result.paths()
+            if not path.startswith("/") and (joined := f"{base}/{path}") in known
+        }
+        if not absolute:
+            return result
+        return remapped(result, lambda path: absolute.get(path, path))
 
     def _refresh_ended(self, ended: DataFileView) -> Change:
         facts, result = self._facts, self.result
