@@ -163,7 +163,7 @@ def test_a_data_file_cannot_make_the_page_show_files_that_are_no_sources(world: 
     ):  # fmt: skip
         add_file(str(world.data_file), path)
     with served(world) as server:
-        files = server.state()["files"]
+        files = server.analysed_state()["files"]
         assert len(files) == 10
         for file in files:
             source = server.get(f"data/source/{file['id']}.json").json

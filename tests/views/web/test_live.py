@@ -156,7 +156,9 @@ def test_at_the_end_of_the_session_its_result_is_shown(world: World, shop: Live)
     with served(world) as server:
         state = server.state()
         with server.events(state["revision"]) as events:
+            assert server.post_mark("before the sale").status == 201
             shop.send("sell\n")
+            shop.wait_for("sold")
             os.kill(shop.worker, signal.SIGKILL)  # type: ignore[attr-defined]
             assert shop.process.stdin is not None
             shop.process.stdin.close()
@@ -167,6 +169,10 @@ def test_at_the_end_of_the_session_its_result_is_shown(world: World, shop: Live)
         assert state["place"].endswith(".coverage")
         assert {row["end"]["how"] for row in state["processes"]} <= {"exited", "killed"}
         assert 7 in server.get("data/source/0.json").json["executed"]
+        (mark,) = state["marks"]
+        assert mark["name"] == "before the sale"
+        (new,) = server.get(f"data/since/{mark['id']}.json").json["files"]
+        assert 7 in new["lines"]
         assert server.post_mark("too late").status == 409
         assert server.get("lcov.info").status == 200
 

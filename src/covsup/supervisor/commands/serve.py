@@ -70,6 +70,8 @@ def run(words: Sequence[str]) -> int:
     try:
         from covsup.views.web.server.serve import Surroundings, is_loopback, listen, serve
     except ImportError as error:
+        if (error.name or "").partition(".")[0] == "covsup":
+            raise  # a broken installation
         raise ExtraMissing(
             f"covsup serve needs {error.name}: install covsup with its extra,"
             " `pip install 'covsup[view]'`"
