@@ -21,6 +21,8 @@ from tests.views.web.synthetic_page import SyntheticPage
 from tests.world import World
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.views.web.browser import Browser
 
 HOSTILE_NAME = "<img src=x onerror=window.hacked=1>.py"
@@ -273,9 +275,28 @@ def test_views_without_data_say_what_to_type(
         "files": "covsup run --source=src",
         "timeline": "covsup run --branch",
         "contexts": "--dynamic-context",
-        "unused": "Everything was used",
+        "unused": "Nothing is known",
         "treemap": "No file has statements",
     }.items():
         browser.open(file_url(path), view)
         browser.until_text(".empty", words)
         assert browser.problems() == []
+
+
+def test_sources_that_are_gone_are_no_full_coverage(browser: Browser, tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.write("app.py", "print(1)\n")
+    assert world.covsup_run("app.py").status == 0
+    (tmp_path / "app.py").unlink()
+    assert world.run(world.python, "-m", "covsup", "page").status == 0
+    url = file_url(tmp_path / "report.html")
+    browser.open(url, size=(360, 740))
+    assert "%" not in browser.text(".card-coverage")
+    assert "1 of 1 source cannot be read" in browser.text(".card-coverage")
+    assert "No source is analysed" in browser.text(".panel-gaps")
+    browser.go("unused")
+    browser.until_text(".empty", "Nothing is known")
+    browser.go("source/app.py")
+    browser.until_text(".empty", "there is no such file")
+    assert is_too_wide(browser) == ""
+    assert browser.problems() == []

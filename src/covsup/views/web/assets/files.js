@@ -15,7 +15,7 @@ covsup.files = (() => {
   function columns() {
     const found = [
       { id: "path", title: "File", track: "minmax(14rem, 1fr)", narrowTrack: "minmax(0, 1fr)", fixed: true, value: (file) => file.path, fill: (cell, file) => cell.replaceChildren(parts.fileLink(file)) },
-      { id: "coverage", title: "Coverage", track: "10rem", narrowTrack: "6.2rem", value: format.filePercent, fill: (cell, file) => cell.replaceChildren(parts.bar(format.filePercent(file), format.filePercent(file) === null ? "…" : undefined)) },
+      { id: "coverage", title: "Coverage", track: "10rem", narrowTrack: "6.2rem", value: format.filePercent, fill: (cell, file) => cell.replaceChildren(parts.bar(format.filePercent(file), format.filePercent(file) === null ? (store.isAnalysed() ? "–" : "…") : undefined)) },
       { id: "statements", title: "Statements", track: "5.4rem", number: true, narrow: true, descending: true, value: (file) => file.statements, fill: number((file) => file.statements) },
       { id: "missing", title: "Missing", track: "4.4rem", narrowTrack: "4.4rem", number: true, descending: true, value: missing, fill: number(missing) },
     ];

@@ -36,10 +36,11 @@ covsup.overview = (() => {
     const { totals, processes, files, contexts, branch, at } = store.state;
     const lines = files.reduce((sum, each) => sum + each.lines, 0);
     const fresh = store.state.activity.filter(([when]) => when > at - 60000).reduce((sum, [, count]) => sum + count, 0);
-    const isPartial = totals.analysed < totals.files;
-    set("coverage", format.percent(totals.percent), isPartial
+    const unread = files.filter((each) => each.statements === null).length;
+    const isKnown = totals.statements + totals.branches > 0 || (!unread && files.length > 0);
+    set("coverage", isKnown ? format.percent(totals.percent) : "–", !store.isAnalysed()
       ? `${format.count(totals.analysed)} of ${format.counted(totals.files, "file")} analysed so far`
-      : `${format.counted(totals.files, "file")}`, totals.percent);
+      : unread ? `${format.count(unread)} of ${format.counted(totals.files, "source")} cannot be read` : format.counted(totals.files, "file"), isKnown ? totals.percent : undefined);
     set("statements", `${format.count(totals.executed)}`, `of ${format.counted(totals.statements, "statement")} ran`,
       totals.statements ? (100 * totals.executed) / totals.statements : 0);
     if (branch) set("branches", format.count(totals.taken), `of ${format.counted(totals.branches, "branch", "branches")} taken`, totals.branches ? (100 * totals.taken) / totals.branches : 0);
@@ -91,7 +92,7 @@ covsup.overview = (() => {
       const focused = document.activeElement;
       if (!element.contains(focused)) {
         body.replaceChildren(...shown.map((each) => row(id, store.files.get(each))));
-        if (!shown.length) body.append(h("li", { class: "quiet" }, id === "moving" ? "No line has run yet." : "Nothing is missing."));
+        if (!shown.length) body.append(h("li", { class: "quiet" }, id === "moving" ? "No line has run yet." : store.state.totals.statements ? "Nothing is missing." : "No source is analysed."));
       }
     }
     return { element, update };

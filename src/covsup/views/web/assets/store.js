@@ -132,6 +132,8 @@ covsup.store = (() => {
   store.isRunning = () =>
     store.state.live &&
     !(store.state.finished ?? !store.state.processes.some((each) => each.end && each.end.how === "running"));
+  // Whether the statements of all files are known, as far as they can be.
+  store.isAnalysed = () => store.embedded || store.state.totals.analysed >= store.state.totals.files;
   store.canMark = () => !store.embedded && (store.state.can_mark ?? store.state.live) && store.isRunning();
 
   return Object.assign(store, {

@@ -28,7 +28,7 @@ covsup.unused = (() => {
       rows: () => (why ? rows.filter((each) => each.why === why) : rows),
       sort: { id: "statements", descending: true },
       matches: (each) => `${each.name} ${store.files.get(each.file).path}`,
-      empty: (text) => (text || why ? parts.empty("Nothing matches.") : parts.empty("Everything was used.", "The body of every function, class and module ran.")),
+      empty: (text) => (text || why ? parts.empty("Nothing matches.") : !store.state.totals.statements ? parts.empty("Nothing is known.", "No source of a measured file is analysed. The files may have been moved.") : parts.empty("Everything was used.", "The body of every function, class and module ran.")),
       onOpen: (each) => router.go(router.sourceAddress(store.files.get(each.file), each.start)),
     });
     function showAmount() {
