@@ -34,11 +34,12 @@ PACKAGE := pyproject.toml setup.py covsup.pth covsup.start
 # If make runs inside a session of covsup, build and test outside it.
 unexport COVSUP_SESSION COVSUP_PARENT
 
-.PHONY: help demo test test-load sanitize coverage dependencies constraints build lint lint-rules lint-layout lint-types lint-c format torture bench bench-check bench-combine bench-real transparency transparency-libraries dist clean
+.PHONY: help demo demo-live test test-load sanitize coverage dependencies constraints build lint lint-rules lint-layout lint-types lint-c format torture bench bench-check bench-combine bench-real transparency transparency-libraries pictures dist clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     measure a gevent server with worker processes; show report and tree"
+	@echo "make demo-live   the same server until Ctrl-C, with a page that shows its lines as they run"
 	@echo "make test     run the tests (PYTHON=python3.13, JOBS=2, TESTS='-k fork' tests/...)"
 	@echo "make constraints   update constraints.txt, the releases that the tests and checks install"
 	@echo "make test-load  test short runs on a machine that it keeps busy: some minutes"
@@ -54,6 +55,7 @@ help:
 	@echo "make bench-real   time whole commands on programs and test suites, with slipcover too"
 	@echo "make transparency   CPython's own tests, with and without covsup (CPYTHON='--jobs 2 test_os')"
 	@echo "make transparency-libraries   the same for greenlet, gevent, eventlet (LIBRARIES='greenlet')"
+	@echo "make pictures   take the pictures of the page and of the terminal in docs/pictures"
 	@echo "make dist     build wheel and sdist into dist/"
 	@echo "make clean    remove what the other targets created"
 
@@ -101,6 +103,12 @@ demo: build
 	$(PY) examples/gevent_server/demo.py --directory $(DEMO)
 	$(PY) -m covsup report --data-file=$(DEMO)/.coverage --show-missing
 	$(PY) -m covsup tree --data-file=$(DEMO)/.coverage
+	$(PY) -m covsup page --data-file=$(DEMO)/.coverage --output=$(DEMO)/report.html
+	@echo "To see the same demo live in a browser: make demo-live"
+
+# The same server until Ctrl-C. `covsup serve` needs the libraries of the extra `view`.
+demo-live: dependencies build
+	$(PY) examples/gevent_server/demo.py --directory $(DEMO) --live
 
 test: dependencies build
 	$(PY) -m pytest -n $(JOBS) --dist=loadgroup $(TESTS)
@@ -173,6 +181,11 @@ transparency: dependencies build
 transparency-libraries: dependencies build
 	$(PY) $(PIP_INSTALL) objgraph
 	PYTHONPATH=. $(PY) -u tests/transparency/libraries.py $(LIBRARIES)
+
+# Needs a Chromium with its driver. Look at each picture afterwards.
+pictures: dependencies build
+	$(foreach script,$(wildcard docs/pictures/*.py),$(if $(findstring shop_run,$(script)),,\
+		PYTHONPATH=. $(PY) $(script) &&)) true
 
 dist: $(LINT)/.installed
 	rm -rf dist

@@ -13,11 +13,15 @@ import re
 import signal
 import subprocess
 import threading
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import coverage
 import pytest
+
+from tests.supervisor.live import Live
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,6 +101,26 @@ def test_the_demo_measures_a_gevent_server_with_worker_processes(world: World) -
     assert_exact(run.data_file, "gevent_server/server.py")
     assert run.data.has_arcs()
     assert "server.py" in tree(world, run.data_file)
+
+
+@pytest.mark.timeout(120)
+def test_the_live_demo_shows_lines_as_they_run(world: World) -> None:
+    pytest.importorskip("starlette")
+    demo = EXAMPLES / "gevent_server/demo.py"
+    with Live(world, world.python, str(demo), f"--directory={world.directory}", "--live") as live:
+        teapot = live.wait_for(r"ask (http://\S+/teapot)")[1]
+        page = live.wait_for(r"(http://\S+/)\n")[1]
+        with urllib.request.urlopen(f"{page}data/state.json") as state:
+            (before,) = json.load(state)["files"]
+        with pytest.raises(urllib.error.HTTPError, match="teapot"):
+            urllib.request.urlopen(teapot)
+        # The state is read anew for each request.
+        with urllib.request.urlopen(f"{page}data/state.json") as state:
+            (after,) = json.load(state)["files"]
+        assert after["lines"] > before["lines"]
+        os.killpg(live.pid, signal.SIGINT)  # as Ctrl-C
+        assert live.ended() == 0
+    assert "server.py" in tree(world, world.data_file)
 
 
 @pytest.mark.timeout(120)

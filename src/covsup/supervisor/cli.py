@@ -56,6 +56,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "mark": Command("mark", "name a moment of a running session, to see what is new since"),
     "diff": Command("diff", "show what is newly and no longer covered, between files or marks"),
     "serve": Command("serve", "show a session, also while it runs, or a data file as a web page"),
+    "page": Command("page", "write what serve shows as one HTML file that opens from disk"),
     "erase": Command("erase", "delete the data file and the sessions beside it"),
     "debug": Command("debug", "show what covsup sees: this system, settings, journals"),
 }  # fmt: skip

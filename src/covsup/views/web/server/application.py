@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -13,6 +12,7 @@ from starlette.routing import Route
 
 from covsup.datafile.errors import CovsupError
 from covsup.views.web.data.page_data import NoSuchRow, PageData
+from covsup.views.web.page.assets import read_assets
 from covsup.views.web.server.metrics import metrics_text
 from covsup.views.web.server.posts import LARGEST_BODY, LONGEST_NAME, mark_name, refusal_of_post
 
@@ -53,7 +53,7 @@ class Application:
         self._changes = changes
         self._exports = exports
         self._set_mark = set_mark
-        self._assets = _assets()
+        self._assets = read_assets()
 
     def starlette(self) -> Starlette:
         """The application, with every place that exists below the token."""
@@ -169,15 +169,3 @@ async def _body(request: Request) -> bytes:
 def _json(value: object) -> bytes:
     """JSON in ASCII: also names with lone surrogates have an encoding."""
     return json.dumps(value, separators=(",", ":")).encode("ascii")
-
-
-def _assets() -> dict[str, bytes]:
-    """The files of the page, by name. Nothing else can be asked for."""
-    folder = files("covsup.views.web").joinpath("assets")
-    if not folder.is_dir():
-        return {}
-    return {
-        each.name: each.read_bytes()
-        for each in folder.iterdir()
-        if each.name.rpartition(".")[2] in _MEDIA_TYPES
-    }
