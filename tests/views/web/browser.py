@@ -7,9 +7,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
+from urllib3.exceptions import HTTPError  # selenium's own HTTP library
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,9 +48,21 @@ class Browser:
         options.binary_location = CHROMIUM
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=Service(CHROMEDRIVER))
+        self.driver.command_executor.client_config.timeout = PATIENCE
 
     def close(self) -> None:
         self.driver.quit()
+
+    def kill(self) -> None:
+        """End a browser that does not answer any more."""
+        self.driver.service.stop()
+
+    def answers(self) -> bool:
+        """Whether it still does what it is asked."""
+        try:
+            return bool(self.value("1 + 1") == 2)
+        except (WebDriverException, HTTPError):
+            return False
 
     def open(
         self,

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from tests.views.web.browser import Browser
 
+pytestmark = pytest.mark.timeout(180)  # the start of a browser takes long on a busy machine
+
 HOSTILE_NAME = "<img src=x onerror=window.hacked=1>.py"
 HOSTILE_LABEL = "<script>window.hacked=1</script>"
 HOSTILE = f'''\

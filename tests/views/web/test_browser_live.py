@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.views.web.served import Served
     from tests.world import World
 
+pytestmark = pytest.mark.timeout(180)  # the start of a browser takes long on a busy machine
+
 SITE = """\
 import os
 
