@@ -128,7 +128,7 @@ class Header(LineWidget):
             cells.append((" br", palette.dim) if width < 100 else (" branches", palette.dim))
         if totals.analysed < totals.files:
             cells.append((f" {count(totals.analysed)}/{count(totals.files)}", palette.warn))
-            cells.append((" files analysed", palette.dim))
+            cells.append((" files" if width < 100 else " files analysed", palette.warn))
         elif width >= 100:
             cells.append((f"  {count(totals.files)}", palette.text))
             cells.append((" files", palette.dim))

@@ -28,7 +28,7 @@ INTERVAL: Final = 0.5
 ENDED_INTERVAL: Final = 1.0
 """The same for a session that has ended and for a data file."""
 
-ANALYSING_INTERVAL: Final = 0.1
+ANALYSING_INTERVAL: Final = 0.4
 """Seconds until finished analyses are taken."""
 
 
