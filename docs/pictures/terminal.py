@@ -52,6 +52,8 @@ class Photographer:
                 await asyncio.to_thread(shop.ask, *BROWSING, pause=1.5)
                 await asyncio.to_thread(shop.ask, CRASH, pause=2)
                 await asyncio.to_thread(shop.ask, *BUYING, pause=1.5)
+                await pilot.press("down")
+                await asyncio.sleep(0.5)
                 self._save(app, "top-processes")
                 await pilot.resize_terminal(*WIDE)
                 await self._open(pilot, "accounts/views.py")
