@@ -63,10 +63,10 @@ def test_a_place_that_does_not_exist(world: World) -> None:
     assert (text, status) == ("covsup: there is no nowhere\r\n", 1)
 
 
-def test_a_pid_is_not_taken_for_a_file(world: World) -> None:
-    text, status = on_terminal(world, "1")
-    assert (status, text.count("\n")) == (2, 1)
-    assert "the process of this pid" in text
+def test_a_number_is_a_process_to_attach(world: World) -> None:
+    text, status = on_terminal(world, "4194305")  # above the largest pid of Linux
+    assert (status, text.count("\n")) == (1, 1), text
+    assert "4194305" in text
 
 
 def test_without_any_session(world: World) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.arguments import Parser, add_file_arguments
-from covsup.supervisor.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +24,7 @@ def make_parser(prog: str = "covsup top") -> Parser:
         nargs="?",
         metavar="SESSION|FILE|PID",
         help="a session directory, the id of a session beside the data file, a data file, or the pid"
-        " of a running Python. Default: the newest session. If"
+        " of a running Python, which is attached first (covsup attach). Default: the newest session. If"
         " several run, a list of them",
     )
     add_file_arguments(parser)
@@ -37,12 +36,12 @@ def run(words: Sequence[str]) -> int:
     options = make_parser().parse_args(words[1:])
     from covsup.supervisor.sessions.top import top
 
-    return top(options, _attach)
+    def attach(pid: int) -> Path:
+        from covsup.supervisor.commands.attach import attach_process  # only for a pid
 
+        named = (("--data-file", options.data_file), ("--rcfile", options.rcfile))
+        return attach_process(
+            pid, [f"{name}={value}" for name, value in named if value is not None]
+        )
 
-def _attach(pid: int) -> Path:
-    """Measure a running process from now on, and give its session. Raises UsageError."""
-    raise UsageError(
-        f"{pid} is no session and no file: to show the process of this pid, start it with"
-        " `covsup run`"
-    )
+    return top(options, attach)

@@ -64,6 +64,8 @@ def _end(ending: Ending) -> str:
             return "exec"
         case End.RUNNING:
             return "running"
+        case End.DETACHED:
+            return "detached"
         case End.UNKNOWN:
             return ""
 
