@@ -50,6 +50,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "annotate": Command("report", "write copies of the sources with a mark on each line"
                         " (coverage.py's options)"),
     "affected": Command("affected", "print the tests that a change can affect"),
+    "top": Command("top", "show a session in the terminal while it runs, or a data file"),
     "tree": Command("tree", "show the processes of the last session, and how each ended"),
     "why": Command("why", "say who ran a line first, or why it did not run"),
     "unused": Command("unused", "show the code that never ran, biggest first"),
