@@ -280,7 +280,9 @@ def shown(
         with SourceLibrary(False) as library:
             app = TopApp(view, library, describing, palette)
             async with app.run_test(size=size) as pilot:
-                await script(Screen(app, pilot))  # type: ignore[operator]
+                # It ends the application, where a signal of pytest's timeout would leave it waiting.
+                async with asyncio.timeout(2 * PATIENCE):
+                    await script(Screen(app, pilot))  # type: ignore[operator]
             if app.failure is not None:
                 raise app.failure
 

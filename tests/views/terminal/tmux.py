@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from tests.world import World
 
@@ -37,8 +37,9 @@ class Tmux:
         size: tuple[int, int] = (80, 24),
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        # A socket's path may have at most 107 bytes. tests/ may run from a long path.
-        self._socket = f"covsup-test-{os.getpid()}-{time.monotonic_ns()}"
+        # A socket's path may have at most 107 bytes, and the tests may run from a long path.
+        self._place = tempfile.TemporaryDirectory(prefix="covsup-tmux-")
+        self._socket = str(Path(self._place.name) / "socket")
         (directory / "tmux.conf").write_text("set -g status off\n")
         self._environment = world.environment(environment) | {
             "TERM": "xterm-256color",
@@ -56,7 +57,10 @@ class Tmux:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._tmux("kill-server")
+        try:
+            self._tmux("kill-server")
+        finally:
+            self._place.cleanup()
 
     def press(self, *keys: str) -> None:
         self._tmux("send-keys", "-t", "test", *keys)
@@ -101,7 +105,7 @@ class Tmux:
 
     def _tmux(self, *words: str) -> str:
         return subprocess.run(
-            ("tmux", "-L", self._socket, "-f", self._config, *words),
+            ("tmux", "-S", self._socket, "-f", self._config, *words),
             env=self._environment,
             capture_output=True,
             text=True,
