@@ -11,14 +11,15 @@ HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
+    os.chdir(HERE)  # the names in the command lines are relative
     # This Python skips `site`, so covsup cannot measure it, and says so.
-    subprocess.run([sys.executable, "-S", str(HERE / "check_database.py")], check=True)
-    subprocess.run([sys.executable, str(HERE / "warm_cache.py")], check=True)
+    subprocess.run([sys.executable, "-S", "check_database.py"], check=True)
+    subprocess.run([sys.executable, "warm_cache.py"], check=True)
     gunicorn = [
         "-m",
         "gunicorn",
         "--config",
-        str(HERE / "gunicorn.conf.py"),
+        "gunicorn.conf.py",
         "shop.site:application",
     ]
     os.execv(sys.executable, [sys.executable, *gunicorn])
