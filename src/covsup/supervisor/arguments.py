@@ -178,6 +178,17 @@ def add_file_arguments(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_place_argument(parser: Parser) -> None:
+    """Add what a command shows: a session or a data file."""
+    parser.add_argument(
+        "place",
+        nargs="?",
+        metavar="SESSION|FILE",
+        help="a session directory, the id of a session beside the data file, or a data file."
+        " Default: the newest session, or the data file if that is newer",
+    )
+
+
 def add_answer_arguments(parser: Parser) -> None:
     """Add what the commands that answer questions share: the format, and the data."""
     parser.add_argument(

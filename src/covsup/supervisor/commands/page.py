@@ -9,7 +9,7 @@ import tempfile
 
 from covsup.datafile.errors import CovsupError
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.arguments import Parser, add_file_arguments
+from covsup.supervisor.arguments import Parser, add_file_arguments, add_place_argument
 from covsup.supervisor.messages import print_message
 
 if TYPE_CHECKING:
@@ -33,13 +33,7 @@ def make_parser(prog: str = "covsup page") -> Parser:
         " never ran. It opens from disk and loads nothing, so it is an artifact for CI. Of a session"
         " that still runs it shows the moment.",
     )
-    parser.add_argument(
-        "place",
-        nargs="?",
-        metavar="SESSION|FILE",
-        help="a session directory, the id of a session beside the data file, or a data file."
-        " Default: the newest session, or the data file if that is newer",
-    )
+    add_place_argument(parser)
     parser.add_argument(
         "-o",
         "--output",

@@ -7,7 +7,7 @@ import sys
 
 from covsup.datafile.errors import CovsupError
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.arguments import Parser, add_file_arguments
+from covsup.supervisor.arguments import Parser, add_file_arguments, add_place_argument
 from covsup.supervisor.messages import print_message
 
 if TYPE_CHECKING:
@@ -31,13 +31,7 @@ def make_parser(prog: str = "covsup serve") -> Parser:
         " ran. Lines turn green as they run. The URL that is printed has a random token; without it"
         " there is no access. Ctrl-C ends the server. Needs the extra covsup[view].",
     )
-    parser.add_argument(
-        "place",
-        nargs="?",
-        metavar="SESSION|FILE",
-        help="a session directory, the id of a session beside the data file, or a data file."
-        " Default: the newest session, or the data file if that is newer",
-    )
+    add_place_argument(parser)
     add_file_arguments(parser)
     parser.add_argument(
         "--host",
