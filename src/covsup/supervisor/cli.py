@@ -8,6 +8,7 @@ Must never know: the arguments of a command.
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
@@ -63,6 +64,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
 }  # fmt: skip
 """In the order of `covsup --help`."""
 
+_FULL: Final = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+"""What fails with these is our output. The system does not name it."""
+
 _ANSWER_PYTEST: Final = "--answer-pytest"
 """The command that covsup's pytest plugin gives (commands/pytest_report.py). It has no help."""
 
@@ -75,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _stop_startup_measurement()
     words = list(sys.argv[1:] if arguments is None else arguments)
     failed = USAGE if words[:1] == ["run"] else NOT_STORED
+    if sys.stdout is None and failed == NOT_STORED:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it was closed (>&-): print to nothing
     try:
         try:
             return _dispatch(words)
@@ -91,18 +97,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_message(f"covsup cannot be run by {sys.executable}: {error}")
         return failed
     except BrokenPipeError:
-        # The reader of our output has gone. Python writes to stdout at exit once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _discard_output()
         return NOT_STORED
     except OSError as error:
         # A file that cannot be read, a directory that was deleted: the system names the cause.
         where = error.filename or "the current directory"
+        if error.filename is None and error.errno in _FULL:
+            _discard_output()
+            where = "cannot write"
         print_message(f"{where}: {error.strerror}" if error.strerror else str(error))
         return failed
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
         return 128 + signal.SIGINT
+
+
+def _discard_output() -> None:
+    """Lose what is left of our output: its reader has gone, or its disk is full.
+
+    Python writes it at exit once more.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _stop_startup_measurement() -> None:

@@ -230,16 +230,16 @@ def read_covsup_tables(path: Path) -> Result:
                 f"{path} was written by a covsup whose tables are of version {version}, where this"
                 f" one reads {TABLES_VERSION}"
             )
-        first: dict[str, dict[ImageKey, LineSet]] = defaultdict(dict)
-        for file, image_id, started_ns, numbits in db.execute(
-            "SELECT path, image_id, started_ns, numbits FROM covsup_first"
-        ):
-            first[file][int(started_ns), image_id] = int.from_bytes(numbits, "little")
-        modules: dict[str, frozenset[str]] = {}
-        for file, module in db.execute("SELECT path, module FROM covsup_module"):
-            modules[file] = modules.get(file, frozenset()) | {module}
-        lines, arcs, kind = _read_sent_code(db)
         try:
+            first: dict[str, dict[ImageKey, LineSet]] = defaultdict(dict)
+            for file, image_id, started_ns, numbits in db.execute(
+                "SELECT path, image_id, started_ns, numbits FROM covsup_first"
+            ):
+                first[file][int(started_ns), image_id] = int.from_bytes(numbits, "little")
+            modules: dict[str, frozenset[str]] = {}
+            for file, module in db.execute("SELECT path, module FROM covsup_module"):
+                modules[file] = modules.get(file, frozenset()) | {module}
+            lines, arcs, kind = _read_sent_code(db)
             return json_records.result_from(
                 settings=[row[0] for row in db.execute("SELECT settings FROM covsup_session")],
                 images=[row[0] for row in db.execute("SELECT record FROM covsup_process")],
@@ -257,7 +257,7 @@ def read_covsup_tables(path: Path) -> Result:
                 versions=_read_versions(db),
                 marks=_read_marks(db),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise DataFileUnusable(
                 f"{path}: its covsup_* tables make no sense: {error!r}"
             ) from error

@@ -61,13 +61,11 @@ def files_in(path: Path) -> dict[str, str]:
         with contextlib.closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         ) as db:
-            return {
-                file: tracer or ""
-                for file, tracer in db.execute(
-                    "SELECT path, tracer FROM file LEFT JOIN tracer ON file_id = file.id"
-                )
-            }
-    except sqlite3.Error as error:
+            found = db.execute(
+                "SELECT path, tracer FROM file LEFT JOIN tracer ON file_id = file.id"
+            )
+            return {_text(file): _text(tracer or "") for file, tracer in found}
+    except (sqlite3.Error, TypeError) as error:
         raise DataFileUnusable(f"cannot read {path}: {error}") from error
 
 
@@ -143,10 +141,22 @@ def _by_file_and_context(
     db: sqlite3.Connection, what: str, table: str, rest: str = ""
 ) -> Iterator[tuple[PathContext, Any]]:
     """Values of a table with the path and the context of each."""
-    paths = dict(db.execute("SELECT id, path FROM file"))
-    labels = dict(db.execute("SELECT id, context FROM context"))
+    paths = _texts_by_id(db, "SELECT id, path FROM file")
+    labels = _texts_by_id(db, "SELECT id, context FROM context")
     for file_id, context_id, value in db.execute(
         f"SELECT file_id, context_id, {what} FROM {table} {rest}"
     ):
         if file_id in paths and context_id in labels:
             yield (paths[file_id], labels[context_id]), value
+
+
+def _texts_by_id(db: sqlite3.Connection, query: str) -> dict[int, str]:
+    """The ids and texts that a query gives. Raises TypeError for a text that is none."""
+    return {number: _text(text) for number, text in db.execute(query)}
+
+
+def _text(value: object) -> str:
+    """A cell that must be a text. SQLite keeps any type in any column. Raises TypeError."""
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is the name of a file, a plugin or a context")
+    return value

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from covsup.datafile.fold.sets import lines_in
 from covsup.hints import NamedTuple
+from covsup.views.answers.markdown import escaped
 from covsup.views.answers.measured import ranges, shown
 from covsup.views.answers.unused import place_of
 from covsup.views.sources.unused import State
@@ -75,10 +76,10 @@ def unused_as_markdown(answer: UnusedAnswer) -> Iterator[str]:
         yield from ("", f"### {section.title}", "", "| statements | where | what |")
         yield "| ---: | --- | --- |"
         for entry in entries:
-            what = "<br>".join(map(_escaped, [*filter(None, [_name(entry)]), *_details(entry)]))
-            yield f"| {entry.code.statements} | {_escaped(place_of(entry))} | {what} |"
+            what = "<br>".join(map(escaped, [*filter(None, [_name(entry)]), *_details(entry)]))
+            yield f"| {entry.code.statements} | {escaped(place_of(entry))} | {what} |"
     for note in _notes(answer):
-        yield from ("", _escaped(note))
+        yield from ("", escaped(note))
 
 
 def unused_as_json(answer: UnusedAnswer) -> str:
@@ -204,10 +205,3 @@ def _wrapped(text: str) -> Iterator[str]:
 
 def _count(number: int, word: str) -> str:
     return f"{number:,} {word}{'s' if number != 1 else ''}"
-
-
-def _escaped(text: str) -> str:
-    """A text in a cell of a Markdown table."""
-    for character in "\\`*_<>|[]":
-        text = text.replace(character, "\\" + character)
-    return text

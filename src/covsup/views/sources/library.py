@@ -235,7 +235,7 @@ class SourceLibrary:
             answer = ask(job)
         except (WorkerDied, OSError):
             # Without colours, the text can be shown.
-            lines = self.text(job.path).splitlines()
+            lines = self.text(job.path).split("\n")
             return HighlightedSource([[("", line)] for line in lines])
         kinds = {kind: kind for line in answer.get("lines", ()) for kind, _ in line}
         return HighlightedSource(

@@ -13,6 +13,7 @@ from covsup.views.answers.diff.words import (
     ranges,
     shown_path,
 )
+from covsup.views.answers.markdown import as_code, as_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,8 +31,8 @@ def diff_as_markdown(diff: Diff) -> str:
     """The whole comment. It is cut after a file if it would become too long."""
     title = f"{percent(diff.old)} → {percent(diff.new)} ({change(diff.old, diff.new)})"
     parts = [f"### Coverage: {title if diff.counted else 'difference'}\n"]
-    parts.append(f"\n{_text(diff.old_name)} → {_text(diff.new_name)}\n")
-    parts += [f"\n> {_text(note)}\n" for note in notes(diff)]
+    parts.append(f"\n{as_plain(diff.old_name)} → {as_plain(diff.new_name)}\n")
+    parts += [f"\n> {as_plain(note)}\n" for note in notes(diff)]
     if not diff.files:
         return "".join([*parts, "\nNothing differs.\n"])
     parts += _summary(diff)
@@ -139,15 +140,7 @@ def _listed(items: Sequence[str]) -> str:
     return text.replace(">", "&gt;")
 
 
-def _text(text: str) -> str:
-    """A text without anything that is markup. A name can contain anything."""
-    return "".join(
-        f"&#{ord(each)};" if each in "\\`*_{}[]<>()#+!|~&@:" or not each.isprintable() else each
-        for each in text
-    )
-
-
 def _code(text: str) -> str:
     """A name in the font of code. Inside a table, a bar would end the cell."""
     shown = text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 1] + "…"
-    return f"<code>{_text(shown)}</code>"
+    return as_code(shown)

@@ -74,7 +74,8 @@ def read_sides(old: Moment, new: Moment, map_path: Callable[[str], str]) -> tupl
 
 def _mark_in(result: Result, moment: Moment) -> Mark:
     assert moment.mark is not None
-    found = find_mark(result, moment.mark)
+    # Bytes that are not UTF-8 are escapes in the name of a mark.
+    found = find_mark(result, moment.mark.encode("utf-8", "backslashreplace").decode())
     if found is None:
         names = list(dict.fromkeys(repr(mark.name) for mark in newest_first(result)))
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""

@@ -53,7 +53,7 @@ def explain(measured: Measured, question: Question, describe: Describe) -> WhyAn
         analysis = _without_source(measured.lines(path) | 1 << question.line)
     subject = Subject(
         measured, path, analysis, analysis.first_lines(measured.lines(path)) & analysis.statements,
-        text, describe,
+        text, describe, is_analysed=not unavailable,
     )  # fmt: skip
     answer = WhyAnswer(
         path, question.line, question.to, analysis.first_line(question.line), source,
@@ -61,6 +61,8 @@ def explain(measured: Measured, question: Question, describe: Describe) -> WhyAn
     )  # fmt: skip
     if question.to is None:
         answer = _of_line(subject, answer)
+    elif unavailable:
+        answer = _of_branch_without_source(subject, answer, question.to)
     else:
         answer = _of_branch(subject, answer, question.to)
     return answer._replace(reasons=(*answer.reasons, *unavailable, *_about_source(subject)))
@@ -137,15 +139,7 @@ def _of_branch(subject: Subject, answer: WhyAnswer, to: int) -> WhyAnswer:
         return answer._replace(reasons=(*answer.reasons, only))
     arcs = measured.arcs(subject.path)
     if arcs is None:
-        return answer._replace(
-            verdict=Verdict.NOT_MEASURED,
-            reasons=(
-                Reason(
-                    About.DATA,
-                    "only lines were measured: `covsup run --branch` records where a line went",
-                ),
-            ),
-        )
+        return _no_branches(answer)
     taken = [each for each in wanted if (start, each) in analysis.taken(arcs)]
     if not taken:
         sentences = [why_not_taken(subject, start, each) for each in wanted]
@@ -172,6 +166,27 @@ def _of_branch(subject: Subject, answer: WhyAnswer, to: int) -> WhyAnswer:
         f" {target}",
     )
     return answer._replace(contexts=tuple(sorted(labels)), reasons=(*answer.reasons, note))
+
+
+def _of_branch_without_source(subject: Subject, answer: WhyAnswer, to: int) -> WhyAnswer:
+    """What the data alone say: whether it was taken, and not whether there is such a branch."""
+    arcs = subject.measured.arcs(subject.path)
+    if arcs is None:
+        return _no_branches(answer)
+    is_taken = any(
+        start == answer.line and (end < 0 if to == EXIT else end == to)
+        for start, end in arcs_in(arcs)
+    )
+    if is_taken:
+        return _with_runner(subject, answer, 1 << (answer.line if to == EXIT else to))
+    return answer._replace(
+        verdict=Verdict.NOT_RUN, reasons=tuple(doubts(subject.measured, subject.describe))
+    )
+
+
+def _no_branches(answer: WhyAnswer) -> WhyAnswer:
+    only_lines = "only lines were measured: `covsup run --branch` records where a line went"
+    return answer._replace(verdict=Verdict.NOT_MEASURED, reasons=(Reason(About.DATA, only_lines),))
 
 
 def _with_runner(subject: Subject, answer: WhyAnswer, lines: LineSet) -> WhyAnswer:

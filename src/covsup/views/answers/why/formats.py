@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from covsup.datafile.provenance.model import signal_name
+from covsup.views.answers.markdown import as_code, escaped
 from covsup.views.answers.measured import shown
 from covsup.views.answers.why.answer import Verdict, end_words
 from covsup.views.answers.why.question import EXIT
@@ -27,7 +28,8 @@ _MOST_CONTEXTS: Final = 12
 
 def why_as_text(answer: WhyAnswer, short: Short) -> Iterator[str]:
     """Lines of at most 80 characters. `short` shortens a command line to a width."""
-    yield f"{_place(answer)}  {answer.source}".rstrip()
+    place = _place(answer)
+    yield f"{place}  {_clipped(answer.source, max(20, _WIDTH - len(place) - 2))}".rstrip()
     yield from _wrapped(f"{_verdict(answer)}.", "")
     if answer.runner is not None:
         yield from _runner(answer.runner, short, is_live=answer.is_live)
@@ -43,19 +45,19 @@ def why_as_text(answer: WhyAnswer, short: Short) -> Iterator[str]:
 
 def why_as_markdown(answer: WhyAnswer, short: Short) -> Iterator[str]:
     """A heading, the source line, and a list."""
-    yield f"### {_place(answer)}"
-    yield from ("", f"    {answer.source}", "", f"{_verdict(answer)}.", "")
+    yield f"### {escaped(_place(answer))}"
+    yield from ("", f"    {_clipped(answer.source, _WIDTH)}", "", f"{_verdict(answer)}.", "")
     runner = answer.runner
     if runner is not None:
         for number, process in enumerate(runner.chain, 1):
-            yield f"{number}. {process.how_started}, pid {process.pid}: `{short(process.argv, 200)}`, {end_words(process, is_live=answer.is_live)}"
+            yield f"{number}. {process.how_started}, pid {process.pid}: {as_code(short(process.argv, 200))}, {end_words(process, is_live=answer.is_live)}"
         yield ""
-        yield f"- {_sentence(_when(runner))}"
+        yield f"- {escaped(_sentence(_when(runner)))}"
         yield f"- {_sentence(_others(runner))}"
     if answer.contexts and answer.contexts != ("",):
-        yield f"- Contexts: {', '.join(f'`{label}`' if label else '(none)' for label in answer.contexts)}"
+        yield f"- Contexts: {', '.join(as_code(label) if label else '(none)' for label in answer.contexts)}"
     for reason in answer.reasons:
-        yield f"- {_sentence(reason.sentence)}"
+        yield f"- {escaped(_sentence(reason.sentence))}"
 
 
 def why_as_json(answer: WhyAnswer) -> str:
@@ -79,6 +81,11 @@ def why_as_json(answer: WhyAnswer) -> str:
         ],
     }
     return json.dumps(value, indent=2)
+
+
+def _clipped(text: str, width: int) -> str:
+    """The beginning of a text. A line of a source can have megabytes."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _place(answer: WhyAnswer) -> str:

@@ -35,6 +35,7 @@ class Subject(NamedTuple):
     executed: LineSet  # statements
     text: Sequence[str]  # its lines
     describe: Describe  # a process, of its pid and command line
+    is_analysed: bool  # else only the data is known: not what leads where
 
     def process(self, lines: LineSet) -> str:
         """The first process that ran one of these lines, in words; "" = unknown."""
@@ -50,6 +51,8 @@ def why_not_run(subject: Subject, statement: int) -> Iterator[Reason]:
         return
     by = subject.process(lines)
     yield Reason(About.FILE, f"the file was imported{f', first by {by}' if by else ''}")
+    if not subject.is_analysed:
+        return
     seen: set[int] = set()
     while True:
         seen.add(statement)
