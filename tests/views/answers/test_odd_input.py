@@ -90,3 +90,12 @@ def test_a_mark_is_found_by_the_bytes_it_was_set_with(world: World) -> None:
     )
     assert (run.ended, run.stderr) == (0, "")
     assert json.loads(run.stdout)["files"][0]["newly_covered"]["lines"] == [3]
+
+
+@pytest.mark.parametrize("words", [("unused", "--data=."), ("diff", ".", "."), ("mark", "--list", ".")])
+def test_a_directory_that_is_no_session_is_called_that(
+    world: World, words: tuple[str, ...]
+) -> None:
+    done = beside(world, *words)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "covsup: . is a directory, and no session is in it\n"

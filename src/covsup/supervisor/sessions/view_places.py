@@ -6,7 +6,7 @@ from pathlib import Path
 
 from covsup.datafile.database.database import is_data_file, session_starts
 from covsup.datafile.errors import CovsupError, SessionUnreadable
-from covsup.datafile.session.directory import open_session
+from covsup.datafile.session.directory import SETTINGS, open_session
 from covsup.datafile.session.places import find_sessions, is_session_id
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.supervisor.combining.inputs import belongs_to_data_file
@@ -48,9 +48,12 @@ def place_to_view(word: str | None, data_file: Path) -> Path:
             for each in sessions_of(data_file):
                 if each.path.name == word:
                     return each.path
-        if not Path(word).exists():
+        path = Path(word)
+        if not path.exists():
             raise NothingToView(f"there is no {word}")
-        return Path(word)
+        if path.is_dir() and not (path / SETTINGS).exists():
+            raise NothingToView(f"{word} is a directory, and no session is in it")
+        return path
     starts = session_starts(data_file) if is_data_file(data_file) else {}
     newest = max(starts.values(), default=0)
     for each in reversed(sessions_of(data_file)):
