@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -92,10 +93,24 @@ def test_a_mark_is_found_by_the_bytes_it_was_set_with(world: World) -> None:
     assert json.loads(run.stdout)["files"][0]["newly_covered"]["lines"] == [3]
 
 
-@pytest.mark.parametrize("words", [("unused", "--data=."), ("diff", ".", "."), ("mark", "--list", ".")])
+@pytest.mark.parametrize(
+    "words", [("unused", "--data=."), ("diff", ".", "."), ("mark", "--list", ".")]
+)
 def test_a_directory_that_is_no_session_is_called_that(
     world: World, words: tuple[str, ...]
 ) -> None:
     done = beside(world, *words)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "covsup: . is a directory, and no session is in it\n"
+
+
+@pytest.mark.skipif(
+    not (3, 12) <= sys.version_info < (3, 12, 4), reason="the tokenizer of this Python is frugal"
+)
+def test_a_line_that_would_take_all_memory_is_not_analysed(world: World) -> None:
+    measured(world, f"x = [{'1, ' * 200_000}]\n")
+    limited = "ulimit -v 2000000; exec"
+    for words in ("unused", "why app.py:1"):
+        run = world.run("sh", "-c", f"{limited} {world.python} -m covsup {words} --format=json")
+        assert run.ended == 0
+        assert "a line has 600,006 bytes" in run.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import warnings
 from _blake2 import blake2b
@@ -20,9 +21,17 @@ from covsup.datafile.source_files import read_source
 from covsup.views.sources.analysis import analyse
 
 if TYPE_CHECKING:
+    from typing import Final
+
     from coverage.plugin import FileReporter
 
     from covsup.views.sources.analysis import SourceAnalysis
+
+_COPIES_LINES: Final = (3, 12) <= sys.version_info < (3, 12, 4)
+"""Whether tokenize copies the line into each of its tokens (CPython's issue 119118)."""
+
+_LONGEST_COPIED: Final = 50_000
+"""Bytes. A line of this length can have 50,000 tokens, which are 2.5 GB."""
 
 
 class SourceUnavailable(CovsupError):
@@ -81,6 +90,8 @@ class Reporters:
 
     def analyse(self, path: str, plugin: str) -> SourceAnalysis:
         """The analysis of a file; `plugin` traced it, or "". Raises SourceUnavailable."""
+        if not plugin and _COPIES_LINES:
+            _check_line_lengths(path)
         try:
             return analyse(self._reporter(path, plugin))
         except CoverageException as error:
@@ -129,6 +140,16 @@ def read_source_bytes(path: str) -> bytes | None:
         return get_zip_bytes(path)
     except (OSError, ValueError):
         return None
+
+
+def _check_line_lengths(path: str) -> None:
+    """Raise SourceUnavailable if this Python's tokenizer would take all memory of the machine."""
+    longest = max(map(len, (read_source_bytes(path) or b"").split(b"\n")))
+    if longest > _LONGEST_COPIED:
+        raise SourceUnavailable(
+            f"{path}: a line has {longest:,} bytes, for which Python {platform.python_version()}"
+            " needs too much memory; 3.12.4 and later need little"
+        )
 
 
 def _current_directory() -> str:
