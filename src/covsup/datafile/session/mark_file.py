@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from covsup.datafile.session.text_files import read_text
+from covsup.datafile.session.text_files import read_text_of_others
 from covsup.hints import TYPE_CHECKING, NamedTuple
 from covsup.mark_files import FORMAT, SEES_ALL
 from covsup.pairs import decode_pairs
@@ -32,12 +32,12 @@ class MarkFile(NamedTuple):
         values: dict[str, str] = {}
         tails: dict[str, dict[int, int]] = {}
         own: dict[tuple[str, int], int] = {}
-        for key, value in decode_pairs(read_text(path)):
+        for key, value in decode_pairs(read_text_of_others(path)):
             if key == "tail":
-                tail, offset, journal = value.split(" ", 2)
+                tail, offset, journal = _three(value)
                 tails.setdefault(journal, {})[_number(offset)] = _number(tail)
             elif key == "own":
-                tail, segment, image_id = value.split(" ", 2)
+                tail, segment, image_id = _three(value)
                 own[image_id, _number(segment)] = _number(tail)
             else:
                 values[key] = value
@@ -48,6 +48,14 @@ class MarkFile(NamedTuple):
         name = values["name"].encode("utf-8", "backslashreplace").decode("utf-8")
         at_ns = _number(values.get("at_ns", ""))
         return cls(name, at_ns, values.get("sees") == SEES_ALL, tails, own)
+
+
+def _three(value: str) -> list[str]:
+    """The parts of a tail. Raises ValueError."""
+    parts = value.split(" ", 2)
+    if len(parts) != 3:
+        raise ValueError(f"it has an impossible tail: {value[:80]}")
+    return parts
 
 
 def _number(text: str) -> int:
