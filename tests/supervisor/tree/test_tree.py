@@ -202,7 +202,9 @@ def test_without_a_session_the_tree_says_so(world: World) -> None:
     shown = beside(world, "tree")
     assert (shown.returncode, shown.stdout) == (1, "")
     assert shown.stderr.startswith("covsup: no session beside ")
-    assert beside(world, "tree", "no/such").stderr == "covsup: there is no no/such\n"
+    assert beside(world, "tree", "no/such").stderr == (
+        "covsup: there is no no/such: it is no session, and no file or directory\n"
+    )
     world.write(".coverage", "no database")
     assert beside(world, "tree").stderr.count("\n") == 1
 

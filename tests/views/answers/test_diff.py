@@ -341,7 +341,10 @@ def test_what_cannot_be_compared_gives_one_line(world: World) -> None:
     world.write("text", "not a data file\n")
     measured(world, ".coverage")
     for words, said in (
-        (("nowhere",), "there is no nowhere"),
+        (
+            ("nowhere",),
+            "there is no nowhere: it is no session, and no file or directory. A mark of that name is mark:nowhere",
+        ),
         ((".coverage",), "is the newest measurement: there is nothing to compare it with"),
         (("text",), "is not a coverage data file"),
         ((".coverage", ".coverage", "--old-source=nope"), "there is no such directory"),

@@ -60,7 +60,10 @@ def test_a_terminal_without_a_cursor_is_refused(world: World, term: str) -> None
 
 def test_a_place_that_does_not_exist(world: World) -> None:
     text, status = on_terminal(world, "nowhere")
-    assert (text, status) == ("covsup: there is no nowhere\r\n", 1)
+    assert (text, status) == (
+        "covsup: there is no nowhere: it is no session, and no file or directory\r\n",
+        1,
+    )
 
 
 def test_a_number_is_a_process_to_attach(world: World) -> None:

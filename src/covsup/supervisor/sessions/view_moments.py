@@ -6,7 +6,7 @@ from pathlib import Path
 
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.errors import UsageError
-from covsup.supervisor.sessions.view_places import place_to_view
+from covsup.supervisor.sessions.view_places import NothingToView, place_to_view
 from covsup.views.answers.diff.side import Moment
 
 if TYPE_CHECKING:
@@ -38,4 +38,7 @@ def _moment(word: str, data_file: Path) -> Moment:
     place, at, name = word.partition(_AT_MARK)
     if at:
         return Moment(place_to_view(place, data_file), name)
-    return Moment(place_to_view(word, data_file), None)
+    try:
+        return Moment(place_to_view(word, data_file), None)
+    except NothingToView as error:
+        raise NothingToView(f"{error}. A mark of that name is {_MARK}{word}") from None

@@ -50,7 +50,7 @@ def place_to_view(word: str | None, data_file: Path) -> Path:
                     return each.path
         path = Path(word)
         if not path.exists():
-            raise NothingToView(f"there is no {word}")
+            raise NothingToView(f"there is no {word}: it is no session, and no file or directory")
         if path.is_dir() and not (path / SETTINGS).exists():
             raise NothingToView(f"{word} is a directory, and no session is in it")
         return path

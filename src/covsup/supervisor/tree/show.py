@@ -100,7 +100,7 @@ def _provenance(options: argparse.Namespace) -> Provenance:
     if options.path is not None:
         path = Path(options.path)
         if not path.exists():
-            raise NothingToShow(f"there is no {path}")
+            raise NothingToShow(f"there is no {path}: it is no session, and no file or directory")
         found = _of_directory(path) if (path / SETTINGS).exists() else None
         return found or read_provenance(path)
     data_file = resolve_data_file(options.rcfile, options.data_file)

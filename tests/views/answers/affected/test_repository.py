@@ -63,7 +63,7 @@ def test_windows_line_ends_make_no_difference(project: Project) -> None:
     [
         (("--since=nothing",), "git knows no revision nothing"),
         (("--since=--all",), "git knows no revision --all"),
-        (("no-such-file",), "there is no no-such-file"),
+        (("no-such-file",), "there is no no-such-file: it is no session, and no file or directory"),
     ],
 )
 def test_mistakes_give_one_line(project: Project, words: tuple[str, ...], message: str) -> None:
