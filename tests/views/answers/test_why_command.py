@@ -261,8 +261,11 @@ def test_a_line_waits_in_a_running_session(world: World) -> None:
         running.wait_for("ready")
         answer = json.loads(beside(world, "why", "main.py:3", "--format=json").stdout)
         first = json.loads(beside(world, "why", "main.py:1", "--format=json").stdout)
+        library = json.loads(beside(world, "why", f"{json.__file__}:1", "--format=json").stdout)
         running.send("\n")
         assert running.ended() == 0
+    # The settings exclude the standard library: a process that still runs cannot record it.
+    assert [each["about"] for each in library["reasons"]] == ["file"], library
     assert answer["verdict"] == "never ran"
     assert any("may still run" in each["sentence"] for each in answer["reasons"]), answer
     assert first["verdict"] == "ran"

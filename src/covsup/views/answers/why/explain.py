@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from covsup.datafile.fold.sets import arcs_in, lines_in
 from covsup.views.answers.measured import shown
 from covsup.views.answers.why.answer import About, Reason, Verdict, WhyAnswer
-from covsup.views.answers.why.not_measured import why_not_measured
+from covsup.views.answers.why.not_measured import is_excluded, why_not_measured
 from covsup.views.answers.why.not_run import Subject, doubts, why_not_run, why_not_taken
 from covsup.views.answers.why.question import EXIT, WrongQuestion
 from covsup.views.answers.why.ran import runner_of
@@ -40,9 +40,12 @@ def explain(measured: Measured, question: Question, describe: Describe) -> WhyAn
         )
     source = text[question.line - 1].strip() if text else ""
     if found is None:
+        # A process that still runs changes nothing for a file that the settings exclude.
+        excluded = is_excluded(measured, path)
+        reasons = (*why_not_measured(measured, path), *doubts(measured, describe))
         return WhyAnswer(
             path, question.line, question.to, question.line, source, Verdict.NOT_MEASURED,
-            reasons=(*why_not_measured(measured, path), *doubts(measured, describe)),
+            reasons=tuple(each for each in reasons if not (excluded and each.about is About.RUNNING)),
         )  # fmt: skip
     unavailable: tuple[Reason, ...] = ()
     try:

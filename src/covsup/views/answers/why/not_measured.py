@@ -36,6 +36,12 @@ def why_not_measured(measured: Measured, file: str) -> Iterator[Reason]:
         )
 
 
+def is_excluded(measured: Measured, file: str) -> bool:
+    """Whether the settings of every session exclude `file`, so that no process can record it."""
+    path, sessions = os.path.realpath(file), measured.result.sessions
+    return bool(sessions) and all(_rule(each, path) for each in sessions.values())
+
+
 def _rule(settings: Settings, path: str) -> str:
     """The setting that keeps a file out of measurement; "" = none does."""
     if settings.omit and (pattern := _matching(settings.omit, path)):
