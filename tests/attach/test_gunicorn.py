@@ -135,7 +135,8 @@ def test_workers_that_an_attached_master_starts_are_measured(world: World, lines
     pytest.importorskip("gunicorn")
     with Server(world, "sync", workers=2) as server:
         before = server.workers()
-        attached(world, server.live.pid, "--source=.")
+        done = attached(world, server.live.pid, "--source=.")
+        assert f"attach each of them, too: {before[0]} {before[1]}\n" in done.stderr
         server.live.kill(signal.SIGHUP)
         wait_until(
             lambda: len(server.workers()) == 2 and not set(before) & set(server.workers()),

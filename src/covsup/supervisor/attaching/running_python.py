@@ -102,6 +102,23 @@ def memory_of(pid: int) -> tuple[str, ...] | None:
     return None if stat is None or stat.state in {"Z", "X"} else stat.memory
 
 
+def unmeasured_children(pid: int) -> list[int]:
+    """The children of a process that run Python and are not measured."""
+    table = LinuxTable()
+    stats = filter(None, map(table.stat, table.pids()))
+    children = sorted(
+        each.pid for each in stats if each.ppid == pid and each.state not in {"Z", "X"}
+    )
+    return [each for each in children if _is_unmeasured_python(each)]
+
+
+def _is_unmeasured_python(pid: int) -> bool:
+    try:
+        return running_python(pid).session is None
+    except AttachRefused:
+        return False  # it has ended, or cannot be attached
+
+
 def session_of(pid: int) -> Path | None:
     """The session directory of the journal that a process has mapped; None if there is none."""
     try:

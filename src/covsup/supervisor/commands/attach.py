@@ -27,11 +27,15 @@ loops that already run, and everything that it starts afterwards. It needs
 Python 3.14 or later in that process. covsup itself may run in another version."""
 _EPILOG: Final = """\
 examples:
-  covsup attach --branch --source=src $(cat gunicorn.pid)
+  covsup attach --branch --source=src 4711
+  for pid in $(pgrep -f gunicorn); do covsup attach --source=src $pid; done
   covsup combine --keep          the data so far, while it runs
   covsup detach PID              stop, and combine
   covsup attach --wait PID       stay until the process ends, then combine
 """
+
+_MOST_CHILDREN: Final = 10
+"""How many pids a message names."""
 
 
 def make_parser(prog: str = "covsup attach") -> Parser:
@@ -73,6 +77,7 @@ def make_parser(prog: str = "covsup attach") -> Parser:
 def run(words: Sequence[str]) -> int:
     """Attach, and give the exit status. Raises CovsupError, KeyboardInterrupt."""
     options = make_parser().parse_args(words[1:])
+    from covsup.supervisor.attaching.running_python import unmeasured_children
     from covsup.supervisor.attaching.wait_for_end import wait_and_combine
 
     attached = _attach(options)
@@ -80,11 +85,23 @@ def run(words: Sequence[str]) -> int:
     def announce() -> None:
         sys.stdout.write(_sentence(attached))
         sys.stdout.flush()
+        if children := unmeasured_children(attached.process.pid):
+            print_message(_children(attached, children))
 
     if options.wait:
         return wait_and_combine(attached, announce)
     announce()
     return 0
+
+
+def _children(attached: Attached, children: Sequence[int]) -> str:
+    """What a server with worker processes needs: its master executes almost nothing."""
+    pids = " ".join(map(str, children[:_MOST_CHILDREN]))
+    more = len(children) - _MOST_CHILDREN
+    return (
+        f"the children that process {attached.process.pid} had before are not measured: to measure"
+        f" them, attach each of them, too: {pids}{f' and {more} more' if more > 0 else ''}"
+    )
 
 
 def _sentence(attached: Attached) -> str:
