@@ -245,3 +245,12 @@ def test_data_of_coverage_py_names_tests_by_function(own_project: Project) -> No
     run = project.affected()
     assert run.stdout == "test_it.py::test_bar\n", run
     assert "the data does not say which version it measured" in run.stderr
+
+
+def test_a_data_file_of_any_name_is_no_change(own_project: Project) -> None:
+    own_project.write("test_one.py", "def test_one():\n    pass\n")
+    own_project.measure(*MEASURED)
+    shutil.copy(own_project.directory / ".coverage", own_project.directory / "main.coverage")
+    run = own_project.affected("main.coverage")
+    assert run.stdout == "test_one.py\n"
+    assert "main.coverage" not in run.stderr

@@ -166,6 +166,7 @@ def is_own_output(path: str, change: FileChange) -> bool:
     words = path.split("/")
     return not change.old and (
         words[-1].startswith(".coverage")
+        or words[-1].endswith(".coverage")  # a data file that was kept, as main.coverage
         or words[-1].endswith(".pyc")
         or bool(_NOT_OURS & set(words))
     )
