@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.supervisor.live import Live, covsup
+from tests.supervisor.live import Live, beside, covsup
 from tests.views.web.served import served
 
 pytest.importorskip("selenium")
@@ -243,3 +243,17 @@ def test_a_lost_connection_is_shown(browser: Browser, world: World) -> None:
             assert "lost" in browser.value("document.getElementById('announcement').textContent")
         live.process.stdin.close()  # type: ignore[union-attr]
         live.ended()
+
+
+def test_a_page_of_a_session_that_runs_is_a_snapshot(browser: Browser, world: World) -> None:
+    world.write("app.py", "import sys\nprint('ready', flush=True)\nsys.stdin.read()\n")
+    with Live(world, *covsup(world, "app.py")) as live:
+        live.wait_for("ready")
+        assert beside(world, "page", "--output=during.html").returncode == 0
+        live.process.stdin.close()  # type: ignore[union-attr]
+        live.ended()
+    assert beside(world, "page", "--output=after.html").returncode == 0
+    browser.open((world.directory / "during.html").as_uri())
+    browser.until_text("#connection", "Snapshot")
+    browser.open((world.directory / "after.html").as_uri())
+    browser.until_text("#connection", "Finished")

@@ -10,7 +10,9 @@ covsup.connection = (() => {
     const { store } = covsup;
     const place = document.getElementById("connection");
     const [kind, text, title] = !store.state.live
-      ? ["still", "Finished", "The data was read once."]
+      ? store.state.processes.some((each) => each.end && each.end.how === "running")
+        ? ["still", "Snapshot", "Some processes still ran when this was written."]
+        : ["still", "Finished", "The data was read once."]
       : state === "lost"
         ? ["lost", "Connection lost", "The server does not answer. The page tries again by itself."]
         : store.isRunning()

@@ -92,7 +92,7 @@ covsup.overview = (() => {
       const focused = document.activeElement;
       if (!element.contains(focused)) {
         body.replaceChildren(...shown.map((each) => row(id, store.files.get(each))));
-        if (!shown.length) body.append(h("li", { class: "quiet" }, id === "moving" ? "No line has run yet." : store.state.totals.statements ? "Nothing is missing." : "No source is analysed."));
+        if (!shown.length) body.append(h("li", { class: "quiet" }, id === "moving" ? store.state.totals.executed ? "No new line has run since covsup serve started." : "No line has run yet." : store.state.totals.statements ? "Nothing is missing." : "No source is analysed."));
       }
     }
     return { element, update };
