@@ -312,3 +312,13 @@ def test_a_source_that_is_gone_still_has_its_lines(world: World) -> None:
     assert (answer["verdict"], answer["first"]["how"]) == ("ran", "start")
     assert "there is no such file" in sentences(world, "gone.py:1", "source")[0]
     assert as_json(world, "gone.py:3")["verdict"] == "never ran"
+
+
+def test_the_answer_fits_a_narrow_terminal(world: World) -> None:
+    world.write("main.py", "import os\nif os.fork() == 0:\n    os._exit(0)\nos.wait()\n")
+    assert world.covsup_run("main.py").ended == 0
+    run = world.run(
+        sys.executable, "-m", "covsup", "why", "main.py:3", environment={"COLUMNS": "50"}
+    )
+    assert "fork " in run.stdout
+    assert max(map(len, run.stdout.splitlines())) <= 50, run

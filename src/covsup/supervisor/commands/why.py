@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from covsup.hints import TYPE_CHECKING
-from covsup.supervisor.arguments import Parser, add_answer_arguments
+from covsup.supervisor.arguments import Parser, add_answer_arguments, columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +54,10 @@ def run(words: Sequence[str]) -> int:
     def short(argv: Sequence[str], room: int) -> str:
         return short_command(without_directory(argv), room)
 
-    as_lines = why_as_text if options.format == "text" else why_as_markdown
-    sys.stdout.writelines(f"{printable(line)}\n" for line in as_lines(answer, short))
+    lines = (
+        why_as_text(answer, short, columns())
+        if options.format == "text"
+        else why_as_markdown(answer, short)
+    )
+    sys.stdout.writelines(f"{printable(line)}\n" for line in lines)
     return 0

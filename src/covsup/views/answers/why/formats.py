@@ -23,24 +23,30 @@ if TYPE_CHECKING:
     Short = Callable[[Sequence[str], int], str]
 
 _WIDTH: Final = 80
+_NARROWEST: Final = 40
+_LEAST_COMMAND: Final = 16
 _MOST_CONTEXTS: Final = 12
 
 
-def why_as_text(answer: WhyAnswer, short: Short) -> Iterator[str]:
-    """Lines of at most 80 characters. `short` shortens a command line to a width."""
+def why_as_text(answer: WhyAnswer, short: Short, columns: int = _WIDTH) -> Iterator[str]:
+    """Lines of at most 80 characters, fewer on a narrow terminal of so many `columns`.
+
+    `short` shortens a command line to a width.
+    """
+    width = max(_NARROWEST, min(_WIDTH, columns))
     place = _place(answer)
-    yield f"{place}  {_clipped(answer.source, max(20, _WIDTH - len(place) - 2))}".rstrip()
-    yield from _wrapped(f"{_verdict(answer)}.", "")
+    yield f"{place}  {_clipped(answer.source, max(20, width - len(place) - 2))}".rstrip()
+    yield from _wrapped(f"{_verdict(answer)}.", "", width)
     if answer.runner is not None:
-        yield from _runner(answer.runner, short, is_live=answer.is_live)
+        yield from _runner(answer.runner, short, width, is_live=answer.is_live)
     if answer.contexts and answer.contexts != ("",):
         labels = [label or "(none)" for label in answer.contexts]
         more = len(labels) - _MOST_CONTEXTS
         if more > 0:
             labels[_MOST_CONTEXTS:] = [f"and {more} more"]
-        yield from _wrapped(", ".join(labels), "contexts  ")
+        yield from _wrapped(", ".join(labels), "contexts  ", width)
     for reason in answer.reasons:
-        yield from _wrapped(_sentence(reason.sentence), "- ")
+        yield from _wrapped(_sentence(reason.sentence), "- ", width)
 
 
 def why_as_markdown(answer: WhyAnswer, short: Short) -> Iterator[str]:
@@ -110,19 +116,23 @@ def _verdict(answer: WhyAnswer) -> str:
             return f"{what} was not measured"
 
 
-def _runner(runner: Runner, short: Short, *, is_live: bool) -> Iterator[str]:
+def _runner(runner: Runner, short: Short, width: int, *, is_live: bool) -> Iterator[str]:
     process = runner.process
     head = f"first by  pid {process.pid}, {end_words(process, is_live=is_live)}: "
-    yield from _wrapped(head + short(process.argv, max(20, _WIDTH - len(head))), "")
-    yield from _wrapped(_when(runner), "when      ")
-    yield from _wrapped(_others(runner), "others    ")
+    yield from _wrapped(head + short(process.argv, max(20, width - len(head))), "", width)
+    yield from _wrapped(_when(runner), "when      ", width)
+    yield from _wrapped(_others(runner), "others    ", width)
     if len(runner.chain) > 1:
         for number, each in enumerate(runner.chain):
             label = "chain" if number == 0 else ""
             head = f"{label:10}{each.how_started:7} {each.pid:>7}  "
             end = end_words(each, is_live=is_live)
-            room = max(16, _WIDTH - len(head) - len(end) - 2)
-            yield f"{head}{short(each.argv, room)}  {end}"
+            room = width - len(head) - len(end) - 2
+            if room >= _LEAST_COMMAND:
+                yield f"{head}{short(each.argv, room)}  {end}"
+            else:
+                yield f"{head}{short(each.argv, max(_LEAST_COMMAND, width - len(head)))}"
+                yield f"{'':{len(head)}}{end}"
 
 
 def _when(runner: Runner) -> str:
@@ -173,10 +183,10 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _wrapped(text: str, label: str) -> Iterator[str]:
+def _wrapped(text: str, label: str, width: int) -> Iterator[str]:
     yield from textwrap.wrap(
         text,
-        _WIDTH,
+        width,
         initial_indent=label,
         subsequent_indent=" " * len(label),
         break_long_words=False,
