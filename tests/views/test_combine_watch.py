@@ -98,14 +98,15 @@ def test_nothing_is_combined_while_nothing_new_runs(
 def test_a_line_for_each_combination_is_printed_on_a_terminal_only(
     world: World, running: Live
 ) -> None:
-    with watcher(world, "--write=", terminal=True) as watching:
+    with watcher(world, "--write=lcov", terminal=True) as watching:
         watching.wait_for(r"combined 1 process into \S+/\.coverage\r\n")
+        watching.wait_for(r"Beside it: lcov\.info, each time anew\. Ctrl-C ends\.\r\n")
         running.send("\n")
         watching.wait_for(r"combined 1 process into \S+/\.coverage\r\n")
         watching.kill(signal.SIGINT)
         assert watching.ended() == 0
-        assert not re.search("Traceback|covsup:", watching.rest())
-    assert not (world.directory / "lcov.info").exists()
+        assert not re.search("Traceback|covsup:|Beside it", watching.rest())
+    assert not (world.directory / "coverage.xml").exists()
 
 
 def test_a_session_that_is_open_is_watched_until_it_is_closed(world: World) -> None:

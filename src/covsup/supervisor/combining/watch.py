@@ -127,6 +127,9 @@ class _Watcher:
             number = f"{result.processes} {'process' if result.processes == 1 else 'processes'}"
             at = local_time(time.time_ns())
             sys.stdout.write(f"{at}  combined {number} into {result.data_file}\n")
+            if is_first and self._watched.reports:
+                names = ", ".join(REPORTS[kind] for kind in self._watched.reports)
+                sys.stdout.write(f"Beside it: {names}, each time anew. Ctrl-C ends.\n")
             sys.stdout.flush()
 
     def _write_reports(self) -> None:
