@@ -67,8 +67,7 @@ def run(words: Sequence[str]) -> int:
         if (error.name or "").partition(".")[0] == "covsup":
             raise  # a broken installation
         raise ExtraMissing(
-            f"covsup serve needs {error.name}: install covsup with its extra,"
-            " `pip install 'covsup[view]'`"
+            f"covsup serve needs {error.name}, which is not installed: pip install 'covsup[view]'"
         ) from error
     from covsup.supervisor.sessions.marking import set_mark
     from covsup.supervisor.sessions.shown_place import open_page
