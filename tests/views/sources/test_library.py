@@ -190,9 +190,9 @@ def test_files_that_are_looked_at_come_first(watch: Callable[..., Watched], tmp_
     watched.library.request([str(paths[98])], Priority.MOVING)
     watched.library.analysis(str(paths[99]))
     watched.wait(*paths)
-    order = [watched.ready.index(str(paths[number])) for number in (99, 98, 97)]
-    assert order == sorted(order)
-    assert watched.ready.index(str(paths[99])) < 50
+    looked_at, moving, other = (watched.ready.index(str(paths[each])) for each in (99, 98, 97))
+    # The process may have begun with the moving one before the other was looked at.
+    assert max(looked_at, moving) < min(50, other)
 
 
 def test_an_edited_file_is_analysed_again(watch: Callable[..., Watched], program: Path) -> None:
