@@ -15,7 +15,8 @@ import pytest
 
 from covsup.supervisor.attaching import remote_call
 from covsup.supervisor.attaching.python_runtime import runtime_in
-from covsup.supervisor.attaching.running_python import RunningPython
+from covsup.supervisor.attaching.refused import AttachRefused
+from covsup.supervisor.attaching.running_python import RunningPython, running_python
 from tests.attach.targets import CAN_BE_ATTACHED, LOOPS, WHY_NOT, do, maps, running, sessions
 from tests.carrier.test_trust import as_root
 from tests.supervisor.live import UNTIL_OBSERVED, Live, beside, covsup
@@ -357,3 +358,14 @@ def python_of(pid: int, executable: str) -> RunningPython:
         pid=pid, inner_pid=pid, uid=USER, gid=USER, groups=(), argv=(), executable=executable,
         hexversion=0x030E00F0, session=None, memory=(),
     )  # fmt: skip
+
+
+@needs_314
+def test_a_process_that_ends_meanwhile_is_named(world: World) -> None:
+    with Live(world, world.python, "-c", "print('ready', flush=True); input()") as live:
+        live.wait_for("ready")
+        process = running_python(live.pid)
+        live.kill(9)
+        live.ended()
+        with pytest.raises(AttachRefused, match=r"ended before it could be asked$"):
+            remote_call.execute_in(process, "/dev/null")

@@ -12,6 +12,7 @@ from covsup.datafile.provenance.command_lines import PROBE_MARK, is_python
 from covsup.datafile.session.directory import is_writable_by_others
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.attaching.refused import AttachRefused
+from covsup.supervisor.attaching.running_python import memory_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +53,8 @@ def execute_in(process: RunningPython, script: Path | str) -> None:
         answer = _answer_of(interpreter, process, script)
         if answer == "done":
             return
+        if answer and memory_of(process.pid) is None:
+            raise AttachRefused(f"process {process.name} ended before it could be asked")
         if answer:
             raise AttachRefused(reason_of(process.name, answer))
         tried.append(interpreter)
