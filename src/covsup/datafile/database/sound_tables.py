@@ -41,11 +41,11 @@ def check_tables(db: sqlite3.Connection, path: Path) -> None:
     """Check the tables of the data file at `path`. Raises DataFileUnusable, and sqlite3.Error."""
     kinds: dict[str, str] = dict(db.execute("SELECT name, type FROM sqlite_master"))
     if "view" in kinds.values():
-        raise DataFileUnusable(f"{path} is not a coverage data file: it has views")
+        raise DataFileUnusable(f"cannot read {path}: it has views, as no data file has")
     for table, column, condition in _SOUND:
         if table in kinds:
             query = f"SELECT 1 FROM {table} WHERE NOT ({condition.format(column)}) LIMIT 1"
             if db.execute(query).fetchone() is not None:
                 raise DataFileUnusable(
-                    f"{path} is damaged: its table {table} holds an impossible {column}"
+                    f"cannot read {path}: its table {table} holds an impossible {column}"
                 )
