@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 
 from covsup.supervisor.attaching import remote_call
 from covsup.supervisor.attaching.python_runtime import runtime_in
+from covsup.supervisor.attaching.refused import AttachRefused
+from covsup.supervisor.attaching.running_python import RunningPython, running_python
 from tests.attach.targets import CAN_BE_ATTACHED, LOOPS, WHY_NOT, do, maps, running, sessions
 from tests.carrier.test_trust import as_root
 from tests.supervisor.live import UNTIL_OBSERVED, Live, beside, covsup
@@ -276,6 +279,8 @@ def test_the_reasons_of_the_system_are_explained(
     scope.write_text("0\n")
     assert "CAP_SYS_PTRACE" in remote_call.reason_of("7 (x)", "PermissionError not permitted")
     assert remote_call.reason_of("7 (x)", "RuntimeError odd").endswith("cannot be attached: odd")
+    lost = "RuntimeError Can't find the main thread in the remote process"
+    assert "has sub-interpreters" in " ".join(remote_call.reason_of("7 (x)", lost).split())
 
 
 def test_the_runtime_of_this_python_is_found() -> None:
@@ -305,3 +310,62 @@ def test_a_prerelease_calls_only_itself() -> None:
     assert not remote_call.may_call(beta, 0x030F00B2)
     assert not remote_call.may_call(final, 0x030F00F0)
     assert not remote_call.may_call(0x030F00F0, beta)
+
+
+@pytest.mark.parametrize("size", [0, 40, 0xFFFF])
+def test_a_table_of_impossible_sections_is_not_read(tmp_path: Path, size: int) -> None:
+    head = bytearray(b"\x7fELF\x02\x01".ljust(64, b"\0"))
+    head[0x3A:0x40] = struct.pack("<HHH", size, 0xFFFF, 0)
+    path = tmp_path / "file"
+    with path.open("wb") as file:
+        file.write(head)
+        file.truncate(1 << 33)  # a sparse file
+    assert runtime_in(path) is None
+
+
+@as_root
+def test_root_executes_no_program_below_a_directory_of_another_user(tmp_path: Path) -> None:
+    let_all_through(tmp_path)
+    program = tmp_path / "bin" / "python3.14"
+    program.parent.mkdir(mode=0o755)
+    shutil.copy("/bin/true", program)
+    program.chmod(0o755)
+    os.chown(program.parent, USER, -1)  # the library that Python loads is of that user
+    with subprocess.Popen(["sleep", "100"]) as process:
+        assert not remote_call.is_trusted(str(program), python_of(process.pid, str(program)))
+        process.kill()
+
+
+@as_root
+@pytest.mark.skipif(not shutil.which("unshare"), reason="unshare makes the other mounts")
+def test_root_executes_no_program_of_a_process_with_other_mounts() -> None:
+    program = os.path.realpath("/bin/true")
+    with subprocess.Popen(["sleep", "100"]) as process:
+        assert remote_call.is_trusted(program, python_of(process.pid, program))
+        process.kill()
+    words = ["unshare", "--mount", "sh", "-c", "echo in; exec sleep 100"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        program_there = f"/proc/{process.pid}/root{program}"
+        assert not remote_call.is_trusted(program_there, python_of(process.pid, program))
+        process.kill()
+
+
+def python_of(pid: int, executable: str) -> RunningPython:
+    """A process of another user, as far as trust is concerned."""
+    return RunningPython(
+        pid=pid, inner_pid=pid, uid=USER, gid=USER, groups=(), argv=(), executable=executable,
+        hexversion=0x030E00F0, session=None, memory=(),
+    )  # fmt: skip
+
+
+@needs_314
+def test_a_process_that_ends_meanwhile_is_named(world: World) -> None:
+    with Live(world, world.python, "-c", "print('ready', flush=True); input()") as live:
+        live.wait_for("ready")
+        process = running_python(live.pid)
+        live.kill(9)
+        live.ended()
+        with pytest.raises(AttachRefused, match=r"ended before it could be asked$"):
+            remote_call.execute_in(process, "/dev/null")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,9 @@ from covsup.datafile.database.database import write_database
 from covsup.datafile.database.read_result import read_result
 from covsup.datafile.errors import DataFileUnusable
 from covsup.datafile.fold.result import Kind, Result
-from covsup.datafile.fold.sets import arc_set_of, arcs_in, line_set_of
+from covsup.datafile.fold.sets import LARGEST_LINE, arc_set_of, arcs_in, line_set_of
+from covsup.datafile.session.marks import Mark, MarkedFacts
+from covsup.datafile.session.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,3 +116,46 @@ def test_a_row_that_makes_no_sense_makes_the_file_unusable(tmp_path: Path, value
     db.close()
     with pytest.raises(DataFileUnusable, match=r"cannot read .*data: "):
         read_result(tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE file SET path = x'ff'",
+        "UPDATE context SET context = NULL",
+        "UPDATE line_bits SET numbits = NULL",
+        "UPDATE line_bits SET numbits = 'text'",
+        "CREATE VIEW endless AS SELECT 1",
+        "UPDATE covsup_session SET settings = 5",
+        "UPDATE covsup_session SET settings = replace(hex(zeroblob(50000)), '0', '[')",
+        "INSERT INTO covsup_first VALUES ('/a.py', 'image', 'soon', x'01')",
+        "INSERT INTO covsup_first VALUES ('/a.py', NULL, '1', x'01')",
+        "INSERT INTO covsup_module VALUES ('/a.py', NULL)",
+        "INSERT INTO covsup_version VALUES (x'ff', '', '')",
+        "INSERT INTO covsup_mark VALUES (7, 'session', 'name', 'soon')",
+        "INSERT INTO covsup_mark_arcs VALUES (0, '/a.py', x'ff')",
+        "INSERT INTO covsup_mark_arcs VALUES (0, '/a.py', NULL)",
+    ],
+)
+def test_a_file_with_impossible_values_is_refused(tmp_path: Path, statement: str) -> None:
+    path = tmp_path / "data"
+    key = ("/a.py", "context")
+    marks = {Mark("session", "name", 1): MarkedFacts({"/b.py": 2}, {})}
+    write_database(
+        Result(kind=Kind.LINES, lines={key: 2}, marks=marks, sessions={"s": Settings(session="s")}),
+        path,
+    )
+    read_result(path)
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute(statement)
+    with pytest.raises(DataFileUnusable) as caught:
+        read_result(path)
+    assert len(str(caught.value)) < 500
+
+
+def test_impossible_lines_take_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    write_database(Result(kind=Kind.LINES, lines={("/a.py", ""): 2}), path)
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE line_bits SET numbits = ?", (b"\xff" * (1 << 22),))
+    assert read_result(path).lines["/a.py", ""].bit_length() == LARGEST_LINE + 1

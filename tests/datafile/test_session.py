@@ -23,6 +23,7 @@ from covsup.datafile.session.notes import SessionNote
 from covsup.datafile.session.observations import Observation
 from covsup.datafile.session.places import find_sessions, tidy_sessions_directory
 from covsup.datafile.session.settings import Settings, read_settings, write_settings
+from covsup.datafile.session.text_files import replace_text
 from covsup.pairs import decode_pairs, encode_pairs
 from tests.datafile.handmade import HandMade, handmade_session
 
@@ -229,3 +230,14 @@ def test_sessions_may_be_made_and_tidied_away_at_the_same_time(tmp_path: Path) -
     for thread in threads:
         thread.join()
     assert errors == []
+
+
+def test_a_file_has_its_mode_when_it_gets_its_name(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        replace_text(tmp_path / "script", "text", mode=0o644)
+        replace_text(tmp_path / "token", "")
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("script", "token")]
+    assert modes == [0o644, 0o600]

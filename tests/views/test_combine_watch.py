@@ -141,3 +141,13 @@ def test_without_a_session_there_is_nothing_to_watch(world: World) -> None:
     run = beside(world, "combine", "--keep", "--watch")
     assert run.returncode == 1
     assert run.stderr.startswith("covsup: no session in ")
+
+
+def test_a_report_that_cannot_be_written_is_in_the_status(world: World, running: Live) -> None:
+    (world.directory / "lcov.info").mkdir()
+    with watcher(world, "--write=lcov") as watching:
+        watching.wait_for("cannot write")
+        assert running.process.stdin is not None
+        running.process.stdin.close()
+        assert running.ended() == 0
+        assert watching.ended() == 1

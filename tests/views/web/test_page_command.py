@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from coverage import CoverageData
 
 from covsup.views.web.page.assets import read_assets
 from covsup.views.web.page.one_file import one_file
@@ -65,6 +66,16 @@ def test_without_data_one_line_says_what_to_do(world: World) -> None:
     assert run.status == 1
     assert "`covsup run` makes one" in run.stderr
     assert run.stderr.count("\n") == 1
+
+
+def test_a_context_without_lines_is_no_obstacle(world: World) -> None:
+    world.write("app.py", "a = 1\n")
+    data = CoverageData(basename=str(world.data_file))
+    data.set_context("empty")
+    data.add_lines({str(world.directory / "app.py"): []})
+    data.write()
+    done = beside(world, "page", "-o", "report.html")
+    assert done.returncode == 0, done
 
 
 @pytest.mark.parametrize("size", ["0", "x", "2001", "-1", "1.5"])

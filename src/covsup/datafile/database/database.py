@@ -18,9 +18,10 @@ from urllib.parse import quote_from_bytes
 
 from covsup.datafile.database import json_records
 from covsup.datafile.database.coverage_tables import write_facts
+from covsup.datafile.database.sound_tables import check_tables
 from covsup.datafile.errors import DataFileUnusable, DataFileUnwritable
 from covsup.datafile.fold.result import Kind, Result, Version
-from covsup.datafile.fold.sets import arcs_in, line_set_of, numbits
+from covsup.datafile.fold.sets import arcs_in, line_set_of, lines_of_numbits, numbits
 from covsup.datafile.journal.by_value_names import is_sent_code, sent_code_in, without_sent_code
 from covsup.datafile.provenance.derive import provenance_of
 from covsup.hints import TYPE_CHECKING
@@ -34,6 +35,12 @@ if TYPE_CHECKING:
     from covsup.datafile.fold.sets import ArcSet, LineSet
     from covsup.datafile.provenance.model import Provenance
     from covsup.datafile.session.marks import Mark, MarkedFacts
+
+_SENSELESS: Final = (
+    ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
+)  # fmt: skip
+
+_MOST_OF_AN_ERROR: Final = 200
 
 TABLES_VERSION: Final = 1
 """The version of the covsup_* tables. Raise it when their meaning changes."""
@@ -230,12 +237,13 @@ def read_covsup_tables(path: Path) -> Result:
                 f"{path} was written by a covsup whose tables are of version {version}, where this"
                 f" one reads {TABLES_VERSION}"
             )
+        check_tables(db, path)
         try:
             first: dict[str, dict[ImageKey, LineSet]] = defaultdict(dict)
             for file, image_id, started_ns, numbits in db.execute(
                 "SELECT path, image_id, started_ns, numbits FROM covsup_first"
             ):
-                first[file][int(started_ns), image_id] = int.from_bytes(numbits, "little")
+                first[file][int(started_ns), image_id] = lines_of_numbits(numbits)
             modules: dict[str, frozenset[str]] = {}
             for file, module in db.execute("SELECT path, module FROM covsup_module"):
                 modules[file] = modules.get(file, frozenset()) | {module}
@@ -246,7 +254,7 @@ def read_covsup_tables(path: Path) -> Result:
                 others=db.execute("SELECT kind, record FROM covsup_record").fetchall(),
                 first=first,
                 shared={
-                    file: int.from_bytes(numbits, "little")
+                    file: lines_of_numbits(numbits)
                     for file, numbits in db.execute("SELECT path, numbits FROM covsup_shared")
                 },
                 modules=modules,
@@ -257,9 +265,9 @@ def read_covsup_tables(path: Path) -> Result:
                 versions=_read_versions(db),
                 marks=_read_marks(db),
             )
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        except _SENSELESS as error:
             raise DataFileUnusable(
-                f"{path}: its covsup_* tables make no sense: {error!r}"
+                f"{path}: its covsup_* tables make no sense: {repr(error)[:_MOST_OF_AN_ERROR]}"
             ) from error
 
 
@@ -454,7 +462,7 @@ def _read_sent_code(
             )
         if bits:
             key = name, context
-            lines[key] = lines.get(key, 0) | int.from_bytes(bits, "little")
+            lines[key] = lines.get(key, 0) | lines_of_numbits(bits)
     return lines, arcs, kind
 
 

@@ -6,7 +6,7 @@ know them reads the rest.
 
 from __future__ import annotations
 
-from covsup.datafile.fold.sets import numbits
+from covsup.datafile.fold.sets import lines_of_numbits, numbits
 from covsup.datafile.session.marks import Mark, MarkedFacts
 from covsup.hints import TYPE_CHECKING
 
@@ -67,7 +67,7 @@ def read_mark_tables(db: sqlite3.Connection) -> dict[Mark, MarkedFacts]:
     lines: dict[int, dict[str, LineSet]] = {number: {} for number in marks}
     arcs: dict[int, dict[str, ArcSet]] = {number: {} for number in marks}
     for number, path, bits in db.execute("SELECT mark_id, path, numbits FROM covsup_mark_lines"):
-        lines[number][path] = int.from_bytes(bits, "little")
+        lines[number][path] = lines_of_numbits(bits)
     for number, path, pairs in db.execute("SELECT mark_id, path, arcs FROM covsup_mark_arcs"):
         arcs[number][path] = pairs
     return {mark: MarkedFacts(lines[number], arcs[number]) for number, mark in marks.items()}

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from covsup.datafile._fold import arc_lines, unite_arcs
 from covsup.datafile.database.coverage_tables import KNOWN_SCHEMA
 from covsup.datafile.database.database import is_data_file, read_covsup_tables
+from covsup.datafile.database.sound_tables import check_tables
 from covsup.datafile.errors import DataFileUnusable
 from covsup.datafile.fold.result import Kind, Result
-from covsup.datafile.fold.sets import LARGEST_LINE, line_set_of
+from covsup.datafile.fold.sets import LARGEST_LINE, line_set_of, lines_of_numbits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,7 @@ def read_result(path: Path) -> Result:
         with contextlib.closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         ) as db:
+            check_tables(db, path)
             (schema,) = db.execute("SELECT version FROM coverage_schema").fetchone() or (None,)
             facts = _read_facts(db) if schema == KNOWN_SCHEMA else None
     except (sqlite3.Error, ValueError, TypeError, OverflowError) as error:
@@ -94,7 +96,7 @@ def _kind(db: sqlite3.Connection) -> Kind | None:
 
 def _read_lines(db: sqlite3.Connection) -> dict[PathContext, LineSet]:
     return {
-        key: int.from_bytes(numbits, "little")
+        key: lines_of_numbits(numbits)
         for key, numbits in _by_file_and_context(db, "numbits", "line_bits")
     }
 

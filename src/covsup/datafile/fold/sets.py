@@ -23,6 +23,7 @@ __all__ = [
     "arcs_in",
     "line_set_of",
     "lines_in",
+    "lines_of_numbits",
     "numbits",
     "unite_arcs",
 ]  # fmt: skip
@@ -37,6 +38,8 @@ ArcSet: TypeAlias = bytes
 
 LARGEST_LINE: Final = (1 << 24) - 1
 """The largest line that is kept. A damaged number must not cost more than 2 MiB of memory a file."""
+
+_MOST_NUMBITS: Final = (LARGEST_LINE + 1) // 8
 
 _ARC: Final = struct.Struct("=ii")
 _ONE: Final = ord("1")
@@ -67,6 +70,11 @@ def lines_in(bits: LineSet) -> list[int]:
 def numbits(bits: LineSet) -> bytes:
     """A set of lines as coverage.py stores it: one bit for each line."""
     return bits.to_bytes((bits.bit_length() + 7) // 8, "little")
+
+
+def lines_of_numbits(packed: bytes) -> LineSet:
+    """The set of lines that numbits() gave. Lines above LARGEST_LINE are dropped."""
+    return int.from_bytes(packed[:_MOST_NUMBITS], "little")
 
 
 def arc_set_of(pairs: Iterable[Arc]) -> ArcSet:

@@ -38,16 +38,19 @@ def read_text_of_others(path: Path) -> str:
     return text.decode("utf-8", "surrogateescape")
 
 
-def replace_text(path: Path, text: str, *, lock: bool = False) -> None:
+def replace_text(path: Path, text: str, *, lock: bool = False, mode: int = 0o600) -> None:
     """Write a file in one step: a reader sees the old text or the new one, never a part.
 
-    `lock` keeps the file open and locked (flock) until this process ends. Raises OSError; the file
-    is then what it was.
+    `lock` keeps the file open and locked (flock) until this process ends. The file has its `mode` from
+    the start: in another user's directory, a later chmod could reach a file of that user's choice.
+    Raises OSError; the file is then what it was.
     """
     temporary = path.with_name(f".new-{os.urandom(6).hex()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(descriptor, "wb", closefd=not lock) as file:
+            if mode != 0o600:  # some file systems keep no modes
+                os.fchmod(descriptor, mode)  # without the umask
             file.write(text.encode("utf-8", "surrogateescape"))
         if lock:
             import fcntl  # only a supervisor locks a file

@@ -23,6 +23,7 @@ _SECTIONS_AT: Final = 0x28
 _COUNTS_AT: Final = 0x3A
 _NAME, _OFFSET, _SIZE = 0, 4, 5
 _SECTION_FORMAT: Final = "IIQQQQ"
+_SECTION_SIZE: Final = 64
 
 
 class PythonRuntime(NamedTuple):
@@ -48,8 +49,10 @@ def _runtime_in(file: BinaryIO) -> PythonRuntime | None:
     order = "<" if head[5] == 1 else ">"
     (sections_at,) = struct.unpack_from(f"{order}Q", head, _SECTIONS_AT)
     size, count, names_index = struct.unpack_from(f"{order}HHH", head, _COUNTS_AT)
+    if size != _SECTION_SIZE:
+        return None
     file.seek(sections_at)
-    table = file.read(size * count)
+    table = file.read(size * count)  # at most 4 MiB
     sections = [
         struct.unpack_from(f"{order}{_SECTION_FORMAT}", table, size * index)
         for index in range(count)

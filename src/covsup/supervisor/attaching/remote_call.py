@@ -12,6 +12,7 @@ from covsup.datafile.provenance.command_lines import PROBE_MARK, is_python
 from covsup.datafile.session.directory import is_writable_by_others
 from covsup.hints import TYPE_CHECKING
 from covsup.supervisor.attaching.refused import AttachRefused
+from covsup.supervisor.attaching.running_python import memory_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +53,8 @@ def execute_in(process: RunningPython, script: Path | str) -> None:
         answer = _answer_of(interpreter, process, script)
         if answer == "done":
             return
+        if answer and memory_of(process.pid) is None:
+            raise AttachRefused(f"process {process.name} ended before it could be asked")
         if answer:
             raise AttachRefused(reason_of(process.name, answer))
         tried.append(interpreter)
@@ -69,7 +72,7 @@ def _interpreters(process: RunningPython) -> Iterator[str]:
         yield sys.executable
     name = f"python{process.version[0]}.{process.version[1]}"
     program = f"/proc/{process.pid}/root{process.executable}"
-    if is_python(process.executable) and _is_trusted(program, process):
+    if is_python(process.executable) and is_trusted(program, process):
         yield program
     found = shutil.which(name)
     if found is not None:
@@ -83,15 +86,34 @@ def may_call(theirs: int, ours: int) -> bool:
     return theirs == ours
 
 
-def _is_trusted(program: str, process: RunningPython) -> bool:
-    """Whether root may start the program of a process: no other user may have written it."""
-    try:
-        found = Path(program).stat()
-    except OSError:
-        return False
+def is_trusted(program: str, process: RunningPython) -> bool:
+    """Whether the program of a process may be started: no other user may choose what it executes.
+
+    Python loads its library from beside its program. So root trusts no directory above the program that
+    another user may have written, and no process that sees other files than root: a user can mount
+    directories in a namespace.
+    """
     if os.geteuid() == process.uid and os.geteuid() != 0:
         return True
+    try:
+        if not _sees_our_files(process.pid):
+            return False
+        real = Path(os.path.realpath(process.executable))
+        return all(_is_roots(place.stat()) for place in (Path(program), real, *real.parents))
+    except OSError:
+        return False
+
+
+def _is_roots(found: os.stat_result) -> bool:
     return found.st_uid == 0 and not is_writable_by_others(found)
+
+
+def _sees_our_files(pid: int) -> bool:
+    """Whether a process has the mounts and the root directory that we have."""
+    return all(
+        os.path.samestat(Path(f"/proc/{pid}/{name}").stat(), Path(f"/proc/self/{name}").stat())
+        for name in ("ns/mnt", "root")
+    )
 
 
 def _answer_of(interpreter: str, process: RunningPython, script: Path | str) -> str:
@@ -138,6 +160,11 @@ def reason_of(name: str, answer: str) -> str:
         return (
             f"the system forbids to attach to process {name}: it has rights that you lack, or this"
             " container may trace no processes (CAP_SYS_PTRACE)"
+        )
+    if "find the main thread" in message:
+        return (
+            f"process {name} cannot be attached: Python does not find its main thread while it has"
+            " sub-interpreters; try again when they have ended, or start it with `covsup run`"
         )
     return f"process {name} cannot be attached: {message or kind}"
 

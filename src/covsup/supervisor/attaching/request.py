@@ -137,8 +137,7 @@ class Request:
         script = self._file(".py")
         pidfd = linux.open_pidfd(self._process.pid)
         try:
-            replace_text(script, self._text)
-            script.chmod(0o644)
+            replace_text(script, self._text, mode=0o644)
             replace_text(self._file(".token"), "")
             _check_sight(self._process, script)
             self._send(script)

@@ -141,6 +141,7 @@ class _Watcher:
             try:
                 write_report(kind, watched.data_file, out, watched.config_file)
             except ReportFailed as error:
+                self._status = NOT_STORED
                 self._print_once([str(error)])
 
     def _print_once(self, sentences: Iterable[str]) -> None:

@@ -86,6 +86,8 @@ def _add_contexts(
 ) -> None:
     contexts, counts = source["contexts"], source["context_counts"]
     for label, bits in view.contexts_of(path).items():
+        if not bits:
+            continue  # a context without any line has no row
         number = context_number(label)
         for line in map(str, lines_in(bits)):
             counts[line] = count = counts.get(line, 0) + 1
