@@ -21,7 +21,7 @@ from shop_run import BROWSING, BUYING, CRASH, ShopRun  # noqa: E402 - its folder
 from covsup.supervisor.sessions.top import describing  # noqa: E402
 from covsup.supervisor.sessions.view_places import place_to_view  # noqa: E402
 from covsup.views.model.open_view import open_view  # noqa: E402
-from covsup.views.sources.library import SourceLibrary  # noqa: E402
+from covsup.views.sources.source_library import SourceLibrary  # noqa: E402
 from covsup.views.terminal.app import TopApp  # noqa: E402
 from covsup.views.terminal.palette import FULL  # noqa: E402
 

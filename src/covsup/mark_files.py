@@ -31,7 +31,7 @@ _last_ns = 0
 
 
 class JournalLayout:
-    """Offsets in the header of a journal, from the extension of whoever sets the mark."""
+    """Offsets in the header of a journal, from the extension of the process that sets the mark."""
 
     def __init__(
         self, header_size: int, slots_at: int, slot_size: int, tail: int, slots_used: int

@@ -1,4 +1,4 @@
-"""Programs to attach to. They are started without covsup, and told what to do on their input."""
+"""Programs to attach to. They are started without covsup, and read commands from their input."""
 
 from __future__ import annotations
 

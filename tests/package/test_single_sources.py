@@ -1,4 +1,4 @@
-"""Facts that are written once: where each is, and that nobody writes it again.
+"""Facts that are written once: where each is, and that it is not written again.
 
 A fact that two places know is wrong in one of them sooner or later. Each row names the text by which
 a fact is recognized, and the only files in which it may stand. Where a fact cannot have one place,

@@ -88,7 +88,7 @@ for word in words():
 
 
 class Steps:
-    """The program above, told what to do, and a view of it."""
+    """The program above, its commands, and a view of it."""
 
     def __init__(self, live: Live, directory: Path) -> None:
         self.live = live

@@ -12,7 +12,7 @@ import pytest
 
 from covsup.datafile.fold.sets import lines_in
 from covsup.views.model.open_view import open_view
-from covsup.views.sources.library import SourceLibrary
+from covsup.views.sources.source_library import SourceLibrary
 from tests.plugins import tiny
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from covsup.datafile.source_files import version_now
 from covsup.views.sources import background, disk_cache
 from covsup.views.sources import library as library_module
 from covsup.views.sources.disk_cache import AnalysisCache
-from covsup.views.sources.library import Priority, SourceLibrary
 from covsup.views.sources.reporters import Reporters
+from covsup.views.sources.source_library import Priority, SourceLibrary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ class Watched:
 
     def __init__(self, config_file: str | bool = False, workers: int | None = None) -> None:
         self._news = threading.Event()
-        self.library = SourceLibrary(config_file, on_ready=self._news.set, workers=workers)
+        self.source_library = SourceLibrary(config_file, on_ready=self._news.set, workers=workers)
         self.ready: list[str] = []
 
     def wait(self, *paths: Path) -> None:
@@ -45,10 +45,10 @@ class Watched:
         while not {str(path) for path in paths} <= set(self.ready):
             assert self._news.wait(deadline - time.monotonic()), self.ready
             self._news.clear()
-            self.ready += self.library.take_ready()
+            self.ready += self.source_library.take_ready()
 
     def processes(self) -> list[int]:
-        return self.library._background.processes()
+        return self.source_library._background.processes()
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def watch() -> Iterator[Callable[..., Watched]]:
 
     yield make
     for each in made:
-        each.library.close()
+        each.source_library.close()
 
 
 @pytest.fixture
@@ -89,9 +89,9 @@ def test_an_analysis_is_made_in_the_background(
     watch: Callable[..., Watched], program: Path
 ) -> None:
     watched = watch()
-    assert watched.library.analysis(str(program)) is None
+    assert watched.source_library.analysis(str(program)) is None
     watched.wait(program)
-    analysis = watched.library.analysis(str(program))
+    analysis = watched.source_library.analysis(str(program))
     assert analysis is not None
     assert analysis.statements == line_set_of([1, 3, 4])
     assert analysis == SourceLibrary(False).analysis_now(str(program))
@@ -100,14 +100,14 @@ def test_an_analysis_is_made_in_the_background(
 def test_no_process_is_started_without_work(watch: Callable[..., Watched], program: Path) -> None:
     watched = watch()
     assert watched.processes() == []
-    watched.library.analysis(str(program))
+    watched.source_library.analysis(str(program))
     watched.wait(program)
     assert len(watched.processes()) == 1
 
 
 def test_a_process_has_a_low_priority(watch: Callable[..., Watched], program: Path) -> None:
     watched = watch()
-    watched.library.analysis(str(program))
+    watched.source_library.analysis(str(program))
     watched.wait(program)
     (pid,) = watched.processes()
     assert psutil.Process(pid).nice() == min(19, psutil.Process().nice() + 10)
@@ -118,12 +118,12 @@ def test_a_process_ends_when_there_is_no_work(
 ) -> None:
     monkeypatch.setattr(background, "_IDLE_SECONDS", 0.01)
     watched = watch()
-    watched.library.analysis(str(program))
+    watched.source_library.analysis(str(program))
     watched.wait(program)
     wait_until(lambda: watched.processes() == [])
     program.write_text("x = 1\n")
-    watched.library.request([str(program)])
-    wait_until(lambda: watched.library.analysis(str(program)).statements == line_set_of([1]))
+    watched.source_library.request([str(program)])
+    wait_until(lambda: watched.source_library.analysis(str(program)).statements == line_set_of([1]))
 
 
 def test_closing_ends_the_processes(watch: Callable[..., Watched], tmp_path: Path) -> None:
@@ -131,10 +131,10 @@ def test_closing_ends_the_processes(watch: Callable[..., Watched], tmp_path: Pat
     paths = [tmp_path / f"module{number}.py" for number in range(20)]
     for path in paths:
         path.write_text(PROGRAM)
-    watched.library.request(map(str, paths))
+    watched.source_library.request(map(str, paths))
     watched.wait(paths[0])
     pids = watched.processes()
-    watched.library.close()
+    watched.source_library.close()
     assert pids
     assert all(map(is_gone, pids))
 
@@ -142,7 +142,7 @@ def test_closing_ends_the_processes(watch: Callable[..., Watched], tmp_path: Pat
 def test_the_processes_end_with_their_parent(tmp_path: Path, program: Path) -> None:
     script = (
         "import sys, time\n"
-        "from covsup.views.sources.library import SourceLibrary\n"
+        "from covsup.views.sources.source_library import SourceLibrary\n"
         "library = SourceLibrary(False)\n"
         "library.analysis(sys.argv[1])\n"
         "while library.analysis(sys.argv[1]) is None:\n"
@@ -163,7 +163,7 @@ def test_a_killed_process_costs_only_the_file_that_it_analysed(
     watch: Callable[..., Watched], program: Path, tmp_path: Path
 ) -> None:
     watched = watch(workers=1)
-    watched.library.analysis(str(program))
+    watched.source_library.analysis(str(program))
     watched.wait(program)
     (pid,) = watched.processes()
     os.kill(pid, signal.SIGKILL)
@@ -171,14 +171,14 @@ def test_a_killed_process_costs_only_the_file_that_it_analysed(
     first, second = tmp_path / "first.py", tmp_path / "second.py"
     first.write_text(PROGRAM)
     second.write_text(PROGRAM)
-    watched.library.analysis(str(first))
+    watched.source_library.analysis(str(first))
     watched.wait(first)
-    assert watched.library.problem(str(first)) == (
+    assert watched.source_library.problem(str(first)) == (
         f"{first}: the process that analysed it ended with signal 9"
     )
-    watched.library.analysis(str(second))
+    watched.source_library.analysis(str(second))
     watched.wait(second)
-    assert watched.library.analysis(str(second)) is not None
+    assert watched.source_library.analysis(str(second)) is not None
 
 
 def test_files_that_are_looked_at_come_first(watch: Callable[..., Watched], tmp_path: Path) -> None:
@@ -186,9 +186,9 @@ def test_files_that_are_looked_at_come_first(watch: Callable[..., Watched], tmp_
     paths = [tmp_path / f"module{number}.py" for number in range(100)]
     for path in paths:
         path.write_text(PROGRAM)
-    watched.library.request(map(str, paths))
-    watched.library.request([str(paths[98])], Priority.MOVING)
-    watched.library.analysis(str(paths[99]))
+    watched.source_library.request(map(str, paths))
+    watched.source_library.request([str(paths[98])], Priority.MOVING)
+    watched.source_library.analysis(str(paths[99]))
     watched.wait(*paths)
     looked_at, moving, other = (watched.ready.index(str(paths[each])) for each in (99, 98, 97))
     # The process may have begun with the moving one before the other was looked at.
@@ -197,14 +197,16 @@ def test_files_that_are_looked_at_come_first(watch: Callable[..., Watched], tmp_
 
 def test_an_edited_file_is_analysed_again(watch: Callable[..., Watched], program: Path) -> None:
     watched = watch()
-    watched.library.analysis(str(program))
+    watched.source_library.analysis(str(program))
     watched.wait(program)
     measured = version_now(str(program))
-    assert not watched.library.is_edited(str(program), {measured})
+    assert not watched.source_library.is_edited(str(program), {measured})
     program.write_text("import os\nimport sys\n")
-    assert watched.library.is_edited(str(program), {measured})
-    assert watched.library.analysis_now(str(program)).statements == line_set_of([1, 2])
-    wait_until(lambda: watched.library.analysis(str(program)).statements == line_set_of([1, 2]))
+    assert watched.source_library.is_edited(str(program), {measured})
+    assert watched.source_library.analysis_now(str(program)).statements == line_set_of([1, 2])
+    wait_until(
+        lambda: watched.source_library.analysis(str(program)).statements == line_set_of([1, 2])
+    )
 
 
 def test_a_copy_with_another_time_is_not_edited(
@@ -212,8 +214,8 @@ def test_a_copy_with_another_time_is_not_edited(
 ) -> None:
     measured = version_now(str(program))
     os.utime(program, ns=(1, 1))
-    assert not watch().library.is_edited(str(program), {measured})
-    assert watch().library.is_edited(str(program), {Version("2-2")})
+    assert not watch().source_library.is_edited(str(program), {measured})
+    assert watch().source_library.is_edited(str(program), {Version("2-2")})
 
 
 def test_a_source_in_a_zip_file_is_analysed(watch: Callable[..., Watched], tmp_path: Path) -> None:
@@ -223,13 +225,13 @@ def test_a_source_in_a_zip_file_is_analysed(watch: Callable[..., Watched], tmp_p
         archive.writestr("package/module.py", PROGRAM)
     path = tmp_path / "all.zip" / "package" / "module.py"
     watched = watch()
-    watched.library.analysis(str(path))
-    watched.library.highlighted(str(path))
+    watched.source_library.analysis(str(path))
+    watched.source_library.highlighted(str(path))
     watched.wait(path)
-    assert watched.library.analysis_now(str(path)).statements == line_set_of([1, 3, 4])
-    assert "".join(text for _, text in watched.library.highlighted_now(str(path)).lines[0]) == (
-        "import os"
-    )
+    assert watched.source_library.analysis_now(str(path)).statements == line_set_of([1, 3, 4])
+    assert "".join(
+        text for _, text in watched.source_library.highlighted_now(str(path)).lines[0]
+    ) == ("import os")
 
 
 @pytest.mark.parametrize(
@@ -247,9 +249,9 @@ def test_an_odd_encoding_is_read_as_coverage_py_reads_it(
     path = tmp_path / "program.py"
     path.write_bytes(contents)
     watched = watch()
-    watched.library.analysis(str(path))
+    watched.source_library.analysis(str(path))
     watched.wait(path)
-    found = watched.library.analysis_now(str(path))
+    found = watched.source_library.analysis_now(str(path))
     oracle = coverage.Coverage(data_file=None, config_file=False)
     oracle._init()
     assert found.statements == line_set_of(PythonFileReporter(str(path), oracle).lines())
@@ -260,9 +262,9 @@ def test_a_pipe_in_place_of_a_source_does_not_block(
 ) -> None:
     os.mkfifo(tmp_path / "pipe.py")
     watched = watch()
-    watched.library.analysis(str(tmp_path / "pipe.py"))
+    watched.source_library.analysis(str(tmp_path / "pipe.py"))
     watched.wait(tmp_path / "pipe.py")
-    assert "cannot be read" in watched.library.problem(str(tmp_path / "pipe.py"))
+    assert "cannot be read" in watched.source_library.problem(str(tmp_path / "pipe.py"))
 
 
 def test_without_processes_it_is_analysed_in_this_one(
@@ -273,10 +275,10 @@ def test_without_processes_it_is_analysed_in_this_one(
 
     monkeypatch.setattr("covsup.views.sources.background.WorkerProcess", refuse)
     watched = watch()
-    watched.library.analysis(str(program))
-    watched.library.highlighted(str(program))
-    wait_until(lambda: watched.library.analysis(str(program)) is not None)
-    wait_until(lambda: watched.library.highlighted(str(program)) is not None)
+    watched.source_library.analysis(str(program))
+    watched.source_library.highlighted(str(program))
+    wait_until(lambda: watched.source_library.analysis(str(program)) is not None)
+    wait_until(lambda: watched.source_library.highlighted(str(program)) is not None)
 
 
 @pytest.mark.usefixtures("cache")
@@ -391,7 +393,7 @@ class TestCacheOnDisk:
     def test_processes_write_at_the_same_time(self, tmp_path: Path) -> None:
         script = (
             "import sys\n"
-            "from covsup.views.sources.library import SourceLibrary\n"
+            "from covsup.views.sources.source_library import SourceLibrary\n"
             "for path in sys.argv[1:]:\n"
             "    with SourceLibrary(False) as library:\n"
             "        library.analysis_now(path)\n"

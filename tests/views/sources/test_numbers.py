@@ -13,8 +13,8 @@ from coverage.results import analysis_from_file_reporter
 
 import covsup
 from covsup.datafile.fold.sets import arc_set_of, line_set_of
-from covsup.views.sources.library import SourceLibrary
 from covsup.views.sources.reporters import SourceUnavailable
+from covsup.views.sources.source_library import SourceLibrary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from covsup.datafile.fold.sets import arc_set_of, line_set_of, lines_in
-from covsup.views.sources.library import SourceLibrary
+from covsup.views.sources.source_library import SourceLibrary
 from covsup.views.sources.unused import State, Unused, load_time_lines, unused_in
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from covsup.supervisor.short_commands import short_command, without_directory
 from covsup.supervisor.tree.process_tree import process_trees
 from covsup.views.model.history import History
 from covsup.views.model.view import Change
-from covsup.views.sources.library import SourceLibrary
+from covsup.views.sources.source_library import SourceLibrary
 from covsup.views.terminal.app import TopApp
 from covsup.views.terminal.palette import FULL
 from covsup.views.terminal.pictures import Describing

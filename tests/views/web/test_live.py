@@ -39,7 +39,7 @@ for line in sys.stdin:
     elif line == "wait\\n":
         os.waitpid(worker, 0)
 """
-"""A program with a worker. It does what it is told line by line."""
+"""A program with a worker. It reads commands line by line."""
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def run(words: Sequence[str]) -> int:
     from covsup.views.answers.diff.compare import compare
     from covsup.views.answers.diff.side import read_sides
     from covsup.views.answers.diff.texts import Texts
-    from covsup.views.sources.library import SourceLibrary
+    from covsup.views.sources.source_library import SourceLibrary
 
     settings = CombineSettings.of_command(options.rcfile, options.data_file)
     old, new = moments_to_compare(options.old, options.new, settings.data_file)

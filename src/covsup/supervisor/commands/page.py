@@ -71,7 +71,7 @@ def run(words: Sequence[str]) -> int:
     try:
         page = one_file(opened.data, read_assets(), limit=options.max_size * 1_000_000)
     finally:
-        opened.library.close()
+        opened.source_library.close()
     encoded = page.html.encode()
     if options.output == "-":
         sys.stdout.buffer.write(encoded)

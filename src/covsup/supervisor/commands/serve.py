@@ -88,7 +88,7 @@ def run(words: Sequence[str]) -> int:
         )
         serve(page.data, listener, options.host, surroundings)
     finally:
-        page.library.close()
+        page.source_library.close()
     return 0
 
 

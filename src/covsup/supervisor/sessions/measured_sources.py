@@ -11,7 +11,7 @@ from covsup.supervisor.settings.combine_settings import CombineSettings
 from covsup.supervisor.settings.coverage_settings import config_file_argument
 from covsup.views.answers.measured import Measured
 from covsup.views.model.open_view import open_view
-from covsup.views.sources.library import SourceLibrary
+from covsup.views.sources.source_library import SourceLibrary
 
 if TYPE_CHECKING:
     import argparse

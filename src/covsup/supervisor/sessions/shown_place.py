@@ -16,7 +16,7 @@ from covsup.supervisor.settings.combine_settings import CombineSettings
 from covsup.supervisor.settings.coverage_settings import config_file_argument
 from covsup.supervisor.tree.process_rows import process_rows
 from covsup.views.model.open_view import open_view
-from covsup.views.sources.library import SourceLibrary
+from covsup.views.sources.source_library import SourceLibrary
 from covsup.views.web.data.page_data import PageData
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class OpenedPage(NamedTuple):
     """The data of a page, which the caller closes."""
 
     data: PageData
-    library: SourceLibrary
+    source_library: SourceLibrary
     place: ShownPlace
 
 

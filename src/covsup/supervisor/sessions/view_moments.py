@@ -41,4 +41,6 @@ def _moment(word: str, data_file: Path) -> Moment:
     try:
         return Moment(place_to_view(word, data_file), None)
     except NothingToView as error:
+        if Path(word).exists():
+            raise
         raise NothingToView(f"{error}. A mark of that name is {_MARK}{word}") from None

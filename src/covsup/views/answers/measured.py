@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from covsup.datafile.fold.sets import ArcSet, LineSet
     from covsup.views.model.view import View
-    from covsup.views.sources.library import SourceLibrary
+    from covsup.views.sources.source_library import SourceLibrary
 
 
 class NoSuchSource(CovsupError):
@@ -45,7 +45,7 @@ class Measured:
         self.map_path = map_path
         self.result = view.result if map_path is str else remapped(view.result, map_path)
         self.provenance = provenance_of(self.result)
-        self.library = library
+        self.source_library = library
         self._facts = KnownFacts()
         self._facts.add(self.result)
         others = {map_path(path): plugin for path, plugin in (unexecuted or {}).items()}
@@ -78,7 +78,7 @@ class Measured:
 
     def is_edited(self, path: str) -> bool:
         """Whether the source differs from every version of it that was measured."""
-        return self.library.is_edited(path, self.result.versions.get(path, ()))
+        return self.source_library.is_edited(path, self.result.versions.get(path, ()))
 
     def find(self, word: str) -> str | None:
         """The file that a word means: a path, or the end of one. None where it was not measured.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from covsup.hints import NamedTuple
 from covsup.views.answers.measured import shown
-from covsup.views.sources.library import Priority, SourceUnavailable
+from covsup.views.sources.source_library import Priority, SourceUnavailable
 from covsup.views.sources.unused import State, load_time_lines, unused_in
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class UnusedAnswer(NamedTuple):
 
 def unused_code(measured: Measured, words: Sequence[str] = ()) -> UnusedAnswer:
     """What never ran, in all files or in those that the words name. Raises NoSuchSource."""
-    library = measured.library
+    library = measured.source_library
     paths = [
         path
         for path in (measured.below(words) if words else measured.paths())

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from covsup.datafile.session.marks import Mark
     from covsup.views.model.view import View
-    from covsup.views.sources.library import SourceLibrary
+    from covsup.views.sources.source_library import SourceLibrary
     from covsup.views.terminal.palette import Palette
     from covsup.views.terminal.pictures import Describing
     from covsup.views.terminal.row_list import RowList

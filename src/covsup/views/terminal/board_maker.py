@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from covsup.datafile.session.marks import Mark
     from covsup.datafile.session.settings import Settings
     from covsup.views.model.view import View
-    from covsup.views.sources.library import SourceLibrary
+    from covsup.views.sources.source_library import SourceLibrary
     from covsup.views.terminal.pictures import (
         Describing,
         LineStory,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from covsup.views.sources.library import Priority
+from covsup.views.sources.source_library import Priority
 from covsup.views.terminal.cells import printable
 from covsup.views.terminal.pictures import FileRow, Totals
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from covsup.views.model.view import View
-    from covsup.views.sources.library import SourceLibrary
+    from covsup.views.sources.source_library import SourceLibrary
 
 
 class FileRows:

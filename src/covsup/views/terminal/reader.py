@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from covsup.views.model.view import View
-    from covsup.views.sources.library import SourceLibrary
+    from covsup.views.sources.source_library import SourceLibrary
     from covsup.views.terminal.pictures import Board, Describing, LineStory, SourcePicture
 
 INTERVAL: Final = 0.5

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from covsup.datafile.session.marks import Mark
     from covsup.views.model.view import Change, View
     from covsup.views.sources.analysis import SourceAnalysis
-    from covsup.views.sources.library import SourceLibrary
+    from covsup.views.sources.source_library import SourceLibrary
     from covsup.views.terminal.file_rows import FileRows
     from covsup.views.terminal.pictures import Describing, Scope, Wanted
 

@@ -38,7 +38,7 @@ def check_terminal() -> None:
 def show(place: Path, config_file: str | bool, describing: Describing) -> None:
     """Show a session directory or a data file until the user quits. Raises CovsupError."""
     check_terminal()
-    from covsup.views.sources.library import SourceLibrary
+    from covsup.views.sources.source_library import SourceLibrary
     from covsup.views.terminal.app import TopApp
 
     palette = choose_palette()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from covsup.views.answers.diff.side import Side
     from covsup.views.answers.diff.texts import Texts
     from covsup.views.sources.analysis import SourceAnalysis
-    from covsup.views.sources.library import SourceLibrary
+    from covsup.views.sources.source_library import SourceLibrary
 
 
 _FEW: Final = 8

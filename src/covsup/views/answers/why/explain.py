@@ -12,7 +12,7 @@ from covsup.views.answers.why.not_run import Subject, doubts, why_not_run, why_n
 from covsup.views.answers.why.question import EXIT, WrongQuestion
 from covsup.views.answers.why.ran import runner_of
 from covsup.views.sources.analysis import SourceAnalysis
-from covsup.views.sources.library import SourceUnavailable
+from covsup.views.sources.source_library import SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +30,7 @@ def explain(measured: Measured, question: Question, describe: Describe) -> WhyAn
     """
     found = measured.find(question.file)
     path = question.file if found is None else found
-    text = measured.library.text(path).split("\n")
+    text = measured.source_library.text(path).split("\n")
     if text[-1] == "":
         text.pop()
     if text and not 1 <= question.line <= len(text):
@@ -49,7 +49,7 @@ def explain(measured: Measured, question: Question, describe: Describe) -> WhyAn
         )  # fmt: skip
     unavailable: tuple[Reason, ...] = ()
     try:
-        analysis = measured.library.analysis_now(path)
+        analysis = measured.source_library.analysis_now(path)
     except SourceUnavailable as error:
         # Its lines are known without the source; what kept a line from running is not.
         unavailable = (Reason(About.SOURCE, f"the source is not analysed: {error}"),)

@@ -10,7 +10,7 @@ from covsup.hints import NamedTuple
 from covsup.views.answers.measured import first_few
 from covsup.views.answers.why.answer import About, Reason, end_words, may_run
 from covsup.views.answers.why.ran import first_process
-from covsup.views.sources.library import SourceUnavailable
+from covsup.views.sources.source_library import SourceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -90,7 +90,7 @@ def function_around(analysis: SourceAnalysis, statement: int) -> Region | None:
 def why_not_taken(subject: Subject, start: int, end: int) -> str:
     """coverage.py's sentence about a branch that was not taken."""
     try:
-        return subject.measured.library.describe_arc(subject.path, start, end)
+        return subject.measured.source_library.describe_arc(subject.path, start, end)
     except SourceUnavailable:
         return f"line {start} never went to line {end}"
 

@@ -1,6 +1,6 @@
 // Packages by size and coverage. A click goes into a package, or to the source of a file.
 //
-// The colours go from orange to green over white, and differ in lightness too: they can be told apart
+// The colours go from orange to green over white, and differ in lightness too: they can be distinguished
 // with every kind of colour blindness. Each rectangle also has its number.
 "use strict";
 

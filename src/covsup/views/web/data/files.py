@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from covsup.datafile.fold.sets import lines_in
 from covsup.datafile.journal.by_value_names import is_sent_code
-from covsup.views.sources.library import Priority
+from covsup.views.sources.source_library import Priority
 from covsup.views.web.data.rows import File, LinesOfFile, Totals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from covsup.views.model.view import View
-    from covsup.views.sources.library import SourceLibrary
+    from covsup.views.sources.source_library import SourceLibrary
 
 
 class FileRows:

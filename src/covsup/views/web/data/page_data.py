@@ -11,7 +11,7 @@ from covsup.datafile.fold.result import Kind
 from covsup.datafile.fold.sets import lines_in
 from covsup.hints import NamedTuple
 from covsup.views.model.ended_sessions import data_file_with
-from covsup.views.sources.library import SourceUnavailable
+from covsup.views.sources.source_library import SourceUnavailable
 from covsup.views.web.data.contexts import ContextRows
 from covsup.views.web.data.figures import figures_of
 from covsup.views.web.data.files import FileRows
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from covsup.datafile.session.settings import Settings
     from covsup.views.model.view import Change as ViewChange
     from covsup.views.model.view import View
-    from covsup.views.sources.library import SourceLibrary
+    from covsup.views.sources.source_library import SourceLibrary
     from covsup.views.web.data.figures import Figures
     from covsup.views.web.data.processes import ListProcesses
     from covsup.views.web.data.rows import Activity

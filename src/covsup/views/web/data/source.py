@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from covsup.views.model.view import View
-    from covsup.views.sources.library import SourceLibrary
+    from covsup.views.sources.source_library import SourceLibrary
 from covsup.views.web.data.rows import File
 
 _MOST_CONTEXTS: Final = 100

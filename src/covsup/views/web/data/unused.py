@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from covsup.views.sources.library import Priority
+from covsup.views.sources.source_library import Priority
 from covsup.views.sources.unused import unused_in
 from covsup.views.web.data.rows import Unused, UnusedItem
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from covsup.views.model.view import View
-    from covsup.views.sources.library import SourceLibrary
+    from covsup.views.sources.source_library import SourceLibrary
     from covsup.views.web.data.files import FileRows
 
 

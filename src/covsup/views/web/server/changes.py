@@ -1,6 +1,6 @@
 """The changes of the page's data, as server-sent events for any number of clients.
 
-A change is encoded once. A client that is too slow to get all changes is told to load the whole state
+A change is encoded once. A client that is too slow to get all changes has to load the whole state
 again: nothing is queued for it.
 """
 
