@@ -18,7 +18,7 @@ from covsup.datafile.fold.result import Version
 from covsup.datafile.fold.sets import line_set_of
 from covsup.datafile.source_files import version_now
 from covsup.views.sources import background, disk_cache
-from covsup.views.sources import library as library_module
+from covsup.views.sources import source_library as library_module
 from covsup.views.sources.disk_cache import AnalysisCache
 from covsup.views.sources.reporters import Reporters
 from covsup.views.sources.source_library import Priority, SourceLibrary
