@@ -140,6 +140,29 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     assert circle(graph) == []
 
 
+# A folder of `views` may import itself and these. The faces know neither journals nor each other.
+VIEWS_ALLOWED: dict[str, set[str]] = {
+    "model": set(),
+    "sources": set(),
+    "answers": {"model", "sources"},
+    "terminal": {"model", "sources"},
+    "web": {"model", "sources"},
+}
+READERS_OF_JOURNALS = ("covsup.datafile.journal.reader", "covsup.datafile.fold.gather")
+
+
+@pytest.mark.parametrize("folder", VIEWS_ALLOWED)
+def test_a_folder_of_the_views_imports_only_what_the_design_lets_it(folder: str) -> None:
+    seen = 0
+    for path in (PACKAGE / "views" / folder).rglob("*.py"):
+        for name in imports(path):
+            if name.startswith("covsup.views."):
+                assert name.split(".")[2] in VIEWS_ALLOWED[folder] | {folder}, path
+            assert folder == "model" or not name.startswith(READERS_OF_JOURNALS), path
+            seen += 1
+    assert seen
+
+
 INCLUDE = re.compile(r'^ *# *include "(.+)"', re.MULTILINE)
 
 # A folder of C may include its own headers and those of these folders.
