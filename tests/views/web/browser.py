@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -47,15 +49,22 @@ class Browser:
         assert CHROMIUM is not None
         options.binary_location = CHROMIUM
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        self.driver = webdriver.Chrome(options=options, service=Service(CHROMEDRIVER))
+        # Chromium leaves files in the directory for temporary ones.
+        self._place = tempfile.TemporaryDirectory(
+            prefix="covsup-browser-", ignore_cleanup_errors=True
+        )
+        service = Service(CHROMEDRIVER, env={**os.environ, "TMPDIR": self._place.name})
+        self.driver = webdriver.Chrome(options=options, service=service)
         self.driver.command_executor.client_config.timeout = PATIENCE
 
     def close(self) -> None:
         self.driver.quit()
+        self._place.cleanup()
 
     def kill(self) -> None:
         """End a browser that does not answer any more."""
         self.driver.service.stop()
+        self._place.cleanup()
 
     def answers(self) -> bool:
         """Whether it still does what it is asked."""
