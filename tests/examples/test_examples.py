@@ -112,8 +112,9 @@ def test_the_live_demo_shows_lines_as_they_run(world: World) -> None:
         page = live.wait_for(r"(http://\S+/)\n")[1]
         with urllib.request.urlopen(f"{page}data/state.json") as state:
             (before,) = json.load(state)["files"]
-        with pytest.raises(urllib.error.HTTPError, match="teapot"):
+        with pytest.raises(urllib.error.HTTPError, match="teapot") as refused:
             urllib.request.urlopen(teapot)
+        refused.value.close()
         # The state is read anew for each request.
         with urllib.request.urlopen(f"{page}data/state.json") as state:
             (after,) = json.load(state)["files"]
