@@ -48,6 +48,7 @@ class BoardMaker:
         self._processes: tuple[ProcessRow, ...] = ()
         self._ended_ns = 0
         self._changed = True
+        self._has_read = False
         self._new: dict[Mark, Mapping[str, LineSet]] = {}
         self._moves_until_ns = 0
         self._moved: dict[str, int] = {}  # by image id: when it last executed something new
@@ -71,13 +72,14 @@ class BoardMaker:
             self._new = {}
             self._source.note_change(change)
             self._contexts.update(change.files)
-            if change.by_image:
+            if change.by_image and self._has_read:  # the first read finds what ran before
                 self._moved.update(dict.fromkeys(change.by_image, change.at_ns))
                 self._moves_until_ns = change.at_ns + (SECONDS + 1) * 10**9
         if change.processes or was_live != self._view.is_live:
             self._make_processes()
         elif change.by_image:
             self._count_lines(change.by_image)
+        self._has_read = True
         self._files.update(change.files, wanted.visible)
         self._changed |= bool(change) or was_live != self._view.is_live or had_problem
 
