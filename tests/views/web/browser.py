@@ -67,7 +67,7 @@ class Browser:
         self._place.cleanup()
 
     def answers(self) -> bool:
-        """Whether it still does what it is asked."""
+        """Whether it still answers commands."""
         try:
             return bool(self.value("1 + 1") == 2)
         except (WebDriverException, HTTPError):

@@ -90,7 +90,7 @@ class FollowedImage:
         return any(each.has_moved() for each in self.journals)
 
     def learn_place(self, settings: Settings) -> None:
-        """Take the place of its process from what it has recorded by now."""
+        """Set where its process runs, from what it has recorded so far."""
         properties: dict[str, bytes] = {}
         for each in self.journals:
             properties |= each.properties

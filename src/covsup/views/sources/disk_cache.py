@@ -150,7 +150,7 @@ class AnalysisCache:
                 with contextlib.suppress(OSError):
                     self._path.unlink()  # the next viewer makes a new one
                 return None
-            # It is locked or read-only: what it has may still be readable.
+            # It is locked or read-only, but it may still be possible to read it.
         return database
 
     def _try(self, work: Callable[[sqlite3.Connection], Something]) -> Something | None:
